@@ -1,0 +1,37 @@
+"""The one exception for input that the user can mend."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+
+class InputError(ValueError):
+    """Input or configuration that a user can mend; printed without a traceback.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, in one clause.
+    where
+        File, and key or column where there is one (``config/config.yaml: de.alpha``).
+    expected
+        What would have been right.
+    remedy
+        What to do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | PathLike[str] | None = None,
+        expected: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.problem, self.where, self.expected, self.remedy = problem, where, expected, remedy
+        lines = [f"{where}: {problem}" if where else problem]
+        if expected:
+            lines.append(f"  expected: {expected}")
+        if remedy:
+            lines.append(f"  to do:    {remedy}")
+        super().__init__("\n".join(lines))
