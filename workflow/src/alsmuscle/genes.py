@@ -1,0 +1,410 @@
+"""Gene identity: source ids to Ensembl gene ids and current symbols; human and mouse orthologs.
+
+Pure functions over the tables of ``workflow/resources`` (all columns read as strings, empty
+strings kept: ``pd.read_csv(path, sep="\\t", dtype=str, keep_default_na=False)``).
+Rules: a symbol that is current for one gene and former for another is the current one; what
+stands for two genes is ambiguous and never guessed; a row that cannot be mapped keeps its source id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from alsmuscle.errors import InputError
+
+STATUSES: Final = (
+    "ensembl",
+    "ensembl_unlisted",
+    "entrez",
+    "symbol",
+    "previous",
+    "mangled",
+    "ambiguous",
+    "unmapped",
+)
+ID_TYPES: Final = ("auto", "ensembl", "entrez", "symbol")
+# Share of a column's ids that must be of one type before the rest counts as stray rows.
+DOMINANT: Final = 0.9
+
+_PREFIX: Final = {"ENSG": "human", "ENSMUSG": "mouse", "ENSRNOG": "rat"}
+_ENSEMBL: Final = r"(?P<id>(?P<prefix>ENS[A-Z]*G)\d{11})(?:\.\d+)?(?:_PAR_Y)?"
+# Rows that counting programs append (htseq, STAR, featureCounts) and spiked-in controls.
+_NO_GENE: Final = r"(?:__\w+|N_\w+|ERCC-\d{5}|__.*)"
+
+_MONTHS: Final = {
+    m: i
+    for i, m in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+    )
+}
+_DAY_MONTH: Final = r"(?P<day>\d{1,2})[- ](?P<month>[A-Za-z]{3,9})(?:[- ](?:\d{2}|\d{4}))?"
+_MONTH_DAY: Final = r"(?P<month>[A-Za-z]{3,9})[- ]?(?P<day>\d{1,2})"
+_ISO: Final = r"(?:19|20)\d{2}-(?P<month>\d{2})-(?P<day>\d{2})(?:[T ]00:00:00(?:\.0+)?)?"
+# Days since 1899-12-30, 1990 to 2059: the years in which a spreadsheet was opened.
+_SERIALS: Final = (32874, 58439)
+
+# What a spreadsheet reads as a date, month and number: the symbols that were official when they
+# were mangled (Ziemann 2016, doi:10.1186/s13059-016-1044-7), by their names of today
+# (Bruford 2020, doi:10.1038/s41588-020-0669-3).
+_MANGLED: Final[dict[tuple[int, int], tuple[str, ...]]] = {
+    **{(3, n): (f"MARCHF{n}", f"MTARC{n}") if n <= 2 else (f"MARCHF{n}",) for n in range(1, 12)},
+    **{(9, n): (f"SEPTIN{n}",) for n in (*range(1, 13), 14)},
+    (9, 13): ("SEPTIN7P2",),
+    (9, 15): ("SELENOF",),
+    (12, 1): ("DELEC1",),
+}
+
+
+def _strings(ids: Iterable[object]) -> pd.Series:
+    """Return ids as stripped strings; whole-number floats lose their ``.0``."""
+    values = pd.Series(list(ids), dtype=object)
+    text = values.where(values.notna(), "").astype(str).str.strip()
+    return text.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+
+
+def _kinds(text: pd.Series) -> pd.Series:
+    """Return per id ``ensembl``, ``entrez``, ``symbol`` or ``none`` (no gene at all)."""
+    kind = np.select(
+        [
+            text.eq("") | text.str.fullmatch(_NO_GENE),
+            text.str.fullmatch(_ENSEMBL),
+            text.str.fullmatch(r"\d+"),
+        ],
+        ["none", "ensembl", "entrez"],
+        default="symbol",
+    )
+    return pd.Series(kind, index=text.index)
+
+
+def detect_id_type(ids: Iterable[object], *, where: str | PathLike[str] | None = None) -> str:
+    """Tell what a column of gene ids holds.
+
+    Parameters
+    ----------
+    ids
+        Source ids; counter summary rows (``__no_feature``), spike-ins and empty ids are ignored.
+    where
+        File or key for the error message.
+
+    Returns
+    -------
+    ``ensembl`` (versions and ``_PAR_Y`` allowed), ``entrez`` or ``symbol``.
+
+    Raises
+    ------
+    InputError
+        When no id is left, or no type makes up 90 % of them.
+    """
+    text = _strings(ids)
+    kind = _kinds(text)
+    share = kind[kind != "none"].value_counts(normalize=True)
+    if share.empty:
+        raise InputError(
+            "no gene ids in the column",
+            where=where,
+            expected="Ensembl ids, Entrez ids or gene symbols",
+            remedy="name the column that holds the gene ids",
+        )
+    top = str(share.index[0])
+    if share.iloc[0] < DOMINANT:
+        mix = "; ".join(
+            f"{s:.0%} {k} (as {', '.join(text[kind == k].head(3))})" for k, s in share.items()
+        )
+        raise InputError(
+            f"gene ids of mixed type: {mix}",
+            where=where,
+            expected=f"one type for at least {DOMINANT:.0%} of the rows",
+            remedy="state the id type (ensembl, entrez or symbol): rows of another type are then "
+            "left unmapped, except Ensembl ids among symbols, which are taken as they are",
+        )
+    return top
+
+
+def detect_organism(ids: Iterable[object]) -> str | None:
+    """Return ``human``, ``mouse`` or ``rat`` by the commonest Ensembl prefix, None without any."""
+    prefix = _strings(ids).str.extract(rf"^{_ENSEMBL}$")["prefix"].map(_PREFIX).dropna()
+    return None if prefix.empty else str(prefix.value_counts().index[0])
+
+
+def check_organism(
+    ids: Iterable[object], organism: str, *, where: str | PathLike[str] | None = None
+) -> None:
+    """Raise InputError when the Ensembl ids are of another organism than the study declares.
+
+    A minority of another organism passes: mouse matrices may hold a human transgene.
+    """
+    found = detect_organism(ids)
+    if found is not None and found != organism:
+        raise InputError(
+            f"the gene ids are of {found}, the study is declared as {organism}",
+            where=where,
+            expected=f"Ensembl ids of {organism}",
+            remedy=f"declare organism: {found}, or give the counts of the {organism} samples",
+        )
+
+
+def _split(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return ``key, row`` for a ``;``-joined column, row being the table's row number."""
+    lists = table[column].str.split(";")
+    frame = pd.DataFrame(
+        {
+            "key": np.concatenate([np.asarray(v, dtype=object) for v in lists.to_numpy()]),
+            "row": np.repeat(np.arange(len(table)), lists.str.len()),
+        }
+    )
+    return frame[frame["key"] != ""]
+
+
+class _Lookup:
+    """Key to one table row, and the keys that stand for several."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        several = frame["key"].duplicated(keep=False)
+        self.one = pd.Series(
+            frame.loc[~several, "row"].to_numpy(), index=frame.loc[~several, "key"], dtype=float
+        )
+        self.several = frame.loc[several].groupby("key")["row"].agg(list)
+
+    def find(self, keys: pd.Series) -> pd.Series:
+        return keys.map(self.one)
+
+
+def _dates(text: pd.Series) -> pd.DataFrame:
+    """Return ``month, day`` of ids that a spreadsheet has turned into dates (NaN elsewhere)."""
+    result = pd.DataFrame(np.nan, index=text.index, columns=["month", "day"])
+    for pattern in (_DAY_MONTH, _MONTH_DAY, _ISO):
+        parts = text.str.extract(f"^{pattern}$").dropna()
+        month = parts["month"].str.lower()
+        number = pd.to_numeric(month, errors="coerce").fillna(
+            month.replace({"sept": "sep", "march": "mar"}).map(_MONTHS)
+        )
+        kept = parts.index[number.notna()]
+        result.loc[kept, "month"] = number[kept]
+        result.loc[kept, "day"] = parts.loc[kept, "day"].astype(float)
+    serial = pd.to_numeric(text.where(text.str.fullmatch(r"\d{5}")), errors="coerce")
+    serial = serial[serial.between(*_SERIALS)]
+    if len(serial):
+        date = pd.Timestamp("1899-12-30") + pd.to_timedelta(serial, unit="D")
+        result.loc[serial.index, "month"] = date.dt.month.astype(float)
+        result.loc[serial.index, "day"] = date.dt.day.astype(float)
+    return result
+
+
+def identify(
+    ids: Iterable[object],
+    table: pd.DataFrame,
+    *,
+    id_type: str = "auto",
+    symbols: Iterable[object] | None = None,
+    where: str | PathLike[str] | None = None,
+) -> pd.DataFrame:
+    """Map source ids to Ensembl gene ids and current symbols.
+
+    Parameters
+    ----------
+    ids
+        Source ids of any one type, in any order, duplicates allowed.
+    table
+        Gene table of one organism: ``gene_id, symbol, entrez, primary, previous``.
+    id_type
+        ``auto``, ``ensembl``, ``entrez`` or ``symbol``.
+    symbols
+        The source's own symbols beside its ids, where it has them: they name Ensembl ids that the
+        table does not list (retired ones), and are used for nothing else.
+    where
+        File or key for error messages.
+
+    Returns
+    -------
+    Frame of as many rows as ``ids``, in their order, index ``source_id``:
+
+    - ``gene_id``: Ensembl id without version; the source id where the row is not mapped. Several
+      rows may have the same one (duplicated symbols, ``_PAR_Y`` copies, several Entrez ids).
+    - ``symbol``: current symbol; without one the source's symbol, else empty.
+    - ``status``: one of :data:`STATUSES`.
+    - ``candidates``: for ``ambiguous`` rows the genes in question, ``;``-joined, else empty.
+
+    Raises
+    ------
+    InputError
+        Unknown ``id_type``; mixed id types under ``auto``; ids of another organism than the
+        table's; ``symbols`` of another length than ``ids``.
+    """
+    if id_type not in ID_TYPES:
+        raise InputError(
+            f"unknown gene id type {id_type!r}", where=where, expected=", ".join(ID_TYPES)
+        )
+    source = list(ids)
+    text = _strings(source)
+    organism = detect_organism(table["gene_id"].head(1))
+    kind = _kinds(text)
+    if organism is not None and (kind == "ensembl").mean() > 1 - DOMINANT:
+        check_organism(text, organism, where=where)
+    if id_type == "auto":
+        id_type = detect_id_type(text, where=where)
+
+    row = pd.Series(np.nan, index=text.index)
+    status = pd.Series("unmapped", index=text.index)
+    candidates = pd.Series("", index=text.index)
+    gene_id = text.copy()
+
+    def settle(found: pd.Series, name: str) -> None:
+        hit = found.index[found.notna()]
+        row.loc[hit] = found[hit]
+        status.loc[hit] = name
+
+    def doubt(keys: pd.Series, lookup: _Lookup) -> None:
+        hit = keys[keys.isin(lookup.several.index)]
+        status.loc[hit.index] = "ambiguous"
+        names = table["symbol"].where(table["symbol"] != "", table["gene_id"]).to_numpy()
+        ids_ = table["gene_id"].to_numpy()
+
+        def tell(rows: list[int]) -> str:
+            # Genes that share one symbol can only be told apart by their ids.
+            shown = {names[r] for r in rows}
+            return ";".join(sorted(shown if len(shown) == len(rows) else {ids_[r] for r in rows}))
+
+        candidates.loc[hit.index] = hit.map(lookup.several.map(tell))
+
+    if id_type in ("ensembl", "symbol"):
+        parts = text[kind == "ensembl"].str.extract(f"^{_ENSEMBL}$")
+        own = parts.loc[parts["prefix"].map(_PREFIX) == organism, "id"]
+        by_id = pd.Series(np.arange(len(table), dtype=float), index=table["gene_id"])
+        gene_id.loc[own.index] = own
+        status.loc[own.index] = "ensembl_unlisted"
+        settle(own.map(by_id), "ensembl")
+    if id_type == "entrez":
+        lookup = _Lookup(_split(table, "entrez"))
+        numbers = text[kind == "entrez"]
+        settle(lookup.find(numbers), "entrez")
+        doubt(numbers, lookup)
+    if id_type == "symbol":
+        _settle_symbols(text, kind, table, organism, settle, doubt, status, candidates)
+
+    mapped = row.notna()
+    rows = row[mapped].astype(int)
+    gene_id.loc[rows.index] = table["gene_id"].to_numpy()[rows]
+    own_symbols = pd.Series("", index=text.index)
+    if symbols is not None:
+        given = _strings(symbols)
+        if len(given) != len(text):
+            raise InputError(f"{len(given)} symbols beside {len(text)} gene ids", where=where)
+        own_symbols = given
+    elif id_type == "symbol":
+        own_symbols = text.where(kind == "symbol", "")
+    symbol = own_symbols.copy()
+    current = pd.Series(table["symbol"].to_numpy()[rows], index=rows.index)
+    # A listed gene without a symbol stays without: the source's is a clone name at best.
+    symbol.loc[rows.index] = current
+    return pd.DataFrame(
+        {
+            "gene_id": gene_id.to_numpy(),
+            "symbol": symbol.to_numpy(),
+            "status": status.to_numpy(),
+            "candidates": candidates.to_numpy(),
+        },
+        index=pd.Index(source, name="source_id", dtype=object),
+    )
+
+
+def _settle_symbols(  # type: ignore[no-untyped-def]
+    text, kind, table, organism, settle, doubt, status, candidates
+) -> None:
+    """Resolve a column of symbols: current, then former, then mangled ones."""
+    number = np.arange(len(table))
+    current = table["symbol"] != ""
+    primary = table["primary"] == "1"
+    # Where one id stands for the symbol its copies are out of the question.
+    led = table["symbol"].isin(table.loc[primary, "symbol"])
+    choice = current & (primary | ~led)
+    by_symbol = _Lookup(pd.DataFrame({"key": table["symbol"], "row": number})[choice])
+    by_former = _Lookup(_split(table, "previous"))
+    names = text[kind == "symbol"]
+    is_current = names.isin(set(table["symbol"]))
+    settle(by_symbol.find(names[is_current]), "symbol")
+    doubt(names[is_current], by_symbol)
+    rest = names[~is_current]
+    settle(by_former.find(rest), "previous")
+    doubt(rest, by_former)
+
+    left = text[(status == "unmapped") & kind.isin(["symbol", "entrez"])]
+    dates = _dates(left).dropna().astype(int)
+    if dates.empty:
+        return
+    keys = pd.Series(list(zip(dates["month"], dates["day"], strict=True)), index=dates.index)
+    genes = keys.map(_MANGLED).dropna()
+    if organism == "mouse":
+        genes = genes.map(lambda g: tuple(s.capitalize() for s in g))
+    known = genes.map(lambda g: tuple(s for s in g if s in by_symbol.one.index))
+    one = known[known.map(len) == 1].map(lambda g: g[0])
+    settle(by_symbol.find(one), "mangled")
+    several = known[known.map(len) > 1]
+    status.loc[several.index] = "ambiguous"
+    candidates.loc[several.index] = several.map(";".join)
+
+
+def mapping_summary(frame: pd.DataFrame) -> dict[str, int]:
+    """Count rows per status, and what the mapping did to them.
+
+    Parameters
+    ----------
+    frame
+        Result of :func:`identify`.
+
+    Returns
+    -------
+    Keys: every status of :data:`STATUSES` (0 where none), ``total``, ``genes`` (distinct
+    ``gene_id``) and ``duplicates`` (rows beyond the first of their ``gene_id``).
+    """
+    counts = frame["status"].value_counts()
+    genes = int(frame["gene_id"].nunique())
+    return {
+        **{s: int(counts.get(s, 0)) for s in STATUSES},
+        "total": len(frame),
+        "genes": genes,
+        "duplicates": len(frame) - genes,
+    }
+
+
+def to_human(mouse_gene_ids: Iterable[str], orthologs: pd.DataFrame) -> pd.DataFrame:
+    """Map mouse Ensembl ids to human through 1:1 orthologs.
+
+    Parameters
+    ----------
+    mouse_gene_ids
+        Mouse Ensembl gene ids without version.
+    orthologs
+        Pairs: ``human_gene_id, human_symbol, mouse_gene_id, mouse_symbol``; 1:1 only.
+
+    Returns
+    -------
+    Frame in the order given, index ``mouse_gene_id``, columns ``gene_id`` and ``symbol`` (human);
+    both missing where there is no 1:1 ortholog.
+    """
+    return _across(mouse_gene_ids, orthologs, "mouse", "human")
+
+
+def to_mouse(human_gene_ids: Iterable[str], orthologs: pd.DataFrame) -> pd.DataFrame:
+    """Map human Ensembl ids to mouse through 1:1 orthologs; as :func:`to_human`, reversed."""
+    return _across(human_gene_ids, orthologs, "human", "mouse")
+
+
+def _across(
+    gene_ids: Iterable[str], orthologs: pd.DataFrame, source: str, target: str
+) -> pd.DataFrame:
+    key = f"{source}_gene_id"
+    pairs = orthologs.set_index(key)[[f"{target}_gene_id", f"{target}_symbol"]]
+    found = pairs.reindex(pd.Index(list(gene_ids), name=key, dtype=object))
+    return found.set_axis(["gene_id", "symbol"], axis=1)
+
+
+def resolve_symbols(symbols: Iterable[str], table: pd.DataFrame) -> Mapping[str, str]:
+    """Return symbol to gene id for gene lists (programmes, gene sets); unresolved ones left out."""
+    frame = identify(symbols, table, id_type="symbol")
+    mapped = frame[~frame["status"].isin(["ambiguous", "unmapped", "ensembl_unlisted"])]
+    return dict(zip(mapped.index, mapped["gene_id"], strict=True))
