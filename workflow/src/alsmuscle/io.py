@@ -164,7 +164,9 @@ def cached(manifest: pd.DataFrame, name: str) -> Path:
 # --- matrices -------------------------------------------------------------------------------
 
 
-def read_matrix(path: Path, spec: Mapping[str, Any], members: Mapping[str, str]) -> pd.DataFrame:
+def read_matrix(
+    path: Path, spec: Mapping[str, Any], members: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[str] | None]:
     """Read an expression matrix as its card describes it.
 
     Parameters
@@ -178,8 +180,10 @@ def read_matrix(path: Path, spec: Mapping[str, Any], members: Mapping[str, str])
 
     Returns
     -------
-    DataFrame
+    matrix
         Genes × samples; index = gene ids as in the source (may repeat), name ``source_id``.
+    symbols
+        The source's own symbols beside its ids, row by row, or None.
 
     Raises
     ------
@@ -191,6 +195,7 @@ def read_matrix(path: Path, spec: Mapping[str, Any], members: Mapping[str, str])
     frame = _read_delimited(path.read_bytes(), spec, str(path))
     if spec.get("header", True) is False:
         raise InputError("a matrix needs a header row with sample names", where=path)
+    frame, symbols = _symbols_beside(frame, spec)
     gene = frame.columns[spec.get("gene_column", 0)]
     unknown = [c for c in spec.get("skip_columns", []) if c not in frame.columns]
     if unknown:
@@ -198,12 +203,27 @@ def read_matrix(path: Path, spec: Mapping[str, Any], members: Mapping[str, str])
             f"no column '{unknown[0]}' to skip", where=path, expected=_some(frame.columns)
         )
     matrix = frame.drop(columns=spec.get("skip_columns", [])).set_index(gene)
-    return _numeric(matrix, spec, str(path))
+    return _numeric(matrix, str(path)), symbols
 
 
-def _tar_tables(path: Path, spec: Mapping[str, Any], members: Mapping[str, str]) -> pd.DataFrame:
+def _symbols_beside(
+    frame: pd.DataFrame, spec: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[str] | None]:
+    """Return the rows that are genes, and the source's symbols for them where it has a column."""
+    if prefix := spec.get("summary_prefix"):
+        genes = frame.iloc[:, spec.get("gene_column", 0)].astype(str)
+        frame = frame[~genes.str.startswith(prefix)]
+    if "symbol_column" not in spec:
+        return frame, None
+    return frame, frame.iloc[:, spec["symbol_column"]].astype(str).tolist()
+
+
+def _tar_tables(
+    path: Path, spec: Mapping[str, Any], members: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[str] | None]:
     import pandas as pd
 
+    symbols: list[str] | None = None
     pattern = re.compile(spec["member"])
     columns: dict[str, pd.Series] = {}
     seen = set()
@@ -233,11 +253,11 @@ def _tar_tables(path: Path, spec: Mapping[str, Any], members: Mapping[str, str])
                 if sample in columns:
                     raise InputError(f"two members give sample '{sample}'", where=where)
                 seen.add(member.name)
-                frame = _read_delimited(content, spec, where)
+                frame, symbols = _symbols_beside(_read_delimited(content, spec, where), spec)
                 frame = frame.set_index(frame.columns[spec.get("gene_column", 0)])
                 position = spec["count_column"] - (spec["count_column"] > spec.get("gene_column", 0))
                 column = frame.iloc[:, [position]].set_axis([sample], axis=1)
-                columns[sample] = _numeric(column, spec, where)[sample]
+                columns[sample] = _numeric(column, where)[sample]
     except (tarfile.TarError, EOFError, OSError) as error:
         raise InputError(f"not a whole tar archive: {error}", where=path) from None
     lacking = sorted(set(members) - seen)
@@ -257,7 +277,7 @@ def _tar_tables(path: Path, spec: Mapping[str, Any], members: Mapping[str, str])
                 where=path,
                 expected="the same genes in the same order in every member",
             )
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns), symbols
 
 
 def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
@@ -293,14 +313,12 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
     return frame
 
 
-def _numeric(matrix: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
-    """Turn the cells into numbers, leaving summary rows out."""
+def _numeric(matrix: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Turn the cells into numbers."""
     import pandas as pd
 
     matrix.index = matrix.index.astype(str).str.strip()
     matrix.index.name = "source_id"
-    if prefix := spec.get("summary_prefix"):
-        matrix = matrix[~matrix.index.str.startswith(prefix)]
     for column in matrix.columns:
         if not pd.api.types.is_numeric_dtype(matrix[column]):
             numbers = pd.to_numeric(matrix[column], errors="coerce")
