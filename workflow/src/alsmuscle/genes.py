@@ -154,7 +154,7 @@ def _split(table: pd.DataFrame, column: str) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "key": np.concatenate([np.asarray(v, dtype=object) for v in lists.to_numpy()]),
-            "row": np.repeat(np.arange(len(table)), lists.str.len()),
+            "row": np.repeat(np.arange(len(table)), lists.map(len)),
         }
     )
     return frame[frame["key"] != ""]
@@ -172,6 +172,36 @@ class _Lookup:
 
     def find(self, keys: pd.Series) -> pd.Series:
         return keys.map(self.one)
+
+
+class _Rows:
+    """The rows being mapped: table row found, status, candidates."""
+
+    def __init__(self, text: pd.Series, table: pd.DataFrame) -> None:
+        self.row = pd.Series(np.nan, index=text.index)
+        self.status = pd.Series("unmapped", index=text.index)
+        self.candidates = pd.Series("", index=text.index)
+        self.symbols = table["symbol"].to_numpy()
+        self.gene_ids = table["gene_id"].to_numpy()
+
+    def settle(self, found: pd.Series, status: str) -> None:
+        """Take over the table rows found (NaN: none)."""
+        found = found.dropna()
+        self.row.loc[found.index] = found
+        self.status.loc[found.index] = status
+
+    def doubt(self, keys: pd.Series, lookup: _Lookup) -> None:
+        """Mark the keys that stand for several genes."""
+        hit = keys[keys.isin(lookup.several.index)]
+        self.status.loc[hit.index] = "ambiguous"
+        self.candidates.loc[hit.index] = hit.map(lookup.several.map(self._names))
+
+    def _names(self, rows: list[int]) -> str:
+        # Genes that share a symbol, or have none, can only be told apart by their ids.
+        names = {self.symbols[r] for r in rows}
+        if len(names) < len(rows) or "" in names:
+            names = {self.gene_ids[r] for r in rows}
+        return ";".join(sorted(names))
 
 
 def _dates(text: pd.Series) -> pd.DataFrame:
@@ -214,8 +244,10 @@ def identify(
     id_type
         ``auto``, ``ensembl``, ``entrez`` or ``symbol``.
     symbols
-        The source's own symbols beside its ids, where it has them: they name Ensembl ids that the
-        table does not list (retired ones), and are used for nothing else.
+        The source's own symbols beside its ids, where it has them. Used for Ensembl ids that the
+        table does not list (retired ones) only: such a row goes to the gene its symbol stands for
+        (status ``symbol`` or ``previous``) if no other row of the source claims that gene;
+        otherwise it keeps its id and takes the source's symbol.
     where
         File or key for error messages.
 
@@ -248,92 +280,73 @@ def identify(
     if id_type == "auto":
         id_type = detect_id_type(text, where=where)
 
-    row = pd.Series(np.nan, index=text.index)
-    status = pd.Series("unmapped", index=text.index)
-    candidates = pd.Series("", index=text.index)
+    given = None if symbols is None else _strings(symbols)
+    if given is not None and len(given) != len(text):
+        raise InputError(f"{len(given)} symbols beside {len(text)} gene ids", where=where)
+
+    rows = _Rows(text, table)
     gene_id = text.copy()
-
-    def settle(found: pd.Series, name: str) -> None:
-        hit = found.index[found.notna()]
-        row.loc[hit] = found[hit]
-        status.loc[hit] = name
-
-    def doubt(keys: pd.Series, lookup: _Lookup) -> None:
-        hit = keys[keys.isin(lookup.several.index)]
-        status.loc[hit.index] = "ambiguous"
-        names = table["symbol"].where(table["symbol"] != "", table["gene_id"]).to_numpy()
-        ids_ = table["gene_id"].to_numpy()
-
-        def tell(rows: list[int]) -> str:
-            # Genes that share one symbol can only be told apart by their ids.
-            shown = {names[r] for r in rows}
-            return ";".join(sorted(shown if len(shown) == len(rows) else {ids_[r] for r in rows}))
-
-        candidates.loc[hit.index] = hit.map(lookup.several.map(tell))
-
     if id_type in ("ensembl", "symbol"):
         parts = text[kind == "ensembl"].str.extract(f"^{_ENSEMBL}$")
         own = parts.loc[parts["prefix"].map(_PREFIX) == organism, "id"]
-        by_id = pd.Series(np.arange(len(table), dtype=float), index=table["gene_id"])
         gene_id.loc[own.index] = own
-        status.loc[own.index] = "ensembl_unlisted"
-        settle(own.map(by_id), "ensembl")
+        rows.status.loc[own.index] = "ensembl_unlisted"
+        by_id = pd.Series(np.arange(len(table), dtype=float), index=table["gene_id"])
+        rows.settle(own.map(by_id), "ensembl")
     if id_type == "entrez":
-        lookup = _Lookup(_split(table, "entrez"))
         numbers = text[kind == "entrez"]
-        settle(lookup.find(numbers), "entrez")
-        doubt(numbers, lookup)
+        lookup = _Lookup(_split(table, "entrez"))
+        rows.settle(lookup.find(numbers), "entrez")
+        rows.doubt(numbers, lookup)
     if id_type == "symbol":
-        _settle_symbols(text, kind, table, organism, settle, doubt, status, candidates)
+        _settle_symbols(rows, text, kind, table)
+        given = text.where(kind == "symbol", "")
+    elif given is not None:
+        _settle_retired(rows, given, table)
 
-    mapped = row.notna()
-    rows = row[mapped].astype(int)
-    gene_id.loc[rows.index] = table["gene_id"].to_numpy()[rows]
-    own_symbols = pd.Series("", index=text.index)
-    if symbols is not None:
-        given = _strings(symbols)
-        if len(given) != len(text):
-            raise InputError(f"{len(given)} symbols beside {len(text)} gene ids", where=where)
-        own_symbols = given
-    elif id_type == "symbol":
-        own_symbols = text.where(kind == "symbol", "")
-    symbol = own_symbols.copy()
-    current = pd.Series(table["symbol"].to_numpy()[rows], index=rows.index)
+    found = rows.row.dropna().astype(int)
+    gene_id.loc[found.index] = rows.gene_ids[found]
+    symbol = pd.Series("", index=text.index) if given is None else given.copy()
     # A listed gene without a symbol stays without: the source's is a clone name at best.
-    symbol.loc[rows.index] = current
+    symbol.loc[found.index] = rows.symbols[found]
     return pd.DataFrame(
         {
             "gene_id": gene_id.to_numpy(),
             "symbol": symbol.to_numpy(),
-            "status": status.to_numpy(),
-            "candidates": candidates.to_numpy(),
+            "status": rows.status.to_numpy(),
+            "candidates": rows.candidates.to_numpy(),
         },
         index=pd.Index(source, name="source_id", dtype=object),
     )
 
 
-def _settle_symbols(  # type: ignore[no-untyped-def]
-    text, kind, table, organism, settle, doubt, status, candidates
+def _settle_symbols(
+    rows: _Rows, text: pd.Series, kind: pd.Series, table: pd.DataFrame, *, dates: bool = True
 ) -> None:
-    """Resolve a column of symbols: current, then former, then mangled ones."""
-    number = np.arange(len(table))
-    current = table["symbol"] != ""
+    """Resolve symbols: current, then former, then (``dates``) mangled ones."""
     primary = table["primary"] == "1"
     # Where one id stands for the symbol its copies are out of the question.
     led = table["symbol"].isin(table.loc[primary, "symbol"])
-    choice = current & (primary | ~led)
-    by_symbol = _Lookup(pd.DataFrame({"key": table["symbol"], "row": number})[choice])
+    choice = (table["symbol"] != "") & (primary | ~led)
+    numbered = pd.DataFrame({"key": table["symbol"], "row": np.arange(len(table))})
+    by_symbol = _Lookup(numbered[choice])
     by_former = _Lookup(_split(table, "previous"))
     names = text[kind == "symbol"]
     is_current = names.isin(set(table["symbol"]))
-    settle(by_symbol.find(names[is_current]), "symbol")
-    doubt(names[is_current], by_symbol)
-    rest = names[~is_current]
-    settle(by_former.find(rest), "previous")
-    doubt(rest, by_former)
+    for keys, lookup, status in (
+        (names[is_current], by_symbol, "symbol"),
+        (names[~is_current], by_former, "previous"),
+    ):
+        rows.settle(lookup.find(keys), status)
+        rows.doubt(keys, lookup)
+    if dates:
+        left = text[(rows.status == "unmapped") & kind.isin(["symbol", "entrez"])]
+        _settle_dates(rows, left, by_symbol, detect_organism(table["gene_id"].head(1)))
 
-    left = text[(status == "unmapped") & kind.isin(["symbol", "entrez"])]
-    dates = _dates(left).dropna().astype(int)
+
+def _settle_dates(rows: _Rows, text: pd.Series, by_symbol: _Lookup, organism: str | None) -> None:
+    """Resolve what a spreadsheet has turned into dates."""
+    dates = _dates(text).dropna().astype(int)
     if dates.empty:
         return
     keys = pd.Series(list(zip(dates["month"], dates["day"], strict=True)), index=dates.index)
@@ -342,10 +355,28 @@ def _settle_symbols(  # type: ignore[no-untyped-def]
         genes = genes.map(lambda g: tuple(s.capitalize() for s in g))
     known = genes.map(lambda g: tuple(s for s in g if s in by_symbol.one.index))
     one = known[known.map(len) == 1].map(lambda g: g[0])
-    settle(by_symbol.find(one), "mangled")
+    rows.settle(by_symbol.find(one), "mangled")
     several = known[known.map(len) > 1]
-    status.loc[several.index] = "ambiguous"
-    candidates.loc[several.index] = several.map(";".join)
+    rows.status.loc[several.index] = "ambiguous"
+    rows.candidates.loc[several.index] = several.map(";".join)
+
+
+def _settle_retired(rows: _Rows, symbols: pd.Series, table: pd.DataFrame) -> None:
+    """Lead retired Ensembl ids to today's gene by the source's own symbol.
+
+    Only where symbol and gene belong to one row each: a gene that another row of the source
+    already has is never merged into.
+    """
+    retired = symbols[(rows.status == "ensembl_unlisted") & (symbols != "")]
+    if retired.empty:
+        return
+    trial = _Rows(retired, table)
+    kind = pd.Series("symbol", index=retired.index)
+    _settle_symbols(trial, retired, kind, table, dates=False)
+    found = trial.row.dropna()
+    found = found[~found.duplicated(keep=False) & ~found.isin(rows.row.dropna())]
+    for status in ("symbol", "previous"):
+        rows.settle(found[trial.status[found.index] == status], status)
 
 
 def mapping_summary(frame: pd.DataFrame) -> dict[str, int]:
