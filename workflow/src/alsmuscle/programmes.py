@@ -86,10 +86,10 @@ class _Symbols(NamedTuple):
 def _symbols(genes: pd.DataFrame) -> _Symbols:
     """Index a gene table by symbol; a former symbol counts only where it names a single gene."""
     table = genes[["gene_id", "symbol"]].fillna("").astype(str)
-    coding = genes["biotype"].eq("protein_coding") if "biotype" in genes else True
-    # Symbols repeat on alternative loci: the coding gene first, then the lowest id.
-    ranked = table.assign(other=~pd.Series(coding, index=table.index)).sort_values(
-        ["other", "gene_id"], kind="stable"
+    # Symbols repeat on alternative loci: the primary gene first, then the lowest id.
+    primary = genes["primary"].astype(str).eq("1") if "primary" in genes else True
+    ranked = table.assign(primary=primary).sort_values(
+        ["primary", "gene_id"], ascending=[False, True], kind="stable"
     )
     ranked = ranked[ranked["symbol"] != ""].drop_duplicates("symbol")
     current = dict(zip(ranked["symbol"], ranked["gene_id"], strict=True))
@@ -129,8 +129,8 @@ def validate(
     programmes
         As ``check`` wants it.
     genes_human, genes_mouse
-        Gene tables with ``gene_id``, ``symbol`` and, where known, ``biotype`` and ``previous``
-        (former symbols, separated by ``|``).
+        Gene tables with ``gene_id``, ``symbol`` and, where known, ``primary`` (1 for the gene that
+        a repeated symbol means) and ``previous`` (former symbols, separated by ``;``).
 
     Returns
     -------
@@ -222,7 +222,7 @@ def blocks(programmes: pd.DataFrame, organism: str, genes: pd.DataFrame) -> pd.D
     organism
         ``human`` or ``mouse``.
     genes
-        Gene table of that organism: ``gene_id, symbol`` and, where known, ``biotype, previous``.
+        Gene table of that organism: ``gene_id, symbol`` and, where known, ``primary, previous``.
 
     Returns
     -------
@@ -445,7 +445,7 @@ def control_blocks(
 # --- effects -----------------------------------------------------------------------------------
 
 
-class _Model(NamedTuple):
+class LinearContrast(NamedTuple):
     """A contrast as two linear maps of the samples: its estimate and the residual space."""
 
     estimate: Floats  # (n,)
@@ -454,6 +454,7 @@ class _Model(NamedTuple):
 
     @property
     def df(self) -> int:
+        """Residual degrees of freedom."""
         return int(self.residual.shape[1])
 
     def fit(self, values: Floats) -> tuple[Floats, Floats]:
@@ -464,13 +465,13 @@ class _Model(NamedTuple):
         return effect, variance
 
 
-def _model(X: Floats, c: Floats, V: Floats | None = None) -> _Model:
+def _model(X: Floats, c: Floats, V: Floats | None = None) -> LinearContrast:
     n, p = X.shape
     lower = np.eye(n) if V is None else np.linalg.cholesky(V)
     white = np.linalg.solve(lower, np.eye(n))
     q, r = np.linalg.qr(white @ X, mode="complete")
     half = np.linalg.solve(r[:p].T, c)
-    return _Model(white.T @ q[:, :p] @ half, white.T @ q[:, p:], float(half @ half))
+    return LinearContrast(white.T @ q[:, :p] @ half, white.T @ q[:, p:], float(half @ half))
 
 
 def _check_design(
@@ -505,6 +506,18 @@ def _check_design(
             remedy="drop a covariate, or give repeated donors as `subject` rather than as columns",
         )
     return X, c
+
+
+def linear_contrast(
+    expression: pd.DataFrame,
+    design: pd.DataFrame,
+    contrast: pd.Series[float] | npt.ArrayLike,
+) -> LinearContrast:
+    """Check a design and contrast against the samples of ``expression`` and prepare the fit.
+
+    Raises InputError for samples that do not match, a rank-deficient design, unknown coefficients.
+    """
+    return _model(*_check_design(expression, design, contrast))
 
 
 def effects(
@@ -660,7 +673,7 @@ def _raw(score: Floats, groups: pd.Series[str] | None, samples: pd.Index) -> tup
 
 
 def _hedges(
-    effect: Floats, s2: Floats, model: _Model, raw: tuple[Floats, int]
+    effect: Floats, s2: Floats, model: LinearContrast, raw: tuple[Floats, int]
 ) -> tuple[Floats, Floats]:
     """Hedges g and its variance; missing where fewer than two degrees of freedom are left."""
     from scipy.special import gammaln
@@ -680,7 +693,7 @@ def _competitive(
     sets: _Sets,
     drawn: dict[BlockKey, Ints],
     *,
-    model: _Model,
+    model: LinearContrast,
     complete: npt.NDArray[np.bool_],
 ) -> Floats:
     """Mean effect of the matched sets, standard deviation of their true effects, p-value."""
