@@ -3,7 +3,7 @@
 Pure functions over the tables of ``workflow/resources`` (all columns read as strings, empty
 strings kept: ``pd.read_csv(path, sep="\\t", dtype=str, keep_default_na=False)``).
 Rules: a symbol that is current for one gene and former for another is the current one; what
-stands for two genes is ambiguous and never guessed; a row that cannot be mapped keeps its source id.
+stands for two genes is ambiguous and never guessed; a row that cannot be mapped keeps its id.
 """
 
 from __future__ import annotations
