@@ -165,6 +165,7 @@ def link_entrez(links: pd.DataFrame, symbols: pd.Series, rank: pd.Series) -> pd.
 def human_links(
     genes: pd.DataFrame,
     outside: pd.Series,
+    *,
     ncbi: pd.DataFrame,
     ens: pd.DataFrame,
     alias: pd.DataFrame,
@@ -254,7 +255,7 @@ def human(folder: Path, org_hs: Path) -> pd.DataFrame:
     other = fallback.fillna("").replace(renamed.map(names).to_dict()).reset_index(drop=True)
     genes["symbol"] = genes["gene_id"].map(names).where(~outside, other).fillna("")
 
-    links, confirmed = human_links(genes, outside, ncbi, ens, alias, ids)
+    links, confirmed = human_links(genes, outside, ncbi=ncbi, ens=ens, alias=alias, ids=ids)
     symbol_of = genes.set_index("gene_id")["symbol"]
     genes["primary"] = choose_primary(
         genes,
@@ -425,9 +426,9 @@ def orthologs(
 
     A pair is kept when two of Ensembl (one-to-one), HCOP and MGI agree on it. Ensembl alone
     suffices where the genes are named alike or HCOP has no better partner; HCOP alone where
-    Ensembl has no one-to-one for either gene and the genes are named alike or at least
-    :data:`HCOP_ALONE` methods, twice those of any rival, have the pair. Ensembl calls
-    several plain cases one-to-many because of retrocopies (MYC, GAPDH, ALDOA).
+    Ensembl is silent on both genes and they are named alike, or where it has no one-to-one for
+    either and at least :data:`HCOP_ALONE` methods, twice those of any rival, have the pair.
+    Ensembl calls several plain cases one-to-many because of retrocopies (MYC, ALDOA).
     """
     evidence = ortholog_evidence(folder)
     to_id = [
@@ -477,7 +478,9 @@ def orthologs(
         alike | (rival <= frame["n"]) | (rival < HCOP_METHODS)
     )
     clear = frame["clear"].eq(True) & (frame["n"] >= HCOP_ALONE)
-    by_hcop = (frame["sources"] == "hcop") & ~in_ensembl & (alike | clear)
+    # Names cannot tell SMN1 from its copy SMN2: where Ensembl sees several they do not decide.
+    several = frame["human"].isin(many["human"]) | frame["mouse"].isin(many["mouse"])
+    by_hcop = (frame["sources"] == "hcop") & ~in_ensembl & ((alike & ~several) | clear)
     outside = ~frame["sources"].str.contains("ensembl")
     frame = frame[((frame["votes"] > 1) | by_ensembl | by_hcop) & ~(outside & crosswise)]
     # A gene in two accepted pairs keeps the one with more sources; equal ones are no 1:1.
@@ -533,9 +536,10 @@ def describe(
         "HCOP (each other's one best, at least "
         f"{HCOP_METHODS} methods besides Ensembl) and MGI agree. A pair needs two of them. Ensembl "
         "alone suffices where the genes are named alike or HCOP has no better partner; HCOP alone "
-        "where Ensembl has no one-to-one for either gene (often because of retrocopies: ALDOA, "
-        "CS, GAPDH) and the genes are named alike or the pair has at least "
-        f"{HCOP_ALONE} methods, twice those of any rival. For Ensembl's view only, keep rows whose "
+        "where Ensembl is silent on both genes and they are named alike, or where it has no "
+        f"one-to-one for either and the pair has at least {HCOP_ALONE} methods, twice those of "
+        "any rival. Ensembl calls some plain cases one-to-many because of retrocopies (ALDOA, "
+        "MYC); HCOP and MGI together settle those. For Ensembl's view only, keep rows whose "
         "`sources` contain `ensembl`.",
         "",
         "Mouse names without an Ensembl id in the sources (Ensembl 105, MGI) count as former "

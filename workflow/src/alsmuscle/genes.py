@@ -161,17 +161,18 @@ def _split(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 class _Lookup:
-    """Key to one table row, and the keys that stand for several."""
+    """Key to its one table row (``one``), or to its several (``several``), for the keys asked."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        several = frame["key"].duplicated(keep=False)
-        self.one = pd.Series(
-            frame.loc[~several, "row"].to_numpy(), index=frame.loc[~several, "key"], dtype=float
-        )
-        self.several = frame.loc[several].groupby("key")["row"].agg(list)
+    def __init__(self, frame: pd.DataFrame, keys: pd.Series) -> None:
+        frame = frame[frame["key"].isin(keys)]
+        shared = frame["key"].duplicated(keep=False)
+        single = frame[~shared]
+        self.one = pd.Series(single["row"].to_numpy(dtype=float), index=single["key"])
+        self.several = frame[shared].groupby("key")["row"].agg(list)
 
     def find(self, keys: pd.Series) -> pd.Series:
-        return keys.map(self.one)
+        """Return the table row per key as float, NaN where there is not exactly one."""
+        return keys.map(self.one).astype(float)
 
 
 class _Rows:
@@ -295,7 +296,7 @@ def identify(
         rows.settle(own.map(by_id), "ensembl")
     if id_type == "entrez":
         numbers = text[kind == "entrez"]
-        lookup = _Lookup(_split(table, "entrez"))
+        lookup = _Lookup(_split(table, "entrez"), numbers)
         rows.settle(lookup.find(numbers), "entrez")
         rows.doubt(numbers, lookup)
     if id_type == "symbol":
@@ -328,23 +329,24 @@ def _settle_symbols(
     # Where one id stands for the symbol its copies are out of the question.
     led = table["symbol"].isin(table.loc[primary, "symbol"])
     choice = (table["symbol"] != "") & (primary | ~led)
-    numbered = pd.DataFrame({"key": table["symbol"], "row": np.arange(len(table))})
-    by_symbol = _Lookup(numbered[choice])
-    by_former = _Lookup(_split(table, "previous"))
+    numbered = pd.DataFrame({"key": table["symbol"], "row": np.arange(len(table))})[choice]
     names = text[kind == "symbol"]
-    is_current = names.isin(set(table["symbol"]))
-    for keys, lookup, status in (
-        (names[is_current], by_symbol, "symbol"),
-        (names[~is_current], by_former, "previous"),
-    ):
-        rows.settle(lookup.find(keys), status)
-        rows.doubt(keys, lookup)
+    by_symbol = _Lookup(numbered, names)
+    rows.settle(by_symbol.find(names), "symbol")
+    rows.doubt(names, by_symbol)
+    rest = names[~names.isin(table["symbol"])]
+    if len(rest):
+        by_former = _Lookup(_split(table, "previous"), rest)
+        rows.settle(by_former.find(rest), "previous")
+        rows.doubt(rest, by_former)
     if dates:
         left = text[(rows.status == "unmapped") & kind.isin(["symbol", "entrez"])]
-        _settle_dates(rows, left, by_symbol, detect_organism(table["gene_id"].head(1)))
+        _settle_dates(rows, left, numbered, detect_organism(table["gene_id"].head(1)))
 
 
-def _settle_dates(rows: _Rows, text: pd.Series, by_symbol: _Lookup, organism: str | None) -> None:
+def _settle_dates(
+    rows: _Rows, text: pd.Series, numbered: pd.DataFrame, organism: str | None
+) -> None:
     """Resolve what a spreadsheet has turned into dates."""
     dates = _dates(text).dropna().astype(int)
     if dates.empty:
@@ -353,6 +355,7 @@ def _settle_dates(rows: _Rows, text: pd.Series, by_symbol: _Lookup, organism: st
     genes = keys.map(_MANGLED).dropna()
     if organism == "mouse":
         genes = genes.map(lambda g: tuple(s.capitalize() for s in g))
+    by_symbol = _Lookup(numbered, genes.explode())
     known = genes.map(lambda g: tuple(s for s in g if s in by_symbol.one.index))
     one = known[known.map(len) == 1].map(lambda g: g[0])
     rows.settle(by_symbol.find(one), "mangled")
