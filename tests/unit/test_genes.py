@@ -154,15 +154,16 @@ def test_alternate_and_par_copies_keep_themselves_but_not_the_symbol(human):
     assert genes.identify(["PLCXD1"], human)["gene_id"].tolist() == ["ENSG00000182378"]
 
 
-def test_retired_ensembl_id_follows_its_symbol_unless_the_gene_is_there(human):
+def test_retired_ensembl_id_follows_its_symbol_unless_another_claims_the_gene(human):
     # HNF1B: GRCh37 and GRCh38.
     found = genes.identify(["ENSG00000108753"], human, symbols=["HNF1B"])
     assert found[["gene_id", "status"]].to_numpy().tolist() == [["ENSG00000275410", "symbol"]]
-    both = genes.identify(["ENSG00000108753", "ENSG00000275410"], human, symbols=["HNF1B"] * 2)
-    assert both["gene_id"].tolist() == ["ENSG00000108753", "ENSG00000275410"]
-    assert both["status"].tolist() == ["ensembl_unlisted", "ensembl"]
-    twice = genes.identify(["ENSG00000108753", "ENSG00000999999"], human, symbols=["HNF1B"] * 2)
-    assert set(twice["status"]) == {"ensembl_unlisted"}
+    pair = ["ENSG00000108753", "ENSG00000275410"]
+    same = genes.identify(pair, human, symbols=["HNF1B", "HNF1B"])
+    assert same["gene_id"].tolist() == ["ENSG00000275410"] * 2
+    other = genes.identify(pair, human, symbols=["HNF1B", "TCF2"])
+    assert other["gene_id"].tolist() == pair
+    assert other["status"].tolist() == ["ensembl_unlisted", "ensembl"]
     clone = genes.identify(["ENSG00000999999"], human, symbols=["1-Sep"])
     assert clone["status"].tolist() == ["ensembl_unlisted"]
 
@@ -272,7 +273,21 @@ def test_no_ids(tiny):
         genes.identify(["", "__ambiguous"], tiny)
 
 
-POOL = ["A", "B", "C", "OLD", "OLDB", "TWIN", "Y_RNA", "2-Sep", "x", "ENSG00000000001"]
+def test_former_symbol_beside_the_current_one_is_another_gene_to_the_source(tiny):
+    assert genes.identify(["OLDB"], tiny)["symbol"].tolist() == ["B"]
+    found = genes.identify(["OLDB", "B"], tiny)
+    assert found["status"].tolist() == ["ambiguous", "symbol"]
+    assert found["gene_id"].tolist() == ["OLDB", "ENSG00000000002"]
+    assert found["candidates"].tolist() == ["B", ""]
+
+
+def test_mitochondrial_entrez_ids(human):
+    # NCBI: RNR1, RNR2, TRNK, ND1.
+    found = genes.identify([4549, 4550, 4566, 4535], human)
+    assert found["symbol"].tolist() == ["MT-RNR1", "MT-RNR2", "MT-TK", "MT-ND1"]
+
+
+POOL = ["A", "C", "OLD", "OLDB", "TWIN", "Y_RNA", "2-Sep", "x", "ENSG00000000001"]
 
 
 @settings(max_examples=25, deadline=None)

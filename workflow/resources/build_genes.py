@@ -190,7 +190,12 @@ def human_links(
     unlinked = ncbi[~ncbi["entrez"].isin(links["entrez"])].merge(
         single, on="symbol"
     )[["entrez", "gene_id"]]  # fmt: skip
-    links = pd.concat([links, unlinked], ignore_index=True).drop_duplicates()
+    # NCBI calls mitochondrial genes RNR2 or TRNK, with MTRNR2 or MTTK among the aliases.
+    mitochondrial = alias.assign(symbol=alias["alias"].str.replace(r"^MT-?", "MT-", regex=True))
+    mitochondrial = mitochondrial[~mitochondrial["entrez"].isin(links["entrez"])].merge(
+        single[single["symbol"].str.startswith("MT-")], on="symbol"
+    )[["entrez", "gene_id"]]  # fmt: skip
+    links = pd.concat([links, unlinked, mitochondrial], ignore_index=True).drop_duplicates()
     known = pd.concat([alias, ncbi.rename(columns={"symbol": "alias"})[["entrez", "alias"]]])
     pairs = pd.MultiIndex.from_frame(known)
     official = links["entrez"].map(ncbi_symbol) == links["gene_id"].map(symbol_of)

@@ -3,7 +3,8 @@
 Pure functions over the tables of ``workflow/resources`` (all columns read as strings, empty
 strings kept: ``pd.read_csv(path, sep="\\t", dtype=str, keep_default_na=False)``).
 Rules: a symbol that is current for one gene and former for another is the current one; what
-stands for two genes is ambiguous and never guessed; a row that cannot be mapped keeps its id.
+stands for two genes is ambiguous and never guessed, and so is a former symbol beside the current
+one in the same source; a row that cannot be mapped keeps its id.
 """
 
 from __future__ import annotations
@@ -247,7 +248,7 @@ def identify(
     symbols
         The source's own symbols beside its ids, where it has them. Used for Ensembl ids that the
         table does not list (retired ones) only: such a row goes to the gene its symbol stands for
-        (status ``symbol`` or ``previous``) if no other row of the source claims that gene;
+        (status ``symbol`` or ``previous``) if no row of another symbol claims that gene;
         otherwise it keeps its id and takes the source's symbol.
     where
         File or key for error messages.
@@ -339,6 +340,7 @@ def _settle_symbols(
         by_former = _Lookup(_split(table, "previous"), rest)
         rows.settle(by_former.find(rest), "previous")
         rows.doubt(rest, by_former)
+        _part_namesakes(rows)
     if dates:
         left = text[(rows.status == "unmapped") & kind.isin(["symbol", "entrez"])]
         _settle_dates(rows, left, numbered, detect_organism(table["gene_id"].head(1)))
@@ -364,11 +366,24 @@ def _settle_dates(
     rows.candidates.loc[several.index] = several.map(";".join)
 
 
+def _part_namesakes(rows: _Rows) -> None:
+    """Call former symbols ambiguous whose gene is in the source under its current symbol.
+
+    A source that lists both means two things by them (NAA38 and LSMD1 before 2014).
+    """
+    taken = rows.row[rows.status == "symbol"]
+    former = rows.row[rows.status == "previous"].astype(int)
+    both = former[former.isin(taken)]
+    rows.status.loc[both.index] = "ambiguous"
+    rows.candidates.loc[both.index] = rows.symbols[both]
+    rows.row.loc[both.index] = np.nan
+
+
 def _settle_retired(rows: _Rows, symbols: pd.Series, table: pd.DataFrame) -> None:
     """Lead retired Ensembl ids to today's gene by the source's own symbol.
 
-    Only where symbol and gene belong to one row each: a gene that another row of the source
-    already has is never merged into.
+    Only where every row of the source that claims the gene bears that same symbol: GRCh37
+    releases list some genes twice, once on the assembly and once on a patch (TXNIP).
     """
     retired = symbols[(rows.status == "ensembl_unlisted") & (symbols != "")]
     if retired.empty:
@@ -377,7 +392,9 @@ def _settle_retired(rows: _Rows, symbols: pd.Series, table: pd.DataFrame) -> Non
     kind = pd.Series("symbol", index=retired.index)
     _settle_symbols(trial, retired, kind, table, dates=False)
     found = trial.row.dropna()
-    found = found[~found.duplicated(keep=False) & ~found.isin(rows.row.dropna())]
+    claims = pd.concat([rows.row.dropna(), found])
+    bearers = symbols[claims.index].groupby(claims.to_numpy()).nunique()
+    found = found[found.map(bearers) == 1]
     for status in ("symbol", "previous"):
         rows.settle(found[trial.status[found.index] == status], status)
 
