@@ -29,7 +29,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import MODIFIED, PACKED, TABLE, FaultServer, Reply, Script, sha256
+from faultserver import MODIFIED, PACKED, TABLE, FaultServer, FtpServer, Reply, Script, sha256
 
 from alsmuscle import fetch as fetch_module
 from alsmuscle.errors import InputError
@@ -565,6 +565,36 @@ def test_proxies_are_taken_from_the_environment(
     server.scripts["http://archive.invalid/f.gz"] = Reply(PACKED)
     got = fetch("http://archive.invalid/f.gz", tmp_path / "f.gz", policy=policy)
     assert got.path.read_bytes() == PACKED
+
+
+# --- ftp ------------------------------------------------------------------------------------------
+
+
+def test_ftp_is_resumed_by_rest(ftp: FtpServer, policy: FetchPolicy, tmp_path: Path) -> None:
+    ftp.files["/pub/a b.gz"] = PACKED
+    ftp.stop_at = HALF
+    got = fetch(ftp.url("/pub/a%20b.gz"), tmp_path / "f.gz", policy=policy, study=STUDY)
+    assert got.path.read_bytes() == PACKED
+    assert f"REST {HALF}" in ftp.seen
+    assert leftovers(tmp_path) == {"f.gz"}
+
+
+def test_ftp_without_the_file_or_with_another(
+    ftp: FtpServer, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    ftp.files["/f.gz"] = PACKED
+    with pytest.raises(FetchError, match=f"(?s){STUDY}.*550"):
+        fetch(ftp.url("/none.gz"), tmp_path / "f.gz", policy=policy, study=STUDY)
+    with pytest.raises(FetchError, match="sha256 is"):
+        fetch(ftp.url("/f.gz"), tmp_path / "f.gz", policy=policy, study=STUDY, sha256="0" * 64)
+    assert leftovers(tmp_path) == set()
+
+
+def test_ftp_line_breaks_and_dead_servers(policy: FetchPolicy, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="line break"):
+        fetch("ftp://127.0.0.1:1/a%0d%0aDELE x", tmp_path / "f.gz", policy=policy, study=STUDY)
+    with pytest.raises(FetchError, match=f"(?s){STUDY}.*gave up"):
+        fetch("ftp://127.0.0.1:1/f.gz", tmp_path / "f.gz", policy=policy, study=STUDY)
 
 
 # --- archives -------------------------------------------------------------------------------------
