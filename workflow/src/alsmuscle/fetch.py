@@ -23,6 +23,7 @@ import io
 import json
 import lzma
 import os
+import random
 import re
 import shutil
 import tarfile
@@ -30,13 +31,13 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import (
     parse_qsl,
     quote,
@@ -65,6 +66,7 @@ _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 _BLOCK = 1 << 20
 _TEXT_LIMIT = 64 << 20
 _ROUNDS = 3
+T = TypeVar("T")
 
 
 class FetchError(InputError):
@@ -90,8 +92,12 @@ class FetchError(InputError):
         )
 
 
-class _MismatchError(FetchError):
-    """The bytes arrived but fail verification; worth another try if they came in pieces."""
+class _ContentError(FetchError):
+    """The bytes arrived and are refused: nothing of them is worth keeping."""
+
+
+class _MismatchError(_ContentError):
+    """The bytes fail verification; worth another try if they came in pieces."""
 
 
 class _TransientError(Exception):
@@ -200,9 +206,14 @@ class _Want:
     def pinned(self) -> bool:
         return self.sha256 is not None or self.md5 is not None
 
-    def error(self, problem: str, *, mismatch: bool = False, **more: str | None) -> FetchError:
-        kind = _MismatchError if mismatch else FetchError
-        return kind(problem, url=self.url, study=self.study, **more)
+    def error(self, problem: str, **more: str | None) -> FetchError:
+        return FetchError(problem, url=self.url, study=self.study, **more)
+
+    def refused(self, problem: str, **more: str | None) -> FetchError:
+        return _ContentError(problem, url=self.url, study=self.study, **more)
+
+    def mismatch(self, problem: str, **more: str | None) -> FetchError:
+        return _MismatchError(problem, url=self.url, study=self.study, **more)
 
 
 @dataclass
@@ -573,25 +584,19 @@ def fetch(
         Naming study and URL; ``dest`` is then as it was before.
     """
     policy = policy or FetchPolicy()
-    url, dest = canonical(url), Path(dest)
-    locked = _row_for(read_lock(lock), url) if lock is not None else None
+    try:
+        url, dest = canonical(url), Path(dest)
+    except ValueError as error:
+        raise FetchError(f"not a valid URL: {error}", url=url, study=study) from error
     sha256, md5 = (value.strip().lower() if value else None for value in (sha256, md5))
     for name, value, digits in (("sha256", sha256, 64), ("md5", md5, 32)):
         if value is not None and not re.fullmatch(rf"[0-9a-f]{{{digits}}}", value):
             raise FetchError(f"the card's {name} is not a hash: {value}", url=url, study=study)
-    if locked is not None and sha256 is not None and lock is not None:
-        _agree(locked, sha256, Path(lock), url, study)
-    want = _Want(url, study, sha256 or (locked["sha256"] if locked else None), md5, bytes)
-    if policy.pinned_only and not want.pinned:
-        raise want.error(
-            "the file has no recorded hash, and only pinned files are allowed",
-            expected="sha256 or md5 in the study's card, or a line in the lock file",
-            remedy="fetch once without that restriction, check the file, and pin its hash",
-        )
+    want = _Want(url, study, sha256, md5, bytes)
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(dest.with_name(f".{dest.name}.busy")):
-            return _fetch_held(want, dest, locked=locked, mirror=mirror, lock=lock, policy=policy)
+            return _fetch_held(want, dest, mirror=mirror, lock=lock, policy=policy)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(want, dest.parent) from error
@@ -623,11 +628,22 @@ def _fetch_held(
     want: _Want,
     dest: Path,
     *,
-    locked: Mapping[str, str] | None,
     mirror: str | Path | None,
     lock: str | Path | None,
     policy: FetchPolicy,
 ) -> Fetched:
+    # Read only now: the process that was waited for may have recorded this very file.
+    locked = _row_for(read_lock(lock), want.url) if lock is not None else None
+    if locked is not None and lock is not None:
+        if want.sha256 is not None:
+            _agree(locked, want.sha256, Path(lock), want.url, want.study)
+        want = replace(want, sha256=locked["sha256"])
+    if policy.pinned_only and not want.pinned:
+        raise want.error(
+            "the file has no recorded hash, and only pinned files are allowed",
+            expected="sha256 or md5 in the study's card, or a line in the lock file",
+            remedy="fetch once without that restriction, check the file, and pin its hash",
+        )
     present = _present(want, dest, locked)
     if present is not None:
         if lock is not None:
@@ -635,31 +651,19 @@ def _fetch_held(
         return present
     part = _Part(dest.with_name(dest.name + ".part"), want.url)
     row = _row_for(read_mirror(mirror), want.url) if mirror is not None else None
-    local = _local_path(want.url)
-    if row is not None and mirror is not None:
-        source, want = "mirror", _from_mirror(want, row, Path(mirror) / row["path"], part, policy)
-    elif local is not None:
-        source = "local"
-        _copy(want, local, part, policy)
-    elif policy.offline:
-        raise want.error(
-            "the network is switched off and the file is not in the mirror"
-            if mirror is not None
-            else "the network is switched off and no mirror is configured",
-            remedy="run `make fetch` where there is a network, or add the file to the mirror",
-        )
-    else:
-        source = "network"
     for round_ in range(_ROUNDS):
         try:
-            if source == "network":
-                _download(want, dest.name, part, policy)
+            if row is not None and mirror is not None:
+                source = "mirror"
+                want = _from_mirror(want, row, Path(mirror) / row["path"], part, policy)
+            else:
+                source = _from_origin(want, dest.name, part, policy)
             digest = _verify(want, part.path, dest.name, policy)
             break
-        except _MismatchError as error:
+        except _ContentError as error:
             pieces = part.resumed or not part.announced
             part.clear()
-            if source != "network" or not pieces or round_ == _ROUNDS - 1:
+            if not (isinstance(error, _MismatchError) and pieces and round_ < _ROUNDS - 1):
                 raise
             log.get("fetch").warning("%s\n  starting afresh", error)
     fetched = Fetched(want.url, dest, digest, part.size, _now(), source)
@@ -713,6 +717,21 @@ def _from_mirror(
         )
     _copy(want, path, part, policy)
     return _Want(want.url, want.study, row["sha256"], want.md5, want.bytes or int(row["bytes"]))
+
+
+def _from_origin(want: _Want, name: str, part: _Part, policy: FetchPolicy) -> str:
+    """Fill ``part`` from where the URL points; return ``local`` or ``network``."""
+    local = _local_path(want.url)
+    if local is not None:
+        _copy(want, local, part, policy)
+        return "local"
+    if policy.offline:
+        raise want.error(
+            "the network is switched off, and the file is neither here nor in a mirror",
+            remedy="run `make fetch` where there is a network, or add the file to a mirror",
+        )
+    _download(want, name, part, policy)
+    return "network"
 
 
 def _copy(want: _Want, path: Path, part: _Part, policy: FetchPolicy) -> None:
@@ -793,7 +812,7 @@ def get_text(
             return Answer(want.url, response.status_code, content.decode("utf-8", "replace"))
 
     with _client(policy) as client:
-        return cast(Answer, _persist(once, lambda: 0, want, policy))
+        return _persist(once, lambda: 0, want, policy)
 
 
 def _client(policy: FetchPolicy) -> httpx.Client:
@@ -810,24 +829,31 @@ def _client(policy: FetchPolicy) -> httpx.Client:
     )
 
 
-def _persist(once: Any, progress: Any, want: _Want, policy: FetchPolicy) -> object:
+def _persist(
+    once: Callable[[], T], progress: Callable[[], int], want: _Want, policy: FetchPolicy
+) -> T:
     """Call ``once`` until it succeeds; tries that brought new bytes do not count."""
     import tenacity
 
-    backoff = tenacity.wait_exponential_jitter(
-        initial=policy.wait_initial, max=policy.wait_max, jitter=policy.wait_initial
-    )
     best, fruitless = progress(), 0
+
+    def attempt() -> T:
+        nonlocal best, fruitless
+        try:
+            return once()
+        except _TransientError:
+            fruitless = fruitless + 1 if progress() <= best else 0
+            best = max(best, progress())
+            raise
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, _TransientError) else 0.0
-        return max(asked, backoff(state))
+        mean = min(policy.wait_max, policy.wait_initial * 2.0 ** min(fruitless, 30))
+        # Jitter, so that many jobs do not come back at the same moment.
+        pause = random.uniform(0.5, 1.5) * mean
+        return max(pause, error.wait if isinstance(error, _TransientError) else 0.0)
 
     def stop(state: RetryCallState) -> bool:
-        nonlocal best, fruitless
-        fruitless = fruitless + 1 if progress() <= best else 0
-        best = max(best, progress())
         return fruitless >= policy.attempts or state.attempt_number >= 100 * policy.attempts
 
     def tell(state: RetryCallState) -> None:
@@ -849,7 +875,7 @@ def _persist(once: Any, progress: Any, want: _Want, policy: FetchPolicy) -> obje
         reraise=True,
     )
     try:
-        return retrying(once)
+        return retrying(attempt)
     except _TransientError as error:
         tries = retrying.statistics.get("attempt_number", policy.attempts)
         raise want.error(
@@ -957,7 +983,20 @@ def _refuse(response: httpx.Response, want: _Want, policy: FetchPolicy) -> None:
         404: "the archive may have renamed the file: look at the folder that holds it",
         410: "the archive has withdrawn the file",
     }.get(status)
-    raise want.error(said, remedy=remedy)
+    raise want.error(f"{said}{_excerpt(response)}", remedy=remedy)
+
+
+def _excerpt(response: httpx.Response) -> str:
+    """Return the first words of an error's body: a page's title, or an interface's message."""
+    import httpx
+
+    try:
+        head = next(response.iter_bytes(4096), b"").decode("utf-8", "replace")
+    except httpx.HTTPError:
+        return ""
+    title = re.search(r"(?is)<(?:title|h1)[^>]*>(.*?)</", head)
+    words = re.sub(r"\s+", " ", title[1] if title else re.sub(r"<[^>]*>", " ", head)).strip()
+    return f": “{words[:200]}”" if words else ""
 
 
 def _retry_after(value: str) -> float:
@@ -1053,10 +1092,12 @@ def _receive(
                 view = view[sink.write(view) :]
             have += len(chunk)
             if have > policy.max_bytes or (want.bytes is not None and have > want.bytes):
-                part.clear()
+                if head is not None:
+                    _refuse_page(want, name, head)
                 limit = want.bytes if want.bytes is not None else policy.max_bytes
-                raise want.error(
-                    f"the file is longer than {limit} bytes", expected=f"{limit} bytes at most"
+                raise want.refused(
+                    f"the file is longer than {limit} bytes",
+                    expected=f"{limit} bytes at most",
                 )
             if watch.saw(len(chunk)):
                 _need_space(want, part.path.parent, (part.total or have) - have, policy)
@@ -1160,14 +1201,11 @@ def _verify(want: _Want, path: Path, name: str, policy: FetchPolicy) -> str:
     with path.open("rb") as handle:
         _refuse_page(want, name, handle.read(4096))
     if not right_size:
-        raise want.error(
-            f"the file has {size} bytes", mismatch=True, expected=f"{want.bytes} bytes"
-        )
+        raise want.mismatch(f"the file has {size} bytes", expected=f"{want.bytes} bytes")
     for kind, known, got in (("sha256", want.sha256, sha256), ("md5", want.md5, md5)):
         if known not in (None, got):
-            raise want.error(
+            raise want.mismatch(
                 f"{kind} is {got} ({size} bytes)",
-                mismatch=True,
                 expected=f"{kind} {known}",
                 remedy="the archive's file differs from the one this analysis was written for: "
                 "compare both before you change the hash in the card or the lock file",
@@ -1200,18 +1238,17 @@ def check_content(
     with path.open("rb") as handle:
         head = handle.read(4096)
     if not head:
-        raise want.error("the file is empty", mismatch=True)
+        raise want.mismatch("the file is empty")
     _refuse_page(want, name, head)
     found, meant = _format_of(head), _format_named(name)
     if meant == "text":
         if found:
-            raise want.error(f"the content is {found}, the name says text", mismatch=True)
+            raise want.mismatch(f"the content is {found}, the name says text")
         return
     if meant and found != meant and not (meant == "tar" and tarfile.is_tarfile(path)):
         guess = found or ("unknown" if b"\0" in head else "text")
-        raise want.error(
+        raise want.mismatch(
             f"the content is {guess}, beginning with {head[:16]!r}",
-            mismatch=True,
             expected=f"{meant}, as the name {name} says",
         )
     try:
@@ -1233,8 +1270,8 @@ def check_content(
         lzma.LZMAError,
         zipfile.BadZipFile,
         tarfile.TarError,
-    ) as e:
-        raise want.error(f"the {meant} file is truncated or damaged: {e}", mismatch=True) from e
+    ) as error:
+        raise want.mismatch(f"the {meant} file is truncated or damaged: {error}") from error
 
 
 def _format_of(head: bytes) -> str:
@@ -1275,14 +1312,14 @@ def _refuse_page(want: _Want, name: str, head: bytes) -> None:
     if re.match(r"(?i)<(!doctype html|html|head|body|title|script)\b", start):
         title = re.search(r"(?is)<(?:title|h1)[^>]*>(.*?)</", text)
         words = re.sub(r"\s+", " ", title[1]).strip() if title else "no title"
-        raise want.error(
+        raise want.refused(
             f"a web page came instead of the file: “{words[:200]}”",
             expected=f"the content of {name}",
             remedy="open the address in a browser: it may need a login, or the file was moved",
         )
     if re.match(r"<Error>\s*<Code>", start):
         words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", start)).strip()
-        raise want.error(f"the storage service answered with an error: {words[:200]}")
+        raise want.refused(f"the storage service answered with an error: {words[:200]}")
 
 
 def _check_length(want: _Want, total: int | None, policy: FetchPolicy) -> None:
@@ -1290,9 +1327,9 @@ def _check_length(want: _Want, total: int | None, policy: FetchPolicy) -> None:
     if total is None:
         return
     if want.bytes is not None and total != want.bytes:
-        raise want.error(f"the server announces {total} bytes", expected=f"{want.bytes} bytes")
+        raise want.refused(f"the server announces {total} bytes", expected=f"{want.bytes} bytes")
     if total > policy.max_bytes:
-        raise want.error(f"the server announces {_size(total)}, more than allowed")
+        raise want.refused(f"the server announces {_size(total)}, more than allowed")
 
 
 def _check_stream(path: Path, kind: str, want: _Want, policy: FetchPolicy) -> None:
@@ -1309,10 +1346,10 @@ def _check_zip(path: Path, want: _Want, policy: FetchPolicy) -> None:
         unpacked = sum(info.file_size for info in infos)
         _refuse_bomb(want, unpacked, path.stat().st_size, policy)
         if len(infos) > policy.max_members:
-            raise want.error(f"the archive has {len(infos)} members")
+            raise want.refused(f"the archive has {len(infos)} members")
         bad = archive.testzip()
     if bad is not None:
-        raise want.error(f"the archive's member {bad} is damaged", mismatch=True)
+        raise want.mismatch(f"the archive's member {bad} is damaged")
 
 
 def _check_tar(path: Path, want: _Want, policy: FetchPolicy) -> None:
@@ -1324,13 +1361,13 @@ def _check_tar(path: Path, want: _Want, policy: FetchPolicy) -> None:
         stream.seek(archive.offset)
         end = stream.read(tarfile.BLOCKSIZE)
     if len(end) < tarfile.BLOCKSIZE or any(end):
-        raise want.error("the tar file is truncated: it has no end mark", mismatch=True)
+        raise want.mismatch("the tar file is truncated: it has no end mark")
 
 
 def _refuse_bomb(want: _Want, unpacked: int, packed: int, policy: FetchPolicy) -> None:
     ratio = unpacked / max(packed, 1)
     if unpacked > policy.max_unpacked or (unpacked > 1 << 30 and ratio > policy.max_ratio):
-        raise want.error(
+        raise want.refused(
             f"unpacks to more than {_size(min(unpacked, policy.max_unpacked))} from {_size(packed)}"
             ": refused as a decompression bomb",
             remedy="if the file is sound, raise max_unpacked or max_ratio",
@@ -1417,7 +1454,7 @@ def safe_members(
             except tarfile.FilterError as error:
                 problem = str(error).replace(root, "the archive")
         if problem:
-            raise want.error(
+            raise want.refused(
                 f"the archive's member {name!r} is refused: {problem}",
                 remedy="unpack it by hand in a safe place, and give the files' local paths",
             )
