@@ -502,8 +502,8 @@ def _alpha_block(
     A, B, state = np.empty((p, p)), np.empty((p, p)), np.empty(_N_STATE)
     for gene in range(start, stop):
         for i in range(n):
-            y[i] = counts[i, gene]
-            m[i] = mu[i, gene]
+            y[i] = counts[gene, i]
+            m[i] = mu[gene, i]
         log_alpha, converged[gene] = _fit_dispersion(
             math.log(alpha_hat[gene]),
             lower,
@@ -568,7 +568,7 @@ def _irls_block(
         beta[:] = 0.0
         constant = 0.0
         for i in range(n):
-            y[i] = counts[i, gene]
+            y[i] = counts[gene, i]
             start_value = math.log(y[i] / size_factors[i] + 0.1)
             for j in range(p):
                 beta[j] += initial[j, i] * start_value
@@ -641,8 +641,8 @@ def _irls_block(
                 for k in range(p):
                     s += inverse[j, k] * X[i, k]
                 leverage += X[i, j] * s
-            hat_out[i, gene] = w[i] * leverage
-            mu_out[i, gene] = size_factors[i] * math.exp(eta[i])
+            hat_out[gene, i] = w[i] * leverage
+            mu_out[gene, i] = size_factors[i] * math.exp(eta[i])
         for j in range(p):
             beta_out[gene, j] = beta[j]
 
@@ -663,7 +663,7 @@ def _wald_block(
     w, M, H, c = np.empty(n), np.empty((p, p)), np.empty((p, p)), np.empty(p)
     for gene in range(start, stop):
         for i in range(n):
-            w[i] = mu[i, gene] / (1.0 + mu[i, gene] * disp[gene])
+            w[i] = mu[gene, i] / (1.0 + mu[gene, i] * disp[gene])
         _information(X, w, 0.0, M)
         for j in range(p):
             c[j] = contrast[j]
@@ -779,7 +779,7 @@ def _shrink_block(
     S, Y, rho = np.empty((_MEMORY, p)), np.empty((_MEMORY, p)), np.empty(_MEMORY)
     for gene in range(start, stop):
         for i in range(n):
-            y[i] = counts[i, gene]
+            y[i] = counts[gene, i]
         size = sizes[gene]
         x[:] = 0.0
         scaling = _shrinkage_loss(x, y, X, size, offset, flat_scale, scale, index, 1.0, g)
@@ -957,17 +957,17 @@ class BatchedInference(Inference):  # type: ignore[misc]
         genes), and whether each gene converged. See ``Inference.irls``.
         """
         _check_design(design_matrix)
-        counts, X = _matrix(counts), _matrix(design_matrix, float)
+        y, X = _by_gene(counts), _matrix(design_matrix)
         size_factors = np.ascontiguousarray(size_factors, dtype=float)
         disp = np.ascontiguousarray(disp, dtype=float)
-        n_genes = counts.shape[1]
+        n_genes = len(y)
         beta = np.full((n_genes, X.shape[1]), np.nan)
-        mu, hat = np.empty(counts.shape), np.empty(counts.shape)
+        mu, hat = np.empty(y.shape), np.empty(y.shape)
         converged = np.zeros(n_genes, dtype=np.bool_)
         self._run(
             _irls_block,
             n_genes,
-            counts,
+            y,
             size_factors,
             X,
             np.ascontiguousarray(np.linalg.pinv(X)),
@@ -984,8 +984,8 @@ class BatchedInference(Inference):  # type: ignore[misc]
         for gene in self._fall_back("irls", np.flatnonzero(~converged)):
             # One step is what the default takes before its optimiser, which starts from the
             # initial coefficients whatever the steps before it did.
-            beta[gene], mu[:, gene], hat[:, gene], converged[gene] = utils.irls_solver(
-                counts=counts[:, gene],
+            beta[gene], mu[gene], hat[gene], converged[gene] = utils.irls_solver(
+                counts=y[gene],
                 size_factors=size_factors,
                 design_matrix=X,
                 disp=disp[gene],
@@ -996,7 +996,7 @@ class BatchedInference(Inference):  # type: ignore[misc]
                 optimizer=optimizer,
                 maxiter=1,
             )
-        return beta, mu, hat, converged
+        return beta, mu.T, hat.T, converged
 
     def alpha_mle(
         self,
@@ -1018,18 +1018,18 @@ class BatchedInference(Inference):  # type: ignore[misc]
         _check_design(design_matrix)
         if prior_reg and prior_disp_var is None:
             raise ValueError("prior_reg needs prior_disp_var")
-        counts, X, mu = _matrix(counts), _matrix(design_matrix, float), _matrix(mu, float)
+        y, X, fitted = _by_gene(counts), _matrix(design_matrix), _by_gene(mu)
         alpha_hat = np.ascontiguousarray(alpha_hat, dtype=float)
-        n_genes = counts.shape[1]
+        n_genes = len(y)
         alpha = np.full(n_genes, np.nan)
         converged = np.zeros(n_genes, dtype=np.bool_)
         if optimizer == "L-BFGS-B":
             self._run(
                 _alpha_block,
                 n_genes,
-                counts,
+                y,
                 X,
-                mu,
+                fitted,
                 alpha_hat,
                 math.log(min_disp),
                 math.log(max_disp),
@@ -1040,9 +1040,9 @@ class BatchedInference(Inference):  # type: ignore[misc]
             )
         for gene in self._fall_back("alpha_mle", np.flatnonzero(~converged)):
             alpha[gene], converged[gene] = utils.fit_alpha_mle(
-                counts=counts[:, gene],
+                counts=y[gene],
                 design_matrix=X,
-                mu=mu[:, gene],
+                mu=fitted[gene],
                 alpha_hat=alpha_hat[gene],
                 min_disp=min_disp,
                 max_disp=max_disp,
@@ -1065,19 +1065,19 @@ class BatchedInference(Inference):  # type: ignore[misc]
         alt_hypothesis: Literal["greaterAbs", "lessAbs", "greater", "less"] | None = None,
     ) -> tuple[Array, Array, Array]:
         """Return Wald p-values, statistics and standard errors. See ``Inference.wald_test``."""
-        X, mu = _matrix(design_matrix, float), _matrix(mu, float)
+        X, fitted = _matrix(design_matrix), _by_gene(mu)
         disp, lfc = np.ascontiguousarray(disp, dtype=float), np.asarray(lfc, dtype=float)
         contrast = np.ascontiguousarray(contrast, dtype=float)
-        ridge = _matrix(ridge_factor, float)
-        n_genes = mu.shape[1]
+        ridge = _matrix(ridge_factor)
+        n_genes = len(fitted)
         se = np.full(n_genes, np.nan)
         done = np.zeros(n_genes, dtype=np.bool_)
-        self._run(_wald_block, n_genes, X, disp, mu, ridge, contrast, se, done)
+        self._run(_wald_block, n_genes, X, disp, fitted, ridge, contrast, se, done)
         # Genes without a fit (all zero) stay NaN; the rest is for the default.
-        failed = np.flatnonzero(~done & np.isfinite(disp) & np.isfinite(mu).all(axis=0))
+        failed = np.flatnonzero(~done & np.isfinite(disp) & np.isfinite(fitted).all(axis=1))
         for gene in self._fall_back("wald_test", failed):
             _, _, se[gene] = utils.wald_test(
-                X, disp[gene], lfc[gene], mu[:, gene], ridge, contrast, lfc_null, None
+                X, disp[gene], lfc[gene], fitted[gene], ridge, contrast, lfc_null, None
             )
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic, p_value = _wald_statistic(lfc, se, contrast, lfc_null, alt_hypothesis)
@@ -1127,10 +1127,10 @@ class BatchedInference(Inference):  # type: ignore[misc]
     ) -> tuple[Array, Array, Array]:
         """Return shrunken coefficients, inverse Hessians (genes x p x p) and convergence."""
         _check_design(design_matrix)
-        counts, X = _matrix(counts), _matrix(design_matrix, float)
+        y, X = _by_gene(counts), _matrix(design_matrix)
         size = np.ascontiguousarray(size, dtype=float)
         offset = np.ascontiguousarray(offset, dtype=float)
-        n_genes, p = counts.shape[1], X.shape[1]
+        n_genes, p = len(y), X.shape[1]
         beta = np.full((n_genes, p), np.nan)
         inverse: Array = np.tile(np.eye(p), (n_genes, 1, 1))
         converged = np.zeros(n_genes, dtype=np.bool_)
@@ -1138,7 +1138,7 @@ class BatchedInference(Inference):  # type: ignore[misc]
             self._run(
                 _shrink_block,
                 n_genes,
-                counts,
+                y,
                 X,
                 size,
                 offset,
@@ -1153,7 +1153,7 @@ class BatchedInference(Inference):  # type: ignore[misc]
         for gene in self._fall_back("lfc_shrink", np.flatnonzero(~converged)):
             beta[gene], inverse[gene], converged[gene] = utils.nbinomGLM(
                 design_matrix=X,
-                counts=counts[:, gene],
+                counts=y[gene],
                 size=size[gene],
                 offset=offset,
                 prior_no_shrink_scale=prior_no_shrink_scale,
@@ -1164,11 +1164,19 @@ class BatchedInference(Inference):  # type: ignore[misc]
         return beta, inverse, converged
 
 
-def _matrix(values: Array, dtype: type | None = None) -> Array:
-    """Return a C-ordered matrix of one of the two types the kernels are compiled for."""
-    if dtype is None:
-        dtype = np.int64 if np.issubdtype(np.asarray(values).dtype, np.integer) else np.float64
-    return np.ascontiguousarray(values, dtype=dtype)
+def _matrix(values: Array) -> Array:
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _by_gene(values: Array) -> Array:
+    """Return samples x genes as genes x samples, one gene's values side by side.
+
+    No copy for what PyDESeq2 passes (columns taken from a matrix come in this order). Counts
+    stay integers, so that those above 2^31 and 2^53 are what they were.
+    """
+    values = np.asarray(values).T
+    integer = np.issubdtype(values.dtype, np.integer)
+    return np.ascontiguousarray(values, dtype=np.int64 if integer else np.float64)
 
 
 def _check_design(design_matrix: Array) -> None:
