@@ -335,7 +335,7 @@ def camera_pr(
         ``collection, term, size, correlation, direction, delta, pvalue, padj``; ``delta`` is the
         set's mean statistic minus that of the genes outside it.
     """
-    values = statistic.to_numpy(dtype=np.float64)
+    values: Floats = statistic.to_numpy(dtype=np.float64)
     if len(values) < 3 or not np.isfinite(values).all():
         raise InputError("statistic has missing or infinite values", expected="finite numbers")
     if not -1 < inter_gene_cor < 1:
@@ -395,7 +395,7 @@ def camera(
     effect, s2 = model.fit(values)
     fit = squeeze_var(s2, model.df)
     t = effect / np.sqrt(fit.var_post * model.unscaled)
-    z = _normal_score(t, min(model.df + fit.df_prior, float(len(t) * model.df)))
+    z = _normal_score(t.astype(np.float64), min(model.df + fit.df_prior, float(len(t) * model.df)))
     where = _positions(expression.index, collections, min_size, max_size)
     sets = [(c, term, rows) for c, found in where.items() for term, rows in found.items()]
     if inter_gene_cor is not None:
