@@ -335,7 +335,7 @@ def camera_pr(
         ``collection, term, size, correlation, direction, delta, pvalue, padj``; ``delta`` is the
         set's mean statistic minus that of the genes outside it.
     """
-    values: Floats = statistic.to_numpy(dtype=np.float64)
+    values: Floats = np.asarray(statistic, dtype=np.float64)
     if len(values) < 3 or not np.isfinite(values).all():
         raise InputError("statistic has missing or infinite values", expected="finite numbers")
     if not -1 < inter_gene_cor < 1:
