@@ -335,7 +335,7 @@ def camera_pr(
         ``collection, term, size, correlation, direction, delta, pvalue, padj``; ``delta`` is the
         set's mean statistic minus that of the genes outside it.
     """
-    values = statistic.to_numpy(dtype=np.float64)
+    values: Floats = np.asarray(statistic, dtype=np.float64)
     if len(values) < 3 or not np.isfinite(values).all():
         raise InputError("statistic has missing or infinite values", expected="finite numbers")
     if not -1 < inter_gene_cor < 1:
@@ -375,7 +375,7 @@ def camera(
     inter_gene_cor
         Correlation between genes of a set, or None to estimate it.
     allow_negative
-        Keep negative estimates; otherwise they count as 0.
+        Let negative estimates narrow the test; otherwise they count as 0 (and are still shown).
     min_size, max_size
         Measured genes a set must have.
 
@@ -395,7 +395,7 @@ def camera(
     effect, s2 = model.fit(values)
     fit = squeeze_var(s2, model.df)
     t = effect / np.sqrt(fit.var_post * model.unscaled)
-    z = _normal_score(t, min(model.df + fit.df_prior, float(len(t) * model.df)))
+    z = _normal_score(t.astype(np.float64), min(model.df + fit.df_prior, float(len(t) * model.df)))
     where = _positions(expression.index, collections, min_size, max_size)
     sets = [(c, term, rows) for c, found in where.items() for term, rows in found.items()]
     if inter_gene_cor is not None:
@@ -409,16 +409,19 @@ def camera(
     vif = ((sums @ residual) ** 2).mean(axis=1) / sizes
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.where(sizes > 1, (vif - 1) / (sizes - 1), 0.0)
-    if not allow_negative:
-        correlation = np.maximum(correlation, 0.0)
-    return _camera(z, sets, correlation, min(model.df, len(z) - 2), collections)
+    df = min(model.df, len(z) - 2)
+    return _camera(z, sets, correlation, df, collections, allow_negative=allow_negative)
 
 
 def _normal_score(t: Floats, df: float) -> Floats:
-    """Normal equivalents of t statistics: Bailey's (1980, Appl Stat 29:304) approximation."""
-    if not np.isfinite(df):
+    """Normal equivalents of t statistics: Hill's expansion (1970, Comm ACM 13:617), as limma."""
+    if not np.isfinite(df) or df > 1e10:
         return t
-    out: Floats = np.sign(t) * (8 * df + 1) / (8 * df + 3) * np.sqrt(df * np.log1p(t**2 / df))
+    a = df - 0.5
+    b = 48 * a**2
+    u = a * np.log1p(t**2 / df)
+    tail = (((-0.4 * u - 3.3) * u - 24) * u - 85.5) / (0.8 * u**2 + 100 + b)
+    out: Floats = np.sign(t) * np.sqrt(u) * ((tail + u + 3) / b + 1)
     return out
 
 
@@ -428,6 +431,8 @@ def _camera(
     correlation: Floats,
     df: float,
     collections: Collections,
+    *,
+    allow_negative: bool = True,
 ) -> pd.DataFrame:
     from scipy.stats import t as student
 
@@ -441,7 +446,7 @@ def _camera(
         raise InputError("a set holds every gene", expected="genes outside the set to compare with")
     delta = total / rest * (mean - overall)
     pooled = ((total - 1) * variance - delta**2 * size * rest / total) / (total - 2)
-    vif = 1 + (size - 1) * correlation
+    vif = 1 + (size - 1) * (correlation if allow_negative else np.maximum(correlation, 0.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = delta / np.sqrt(pooled * (vif / size + 1 / rest))
     p = 2 * student.sf(np.abs(statistic), df)
