@@ -23,7 +23,7 @@ rule bulk_counts:
     conda:
         ENVIRONMENT
     script:
-        script("bulk_counts")
+        "../scripts/bulk_counts.py"
 
 
 rule bulk_design:
@@ -43,7 +43,7 @@ rule bulk_design:
     conda:
         ENVIRONMENT
     script:
-        script("bulk_design")
+        "../scripts/bulk_design.py"
 
 
 rule bulk_qc:
@@ -73,7 +73,7 @@ rule bulk_qc:
     conda:
         ENVIRONMENT
     script:
-        script("bulk_qc")
+        "../scripts/bulk_qc.py"
 
 
 rule bulk_fit:
@@ -98,7 +98,7 @@ rule bulk_fit:
     conda:
         ENVIRONMENT
     script:
-        script("bulk_fit")
+        "../scripts/bulk_fit.py"
 
 
 rule bulk_de:
@@ -122,4 +122,4 @@ rule bulk_de:
     conda:
         ENVIRONMENT
     script:
-        script("bulk_de")
+        "../scripts/bulk_de.py"

@@ -54,14 +54,9 @@ def time_of(rule, key=""):
     return result(f"benchmarks/{rule}/{key or 'all'}.tsv")
 
 
-def script(rule):
-    """The rule's script, which has the rule's name."""
-    return str(WORKFLOW / "scripts" / f"{rule}.py")
-
-
 def code(rule):
     """Digest of the code that a rule's script reaches; a change of it reruns the rule."""
-    return code_digest(script(rule))
+    return code_digest(WORKFLOW / "scripts" / f"{rule}.py")
 
 
 def card_part(*keys):

@@ -16,4 +16,4 @@ rule data_fetch:
         ENVIRONMENT
     localrule: True
     script:
-        script("data_fetch")
+        "../scripts/data_fetch.py"

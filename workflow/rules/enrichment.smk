@@ -25,7 +25,7 @@ rule enrichment_gsea:
     conda:
         ENVIRONMENT
     script:
-        script("enrichment_gsea")
+        "../scripts/enrichment_gsea.py"
 
 
 rule programmes_scores:
@@ -45,7 +45,7 @@ rule programmes_scores:
     conda:
         ENVIRONMENT
     script:
-        script("programmes_scores")
+        "../scripts/programmes_scores.py"
 
 
 rule programmes_effects:
@@ -70,4 +70,4 @@ rule programmes_effects:
     conda:
         ENVIRONMENT
     script:
-        script("programmes_effects")
+        "../scripts/programmes_effects.py"

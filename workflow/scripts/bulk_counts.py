@@ -17,7 +17,9 @@ with log.job(snakemake.log[0]):
     kept, excluded = samples.harmonise(sheet, card)
     columns = samples.match_matrix(list(matrix.columns), kept, excluded, card)
 
-    raw, notes = counts.as_counts(matrix[list(columns)].rename(columns=columns), spec["type"], where)
+    raw, notes = counts.as_counts(
+        matrix[list(columns)].rename(columns=columns), spec["type"], where
+    )
     table = io.read_gene_table(card["organism"])
     identity = genes.identify(raw.index, table, symbols=symbols, where=where)
     adata = counts.assemble(

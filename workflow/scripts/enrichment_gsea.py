@@ -8,4 +8,6 @@ with log.job(snakemake.log[0]):
     sets = io.read_collections(snakemake.input.manifest)
     sets["programmes"] = programmes.as_sets(io.read_plain(snakemake.input.programmes))
     table = enrichment.gsea(ranking, sets, seed=snakemake.params.seed, **snakemake.params.gsea)
-    io.write_table(snakemake.output.gsea, io.with_key(table, de), "gsea")
+    for position, column in enumerate(("dataset", "contrast", "cell_type")):
+        table.insert(position, column, de[column].iloc[0])
+    io.write_table(snakemake.output.gsea, table, "gsea")

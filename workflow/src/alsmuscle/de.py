@@ -116,16 +116,10 @@ def _estimable(samples: pd.DataFrame, contrast: Contrast, columns: Sequence[str]
     design = design_matrix(samples, reduced)
     values = samples[contrast["variable"]].astype(str)
     merged = samples.assign(
-        **{
-            contrast["variable"]: values.where(
-                values != contrast["target"], contrast["reference"]
-            )
-        }
+        **{contrast["variable"]: values.where(values != contrast["target"], contrast["reference"])}
     )
     null = design_matrix(merged, reduced)
-    return bool(
-        np.linalg.matrix_rank(design.to_numpy()) > np.linalg.matrix_rank(null.to_numpy())
-    )
+    return bool(np.linalg.matrix_rank(design.to_numpy()) > np.linalg.matrix_rank(null.to_numpy()))
 
 
 def check_contrast(samples: pd.DataFrame, contrast: Contrast, where: str) -> None:
@@ -293,7 +287,7 @@ def _inference(name: str, threads: int) -> Any:
     if name == "batched":
         from alsmuscle.fit import BatchedInference
 
-        return BatchedInference(n_threads=threads)
+        return BatchedInference(n_cpus=threads)
     from pydeseq2.default_inference import DefaultInference
 
     return DefaultInference(n_cpus=threads)
@@ -466,6 +460,28 @@ def test(
     return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
 
 
+class _FlooredMeans:
+    """An inference whose Wald test floors fitted means at 0.5, as R's DESeq2 does.
+
+    PyDESeq2 floors them while fitting but not here: the standard errors of genes with almost no read
+    in one group are then up to twice R's.
+    """
+
+    MIN_MU = 0.5
+
+    def __init__(self, inference: Any) -> None:
+        self._inference = inference
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inference, name)
+
+    def wald_test(self, *, mu: np.ndarray, **arguments: Any) -> Any:
+        """Test with the floored means."""
+        import numpy as np
+
+        return self._inference.wald_test(mu=np.maximum(mu, self.MIN_MU), **arguments)
+
+
 def _wald(
     fitted: AnnData, contrast: Contrast, alpha: float, shrink: bool, inference: Any
 ) -> dict[str, np.ndarray]:
@@ -476,7 +492,9 @@ def _wald(
     terms = pd.DataFrame(columns=list(fitted.uns["terms"]))
     vector = contrast_vector(terms, contrast)
     dds = _reload(fitted, inference)
-    stats = DeseqStats(dds, contrast=vector, alpha=alpha, inference=inference, quiet=True)
+    stats = DeseqStats(
+        dds, contrast=vector, alpha=alpha, inference=_FlooredMeans(inference), quiet=True
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stats.summary()

@@ -255,7 +255,9 @@ def _tar_tables(
                 seen.add(member.name)
                 frame, symbols = _symbols_beside(_read_delimited(content, spec, where), spec)
                 frame = frame.set_index(frame.columns[spec.get("gene_column", 0)])
-                position = spec["count_column"] - (spec["count_column"] > spec.get("gene_column", 0))
+                position = spec["count_column"] - (
+                    spec["count_column"] > spec.get("gene_column", 0)
+                )
                 column = frame.iloc[:, [position]].set_axis([sample], axis=1)
                 columns[sample] = _numeric(column, where)[sample]
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -438,6 +440,36 @@ def read_plain(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment="#")
+
+
+def read_collections(manifest: str | Path) -> dict[str, dict[str, list[str]]]:
+    """Read the fetched gene-set collections: collection → term → symbols."""
+    from alsmuscle.enrichment import parse_gmt
+
+    table = read_table(manifest, "manifest")
+    return {
+        name: parse_gmt(cached(table, name).read_text(encoding="utf-8")) for name in table["name"]
+    }
+
+
+def human_names() -> pd.Series:
+    """Return mouse gene id → symbol of its 1:1 human ortholog."""
+    orthologs = read_orthologs()
+    return orthologs.set_index("mouse_gene_id")["human_symbol"]
+
+
+def write_square(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a samples × samples table, first column ``sample_id``."""
+    with atomic(path) as part:
+        frame.rename_axis("sample_id").to_csv(part, sep="\t", float_format="%.6g")
+
+
+def read_square(path: str | Path) -> pd.DataFrame:
+    """Read what :func:`write_square` wrote."""
+    import pandas as pd
+
+    frame = pd.read_csv(path, sep="\t", dtype={"sample_id": str}).set_index("sample_id")
+    return frame.set_axis(frame.index, axis=1)
 
 
 def _some(names: Any, most: int = 12) -> str:

@@ -86,8 +86,9 @@ def sex_expression(counts: AnnData, organism: str) -> pd.DataFrame:
     return table
 
 
-def metrics(counts: AnnData, vst: AnnData, organism: str, *, n_variable_genes: int,
-            n_components: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def metrics(
+    counts: AnnData, vst: AnnData, organism: str, *, n_variable_genes: int, n_components: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Measure every sample.
 
     Parameters
@@ -280,7 +281,9 @@ def _sex_flag(declared: str, inferred: str, xist: float, y_genes: float) -> list
     if declared and inferred in ("female", "male") and declared != inferred:
         return [("sex_mismatch", f"declared {declared} but expressed {inferred} ({numbers})")]
     if inferred == "mixed":
-        return [("sex_mixed", f"XIST and Y genes both expressed ({numbers}; silent below {SILENT})")]
+        return [
+            ("sex_mixed", f"XIST and Y genes both expressed ({numbers}; silent below {SILENT})")
+        ]
     if declared and inferred == "unclear":
         return [("sex_unclear", f"neither sex expressed ({numbers}; expressed from {EXPRESSED})")]
     return []

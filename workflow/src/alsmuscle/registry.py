@@ -237,6 +237,33 @@ def _one_of(names: Iterable[str]) -> str:
     return "one of: " + ", ".join(sorted(names))
 
 
+def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Read the gene-set collections that the configuration names.
+
+    Raises
+    ------
+    InputError
+        The file breaks the schema, a name is unknown, or a collection has no pinned hash.
+    """
+    known = load_yaml(path)
+    validate(known, "collections", path)
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"no collection '{name}'",
+                where="config: enrichment.collections",
+                expected=_one_of(known),
+                remedy=f"correct the name, or add it to {path}",
+            )
+        if not known[name]["sha256"]:
+            raise InputError(
+                f"collection '{name}' has no pinned hash",
+                where=f"{path}: {name}.sha256",
+                remedy="download the file, look at it, and set `sha256` and `verified: true`",
+            )
+    return {name: known[name] for name in names}
+
+
 def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[str, Card]:
     """Return the cards that pass every non-empty list of ``studies``.
 
@@ -284,7 +311,9 @@ def left_out(cards: Mapping[str, Card], chosen: Mapping[str, Card]) -> list[dict
     return [
         {
             "dataset": name,
-            "reason": card["use_reason"] if not card["use"] else "not selected in the configuration",
+            "reason": card["use_reason"]
+            if not card["use"]
+            else "not selected in the configuration",
         }
         for name, card in cards.items()
         if name not in chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.errors import InputError
@@ -15,9 +15,7 @@ VOCABULARY = {"sex": ("female", "male", ""), "age_unit": ("years", "days", "week
 TEXT = ("subject_id", "condition", "stage", "sex", "age_unit", "muscle", "material", "batch")
 
 
-def harmonise(
-    sheet: pd.DataFrame, card: Mapping[str, Any]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Apply a card's rules to a sample sheet.
 
     Parameters
@@ -93,7 +91,9 @@ def harmonise(
 
 def _need(sheet: pd.DataFrame, column: str, where: str) -> None:
     if column not in sheet.columns:
-        close = [c for c in sheet.columns if c.lower().split(":")[0] == column.lower().split(":")[0]]
+        close = [
+            c for c in sheet.columns if c.lower().split(":")[0] == column.lower().split(":")[0]
+        ]
         raise InputError(
             f"the sample sheet has no column '{column}'",
             where=where,
@@ -101,9 +101,7 @@ def _need(sheet: pd.DataFrame, column: str, where: str) -> None:
         )
 
 
-def _column(
-    sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str
-) -> tuple[Any, Any]:
+def _column(sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str) -> tuple[Any, Any]:
     """Return the harmonised and the raw values of one column."""
     import pandas as pd
 
@@ -148,7 +146,9 @@ def _exclude(
             if column not in samples.columns:
                 raise InputError(f"no column '{column}'", where=key)
             cell = samples[column]
-            hit &= cell.isna() if value == "" and cell.dtype.kind == "f" else cell.astype(str) == value
+            hit &= (
+                cell.isna() if value == "" and cell.dtype.kind == "f" else cell.astype(str) == value
+            )
         if not hit.any():
             raise InputError(f"no sample matches {dict(wanted)}", where=key)
         for sample in samples.loc[hit, "sample_id"]:
@@ -158,6 +158,13 @@ def _exclude(
         columns=["dataset", "sample_id", "reason"],
     )
     return samples[~samples["sample_id"].isin(list(reasons))], excluded
+
+
+def from_columns(names: Iterable[str]) -> pd.DataFrame:
+    """Make a sample sheet of a matrix's column names, where there is no other: column ``name``."""
+    import pandas as pd
+
+    return pd.DataFrame({"name": [str(name) for name in names]})
 
 
 def match_matrix(
@@ -190,9 +197,7 @@ def match_matrix(
     template = card.get("counts", {}).get("sample_template", "{sample_id}")
     where = f"config/datasets/{card['id']}.yaml: counts.sample_template"
     try:
-        wanted = {
-            template.format(**row): row["sample_id"] for row in samples.to_dict("records")
-        }
+        wanted = {template.format(**row): row["sample_id"] for row in samples.to_dict("records")}
     except KeyError as error:
         raise InputError(
             f"'{template}' uses column {error}, which the samples do not have", where=where
