@@ -41,7 +41,7 @@ rule report_pages:
         per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
         per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK),
         rules.provenance_run.output,
-        templates=sorted(str(path) for path in (WORKFLOW / "report").iterdir()),
+        templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",
     output:
@@ -58,8 +58,6 @@ rule report_pages:
         results=SETTINGS["results"],
         cards=STUDIES,
         left_out=registry.left_out(CARDS, STUDIES),
-        report=SETTINGS["report"],
-        collections=COLLECTIONS,
         settings=SETTINGS,
         code=code("report_pages"),
     conda:
