@@ -11,12 +11,12 @@ rule provenance_run:
         versions=result("provenance/versions.json"),
     log:
         log_of("provenance_run"),
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         settings=SETTINGS,
         code=code("provenance_run"),
-    conda:
-        ENVIRONMENT
-    localrule: True
     script:
         "../scripts/provenance_run.py"
 
@@ -54,14 +54,13 @@ rule report_pages:
         log_of("report_pages"),
     benchmark:
         time_of("report_pages")
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
-        results=SETTINGS["results"],
         cards=STUDIES,
         left_out=registry.left_out(CARDS, STUDIES),
         settings=SETTINGS,
         code=code("report_pages"),
-    conda:
-        ENVIRONMENT
-    localrule: True
     script:
         "../scripts/report_pages.py"

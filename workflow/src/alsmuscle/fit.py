@@ -23,7 +23,7 @@ compiled anew in each process, which costs some seconds and changes nothing else
 """
 
 # Kernels get all they touch as arguments, and a line search is its list of cases.
-# ruff: noqa: PLR0911, PLR0912, PLR0915, PLR0917
+# ruff: noqa: PLR0917
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ SEX_GENES = {
     "mouse": ("Xist", ("Ddx3y", "Eif2s3y", "Kdm5d", "Uty")),
 }
 HAEMOGLOBIN = (
-    "HBA1 HBA2 HBB HBD HBE1 HBG1 HBG2 HBM HBQ1 HBZ "
-    "Hba-a1 Hba-a2 Hbb-bs Hbb-bt Hbb-b1 Hbb-b2 Hbb-y Hbb-bh1"
-).split()
+    *("HBA1", "HBA2", "HBB", "HBD", "HBE1", "HBG1", "HBG2", "HBM", "HBQ1", "HBZ"),
+    *("Hba-a1", "Hba-a2", "Hbb-bs", "Hbb-bt", "Hbb-b1", "Hbb-b2", "Hbb-y", "Hbb-bh1"),
+)
 
 # log2(counts per million + 1). In biopsies the expressed and the silent state lie far apart
 # (XIST above 3 against below 1); the bounds stand in the gap.
@@ -121,7 +121,7 @@ def metrics(
     upper = symbols.str.upper()
 
     def percent(mask: pd.Series) -> np.ndarray:
-        return 100 * X[:, mask.to_numpy()].sum(axis=1) / total
+        return np.asarray(100 * X[:, mask.to_numpy()].sum(axis=1) / total)
 
     top = X.argmax(axis=1)
     names = symbols.where(symbols != "", counts.var_names.to_series())
