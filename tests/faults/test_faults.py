@@ -893,6 +893,22 @@ def test_requests_to_one_host_are_paced(
     assert time.monotonic() - begin >= 0.4
 
 
+def test_a_403_of_ncbi_may_pass_and_one_that_stays_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    statuses = iter([403, 403, 200])
+    _answering(
+        monkeypatch, lambda _: httpx.Response(next(statuses), stream=httpx.ByteStream(PACKED))
+    )
+    url = "https://ftp.ncbi.nlm.nih.gov/geo/f.gz"
+    assert fetch(url, tmp_path / "f.gz", policy=policy).path.read_bytes() == PACKED
+    seen = _answering(monkeypatch, lambda _: httpx.Response(403, stream=httpx.ByteStream(PAGE)))
+    with pytest.raises(FetchError, match="Just a moment") as caught:
+        get_text(url, policy=policy, study=STUDY)
+    assert caught.value.status == 403
+    assert len(seen) == policy.attempts
+
+
 # --- lock and mirror ------------------------------------------------------------------------------
 
 
@@ -910,6 +926,28 @@ def test_the_archive_changed_a_file_that_the_lock_knows(
     assert not (tmp_path / "g.gz").exists()
     assert dest.read_bytes() == PACKED
     assert lock.read_text() == before
+
+
+def test_a_file_that_the_archive_rewrites_is_recorded_anew_but_a_pin_still_binds(
+    server: FaultServer, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    url, lock = server.url("/f.gz"), tmp_path / "lock.tsv"
+    server.scripts["/f.gz"] = Reply(PACKED)
+    fetch(url, tmp_path / "f.gz", policy=policy, lock=lock, volatile=True)
+    server.scripts["/f.gz"] = Reply(OTHER, etag='"v2"')
+    kept = fetch(url, tmp_path / "f.gz", policy=policy, lock=lock, volatile=True)
+    assert (kept.source, kept.sha256) == ("present", sha256(PACKED))
+    strict = replace(policy, pinned_only=True)
+    for options in ({"policy": strict}, {"policy": policy, "sha256": sha256(PACKED)}):
+        with pytest.raises(FetchError, match="sha256 is"):
+            fetch(url, tmp_path / "g.gz", lock=lock, volatile=True, **options)  # type: ignore[arg-type]
+    assert read_lock(lock)[url]["sha256"] == sha256(PACKED)
+    new = fetch(url, tmp_path / "g.gz", policy=policy, lock=lock, volatile=True)
+    assert read_lock(lock)[url]["sha256"] == new.sha256 == sha256(OTHER)
+    server.scripts["/f.gz"] = Reply(PAGE)
+    with pytest.raises(FetchError, match="web page"):
+        fetch(url, tmp_path / "h.gz", policy=policy, lock=lock, volatile=True)
+    assert read_lock(lock)[url]["sha256"] == sha256(OTHER)
 
 
 def test_a_damaged_finished_file_is_replaced_by_a_verified_one(

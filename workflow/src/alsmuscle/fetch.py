@@ -70,7 +70,10 @@ T = TypeVar("T")
 
 
 class FetchError(InputError):
-    """A file could not be obtained or is not what was asked for; names study and URL."""
+    """A file could not be obtained or is not what was asked for; names study and URL.
+
+    ``status`` is the HTTP status where the server's answer was the reason, else None.
+    """
 
     def __init__(
         self,
@@ -78,11 +81,12 @@ class FetchError(InputError):
         *,
         url: str = "",
         study: str = "",
+        status: int | None = None,
         expected: str | None = None,
         remedy: str | None = None,
     ) -> None:
         """Take the parts of the message; secrets are removed from each."""
-        self.url, self.study = redact(url), study
+        self.url, self.study, self.status = redact(url), study, status
         where = ": ".join(part for part in (study, self.url) if part)
         super().__init__(
             redact(problem),
@@ -103,8 +107,8 @@ class _MismatchError(_ContentError):
 class _TransientError(Exception):
     """Something that often passes: a time-out, a reset, HTTP 503."""
 
-    def __init__(self, problem: str, *, wait: float = 0.0) -> None:
-        self.wait = wait
+    def __init__(self, problem: str, *, wait: float = 0.0, status: int | None = None) -> None:
+        self.wait, self.status = wait, status
         super().__init__(redact(problem))
 
 
@@ -206,14 +210,22 @@ class _Want:
     def pinned(self) -> bool:
         return self.sha256 is not None or self.md5 is not None
 
-    def error(self, problem: str, **more: str | None) -> FetchError:
-        return FetchError(problem, url=self.url, study=self.study, **more)
+    def error(self, problem: str, *, status: int | None = None, **more: str | None) -> FetchError:
+        return FetchError(problem, url=self.url, study=self.study, status=status, **more)
 
-    def refused(self, problem: str, **more: str | None) -> FetchError:
-        return _ContentError(problem, url=self.url, study=self.study, **more)
+    def refused(
+        self, problem: str, *, expected: str | None = None, remedy: str | None = None
+    ) -> FetchError:
+        return _ContentError(
+            problem, url=self.url, study=self.study, expected=expected, remedy=remedy
+        )
 
-    def mismatch(self, problem: str, **more: str | None) -> FetchError:
-        return _MismatchError(problem, url=self.url, study=self.study, **more)
+    def mismatch(
+        self, problem: str, *, expected: str | None = None, remedy: str | None = None
+    ) -> FetchError:
+        return _MismatchError(
+            problem, url=self.url, study=self.study, expected=expected, remedy=remedy
+        )
 
 
 @dataclass
@@ -436,17 +448,27 @@ def read_lock(path: str | Path) -> dict[str, dict[str, str]]:
     return {row["url"]: row for row in found.values()}
 
 
-def record_lock(path: str | Path, fetched: Fetched, *, study: str = "") -> None:
+def record_lock(
+    path: str | Path, fetched: Fetched, *, study: str = "", replace: bool = False
+) -> None:
     """Add one file to the lock: atomic, safe under concurrent processes, first record kept.
 
-    Raises :class:`FetchError` if the lock holds another hash for the URL.
+    Raises :class:`FetchError` if the lock holds another hash for the URL, unless ``replace``: then
+    the new record takes its place, with a warning.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(path.with_name(f".{path.name}.busy")):
         rows = {_lookup_key(url): row for url, row in read_lock(path).items()}
         before = rows.get(_lookup_key(fetched.url))
-        if before is not None:
+        if before is not None and replace and before["sha256"] != fetched.sha256:
+            log.get("fetch").warning(
+                "%s: the archive has rewritten %s since %s; the new hash is recorded",
+                study,
+                redact(fetched.url),
+                before["retrieved"],
+            )
+        elif before is not None:
             _agree(before, fetched.sha256, path, fetched.url, study)
             return
         rows[_lookup_key(fetched.url)] = {
@@ -555,6 +577,7 @@ def fetch(
     lock: str | Path | None = None,
     policy: FetchPolicy | None = None,
     study: str = "",
+    volatile: bool = False,
 ) -> Fetched:
     """Place the verified file of ``url`` at ``dest``.
 
@@ -577,6 +600,10 @@ def fetch(
         Patience and limits; defaults of :class:`FetchPolicy`.
     study
         Accession, named in errors and log lines.
+    volatile
+        The archive rewrites this file from time to time (GEO's series matrix and SOFT files bear
+        the date of the last rewriting): a change against the lock is recorded with a warning. A
+        hash in the card, or ``policy.pinned_only``, still binds.
 
     Raises
     ------
@@ -596,7 +623,9 @@ def fetch(
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(dest.with_name(f".{dest.name}.busy")):
-            return _fetch_held(want, dest, mirror=mirror, lock=lock, policy=policy)
+            return _fetch_held(
+                want, dest, mirror=mirror, lock=lock, policy=policy, volatile=volatile
+            )
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(want, dest.parent) from error
@@ -631,7 +660,9 @@ def _fetch_held(
     mirror: str | Path | None,
     lock: str | Path | None,
     policy: FetchPolicy,
+    volatile: bool,
 ) -> Fetched:
+    known = want
     # Read only now: the process that was waited for may have recorded this very file.
     locked = _row_for(read_lock(lock), want.url) if lock is not None else None
     if locked is not None and lock is not None:
@@ -649,6 +680,9 @@ def _fetch_held(
         if lock is not None:
             record_lock(lock, present, study=want.study)
         return present
+    volatile = volatile and not known.pinned and not policy.pinned_only
+    if volatile:
+        want = known
     part = _Part(dest.with_name(dest.name + ".part"), want.url)
     row = _row_for(read_mirror(mirror), want.url) if mirror is not None else None
     for round_ in range(_ROUNDS):
@@ -669,7 +703,7 @@ def _fetch_held(
     fetched = Fetched(want.url, dest, digest, part.size, _now(), source)
     # Recorded before it is placed: a crash in between must not leave a file without a record.
     if lock is not None:
-        record_lock(lock, fetched, study=want.study)
+        record_lock(lock, fetched, study=want.study, replace=volatile)
     part.path.replace(dest)
     part.meta.unlink(missing_ok=True)
     _sync_folder(dest.parent)
@@ -880,6 +914,7 @@ def _persist(
         tries = retrying.statistics.get("attempt_number", policy.attempts)
         raise want.error(
             f"{error} (gave up after {tries} tries)",
+            status=error.status,
             remedy="try again later: what has arrived is kept and resumed; "
             "without a network, use `make fetch` elsewhere or a mirror",
         ) from error
@@ -974,16 +1009,20 @@ def _refuse(response: httpx.Response, want: _Want, policy: FetchPolicy) -> None:
         if wait > policy.retry_after_max:
             raise want.error(
                 f"{said}: the server asks to come back in {wait:.0f} s",
+                status=status,
                 remedy="try again after that time",
             )
-        raise _TransientError(said, wait=wait)
+        raise _TransientError(said, wait=wait, status=status)
+    if status == 403 and response.url.host.endswith(".ncbi.nlm.nih.gov"):
+        # NCBI also answers so when it sheds load: only a refusal that stays is one.
+        raise _TransientError(f"{said}{_excerpt(response)}", status=status)
     remedy = {
         401: "the file needs a login: download it by hand and give its local path",
         403: "access is controlled, or the archive blocks this address: try in a browser",
         404: "the archive may have renamed the file: look at the folder that holds it",
         410: "the archive has withdrawn the file",
     }.get(status)
-    raise want.error(f"{said}{_excerpt(response)}", remedy=remedy)
+    raise want.error(f"{said}{_excerpt(response)}", status=status, remedy=remedy)
 
 
 def _excerpt(response: httpx.Response) -> str:
