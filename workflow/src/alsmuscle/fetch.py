@@ -39,6 +39,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import (
+    parse_qs,
     parse_qsl,
     quote,
     unquote,
@@ -630,6 +631,23 @@ def fetch(
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(want, dest.parent) from error
         raise want.error(f"cannot write {dest}: {error.strerror or error}") from error
+
+
+def file_name(url: str) -> str:
+    """Return a safe file name for what a URL or path serves.
+
+    Examples
+    --------
+    >>> file_name("https://www.ncbi.nlm.nih.gov/geo/download/?acc=GSE1&format=file&file=a_b.tsv.gz")
+    'a_b.tsv.gz'
+    """
+    parts = urlsplit(url)
+    named = parse_qs(parts.query)
+    last = PurePosixPath(unquote(parts.path)).name
+    name = next(
+        (named[key][0] for key in ("file", "filename", "libraryName") if key in named), last
+    )
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".") or "file"
 
 
 def fetch_first(
