@@ -6,6 +6,7 @@ finished file that was there before is still there.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import itertools
@@ -948,6 +949,23 @@ def test_a_file_that_the_archive_rewrites_is_recorded_anew_but_a_pin_still_binds
     with pytest.raises(FetchError, match="web page"):
         fetch(url, tmp_path / "h.gz", policy=policy, lock=lock, volatile=True)
     assert read_lock(lock)[url]["sha256"] == sha256(OTHER)
+
+
+def test_geo_matrices_are_known_to_be_rewritten_and_counts_are_not(
+    server: FaultServer, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    lock = tmp_path / "lock.tsv"
+    folder = "/geo/series/GSE1nnn/GSE1234"
+    for path in (f"{folder}/matrix/GSE1234_series_matrix.txt.gz", f"{folder}/suppl/counts.txt.gz"):
+        server.scripts[path] = Reply(PACKED)
+        fetch(server.url(path), tmp_path / "a.gz", policy=policy, lock=lock)
+        server.scripts[path] = Reply(OTHER, etag='"v2"')
+        again = functools.partial(fetch, server.url(path), policy=policy, lock=lock)
+        if "matrix" in path:
+            assert again(tmp_path / "b.gz").sha256 == sha256(OTHER)
+        else:
+            with pytest.raises(FetchError, match="sha256 is"):
+                again(tmp_path / "c.gz")
 
 
 def test_a_damaged_finished_file_is_replaced_by_a_verified_one(

@@ -67,6 +67,7 @@ _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 _BLOCK = 1 << 20
 _TEXT_LIMIT = 64 << 20
 _ROUNDS = 3
+_REWRITTEN = r"/geo/\w+/.*(_series_matrix\.txt\.gz|_family\.soft\.gz|_family\.xml\.tgz)$"
 T = TypeVar("T")
 
 
@@ -206,10 +207,15 @@ class _Want:
     sha256: str | None
     md5: str | None
     bytes: int | None
+    members: Mapping[str, str] | None = None
+
+    @property
+    def hashed(self) -> bool:
+        return self.sha256 is not None or self.md5 is not None
 
     @property
     def pinned(self) -> bool:
-        return self.sha256 is not None or self.md5 is not None
+        return self.hashed or bool(self.members)
 
     def error(self, problem: str, *, status: int | None = None, **more: str | None) -> FetchError:
         return FetchError(problem, url=self.url, study=self.study, status=status, **more)
@@ -574,11 +580,12 @@ def fetch(
     sha256: str | None = None,
     md5: str | None = None,
     bytes: int | None = None,
+    members: Mapping[str, str] | None = None,
     mirror: str | Path | None = None,
     lock: str | Path | None = None,
     policy: FetchPolicy | None = None,
     study: str = "",
-    volatile: bool = False,
+    volatile: bool | None = None,
 ) -> Fetched:
     """Place the verified file of ``url`` at ``dest``.
 
@@ -592,6 +599,9 @@ def fetch(
         replaced, after its successor has been verified, never before.
     sha256, md5, bytes
         Known hash and size (the card's pin).
+    members
+        Known sha256 of files in a tar, by name: a pin for archives that are packed anew from time
+        to time. The archive may hold further files.
     mirror
         Folder with ``index.tsv``; its files are verified like downloads. A URL that is not in it
         is taken from the network, unless ``policy.offline``.
@@ -602,9 +612,10 @@ def fetch(
     study
         Accession, named in errors and log lines.
     volatile
-        The archive rewrites this file from time to time (GEO's series matrix and SOFT files bear
-        the date of the last rewriting): a change against the lock is recorded with a warning. A
-        hash in the card, or ``policy.pinned_only``, still binds.
+        The archive rewrites this file from time to time: a change against the lock is recorded
+        with a warning. A hash in the card, or ``policy.pinned_only``, still binds. By default true
+        for GEO's series matrix, SOFT and MINiML files (their listings show recent dates for old
+        series) and for archives pinned by ``members``.
 
     Raises
     ------
@@ -620,7 +631,10 @@ def fetch(
     for name, value, digits in (("sha256", sha256, 64), ("md5", md5, 32)):
         if value is not None and not re.fullmatch(rf"[0-9a-f]{{{digits}}}", value):
             raise FetchError(f"the card's {name} is not a hash: {value}", url=url, study=study)
-    want = _Want(url, study, sha256, md5, bytes)
+    want = _Want(url, study, sha256, md5, bytes, members)
+    if volatile is None:
+        volatile = bool(members) or re.search(_REWRITTEN, url) is not None
+    mirror = mirror or None
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(dest.with_name(f".{dest.name}.busy")):
@@ -698,7 +712,7 @@ def _fetch_held(
         if lock is not None:
             record_lock(lock, present, study=want.study)
         return present
-    volatile = volatile and not known.pinned and not policy.pinned_only
+    volatile = volatile and not known.hashed and (known.pinned or not policy.pinned_only)
     if volatile:
         want = known
     part = _Part(dest.with_name(dest.name + ".part"), want.url)
@@ -743,7 +757,10 @@ def _present(want: _Want, dest: Path, locked: Mapping[str, str] | None) -> Fetch
     size = dest.stat().st_size
     if want.bytes is None or size == want.bytes:
         sha256, md5 = hash_file(dest)
-        if want.sha256 in (None, sha256) and want.md5 in (None, md5):
+        same = want.sha256 in (None, sha256) and want.md5 in (None, md5)
+        if not want.hashed and want.members:
+            same = not _wrong_members(dest, want)
+        if same:
             made = datetime.fromtimestamp(dest.stat().st_mtime, UTC).isoformat(timespec="seconds")
             retrieved = locked["retrieved"] if locked else made
             return Fetched(want.url, dest, sha256, size, retrieved, "present")
@@ -768,7 +785,7 @@ def _from_mirror(
             remedy="replace the mirror's copy, or run without a mirror",
         )
     _copy(want, path, part, policy)
-    return _Want(want.url, want.study, row["sha256"], want.md5, want.bytes or int(row["bytes"]))
+    return replace(want, sha256=row["sha256"], bytes=want.bytes or int(row["bytes"]))
 
 
 def _from_origin(want: _Want, name: str, part: _Part, policy: FetchPolicy) -> str:
@@ -1253,7 +1270,10 @@ def _verify(want: _Want, path: Path, name: str, policy: FetchPolicy) -> str:
     size = path.stat().st_size
     sha256, md5 = hash_file(path)
     right_size = want.bytes in (None, size)
-    if want.pinned and right_size and want.sha256 in (None, sha256) and want.md5 in (None, md5):
+    right_hash = want.sha256 in (None, sha256) and want.md5 in (None, md5)
+    if want.hashed and right_size and right_hash:
+        if want.members and (wrong := _wrong_members(path, want)):
+            raise want.mismatch(wrong, expected="the members that the card names")
         return sha256
     with path.open("rb") as handle:
         _refuse_page(want, name, handle.read(4096))
@@ -1268,7 +1288,30 @@ def _verify(want: _Want, path: Path, name: str, policy: FetchPolicy) -> str:
                 "compare both before you change the hash in the card or the lock file",
             )
     check_content(path, name, policy=policy, url=want.url, study=want.study)
+    if want.members and (wrong := _wrong_members(path, want)):
+        raise want.mismatch(wrong, expected="the members that the card names")
     return sha256
+
+
+def _wrong_members(path: Path, want: _Want) -> str:
+    """Say which pinned members of a tar are missing or differ; empty if none."""
+    left = dict(want.members or {})
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.name in left else None
+                if content is None:
+                    continue
+                known = left.pop(member.name)
+                got = hashlib.file_digest(content, "sha256").hexdigest()
+                if got != known:
+                    return f"the archive's member {member.name} has sha256 {got}, not {known}"
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        return f"the archive cannot be read: {error}"
+    if left:
+        some = ", ".join(sorted(left)[:3]) + (", …" if len(left) > 3 else "")
+        return f"the archive lacks {len(left)} of {len(want.members or {})} members: {some}"
+    return ""
 
 
 def check_content(
