@@ -6,6 +6,7 @@ finished file that was there before is still there.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import itertools
@@ -893,6 +894,22 @@ def test_requests_to_one_host_are_paced(
     assert time.monotonic() - begin >= 0.4
 
 
+def test_a_403_of_ncbi_may_pass_and_one_that_stays_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    statuses = iter([403, 403, 200])
+    _answering(
+        monkeypatch, lambda _: httpx.Response(next(statuses), stream=httpx.ByteStream(PACKED))
+    )
+    url = "https://ftp.ncbi.nlm.nih.gov/geo/f.gz"
+    assert fetch(url, tmp_path / "f.gz", policy=policy).path.read_bytes() == PACKED
+    seen = _answering(monkeypatch, lambda _: httpx.Response(403, stream=httpx.ByteStream(PAGE)))
+    with pytest.raises(FetchError, match="Just a moment") as caught:
+        get_text(url, policy=policy, study=STUDY)
+    assert caught.value.status == 403
+    assert len(seen) == policy.attempts
+
+
 # --- lock and mirror ------------------------------------------------------------------------------
 
 
@@ -910,6 +927,45 @@ def test_the_archive_changed_a_file_that_the_lock_knows(
     assert not (tmp_path / "g.gz").exists()
     assert dest.read_bytes() == PACKED
     assert lock.read_text() == before
+
+
+def test_a_file_that_the_archive_rewrites_is_recorded_anew_but_a_pin_still_binds(
+    server: FaultServer, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    url, lock = server.url("/f.gz"), tmp_path / "lock.tsv"
+    server.scripts["/f.gz"] = Reply(PACKED)
+    fetch(url, tmp_path / "f.gz", policy=policy, lock=lock, volatile=True)
+    server.scripts["/f.gz"] = Reply(OTHER, etag='"v2"')
+    kept = fetch(url, tmp_path / "f.gz", policy=policy, lock=lock, volatile=True)
+    assert (kept.source, kept.sha256) == ("present", sha256(PACKED))
+    strict = replace(policy, pinned_only=True)
+    for options in ({"policy": strict}, {"policy": policy, "sha256": sha256(PACKED)}):
+        with pytest.raises(FetchError, match="sha256 is"):
+            fetch(url, tmp_path / "g.gz", lock=lock, volatile=True, **options)  # type: ignore[arg-type]
+    assert read_lock(lock)[url]["sha256"] == sha256(PACKED)
+    new = fetch(url, tmp_path / "g.gz", policy=policy, lock=lock, volatile=True)
+    assert read_lock(lock)[url]["sha256"] == new.sha256 == sha256(OTHER)
+    server.scripts["/f.gz"] = Reply(PAGE)
+    with pytest.raises(FetchError, match="web page"):
+        fetch(url, tmp_path / "h.gz", policy=policy, lock=lock, volatile=True)
+    assert read_lock(lock)[url]["sha256"] == sha256(OTHER)
+
+
+def test_geo_matrices_are_known_to_be_rewritten_and_counts_are_not(
+    server: FaultServer, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    lock = tmp_path / "lock.tsv"
+    folder = "/geo/series/GSE1nnn/GSE1234"
+    for path in (f"{folder}/matrix/GSE1234_series_matrix.txt.gz", f"{folder}/suppl/counts.txt.gz"):
+        server.scripts[path] = Reply(PACKED)
+        fetch(server.url(path), tmp_path / "a.gz", policy=policy, lock=lock)
+        server.scripts[path] = Reply(OTHER, etag='"v2"')
+        again = functools.partial(fetch, server.url(path), policy=policy, lock=lock)
+        if "matrix" in path:
+            assert again(tmp_path / "b.gz").sha256 == sha256(OTHER)
+        else:
+            with pytest.raises(FetchError, match="sha256 is"):
+                again(tmp_path / "c.gz")
 
 
 def test_a_damaged_finished_file_is_replaced_by_a_verified_one(

@@ -243,6 +243,47 @@ def test_get_text_from_mirror_and_file(mirror: Path, tmp_path: Path) -> None:
         get_text(URL, mirror=mirror, policy=OFFLINE)
 
 
+def _pin(*names: str) -> dict[str, str]:
+    return {name: sha256(b"x" * 700) for name in names}
+
+
+def test_an_archive_pinned_by_its_members_may_be_packed_anew(tmp_path: Path) -> None:
+    strict = FetchPolicy(pinned_only=True, keep_free=0)
+    source, dest, lock = tmp_path / "in.tar", tmp_path / "out.tar", tmp_path / "lock.tsv"
+    source.write_bytes(_tar("a.txt", "b.txt"))
+    pin = _pin("a.txt", "b.txt")
+    fetch(str(source), dest, members=pin, policy=strict, lock=lock)
+    assert fetch(str(source), dest, members=pin, policy=strict).source == "present"
+    source.write_bytes(_tar("b.txt", "readme.txt", "a.txt"))
+    dest.unlink()
+    new = fetch(str(source), dest, members=pin, policy=strict, lock=lock)
+    assert read_lock(lock)[str(source)]["sha256"] == new.sha256
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda: _tar("a.txt"), "lacks 1 of 2 members: b.txt"),
+        (lambda: _tar("a.txt", "b.txt").replace(b"xx", b"xy", 1), "member a.txt has sha256"),
+        (lambda: _tar("a.txt", "b.txt")[:1200], "truncated"),
+    ],
+)
+def test_an_archive_with_other_members_is_refused(tmp_path: Path, content, message: str) -> None:  # type: ignore[no-untyped-def]
+    source, dest = tmp_path / "in.tar", tmp_path / "out.tar"
+    source.write_bytes(content())
+    with pytest.raises(FetchError, match=message):
+        fetch(str(source), dest, members=_pin("a.txt", "b.txt"), study="S1")
+    assert not dest.exists()
+    dest.write_bytes(content())  # one that was there before is replaced by a good one
+    source.write_bytes(_tar("a.txt", "b.txt"))
+    assert fetch(str(source), dest, members=_pin("a.txt", "b.txt")).source == "local"
+
+
+def test_members_are_checked_beside_the_mirrors_hash(tmp_path: Path, mirror: Path) -> None:
+    with pytest.raises(FetchError, match=r"cannot be read|lacks"):
+        fetch(URL, tmp_path / "x.tar", members=_pin("a.txt"), mirror=mirror, policy=OFFLINE)
+
+
 # --- formats --------------------------------------------------------------------------------------
 
 

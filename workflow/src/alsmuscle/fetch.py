@@ -67,11 +67,15 @@ _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 _BLOCK = 1 << 20
 _TEXT_LIMIT = 64 << 20
 _ROUNDS = 3
+_REWRITTEN = r"/geo/\w+/.*(_series_matrix\.txt\.gz|_family\.soft\.gz|_family\.xml\.tgz)$"
 T = TypeVar("T")
 
 
 class FetchError(InputError):
-    """A file could not be obtained or is not what was asked for; names study and URL."""
+    """A file could not be obtained or is not what was asked for; names study and URL.
+
+    ``status`` is the HTTP status where the server's answer was the reason, else None.
+    """
 
     def __init__(
         self,
@@ -79,11 +83,12 @@ class FetchError(InputError):
         *,
         url: str = "",
         study: str = "",
+        status: int | None = None,
         expected: str | None = None,
         remedy: str | None = None,
     ) -> None:
         """Take the parts of the message; secrets are removed from each."""
-        self.url, self.study = redact(url), study
+        self.url, self.study, self.status = redact(url), study, status
         where = ": ".join(part for part in (study, self.url) if part)
         super().__init__(
             redact(problem),
@@ -104,8 +109,8 @@ class _MismatchError(_ContentError):
 class _TransientError(Exception):
     """Something that often passes: a time-out, a reset, HTTP 503."""
 
-    def __init__(self, problem: str, *, wait: float = 0.0) -> None:
-        self.wait = wait
+    def __init__(self, problem: str, *, wait: float = 0.0, status: int | None = None) -> None:
+        self.wait, self.status = wait, status
         super().__init__(redact(problem))
 
 
@@ -202,19 +207,32 @@ class _Want:
     sha256: str | None
     md5: str | None
     bytes: int | None
+    members: Mapping[str, str] | None = None
+
+    @property
+    def hashed(self) -> bool:
+        return self.sha256 is not None or self.md5 is not None
 
     @property
     def pinned(self) -> bool:
-        return self.sha256 is not None or self.md5 is not None
+        return self.hashed or bool(self.members)
 
-    def error(self, problem: str, **more: str | None) -> FetchError:
-        return FetchError(problem, url=self.url, study=self.study, **more)
+    def error(self, problem: str, *, status: int | None = None, **more: str | None) -> FetchError:
+        return FetchError(problem, url=self.url, study=self.study, status=status, **more)
 
-    def refused(self, problem: str, **more: str | None) -> FetchError:
-        return _ContentError(problem, url=self.url, study=self.study, **more)
+    def refused(
+        self, problem: str, *, expected: str | None = None, remedy: str | None = None
+    ) -> FetchError:
+        return _ContentError(
+            problem, url=self.url, study=self.study, expected=expected, remedy=remedy
+        )
 
-    def mismatch(self, problem: str, **more: str | None) -> FetchError:
-        return _MismatchError(problem, url=self.url, study=self.study, **more)
+    def mismatch(
+        self, problem: str, *, expected: str | None = None, remedy: str | None = None
+    ) -> FetchError:
+        return _MismatchError(
+            problem, url=self.url, study=self.study, expected=expected, remedy=remedy
+        )
 
 
 @dataclass
@@ -437,17 +455,27 @@ def read_lock(path: str | Path) -> dict[str, dict[str, str]]:
     return {row["url"]: row for row in found.values()}
 
 
-def record_lock(path: str | Path, fetched: Fetched, *, study: str = "") -> None:
+def record_lock(
+    path: str | Path, fetched: Fetched, *, study: str = "", replace: bool = False
+) -> None:
     """Add one file to the lock: atomic, safe under concurrent processes, first record kept.
 
-    Raises :class:`FetchError` if the lock holds another hash for the URL.
+    Raises :class:`FetchError` if the lock holds another hash for the URL, unless ``replace``: then
+    the new record takes its place, with a warning.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(path.with_name(f".{path.name}.busy")):
         rows = {_lookup_key(url): row for url, row in read_lock(path).items()}
         before = rows.get(_lookup_key(fetched.url))
-        if before is not None:
+        if before is not None and replace and before["sha256"] != fetched.sha256:
+            log.get("fetch").warning(
+                "%s: the archive has rewritten %s since %s; the new hash is recorded",
+                study,
+                redact(fetched.url),
+                before["retrieved"],
+            )
+        elif before is not None:
             _agree(before, fetched.sha256, path, fetched.url, study)
             return
         rows[_lookup_key(fetched.url)] = {
@@ -552,10 +580,12 @@ def fetch(
     sha256: str | None = None,
     md5: str | None = None,
     bytes: int | None = None,
+    members: Mapping[str, str] | None = None,
     mirror: str | Path | None = None,
     lock: str | Path | None = None,
     policy: FetchPolicy | None = None,
     study: str = "",
+    volatile: bool | None = None,
 ) -> Fetched:
     """Place the verified file of ``url`` at ``dest``.
 
@@ -569,6 +599,9 @@ def fetch(
         replaced, after its successor has been verified, never before.
     sha256, md5, bytes
         Known hash and size (the card's pin).
+    members
+        Known sha256 of files in a tar, by name: a pin for archives that are packed anew from time
+        to time. The archive may hold further files.
     mirror
         Folder with ``index.tsv``; its files are verified like downloads. A URL that is not in it
         is taken from the network, unless ``policy.offline``.
@@ -578,6 +611,11 @@ def fetch(
         Patience and limits; defaults of :class:`FetchPolicy`.
     study
         Accession, named in errors and log lines.
+    volatile
+        The archive rewrites this file from time to time: a change against the lock is recorded
+        with a warning. A hash in the card, or ``policy.pinned_only``, still binds. By default true
+        for GEO's series matrix, SOFT and MINiML files (their listings show recent dates for old
+        series) and for archives pinned by ``members``.
 
     Raises
     ------
@@ -593,11 +631,16 @@ def fetch(
     for name, value, digits in (("sha256", sha256, 64), ("md5", md5, 32)):
         if value is not None and not re.fullmatch(rf"[0-9a-f]{{{digits}}}", value):
             raise FetchError(f"the card's {name} is not a hash: {value}", url=url, study=study)
-    want = _Want(url, study, sha256, md5, bytes)
+    want = _Want(url, study, sha256, md5, bytes, members)
+    if volatile is None:
+        volatile = bool(members) or re.search(_REWRITTEN, url) is not None
+    mirror = mirror or None
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         with _exclusive(dest.with_name(f".{dest.name}.busy")):
-            return _fetch_held(want, dest, mirror=mirror, lock=lock, policy=policy)
+            return _fetch_held(
+                want, dest, mirror=mirror, lock=lock, policy=policy, volatile=volatile
+            )
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(want, dest.parent) from error
@@ -649,7 +692,9 @@ def _fetch_held(
     mirror: str | Path | None,
     lock: str | Path | None,
     policy: FetchPolicy,
+    volatile: bool,
 ) -> Fetched:
+    known = want
     # Read only now: the process that was waited for may have recorded this very file.
     locked = _row_for(read_lock(lock), want.url) if lock is not None else None
     if locked is not None and lock is not None:
@@ -667,6 +712,9 @@ def _fetch_held(
         if lock is not None:
             record_lock(lock, present, study=want.study)
         return present
+    volatile = volatile and not known.hashed and (known.pinned or not policy.pinned_only)
+    if volatile:
+        want = known
     part = _Part(dest.with_name(dest.name + ".part"), want.url)
     row = _row_for(read_mirror(mirror), want.url) if mirror is not None else None
     for round_ in range(_ROUNDS):
@@ -687,7 +735,7 @@ def _fetch_held(
     fetched = Fetched(want.url, dest, digest, part.size, _now(), source)
     # Recorded before it is placed: a crash in between must not leave a file without a record.
     if lock is not None:
-        record_lock(lock, fetched, study=want.study)
+        record_lock(lock, fetched, study=want.study, replace=volatile)
     part.path.replace(dest)
     part.meta.unlink(missing_ok=True)
     _sync_folder(dest.parent)
@@ -709,7 +757,10 @@ def _present(want: _Want, dest: Path, locked: Mapping[str, str] | None) -> Fetch
     size = dest.stat().st_size
     if want.bytes is None or size == want.bytes:
         sha256, md5 = hash_file(dest)
-        if want.sha256 in (None, sha256) and want.md5 in (None, md5):
+        same = want.sha256 in (None, sha256) and want.md5 in (None, md5)
+        if not want.hashed and want.members:
+            same = not _wrong_members(dest, want)
+        if same:
             made = datetime.fromtimestamp(dest.stat().st_mtime, UTC).isoformat(timespec="seconds")
             retrieved = locked["retrieved"] if locked else made
             return Fetched(want.url, dest, sha256, size, retrieved, "present")
@@ -734,7 +785,7 @@ def _from_mirror(
             remedy="replace the mirror's copy, or run without a mirror",
         )
     _copy(want, path, part, policy)
-    return _Want(want.url, want.study, row["sha256"], want.md5, want.bytes or int(row["bytes"]))
+    return replace(want, sha256=row["sha256"], bytes=want.bytes or int(row["bytes"]))
 
 
 def _from_origin(want: _Want, name: str, part: _Part, policy: FetchPolicy) -> str:
@@ -898,6 +949,7 @@ def _persist(
         tries = retrying.statistics.get("attempt_number", policy.attempts)
         raise want.error(
             f"{error} (gave up after {tries} tries)",
+            status=error.status,
             remedy="try again later: what has arrived is kept and resumed; "
             "without a network, use `make fetch` elsewhere or a mirror",
         ) from error
@@ -992,16 +1044,20 @@ def _refuse(response: httpx.Response, want: _Want, policy: FetchPolicy) -> None:
         if wait > policy.retry_after_max:
             raise want.error(
                 f"{said}: the server asks to come back in {wait:.0f} s",
+                status=status,
                 remedy="try again after that time",
             )
-        raise _TransientError(said, wait=wait)
+        raise _TransientError(said, wait=wait, status=status)
+    if status == 403 and response.url.host.endswith(".ncbi.nlm.nih.gov"):
+        # NCBI also answers so when it sheds load: only a refusal that stays is one.
+        raise _TransientError(f"{said}{_excerpt(response)}", status=status)
     remedy = {
         401: "the file needs a login: download it by hand and give its local path",
         403: "access is controlled, or the archive blocks this address: try in a browser",
         404: "the archive may have renamed the file: look at the folder that holds it",
         410: "the archive has withdrawn the file",
     }.get(status)
-    raise want.error(f"{said}{_excerpt(response)}", remedy=remedy)
+    raise want.error(f"{said}{_excerpt(response)}", status=status, remedy=remedy)
 
 
 def _excerpt(response: httpx.Response) -> str:
@@ -1214,7 +1270,10 @@ def _verify(want: _Want, path: Path, name: str, policy: FetchPolicy) -> str:
     size = path.stat().st_size
     sha256, md5 = hash_file(path)
     right_size = want.bytes in (None, size)
-    if want.pinned and right_size and want.sha256 in (None, sha256) and want.md5 in (None, md5):
+    right_hash = want.sha256 in (None, sha256) and want.md5 in (None, md5)
+    if want.hashed and right_size and right_hash:
+        if want.members and (wrong := _wrong_members(path, want)):
+            raise want.mismatch(wrong, expected="the members that the card names")
         return sha256
     with path.open("rb") as handle:
         _refuse_page(want, name, handle.read(4096))
@@ -1229,7 +1288,30 @@ def _verify(want: _Want, path: Path, name: str, policy: FetchPolicy) -> str:
                 "compare both before you change the hash in the card or the lock file",
             )
     check_content(path, name, policy=policy, url=want.url, study=want.study)
+    if want.members and (wrong := _wrong_members(path, want)):
+        raise want.mismatch(wrong, expected="the members that the card names")
     return sha256
+
+
+def _wrong_members(path: Path, want: _Want) -> str:
+    """Say which pinned members of a tar are missing or differ; empty if none."""
+    left = dict(want.members or {})
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.name in left else None
+                if content is None:
+                    continue
+                known = left.pop(member.name)
+                got = hashlib.file_digest(content, "sha256").hexdigest()
+                if got != known:
+                    return f"the archive's member {member.name} has sha256 {got}, not {known}"
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        return f"the archive cannot be read: {error}"
+    if left:
+        some = ", ".join(sorted(left)[:3]) + (", …" if len(left) > 3 else "")
+        return f"the archive lacks {len(left)} of {len(want.members or {})} members: {some}"
+    return ""
 
 
 def check_content(
