@@ -160,20 +160,37 @@ def programme_effects(rng: np.random.Generator, scale: float = 1.0) -> pd.DataFr
             se = 0.08 + 0.06 * rng.random()
             rows.append(
                 {
-                    "programme": programme, "block": block, "stripped": stripped, "effect": effect, "se": se,
-                    "ci_low": effect - 2.04 * se, "ci_high": effect + 2.04 * se, "pvalue": 0.01, "padj": 0.03,
-                    "hedges_g": effect / 0.4, "n_genes": 30, "n_mapped": 28 - 6 * stripped,
+                    "programme": programme,
+                    "block": block,
+                    "stripped": stripped,
+                    "effect": effect,
+                    "se": se,
+                    "ci_low": effect - 2.04 * se,
+                    "ci_high": effect + 2.04 * se,
+                    "pvalue": 0.01,
+                    "padj": 0.03,
+                    "hedges_g": effect / 0.4,
+                    "n_genes": 30,
+                    "n_mapped": 28 - 6 * stripped,
                 }
-            )  # fmt: skip
+            )
     return pd.DataFrame(rows)
 
 
 def programme_genes() -> pd.DataFrame:
     rows = [
-        {"programme": p, "block": b, "sign": "+", "human_symbol": f"{p[:3]}{i}", "mouse_symbol": f"{p[:3].title()}{i}",
-         "in_denervation_signature": int(i % 3 == 0), "source": "invented for the test"}
-        for p, (_, b, _) in PROGRAMMES.items() for i in range(9)
-    ]  # fmt: skip
+        {
+            "programme": p,
+            "block": b,
+            "sign": "+",
+            "human_symbol": f"{p[:3]}{i}",
+            "mouse_symbol": f"{p[:3].title()}{i}",
+            "in_denervation_signature": int(i % 3 == 0),
+            "source": "invented for the test",
+        }
+        for p, (_, b, _) in PROGRAMMES.items()
+        for i in range(9)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -208,23 +225,37 @@ def study(seed: int = 1, n_genes: int = 2000, **card: Any) -> StudyData:
     }
     contrast = ContrastData(
         meta={
-            "id": "als_v_healthy", "label": "ALS v healthy", "target": "als", "reference": "healthy",
-            "variable": "condition", "role": "als_patient", "adjust": ["sex"],
+            "id": "als_v_healthy",
+            "label": "ALS v healthy",
+            "target": "als",
+            "reference": "healthy",
+            "variable": "condition",
+            "role": "als_patient",
+            "adjust": ["sex"],
         },
         de=de(rng, n_genes, n_target, n_reference),
         gsea=gsea(rng),
         programmes=programme_effects(rng),
-        files={k: f"../bulk/gse{seed:06d}/als_v_healthy/{k}.tsv" for k in ("de", "gsea", "programmes")},
-    )  # fmt: skip
+        files={
+            k: f"../bulk/gse{seed:06d}/als_v_healthy/{k}.tsv" for k in ("de", "gsea", "programmes")
+        },
+    )
     small = ContrastData(
         meta={
-            "id": "late_v_early", "label": "Late v early ALS", "target": "late", "reference": "early",
-            "role": "als_patient", "confounded": ["batch"], "n_target": 2, "n_reference": 2,
-            "eligible": False, "reason": "confounded with batch",
+            "id": "late_v_early",
+            "label": "Late v early ALS",
+            "target": "late",
+            "reference": "early",
+            "role": "als_patient",
+            "confounded": ["batch"],
+            "n_target": 2,
+            "n_reference": 2,
+            "eligible": False,
+            "reason": "confounded with batch",
         },
         de=de(rng, n_genes, 2, 2).assign(pvalue=np.nan, padj=np.nan),
         programmes=programme_effects(rng, 0.4),
-    )  # fmt: skip
+    )
     return StudyData(
         card={**base, **card},
         samples=sheet,
