@@ -301,3 +301,66 @@ def report(n_studies: int = 2, n_genes: int = 2000) -> ReportData:
         config="de:\n  alpha: 0.05\n",
         parameters={"de": {"alpha": 0.05, "adjust": ["sex"]}},
     )
+
+
+def hostile(n_genes: int = 60) -> ReportData:
+    """Every text that comes from outside is an attack: markup, handlers, links, formulas."""
+    whole = report(1, n_genes)
+    item = whole.studies[0]
+    bad_link = "javascript:window.pwned=1"
+    formula = '=HYPERLINK("http://evil.example","x")'
+    sheet, metrics = item.samples.copy(), item.qc.copy()
+    sheet["sample_id"] = metrics["sample_id"] = [f"{HOSTILE}{i}" for i in range(len(sheet))]
+    sheet["condition"] = np.where(sheet["condition"] == "als", HOSTILE, formula)
+    sheet[HOSTILE] = formula
+    metrics.loc[2, ["flags", "reasons"]] = [HOSTILE, formula]
+    matrix = pd.DataFrame(
+        item.correlation.to_numpy(), index=sheet["sample_id"], columns=sheet["sample_id"].to_list()
+    )
+    first = item.contrasts[0]
+    genes = first.de.assign(symbol=[HOSTILE, formula, "</script>", *first.de["symbol"][3:]])
+    genes.loc[4, "gene_id"] = HOSTILE
+    terms = first.gsea.assign(term=HOSTILE, leading_edge=f"{HOSTILE};{formula}")
+    moved = first.programmes.assign(block=HOSTILE)
+    attacked = ContrastData(
+        meta={
+            "id": f"../{HOSTILE}", "label": HOSTILE, "target": HOSTILE, "reference": formula,
+            "confounded": [HOSTILE], "caveat": HOSTILE, "method": HOSTILE, "eligible": False,
+            "reason": HOSTILE, "muscle": HOSTILE, "role": HOSTILE,
+        },
+        de=genes,
+        gsea=terms,
+        programmes=moved,
+        files={"de": bad_link, "gsea": "../../x\"><script>", "programmes": "//evil.example/x"},
+    )  # fmt: skip
+    card = {
+        "id": f"../../{HOSTILE}", "accession": HOSTILE, "title": HOSTILE, "url": bad_link,
+        "role": HOSTILE, "organism": HOSTILE, "modality": HOSTILE, "muscle": HOSTILE,
+        "material": HOSTILE, "status": HOSTILE, "caveats": [HOSTILE],
+        "citation": {"text": HOSTILE, "doi": '"><script>window.pwned=1</script>', "pmid": HOSTILE},
+        "facts": {HOSTILE: {"value": HOSTILE, HOSTILE: formula}},
+    }  # fmt: skip
+    return ReportData(
+        studies=[
+            StudyData(
+                card=card,
+                samples=sheet,
+                qc=metrics,
+                correlation=matrix,
+                contrasts=(attacked,),
+                files={"samples": bad_link, "qc": bad_link},
+            )
+        ],
+        title=HOSTILE,
+        excluded=pd.DataFrame([dict.fromkeys(["kind", "id", "what", "reason"], HOSTILE)]),
+        programmes=whole.programmes.assign(block=HOSTILE, human_symbol=HOSTILE, source=formula),
+        programme_info={k: {"title": HOSTILE, "caveat": HOSTILE} for k in PROGRAMMES},
+        lock=pd.DataFrame(
+            [{"study": HOSTILE, "url": bad_link, "sha256": "0", "bytes": 1, "retrieved": HOSTILE}]
+        ),
+        versions={HOSTILE: HOSTILE},
+        runtimes=pd.DataFrame([{HOSTILE: HOSTILE}]),
+        commit=HOSTILE,
+        config=f"{HOSTILE}</pre>",
+        parameters={HOSTILE: {HOSTILE: HOSTILE}},
+    )

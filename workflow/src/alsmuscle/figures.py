@@ -71,7 +71,8 @@ def _new(
 
 
 def _names(values: pd.Series) -> pd.Series:
-    return values.where(values.notna(), "unknown").astype(str)
+    # matplotlib leaves names that start with _ out of legends
+    return values.where(values.notna(), "unknown").astype(str).str.replace("^_", " _", regex=True)
 
 
 def _legend(fig: Figure, count: int) -> None:
@@ -193,12 +194,13 @@ def ma(frame: pd.DataFrame, alpha: float) -> Figure:
 def _genes(fig: Figure, ax: Axes, frame: pd.DataFrame, alpha: float) -> None:
     # Points become one bitmap inside the SVG: 20,000 vector marks would take megabytes.
     called = frame["padj"] < alpha
+    tested = bool(frame["padj"].notna().any())
     kinds: Sequence[tuple[pd.Series, str, str, str]] = (
-        (~called, NEUTRAL, "o", f"adjusted p not < {alpha:g}"),
+        (~called, NEUTRAL, "o", f"adjusted p not < {alpha:g}" if tested else "not tested"),
         (called & (frame["log2fc"] > 0), UP, "^", "higher"),
         (called & (frame["log2fc"] <= 0), DOWN, "v", "lower"),
     )
-    for mask, colour, marker, label in kinds:
+    for mask, colour, marker, label in kinds if tested else kinds[:1]:
         part = frame[mask]
         ax.plot(
             part["x"],

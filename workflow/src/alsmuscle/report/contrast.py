@@ -55,6 +55,8 @@ def page(
     if contrast.programmes is not None and len(contrast.programmes):
         rows = m.effects(contrast.programmes, data, root)
         rows = rows.sort_values("effect", ascending=False, kind="stable")
+        if m.few(study, contrast):
+            rows = rows.drop(columns="padj", errors="ignore")  # described, not tested
     return site.render(
         "contrast.html.j2",
         path=path,
@@ -235,7 +237,9 @@ def _pictures(
             f"not below {alpha}",
             f"higher, adjusted p < {alpha}",
             f"lower, adjusted p < {alpha}",
-        ],
+        ]
+        if m.calls(contrast.de, data.alpha)
+        else ["not tested"],
     }
     pictures = []
     for name, spec, alt, caption in (

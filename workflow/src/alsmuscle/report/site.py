@@ -24,6 +24,7 @@ class Site:
     """
 
     def __init__(self, templates: Mapping[str, str], title: str) -> None:
+        """Check the templates and fix the security policy by the hashes of script and style."""
         if missing := NEEDED - set(templates):
             raise InputError(
                 f"report templates missing: {', '.join(sorted(missing))}",
