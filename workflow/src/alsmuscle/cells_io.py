@@ -202,53 +202,6 @@ def read_h5ad(path: str | Path) -> AnnData:
     )
 
 
-def combine_samples(samples: Mapping[str, AnnData]) -> AnnData:
-    """Stack samples into one study; barcodes become ``<sample_id>:<barcode>``.
-
-    Genes missing from a sample are 0 there (the union is kept), and ``obs['sample_id']`` is set.
-    Each input is emptied once copied, so that memory peaks at the sum plus one sample: pass
-    copies if they are still needed. Raises InputError for no samples or one without barcodes.
-    """
-    from anndata import AnnData
-    from scipy import sparse
-
-    if not samples:
-        raise InputError("no samples to combine")
-    for sample_id, sample in samples.items():
-        if sample.n_obs == 0:
-            raise InputError("the sample has no barcodes", where=sample_id)
-    first = next(iter(samples.values()))
-    genes, var = first.var_names, first.var[["symbol", "source_id"]]
-    if any(not s.var_names.equals(genes) for s in samples.values()):
-        tables = pd.concat([s.var[["symbol", "source_id"]] for s in samples.values()])
-        var = tables[~tables.index.duplicated()].sort_index()
-        genes = var.index
-    nnz = sum(s.X.nnz for s in samples.values())
-    n_obs = sum(s.n_obs for s in samples.values())
-    wide = np.int64 if nnz > np.iinfo(np.int32).max else np.int32
-    data = np.empty(nnz, dtype=np.int32)
-    indices = np.empty(nnz, dtype=wide)
-    indptr = np.zeros(n_obs + 1, dtype=wide)
-    frames, cell, entry = [], 0, 0
-    for sample_id, sample in samples.items():
-        X = sparse.csr_matrix(sample.X)
-        place = genes.get_indexer(sample.var_names)
-        data[entry : entry + X.nnz] = X.data
-        indices[entry : entry + X.nnz] = place[X.indices]
-        indptr[cell + 1 : cell + X.shape[0] + 1] = X.indptr[1:] + np.asarray(entry, dtype=wide)
-        cell, entry = cell + X.shape[0], entry + X.nnz
-        obs = sample.obs.copy()
-        tagged = f"{sample_id}:"
-        obs.index = [b if str(b).startswith(tagged) else tagged + str(b) for b in obs.index]
-        obs["sample_id"] = sample_id
-        frames.append(obs)
-        sample.X = None
-        del X
-    study = sparse.csr_matrix((data, indices, indptr), shape=(n_obs, len(genes)), copy=False)
-    study.sort_indices()
-    return AnnData(study, obs=pd.concat(frames), var=var.copy())
-
-
 def describe_values(X: csr_matrix) -> str:
     """Say what kind of values a matrix holds: ``counts`` or, for a message, what else it may be.
 
