@@ -395,7 +395,7 @@ def prepare_sample(
 
 
 def flag_samples(summaries: Sequence[Mapping[str, Any]], *, n_mads: float = 3) -> pd.DataFrame:
-    """Return the sample table (one row each) with a ``flags`` column.
+    """Return the sample table (one row each) with a ``flag`` column.
 
     Thresholds that adapt within a sample cannot see that the whole sample is poor; this compares
     samples: medians of counts and genes too low, mitochondrial or ambient share too high by
@@ -424,7 +424,7 @@ def flag_samples(summaries: Sequence[Mapping[str, Any]], *, n_mads: float = 3) -
             found.append(f"kept share {share:.2f} below 0.5")
         if soup > 0.3:
             found.append(f"ambient_share {soup:.2f} above 0.3")
-    table["flags"] = ["; ".join(found) for found in flags]
+    table["flag"] = ["; ".join(found) for found in flags]
     return table
 
 

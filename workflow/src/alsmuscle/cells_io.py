@@ -168,7 +168,7 @@ def read_h5ad(path: str | Path) -> AnnData:
     path = Path(path)
     try:
         study = anndata.read_h5ad(path)
-    except (OSError, KeyError, ValueError, TypeError, anndata.io.IORegistryError) as error:
+    except Exception as error:  # the parser raises many kinds; all mean the file is at fault
         raise InputError(
             f"cannot be read as .h5ad, truncated or not AnnData ({error})",
             where=path,

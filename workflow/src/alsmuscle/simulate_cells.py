@@ -88,8 +88,8 @@ def simulate_nuclei(  # noqa: PLR0915
     panel: pd.DataFrame,
     *,
     seed: int,
-    n_donors: int = 10,
-    nuclei_per_donor: int = 600,
+    n_donors: int = 12,
+    nuclei_per_donor: int = 500,
     n_genes: int = 3000,
     median_counts: float = 2500,
     dispersion: float = 0.3,
@@ -124,7 +124,7 @@ def simulate_nuclei(  # noqa: PLR0915
         Cell type -> number of genes changed in ALS in that type only (half up, half down, by
         ``log2fc``); default 40 in type IIA myonuclei and 40 in FAPs. Panel markers stay out.
     shifted
-        Cell type -> factor on its odds in ALS; default 2.5 for macrophages.
+        Cell type -> factor on its odds in ALS; default 4 for macrophages.
     concentration
         Dirichlet concentration of donor compositions (higher is more alike).
     doublet_rate
@@ -169,7 +169,7 @@ def simulate_nuclei(  # noqa: PLR0915
     profiles, markers_on = _profiles(rng, symbols, markers, expressed_share)
 
     affected = {"Type IIA myonuclei": 40, "FAP, pan": 40} if affected is None else affected
-    shifted = {"Macrophage, resident LYVE1+": 2.5} if shifted is None else shifted
+    shifted = {"Macrophage, resident LYVE1+": 4.0} if shifted is None else shifted
     if null:
         affected, shifted = {}, {}
     is_generic = np.arange(n_genes) >= len(named)
