@@ -26,6 +26,7 @@ Ints = npt.NDArray[np.int64]
 Collections = Mapping[str, Mapping[str, Iterable[str]]]
 
 SEPARATOR = ";"
+BATCH = 250  # sets per call of gseapy, which keeps a running sum as long as the ranking for each
 
 
 def parse_gmt(text: str) -> dict[str, list[str]]:
@@ -171,8 +172,6 @@ def gsea(
         For duplicate names, missing values, or a statistic with so many ties (rounded values,
         p-values of 1) that the multilevel method cannot order random sets.
     """
-    import gseapy
-
     values = ranking.to_numpy(dtype=np.float64)
     if len(values) < 2 or not np.isfinite(values).all():
         raise InputError("ranking has missing or infinite values", expected="finite numbers")
@@ -182,58 +181,70 @@ def gsea(
     # Opaque codes: gseapy upper-cases names when most of a set's are, and renames repeated ones.
     codes = np.array([f"G{i:07d}" for i in range(len(names))])
     decode = dict(zip(codes, names, strict=True))
+    options = {
+        "weight": weight,
+        "permutation_num": permutations,
+        "sample_size": sample_size,
+        "eps": eps,
+        "seed": seed,
+    }
     rows: list[dict[str, Any]] = []
     for collection, sets in _positions(names, collections, min_size, max_size).items():
-        if not sets:
-            continue
         # Terms as codes too: gseapy splits and trims what it is given.
-        terms = sorted(sets)
-        coded = {f"S{i:07d}": codes[sets[term]].tolist() for i, term in enumerate(terms)}
-        label = dict(zip(coded, terms, strict=True))
-        try:
-            result = gseapy.prerank(
-                rnk=pd.Series(values, index=codes),
-                gene_sets=coded,
-                outdir=None,
-                no_plot=True,
-                method="multilevel",
-                ascending=None,  # sorted above: gseapy's own sort leaves the order of ties open
-                min_size=1,
-                max_size=len(codes),
-                weight=weight,
-                permutation_num=permutations,
-                sample_size=sample_size,
-                eps=eps,
-                threads=1,
-                seed=seed,
-            ).res2d
-        except BaseException as error:
-            # gseapy 1.3.1 panics in Rust (not an Exception) when many statistics are equal.
-            if type(error).__name__ != "PanicException":
-                raise
-            share = 1 - len(np.unique(np.abs(values))) / len(values)
-            raise InputError(
-                f"multilevel GSEA cannot rank these statistics: {share:.0%} are tied",
-                expected="a continuous statistic, as the Wald statistic",
-                remedy="rank by an unrounded statistic, or leave out genes that were not tested",
-            ) from error
-        for row in result.to_dict("records"):
-            es, p = float(row["ES"]), float(row["NOM p-val"])
-            # Codes sort as the ranking does; from its far end for a set at the bottom.
-            edge = sorted(str(row["Lead_genes"]).split(";"), reverse=es < 0)
-            rows.append(
-                {
-                    "collection": collection,
-                    "term": label[row["Term"]],
-                    "size": len(coded[row["Term"]]),
-                    "es": es,
-                    "nes": float(row["NES"]),
-                    "pvalue": max(p, eps),
-                    "leading_edge": SEPARATOR.join(decode[g] for g in edge),
-                }
-            )
+        terms = sorted(sets, key=lambda term: (len(sets[term]), term))
+        for start in range(0, len(terms), BATCH):
+            label = {f"S{i:07d}": term for i, term in enumerate(terms[start : start + BATCH])}
+            coded = {code: codes[sets[term]].tolist() for code, term in label.items()}
+            for row in _multilevel(pd.Series(values, index=codes), coded, options):
+                es, p = float(row["ES"]), float(row["NOM p-val"])
+                # Codes sort as the ranking does; from its far end for a set at the bottom.
+                edge = sorted(str(row["Lead_genes"]).split(";"), reverse=es < 0)
+                rows.append(
+                    {
+                        "collection": collection,
+                        "term": label[row["Term"]],
+                        "size": len(coded[row["Term"]]),
+                        "es": es,
+                        "nes": float(row["NES"]),
+                        "pvalue": max(p, eps),
+                        "leading_edge": SEPARATOR.join(decode[g] for g in edge),
+                    }
+                )
     columns = ["collection", "term", "size", "es", "nes", "pvalue", "padj", "leading_edge"]
     return _ordered(_frame(rows, columns), collections)
+
+
+def _multilevel(
+    ranked: pd.Series[float], sets: Mapping[str, list[str]], options: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """One call of gseapy on a ranking that is sorted already."""
+    import gseapy
+
+    try:
+        result = gseapy.prerank(
+            rnk=ranked,
+            gene_sets=dict(sets),
+            outdir=None,
+            no_plot=True,
+            method="multilevel",
+            ascending=None,  # gseapy's own sort leaves the order of ties open
+            min_size=1,
+            max_size=len(ranked),
+            threads=1,
+            **options,
+        ).res2d
+    except BaseException as error:
+        # gseapy 1.3.1 panics in Rust (not an Exception) when many statistics are equal.
+        if type(error).__name__ != "PanicException":
+            raise
+        share = 1 - ranked.abs().nunique() / len(ranked)
+        raise InputError(
+            f"multilevel GSEA cannot rank these statistics: {share:.0%} are tied",
+            expected="a continuous statistic, as the Wald statistic",
+            remedy="rank by an unrounded statistic, or leave out genes that were not tested",
+        ) from error
+    records: list[dict[str, Any]] = result.to_dict("records")
+    return records
 
 
 def _ordered(table: pd.DataFrame, collections: Collections) -> pd.DataFrame:
