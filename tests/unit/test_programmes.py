@@ -427,5 +427,6 @@ def test_a_block_that_moves_more_than_its_peers_is_found(shifted):
     assert e["background_sd"].between(0.01, 1).all()
     statistic = (e["effect"] - e["background"]) / e["se_competitive"]
     assert (e["se_competitive"] > e["background_sd"]).all()
-    normal = 2 * stats.norm.sf(statistic.abs())  # the t has many degrees of freedom here
-    np.testing.assert_allclose(np.log(e["pvalue_competitive"]), np.log(normal), atol=3)
+    normal = 2 * stats.norm.sf(statistic.abs())
+    assert (e["pvalue_competitive"] > normal).all()  # a t, here with many degrees of freedom
+    assert e.loc["idle", "pvalue_competitive"] == pytest.approx(normal[1], rel=0.02)
