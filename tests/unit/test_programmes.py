@@ -172,6 +172,14 @@ def test_blocks_in_both_organisms(toy):
         programmes.blocks(toy, "rat", MOUSE)
 
 
+def test_blocks_as_human_gene_sets(toy):
+    assert programmes.as_sets(toy) == {
+        "P: up": ["A1", "B1", "C1"],
+        "P: down": ["D1", "E1", "F1"],
+        "Q: half": ["A1", "B1"],
+    }
+
+
 # --- scores --------------------------------------------------------------------------------------
 
 SAMPLES = ["s1", "s2", "s3", "s4", "s5", "s6"]
