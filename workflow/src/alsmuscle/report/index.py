@@ -13,19 +13,23 @@ from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
 from alsmuscle.report.study import excluded_table, flagged
 
+ALL_OPEN = 12
+"""With more contrasts than this only the first role is unfolded."""
+
 
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``index.html``."""
     heads = {id(k): m.headline(data, k) for _, k in data.contrasts()}
     drawn = [f for f in heads.values() if len(f)]
     span = c.domain(drawn)
+    n_contrasts = sum(len(s.contrasts) for s in data.studies)
     groups = [
         {
             "title": role,
-            "key": c.slug(role),
+            "open": place == 0 or n_contrasts <= ALL_OPEN,
             "answers": [_answer(data, s, k, heads[id(k)], span) for s, k in members],
         }
-        for role, members in data.by_role()
+        for place, (role, members) in enumerate(data.by_role())
     ]
     return site.render(
         "index.html.j2",
@@ -35,7 +39,7 @@ def page(site: Site, data: m.ReportData) -> str:
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
         n_studies=len(data.studies),
-        n_contrasts=sum(len(s.contrasts) for s in data.studies),
+        n_contrasts=n_contrasts,
         studies=_studies(data),
         excluded=excluded_table(data.excluded),
     )
