@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,14 +70,18 @@ def _answer(
     }
 
 
-def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, str]]:
+def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, ...]]:
     found = {
-        (str(r["label"]), str(r["caveat"]))
+        str(r["label"]): str(r["caveat"])
         for frame in frames
         for r in frame.to_dict("records")
         if not c.is_missing(r["caveat"])
     }
-    return sorted(found)
+    # The first sentence is always visible, the rest unfolds.
+    split = {
+        name: re.match(r"(.+?[.!?])(?:\s+|$)(.*)", text, re.DOTALL) for name, text in found.items()
+    }
+    return [(name, *(part.groups() if part else (found[name], ""))) for name, part in split.items()]
 
 
 COLUMNS = (
@@ -99,7 +104,9 @@ def _studies(data: m.ReportData) -> Markup:
         marks = [c.badge(k) for k in ("simulated", "experimental") if card.get(k)]
         if flags is not None and len(flags):
             marks.append(c.badge("flagged", f"{flags['sample_id'].nunique()} samples"))
-        known = samples is not None and "subject_id" in samples and samples["subject_id"].notna()
+        subjects = (
+            [] if samples is None or "subject_id" not in samples else list(samples["subject_id"])
+        )
         rows.append(
             {
                 "study": c.local(study.name, m.study_path(study)),
@@ -109,8 +116,8 @@ def _studies(data: m.ReportData) -> Markup:
                 "modality": card.get("modality"),
                 "muscle": card.get("muscle"),
                 "samples": None if samples is None else len(samples),
-                "donors": samples["subject_id"].nunique()
-                if samples is not None and isinstance(known, pd.Series) and known.all()
+                "donors": len(set(subjects))
+                if subjects and not any(map(c.is_missing, subjects))
                 else None,
                 "marks": Markup(" ").join(marks),
             }
