@@ -289,6 +289,85 @@ def test_donors_are_not_claimed_when_groups_do_not_match_the_fit():
     assert m.sizes(*one({"donors_target": 9, "donors_reference": 8})) == "9 v 8 donors"
 
 
+def test_donors_within_a_subset_and_in_pairs():
+    sheet = pd.DataFrame(
+        {
+            "condition": ["after", "before", "after", "before", "after"],
+            "subject_id": ["a", "a", "b", "b", "c"],
+            "muscle": ["leg", "leg", "leg", "leg", "arm"],
+        }
+    )
+    meta = {"target": "after", "reference": "before", "n_target": 2, "n_reference": 2}
+    assert m.sizes(*one({**meta, "within": {"muscle": "leg"}}, sheet)) == (
+        "2 donors, each in both groups"
+    )
+    assert m.sizes(*one(meta, sheet)) == "2 v 2 samples"
+    blank = sheet.assign(subject_id="")
+    assert m.sizes(*one({**meta, "within": {"muscle": "leg"}}, blank)) == "2 v 2 samples"
+
+
+@pytest.mark.parametrize(
+    ("meta", "names"),
+    [
+        ({"label": "ALS v healthy"}, ("ALS", "healthy")),
+        ({"label": "DM1, untrained, against healthy"}, ("DM1, untrained", "healthy")),
+        ({"label": "SOD1 vs wild type"}, ("SOD1", "wild type")),
+        ({"label": "effect of training"}, ("als", "healthy")),
+        ({"label": "A v B", "target_label": "C"}, ("C", "B")),
+        ({}, ("als", "healthy")),
+    ],
+)
+def test_sides_are_named_for_reading(meta, names):
+    assert m.sides({"target": "als", "reference": "healthy", **meta}) == names
+
+
+def test_range_of_random_sets_is_drawn_where_it_was_computed():
+    table = pd.DataFrame(
+        {
+            "programme": ["P", "Q"],
+            "block": ["b", "b"],
+            "stripped": [False, False],
+            "effect": [0.5, 0.1],
+            "ci_low": [0.2, 0.0],
+            "ci_high": [0.8, 0.2],
+            "background": ["0.1", ""],
+            "background_sd": ["0.1", ""],
+        }
+    )
+    rows = m.effects(table, m.ReportData(studies=[]))
+    assert rows["null_low"][0] == pytest.approx(0.1 - 0.1959964)
+    assert rows["null_high"][0] == pytest.approx(0.1 + 0.1959964)
+    text = str(c.forest_plot(rows, caption="c", span=(-1.0, 1.0)))
+    assert text.count('class="null"') == 1
+    assert 'class="null" x="45.20%" width="19.60%"' in text
+
+
+def test_long_caveats_fold_after_whole_sentences():
+    text = "Short. This sentence is long enough to stand alone on a page. The rest is folded."
+    parsed = Parsed(str(c.folded(text)))
+    assert parsed.words == [
+        "Short. This sentence is long enough to stand alone on a page.",
+        "The rest is folded.",
+    ]
+    assert [t for t, _ in parsed.tags] == ["details", "summary"]
+    assert [t for t, _ in Parsed(str(c.folded("One sentence only."))).tags] == ["p"]
+    assert not Parsed(str(c.folded(f"{fx.HOSTILE * 2}. A rest."))).all("script")
+
+
+def test_headline_names_the_block_only_where_two_would_look_alike(data):
+    table = data.studies[0].contrasts[0].programmes
+    item = m.ContrastData(
+        meta={}, programmes=pd.concat([table, table.head(1).assign(block="other")])
+    )
+    pairs = [("MACROPHAGE", "pan"), ("DENERVATION", "other"), ("DENERVATION", "up")]
+    chosen = m.ReportData(studies=[], headline=pairs, programme_info=data.programme_info)
+    assert m.headline(chosen, item)["label"].tolist() == [
+        "Macrophages",
+        "Denervation response (other)",
+        "Denervation response (up)",
+    ]
+
+
 def test_calls_by_hand():
     de = pd.DataFrame(
         {

@@ -241,6 +241,16 @@ def local(text: object, path: object, download: bool = False) -> Markup:
     )
 
 
+def folded(text: object, shown: int = 60) -> Markup:
+    """Return a text whose first sentences (``shown`` characters at least) stand, the rest unfolds."""
+    whole = str(text)
+    for match in re.finditer(r"[.!?] +(?=[A-Z0-9])", whole):
+        if match.start() >= shown:
+            first, rest = whole[: match.start() + 1], whole[match.end() :]
+            return Markup("<details><summary>{}</summary>{}</details>").format(first, rest)
+    return Markup("<p>{}</p>").format(whole)
+
+
 def definitions(pairs: Iterable[tuple[str, object]]) -> Markup:
     """Return a definition list; missing values are said to be unknown, not dropped."""
     rows = [
@@ -492,7 +502,9 @@ def forest_plot(
         if "group" in row and row["group"] != group:
             group = row["group"]
             title = local(group, row["group_href"]) if row.get("group_href") else group
-            note = Markup(' <span class="caveat">{}</span>').format(row.get("group_note") or "")
+            note = Markup('<div class="caveat">{}</div>').format(
+                folded(row.get("group_note") or "")
+            )
             body.append(
                 Markup(
                     '<tr role="row" class="group"><th role="rowheader" scope="rowgroup" '
@@ -565,7 +577,7 @@ def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]
     if "null_p" in has:
         cells.append(_role_cell("p v random sets", pvalue(row.get("null_p")), "num"))
     if "caveat" in has:
-        caveat = "" if is_missing(row.get("caveat")) else f"※ {row['caveat']}"
+        caveat = "" if is_missing(row.get("caveat")) else folded(f"※ {row['caveat']}")
         cells.append(Markup('<td role="cell" class="caveat">{}</td>').format(caveat))
     return Markup('<tr role="row">{}</tr>').format(Markup("").join(cells))
 
@@ -577,14 +589,18 @@ def _role_cell(head: str, value: object, css: str = "") -> Markup:
 
 
 def mini_forest(rows: pd.DataFrame, span: tuple[float, float], label: str) -> Markup:
-    """Return a compact forest plot as a list; rows as for :func:`forest_plot`."""
+    """Return a compact forest plot as a list; rows as for :func:`forest_plot`.
+
+    ※ marks the rows with a caveat, unless all have one.
+    """
+    marked = "caveat" in rows and bool(rows["caveat"].map(is_missing).any())
     items = [
         Markup(
             '<li><span class="mini-label">{}{}</span>{}<span class="mini-number">{}</span></li>'
         ).format(
             local(row["label"], row["href"]) if row.get("href") else row["label"],
             Markup(' <abbr class="mark" title="{}">※</abbr>').format(row["caveat"])
-            if not is_missing(row.get("caveat"))
+            if marked and not is_missing(row.get("caveat"))
             else "",
             interval(row, span),  # type: ignore[arg-type]
             interval_text(row["effect"], row["ci_low"], row["ci_high"]),

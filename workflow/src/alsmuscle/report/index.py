@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,18 +69,14 @@ def _answer(
     }
 
 
-def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, ...]]:
+def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, Markup]]:
     found = {
         str(r["label"]): str(r["caveat"])
         for frame in frames
         for r in frame.to_dict("records")
         if not c.is_missing(r["caveat"])
     }
-    # The first sentence is always visible, the rest unfolds.
-    split = {
-        name: re.match(r"(.+?[.!?])(?:\s+|$)(.*)", text, re.DOTALL) for name, text in found.items()
-    }
-    return [(name, *(part.groups() if part else (found[name], ""))) for name, part in split.items()]
+    return [(name, c.folded(text)) for name, text in found.items()]
 
 
 COLUMNS = (

@@ -467,13 +467,10 @@ def sentence(study: StudyData, contrast: ContrastData, rows: pd.DataFrame) -> st
     if not len(rows):
         return ""
     target, found = sides(contrast.meta)[0], verdict(rows)
-    parts = [
-        f"{side} in {target}: {', '.join(found[side])}"
-        for side in ("higher", "lower")
-        if found[side]
-    ]
+    parts = [f"{s}: {', '.join(found[s])}" for s in ("higher", "lower") if found[s]]
     if not parts:
         return "None of the programmes shown can be told from no change."
+    parts[0] = parts[0].replace(":", f" in {target}:", 1)
     if found["open"]:
         parts.append(f"not settled: {len(found['open'])} of {len(rows)} shown")
     text = "; ".join(parts)

@@ -132,7 +132,7 @@ def page(site: Site, data: m.ReportData, programme: str) -> str:
 
 def _as_number(row: Mapping[Hashable, Any]) -> float | None:
     value = row.get("pvalue_competitive")
-    return None if c.is_missing(value) else float(value)
+    return None if value is None or c.is_missing(value) else float(value)
 
 
 def _genes(data: m.ReportData, programme: str) -> Markup:
