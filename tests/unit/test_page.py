@@ -598,8 +598,22 @@ def test_contrast_page_says_it_plainly(pages):
     assert "Adjusted p" not in doubtful.split("Programme effects, Late")[1].split("Genes")[0]
 
 
+def test_embedded_rows_follow_the_setting(site, data):
+    item = data.studies[0]
+    few = m.ReportData(studies=[item], top=20)
+    text = Parsed(contrast.page(site, few, item, item.contrasts[0], ())).text
+    assert "20 of 700 rows, smallest p first" in text
+
+
+def test_all_blocks_stand_under_their_programme_with_one_caveat(pages):
+    text = pages["contrasts/gse000001.als_v_healthy.html"].text
+    folded = text.split("All 8 blocks of genes, by programme")[1].split("Genes", 2)[0:2]
+    assert " ".join(folded).count("In bulk muscle MYOD1 and MYOG rise") == 1
+
+
 def test_study_page_shows_raw_and_harmonised_values_and_flags(pages):
     text = pages["studies/gse000001.html"].text
+    assert "Material needle biopsy" in text
     assert "as deposited: characteristics" in text and "diagnosis: ALS" in text
     assert "library_size 1.4 million < 5 million" in text
     assert "2 of 32 samples flagged" in text

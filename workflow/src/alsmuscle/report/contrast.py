@@ -88,7 +88,7 @@ def page(
         has_null=rows is not None and "null_low" in rows,
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
-        terms=_terms(study, contrast, full.get("gsea")),
+        terms=_terms(study, contrast, full.get("gsea"), data.top),
         method=_method(data, meta),
         files=[(text, full[key]) for key, text in FILES if key in full],
     )
@@ -126,7 +126,7 @@ def _genes(
     frame = m.gene_frame(de)
     tested = m.calls(de, data.alpha) is not None
     strength = frame["pvalue"] if tested else -frame["log2fc"].abs()
-    strongest = frame.loc[strength.sort_values(kind="stable").index].head(c.ROW_LIMIT).copy()
+    strongest = frame.loc[strength.sort_values(kind="stable").index].head(data.top).copy()
     strongest["gene"] = [
         c.local(s, f"{root}gene.html#{g}")
         for s, g in zip(strongest["label"], strongest["gene_id"].astype(str), strict=True)
@@ -138,14 +138,15 @@ def _genes(
         name=f"{m.contrast_key(study, contrast)}-genes",
         full=full,
         total=len(de),
+        limit=data.top,
         order="smallest p first" if tested else "largest effect first",
     )
 
 
-def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None) -> Markup:
+def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:
     if contrast.gsea is None:
         return c.not_computed("pathway analysis")
-    frame = contrast.gsea.sort_values("pvalue", kind="stable").head(c.ROW_LIMIT).copy()
+    frame = contrast.gsea.sort_values("pvalue", kind="stable").head(top).copy()
     if "leading_edge" in frame:
         frame["edge"] = [_few(v) for v in frame["leading_edge"]]
     frame["term"] = [str(t).replace("_", " ") for t in frame["term"]]
@@ -156,6 +157,7 @@ def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None) -> Ma
         name=f"{m.contrast_key(study, contrast)}-pathways",
         full=full,
         total=len(contrast.gsea),
+        limit=top,
         order="smallest p first",
     )
 

@@ -116,6 +116,8 @@ class ReportData:
         ``(programme, block)`` pairs drawn on the index: fixed in advance, the same everywhere.
     alpha
         Threshold on adjusted p for counting genes.
+    top
+        Most rows of genes and pathways a page embeds; the rest is in the linked file.
     parameters, config
         Effective configuration as tree (methods page) and as text (provenance page).
     lock
@@ -134,6 +136,7 @@ class ReportData:
     programme_info: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headline: Sequence[tuple[str, str]] = ()
     alpha: float = 0.05
+    top: int = c.ROW_LIMIT
     parameters: Mapping[str, Any] = field(default_factory=dict)
     config: str = ""
     lock: pd.DataFrame | None = None

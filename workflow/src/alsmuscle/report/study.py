@@ -181,13 +181,20 @@ def _card(study: m.StudyData) -> Markup:
             ("Role", m.role_title(card.get("role"))),
             ("Organism", card.get("organism")),
             ("Method", card.get("modality")),
-            ("Muscle", card.get("muscle")),
-            ("Material", card.get("material")),
+            ("Muscle", card.get("muscle") or _values(study.samples, "muscle")),
+            ("Material", card.get("material") or _values(study.samples, "material")),
             ("Samples", None if study.samples is None else len(study.samples)),
             ("Status", card.get("status")),
             ("Citation", citation(card.get("citation") or {})),
         ]
     )
+
+
+def _values(samples: pd.DataFrame | None, key: str) -> str | None:
+    if samples is None or key not in samples:
+        return None
+    found = sorted({str(v).replace("_", " ") for v in samples[key] if not c.is_missing(v)})
+    return ", ".join(found) or None
 
 
 def citation(entry: Mapping[str, Any]) -> Markup | None:
