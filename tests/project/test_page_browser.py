@@ -261,7 +261,8 @@ def test_without_scripts_everything_is_still_there(folder, open_tab):
     image.scroll_into_view_if_needed()
     assert image.is_visible() and image.bounding_box()["height"] > 200
     assert tab.locator(".table[data-name$=genes] tbody tr").count() == 500
-    assert tab.locator(".forest svg.interval").count() == len(fx.PROGRAMMES)
+    assert tab.locator("details.all .forest svg.interval").count() == len(fx.PROGRAMMES)
+    assert tab.locator(".forest").first.locator("svg.interval").first.is_visible()
 
 
 def test_print_drops_controls_and_keeps_figures(folder, open_tab):
@@ -272,6 +273,8 @@ def test_print_drops_controls_and_keeps_figures(folder, open_tab):
     assert not tab.locator("#search").is_visible()
     assert not tab.locator(".tools").first.is_visible()
     assert tab.locator("#volcano canvas").is_visible()
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.locator("details.all .forest").is_visible()
     assert tab.locator(".table[data-name$=genes] tbody tr:visible").count() == 50
     assert tab.pdf().startswith(b"%PDF")
     assert watched.trouble == []

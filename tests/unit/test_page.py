@@ -659,6 +659,17 @@ def test_two_ids_of_one_file_name_are_refused():
         page.build(fx.templates(), m.ReportData(studies=twice))
 
 
+def test_cell_types_are_never_mixed_on_a_page(data):
+    de = data.studies[0].contrasts[0].de
+    mixed = de.assign(cell_type=["a", "b"] * (len(de) // 2))
+    item = m.StudyData(
+        card={"id": "s"},
+        contrasts=(m.ContrastData(meta={"id": "k", "target": "a", "reference": "b"}, de=mixed),),
+    )
+    with pytest.raises(InputError, match="several cell types"):
+        page.build(fx.templates(), m.ReportData(studies=[item]), ())
+
+
 def test_missing_template_is_named():
     templates = fx.templates()
     del templates["app.js"]
