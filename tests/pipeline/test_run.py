@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import make_project, small_counts, write_study
 
 from alsmuscle import contracts, io
+from conftest import make_project, small_counts, write_study
 
 pytestmark = pytest.mark.pipeline
 
@@ -78,8 +78,10 @@ def test_tables_hold_their_contract(results, contract):
 def test_counts_arrive_unchanged(results):
     counts = contracts.check_counts(io.read_h5ad(results / "bulk/gse1/counts.h5ad"), "x")
     expected = small_counts()
-    assert counts.to_df().T.loc[expected.index, expected.columns].equals(
-        expected.astype(counts.X.dtype)
+    assert (
+        counts.to_df()
+        .T.loc[expected.index, expected.columns]
+        .equals(expected.astype(counts.X.dtype))
     )
     assert counts.uns["provenance"]["samples_in_source"] == 10
 

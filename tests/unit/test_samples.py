@@ -116,10 +116,21 @@ def test_matrix_columns_are_found_by_template():
     )
     table, excluded = samples.harmonise(_sheet(title=["01-41_control", "01-22b"]), card)
     names = ["01-22b_II", "01-41_II"]
-    assert samples.match_matrix(names, table, excluded, card) == {
-        "01-41_II": "s1",
-        "01-22b_II": "s2",
-    }
+    columns, _ = samples.match_matrix(names, table, excluded, card)
+    assert columns == {"01-41_II": "s1", "01-22b_II": "s2"}
+
+
+def test_columns_that_the_sheet_does_not_list_are_counted_and_excluded():
+    card = _card(expected=3, exclude=[{"unlisted": 1, "reason": "not in the sheet"}])
+    table, excluded = samples.harmonise(_sheet(), card)
+    columns, excluded = samples.match_matrix(["s1", "s2", "s3"], table, excluded, card)
+    assert columns == {"s1": "s1", "s2": "s2"}
+    assert excluded.to_dict("records") == [
+        {"dataset": "gse1", "sample_id": "s3", "reason": "not in the sheet"}
+    ]
+    for names in (["s1", "s2"], ["s1", "s2", "s3", "s4"]):
+        with pytest.raises(InputError, match="belong to no sample"):
+            samples.match_matrix(names, table, excluded.iloc[:0], card)
 
 
 @pytest.mark.parametrize(

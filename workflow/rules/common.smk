@@ -32,6 +32,7 @@ if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
 
 
 wildcard_constraints:
@@ -42,6 +43,11 @@ wildcard_constraints:
 def result(path):
     """Path below the results folder."""
     return f"{SETTINGS['results']}/{path}"
+
+
+def one_of(names):
+    """Wildcard constraint: one of these names, or nothing at all."""
+    return "|".join(names) or "(?!)"
 
 
 def log_of(rule, key=""):

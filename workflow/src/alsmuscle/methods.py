@@ -40,6 +40,20 @@ def contrast_sentence(
     )
 
 
+def published_sentence(card: Mapping[str, Any]) -> str:
+    """Return one sentence that says what a published contrast is and how its spread was derived."""
+    spec = card["effects"]
+    if "se_column" in spec:
+        spread = f"standard error as published (column {spec['se_column']})"
+    else:
+        spread = f"standard error = half the published 95 % interval ({spec['half_width_column']}) / 1.96"
+    return (
+        f"Published results, not recomputed: log2 fold change from column "
+        f"{spec['log2fc_column']}; {spread}; of several probes of a gene the one of highest mean "
+        "expression."
+    )
+
+
 def steps(settings: Mapping[str, Any], packages: Mapping[str, str]) -> list[Step]:
     """Return the methods section: one row per step with text, citation and DOI."""
     counts, de, qc = (settings["bulk"][key] for key in ("counts", "de", "qc"))
