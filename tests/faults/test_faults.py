@@ -203,6 +203,52 @@ def test_the_right_bytes_arrive(
     assert read_lock(lock)[got.url]["sha256"] == sha256(PACKED)
 
 
+TEXT_CASES: dict[str, Script] = {
+    "changed, and nothing to tell the versions apart": lambda number, _: (
+        Reply(TABLE[::-1], etag=None, stop_at=HALF)
+        if number == 1
+        else Reply(TABLE, etag=None, check_if_range=False)
+    ),
+    "changed, weak ETag": lambda number, _: (
+        Reply(TABLE[::-1], etag='W/"1"', stop_at=HALF)
+        if number == 1
+        else Reply(TABLE, etag='W/"1"', check_if_range=False)
+    ),
+    "changed to another length, same ETag": lambda number, _: (
+        Reply(TABLE[::-1] + b"more", stop_at=HALF) if number == 1 else Reply(TABLE)
+    ),
+    "an earlier range than asked for, said so": lambda number, _: Reply(
+        TABLE, stop_at=HALF if number == 1 else None, start_at=5 if number == 2 else None
+    ),
+    "an earlier range than asked for, not said": lambda number, _: Reply(
+        TABLE,
+        stop_at=HALF if number == 1 else None,
+        start_at=5 if number == 2 else None,
+        content_range=f"bytes {HALF}-{len(TABLE) - 1}/{len(TABLE)}" if number == 2 else None,
+    ),
+    "a later range than asked for": lambda number, _: Reply(
+        TABLE, stop_at=HALF if number == 1 else None, start_at=HALF + 7 if number == 2 else None
+    ),
+    "cut, then an answer that the range is too far": lambda number, _: (
+        Reply(TABLE[::-1], stop_at=HALF) if number == 1 else Reply(b"x" if number == 2 else TABLE)
+    ),
+    "changed, new ETag, If-Range ignored": lambda number, _: (
+        Reply(TABLE[::-1], stop_at=HALF)
+        if number == 1
+        else Reply(TABLE, etag='"v2"', check_if_range=False)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TEXT_CASES)
+def test_text_that_has_no_check_sum_of_its_own_arrives_unmixed(
+    case: str, server: FaultServer, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    server.scripts["/f.csv"] = TEXT_CASES[case]
+    got = fetch(server.url("/f.csv"), tmp_path / "f.csv", policy=policy, study=STUDY)
+    assert got.path.read_bytes() == TABLE
+
+
 def test_only_the_missing_half_is_asked_for(
     server: FaultServer, policy: FetchPolicy, tmp_path: Path
 ) -> None:

@@ -1183,6 +1183,9 @@ def _receive(
             _refuse_page(want, name, head)
             _check_length(want, part.total, policy)
         os.fsync(sink.fileno())
+    if part.total is not None and have > part.total:
+        part.clear()
+        raise _TransientError(f"the server sent {have} bytes of a file of {part.total}")
     if part.total is not None and have < part.total:
         raise _TransientError(f"the connection ended after {have} of {part.total} bytes")
 
