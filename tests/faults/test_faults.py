@@ -259,6 +259,17 @@ def test_only_the_missing_half_is_asked_for(
     assert server.seen[1][1]["if-range"] == '"v1"'
 
 
+def test_servers_behind_one_name_that_disagree_on_the_etag_do_not_stop_a_pinned_file(
+    server: FaultServer, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    server.scripts["/f.gz"] = lambda number, _: Reply(
+        PACKED, etag=f'"{number}"', stop_at=20_000, check_if_range=True
+    )
+    got = fetch(server.url("/f.gz"), tmp_path / "f.gz", policy=policy, sha256=sha256(PACKED))
+    assert got.path.read_bytes() == PACKED
+    assert server.seen[-1][1]["range"] == "bytes=180000-"
+
+
 def test_tries_that_bring_bytes_do_not_use_up_the_patience(
     server: FaultServer, policy: FetchPolicy, tmp_path: Path
 ) -> None:
