@@ -16,9 +16,9 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    default_target: True
     input:
         result("report/index.html"),
-    default_target: True
     localrule: True
 
 

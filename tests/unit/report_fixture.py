@@ -160,20 +160,37 @@ def programme_effects(rng: np.random.Generator, scale: float = 1.0) -> pd.DataFr
             se = 0.08 + 0.06 * rng.random()
             rows.append(
                 {
-                    "programme": programme, "block": block, "stripped": stripped, "effect": effect, "se": se,
-                    "ci_low": effect - 2.04 * se, "ci_high": effect + 2.04 * se, "pvalue": 0.01, "padj": 0.03,
-                    "hedges_g": effect / 0.4, "n_genes": 30, "n_mapped": 28 - 6 * stripped,
+                    "programme": programme,
+                    "block": block,
+                    "stripped": stripped,
+                    "effect": effect,
+                    "se": se,
+                    "ci_low": effect - 2.04 * se,
+                    "ci_high": effect + 2.04 * se,
+                    "pvalue": 0.01,
+                    "padj": 0.03,
+                    "hedges_g": effect / 0.4,
+                    "n_genes": 30,
+                    "n_mapped": 28 - 6 * stripped,
                 }
-            )  # fmt: skip
+            )
     return pd.DataFrame(rows)
 
 
 def programme_genes() -> pd.DataFrame:
     rows = [
-        {"programme": p, "block": b, "sign": "+", "human_symbol": f"{p[:3]}{i}", "mouse_symbol": f"{p[:3].title()}{i}",
-         "in_denervation_signature": int(i % 3 == 0), "source": "invented for the test"}
-        for p, (_, b, _) in PROGRAMMES.items() for i in range(9)
-    ]  # fmt: skip
+        {
+            "programme": p,
+            "block": b,
+            "sign": "+",
+            "human_symbol": f"{p[:3]}{i}",
+            "mouse_symbol": f"{p[:3].title()}{i}",
+            "in_denervation_signature": int(i % 3 == 0),
+            "source": "invented for the test",
+        }
+        for p, (_, b, _) in PROGRAMMES.items()
+        for i in range(9)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -208,23 +225,37 @@ def study(seed: int = 1, n_genes: int = 2000, **card: Any) -> StudyData:
     }
     contrast = ContrastData(
         meta={
-            "id": "als_v_healthy", "label": "ALS v healthy", "target": "als", "reference": "healthy",
-            "variable": "condition", "role": "als_patient", "adjust": ["sex"],
+            "id": "als_v_healthy",
+            "label": "ALS v healthy",
+            "target": "als",
+            "reference": "healthy",
+            "variable": "condition",
+            "role": "als_patient",
+            "adjust": ["sex"],
         },
         de=de(rng, n_genes, n_target, n_reference),
         gsea=gsea(rng),
         programmes=programme_effects(rng),
-        files={k: f"../bulk/gse{seed:06d}/als_v_healthy/{k}.tsv" for k in ("de", "gsea", "programmes")},
-    )  # fmt: skip
+        files={
+            k: f"../bulk/gse{seed:06d}/als_v_healthy/{k}.tsv" for k in ("de", "gsea", "programmes")
+        },
+    )
     small = ContrastData(
         meta={
-            "id": "late_v_early", "label": "Late v early ALS", "target": "late", "reference": "early",
-            "role": "als_patient", "confounded": ["batch"], "n_target": 2, "n_reference": 2,
-            "eligible": False, "reason": "confounded with batch",
+            "id": "late_v_early",
+            "label": "Late v early ALS",
+            "target": "late",
+            "reference": "early",
+            "role": "als_patient",
+            "confounded": ["batch"],
+            "n_target": 2,
+            "n_reference": 2,
+            "eligible": False,
+            "reason": "confounded with batch",
         },
         de=de(rng, n_genes, 2, 2).assign(pvalue=np.nan, padj=np.nan),
         programmes=programme_effects(rng, 0.4),
-    )  # fmt: skip
+    )
     return StudyData(
         card={**base, **card},
         samples=sheet,
@@ -269,4 +300,67 @@ def report(n_studies: int = 2, n_genes: int = 2000) -> ReportData:
         commit="0123abc",
         config="de:\n  alpha: 0.05\n",
         parameters={"de": {"alpha": 0.05, "adjust": ["sex"]}},
+    )
+
+
+def hostile(n_genes: int = 60) -> ReportData:
+    """Every text that comes from outside is an attack: markup, handlers, links, formulas."""
+    whole = report(1, n_genes)
+    item = whole.studies[0]
+    bad_link = "javascript:window.pwned=1"
+    formula = '=HYPERLINK("http://evil.example","x")'
+    sheet, metrics = item.samples.copy(), item.qc.copy()
+    sheet["sample_id"] = metrics["sample_id"] = [f"{HOSTILE}{i}" for i in range(len(sheet))]
+    sheet["condition"] = np.where(sheet["condition"] == "als", HOSTILE, formula)
+    sheet[HOSTILE] = formula
+    metrics.loc[2, ["flags", "reasons"]] = [HOSTILE, formula]
+    matrix = pd.DataFrame(
+        item.correlation.to_numpy(), index=sheet["sample_id"], columns=sheet["sample_id"].to_list()
+    )
+    first = item.contrasts[0]
+    genes = first.de.assign(symbol=[HOSTILE, formula, "</script>", *first.de["symbol"][3:]])
+    genes.loc[4, "gene_id"] = HOSTILE
+    terms = first.gsea.assign(term=HOSTILE, leading_edge=f"{HOSTILE};{formula}")
+    moved = first.programmes.assign(block=HOSTILE)
+    attacked = ContrastData(
+        meta={
+            "id": f"../{HOSTILE}", "label": HOSTILE, "target": HOSTILE, "reference": formula,
+            "confounded": [HOSTILE], "caveat": HOSTILE, "method": HOSTILE, "eligible": False,
+            "reason": HOSTILE, "muscle": HOSTILE, "role": HOSTILE,
+        },
+        de=genes,
+        gsea=terms,
+        programmes=moved,
+        files={"de": bad_link, "gsea": "../../x\"><script>", "programmes": "//evil.example/x"},
+    )  # fmt: skip
+    card = {
+        "id": f"../../{HOSTILE}", "accession": HOSTILE, "title": HOSTILE, "url": bad_link,
+        "role": HOSTILE, "organism": HOSTILE, "modality": HOSTILE, "muscle": HOSTILE,
+        "material": HOSTILE, "status": HOSTILE, "caveats": [HOSTILE],
+        "citation": {"text": HOSTILE, "doi": '"><script>window.pwned=1</script>', "pmid": HOSTILE},
+        "facts": {HOSTILE: {"value": HOSTILE, HOSTILE: formula}},
+    }  # fmt: skip
+    return ReportData(
+        studies=[
+            StudyData(
+                card=card,
+                samples=sheet,
+                qc=metrics,
+                correlation=matrix,
+                contrasts=(attacked,),
+                files={"samples": bad_link, "qc": bad_link},
+            )
+        ],
+        title=HOSTILE,
+        excluded=pd.DataFrame([dict.fromkeys(["kind", "id", "what", "reason"], HOSTILE)]),
+        programmes=whole.programmes.assign(block=HOSTILE, human_symbol=HOSTILE, source=formula),
+        programme_info={k: {"title": HOSTILE, "caveat": HOSTILE} for k in PROGRAMMES},
+        lock=pd.DataFrame(
+            [{"study": HOSTILE, "url": bad_link, "sha256": "0", "bytes": 1, "retrieved": HOSTILE}]
+        ),
+        versions={HOSTILE: HOSTILE},
+        runtimes=pd.DataFrame([{HOSTILE: HOSTILE}]),
+        commit=HOSTILE,
+        config=f"{HOSTILE}</pre>",
+        parameters={HOSTILE: {HOSTILE: HOSTILE}},
     )

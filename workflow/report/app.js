@@ -255,7 +255,8 @@ window.alsmuscle = (() => {
     const bar = make("div", { class: "tools plot-buttons" },
       make("label", {}, genes ? "Mark genes" : "Mark sample", finder),
       button("+", "Zoom in", () => zoom(0.6)), button("−", "Zoom out", () => zoom(1 / 0.6)),
-      button("Reset", "Reset zoom", reset));
+      button("Reset", "Reset zoom", reset),
+      button("PNG", "Save this view as PNG", () => canvas.toBlob((blob) => save(`${document.title.split(" · ")[0].replace(/[^A-Za-z0-9]+/g, "-")}-${figure.id}.png`, blob))));
     const box = make("div", { class: "plot" }, legend, bar, canvas, tip, live);
     image.hidden = true;
     image.before(box);
@@ -270,7 +271,7 @@ window.alsmuscle = (() => {
     const vy = (p) => view.y[0] + ((height - margin.bottom - p) / (height - margin.top - margin.bottom)) * (view.y[1] - view.y[0]);
 
     function render() {
-      const ratio = window.devicePixelRatio || 1;
+      const ratio = Math.max(2, window.devicePixelRatio || 1); // fine enough for slides
       width = box.clientWidth;
       height = Math.round(Math.min(420, Math.max(260, width * 0.72)));
       canvas.width = width * ratio;
@@ -501,7 +502,7 @@ window.alsmuscle = (() => {
     box.replaceChildren(
       make("h2", {}, symbol, " ", make("small", { class: "muted" }, `${id} ${organism}`)),
       make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-        make("table", { class: "forest", role: "table" }, make("caption", {}, caption),
+        make("table", { class: "forest gene", role: "table" }, make("caption", {}, caption),
           make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, head("Contrast"), head("Donors"), head(axis, { class: "plot-cell" }), head("log2 (95 % interval)"), head("Adjusted p", { class: "num" }))),
           make("tbody", { role: "rowgroup" }, ...body))),
       make("p", { class: "tools" }, make("button", { type: "button", class: "button", onclick: () => save(`${symbol.replace(/[^A-Za-z0-9_-]/g, "-")}.tsv`, lines.join("\n") + "\n", "text/tab-separated-values") }, "Download (TSV)")));

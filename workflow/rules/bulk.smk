@@ -14,14 +14,14 @@ rule bulk_counts:
         log_of("bulk_counts", "{dataset}"),
     benchmark:
         time_of("bulk_counts", "{dataset}")
-    params:
-        card=card_part("id", "organism", "files", "counts", "samples"),
-        code=code("bulk_counts"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        card=card_part("id", "organism", "files", "counts", "samples"),
+        code=code("bulk_counts"),
     script:
         "../scripts/bulk_counts.py"
 
@@ -33,15 +33,15 @@ rule bulk_design:
         warnings=result("bulk/{dataset}/warnings.tsv"),
     log:
         log_of("bulk_design", "{dataset}"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=500,
+        runtime=5,
     params:
         card=card_part("id", "role", "contrasts"),
         min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         code=code("bulk_design"),
-    resources:
-        mem_mb=500,
-        runtime=5,
-    conda:
-        ENVIRONMENT
     script:
         "../scripts/bulk_design.py"
 
@@ -60,18 +60,18 @@ rule bulk_qc:
         log_of("bulk_qc", "{dataset}"),
     benchmark:
         time_of("bulk_qc", "{dataset}")
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=20,
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         qc=SETTINGS["bulk"]["qc"],
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         code=code("bulk_qc"),
-    threads: 2
-    resources:
-        mem_mb=3000,
-        runtime=20,
-    conda:
-        ENVIRONMENT
     script:
         "../scripts/bulk_qc.py"
 
@@ -86,17 +86,17 @@ rule bulk_fit:
         log_of("bulk_fit", "{dataset}"),
     benchmark:
         time_of("bulk_fit", "{dataset}")
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         card=card_part("id", "role", "contrasts"),
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         code=code("bulk_fit"),
-    threads: 2
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        ENVIRONMENT
     script:
         "../scripts/bulk_fit.py"
 
@@ -111,15 +111,15 @@ rule bulk_de:
         log_of("bulk_de", "{dataset}.{contrast}"),
     benchmark:
         time_of("bulk_de", "{dataset}.{contrast}")
-    params:
-        contrast=contrast_of,
-        de=SETTINGS["bulk"]["de"],
-        code=code("bulk_de"),
+    conda:
+        ENVIRONMENT
     threads: 2
     resources:
         mem_mb=3000,
         runtime=20,
-    conda:
-        ENVIRONMENT
+    params:
+        contrast=contrast_of,
+        de=SETTINGS["bulk"]["de"],
+        code=code("bulk_de"),
     script:
         "../scripts/bulk_de.py"

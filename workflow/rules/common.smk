@@ -1,5 +1,5 @@
 # In:  the configuration and the study cards.
-# Out: names that the other rule files use: STUDIES, result(), card_part(), code(), ...
+# Out: names for the other files of this folder, such as STUDIES, result(), card_part(), code()
 import os
 import sys
 from pathlib import Path
@@ -76,7 +76,10 @@ def contrast_of(wildcards):
 def files_of(wildcards):
     """Params function: the files that a study needs; `collections` stands for the gene sets."""
     if wildcards.dataset == "collections":
-        return {name: {"url": entry["url"], "sha256": entry["sha256"]} for name, entry in COLLECTIONS.items()}
+        return {
+            name: {"url": entry["url"], "sha256": entry["sha256"]}
+            for name, entry in COLLECTIONS.items()
+        }
     return STUDIES[wildcards.dataset]["files"]
 
 

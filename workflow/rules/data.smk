@@ -7,13 +7,13 @@ rule data_fetch:
         manifest=result("provenance/data/{dataset}.tsv"),
     log:
         log_of("data_fetch", "{dataset}"),
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         files=files_of,
         cache=SETTINGS["data"]["cache"],
         pinned_only=SETTINGS["data"]["pinned_only"],
         code=code("data_fetch"),
-    conda:
-        ENVIRONMENT
-    localrule: True
     script:
         "../scripts/data_fetch.py"

@@ -14,16 +14,16 @@ rule enrichment_gsea:
         log_of("enrichment_gsea", "{dataset}.{contrast}"),
     benchmark:
         time_of("enrichment_gsea", "{dataset}.{contrast}")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=20,
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         gsea=SETTINGS["enrichment"]["gsea"],
         seed=SETTINGS["seed"],
         code=code("enrichment_gsea"),
-    resources:
-        mem_mb=2000,
-        runtime=20,
-    conda:
-        ENVIRONMENT
     script:
         "../scripts/enrichment_gsea.py"
 
@@ -36,14 +36,14 @@ rule programmes_scores:
         scores=result("programmes/{dataset}/scores.tsv"),
     log:
         log_of("programmes_scores", "{dataset}"),
-    params:
-        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
-        code=code("programmes_scores"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
+        code=code("programmes_scores"),
     script:
         "../scripts/programmes_scores.py"
 
@@ -57,6 +57,11 @@ rule programmes_effects:
         effects=result("programmes/{dataset}/{contrast}/effects.tsv"),
     log:
         log_of("programmes_effects", "{dataset}.{contrast}"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         contrast=contrast_of,
@@ -64,10 +69,5 @@ rule programmes_effects:
         programmes=SETTINGS["programmes"],
         seed=SETTINGS["seed"],
         code=code("programmes_effects"),
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        ENVIRONMENT
     script:
         "../scripts/programmes_effects.py"

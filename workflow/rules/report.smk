@@ -11,12 +11,12 @@ rule provenance_run:
         versions=result("provenance/versions.json"),
     log:
         log_of("provenance_run"),
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         settings=SETTINGS,
         code=code("provenance_run"),
-    conda:
-        ENVIRONMENT
-    localrule: True
     script:
         "../scripts/provenance_run.py"
 
@@ -41,7 +41,7 @@ rule report_pages:
         per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
         per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK),
         rules.provenance_run.output,
-        templates=sorted(str(path) for path in (WORKFLOW / "report").iterdir()),
+        templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",
     output:
@@ -54,16 +54,13 @@ rule report_pages:
         log_of("report_pages"),
     benchmark:
         time_of("report_pages")
-    params:
-        results=SETTINGS["results"],
-        cards=STUDIES,
-        left_out=registry.left_out(CARDS, STUDIES),
-        report=SETTINGS["report"],
-        collections=COLLECTIONS,
-        settings=SETTINGS,
-        code=code("report_pages"),
+    localrule: True
     conda:
         ENVIRONMENT
-    localrule: True
+    params:
+        cards=STUDIES,
+        left_out=registry.left_out(CARDS, STUDIES),
+        settings=SETTINGS,
+        code=code("report_pages"),
     script:
         "../scripts/report_pages.py"

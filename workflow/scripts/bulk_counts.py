@@ -33,6 +33,7 @@ with log.job(snakemake.log[0]):
         },
     )
     adata.obs["sex_inferred"] = qc.sex_expression(adata, card["organism"])["sex_inferred"]
+    kept["library_size"] = adata.X.sum(axis=1)
     kept["sex_inferred"] = adata.obs["sex_inferred"].to_numpy()
     io.write_h5ad(snakemake.output.counts, io.contracts.check_counts(adata, where))
     io.write_table(snakemake.output.samples, kept, "samples")

@@ -113,8 +113,8 @@ TABLES: dict[str, Table] = {
             "pct_hb": "per cent of reads in haemoglobin genes",
             "xist": "log2(counts per million + 1) of XIST",
             "y_genes": "mean log2(counts per million + 1) of Y-linked genes",
-            "median_correlation": "median Spearman correlation with the other samples of its condition",
-            "outlier_distance": "distance from the centre of the components, in MADs above the median",
+            "median_correlation": "median Spearman correlation with samples of its condition",
+            "outlier_distance": "distance from the components' centre, MADs above the median",
             "flags": "names of raised flags, joined with ;",
             "reasons": "per flag: metric, value and threshold, joined with ;",
         },
@@ -144,7 +144,7 @@ TABLES: dict[str, Table] = {
             "lfc_se": "standard error of log2fc",
             "log2fc_shrunk": "log2fc shrunken with the apeglm prior",
             "stat": "Wald statistic",
-            "padj": "Benjamini–Hochberg over genes that pass independent filtering; empty otherwise",
+            "padj": "Benjamini–Hochberg over genes passing independent filtering, else empty",
             "n_target": "samples in the target group",
             "n_reference": "samples in the reference group",
         },
@@ -211,7 +211,7 @@ TABLES: dict[str, Table] = {
     "warnings": Table(
         {"dataset": "text", "contrast": "text", "kind": "text", "column": "text", "text": "text"},
         (),
-        {"kind": "confounded, near_confounded, few_samples, unpaired, counts"},
+        {"kind": "confounded, near_confounded, depth, few_samples, unpaired"},
     ),
 }
 

@@ -139,7 +139,7 @@ def assemble(
         }
     )
     var = frame.groupby(codes, sort=False).agg(
-        {"symbol": "first", "source_id": lambda ids: ";".join(ids), "status": "first"}
+        {"symbol": "first", "source_id": ";".join, "status": "first"}
     )
     var.index = pd.Index(unique.astype(str), name="gene_id")
     obs = samples.set_index("sample_id")

@@ -1,4 +1,4 @@
-"""Designs, the negative-binomial fit and contrasts read from it; the same code for bulk and pseudobulk.
+"""Designs, the negative-binomial fit, contrasts read from it; one code for bulk and pseudobulk.
 
 The fit is DESeq2's (Love, Huber, Anders 2014, 10.1186/s13059-014-0550-8) as PyDESeq2 implements it
 (Muzellec et al. 2023, 10.1093/bioinformatics/btad547), shrinkage is apeglm's (Zhu, Ibrahim, Love
@@ -205,7 +205,8 @@ def design_warnings(
 
     A column is ``confounded`` when none of its levels holds both a target and a reference sample
     (for a number: when the ranges do not overlap): the contrast cannot be told from it. It is
-    ``near_confounded`` when Cramér's V between column and side is at least 0.7.
+    ``near_confounded`` when Cramér's V between column and side is at least 0.7. Library sizes that
+    do not overlap get a kind of their own, ``depth``: a sign of separate processing.
 
     Returns
     -------
@@ -233,13 +234,25 @@ def design_warnings(
         if pd.api.types.is_numeric_dtype(values):
             a, b = values[side].dropna(), values[~side].dropna()
             if len(a) and len(b) and (a.min() > b.max() or a.max() < b.min()):
-                warn(
-                    "confounded",
-                    column,
-                    f"{column} does not overlap: {a.min():g} to {a.max():g} in "
-                    f"'{contrast['target']}', {b.min():g} to {b.max():g} in "
-                    f"'{contrast['reference']}'. The difference may be one of {column}.",
+                ranges = (
+                    f"{a.min():,.6g} to {a.max():,.6g} in '{contrast['target']}', "
+                    f"{b.min():,.6g} to {b.max():,.6g} in '{contrast['reference']}'"
                 )
+                if column == "library_size":
+                    warn(
+                        "depth",
+                        column,
+                        f"Sequencing depth does not overlap ({ranges} reads): the two sides were "
+                        "probably not processed together. Normalisation corrects for depth, not "
+                        "for what else differed between the runs.",
+                    )
+                else:
+                    warn(
+                        "confounded",
+                        column,
+                        f"{column} does not overlap: {ranges}. The difference may be one of "
+                        f"{column}.",
+                    )
             continue
         values = values.astype(str)
         known = values != ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -29,7 +29,7 @@ def code_digest(script: str | Path) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(path: Path, _mtime: int) -> tuple[str, frozenset[str]]:
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     for node in ast.walk(tree):
@@ -41,7 +41,7 @@ def _parsed(path: Path, _mtime: int) -> tuple[str, frozenset[str]]:
             and isinstance(node.body[0].value.value, str)
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    modules = set()
+    modules: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)

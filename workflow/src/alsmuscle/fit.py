@@ -13,7 +13,8 @@ Genes for which a kernel meets anything unusual are handed, one by one, to PyDES
 
 Why it is fast: each gene is one compiled loop over its samples, special functions share their
 logarithms, and blocks of genes run on threads (the kernels release the GIL). Each gene is summed
-in the order of the samples, whatever the thread or the block, so neither changes a value.
+in the order of the samples, whatever the thread or the block, so neither changes a value;
+:func:`fit_dataset` also takes the order of samples and genes out of the result.
 
 Importing this module imports numba and PyDESeq2: import it where it is used.
 
@@ -23,7 +24,7 @@ compiled anew in each process, which costs some seconds and changes nothing else
 """
 
 # Kernels get all they touch as arguments, and a line search is its list of cases.
-# ruff: noqa: PLR0911, PLR0912, PLR0915, PLR0917
+# ruff: noqa: PLR0917
 
 from __future__ import annotations
 
@@ -38,6 +39,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydeseq2 import utils
+from pydeseq2.dds import DeseqDataSet
 from pydeseq2.default_inference import DefaultInference
 from pydeseq2.inference import Inference
 from scipy.special import ndtr
@@ -80,10 +82,20 @@ def _compiled(function: _Function) -> _Function:
 
 
 @_compiled
-def stirling_tail(z: float) -> float:
-    """Return lgamma(z) - [(z - 1/2) log z - z + log(2 pi)/2] for z >= 10 (DLMF 5.11.1)."""
+def stirling_remainders(z: float) -> tuple[float, float]:
+    """Return, for z > 0, lgamma(z) - [(z - 1/2) log z - z + log(2 pi)/2] and digamma(z) - log z.
+
+    Series DLMF 5.11.1 and 5.11.2 from z = 10 on, below that by gamma(z) = gamma(z + 1) / z.
+    The likelihood needs no more of the gamma function than these: the large terms cancel by
+    algebra (Loader 2000), where PyDESeq2 and R subtract them in floating point.
+    """
+    product, derivative, first = 1.0, 0.0, z
+    while z < _ASYMPTOTIC:
+        derivative = derivative * z + product
+        product *= z
+        z += 1.0
     w = 1.0 / (z * z)
-    return (
+    lgamma = (
         (1.0 / 12)
         - w
         * (
@@ -95,13 +107,7 @@ def stirling_tail(z: float) -> float:
             )
         )
     ) / z
-
-
-@_compiled
-def digamma_tail(z: float) -> float:
-    """Return digamma(z) - log z for z >= 10 (DLMF 5.11.2)."""
-    w = 1.0 / (z * z)
-    return -0.5 / z - w * (
+    digamma = -0.5 / z - w * (
         (1.0 / 12)
         - w
         * (
@@ -110,41 +116,11 @@ def digamma_tail(z: float) -> float:
             * ((1.0 / 252) - w * ((1.0 / 240) - w * ((1.0 / 132) - w * ((691.0 / 32760) - w / 12))))
         )
     )
-
-
-@_compiled
-def log_gamma_digamma(z: float) -> tuple[float, float]:
-    """Return lgamma(z) and digamma(z) for z > 0, sharing their logarithm."""
-    product, derivative = 1.0, 0.0
-    while z < _ASYMPTOTIC:  # recurrence: gamma(z) = gamma(z + 1) / z
-        derivative = derivative * z + product
-        product *= z
-        z += 1.0
-    log_z = math.log(z)
-    lgamma = (z - 0.5) * log_z - z + _HALF_LOG_2PI + stirling_tail(z)
-    digamma = log_z + digamma_tail(z)
     if derivative > 0.0:
-        lgamma -= math.log(product)
-        digamma -= derivative / product
+        log_ratio = math.log(z / first)
+        lgamma += (z - 0.5) * log_ratio + (z - first) * (math.log(first) - 1.0) - math.log(product)
+        digamma += log_ratio - derivative / product
     return lgamma, digamma
-
-
-@_compiled
-def gamma_ratio(y: float, r: float, lgamma_r: float, digamma_r: float) -> tuple[float, float]:
-    """Return log[gamma(y + r) / (gamma(r) r^y)] and digamma(y + r) - digamma(r).
-
-    For large ``r`` (small dispersion) both are tiny differences of large numbers, so they are
-    taken from log1p(y / r); PyDESeq2 and R subtract the large numbers.
-    """
-    z = y + r
-    if r >= _ASYMPTOTIC:
-        log_ratio = math.log1p(y / r)
-        return (
-            (z - 0.5) * log_ratio - y + (stirling_tail(z) - stirling_tail(r)),
-            log_ratio + (digamma_tail(z) - digamma_tail(r)),
-        )
-    lgamma_z, digamma_z = log_gamma_digamma(z)
-    return lgamma_z - lgamma_r - y * math.log(r), digamma_z - digamma_r
 
 
 # ------------------------------------------------------------------ small dense matrices
@@ -340,6 +316,20 @@ def _search_next(state: Array, stp: float, f: float, g: float) -> tuple[float, b
 
 
 @_compiled
+def _saturated(y: float) -> float:
+    """Return log y! - y log y + y, for y > 0."""
+    return 0.5 * math.log(y) + _HALF_LOG_2PI + stirling_remainders(y)[0]
+
+
+@_compiled
+def _half_deviance(y: float, mu: float, r: float, log_t: float) -> float:
+    """Return y log(y / mu) - (y + r) log_t without cancellation; log_t is log (y + r) / (mu + r)."""
+    if y == 0.0:
+        return -r * log_t
+    return y * math.log1p(r * (y - mu) / (mu * (y + r))) - r * log_t
+
+
+@_compiled
 def _dispersion_loss(
     log_alpha: float,
     y: Array,
@@ -360,17 +350,17 @@ def _dispersion_loss(
     n, p = X.shape
     alpha = math.exp(log_alpha)
     r = 1.0 / alpha
-    lgamma_r, digamma_r = log_gamma_digamma(r)
+    lgamma_r, digamma_r = stirling_remainders(r)
     f, g = constant, 0.0
     for i in range(n):
-        m, count = mu[i], y[i]
-        log_term = math.log1p(m * alpha)
-        f += (count + r) * log_term
-        g += log_term + (count - m) / (m + r)
-        if count > 0.0:
-            ratio, difference = gamma_ratio(count, r, lgamma_r, digamma_r)
-            f -= ratio
-            g -= difference
+        t = (y[i] - mu[i]) / (mu[i] + r)
+        log_t = math.log1p(t)  # log (y + r) / (mu + r)
+        f += _half_deviance(y[i], mu[i], r, log_t)
+        g += t - log_t
+        if y[i] > 0.0:
+            lgamma, digamma = stirling_remainders(y[i] + r)
+            f += 0.5 * math.log1p(y[i] * alpha) + (lgamma_r - lgamma)
+            g += digamma_r - digamma
     g *= -r
     if cox_reid:
         for j in range(p):
@@ -425,7 +415,7 @@ def _fit_dispersion(
     constant = 0.0
     for i in range(y.shape[0]):
         if y[i] > 0.0:
-            constant += math.lgamma(y[i] + 1.0) - y[i] * math.log(mu[i])
+            constant += _saturated(y[i])
     center = x
     x = min(max(x, lower), upper)
     f, g, ok = _dispersion_loss(x, y, mu, X, constant, center, precision, cox_reid, A, B)
@@ -564,7 +554,7 @@ def _irls_block(
     for gene in range(start, stop):
         alpha = disp[gene]
         r = 1.0 / alpha
-        lgamma_r, digamma_r = log_gamma_digamma(r)
+        lgamma_r, _ = stirling_remainders(r)
         beta[:] = 0.0
         constant = 0.0
         for i in range(n):
@@ -573,8 +563,8 @@ def _irls_block(
             for j in range(p):
                 beta[j] += initial[j, i] * start_value
             if y[i] > 0.0:
-                ratio, _ = gamma_ratio(y[i], r, lgamma_r, digamma_r)
-                constant += math.lgamma(y[i] + 1.0) - ratio
+                constant += _saturated(y[i]) + 0.5 * math.log1p(y[i] * alpha)
+                constant += lgamma_r - stirling_remainders(y[i] + r)[0]
         deviance, change = 1000.0, 1.0
         iteration = 0
         ok = True
@@ -613,12 +603,9 @@ def _irls_block(
                 eta[i] = 0.0
                 for j in range(p):
                     eta[i] += X[i, j] * beta[j]
-                mu[i] = size_factors[i] * math.exp(eta[i])
-                log_mu = eta[i] + log_sf[i]
-                if mu[i] <= min_mu:
-                    mu[i] = min_mu
-                    log_mu = math.log(min_mu)
-                nll += (y[i] + r) * math.log1p(mu[i] * alpha) - y[i] * log_mu
+                mu[i] = max(size_factors[i] * math.exp(eta[i]), min_mu)
+                log_t = math.log1p((y[i] - mu[i]) / (mu[i] + r))
+                nll += _half_deviance(y[i], mu[i], r, log_t)
             previous = deviance
             deviance = -2.0 * nll
             change = abs(deviance - previous) / (abs(deviance) + 0.1)
@@ -877,6 +864,29 @@ def _shrink_block(
                 hessian[gene, j, k] += prior
 
 
+# ------------------------------------------------------------------------ linear model
+
+
+@_compiled
+def _linear_block(
+    start: int, stop: int, values: Array, scale: Array, Q: Array, minimum: float, fitted: Array
+) -> None:
+    """Fill ``fitted`` with max(scale * projection of values / scale, minimum)."""
+    n, p = Q.shape
+    effects = np.empty(p)
+    for gene in range(start, stop):
+        effects[:] = 0.0
+        for i in range(n):
+            value = values[gene, i] / scale[i]
+            for j in range(p):
+                effects[j] += Q[i, j] * value
+        for i in range(n):
+            total = 0.0
+            for j in range(p):
+                total += Q[i, j] * effects[j]
+            fitted[gene, i] = max(scale[i] * total, minimum)
+
+
 # -------------------------------------------------------------------------- interface
 
 
@@ -929,14 +939,16 @@ class BatchedInference(Inference):  # type: ignore[misc]
         self, counts: Array, size_factors: Array, design_matrix: Array, min_mu: float
     ) -> Array:
         """Return fitted means (samples x genes) of a linear model on normalised counts."""
+        return self._linear(counts, size_factors, design_matrix, min_mu).T
+
+    def _linear(self, values: Array, scale: Array, design_matrix: Array, minimum: float) -> Array:
+        """Return fitted values, genes x samples."""
         _check_design(design_matrix)
-        Q, _ = np.linalg.qr(np.asarray(design_matrix, dtype=float))
-        mu = np.empty(counts.shape)
-        for start, stop in self._chunks(counts.shape[1]):
-            block = counts[:, start:stop] / size_factors[:, None]
-            block = size_factors[:, None] * (Q @ (Q.T @ block))
-            np.maximum(block, min_mu, out=mu[:, start:stop])
-        return mu
+        Q, _ = np.linalg.qr(_matrix(design_matrix))
+        y = _by_gene(values)
+        fitted = np.empty(y.shape)
+        self._run(_linear_block, len(y), y, _matrix(scale), _matrix(Q), float(minimum), fitted)
+        return fitted
 
     def irls(
         self,
@@ -1093,14 +1105,13 @@ class BatchedInference(Inference):  # type: ignore[misc]
                 expected="more samples than columns, so that there are replicates to measure noise",
                 remedy="drop design variables, or report effects without p-values",
             )
-        _check_design(design)
-        Q, _ = np.linalg.qr(design)
-        rough = np.empty(normed_counts.shape[1])
-        for start, stop in self._chunks(len(rough)):
-            block = normed_counts[:, start:stop]
-            fitted = np.maximum(Q @ (Q.T @ block), 1)
-            excess = ((block - fitted) ** 2 - fitted) / ((n_samples - n_vars) * fitted**2)
-            rough[start:stop] = excess.sum(axis=0)
+        y = _by_gene(normed_counts)
+        fitted = self._linear(normed_counts, np.ones(n_samples), design, 1.0)
+        rough = np.empty(len(y))
+        for start, stop in self._chunks(len(y)):
+            mean = fitted[start:stop]
+            excess = ((y[start:stop] - mean) ** 2 - mean) / ((n_samples - n_vars) * mean**2)
+            rough[start:stop] = excess.sum(axis=1)
         return np.maximum(rough, 0)
 
     def fit_moments_dispersions(self, normed_counts: Array, size_factors: Array) -> Array:
@@ -1162,6 +1173,70 @@ class BatchedInference(Inference):  # type: ignore[misc]
                 shrink_index=shrink_index,
             )
         return beta, inverse, converged
+
+
+def make_inference(inference: Literal["batched", "default"], n_cpus: int = 1) -> Inference:
+    """Return the inference of this name: ours, or PyDESeq2's own for comparison."""
+    if inference == "batched":
+        return BatchedInference(n_cpus=n_cpus)
+    if inference == "default":
+        return DefaultInference(n_cpus=n_cpus)
+    raise InputError(f"inference is {inference!r}", expected="batched or default")
+
+
+def fit_dataset(
+    counts: pd.DataFrame,
+    obs: pd.DataFrame,
+    design: str | pd.DataFrame,
+    *,
+    inference: Literal["batched", "default"] = "batched",
+    n_cpus: int = 1,
+    **options: Any,
+) -> DeseqDataSet:
+    """Fit PyDESeq2's model to ``counts`` (samples x genes), whatever the order of rows and columns.
+
+    Sums in floating point depend on their order in the last digit, and a flat likelihood can turn
+    that into the third. So samples and genes are sorted by their labels first: tables that differ
+    only in order give identical values. Read the result by label; its order is the sorted one.
+
+    Parameters
+    ----------
+    counts
+        Raw integer counts, samples x genes, labelled.
+    obs
+        Samples in the index, any order.
+    design
+        A formula over columns of ``obs``, or a design matrix (rows labelled as in ``obs``).
+    inference, n_cpus
+        See :func:`make_inference`.
+    options
+        Further keyword arguments of ``pydeseq2.dds.DeseqDataSet``.
+
+    Raises
+    ------
+    InputError
+        If the samples of the tables differ, or the design is not of full rank or leaves no
+        replicates.
+    """
+    samples = counts.index.sort_values()
+    for name, table in (("obs", obs), ("the design matrix", design)):
+        if isinstance(table, pd.DataFrame) and not table.index.sort_values().equals(samples):
+            raise InputError(
+                f"the samples of counts and of {name} differ",
+                expected="the same sample ids in both, each once per sample",
+            )
+    if samples.has_duplicates:
+        raise InputError("counts has duplicated sample ids", expected="each sample once")
+    dds = DeseqDataSet(
+        counts=counts.loc[samples].sort_index(axis=1, kind="stable"),
+        metadata=obs.loc[samples],
+        design=design.loc[samples] if isinstance(design, pd.DataFrame) else design,
+        inference=make_inference(inference, n_cpus),
+        quiet=True,
+        **options,
+    )
+    dds.deseq2()
+    return dds
 
 
 def _matrix(values: Array) -> Array:

@@ -48,6 +48,11 @@ def write_text(path: str | Path, text: str | bytes) -> None:
         part.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
+def read_text(path: str | Path) -> str:
+    """Read text (UTF-8)."""
+    return Path(path).read_text(encoding="utf-8")
+
+
 def write_json(path: str | Path, document: Any) -> None:
     """Write JSON with sorted keys."""
     write_text(path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

@@ -22,9 +22,9 @@ SEX_GENES = {
     "mouse": ("Xist", ("Ddx3y", "Eif2s3y", "Kdm5d", "Uty")),
 }
 HAEMOGLOBIN = (
-    "HBA1 HBA2 HBB HBD HBE1 HBG1 HBG2 HBM HBQ1 HBZ "
-    "Hba-a1 Hba-a2 Hbb-bs Hbb-bt Hbb-b1 Hbb-b2 Hbb-y Hbb-bh1"
-).split()
+    *("HBA1", "HBA2", "HBB", "HBD", "HBE1", "HBG1", "HBG2", "HBM", "HBQ1", "HBZ"),
+    *("Hba-a1", "Hba-a2", "Hbb-bs", "Hbb-bt", "Hbb-b1", "Hbb-b2", "Hbb-y", "Hbb-bh1"),
+)
 
 # log2(counts per million + 1). In biopsies the expressed and the silent state lie far apart
 # (XIST above 3 against below 1); the bounds stand in the gap.
@@ -107,7 +107,7 @@ def metrics(
     table
         Contract ``qc`` without ``flags`` and ``reasons``, index = sample id.
     pca
-        Contract ``pca``: coordinates, with the explained share of variance in ``attrs["explained"]``.
+        Contract ``pca``: coordinates, and per component its share of variance (the same in every row).
     correlation
         Samples × samples, Spearman, over all variance-stabilised genes.
     """
@@ -121,7 +121,7 @@ def metrics(
     upper = symbols.str.upper()
 
     def percent(mask: pd.Series) -> np.ndarray:
-        return 100 * X[:, mask.to_numpy()].sum(axis=1) / total
+        return np.asarray(100 * X[:, mask.to_numpy()].sum(axis=1) / total)
 
     top = X.argmax(axis=1)
     names = symbols.where(symbols != "", counts.var_names.to_series())
@@ -145,7 +145,7 @@ def metrics(
     table[["xist", "y_genes", "sex_inferred"]] = sex_expression(counts, organism)
     table["sex_declared"] = counts.obs["sex"].astype(str)
     table["median_correlation"] = _median_correlation(correlation, counts.obs["condition"])
-    table["outlier_distance"] = _distance(pca.drop(columns="sample_id"))
+    table["outlier_distance"] = _distance(pca.filter(regex=r"^pc\d+$"))
     return table, pca, correlation
 
 
@@ -155,8 +155,8 @@ def components(vst: AnnData, n_variable_genes: int, n_components: int) -> pd.Dat
     Returns
     -------
     DataFrame
-        Contract ``pca``; each component's sign is fixed by its largest loading; ``attrs["explained"]``
-        holds the components' shares of variance.
+        Contract ``pca``; each component's sign is fixed by its largest loading; ``pc<i>_explained`` is
+        its share of variance.
     """
     import numpy as np
     import pandas as pd
@@ -172,7 +172,8 @@ def components(vst: AnnData, n_variable_genes: int, n_components: int) -> pd.Dat
     for missing in {"pc1", "pc2"} - set(frame.columns):
         frame[missing] = 0.0
     frame.insert(0, "sample_id", vst.obs_names.to_numpy())
-    frame.attrs["explained"] = (s[:k] ** 2 / (s**2).sum()).tolist()
+    for i, share in enumerate(s[:k] ** 2 / (s**2).sum()):
+        frame[f"pc{i + 1}_explained"] = share
     return frame
 
 

@@ -1,6 +1,7 @@
 """Study cards and the configuration: strict reading, cross-checks, selection.
 
-This module is imported while Snakemake parses, so it stays light: standard library, PyYAML, jsonschema.
+This module is imported while Snakemake parses, so it stays light: standard library, PyYAML and
+jsonschema.
 """
 
 from __future__ import annotations
@@ -311,9 +312,7 @@ def left_out(cards: Mapping[str, Card], chosen: Mapping[str, Card]) -> list[dict
     return [
         {
             "dataset": name,
-            "reason": card["use_reason"]
-            if not card["use"]
-            else "not selected in the configuration",
+            "reason": "not selected in the configuration" if card["use"] else card["use_reason"],
         }
         for name, card in cards.items()
         if name not in chosen

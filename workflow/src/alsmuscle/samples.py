@@ -146,9 +146,8 @@ def _exclude(
             if column not in samples.columns:
                 raise InputError(f"no column '{column}'", where=key)
             cell = samples[column]
-            hit &= (
-                cell.isna() if value == "" and cell.dtype.kind == "f" else cell.astype(str) == value
-            )
+            unknown = value == "" and cell.dtype.kind == "f"
+            hit &= cell.isna() if unknown else cell.astype(str) == value
         if not hit.any():
             raise InputError(f"no sample matches {dict(wanted)}", where=key)
         for sample in samples.loc[hit, "sample_id"]:

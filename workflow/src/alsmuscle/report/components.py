@@ -24,13 +24,13 @@ from alsmuscle.errors import InputError
 ROW_LIMIT = 500
 """Most rows a page embeds per table; the rest is in the linked file."""
 
-MISSING = "–"
+MISSING, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
 
 BADGES: dict[str, tuple[str, str]] = {
     "confounded": ("▲ confounded", "Groups also differ in a technical column."),
     "simulated": (
         "◆ simulated",
-        "Invented data with a known answer, not from patients or animals.",
+        "Invented data with a known answer.",
     ),
     "published": ("■ published only", "Effects taken from a publication; no data to recompute."),
     "excluded": ("✕ excluded", "Left out of pooled estimates."),
@@ -40,6 +40,10 @@ BADGES: dict[str, tuple[str, str]] = {
     "caveat": ("※ caveat", "Read the note before interpreting."),
 }
 """Kind of badge: its text (a sign and words, never colour alone) and its explanation."""
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_UNSAFE = re.compile("[<>&\u2028\u2029]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 Format = Literal["text", "number", "p", "count", "percent"]
 
@@ -62,7 +66,7 @@ def safe_url(url: object) -> str | None:
 
 
 def safe_path(path: object) -> str | None:
-    """Return a percent-encoded relative link, or ``None`` for anything that could leave the disk."""
+    """Return a percent-encoded relative link, or ``None`` for anything that is not one."""
     if not isinstance(path, str) or not path or re.search(r"[\x00-\x1f\x7f\\:]", path):
         return None
     return None if path.startswith("/") else quote(path, safe="/._-~#=+")
@@ -74,9 +78,12 @@ def embed_json(value: object) -> str:
     Missing and infinite numbers become ``null``: JSON has neither.
     """
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for char in "<>&\u2028\u2029":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def data_script(name: str, payload: object) -> str:
+    """Return a script file that hands ``payload`` to the page under ``name`` (works from disk)."""
+    return f"alsmuscle.receive({embed_json(name)},{embed_json(payload)});\n"
 
 
 def _plain(value: object) -> object:
@@ -102,9 +109,7 @@ def tsv_cell(value: object) -> str:
     if is_missing(value):
         return ""
     text = re.sub(r"[\t\r\n]+", " ", str(value))
-    if re.match(r"\s*[=+\-@]", text) and not re.fullmatch(
-        r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text, re.I
-    ):
+    if re.match(r"\s*[=+\-@]", text) and not _NUMBER.fullmatch(text):
         return "'" + text
     return text
 
@@ -142,11 +147,11 @@ def number(value: object, digits: int = 2, sign: bool = False) -> str:
         return MISSING
     x = float(value)  # type: ignore[arg-type]
     if not math.isfinite(x):
-        return "∞" if x > 0 else "−∞"
+        return "∞" if x > 0 else f"{MINUS}∞"
     text = f"{x:{'+' if sign else ''},.{digits}f}"
     if float(text.replace(",", "")) == 0:
         text = f"{0:.{digits}f}"
-    return text.replace("-", "−").replace(",", "\u202f")
+    return text.replace("-", MINUS).replace(",", "\u202f")
 
 
 def pvalue(value: object) -> str:
@@ -159,7 +164,8 @@ def pvalue(value: object) -> str:
     if p >= 0.001:
         return f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
     mantissa, exponent = f"{p:.1e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    raised = str(int(exponent)).translate(_RAISED)
+    return f"{mantissa} {TIMES} 10{raised}"
 
 
 def interval_text(effect: object, low: object, high: object, digits: int = 2) -> str:
@@ -207,7 +213,8 @@ def badge(kind: str, text: str | None = None) -> Markup:
 def callout(kind: Literal["warning", "note", "answer"], title: str, body: str | Markup) -> Markup:
     """Return a boxed paragraph with a heading word, announced as a note by screen readers."""
     return Markup(
-        '<div class="callout callout-{}" role="note"><p class="callout-title">{}</p><div>{}</div></div>'
+        '<div class="callout callout-{}" role="note"><p class="callout-title">{}</p>'
+        "<div>{}</div></div>"
     ).format(kind, title, body)
 
 
@@ -376,27 +383,17 @@ def _at(x: float, span: tuple[float, float]) -> str:
 
 
 def _mark(row: Mapping[str, Any], prefix: str, y: int, span: tuple[float, float]) -> Markup:
-    effect, low, high = (row.get(prefix + k) for k in ("effect", "ci_low", "ci_high"))
-    if is_missing(effect):
+    effect, low, high = (row.get(f"{prefix}{k}") for k in ("effect", "ci_low", "ci_high"))
+    if effect is None or is_missing(effect):
         return Markup("")
-    side = ("down", "none", "up")[direction(low, high) + 1]
-    kind = "alt" if prefix else "main"
-    line = Markup("")
-    if not (is_missing(low) or is_missing(high)):
-        line = Markup('<line class="ci ci-{} {}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-            kind,
-            side,
-            _at(float(low), span),
-            _at(float(high), span),
-            y,
-            y,  # type: ignore[arg-type]
+    side = ("none", "up", "down")[direction(low, high)]
+    kind, line = "alt" if prefix else "main", Markup("")
+    if low is not None and high is not None and not (is_missing(low) or is_missing(high)):
+        line = Markup('<line class="ci ci-{} {}" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
+            kind, side, _at(float(low), span), _at(float(high), span), y=y
         )
     dot = Markup('<circle class="dot dot-{} {}" cx="{}" cy="{}" r="{}"/>').format(
-        kind,
-        side,
-        _at(float(effect), span),
-        y,
-        4 if prefix else 5,  # type: ignore[arg-type]
+        kind, side, _at(float(effect), span), y, 4 if prefix else 5
     )
     return line + dot
 
@@ -469,77 +466,82 @@ def forest_plot(
     span
         Axis range, to share one axis between plots; by default all of ``rows``.
     """
-    if span is None:
-        span = domain([rows])
-    has = {
-        k
-        for k in ("n", "genes", "padj", "caveat", "alt_effect")
-        if k in rows and rows[k].notna().any()
-    }
-    heads = [Markup('<th scope="col" role="columnheader">{}</th>').format(head)]
-    if "n" in has:
-        heads.append(Markup('<th scope="col" role="columnheader">Donors</th>'))
-    heads.append(
-        Markup(
-            '<th scope="col" role="columnheader" class="plot-cell"><span class="ends"><span>← {}</span>'
-            "<span>{} →</span></span>{}</th>"
-        ).format(left, right, axis(span))
-    )
-    what = Markup("{} (95 % interval)").format(unit)
-    if "alt_effect" in has:
-        what += Markup(
-            '<br><span class="key key-main">●</span> {} <span class="key">○</span> {}'
-        ).format(main, alt)
-    heads.append(Markup('<th scope="col" role="columnheader">{}</th>').format(what))
-    if "genes" in has:
-        heads.append(Markup('<th scope="col" role="columnheader" class="num">Genes</th>'))
-    if "padj" in has:
-        heads.append(Markup('<th scope="col" role="columnheader" class="num">Adjusted p</th>'))
-    if "caveat" in has:
-        heads.append(Markup('<th scope="col" role="columnheader">Caveat</th>'))
+    span = domain([rows]) if span is None else span
+    has = {k for k in _OPTIONAL if k in rows and rows[k].notna().any()}
     body, group = [], None
     for row in rows.to_dict("records"):
         if "group" in row and row["group"] != group:
             group = row["group"]
             body.append(
                 Markup(
-                    '<tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="{}">{}</th></tr>'
-                ).format(len(heads), group)
+                    '<tr role="row" class="group"><th role="rowheader" scope="rowgroup" '
+                    'colspan="{}">{}</th></tr>'
+                ).format(3 + len(has - {"alt_effect"}), group)
             )
-        label = local(row["label"], row["href"]) if row.get("href") else escape(row["label"])
-        if row.get("badges"):
-            label = Markup("{} {}").format(label, row["badges"])
-        cells = [Markup('<th role="rowheader" scope="row">{}</th>').format(label)]
-        if "n" in has:
-            cells.append(_role_cell("Donors", row.get("n")))
-        cells.append(
-            Markup('<td role="cell" class="plot-cell">{}</td>').format(interval(row, span))  # type: ignore[arg-type]
-        )
-        text = Markup('<span class="est">{}</span>').format(
-            interval_text(row["effect"], row["ci_low"], row["ci_high"])
-        )
-        if "alt_effect" in has:
-            text += Markup('<br><span class="est est-alt">○ {}</span>').format(
-                interval_text(row.get("alt_effect"), row.get("alt_ci_low"), row.get("alt_ci_high"))
-            )
-        cells.append(Markup('<td role="cell" class="est-cell">{}</td>').format(text))
-        if "genes" in has:
-            cells.append(_role_cell("Genes", row.get("genes"), "num"))
-        if "padj" in has:
-            cells.append(_role_cell("Adjusted p", pvalue(row.get("padj")), "num"))
-        if "caveat" in has:
-            caveat = row.get("caveat")
-            cells.append(
-                Markup('<td role="cell" class="caveat">{}</td>').format(
-                    "" if is_missing(caveat) else Markup("※ {}").format(caveat)
-                )
-            )
-        body.append(Markup('<tr role="row">{}</tr>').format(Markup("").join(cells)))
+        body.append(_forest_row({str(k): v for k, v in row.items()}, has, span))
     return Markup(
-        '<div class="scroll" tabindex="0" role="region" aria-label="{caption}"><table class="forest" '
-        'role="table"><caption>{caption}</caption><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
-        '<tbody role="rowgroup">{body}</tbody></table></div>'
-    ).format(caption=caption, head=Markup("").join(heads), body=Markup("\n").join(body))
+        '<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
+        '<table class="forest" role="table"><caption>{caption}</caption>'
+        '<thead role="rowgroup">{head}</thead><tbody role="rowgroup">{body}</tbody></table></div>'
+    ).format(
+        caption=caption,
+        head=_forest_head(has, span, head=head, unit=unit, ends=(left, right), keys=(main, alt)),
+        body=Markup("\n").join(body),
+    )
+
+
+_OPTIONAL = ("n", "genes", "padj", "caveat", "alt_effect")
+
+
+def _forest_head(
+    has: set[str],
+    span: tuple[float, float],
+    *,
+    head: str,
+    unit: str,
+    ends: tuple[str, str],
+    keys: tuple[str, str],
+) -> Markup:
+    what = Markup("{} (95 % interval)").format(unit)
+    if "alt_effect" in has:
+        key = '<br><span class="key">● {}</span> <span class="key">○ {}</span>'
+        what += Markup(key).format(*keys)
+    drawn = Markup('<span class="ends"><span>← {}</span><span>{} →</span></span>{}').format(
+        *ends, axis(span)
+    )
+    heads: list[tuple[object, str]] = [(head, "")]
+    heads += [("Donors", "")] if "n" in has else []
+    heads += [(drawn, "plot-cell"), (what, "")]
+    heads += [("Genes", "num")] if "genes" in has else []
+    heads += [("Adjusted p", "num")] if "padj" in has else []
+    heads += [("Caveat", "")] if "caveat" in has else []
+    cell = Markup('<th scope="col" role="columnheader" class="{}">{}</th>')
+    cells = Markup("").join(cell.format(css, text) for text, css in heads)
+    return Markup('<tr role="row">{}</tr>').format(cells)
+
+
+def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]) -> Markup:
+    label = local(row["label"], row["href"]) if row.get("href") else escape(row["label"])
+    if row.get("badges"):
+        label = Markup("{} {}").format(label, row["badges"])
+    text = Markup('<span class="est">{}</span>').format(
+        interval_text(row["effect"], row["ci_low"], row["ci_high"])
+    )
+    if "alt_effect" in has:
+        second = "not computed"
+        if not is_missing(row.get("alt_effect")):
+            second = interval_text(row["alt_effect"], row.get("alt_ci_low"), row.get("alt_ci_high"))
+        text += Markup('<br><span class="est est-alt">○ {}</span>').format(second)
+    cells = [Markup('<th role="rowheader" scope="row">{}</th>').format(label)]
+    cells += [_role_cell("Donors", row.get("n"))] if "n" in has else []
+    cells.append(Markup('<td role="cell" class="plot-cell">{}</td>').format(interval(row, span)))
+    cells.append(Markup('<td role="cell" class="est-cell">{}</td>').format(text))
+    cells += [_role_cell("Genes", row.get("genes"), "num")] if "genes" in has else []
+    cells += [_role_cell("Adjusted p", pvalue(row.get("padj")), "num")] if "padj" in has else []
+    if "caveat" in has:
+        caveat = "" if is_missing(row.get("caveat")) else f"※ {row['caveat']}"
+        cells.append(Markup('<td role="cell" class="caveat">{}</td>').format(caveat))
+    return Markup('<tr role="row">{}</tr>').format(Markup("").join(cells))
 
 
 def _role_cell(head: str, value: object, css: str = "") -> Markup:
@@ -549,7 +551,7 @@ def _role_cell(head: str, value: object, css: str = "") -> Markup:
 
 
 def mini_forest(rows: pd.DataFrame, span: tuple[float, float], label: str) -> Markup:
-    """Return a compact forest plot as a list, for summary lines (``label, effect, ci_low, ci_high``)."""
+    """Return a compact forest plot as a list; rows as for :func:`forest_plot`."""
     items = [
         Markup(
             '<li><span class="mini-label">{}{}</span>{}<span class="mini-number">{}</span></li>'
@@ -564,8 +566,8 @@ def mini_forest(rows: pd.DataFrame, span: tuple[float, float], label: str) -> Ma
         for row in rows.to_dict("records")
     ]
     return Markup(
-        '<ul class="mini" aria-label="{}">{}<li aria-hidden="true" class="mini-axis"><span></span>{}'
-        "<span></span></li></ul>"
+        '<ul class="mini" aria-label="{}">{}<li aria-hidden="true" class="mini-axis">'
+        "<span></span>{}<span></span></li></ul>"
     ).format(label, Markup("").join(items), axis(span))
 
 
@@ -620,8 +622,9 @@ def heatmap(
             )
         )
     return Markup(
-        '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="heatmap"><caption>{c}'
-        '</caption><thead><tr><th scope="col">{h}</th>{t}</tr></thead><tbody>{b}</tbody></table></div>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="heatmap">'
+        '<caption>{c}</caption><thead><tr><th scope="col">{h}</th>{t}</tr></thead>'
+        "<tbody>{b}</tbody></table></div>"
     ).format(c=caption, h=head, t=heads, b=Markup("\n").join(body))
 
 
