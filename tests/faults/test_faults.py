@@ -766,7 +766,7 @@ def test_the_disk_fills_up_while_writing_and_the_part_is_resumed(
             room = limit[0] - self.raw.tell()
             if room <= 0:
                 raise OSError(28, "No space left on device")
-            return self.raw.write(data[:room])
+            return self.raw.write(data[: min(room, 30_001)])
 
         def fileno(self) -> int:
             return self.raw.fileno()
@@ -957,6 +957,22 @@ def test_requests_to_one_host_are_paced(
     fetch_module._pace("eutils.ncbi.nlm.nih.gov", replace(policy, per_second=10))
     # Without a key at most 3 requests per second; the third starts where the second's turn ended.
     assert waits == pytest.approx([0, 0.1, 0, 0.2, 0, 1 / 2.8, 2 / 2.8])
+
+
+def test_a_403_of_ncbi_may_pass_and_one_that_stays_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, policy: FetchPolicy, tmp_path: Path
+) -> None:
+    statuses = iter([403, 403, 200])
+    _answering(
+        monkeypatch, lambda _: httpx.Response(next(statuses), stream=httpx.ByteStream(PACKED))
+    )
+    url = "https://ftp.ncbi.nlm.nih.gov/geo/f.gz"
+    assert fetch(url, tmp_path / "f.gz", policy=policy).path.read_bytes() == PACKED
+    seen = _answering(monkeypatch, lambda _: httpx.Response(403, stream=httpx.ByteStream(PAGE)))
+    with pytest.raises(FetchError, match="Just a moment") as caught:
+        get_text(url, policy=policy, study=STUDY)
+    assert caught.value.status == 403
+    assert len(seen) == policy.attempts
 
 
 # --- lock and mirror ------------------------------------------------------------------------------
