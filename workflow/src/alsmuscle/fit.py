@@ -323,7 +323,7 @@ def _saturated(y: float) -> float:
 
 @_compiled
 def _half_deviance(y: float, mu: float, r: float, log_t: float) -> float:
-    """Return y log(y / mu) - (y + r) log_t without cancellation; log_t is log (y + r) / (mu + r)."""
+    """Return y log(y / mu) - (y + r) log_t, without cancellation (log_t: see the caller)."""
     if y == 0.0:
         return -r * log_t
     return y * math.log1p(r * (y - mu) / (mu * (y + r))) - r * log_t
@@ -432,6 +432,13 @@ def _fit_dispersion(
         target = min(max(x - g / slope, lower), upper)
         d = target - x
         g0 = g * d
+        r = math.exp(-x)
+        rounding = _EPS * y.shape[0] * r * abs(x)  # of PyDESeq2's likelihood, which has n r log r
+        if iteration > 0 and -g0 <= min(rounding, _FTOL_ALPHA * max(abs(f), 1.0)):
+            # On the plain towards zero dispersion PyDESeq2 and R cannot see so small a decrease,
+            # and stop (R always, PyDESeq2 as its rounding falls). So do we: whether a gene stays
+            # there decides whether it counts for the trend, and so touches every other gene.
+            return target, True
         x_old, f_old = x, f
         failed = g0 >= 0.0
         stp = 1.0
@@ -455,6 +462,10 @@ def _fit_dispersion(
                 stp, accepted = _search_next(state, stp, f, g_new * d)
         if failed:
             x, f = x_old, f_old
+            if has_slope and -g0 <= 2.0 * _FTOL_ALPHA * max(abs(f), 1.0):
+                # Rounding hides a decrease that the rule below would stop at: this is the optimum.
+                # (PyDESeq2 would go on to its grid search, which forgets the prior.)
+                return x, True
             if not has_slope:
                 return x, False
             slope, has_slope = 1.0, False
