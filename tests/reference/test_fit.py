@@ -23,10 +23,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def analyse(
-    counts: pd.DataFrame, obs: pd.DataFrame, design: str, contrast: list[str], inference: Any
+    counts: pd.DataFrame,
+    obs: pd.DataFrame,
+    design: str,
+    contrast: list[str],
+    inference: Any,
+    wald_min_mu: float = 0.0,
 ) -> pd.DataFrame:
     """Return the result table with dispersions; counts are samples x genes."""
-    dds = fit_dataset(counts, obs, design, inference=inference, n_cpus=2)
+    dds = fit_dataset(counts, obs, design, inference=inference, n_cpus=2, wald_min_mu=wald_min_mu)
     stats = DeseqStats(dds, contrast=contrast, alpha=ALPHA, inference=dds.inference, quiet=True)
     stats.summary()
     table = stats.results_df.assign(dispersion=dds.var["dispersions"])
@@ -48,7 +53,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, pd.DataFrame]:
         obs = obs[obs["small"]]
         counts = counts.loc[obs.index]
     design = "~batch + condition" if request.param == "covariate" else "~condition"
-    ours = analyse(counts, obs, design, ["condition", "treated", "control"], "batched")
+    ours = analyse(counts, obs, design, ["condition", "treated", "control"], "batched", 0.5)
     theirs = values[values["case"] == request.param].set_index("gene_id")
     assert len(theirs) == counts.shape[1]
     return ours.loc[theirs.index], theirs
