@@ -142,17 +142,17 @@ def score_doublets(
     Returns scores (n,), calls (n,) and ``{"expected_rate", "threshold", "note"}``; below
     ``min_cells`` barcodes scores are missing and nothing is called.
     """
-    import warnings
-
-    import scanpy as sc
-    from anndata import AnnData
-
     n = counts.shape[0]
     expected = float(np.clip(rate_per_1000 * n / 1000, 0.04, 0.3))
     info: dict[str, Any] = {"expected_rate": expected, "threshold": np.nan, "note": ""}
     if n < min_cells:
         info["note"] = f"not scored: {n} barcodes, fewer than {min_cells}"
         return np.full(n, np.nan), np.zeros(n, dtype=bool), info
+    import warnings
+
+    import scanpy as sc
+    from anndata import AnnData
+
     copy = AnnData(counts.astype(np.float32))
     n_comps = min(30, n - 2)
     with warnings.catch_warnings():
