@@ -7,6 +7,7 @@ per sample of 12,500. Each way then runs in its own process, one after the other
 clusters, UMAP and pseudobulk: compare ratios, the seconds belong to the machine and its load.
 """
 
+# ruff: noqa: PLC0415 (each way loads what it needs, in its own process)
 from __future__ import annotations
 
 import argparse
@@ -14,6 +15,7 @@ import multiprocessing
 import resource
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -135,8 +137,6 @@ WAYS = {"alsmuscle": ours, "scanpy_defaults": scanpy_defaults}
 
 def measure(way: str, paths: list[Path], queue: multiprocessing.Queue[dict[str, float]]) -> None:
     """Run one way and put its figures on the queue (in a process of its own)."""
-    import warnings
-
     warnings.simplefilter("ignore")
     wall, cpu = time.perf_counter(), time.process_time()
     steps = WAYS[way](paths)

@@ -191,6 +191,7 @@ def test_two_types_of_one_lineage_do_not_block_each_other() -> None:
     )
     found = name_clusters(scores).loc["a"]
     assert (found["cell_type"], found["runner_up"]) == ("FAP, pan", "Mural")
+    assert found["near"] == "FAP, stem"
     assert name_clusters(scores.assign(score=0.1)).loc["a", "reason"].endswith("below 0.25")
 
 
