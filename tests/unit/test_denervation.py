@@ -1,0 +1,219 @@
+"""The denervation axis: hand-computed cases, properties, planted truth, errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alsmuscle import denervation
+from alsmuscle.errors import InputError
+
+
+def table(effect: np.ndarray, se: np.ndarray | float) -> pd.DataFrame:
+    names = [f"g{i}" for i in range(len(effect))]
+    return pd.DataFrame({"effect": effect, "se": se}, index=names)
+
+
+def planted(
+    slope: float, n: int = 4000, se: float = 0.5, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rng = np.random.default_rng(seed)
+    beta = np.where(rng.random(n) < 0.3, rng.normal(0, 1, n), 0)
+    den = beta + rng.normal(0, se, n)
+    als = slope * beta + rng.normal(0, 0.2, n)
+    return table(als, 0.2), table(den, se)
+
+
+def test_lambda_by_hand() -> None:
+    # equal weights: sum(bD bA) = 50 * (2*1 + 1*2) = 200; sum(bD^2 - sD^2) = 50 * (4 + 1 - 2*0.25)
+    den, als = table(np.tile([2.0, 1.0], 50), 0.5), table(np.tile([1.0, 2.0], 50), 0.3)
+    axis = denervation.denervation_axis(als, den)
+    assert axis["lambda"] == pytest.approx(200 / 225)
+    assert axis["reliability"] == pytest.approx(4.5 / 5)
+    assert axis["n_genes"] == 100
+    assert axis["interval"] == denervation.ANALYTIC
+
+
+def test_noise_correction_removes_the_attenuation() -> None:
+    als, den = planted(0.6)
+    axis = denervation.denervation_axis(als, den)
+    assert axis["lambda"] == pytest.approx(0.6, abs=0.03)
+    naive = (den["effect"] * als["effect"]).sum() / (den["effect"] ** 2).sum()
+    assert naive < 0.4  # what an uncorrected slope would say
+    assert axis["lambda"] * axis["reliability"] == pytest.approx(naive)
+
+
+def test_lambda_scales_and_flips_with_the_als_effects() -> None:
+    als, den = planted(0.6)
+    base = denervation.denervation_axis(als, den)
+    flipped = denervation.denervation_axis(als.assign(effect=-als["effect"]), den)
+    assert flipped["lambda"] == pytest.approx(-base["lambda"])
+    assert flipped["ci_low"] == pytest.approx(-base["ci_high"])
+    assert flipped["correlation"] == pytest.approx(-base["correlation"])
+    shuffled = denervation.denervation_axis(als.sample(frac=1, random_state=1), den)
+    assert shuffled["lambda"] == pytest.approx(base["lambda"])
+
+
+def test_noise_corrected_correlation_recovers_the_correlation_of_the_true_effects() -> None:
+    rng = np.random.default_rng(2)
+    n, r = 8000, 0.7
+    true_d = rng.normal(0, 1, n)
+    true_a = r * true_d + np.sqrt(1 - r**2) * rng.normal(0, 1, n)
+    als, den = table(true_a + rng.normal(0, 0.8, n), 0.8), table(true_d + rng.normal(0, 1, n), 1.0)
+    raw, corrected = denervation.noise_corrected_correlation(als, den)
+    assert raw == pytest.approx(r / np.sqrt(2 * 1.64), abs=0.03)
+    assert corrected == pytest.approx(r, abs=0.04)
+
+
+def test_pure_noise_gives_no_lambda_and_says_why() -> None:
+    rng = np.random.default_rng(1)
+    als, den = table(rng.normal(0, 1, 500), 1.0), table(rng.normal(0, 1, 500), 1.0)
+    axis = denervation.denervation_axis(als, den)
+    assert np.isnan(axis["lambda"]) and np.isnan(axis["ci_low"]) and np.isnan(axis["correlation"])
+    assert "mostly noise" in axis["reason"]
+
+
+def test_the_tested_block_is_left_out() -> None:
+    als, den = planted(0.5, se=0.2)
+    block = [f"g{i}" for i in range(40)]
+    als.loc[block, "effect"], den.loc[block, "effect"] = 30.0, 10.0  # would dominate
+    assert denervation.denervation_axis(als, den)["lambda"] > 2
+    blocks = pd.DataFrame(
+        {"programme": ["P"], "block": ["b"], "stripped": False, "effect": 30.0, "se": 0.1}
+    )
+    members = pd.DataFrame({"programme": "P", "block": "b", "gene_id": block, "sign": 1})
+    out = denervation.block_delta(als, den, blocks, blocks.assign(effect=10.0), members).iloc[0]
+    direct = denervation.denervation_axis(als, den, exclude=block)
+    assert out["lambda"] == pytest.approx(direct["lambda"])
+    assert out["lambda_se"] == pytest.approx(direct["se"], rel=0.1)
+    assert out["delta"] == pytest.approx(30 - 10 * direct["lambda"])
+    variance = 0.1**2 + out["lambda"] ** 2 * 0.1**2 + 10**2 * out["lambda_se"] ** 2
+    assert out["delta_se"] == pytest.approx(np.sqrt(variance))
+    assert out["ci_low"] < out["ci90_low"] < out["delta"] < out["ci90_high"] < out["ci_high"]
+
+
+def test_bootstrap_by_the_variance_of_a_mean_difference() -> None:
+    rng = np.random.default_rng(4)
+    Y = rng.normal(size=(7, 3)) * [1, 2, 3]
+    group = np.array([1, 1, 1, 0, 0, 0, 0])
+    design = np.column_stack([np.ones(7), group])
+    draws = denervation.bootstrap_effects(
+        Y, design, [0, 1], subjects=np.arange(7), strata=group, n_replicates=10_000, seed=1
+    )
+    expected = Y[:3].var(axis=0, ddof=1) / 3 + Y[3:].var(axis=0, ddof=1) / 4
+    np.testing.assert_allclose(draws.var(axis=0), expected, rtol=0.05)
+    np.testing.assert_allclose(
+        draws.mean(axis=0), Y[:3].mean(axis=0) - Y[3:].mean(axis=0), atol=0.12
+    )
+
+
+def test_bootstrap_moves_a_donor_with_all_its_samples() -> None:
+    rng = np.random.default_rng(5)
+    donor = np.repeat(np.arange(6), 2)
+    after = np.tile([0, 1], 6)
+    Y = (
+        10 * rng.normal(size=6)[donor, None] + 2.0 * after[:, None]
+    )  # donors differ, effect is exact
+    design = np.column_stack([after, *(donor == i for i in range(6))]).astype(float)
+    draws = denervation.bootstrap_effects(
+        Y, design, np.eye(7)[0], subjects=donor, strata=after, n_replicates=50, seed=1
+    )
+    np.testing.assert_allclose(draws, 2.0, atol=1e-9)
+
+
+def test_bootstrap_is_reproducible_and_refuses_what_it_cannot_estimate() -> None:
+    Y = np.random.default_rng(0).normal(size=(4, 2))
+    group = np.array([1, 1, 0, 0])
+    design = np.column_stack([np.ones(4), group])
+    common = {"subjects": np.arange(4), "strata": group, "n_replicates": 5}
+    first = denervation.bootstrap_effects(Y, design, [0, 1], **common, seed=3)
+    np.testing.assert_array_equal(
+        first, denervation.bootstrap_effects(Y, design, [0, 1], **common, seed=3)
+    )
+    full = np.column_stack([design, [0, 1, 2, 3]])  # one draw of two donors cannot tell
+    with pytest.raises(InputError, match="resamples"):
+        denervation.bootstrap_effects(Y, full, [0, 1, 0], **common, seed=3)
+    with pytest.raises(InputError, match="4 samples, but design"):
+        denervation.bootstrap_effects(Y, design[:3], [0, 1], **common, seed=3)
+
+
+def test_strip_rule_keeps_blocks_that_are_mostly_denervation() -> None:
+    programmes = pd.DataFrame(
+        {
+            "programme": "P",
+            "block": ["mrf"] * 4 + ["half"] * 4,
+            "in_denervation_signature": [1, 1, 1, 0, 1, 1, 0, 0],
+        }
+    )
+    out = denervation.strip_rule(programmes).set_index("block")
+    assert out["strip"].to_dict() == {"mrf": False, "half": True}
+    assert out.loc["mrf", ["n_genes", "n_denervation"]].tolist() == [4, 3]
+
+
+@pytest.mark.parametrize(
+    ("platform", "modality", "kind"),
+    [
+        ("Illumina HiSeq 2500", "bulk", "sequencing"),
+        ("Affymetrix Mouse Genome 430 2.0 Array", "effects", "array"),
+        ("Illumina HumanHT-12 v4 BeadChip", "effects", "array"),
+        ("Illumina NovaSeq 6000", "effects", "sequencing"),
+        ("10x Chromium", "cells", "cells"),
+        ("anything", "array", "array"),
+        ("not stated", "effects", "unknown"),
+    ],
+)
+def test_platform_kind(platform: str, modality: str, kind: str) -> None:
+    assert denervation.platform_kind(platform, modality) == kind
+
+
+def test_comparability() -> None:
+    base = {
+        "species": "mouse", "platform_kind": "sequencing", "material": "bulk_tissue",
+        "cluster": "a", "eligible": True, "reason": "",
+    }  # fmt: skip
+    other = {**base, "cluster": "b"}
+    assert denervation.comparability(base, other)[0] == "lambda"
+    for key, value, mode, word in [
+        ("platform_kind", "array", "correlation", "kind of platform"),
+        ("species", "human", "correlation", "species"),
+        ("material", "cultured_cells", "none", "material"),
+        ("cluster", "a", "none", "share"),
+        ("eligible", False, "none", "not eligible"),
+    ]:
+        found, reason = denervation.comparability(base, {**other, key: value})
+        assert (found, word in reason) == (mode, True)
+    unknown = {"platform_kind": "unknown"}
+    assert denervation.comparability(base | unknown, other | unknown)[0] == "correlation"
+
+
+def test_errors_speak() -> None:
+    als, den = planted(0.5)
+    with pytest.raises(InputError, match="0 genes are measured in both"):
+        denervation.denervation_axis(als, den.set_index("x" + den.index))
+    with pytest.raises(InputError, match="gene 'g0' stands twice in the ALS"):
+        denervation.denervation_axis(pd.concat([als, als.head(1)]), den)
+    with pytest.raises(InputError, match="lack the column 'se'"):
+        denervation.denervation_axis(als, den.drop(columns="se"))
+    few = pd.DataFrame(np.zeros((5, len(als))), columns=als.index)
+    with pytest.raises(InputError, match="5 bootstrap replicates"):
+        denervation.denervation_axis(als, den, als_replicates=few)
+    with pytest.raises(InputError, match="replicates lack 3999"):
+        denervation.denervation_axis(als, den, als_replicates=few[["g0"]])
+    blocks = pd.DataFrame(
+        {"programme": ["P"], "block": ["b"], "stripped": False, "effect": 1.0, "se": 0.1}
+    )
+    members = pd.DataFrame({"programme": ["Q"], "block": "b", "gene_id": "g0", "sign": 1})
+    with pytest.raises(InputError, match="no member genes given for block 'P/b'"):
+        denervation.block_delta(als, den, blocks, blocks, members)
+
+
+def test_planted_lambda_and_blocks_are_recovered_with_honest_intervals() -> None:
+    # a fast version of the calibration: wide bounds for 25 data sets
+    out = denervation.calibrate_axis(n_datasets=25, seed=11)
+    assert abs(out["lambda_bias"]) < 0.06
+    assert out["lambda_uncorrected"] < 0.42  # planted: 0.5
+    assert 0.88 <= out["lambda_coverage"] <= 1
+    assert 0.92 <= out["delta_coverage"] <= 0.995
+    assert out["delta_null_rejected"] < 0.06
+    assert out["delta_power"] > 0.8
