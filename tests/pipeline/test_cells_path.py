@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from alsmuscle.cells import PreparedSample, embed, integrate, prepare_sample, score_doublets
+from alsmuscle.celltypes import annotate
+from alsmuscle.simulate_cells import simulate_nuclei
 
 pytestmark = pytest.mark.pipeline
 
@@ -114,6 +118,27 @@ def test_integrate_meets_the_contract_and_repeats_itself() -> None:
     kind = study.obs_names.str.extract(r"B(\d+)$")[0].astype(int).to_numpy() % 3
     purity = pd.crosstab(study.obs["cluster"], kind)
     assert purity.max(axis=1).sum() / study.n_obs > 0.95
+
+
+def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
+    import anndata
+
+    panel = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
+    study = simulate_nuclei(panel, seed=5, n_donors=8, nuclei_per_donor=120, n_genes=1500)
+    prepared_samples = [
+        prepare_sample(
+            study[study.obs["sample_id"] == s].copy(), sample_id=s, material="nuclei", min_genes=100
+        )
+        for s in study.obs["sample_id"].unique()
+    ]
+    cells = integrate(prepared_samples)
+    named = annotate(cells, panel, organism="human", material="nuclei")
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    back = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    assert (back.layers["counts"] != cells.layers["counts"]).nnz == 0
+    assert back.obs["cell_type"].astype(str).tolist() == cells.obs["cell_type"].astype(str).tolist()
+    assert len(back.uns["cell_type_scores"]) == len(cells.uns["cell_type_scores"])
+    assert named["n_cells"].sum() == cells.n_obs
 
 
 @pytest.mark.parametrize("exact", [True, False])

@@ -22,6 +22,7 @@ from alsmuscle.cells import (
     pseudobulk,
     qc_barcodes,
     qc_metrics,
+    rename_genes,
     sample_variable_genes,
     score_doublets,
     variable_genes,
@@ -55,6 +56,24 @@ def prepared(n: int = 120, sample_id: str = "s1", **kwargs: object) -> PreparedS
     # Spots pass without doublet scoring, which takes seconds to load.
     arguments = {"material": "spots", "min_genes": 20, "n_top_genes": 100} | kwargs
     return prepare_sample(sample, sample_id=sample_id, **arguments)  # type: ignore[arg-type]
+
+
+# genes
+
+
+def test_genes_get_current_names_and_rows_of_one_gene_are_added() -> None:
+    X = sparse.csr_matrix(np.array([[1, 2, 4], [0, 0, 8]], dtype=np.int32))
+    sample = sample_of(X, ["Tmem8c", "Gm7325", "Old"])
+    names = pd.DataFrame({"gene_id": ["B", "A", "B"], "symbol": ["Mymk", "Mymx", "Mymk"]})
+    found = rename_genes(sample, names)
+    assert found.var_names.tolist() == ["B", "A"]
+    assert found.var["symbol"].tolist() == ["Mymk", "Mymx"]
+    assert found.var["source_id"].tolist() == ["G0000", "G0001"]
+    np.testing.assert_array_equal(found.X.toarray(), [[5, 2], [8, 0]])
+    assert found.uns["n_summed_features"] == 1
+    assert found.X.dtype == np.int32
+    with pytest.raises(InputError, match="2 gene names for 3 genes"):
+        rename_genes(sample, names.iloc[:2])
 
 
 # quality control

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from alsmuscle.cells import rename_genes
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -345,7 +346,6 @@ def _assemble(
     keep: np.ndarray[Any, Any] | None = None,
 ) -> AnnData:
     from anndata import AnnData
-    from scipy import sparse
 
     if len(set(barcodes)) != len(barcodes):
         twice = pd.Series(barcodes)
@@ -364,14 +364,8 @@ def _assemble(
         X, var = X[:, keep], var[keep]
         if X.shape[1] == 0:
             raise InputError("no gene-expression features", where=where, remedy=_RAW)
-    n_summed = int(var.index.duplicated().sum())
-    if n_summed:
-        unique, code = np.unique(var.index.to_numpy(), return_inverse=True)
-        to_gene = sparse.csr_matrix(
-            (np.ones(len(code), np.int32), (np.arange(len(code)), code)),
-            shape=(len(code), len(unique)),
-        )
-        X, var = (X @ to_gene).tocsr(), var[~var.index.duplicated()].loc[unique]
-    out = AnnData(X, obs=pd.DataFrame(index=pd.Index(barcodes, name="barcode")), var=var)
-    out.uns["n_other_features"], out.uns["n_summed_features"] = n_other, n_summed
+    obs = pd.DataFrame(index=pd.Index(barcodes, name="barcode"))
+    plain = AnnData(X, obs=obs, var=var.set_axis(pd.RangeIndex(len(var)).astype(str)))
+    out = rename_genes(plain, var.rename_axis("gene_id").reset_index())
+    out.uns["n_other_features"] = n_other
     return out
