@@ -22,6 +22,7 @@ from alsmuscle.cells import (
     pseudobulk,
     qc_barcodes,
     qc_metrics,
+    reduce_sample,
     rename_genes,
     sample_variable_genes,
     score_doublets,
@@ -297,6 +298,18 @@ def test_samples_with_other_genes_are_aligned() -> None:
     np.testing.assert_array_equal(found[5:, "G0003"].X.toarray().ravel(), values)
     assert found[5:, "G0299"].X.sum() == 0
     assert found.X.has_sorted_indices
+
+
+def test_reducing_samples_one_by_one_equals_reducing_the_whole() -> None:
+    a, b = sample_of(counts_of(5, seed=1)), sample_of(counts_of(4, seed=2))
+    b = b[:, 10:].copy()
+    for sample in (a, b):
+        sample.obs["n_counts"] = np.asarray(sample.X.sum(axis=1)).ravel()
+    genes = pd.Index(["G0003", "G0100", "G0050"])  # the second sample lacks the first
+    parts = sparse.vstack([reduce_sample(a, genes), reduce_sample(b, genes)])
+    whole = combine_samples({"a": a, "b": b})
+    expected = log_normalise(whole.X, whole.obs["n_counts"])[:, [3, 100, 50]]
+    np.testing.assert_allclose(parts.toarray(), expected.toarray(), rtol=1e-6)
 
 
 def test_combining_nothing_is_an_error() -> None:

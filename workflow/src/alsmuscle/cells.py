@@ -537,6 +537,25 @@ def variable_genes(tables: Sequence[pd.DataFrame], *, n_top_genes: int) -> pd.In
     return genes[np.sort(chosen)]
 
 
+def reduce_sample(cells: AnnData, genes: pd.Index) -> csr_matrix:
+    """Return one sample's log-normalised values of the given genes (cells x genes, CSR).
+
+    For a study larger than memory: prepare each sample and write it to disk, choose
+    :func:`variable_genes` from the samples' tables, stack the reduced samples and :func:`embed`
+    them. The values are those that :func:`integrate` embeds; a gene a sample does not have is 0.
+    """
+    from scipy import sparse
+
+    log = log_normalise(cells.X, cells.obs["n_counts"]).tocsc()
+    place = cells.var_names.get_indexer(genes)
+    out = log[:, np.maximum(place, 0)]
+    if (place < 0).any():
+        out = out @ sparse.diags((place >= 0).astype(np.float32))
+        out.eliminate_zeros()
+    reduced: csr_matrix = out.tocsr().astype(np.float32, copy=False)
+    return reduced
+
+
 def combine_samples(samples: Mapping[str, AnnData]) -> AnnData:
     """Stack samples into one matrix; barcodes become ``<sample_id>:<barcode>``.
 

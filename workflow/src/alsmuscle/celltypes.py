@@ -315,22 +315,22 @@ def annotate(
 def _cell_scores(cells: AnnData, markers: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Score each cell for the type it was given: share of markers shown (weighted)."""
     symbols = cells.var["symbol"].astype(str)
+    # Markers' columns first: rows of the whole matrix would be copied otherwise.
+    position = np.flatnonzero(symbols.isin(set(markers["gene"])))
+    shown, genes = cells.X[:, position] > 0, symbols.iloc[position].to_numpy()
     cell_type = cells.obs["cell_type"].astype(str).to_numpy()
     out = np.full(cells.n_obs, np.nan)
     for name, rows in markers.groupby("cell_type"):
         here = np.flatnonzero(cell_type == name)
-        seen = rows[rows["gene"].isin(set(symbols))]
         if len(here) == 0:
             continue
         total = np.zeros(len(here))
         for negative in (False, True):
-            chosen = seen[(seen["kind"] == "negative") == negative].set_index("gene")["weight"]
-            if chosen.empty:
-                continue
-            position = np.flatnonzero(symbols.isin(chosen.index))
-            weight = chosen[symbols.iloc[position]].to_numpy()
-            weight = np.ones_like(weight) if negative else weight
-            shown = cells.X[here][:, position] > 0
-            total += (-1 if negative else 1) * (shown @ weight) / weight.sum()
+            chosen = rows[(rows["kind"] == "negative") == negative].set_index("gene")["weight"]
+            weight = np.array([chosen.get(g, 0.0) for g in genes])
+            if negative:
+                weight = (weight > 0).astype(float)
+            if weight.any():
+                total += (-1 if negative else 1) * (shown[here] @ weight) / weight.sum()
         out[here] = total
     return out
