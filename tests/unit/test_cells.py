@@ -416,3 +416,13 @@ def test_nothing_becomes_dense() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5 * sparse_bytes < dense_bytes / 4
+
+
+def test_pseudobulk_meets_the_contract_of_bulk_counts() -> None:
+    from alsmuscle.contracts import check_counts
+
+    study = labelled()
+    study.obs["dataset"], study.obs["subject_id"] = "demo", study.obs["sample_id"]
+    found = pseudobulk(study, min_cells=3)
+    found.uns["provenance"] = {}
+    assert check_counts(found, "pseudobulk.h5ad") is found

@@ -180,6 +180,9 @@ def score_doublets(
     """Score doublets of one sample with Scrublet (Wolock et al. 2019, Cell Syst 8:281).
 
     Neighbours are exact: faster than approximate ones at the size of a sample, and deterministic.
+    Genes are scaled but not centred, so that the matrix stays sparse (scanpy's default makes
+    samples and simulated doublets dense: on 6,300 barcodes 1.5 against 0.3 GiB and twice the time,
+    scores correlated at 0.996 and the same area under the curve).
     The expected rate grows with the load (``rate_per_1000`` per thousand barcodes) and is at least
     4 %: deposited samples are often a part of what was loaded. Where Scrublet's histogram has no
     second mode, or its threshold calls an implausible share (under a quarter of the expected, or
@@ -209,6 +212,7 @@ def score_doublets(
                 copy,
                 expected_doublet_rate=expected,
                 use_approx_neighbors=False,
+                mean_center=False,
                 n_prin_comps=n_comps,
                 verbose=False,
                 random_state=seed,
