@@ -26,6 +26,7 @@ from alsmuscle.cells import (
     rename_genes,
     sample_variable_genes,
     score_doublets,
+    split_samples,
     variable_genes,
 )
 from alsmuscle.errors import InputError
@@ -75,6 +76,19 @@ def test_genes_get_current_names_and_rows_of_one_gene_are_added() -> None:
     assert found.X.dtype == np.int32
     with pytest.raises(InputError, match="2 gene names for 3 genes"):
         rename_genes(sample, names.iloc[:2])
+
+
+def test_a_study_is_split_by_sample() -> None:
+    study = sample_of(counts_of(4))
+    study.obs["sample"] = ["b", "a", "b", "a"]
+    parts = split_samples(study, "sample")
+    assert list(parts) == ["a", "b"]
+    np.testing.assert_array_equal(parts["b"].X.toarray(), study.X[[0, 2]].toarray())
+    with pytest.raises(InputError, match="no column 'donor'"):
+        split_samples(study, "donor")
+    study.obs.loc["B0", "sample"] = None
+    with pytest.raises(InputError, match="1 barcodes without 'sample'"):
+        split_samples(study, "sample")
 
 
 # quality control

@@ -106,6 +106,21 @@ def rename_genes(sample: AnnData, identified: pd.DataFrame) -> AnnData:
     return out
 
 
+def split_samples(study: AnnData, column: str) -> dict[str, AnnData]:
+    """Split a matrix of several samples (an ``.h5ad``) by a column of ``obs``.
+
+    Raises InputError when the column is missing or has empty values.
+    """
+    if column not in study.obs:
+        raise InputError(
+            f"no column '{column}' in obs", expected=", ".join(map(str, study.obs.columns))
+        )
+    if study.obs[column].isna().any():
+        raise InputError(f"{int(study.obs[column].isna().sum())} barcodes without '{column}'")
+    label = study.obs[column].astype(str)
+    return {name: study[(label == name).to_numpy()].copy() for name in sorted(set(label))}
+
+
 def qc_metrics(sample: AnnData) -> pd.DataFrame:
     """Return ``n_counts, n_genes, pct_mito, pct_ribo`` per barcode (percent of counts, 0-100).
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 GENE_EXPRESSION = "Gene Expression"
 _RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 _AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
+_OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
 _TRIPLET = re.compile(
     r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)"
 )
@@ -160,7 +161,7 @@ def read_h5ad(path: str | Path) -> AnnData:
     """Read the counts of an ``.h5ad``.
 
     Taken from the first of ``layers['counts']``, ``raw.X`` and ``X`` that holds counts; ``obs`` is
-    kept. Raises InputError when the file is truncated or empty, or when none of the
+    kept, its columns of names that we give become ``author_<name>``. Raises InputError when the file is truncated or empty, or when none of the
     three holds non-negative whole numbers, stating what they look like.
     """
     import anndata
@@ -193,7 +194,7 @@ def read_h5ad(path: str | Path) -> AnnData:
             )
             counts = _csr(path, X.data, X.indices, X.indptr, X.shape)
             out = _assemble(path, counts, list(study.obs_names), ids, symbols)
-            out.obs = study.obs.copy()
+            out.obs = study.obs.rename(columns={c: f"author_{c}" for c in _OURS})
             return out
     raise InputError(
         "no raw counts: " + "; ".join(f"{k} holds {v}" for k, v in found.items()),
