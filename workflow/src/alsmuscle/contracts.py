@@ -114,7 +114,7 @@ TABLES: dict[str, Table] = {
             "xist": "log2(counts per million + 1) of XIST",
             "y_genes": "mean log2(counts per million + 1) of Y-linked genes",
             "median_correlation": "median Spearman correlation with samples of its condition",
-            "outlier_distance": "distance from the components' centre, MADs above the median",
+            "outlier_distance": "distance from the components' centre, multiples of the median",
             "flags": "names of raised flags, joined with ;",
             "reasons": "per flag: metric, value and threshold, joined with ;",
         },
@@ -261,11 +261,15 @@ def check_table(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
         raise InputError(f"column '{empty[0]}' has missing values", where=where, expected="text")
     schema = pa.DataFrameSchema(
         {column: kinds[kind] for column, kind in table.columns.items()},
-        unique=list(table.key) or None,
         strict=False,
     )
+    if table.key and frame.duplicated(list(table.key)).any():
+        first = frame.loc[frame.duplicated(list(table.key)), list(table.key)].iloc[0]
+        raise InputError(
+            f"the row {dict(first)} stands twice", where=where, expected=f"one row per {table.key}"
+        )
     try:
-        checked = schema.validate(frame, lazy=True)
+        checked = schema.validate(frame.reset_index(drop=True), lazy=True)
     except pa.errors.SchemaErrors as error:
         first = error.failure_cases.iloc[0]
         raise InputError(

@@ -310,6 +310,16 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
         )
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise InputError(f"not a regular table: {error}", where=where) from None
+    if frame.index.nlevels > 1:
+        raise InputError(
+            "not a regular table: rows have more fields than the header names",
+            where=where,
+            expected=f"{frame.shape[1]} fields",
+        )
+    if not isinstance(frame.index, pd.RangeIndex):
+        # R writes row names without a header of their own.
+        frame = frame.rename_axis("gene").reset_index()
+        frame["gene"] = frame["gene"].astype(str)
     if frame.shape[1] < 2:
         raise InputError(
             "only one column",
