@@ -138,19 +138,6 @@ def test_bootstrap_is_reproducible_and_refuses_what_it_cannot_estimate() -> None
         denervation.bootstrap_effects(Y, design[:3], [0, 1], **common, seed=3)
 
 
-def test_strip_rule_keeps_blocks_that_are_mostly_denervation() -> None:
-    programmes = pd.DataFrame(
-        {
-            "programme": "P",
-            "block": ["mrf"] * 4 + ["half"] * 4,
-            "in_denervation_signature": [1, 1, 1, 0, 1, 1, 0, 0],
-        }
-    )
-    out = denervation.strip_rule(programmes).set_index("block")
-    assert out["strip"].to_dict() == {"mrf": False, "half": True}
-    assert out.loc["mrf", ["n_genes", "n_denervation"]].tolist() == [4, 3]
-
-
 @pytest.mark.parametrize(
     ("platform", "modality", "kind"),
     [

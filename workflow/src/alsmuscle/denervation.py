@@ -405,31 +405,6 @@ def _interval_name(als: _Side, den: _Side) -> str:
     return (ANALYTIC, MIXED, BOOTSTRAP)[given]
 
 
-def strip_rule(programmes: pd.DataFrame, *, max_share: float = 0.5) -> pd.DataFrame:
-    """Say per block whether a denervation-stripped version can speak.
-
-    Parameters
-    ----------
-    programmes
-        Gene programmes: ``programme, block, human_symbol, in_denervation_signature`` (0 or 1).
-    max_share
-        Blocks with a larger share of denervation genes are not stripped (the four MRFs, the AChR
-        subunits): what is left would be another programme. Only the leave-block-out Delta speaks.
-
-    Returns
-    -------
-    DataFrame
-        ``programme, block, n_genes, n_denervation, share, strip``.
-    """
-    grouped = programmes.assign(marked=programmes["in_denervation_signature"].astype(int)).groupby(
-        ["programme", "block"], sort=False
-    )
-    table = grouped["marked"].agg(n_genes="size", n_denervation="sum").reset_index()
-    table["share"] = table["n_denervation"] / table["n_genes"]
-    table["strip"] = table["share"] <= max_share
-    return table
-
-
 def block_delta(
     als: pd.DataFrame,
     den: pd.DataFrame,
@@ -460,8 +435,9 @@ def block_delta(
         Programme effects of the two contrasts, one cell type: ``programme, block, stripped, effect,
         se`` (log2 units).
     members
-        ``programme, block, gene_id, sign`` (1 or -1), in the id space of ``als``. A block without
-        members is refused, since leaving it out would do nothing.
+        ``programme, block, gene_id, sign`` (1 or -1; 0, no expected direction, counts as 1), in
+        the id space of ``als``; of rows with ``stripped`` only the complete block's are used. A
+        block without members is refused, since leaving it out would do nothing.
 
     Returns
     -------
@@ -486,6 +462,8 @@ def block_delta(
     a = _side(als, genes, als_replicates, als_df)
     d = _side(den, genes, den_replicates, den_df)
     names = list(dict.fromkeys(zip(table["programme"], table["block"], strict=True)))
+    if "stripped" in members:
+        members = members[~members["stripped"].astype(bool)]
     signs = np.zeros((genes.size, len(names) + 1))
     groups = members.groupby(["programme", "block"]).groups
     for column, pair in enumerate(names):
@@ -493,9 +471,8 @@ def block_delta(
             raise InputError(f"no member genes given for block '{pair[0]}/{pair[1]}'")
         rows = members.loc[groups[pair]]
         rows = rows[rows["gene_id"].isin(genes)]
-        signs[genes.get_indexer(pd.Index(rows["gene_id"])), column] = rows["sign"].to_numpy(
-            dtype=float
-        )
+        direction = rows["sign"].replace(0, 1).to_numpy(dtype=float)
+        signs[genes.get_indexer(pd.Index(rows["gene_id"])), column] = direction
     fit = _slope(a, d, (signs != 0).astype(float), inter_gene_correlation)
     usable = fit.reliability >= min_reliability
     at = [names.index(pair) for pair in zip(table["programme"], table["block"], strict=True)]
