@@ -42,15 +42,17 @@ GENE, RATIO = "GENE", "RATIO"
 def sample_kind(material: str, modality: str, role: str) -> str:
     """Return one of :data:`SAMPLE_KINDS` for a contrast's declared material.
 
-    Unknown material counts as ``bulk_tissue``, the kind that may decide least, except in
-    patient-derived cultures (role ``als_cells``).
+    Role ``als_cells`` (patient-derived cultures) is ``cultured_cells`` whatever the modality;
+    unknown material counts as ``bulk_tissue``, the kind that may decide least.
     """
     text = material.lower()
+    if role == "als_cells":
+        return "cultured_cells"
     if modality == "cells":
         return "single_nucleus" if re.search(r"nucle", text) else "single_cell"
     if re.search(r"sort|facs|isolated (?:satellite|musc)", text):
         return "sorted_cells"
-    if role == "als_cells" or re.search(r"cultur|myotube|myoblast|ipsc|in vitro", text):
+    if re.search(r"cultur|myotube|myoblast|ipsc|in vitro", text):
         return "cultured_cells"
     return "bulk_tissue"
 
@@ -327,7 +329,7 @@ def decide(evidence: Evidence, rules: Rules) -> tuple[str, str]:
     return verdict, reason
 
 
-def _judge(e: Evidence, rules: Rules) -> tuple[str, str]:  # noqa: PLR0911
+def _judge(e: Evidence, rules: Rules) -> tuple[str, str]:
     assert e.level is not None  # decide() has returned otherwise
     free = not e.denervation_sensitive or e.kind in NERVE_FREE
     move = _direction(e.level, rules)
@@ -379,7 +381,7 @@ def _judge_beyond(
     return (NOT_SEPARATED if move else CANNOT_TELL), said
 
 
-def _judge_level(  # noqa: PLR0911
+def _judge_level(
     e: Evidence, delta: Estimate, moves: tuple[int, int], said: str
 ) -> tuple[str, str]:
     assert e.level is not None
@@ -685,7 +687,7 @@ def evaluate(
     -------
     DataFrame
         One row per claim, test and context: ``claim, test, context, statement, target, expected,
-        means, k, n_contrasts, studies, effect, ci_low, ci_high, pvalue, padj, tau2, i2, pi_low,
+        means, counted, k, n_contrasts, studies, effect, ci_low, ci_high, pvalue, padj, tau2, i2, pi_low,
         pi_high, influential, stripped_effect, stripped_ci_low, stripped_ci_high, random_share,
         delta, delta_ci_low, delta_ci_high, delta_padj, delta_source, detectable_effect,
         detectable_basis, verdict, reason``. padj is over all rows with enough studies, separately
@@ -743,8 +745,20 @@ def evaluate(
 
 
 CLAIM_COLUMNS = [
-    *("claim", "test", "context", "statement", "target", "expected", "means", "k", "n_contrasts"),
-    *("studies", "effect", "ci_low", "ci_high", "pvalue", "padj", "tau2", "i2", "pi_low"),
+    *("claim", "test", "context", "statement", "target", "expected", "means", "counted"),
+    *(
+        "k",
+        "n_contrasts",
+        "studies",
+        "effect",
+        "ci_low",
+        "ci_high",
+        "pvalue",
+        "padj",
+        "tau2",
+        "i2",
+        "pi_low",
+    ),
     *("pi_high", "influential", "stripped_effect", "stripped_ci_low", "stripped_ci_high"),
     *("random_share", "delta", "delta_ci_low", "delta_ci_high", "delta_padj", "delta_source"),
     *("detectable_effect", "detectable_basis", "verdict", "reason"),
@@ -930,6 +944,7 @@ def _row(case: _Case, padj: float, delta_padj: float, rules: Rules) -> dict[str,
         "target": test["target"],
         "expected": test["expected"],
         "means": test.get("means", ""),
+        "counted": test.get("counted", True),
         "k": pooled.estimate.k if pooled else 0,
         "n_contrasts": len(pooled.studies) if pooled else 0,
         "studies": ";".join(pooled.studies) if pooled else "",
@@ -971,7 +986,7 @@ def _detectable(case: _Case, rules: Rules) -> tuple[float, str]:
 
 
 def overall(claims: pd.DataFrame) -> pd.DataFrame:
-    """Summarise all tests of a claim for the index page.
+    """Summarise the counted tests of a claim for the index page.
 
     Support and contradiction in different tests or contexts make ``mixed``; otherwise the most
     informative verdict stands: supported, contradicted, mixed, not distinguishable, cannot
@@ -984,7 +999,8 @@ def overall(claims: pd.DataFrame) -> pd.DataFrame:
         its tests; in order of first appearance.
     """
     rows = []
-    for claim, part in claims.groupby("claim", sort=False):
+    counted = claims[claims["counted"].astype(bool)]
+    for claim, part in counted.groupby("claim", sort=False):
         counts = part["verdict"].value_counts()
         found = [verdict for verdict in VERDICTS if counts.get(verdict, 0)]
         verdict = found[0]
