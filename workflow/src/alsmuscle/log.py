@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from alsmuscle.errors import InputError
 
 
 def get(name: str = "alsmuscle") -> logging.Logger:
@@ -28,3 +32,25 @@ def to_file(path: str | Path | None, level: int = logging.INFO) -> None:
     for handler in handlers:
         handler.setFormatter(line)
         root.addHandler(handler)
+
+
+@contextmanager
+def job(path: str | Path) -> Iterator[logging.Logger]:
+    """Run a rule's script: log to ``path``; turn an ``InputError`` into one readable message.
+
+    The message goes to stderr and to ``<path>.error``, from where the workflow repeats it last; the
+    process then ends with status 1 and no traceback.
+    """
+    to_file(path)
+    logger = get()
+    message = Path(f"{path}.error")
+    message.unlink(missing_ok=True)
+    try:
+        yield logger
+    except InputError as error:
+        message.write_text(f"{error}\n", encoding="utf-8")
+        logger.error("%s", error)
+        raise SystemExit(1) from None
+    except Exception:
+        logger.exception("the job failed; this is a bug in alsmuscle, please report it")
+        raise

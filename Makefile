@@ -1,0 +1,53 @@
+# Each target sets up what it needs by itself. Everything is installed into .venv, nothing elsewhere,
+# except by the targets that say so (verify, reference, benchmark: R and Chromium from Debian's packages).
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: help run fetch test verify lint format lock clean
+
+PYTHON ?= python3
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# One flock for all runs in this folder: a lock that Snakemake left behind is removed only by its holder.
+SNAKEMAKE = source $(BIN)/activate && exec 9>.run.lock && \
+	{ flock -n 9 || { echo "another run is going on in this folder; wait for it to end" >&2; exit 1; }; } && \
+	{ [ ! -e .snakemake/locks ] || [ -z "$$(ls -A .snakemake/locks)" ] || snakemake --unlock --quiet all $(1); } && \
+	snakemake --cores $(CORES) --workflow-profile config/profiles/local $(1)
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"alsmuscle needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}; set PYTHON=")'
+	@echo "setting up $(VENV) (about 2 GB, a few minutes the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP)  ## the real analysis of config/config.yaml
+	@$(call SNAKEMAKE)
+
+fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
+	@$(call SNAKEMAKE,fetch)
+
+test: $(STAMP)  ## what CI and users run: no R, browser, Slurm or mirror
+	@source $(BIN)/activate && $(MAKE) --no-print-directory lint && \
+	python -m pytest -n 2 --dist loadfile -m "not verify" tests
+
+verify: $(STAMP)  ## all tests, with R, Chromium and the mirror (ALSMUSCLE_MIRROR); a skip is a failure
+	@tests/verify.sh
+
+lint: $(STAMP)  ## ruff, mypy, snakefmt, snakemake --lint
+	@source $(BIN)/activate && ruff check . && ruff format --check . && mypy && \
+	snakefmt --check Snakefile workflow/rules && snakemake --lint
+
+format: $(STAMP)  ## put the code into its form
+	@source $(BIN)/activate && ruff check --fix . && ruff format . && snakefmt Snakefile workflow/rules
+
+lock: $(STAMP)  ## resolve the pins anew (needs uv)
+	@$(BIN)/python -m pip install --quiet uv && source $(BIN)/activate && python envs/lock.py
+
+clean:  ## remove results and the environment; downloaded data stays
+	rm -rf results .snakemake $(VENV) .run.lock

@@ -1,0 +1,148 @@
+"""Time and peak memory of the gene-set tests: 5,000 sets on 20,000 genes.
+
+    python benchmarks/enrichment.py [--sets 5000] [--genes 20000] [--permutations 1000] > table.tsv
+
+Every method runs in a process of its own on one thread and the same input: set sizes log-uniform
+from 10 to 500, a t-distributed statistic, one set in twenty shifted. CPU seconds are what to read
+on a shared machine; imports are not counted; `ratio` is CPU time relative to `gsea` (this
+package's wrapper of gseapy's multilevel method).
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - each process imports only what it measures
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "src"))
+METHODS = ["gsea", "gseapy_permutation", "camera_pr", "limma_cameraPR"]
+
+
+def make_input(n_genes: int, n_sets: int) -> tuple[pd.Series, dict[str, list[str]]]:
+    """Statistic by gene and the sets, the same in every process."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(1)
+    names = np.array([f"G{i}" for i in range(n_genes)])
+    statistic = rng.standard_t(8, n_genes)
+    sets = {}
+    for i in range(n_sets):
+        size = int(np.exp(rng.uniform(np.log(10), np.log(500))))
+        rows = rng.choice(n_genes, size, replace=False)
+        if i % 20 == 0:
+            statistic[rows] += rng.normal(0, 0.5)
+        sets[f"S{i}"] = list(names[rows])
+    return pd.Series(statistic, index=names), sets
+
+
+def run(method: str, n_genes: int, n_sets: int, permutations: int) -> None:
+    """Run one method and print CPU seconds, wall seconds, peak MB, sets tested, sets at FDR 5 %."""
+    import scipy.stats  # noqa: F401 - loaded late by the package
+
+    statistic, sets = make_input(n_genes, n_sets)
+    if method == "limma_cameraPR":
+        return run_limma(statistic, sets)
+    if method == "gseapy_permutation":
+        import gseapy
+    else:
+        if method == "gsea":
+            import gseapy
+        from alsmuscle import enrichment
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cpu, wall = time.process_time(), time.perf_counter()
+    if method == "gsea":
+        table = enrichment.gsea(statistic, {"B": sets}, seed=1, permutations=permutations)
+        tested, called = len(table), int((table["padj"] < 0.05).sum())
+    elif method == "camera_pr":
+        table = enrichment.camera_pr(statistic, {"B": sets})
+        tested, called = len(table), int((table["padj"] < 0.05).sum())
+    else:
+        table = gseapy.prerank(
+            rnk=statistic, gene_sets=sets, outdir=None, no_plot=True, min_size=10, max_size=500,
+            permutation_num=permutations, threads=1, seed=1,
+        ).res2d  # fmt: skip
+        tested, called = len(table), int((table["FDR q-val"].astype(float) < 0.05).sum())
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report(method, cpu, wall, before, peak, tested, called)
+
+
+def run_limma(statistic: pd.Series, sets: dict[str, list[str]]) -> None:
+    """limma's own cameraPR in R, without reading the input."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        statistic.to_csv(here / "t.tsv", sep="\t", header=False)
+        (here / "s.gmt").write_text(
+            "".join("\t".join([k, "", *v]) + "\n" for k, v in sets.items()), encoding="utf-8"
+        )
+        script = (
+            "suppressMessages(library(limma)); d <- read.table('t.tsv');"
+            "l <- strsplit(readLines('s.gmt'), '\\t'); g <- lapply(l, function(x) x[-(1:2)]);"
+            "names(g) <- vapply(l, `[`, '', 1); t0 <- proc.time();"
+            "s <- setNames(d[[2]], d[[1]]); r <- cameraPR(s, ids2indices(g, names(s)));"
+            "u <- proc.time() - t0; cat(u[[1]] + u[[2]], u[[3]], nrow(r), sum(r$FDR < 0.05))"
+        )
+        done = subprocess.run(
+            ["Rscript", "-e", script], cwd=here, capture_output=True, text=True, check=True
+        )
+        cpu, wall, tested, called = (float(x) for x in done.stdout.split())
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        report("limma_cameraPR", cpu, wall, float("nan"), peak, int(tested), int(called))
+
+
+def report(method: str, *numbers: float) -> None:
+    """One line of the table: times with two decimals, the rest whole."""
+    cpu, wall, *rest = numbers
+    print(method, f"{cpu:.2f}", f"{wall:.2f}", *(f"{x:.0f}" for x in rest), sep="\t")
+
+
+def main() -> None:
+    """Run every method in a process of its own and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--genes", type=int, default=20_000)
+    parser.add_argument("--sets", type=int, default=5_000)
+    parser.add_argument("--permutations", type=int, default=1_000)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--one", choices=METHODS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    size = (args.genes, args.sets, args.permutations)
+    if args.one:
+        return run(args.one, *size)
+    print(f"# {args.sets} sets, {args.genes} genes, {args.permutations} permutations, one thread")
+    columns = ["method", "cpu_s", "wall_s", "start_mb", "peak_mb", "tested", "fdr_5pct", "ratio"]
+    print(*columns, sep="\t")
+    base = None
+    for method in args.methods:
+        command = [sys.executable, __file__, "--one", method, "--genes", str(args.genes)]
+        command += ["--sets", str(args.sets), "--permutations", str(args.permutations)]
+        pools = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        done = subprocess.run(
+            command,
+            env=os.environ | dict.fromkeys(pools, "1"),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            print(method, *["failed"] * 7, sep="\t", flush=True)
+            continue
+        line = done.stdout.strip().splitlines()[-1]
+        cpu = float(line.split("\t")[1])
+        base = cpu if method == "gsea" else base
+        print(line, f"{cpu / base:.3g}" if base else "", sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,338 @@
+"""Time and agreement of the workflow's fit against PyDESeq2's default and R, in one run.
+
+Simulated counts (two groups and a batch) and, where the data mirror is found, real studies. Each
+engine runs in a process of its own; its time is fit + test on counts in memory, without imports;
+its peak memory is that of the whole process. Compile time is reported apart: cold (empty cache)
+and warm (the cache is read). Figures depend on the machine: read the ratios.
+
+    python benchmarks/fit.py --out results.tsv [--samples 10 40 160 640] [--engines ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).resolve().parent
+PYTHON_ENGINES = ("batched", "default")
+R_ENGINES = ("DESeq2", "edgeR", "limma")
+THREADED = ("batched", "default", "DESeq2")
+STUDIES = ("GSE140261", "GSE184951", "GSE129643", "GLDS-103")
+ALPHA = 0.05
+
+
+# ------------------------------------------------------------------------------ inputs
+
+
+def simulate(n_genes: int, n_samples: int, seed: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return counts (genes x samples) and obs with columns batch and condition.
+
+    Negative binomial; means log-normal, dispersions around 0.05 + 2 / mean, library sizes over a
+    factor of about four, a fifth of the genes changed, one gene in a hundred with an outlier.
+    """
+    rng = np.random.default_rng(seed)
+    samples = [f"s{i}" for i in range(n_samples)]
+    treated = np.arange(n_samples) >= n_samples // 2
+    second = np.arange(n_samples) % 2 == 1
+    base = np.exp(rng.normal(4.0, 2.2, n_genes))
+    dispersion = np.exp(rng.normal(np.log(0.05 + 2.0 / base), 0.6))
+    log2fc = np.where(rng.random(n_genes) < 0.2, rng.normal(0.0, 1.0, n_genes), 0.0)
+    batch = rng.normal(0.0, 0.3, n_genes)
+    size = np.exp(rng.normal(0.0, 0.3, n_samples))
+    mean = (base * 2.0 ** np.outer(treated, log2fc) * np.exp(np.outer(second, batch))).T * size
+    counts = rng.poisson(rng.gamma(1.0 / dispersion[:, None], dispersion[:, None] * mean))
+    hit = rng.integers(0, n_genes, n_genes // 100)
+    counts[hit, rng.integers(0, n_samples, len(hit))] *= 50
+    obs = pd.DataFrame(
+        {
+            "batch": np.where(second, "b2", "b1"),
+            "condition": np.where(treated, "treated", "control"),
+        },
+        index=samples,
+    )
+    return pd.DataFrame(counts, index=[f"g{i}" for i in range(n_genes)], columns=samples), obs
+
+
+def read_study(name: str, mirror: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return counts and obs (``group``, reference first) of a mirrored study, as in its reference.
+
+    All labelled groups are in the model; rows with a sum below 10 are dropped.
+    """
+    folder = mirror / "files" / name
+    if name == "GSE140261":
+        counts = pd.read_csv(folder / "GSE140261_year2_genecounts.csv", index_col=0)
+        meta = pd.read_csv(folder / "GSE140261.meta.csv")
+        column = meta["title"].str.removesuffix("_control") + "_II"
+        group = pd.Series(meta["disease state:ch1"].to_numpy(), index=column)
+        order = ["Control", "FSHD"]
+    elif name == "GSE184951":
+        parts = {}
+        with tarfile.open(folder / "GSE184951_RAW.tar") as archive:
+            for member in archive.getmembers():
+                content = archive.extractfile(member)
+                if content is None:
+                    continue
+                part = pd.read_csv(
+                    io.BytesIO(content.read()), compression="gzip", sep="\t", header=None
+                )
+                part = part[~part[0].str.startswith("__")]
+                parts[Path(member.name).name.split("_")[0]] = part.set_index(0)[2].astype(int)
+        counts = pd.DataFrame(parts)
+        meta = pd.read_csv(folder / "GSE184951.meta.csv").set_index("geo_accession")
+        pre = meta["title"].str.contains("pre treatment")
+        post = meta["title"].str.contains("post treatment")
+        group = pd.Series(
+            np.select([pre, post], ["DM1_untreated", "DM1_post"], "healthy"), index=meta.index
+        )
+        order = ["healthy", "DM1_untreated", "DM1_post"]
+    elif name == "GSE129643":
+        counts = pd.read_csv(
+            folder / "GSE129643_raw_counts_GRCh38.p13_NCBI.tsv.gz", sep="\t", index_col=0
+        )
+        meta = pd.read_excel(folder / "df_metadata.xlsx")
+        meta = meta[meta["Pheno"].astype(str).str.startswith("ageing")]
+        group = meta.set_index("Sample Name")["Pheno"]
+        group = group[group.index.isin(counts.columns)]
+        order = ["ageing_young", "ageing_old", "ageing_middle"]
+    elif name == "GLDS-103":
+        counts = pd.read_csv(folder / "GLDS-103_rna_seq_Unnormalized_Counts.csv", index_col=0)
+        counts = counts.round().astype(int)
+        group = pd.Series(
+            ["FLT" if "_FLT_" in sample else "GC" for sample in counts], index=counts.columns
+        )
+        order = ["GC", "FLT"]
+    else:
+        raise ValueError(f"unknown study {name}")
+    group = pd.concat([group[group == level] for level in order])
+    counts = counts.loc[:, group.index]
+    counts = counts[counts.sum(axis=1) >= 10]
+    counts.index = counts.index.astype(str)
+    return counts, group.rename("group").to_frame()
+
+
+def write_input(counts: pd.DataFrame, obs: pd.DataFrame, folder: Path) -> None:
+    """Write what both languages read in the same way."""
+    counts.to_numpy().T.astype("<i4").tofile(folder / "counts.bin")
+    (folder / "genes.txt").write_text("\n".join(counts.index) + "\n")
+    obs.to_csv(folder / "obs.tsv", sep="\t")
+
+
+def read_input(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return counts (samples x genes) and obs with ordered categories."""
+    obs = pd.read_csv(folder / "obs.tsv", sep="\t", index_col=0, dtype=str)
+    for column in obs:
+        obs[column] = pd.Categorical(obs[column], categories=obs[column].unique())
+    genes = (folder / "genes.txt").read_text().split("\n")[:-1]
+    values = np.fromfile(folder / "counts.bin", dtype="<i4").reshape(len(obs), len(genes))
+    return pd.DataFrame(values, index=obs.index, columns=genes), obs
+
+
+# ----------------------------------------------------------------------------- engines
+
+
+def run_python(engine: str, threads: int, folder: Path) -> None:
+    """Fit and test in this process; print seconds, then compile seconds."""
+    import warnings  # noqa: PLC0415
+
+    from pydeseq2.dds import DeseqDataSet  # noqa: PLC0415
+    from pydeseq2.default_inference import DefaultInference  # noqa: PLC0415
+    from pydeseq2.ds import DeseqStats  # noqa: PLC0415
+
+    warnings.simplefilter("ignore")
+    steps: dict[str, float] = {}
+
+    def fit(counts: pd.DataFrame, obs: pd.DataFrame, inference: object) -> pd.DataFrame:
+        begin = time.perf_counter()
+        dds = DeseqDataSet(
+            counts=counts,
+            metadata=obs,
+            design="~" + "+".join(obs.columns),
+            inference=inference,
+            quiet=True,
+        )
+        dds.deseq2()
+        steps["fit"] = time.perf_counter() - begin
+        tested = str(obs.columns[-1])
+        levels = obs[tested].cat.categories
+        stats = DeseqStats(
+            dds,
+            contrast=[tested, levels[1], levels[0]],
+            alpha=ALPHA,
+            inference=inference,
+            quiet=True,
+        )
+        stats.summary()
+        found = stats.results_df
+        steps["test"] = time.perf_counter() - begin - steps["fit"]
+        return pd.DataFrame(
+            {
+                "log2fc": found["log2FoldChange"],
+                "stat": found["stat"],
+                "pvalue": found["pvalue"],
+                "padj": found["padj"],
+                "dispersion": dds.var["dispersions"],
+                "base_mean": found["baseMean"],
+                "converged": ~(
+                    (dds.var["_genewise_converged"] == False)  # noqa: E712
+                    | (dds.var["_MAP_converged"] == False)  # noqa: E712
+                    | (dds.var["_LFC_converged"] == False)  # noqa: E712
+                ),
+            }
+        ).rename_axis("gene_id")
+
+    compile_seconds = 0.0
+    if engine == "batched":
+        sys.path.insert(0, str(HERE.parent / "workflow" / "src"))
+        from alsmuscle.fit import BatchedInference  # noqa: PLC0415
+
+        inference: object = BatchedInference(n_cpus=threads)
+        small, small_obs = simulate(60, 12)
+        for column in small_obs:
+            small_obs[column] = pd.Categorical(small_obs[column])
+        times = []
+        for _ in range(2):
+            begin = time.perf_counter()
+            fit(small.T, small_obs, inference)
+            # A design that is just groups takes another first step (a linear model).
+            fit(small.T, small_obs[["condition"]], inference)
+            times.append(time.perf_counter() - begin)
+        compile_seconds = times[0] - times[1]
+    else:
+        inference = DefaultInference(n_cpus=threads)
+    counts, obs = read_input(folder)
+    begin = time.perf_counter()
+    table = fit(counts, obs, inference)
+    seconds = time.perf_counter() - begin
+    table.to_csv(folder / f"{engine}{threads}.tsv", sep="\t", float_format="%.17g")
+    print(seconds, compile_seconds, steps["fit"], steps["test"])
+
+
+def measure(engine: str, threads: int, folder: Path, cache: Path) -> dict[str, float]:
+    """Run one engine in its own process; return seconds and peak memory in MB."""
+    environment = dict(os.environ, NUMBA_CACHE_DIR=str(cache))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        environment[name] = str(threads)
+    if engine in R_ENGINES:
+        command = ["Rscript", str(HERE / "fit.R"), engine, str(threads), str(folder)]
+    else:
+        command = [sys.executable, __file__, "--engine", engine, str(threads), str(folder)]
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode != 0:
+            raise RuntimeError(f"{engine} failed:\n{err.read()[-2000:]}")
+        numbers = [float(x) for x in out.read().split("\n")[-2].split()]
+    return {
+        "seconds": numbers[0],
+        "compile_seconds": numbers[1] if len(numbers) > 1 else 0.0,
+        # ru_maxrss is the largest single process; workers come on top of it.
+        "peak_mb": usage.ru_maxrss / 1024,
+    }
+
+
+# --------------------------------------------------------------------------- agreement
+
+
+def agreement(ours: pd.DataFrame, other: pd.DataFrame) -> dict[str, float]:
+    """Compare two result tables of the same genes."""
+    found: dict[str, float] = {}
+    for key in ("log2fc", "dispersion"):
+        if key in other:
+            a, b = ours[key], other[key]
+            relative = ((a - b).abs() / b.abs()).where(a != b, 0.0)[a.notna() & b.notna()]
+            found[f"{key}_beyond_1e-4"] = float((relative > 1e-4).mean())
+    a, b = ours["padj"] < ALPHA, other["padj"] < ALPHA
+    found["called"] = float(b.sum())
+    found["calls_differ"] = float((a != b).sum())
+    if "converged" in other:
+        found["calls_differ_converged"] = float(((a != b) & other["converged"]).sum())
+        found["not_converged"] = float((~other["converged"]).sum())
+    found["jaccard"] = float((a & b).sum() / max((a | b).sum(), 1))
+    found["stat_spearman"] = float(ours["stat"].corr(other["stat"], method="spearman"))
+    difference = (ours["log2fc"] - other["log2fc"]).abs()
+    both = difference.notna()
+    within = difference[both] <= 0.005 + 0.02 * other["log2fc"][both].abs()
+    found["log2fc_within"] = float(within.mean())
+    with np.errstate(divide="ignore"):
+        log_p = (np.log10(ours["pvalue"]) - np.log10(other["pvalue"])).abs()
+    log_p = log_p.where(ours["pvalue"] != other["pvalue"], 0.0)
+    found["log10p_within"] = float((log_p.dropna() <= 0.1).mean())
+    return found
+
+
+def inputs(
+    samples: list[int], n_genes: int, mirror: Path | None
+) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """Yield name, counts and obs of every input."""
+    for n in samples:
+        yield f"simulated_{n}", *simulate(n_genes, n)
+    for name in STUDIES if mirror else ():
+        yield name, *read_study(name, mirror)
+
+
+def main() -> None:
+    """Run all engines on all inputs; write one row per run, with ratios to our best time."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--out", type=Path, default=Path("fit.tsv"))
+    parser.add_argument("--samples", type=int, nargs="*", default=[10, 40, 160, 640])
+    parser.add_argument("--genes", type=int, default=20_000)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--engines", nargs="+", default=[*PYTHON_ENGINES, *R_ENGINES])
+    parser.add_argument("--mirror", type=Path, default=os.environ.get("ALSMUSCLE_MIRROR"))
+    parser.add_argument("--no-studies", action="store_true")
+    parser.add_argument("--engine", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.engine:
+        engine, threads, folder = arguments.engine
+        run_python(engine, int(threads), Path(folder))
+        return
+    mirror = arguments.mirror or HERE.parents[1] / "shared" / "mirror"
+    mirror = None if arguments.no_studies or not Path(mirror).is_dir() else Path(mirror)
+
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        cache = Path(scratch) / "numba"
+        for name, counts, obs in inputs(arguments.samples, arguments.genes, mirror):
+            folder = Path(scratch) / name
+            folder.mkdir()
+            write_input(counts, obs, folder)
+            tables: dict[str, pd.DataFrame] = {}
+            for engine in arguments.engines:
+                for threads in arguments.threads if engine in THREADED else [1]:
+                    row: dict[str, object] = {
+                        "input": name,
+                        "genes": len(counts),
+                        "samples": len(obs),
+                        "engine": engine,
+                        "threads": threads,
+                    }
+                    row |= measure(engine, threads, folder, cache)
+                    tables[engine] = pd.read_csv(
+                        folder / f"{engine}{threads}.tsv", sep="\t", index_col=0
+                    )
+                    if engine not in ("batched", "edgeR", "limma") and "batched" in tables:
+                        row |= agreement(tables["batched"], tables[engine])
+                    rows.append(row)
+                    print(pd.Series(row).to_dict(), file=sys.stderr, flush=True)
+            table = pd.DataFrame(rows)
+            ours = table[(table["engine"] == "batched")].groupby("input")["seconds"].min()
+            table["ratio_to_batched"] = table["seconds"] / table["input"].map(ours)
+            table.to_csv(arguments.out, sep="\t", index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    main()

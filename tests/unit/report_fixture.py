@@ -1,0 +1,366 @@
+"""Invented report data to the contracts of DESIGN section 3, seeded; shared by the page tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alsmuscle.page import ContrastData, ReportData, StudyData
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "workflow" / "report"
+HOSTILE = "<script>window.pwned=1</script>\"'><img src=x onerror=window.pwned=1>"
+PROGRAMMES = {
+    "DENERVATION": ("Denervation response", "up", ""),
+    "MYOGENIC_DIFF": (
+        "Myogenic regulators",
+        "mrf",
+        "In bulk muscle MYOD1 and MYOG rise with denervation, inside myonuclei. Higher here is no "
+        "sign of better myogenesis; only satellite cells can show that.",
+    ),
+    "NMJ_POSTSYN": ("Postsynaptic NMJ", "achr", "AChR subunits rise when the nerve is lost."),
+    "MITO_OXPHOS": ("Mitochondria and OXPHOS", "oxphos", ""),
+    "MACROPHAGE": ("Macrophages", "pan", ""),
+    "FIBROSIS_TGFB": ("Fibrosis and TGF-beta", "ecm", ""),
+    "FIBER_FAST": ("Fast fibres", "core", ""),
+    "PROLIFERATION": ("Proliferation", "core", ""),
+}
+
+
+def templates() -> dict[str, str]:
+    return {p.name: p.read_text(encoding="utf-8") for p in sorted(TEMPLATES.iterdir())}
+
+
+def samples(rng: np.random.Generator, n_target: int, n_reference: int) -> pd.DataFrame:
+    n = n_target + n_reference
+    return pd.DataFrame(
+        {
+            "dataset": "gse000001",
+            "sample_id": [f"GSM{5600000 + i}" for i in range(n)],
+            "subject_id": [f"P{i:02d}" for i in range(n)],
+            "condition": ["als"] * n_target + ["healthy"] * n_reference,
+            "stage": pd.Series([None] * n, dtype=object),
+            "sex": rng.choice(["female", "male"], n),
+            "age": rng.integers(40, 75, n),
+            "age_unit": "year",
+            "muscle": "vastus lateralis",
+            "raw_characteristics": [
+                f"diagnosis: {'ALS' if i < n_target else 'control'}" for i in range(n)
+            ],
+        }
+    )
+
+
+def qc(rng: np.random.Generator, sheet: pd.DataFrame) -> pd.DataFrame:
+    n = len(sheet)
+    female = (sheet["sex"] == "female").to_numpy()
+    shift = np.where(sheet["condition"] == "als", 12.0, -12.0)
+    frame = pd.DataFrame(
+        {
+            "sample_id": sheet["sample_id"],
+            "library_size": (rng.lognormal(17, 0.25, n)).round(),
+            "genes_detected": rng.integers(14500, 17500, n),
+            "pct_mito": rng.gamma(8, 1.5, n),
+            "pct_ribo": rng.gamma(6, 0.5, n),
+            "pct_hb": rng.gamma(1, 0.3, n),
+            "top_gene_share": rng.beta(4, 60, n),
+            "xist": np.where(female, 9, 1) + rng.normal(0, 0.4, n),
+            "y_genes": np.where(female, 1, 8) + rng.normal(0, 0.4, n),
+            "sex_inferred": np.where(female, "female", "male"),
+            "pc1": shift + rng.normal(0, 9, n),
+            "pc2": rng.normal(0, 10, n),
+            "outlier_distance": rng.chisquare(2, n),
+            "median_correlation": rng.beta(200, 6, n),
+            "flags": pd.Series([None] * n, dtype=object),
+            "reasons": pd.Series([None] * n, dtype=object),
+        }
+    )
+    frame.loc[2, "library_size"] = 1.4e6
+    frame.loc[2, ["flags", "reasons"]] = ["library_size", "library_size 1.4 million < 5 million"]
+    frame.loc[5, "sex_inferred"] = {"female": "male", "male": "female"}[sheet.loc[5, "sex"]]
+    frame.loc[5, ["flags", "reasons"]] = ["sex", "declared sex differs from XIST and Y genes"]
+    return frame
+
+
+def de(rng: np.random.Generator, n_genes: int, n_target: int, n_reference: int) -> pd.DataFrame:
+    mean = rng.lognormal(5, 2, n_genes)
+    se = 0.12 + 0.6 / np.sqrt(mean)
+    truth = np.where(rng.random(n_genes) < 0.12, rng.normal(0, 1, n_genes), 0)
+    lfc = truth + rng.normal(0, 1, n_genes) * se
+    stat = lfc / se
+    from scipy.stats import norm
+
+    pvalue = 2 * norm.sf(np.abs(stat))
+    order = np.argsort(pvalue)
+    padj = np.empty(n_genes)
+    padj[order] = np.minimum.accumulate(
+        (pvalue[order] * n_genes / np.arange(1, n_genes + 1))[::-1]
+    )[::-1]
+    named = ["MYOG", "MYOD1", "CHRNA1", "CHRNG", "NCAM1", "XIST", "TTN", "ACTA1"]
+    frame = pd.DataFrame(
+        {
+            "dataset": "gse000001",
+            "contrast": "als_v_healthy",
+            "cell_type": "muscle",
+            "gene_id": [f"ENSG{i:011d}" for i in range(n_genes)],
+            "symbol": [*named, *[f"GENE{i}" for i in range(len(named), n_genes)]][:n_genes],
+            "base_mean": mean,
+            "log2fc": lfc,
+            "lfc_se": se,
+            "log2fc_shrunk": lfc * 0.8,
+            "stat": stat,
+            "pvalue": pvalue,
+            "padj": padj,
+            "n_target": n_target,
+            "n_reference": n_reference,
+        }
+    )
+    frame.loc[mean < 4, "padj"] = np.nan
+    return frame
+
+
+def gsea(rng: np.random.Generator) -> pd.DataFrame:
+    terms = [
+        "HALLMARK_MYOGENESIS",
+        "HALLMARK_OXIDATIVE_PHOSPHORYLATION",
+        "HALLMARK_INFLAMMATORY_RESPONSE",
+    ]
+    nes = np.array([1.7, -2.1, 1.2])
+    return pd.DataFrame(
+        {
+            "dataset": "gse000001",
+            "contrast": "als_v_healthy",
+            "cell_type": "muscle",
+            "collection": "hallmark",
+            "term": terms,
+            "size": [180, 190, 150],
+            "es": nes / 3,
+            "nes": nes,
+            "pvalue": [1e-4, 1e-9, 0.2],
+            "padj": [1.5e-4, 3e-9, 0.2],
+            "leading_edge": [
+                "MYOG;CHRNA1;NCAM1;GENE9;GENE10;GENE11;GENE12;GENE13;GENE14",
+                "GENE20;GENE21",
+                "",
+            ],
+        }
+    )
+
+
+def programme_effects(rng: np.random.Generator, scale: float = 1.0) -> pd.DataFrame:
+    mean = np.array([0.75, 0.5, 0.6, -0.35, 0.3, 0.25, -0.1, 0.02]) * scale
+    rows = []
+    for stripped in (False, True):
+        for (programme, (_, block, _)), m in zip(PROGRAMMES.items(), mean, strict=True):
+            if stripped and programme == "DENERVATION":
+                continue
+            effect = m * (0.5 if stripped else 1) + rng.normal(0, 0.04)
+            se = 0.08 + 0.06 * rng.random()
+            rows.append(
+                {
+                    "programme": programme,
+                    "block": block,
+                    "stripped": stripped,
+                    "effect": effect,
+                    "se": se,
+                    "ci_low": effect - 2.04 * se,
+                    "ci_high": effect + 2.04 * se,
+                    "pvalue": 0.01,
+                    "padj": 0.03,
+                    "hedges_g": effect / 0.4,
+                    "n_genes": 30,
+                    "n_mapped": 28 - 6 * stripped,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def programme_genes() -> pd.DataFrame:
+    rows = [
+        {
+            "programme": p,
+            "block": b,
+            "sign": "+",
+            "human_symbol": f"{p[:3]}{i}",
+            "mouse_symbol": f"{p[:3].title()}{i}",
+            "in_denervation_signature": int(i % 3 == 0),
+            "source": "invented for the test",
+        }
+        for p, (_, b, _) in PROGRAMMES.items()
+        for i in range(9)
+    ]
+    return pd.DataFrame(rows)
+
+
+def study(seed: int = 1, n_genes: int = 2000, **card: Any) -> StudyData:
+    rng = np.random.default_rng(seed)
+    n_target, n_reference = 22, 10
+    sheet = samples(rng, n_target, n_reference)
+    metrics = qc(rng, sheet)
+    factor = rng.normal(size=(len(sheet), 3))
+    correlation = pd.DataFrame(
+        0.9 + 0.1 * np.corrcoef(factor),
+        index=sheet["sample_id"],
+        columns=sheet["sample_id"].to_list(),
+    )
+    base = {
+        "id": f"gse{seed:06d}",
+        "accession": f"GSE{seed:06d}",
+        "title": "Skeletal muscle biopsies in ALS and healthy volunteers",
+        "url": f"https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc=GSE{seed:06d}",
+        "role": "als_patient",
+        "organism": "human",
+        "modality": "bulk RNA-seq",
+        "muscle": "vastus lateralis",
+        "material": "needle biopsy",
+        "citation": {
+            "text": "Invented et al. 2026, Journal of Fixtures",
+            "doi": "10.1000/fixture",
+            "pmid": "1",
+        },
+        "status": "complete",
+        "facts": {"samples": {"value": 32, "checked": "agrees with the archive"}},
+    }
+    contrast = ContrastData(
+        meta={
+            "id": "als_v_healthy",
+            "label": "ALS v healthy",
+            "target": "als",
+            "reference": "healthy",
+            "variable": "condition",
+            "role": "als_patient",
+            "adjust": ["sex"],
+        },
+        de=de(rng, n_genes, n_target, n_reference),
+        gsea=gsea(rng),
+        programmes=programme_effects(rng),
+        files={
+            k: f"../bulk/gse{seed:06d}/als_v_healthy/{k}.tsv" for k in ("de", "gsea", "programmes")
+        },
+    )
+    small = ContrastData(
+        meta={
+            "id": "late_v_early",
+            "label": "Late v early ALS",
+            "target": "late",
+            "reference": "early",
+            "role": "als_patient",
+            "confounded": ["batch"],
+            "n_target": 2,
+            "n_reference": 2,
+            "eligible": False,
+            "reason": "confounded with batch",
+        },
+        de=de(rng, n_genes, 2, 2).assign(pvalue=np.nan, padj=np.nan),
+        programmes=programme_effects(rng, 0.4),
+    )
+    return StudyData(
+        card={**base, **card},
+        samples=sheet,
+        qc=metrics,
+        correlation=correlation,
+        explained=[0.31, 0.12],
+        contrasts=(contrast, small),
+        files={
+            "samples": f"../bulk/gse{seed:06d}/samples.tsv",
+            "qc": f"../bulk/gse{seed:06d}/qc.tsv",
+        },
+    )
+
+
+def report(n_studies: int = 2, n_genes: int = 2000) -> ReportData:
+    studies = [study(i + 1, n_genes) for i in range(n_studies)]
+    return ReportData(
+        studies=studies,
+        excluded=pd.DataFrame(
+            {
+                "kind": ["sample", "study"],
+                "dataset": ["gse000001", "gse999999"],
+                "id": ["GSM1", "gse999999"],
+                "what": ["one biopsy", "Only FPKM deposited"],
+                "reason": ["fat biopsy: 80 % adipose reads", "no counts"],
+            }
+        ),
+        programmes=programme_genes(),
+        programme_info={k: {"title": t, "caveat": x} for k, (t, _, x) in PROGRAMMES.items()},
+        headline=[(p, PROGRAMMES[p][1]) for p in list(PROGRAMMES)[:6]],
+        lock=pd.DataFrame(
+            {
+                "study": ["gse000001"],
+                "url": ["https://example.org/GSE000001_RAW.tar"],
+                "sha256": ["0" * 64],
+                "bytes": [123456],
+                "retrieved": ["2026-11-01T10:00:00Z"],
+            }
+        ),
+        versions={"pydeseq2": "0.5.4", "gseapy": "1.3.1"},
+        runtimes=pd.DataFrame({"rule": ["bulk_de"], "seconds": [12.5]}),
+        commit="0123abc",
+        config="de:\n  alpha: 0.05\n",
+        parameters={"de": {"alpha": 0.05, "adjust": ["sex"]}},
+    )
+
+
+def hostile(n_genes: int = 60) -> ReportData:
+    """Every text that comes from outside is an attack: markup, handlers, links, formulas."""
+    whole = report(1, n_genes)
+    item = whole.studies[0]
+    bad_link = "javascript:window.pwned=1"
+    formula = '=HYPERLINK("http://evil.example","x")'
+    sheet, metrics = item.samples.copy(), item.qc.copy()
+    sheet["sample_id"] = metrics["sample_id"] = [f"{HOSTILE}{i}" for i in range(len(sheet))]
+    sheet["condition"] = np.where(sheet["condition"] == "als", HOSTILE, formula)
+    sheet[HOSTILE] = formula
+    metrics.loc[2, ["flags", "reasons"]] = [HOSTILE, formula]
+    matrix = pd.DataFrame(
+        item.correlation.to_numpy(), index=sheet["sample_id"], columns=sheet["sample_id"].to_list()
+    )
+    first = item.contrasts[0]
+    genes = first.de.assign(symbol=[HOSTILE, formula, "</script>", *first.de["symbol"][3:]])
+    genes.loc[4, "gene_id"] = HOSTILE
+    terms = first.gsea.assign(term=HOSTILE, leading_edge=f"{HOSTILE};{formula}")
+    moved = first.programmes.assign(block=HOSTILE)
+    attacked = ContrastData(
+        meta={
+            "id": f"../{HOSTILE}", "label": HOSTILE, "target": HOSTILE, "reference": formula,
+            "confounded": [HOSTILE], "caveat": HOSTILE, "method": HOSTILE, "eligible": False,
+            "reason": HOSTILE, "muscle": HOSTILE, "role": HOSTILE,
+        },
+        de=genes,
+        gsea=terms,
+        programmes=moved,
+        files={"de": bad_link, "gsea": "../../x\"><script>", "programmes": "//evil.example/x"},
+    )  # fmt: skip
+    card = {
+        "id": f"../../{HOSTILE}", "accession": HOSTILE, "title": HOSTILE, "url": bad_link,
+        "role": HOSTILE, "organism": HOSTILE, "modality": HOSTILE, "muscle": HOSTILE,
+        "material": HOSTILE, "status": HOSTILE, "caveats": [HOSTILE],
+        "citation": {"text": HOSTILE, "doi": '"><script>window.pwned=1</script>', "pmid": HOSTILE},
+        "facts": {HOSTILE: {"value": HOSTILE, HOSTILE: formula}},
+    }  # fmt: skip
+    return ReportData(
+        studies=[
+            StudyData(
+                card=card,
+                samples=sheet,
+                qc=metrics,
+                correlation=matrix,
+                contrasts=(attacked,),
+                files={"samples": bad_link, "qc": bad_link},
+            )
+        ],
+        title=HOSTILE,
+        excluded=pd.DataFrame([dict.fromkeys(["kind", "id", "what", "reason"], HOSTILE)]),
+        programmes=whole.programmes.assign(block=HOSTILE, human_symbol=HOSTILE, source=formula),
+        programme_info={k: {"title": HOSTILE, "caveat": HOSTILE} for k in PROGRAMMES},
+        lock=pd.DataFrame(
+            [{"study": HOSTILE, "url": bad_link, "sha256": "0", "bytes": 1, "retrieved": HOSTILE}]
+        ),
+        versions={HOSTILE: HOSTILE},
+        runtimes=pd.DataFrame([{HOSTILE: HOSTILE}]),
+        commit=HOSTILE,
+        config=f"{HOSTILE}</pre>",
+        parameters={HOSTILE: {HOSTILE: HOSTILE}},
+    )

@@ -1,0 +1,475 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from alsmuscle.cells import (
+    PreparedSample,
+    ambient_profile,
+    ambient_share,
+    combine_samples,
+    correct_ambient,
+    embed,
+    flag_samples,
+    integrate,
+    log_normalise,
+    prepare_sample,
+    pseudobulk,
+    qc_barcodes,
+    qc_metrics,
+    sample_variable_genes,
+    score_doublets,
+    variable_genes,
+)
+from alsmuscle.errors import InputError
+
+QC = {"n_mads": 5, "n_mads_mito": 3, "min_genes": 20, "floor_pct_mito": 1.0}
+CAPS = {"nuclei": 5.0, "cells": 25.0, "spots": 100.0}
+
+
+def counts_of(n: int, n_genes: int = 300, seed: int = 0, n_types: int = 3) -> sparse.csr_matrix:
+    """Poisson counts of a few distinct types; the type of barcode i is i % n_types."""
+    rng = np.random.default_rng(seed)
+    mean = np.random.default_rng(99).lognormal(0, 1, (n_types, n_genes))
+    for k in range(n_types):
+        mean[k, k * 30 : k * 30 + 30] *= 6
+    mean *= 600 / mean.sum(axis=1, keepdims=True)
+    return sparse.csr_matrix(rng.poisson(mean[np.arange(n) % n_types]).astype(np.int32))
+
+
+def sample_of(X: sparse.csr_matrix, symbols: list[str] | None = None, tag: str = "") -> AnnData:
+    ids = [f"G{i:04d}" for i in range(X.shape[1])]
+    names = ids if symbols is None else symbols + ids[len(symbols) :]
+    var = pd.DataFrame({"symbol": names, "source_id": ids}, index=ids)
+    obs = pd.DataFrame(index=[f"{tag}B{i}" for i in range(X.shape[0])])
+    return AnnData(X.copy(), obs=obs, var=var)
+
+
+def prepared(n: int = 120, sample_id: str = "s1", **kwargs: object) -> PreparedSample:
+    sample = sample_of(counts_of(n, seed=len(sample_id)))
+    arguments = {"material": "cells", "min_genes": 20, "n_top_genes": 100} | kwargs
+    return prepare_sample(sample, sample_id=sample_id, **arguments)  # type: ignore[arg-type]
+
+
+# quality control
+
+
+def test_metrics_by_hand() -> None:
+    X = sparse.csr_matrix(np.array([[1, 1, 2, 0], [0, 0, 0, 5]], dtype=np.int32))
+    found = qc_metrics(sample_of(X, ["MT-CO1", "mt-Nd1", "RPL3", "RPA1"]))
+    assert found["n_counts"].tolist() == [4, 5]
+    assert found["n_genes"].tolist() == [3, 1]
+    assert found["pct_mito"].tolist() == pytest.approx([50, 0])
+    assert found["pct_ribo"].tolist() == pytest.approx([50, 0])
+
+
+def metrics(pct_mito: list[float], n_genes: list[int] | None = None) -> pd.DataFrame:
+    n = len(pct_mito)
+    genes = n_genes or [500 + i for i in range(n)]
+    counts = [2 * g for g in genes]
+    return pd.DataFrame({"n_counts": counts, "n_genes": genes, "pct_mito": pct_mito})
+
+
+def test_nuclei_without_mitochondrial_reads_survive_a_zero_deviation() -> None:
+    table, limits = qc_barcodes(
+        metrics([0.0] * 20 + [0.5, 4.0]), material="nuclei", max_pct_mito=CAPS, **QC
+    )
+    assert limits["max_pct_mito"] == 1.0
+    assert table["kept"].tolist() == [True] * 21 + [False]
+    assert table["reason"].iloc[-1] == "mitochondrial"
+
+
+def test_thresholds_differ_by_material() -> None:
+    pct = list(np.linspace(6, 14, 21))
+    kept = {
+        m: qc_barcodes(metrics(pct), material=m, max_pct_mito=CAPS, **QC)[0]["kept"].sum()
+        for m in CAPS
+    }
+    assert kept == {"nuclei": 0, "cells": 21, "spots": 21}
+
+
+def test_a_sparse_and_a_giant_barcode_are_removed_with_their_reasons() -> None:
+    table, _ = qc_barcodes(
+        metrics([0.0] * 22, [*range(500, 520), 10, 60_000]),
+        material="cells",
+        max_pct_mito=CAPS,
+        **QC,
+    )
+    assert table["kept"].sum() == 20
+    assert "few genes" in table["reason"].iloc[20]
+    assert "many genes" in table["reason"].iloc[21]
+
+
+def test_doublets_are_scored_above_singlets_and_the_same_every_time() -> None:
+    X = counts_of(300)
+    mixed = (X[:30:3] + X[1:31:3]).tocsr()
+    both = sparse.vstack([X, mixed], format="csr")
+    scores, called, info = score_doublets(both, rate_per_1000=0.008, min_cells=50, seed=0)
+    again, _, _ = score_doublets(both, rate_per_1000=0.008, min_cells=50, seed=0)
+    np.testing.assert_array_equal(scores, again)
+    assert np.median(scores[300:]) > np.quantile(scores[:300], 0.95)
+    assert called.mean() <= 0.15
+    assert info["expected_rate"] == 0.04
+
+
+def test_too_few_barcodes_are_not_scored_and_it_is_said() -> None:
+    scores, called, info = score_doublets(counts_of(20), rate_per_1000=0.008, min_cells=50, seed=0)
+    assert np.isnan(scores).all() and not called.any()
+    assert "20 barcodes" in info["note"]
+
+
+# ambient RNA
+
+
+def soup_study(share: float = 0.1) -> tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]:
+    rng = np.random.default_rng(3)
+    fibre, other = np.zeros(100), np.zeros(100)
+    fibre[:5], fibre[5:50] = 0.06, 0.7 / 45
+    other[50:] = 1 / 50
+    soup = 0.7 * fibre + 0.3 * other
+    own = np.vstack([np.tile(fibre, (150, 1)), np.tile(other, (150, 1))])
+    X = rng.poisson(1000 * ((1 - share) * own + share * soup))
+    empty = rng.poisson(50 * np.tile(soup, (200, 1)))
+    return sparse.csr_matrix(X.astype(np.int32)), sparse.csr_matrix(np.vstack([X, empty])), soup
+
+
+def test_the_planted_ambient_share_and_profile_are_recovered() -> None:
+    X, raw, soup = soup_study(0.1)
+    profile, source = ambient_profile(X, raw)
+    assert source == "empty droplets"
+    np.testing.assert_allclose(profile, soup, atol=0.01)
+    assert ambient_share(X, profile, np.arange(100) < 5) == pytest.approx(0.1, abs=0.015)
+
+
+def test_without_empty_droplets_all_barcodes_stand_in() -> None:
+    X, _, _ = soup_study()
+    profile, source = ambient_profile(X)
+    assert source == "all barcodes pooled"
+    assert profile.sum() == pytest.approx(1)
+    assert ambient_profile(X, X)[1] == source  # a "raw" matrix without empty droplets
+
+
+def test_no_exclusive_genes_give_no_estimate() -> None:
+    X, raw, _ = soup_study()
+    profile, _ = ambient_profile(X, raw)
+    assert np.isnan(ambient_share(X, profile, np.zeros(100, dtype=bool)))
+
+
+def test_correction_removes_the_soup_and_nothing_else() -> None:
+    X, raw, _ = soup_study(0.1)
+    profile, _ = ambient_profile(X, raw)
+    groups = np.repeat(["fibre", "other"], 150)
+    clean = correct_ambient(X, profile, 0.1, groups, seed=1)
+    assert clean.dtype == np.int32 and clean.format == "csr"
+    assert (clean.toarray() <= X.toarray()).all()
+    before, after = X[150:, :5].sum(), clean[150:, :5].sum()
+    assert after < 0.2 * before  # fibre transcripts in other nuclei
+    assert clean[:150, :5].sum() > 0.9 * X[:150, :5].sum()  # and in fibres
+    assert clean.sum() == pytest.approx(0.9 * X.sum(), rel=0.02)
+    np.testing.assert_array_equal(
+        clean.toarray(), correct_ambient(X, profile, 0.1, groups, seed=1).toarray()
+    )
+
+
+# one sample
+
+
+def test_prepare_sample_reports_what_it_did() -> None:
+    found = prepared()
+    assert found.summary["n_barcodes"] == 120
+    assert found.summary["n_kept"] == found.cells.n_obs == found.barcodes["kept"].sum()
+    assert found.summary["skipped"] == ""
+    assert found.cells.X.dtype == np.int32
+    assert found.variable["variable"].sum() == 100
+    assert set(found.barcodes.loc[~found.barcodes["kept"], "reason"]) <= {"doublet", "few counts"}
+
+
+def test_spots_have_no_doublets_and_no_ambient_estimate() -> None:
+    found = prepared(material="spots")
+    assert found.barcodes["doublet_score"].isna().all()
+    assert np.isnan(found.summary["ambient_share"])
+    assert found.cells.n_obs == 120
+
+
+def test_raw_droplets_lead_to_a_correction_without_them_only_to_a_report() -> None:
+    X, raw, _ = soup_study(0.15)
+    fibre = ["ACTA1", "CKM", "TTN", "NEB", "MYH7"]
+    arguments = {"sample_id": "s", "material": "nuclei", "min_genes": 10, "seed": 0}
+    plain = prepare_sample(sample_of(X, fibre), **arguments)  # type: ignore[arg-type]
+    with_raw = prepare_sample(
+        sample_of(X, fibre),
+        raw=sample_of(raw, fibre),
+        **arguments,  # type: ignore[arg-type]
+    )
+    assert not plain.summary["ambient_corrected"]
+    assert with_raw.summary["ambient_corrected"]
+    assert with_raw.summary["ambient_share"] == pytest.approx(0.15, abs=0.03)
+    names = plain.cells.obs_names
+    np.testing.assert_array_equal(plain.cells.X.toarray(), sample_of(X)[names].X.toarray())
+    assert with_raw.cells.X.sum() < 0.9 * plain.cells.X.sum()
+    total = np.asarray(with_raw.cells.X.sum(axis=1)).ravel()
+    np.testing.assert_array_equal(with_raw.cells.obs["n_counts"], total)
+
+
+@pytest.mark.parametrize("n", [1, 30])
+def test_a_sample_of_few_barcodes_is_skipped_visibly(n: int) -> None:
+    found = prepared(n)
+    assert found.cells.n_obs == 0
+    assert f"of {n} barcodes left, fewer than 50" in found.summary["skipped"]
+
+
+def test_a_sample_in_which_nothing_passes_is_skipped_visibly() -> None:
+    found = prepared(min_genes=10_000)
+    assert found.summary["skipped"].startswith("0 of 120")
+    with pytest.raises(InputError, match="no sample is left after quality control"):
+        integrate([found])
+
+
+def test_prepare_sample_refuses_with_reasons() -> None:
+    sample = sample_of(counts_of(60))
+    with pytest.raises(InputError, match="unknown material 'tissue'"):
+        prepare_sample(sample, sample_id="s", material="tissue")
+    with pytest.raises(InputError, match="no barcodes"):
+        prepare_sample(sample[:0].copy(), sample_id="s", material="cells")
+    with pytest.raises(InputError, match="different genes"):
+        prepare_sample(sample, sample_id="s", material="cells", raw=sample[:, :9].copy())
+
+
+def test_a_poor_sample_is_flagged_with_metric_value_and_threshold() -> None:
+    rows = [
+        {
+            "sample_id": f"s{i}",
+            "n_barcodes": 100,
+            "n_kept": 90,
+            "median_counts": 1000 + 5 * i,
+            "median_genes": 500 + i,
+            "median_pct_mito": 0.5,
+            "ambient_share": 0.1,
+        }
+        for i in range(6)
+    ]
+    assert (flag_samples(rows)["flag"] == "").all()
+    rows[2] |= {"median_genes": 200, "ambient_share": 0.4, "n_kept": 30}
+    found = flag_samples(rows).set_index("sample_id")["flag"]
+    assert (found.drop("s2") == "").all()
+    for part in ("median_genes 200 below", "ambient_share 0.4 above", "kept share 0.30 below 0.5"):
+        assert part in found["s2"]
+    assert (flag_samples(rows[3:])["flag"] == "").all()
+
+
+# several samples
+
+
+def test_log_normalise_by_hand_and_without_copying_the_indices() -> None:
+    X = sparse.csr_matrix(np.array([[1, 0, 3], [0, 5, 0]], dtype=np.int32))
+    found = log_normalise(X, [4, 10])
+    expected = np.log1p([[2500, 0, 7500], [0, 5000, 0]])
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-6)
+    assert found.dtype == np.float32
+    assert np.shares_memory(found.indices, X.indices)
+    assert X.data.tolist() == [1, 3, 5]
+
+
+def test_variable_genes_follow_scanpys_rule_over_batches() -> None:
+    import scanpy as sc
+
+    samples = {f"s{i}": sample_of(counts_of(90, seed=i), tag=f"s{i}") for i in range(3)}
+    tables = []
+    for sample in samples.values():
+        sample.obs["n_counts"] = np.asarray(sample.X.sum(axis=1)).ravel()
+        tables.append(sample_variable_genes(sample, n_top_genes=50))
+    ours = variable_genes(tables, n_top_genes=50)
+    both = combine_samples(samples)
+    both.X = log_normalise(both.X, both.obs["n_counts"])
+    both.uns["log1p"] = {"base": None}
+    sc.pp.highly_variable_genes(both, n_top_genes=50, batch_key="sample_id")
+    theirs = both.var_names[both.var["highly_variable"]]
+    assert len(ours.intersection(theirs)) >= 49
+
+
+def test_mitochondrial_genes_are_never_variable() -> None:
+    sample = sample_of(counts_of(90), ["MT-CO1", "mt-Nd1"])
+    sample.obs["n_counts"] = np.asarray(sample.X.sum(axis=1)).ravel()
+    table = sample_variable_genes(sample, n_top_genes=299)
+    assert not table["variable"].iloc[:2].any()
+    assert table["variable"].iloc[2:].sum() > 250
+
+
+def test_same_barcodes_in_two_samples_stay_two_cells() -> None:
+    a, b = sample_of(counts_of(5, seed=1)), sample_of(counts_of(4, seed=2))
+    expected = np.vstack([a.X.toarray(), b.X.toarray()])
+    found = combine_samples({"a": a, "b": b})
+    assert found.obs_names.is_unique
+    assert found.obs_names[[0, 5]].tolist() == ["a:B0", "b:B0"]
+    np.testing.assert_array_equal(found.X.toarray(), expected)
+    assert found.obs["sample_id"].tolist() == ["a"] * 5 + ["b"] * 4
+
+
+def test_samples_with_other_genes_are_aligned() -> None:
+    a, b = sample_of(counts_of(5)), sample_of(counts_of(4))
+    b = b[:, ::-1][:, 10:].copy()
+    values = b[:, "G0003"].X.toarray().ravel()
+    found = combine_samples({"a": a, "b": b})
+    assert found.n_vars == 300
+    np.testing.assert_array_equal(found[5:, "G0003"].X.toarray().ravel(), values)
+    assert found[5:, "G0299"].X.sum() == 0
+    assert found.X.has_sorted_indices
+
+
+def test_combining_nothing_is_an_error() -> None:
+    with pytest.raises(InputError, match="no cells to combine"):
+        combine_samples({})
+
+
+def small_study() -> AnnData:
+    table = pd.DataFrame(
+        {"sample_id": ["s1", "s22"], "subject_id": ["d1", "d2"], "condition": ["ALS", "control"]}
+    )
+    return integrate(
+        [prepared(sample_id="s1"), prepared(sample_id="s22")], table, n_top_genes=100, n_pcs=10
+    )
+
+
+def test_integrate_meets_the_contract_and_repeats_itself() -> None:
+    study, again = small_study(), small_study()
+    assert study.layers["counts"].dtype == np.int32 and study.X.dtype == np.float32
+    assert np.shares_memory(study.layers["counts"].indices, study.X.indices)
+    for column in ("sample_id", "subject_id", "condition", "n_counts", "pct_mito", "kept"):
+        assert study.obs[column].notna().all(), column
+    assert study.obsm["X_umap"].shape == (study.n_obs, 2)
+    assert study.uns["embedding"] == {"neighbours": "exact", "integrated": True}
+    pd.testing.assert_frame_equal(study.obs, again.obs)
+    np.testing.assert_array_equal(study.obsm["X_umap"], again.obsm["X_umap"])
+    # the three simulated types (barcode number modulo 3) are three groups of clusters
+    kind = study.obs_names.str.extract(r"B(\d+)$")[0].astype(int).to_numpy() % 3
+    purity = pd.crosstab(study.obs["cluster"], kind)
+    assert purity.max(axis=1).sum() / study.n_obs > 0.95
+
+
+def test_integrate_refuses_mixed_materials_and_unknown_samples() -> None:
+    with pytest.raises(InputError, match="different materials: cells, spots"):
+        integrate([prepared(), prepared(sample_id="s22", material="spots")])
+    with pytest.raises(InputError, match="sample table: s1"):
+        integrate([prepared()], pd.DataFrame({"sample_id": ["other"], "condition": ["ALS"]}))
+
+
+def test_too_few_cells_cannot_be_embedded() -> None:
+    arguments = {
+        "n_pcs": 5,
+        "n_neighbors": 5,
+        "resolution": 1.0,
+        "exact_below": 100,
+        "over_samples": True,
+        "seed": 0,
+    }
+    X = log_normalise(counts_of(6), np.full(6, 600))
+    with pytest.raises(InputError, match="6 cells"):
+        embed(X, pd.Series(list("aaaaaa")), **arguments)  # type: ignore[arg-type]
+
+
+# pseudobulk
+
+
+def labelled() -> AnnData:
+    X = sparse.csr_matrix(np.arange(1, 37, dtype=np.int32).reshape(12, 3))
+    study = sample_of(X)
+    study.layers["counts"] = X
+    study.obs["sample_id"] = ["s1"] * 6 + ["s2"] * 6
+    study.obs["condition"] = ["ALS"] * 6 + ["control"] * 6
+    study.obs["n_counts"] = np.arange(12)
+    study.obs["cell_type"] = ["a", "a", "b", "b", "b", "unassigned"] * 2
+    return study
+
+
+def test_pseudobulk_sums_by_hand() -> None:
+    study = labelled()
+    found = pseudobulk(study, min_cells=3)
+    assert list(found.obs_names) == ["s1|b", "s2|b"]
+    X = study.layers["counts"].toarray()
+    np.testing.assert_array_equal(found.X, [X[2:5].sum(axis=0), X[8:11].sum(axis=0)])
+    assert found.X.dtype == np.int64
+    assert found.obs["n_cells"].tolist() == [3, 3]
+    assert found.obs["condition"].tolist() == ["ALS", "control"]
+    assert "n_counts" not in found.obs  # differs between cells of one sample
+    dropped = found.uns["dropped"]
+    assert dropped[["sample_id", "cell_type", "n_cells"]].to_numpy().tolist() == [
+        ["s1", "a", 2],
+        ["s2", "a", 2],
+    ]
+
+
+def test_pseudobulk_equals_scanpys_aggregate() -> None:
+    import scanpy as sc
+
+    study = labelled()
+    found = pseudobulk(study, min_cells=1)
+    theirs = sc.get.aggregate(study, ["sample_id", "cell_type"], "sum", layer="counts")
+    theirs = theirs[theirs.obs["cell_type"] != "unassigned"]
+    order = theirs.obs["sample_id"].astype(str) + "|" + theirs.obs["cell_type"].astype(str)
+    np.testing.assert_array_equal(found[order].X, theirs.layers["sum"])
+
+
+def test_pseudobulk_sums_stay_exact_above_float32() -> None:
+    study = labelled()
+    study.layers["counts"].data[:] = 2**24 + 1
+    found = pseudobulk(study, min_cells=3)
+    assert (found.X == 3 * (2**24 + 1)).all()
+
+
+def test_pseudobulk_of_nothing_is_an_error() -> None:
+    with pytest.raises(InputError, match="no sample has 50 cells"):
+        pseudobulk(labelled(), min_cells=50)
+
+
+# bounds
+
+
+def test_nothing_becomes_dense() -> None:
+    """Peak memory of normalising, combining and summing stays near the sparse size."""
+    rng = np.random.default_rng(0)
+    n, n_genes = 4000, 20_000
+    X = sparse.random(n, n_genes, density=0.01, format="csr", random_state=rng)
+    X = sparse.csr_matrix(
+        (np.ones(X.nnz, np.int32), X.indices.astype(np.int32), X.indptr.astype(np.int32)), X.shape
+    )
+    samples = {"a": sample_of(X[:2000], tag="a"), "b": sample_of(X[2000:], tag="b")}
+    sparse_bytes, dense_bytes = 8 * X.nnz, 4 * n * n_genes
+    tracemalloc.start()
+    study = combine_samples(samples)
+    study.layers["counts"] = study.X
+    study.X = log_normalise(study.X, np.full(n, 200))
+    study.obs["cell_type"] = "a"
+    pseudobulk(study)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * sparse_bytes < dense_bytes / 4
+
+
+def test_neighbours_above_8192_cells() -> None:
+    """A version of the approximate-neighbour library breaks above 8,192 cells (see pyproject)."""
+    n = 8_500
+    rng = np.random.default_rng(0)
+    centre = np.arange(n) % 5
+    X = sparse.random(n, 60, density=0.2, format="lil", random_state=rng, dtype=np.float32)
+    X = X.tocsr() + sparse.csr_matrix(
+        (np.full(n, 4.0, np.float32), (np.arange(n), centre)), shape=(n, 60)
+    )
+    found = embed(
+        X.tocsr(),
+        pd.Series(["a"] * n),
+        n_pcs=8,
+        n_neighbors=10,
+        resolution=0.1,
+        exact_below=20_000,
+        over_samples=True,
+        seed=0,
+        with_umap=False,
+    )
+    assert found.neighbours == "exact"
+    purity = pd.crosstab(found.cluster, centre).max(axis=1).sum() / n
+    assert purity > 0.95

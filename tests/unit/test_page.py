@@ -1,0 +1,670 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from base64 import b64encode
+from collections import Counter
+from html.parser import HTMLParser
+from itertools import pairwise
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+import report_fixture as fx
+from markupsafe import Markup
+
+from alsmuscle import page
+from alsmuscle.errors import InputError
+from alsmuscle.report import about, contrast, gene, index, programme, study
+from alsmuscle.report import components as c
+from alsmuscle.report import model as m
+from alsmuscle.report.site import Site
+
+VOID = {"meta", "img", "input", "br", "link", "hr", "path", "line", "circle"}
+
+
+class Parsed(HTMLParser):
+    """Tags with attributes, text outside scripts, inline scripts; unbalanced tags raise."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.scripts: list[tuple[dict[str, str], str]] = []
+        self.styles: list[str] = []
+        self.words: list[str] = []
+        self.stack: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag, attrs):
+        found = {k: v or "" for k, v in attrs}
+        assert len(found) == len(attrs), f"attribute twice in {tag}"
+        self.tags.append((tag, found))
+        if tag == "script":
+            self.scripts.append((found, ""))
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, {k: v or "" for k, v in attrs}))
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if self.stack and self.stack[-1] == "script":
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
+        elif self.stack and self.stack[-1] == "style":
+            self.styles.append(data)
+        else:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [a for t, a in self.tags if t == tag]
+
+
+@pytest.fixture(scope="module")
+def data() -> m.ReportData:
+    return fx.report(2, n_genes=700)
+
+
+@pytest.fixture(scope="module")
+def files(data) -> dict[str, str | bytes]:
+    return page.build(fx.templates(), data)
+
+
+@pytest.fixture(scope="module")
+def pages(files) -> dict[str, Parsed]:
+    return {k: Parsed(v) for k, v in files.items() if k.endswith(".html")}
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site(fx.templates(), "A report")
+
+
+# ---- parts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://example.org/a?b=1", True),
+        ("http://example.org", True),
+        ("HTTPS://example.org", True),
+        ("javascript:alert(1)", False),
+        ("JaVaScRiPt:alert(1)", False),
+        (" java\nscript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("vbscript:x", False),
+        ("file:///etc/passwd", False),
+        ("//example.org", False),
+        ("https:/\\example.org", False),
+        ("https://", False),
+        ("http://[bad", False),
+        ("", False),
+        (None, False),
+        (3, False),
+    ],
+)
+def test_only_http_links_survive(url, kept):
+    assert (c.safe_url(url) is not None) == kept
+    assert ("href" in c.link("text", url)) == kept
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("../bulk/x/de.tsv", "../bulk/x/de.tsv"),
+        ("gene.html#ENSG1", "gene.html#ENSG1"),
+        ('a"b c.tsv', "a%22b%20c.tsv"),
+        ("/etc/passwd", None),
+        ("//host/x", None),
+        ("javascript:alert(1)", None),
+        ("a\\b", None),
+        ("", None),
+    ],
+)
+def test_local_links_stay_relative(path, expected):
+    assert c.safe_path(path) == expected
+
+
+def test_json_cannot_close_its_script():
+    text = c.embed_json({"a": "</script><!--&\u2028\u2029", "b": [np.nan, np.inf, np.float64(0.5)]})
+    assert not set(text) & set("<>&\u2028\u2029")
+    assert json.loads(text) == {"a": "</script><!--&\u2028\u2029", "b": [None, None, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1+1", "'+1+1"),
+        ("-cmd", "'-cmd"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("  =1", "'  =1"),
+        ("\t=1", "' =1"),
+        (-1.5, "-1.5"),
+        ("-2e-05", "-2e-05"),
+        ("+3", "+3"),
+        ("a\tb\nc", "a b c"),
+        (None, ""),
+        (float("nan"), ""),
+    ],
+)
+def test_downloads_hold_no_formula(value, cell):
+    assert c.tsv_cell(value) == cell
+
+
+def test_numbers_read_as_written():
+    assert c.number(-1234.567, 1) == "\u22121\u202f234.6"
+    assert c.number(-0.001) == "0.00"
+    assert c.number(0.5, sign=True) == "+0.50"
+    assert c.number(None) == c.number(float("nan")) == "\u2013"
+    assert c.pvalue(3.2e-5) == "3.2 \u00d7 10⁻⁵"
+    assert c.pvalue(0.0234) == "0.023"
+    assert c.pvalue(0) == "< 10⁻³⁰⁰"
+    assert c.interval_text(0.5, 0.1, 0.9) == "+0.50 (+0.10 to +0.90)"
+    assert c.interval_text(0.5, None, None) == "+0.50 (no interval)"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sign"), [(0.1, 0.2, 1), (-0.2, -0.1, -1), (-1, 1, 0), (0, 1, 0), (None, 1, 0)]
+)
+def test_direction_needs_an_interval_off_zero(low, high, sign):
+    assert c.direction(low, high) == sign
+
+
+def test_ticks_are_round_inside_and_hold_zero():
+    assert c.ticks(-1, 1, 4) == [-1, -0.5, 0, 0.5, 1]
+    for low, high in [(-0.013, 0.4), (-12, 3), (-1e-4, 2e-4)]:
+        found = c.ticks(low, high)
+        assert 0 in found and low <= min(found) and max(found) <= high and 2 < len(found) < 12
+
+
+def test_axis_holds_every_interval_and_zero():
+    frame = pd.DataFrame({"effect": [2.0], "ci_low": [1.5], "ci_high": [9.0], "alt_ci_low": [-4.0]})
+    low, high = c.domain([frame])
+    assert low < -4 and high > 9
+    assert c.domain([]) == (-1.12, 1.12)
+
+
+def test_forest_marks_lie_where_the_numbers_say():
+    rows = pd.DataFrame(
+        {"label": ["a"], "effect": [0.5], "ci_low": [0.0], "ci_high": [1.0], "padj": [0.04]}
+    )
+    text = str(c.forest_plot(rows, caption="c", span=(-1.0, 1.0)))
+    assert 'class="ci ci-main none" x1="50.00%" x2="100.00%"' in text
+    assert 'cx="75.00%"' in text
+    assert "+0.50 (0.00 to +1.00)" in Parsed(text).text
+    assert text.index("95 % interval") < text.index("Adjusted p")
+
+
+def test_forest_shows_both_estimates_donors_and_caveat():
+    rows = pd.DataFrame(
+        {
+            "label": ["a", "b"],
+            "effect": [0.5, 0.1],
+            "ci_low": [0.2, -0.1],
+            "ci_high": [0.8, 0.3],
+            "alt_effect": [0.2, np.nan],
+            "alt_ci_low": [-0.1, np.nan],
+            "alt_ci_high": [0.5, np.nan],
+            "n": ["5 v 4 donors", "3 v 3 donors"],
+            "caveat": ["mind this", None],
+            "group": ["one", "two"],
+        }
+    )
+    parsed = Parsed(str(c.forest_plot(rows, caption="c")))
+    for words in ("○ +0.20 (\u22120.10 to +0.50)", "○ not computed", "5 v 4 donors", "※ mind this"):
+        assert words in parsed.text
+    widths = [int(a["colspan"]) for a in parsed.all("th") if "colspan" in a]
+    assert widths == [len([a for a in parsed.all("th") if a.get("scope") == "col"])] * 2
+
+
+def test_table_cuts_at_the_limit_and_links_the_rest():
+    frame = pd.DataFrame({"g": [f"g{i}" for i in range(600)], "p": np.linspace(0, 1, 600)})
+    columns = [c.Column("g", "Gene"), c.Column("p", "p", "p"), c.Column("absent", "Absent")]
+    parsed = Parsed(str(c.table(frame, columns, caption="t", name="t", full="../de.tsv")))
+    assert len(parsed.all("tr")) == 501
+    assert "500 of 600 rows" in parsed.text and "Absent" not in parsed.text
+    assert {"href": "../de.tsv", "download": ""} in parsed.all("a")
+
+
+def test_table_escapes_and_sorts_on_raw_values():
+    frame = pd.DataFrame({"g": [fx.HOSTILE], "p": [1.23456e-9]})
+    text = str(
+        c.table(frame, [c.Column("g", fx.HOSTILE), c.Column("p", "p", "p")], caption="t", name="t")
+    )
+    parsed = Parsed(text)
+    assert not parsed.all("script") and not parsed.all("img")
+    assert 'data-v="1.23456e-09"' in text
+
+
+def test_heatmap_scales_to_the_strongest_cell():
+    frame = pd.DataFrame({"x": [1.0, -1.0, 0.0, np.nan]}, index=["a", "b", "c", "d"])
+    sure = frame.abs() > 0.5
+    cells = [a.get("class") for a in Parsed(str(c.heatmap(frame, caption="h", head="p"))).all("td")]
+    assert cells == ["num heat heat-p5", "num heat heat-n5", "num heat heat-p0", "num"]
+    assert str(c.heatmap(frame, caption="h", head="p", sure=sure)).count("<strong>") == 2
+
+
+def test_unknown_badge_is_refused():
+    with pytest.raises(InputError, match="no badge"):
+        c.badge("shiny")
+
+
+def test_every_badge_says_it_in_words():
+    assert all(re.search("[a-z]{4}", words) for words, _ in c.BADGES.values())
+
+
+# ---- what is said -------------------------------------------------------------------------------
+
+
+def one(meta: dict, samples: pd.DataFrame | None = None, **card) -> tuple:
+    base = {"id": "k", "target": "als", "reference": "healthy"}
+    item = m.ContrastData(meta={**base, **meta})
+    return m.StudyData(card={"id": "s", **card}, samples=samples, contrasts=(item,)), item
+
+
+def test_donors_are_counted_not_samples():
+    sheet = pd.DataFrame(
+        {"condition": ["als"] * 4 + ["healthy"] * 2, "subject_id": ["a", "a", "b", "b", "c", "d"]}
+    )
+    assert m.sizes(*one({"n_target": 4, "n_reference": 2}, sheet)) == "2 v 2 donors"
+
+
+def test_donors_are_not_claimed_when_groups_do_not_match_the_fit():
+    sheet = pd.DataFrame({"condition": ["als"] * 4 + ["healthy"] * 2, "subject_id": list("abcdef")})
+    assert m.sizes(*one({"n_target": 3, "n_reference": 2}, sheet)) == "3 v 2 samples"
+    assert m.sizes(*one({})) == "group sizes not stated"
+    assert m.sizes(*one({"donors_target": 9, "donors_reference": 8})) == "9 v 8 donors"
+
+
+def test_calls_by_hand():
+    de = pd.DataFrame(
+        {
+            "log2fc": [1.0, -1.0, 2.0, 0.5, 1.0],
+            "pvalue": [0.001, 0.002, 0.5, 0.01, np.nan],
+            "padj": [0.01, 0.02, 0.6, np.nan, np.nan],
+        }
+    )
+    assert m.calls(de, 0.05) == {"tested": 4, "called": 2, "up": 1, "down": 1}
+    assert m.gene_sentence(de, 0.05) == "2 of 4 genes at adjusted p < 0.05 (1 higher, 1 lower)"
+    assert m.calls(de.assign(pvalue=np.nan), 0.05) is None
+    assert m.gene_sentence(None, 0.05) == "no gene-level test"
+
+
+def test_gene_interval_is_wald():
+    frame = m.gene_frame(
+        pd.DataFrame(
+            {
+                "gene_id": ["ENSG1", "ENSG2"],
+                "symbol": ["MYOG", None],
+                "log2fc": [1.0, 0.0],
+                "lfc_se": [0.5, np.nan],
+                "pvalue": [0.0, 0.01],
+            }
+        )
+    )
+    assert frame["ci_low"][0] == pytest.approx(0.020018, abs=1e-6)
+    assert frame["ci_high"][0] == pytest.approx(1.979982, abs=1e-6)
+    assert frame["label"].tolist() == ["MYOG", "ENSG2"]
+    assert frame["nlp"].tolist() == [300, 2]
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_effects_pair_complete_and_stripped(data, as_text):
+    table = data.studies[0].contrasts[0].programmes
+    if as_text:
+        table = table.assign(stripped=table["stripped"].astype(str))
+    rows = m.effects(table, data).set_index("programme")
+    whole = table[~m.truth(table["stripped"])].set_index("programme")
+    cut = table[m.truth(table["stripped"])].set_index("programme")
+    assert len(rows) == len(fx.PROGRAMMES)
+    assert rows["effect"].equals(whole["effect"])
+    assert rows.loc["MACROPHAGE", "alt_ci_low"] == cut.loc["MACROPHAGE", "ci_low"]
+    assert np.isnan(rows.loc["DENERVATION", "alt_effect"])
+    assert rows.loc["MYOGENIC_DIFF", "caveat"].startswith("In bulk muscle MYOD1")
+    assert rows.loc["MYOGENIC_DIFF", "label"] == "Myogenic regulators (mrf)"
+
+
+def test_block_caveat_beats_programme_caveat():
+    info = {"P": {"caveat": "all", "caveats": {"b": "only b"}}}
+    assert m.caveat(info, "P", "b") == "only b"
+    assert m.caveat(info, "P", "c") == "all"
+    assert m.caveat(info, "Q", "c") is None
+
+
+def test_sentence_is_hedged_where_it_must_be(data):
+    rows = pd.DataFrame(
+        {"label": ["A", "B"], "ci_low": [0.1, -1.0], "ci_high": [0.3, 1.0], "caveat": ["x", None]}
+    )
+    plain = m.sentence(*one({"label": "ALS v healthy"}), rows)
+    assert plain == "Higher in ALS: A ※; not settled: 1 of 2 shown."
+    doubtful = one({"confounded": "batch", "n_target": 2, "n_reference": 9, "simulated": True})
+    assert m.sentence(*doubtful, rows).startswith(
+        "Simulated data. Cannot be told from batch differences. Description only, too few donors."
+    )
+    nothing = m.sentence(*one({}), rows.iloc[1:])
+    assert nothing == "None of the programmes shown can be told from no change."
+
+
+@pytest.mark.parametrize(
+    ("meta", "card", "kinds"),
+    [
+        ({"confounded": ["batch", "site"]}, {}, ["confounded"]),
+        ({"confounded": "batch"}, {}, ["confounded"]),
+        ({"confounded": False}, {}, []),
+        ({"simulated": True}, {}, ["simulated"]),
+        ({}, {"simulated": True}, ["simulated"]),
+        ({"experimental": True}, {}, ["experimental"]),
+        ({"evidence": "published"}, {}, ["published"]),
+        ({"evidence": "computed"}, {}, []),
+        ({"eligible": False, "reason": "wrong"}, {}, ["excluded"]),
+        ({"n_target": 2, "n_reference": 30}, {}, ["small"]),
+        ({"n_target": 3, "n_reference": 3}, {}, []),
+    ],
+)
+def test_everything_doubtful_is_marked_on_every_page(site, meta, card, kinds):
+    item, part = one(meta, **card)
+    assert [k for k, _ in m.marks(item, part)] == kinds
+    data = m.ReportData(studies=[item])
+    texts = [
+        Parsed(index.page(site, data)),
+        Parsed(study.page(site, data, item, ())),
+        Parsed(contrast.page(site, data, item, part, ())),
+    ]
+    for parsed in texts:
+        for kind in c.BADGES:
+            assert (c.BADGES[kind][0] in parsed.text) == (kind in kinds)
+
+
+def test_flags_pair_with_their_reasons():
+    qc = pd.DataFrame(
+        {
+            "sample_id": ["a", "b", "c"],
+            "flags": ["size; sex", "size;sex", None],
+            "reasons": ["1 < 5; differs", "one text", None],
+        }
+    )
+    rows = study.flagged(m.StudyData(card={"id": "s"}, qc=qc))
+    assert rows.to_numpy().tolist() == [
+        ["a", "size", "1 < 5"],
+        ["a", "sex", "differs"],
+        ["b", "size", "one text"],
+        ["b", "sex", "one text"],
+    ]
+    assert study.flagged(m.StudyData(card={"id": "s"})) is None
+
+
+def test_qc_may_carry_its_id_in_the_index():
+    qc = pd.DataFrame({"library_size": [1e6, 2e6]}, index=pd.Index(["a", "b"]))
+    frame = study.sample_view(m.StudyData(card={"id": "s"}, qc=qc))
+    assert frame["sample_id"].tolist() == ["a", "b"]
+    assert frame["group"].tolist() == ["all", "all"]
+
+
+# ---- whole pages --------------------------------------------------------------------------------
+
+
+def test_pages_exist_and_stay_small(files):
+    for path in (
+        "index.html",
+        "studies/gse000001.html",
+        "contrasts/gse000001.als_v_healthy.html",
+        "programmes.html",
+        "programmes/MYOGENIC_DIFF.html",
+        "gene.html",
+        "methods.html",
+        "provenance.html",
+        "glossary.html",
+    ):
+        assert 2_000 < len(files[path]) < 1_000_000
+
+
+def test_security_policy_names_exactly_the_inline_code(pages):
+    for path, parsed in pages.items():
+        policy = next(a["content"] for a in parsed.all("meta") if "http-equiv" in a)
+        code = [s for a, s in parsed.scripts if a.get("type") != "application/json"]
+        assert len(code) == len(parsed.styles) == 1, path
+        for directive, text in (("script-src", code[0]), ("style-src", parsed.styles[0])):
+            digest = b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert f"{directive} 'sha256-{digest}'" in policy
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy and "http:" not in policy and "https:" not in policy
+
+
+def test_no_inline_style_or_handler_and_nothing_remote(pages):
+    for path, parsed in pages.items():
+        for tag, attributes in parsed.tags:
+            assert "style" not in attributes, (path, tag)
+            assert not [k for k in attributes if k.startswith("on")], (path, tag)
+            for key in ("src", "srcset", "data", "action"):
+                if key in attributes:
+                    assert not urlsplit(attributes[key]).scheme, (path, attributes)
+            if tag == "a":
+                assert urlsplit(attributes["href"]).scheme in {"", "http", "https"}
+        assert not parsed.all("link") and not parsed.all("iframe") and not parsed.all("form")
+
+
+def test_every_local_link_leads_somewhere(files, pages):
+    ids = {path: {a["id"] for _, a in p.tags if "id" in a} for path, p in pages.items()}
+    seen = 0
+    for path, parsed in pages.items():
+        for tag, attributes in parsed.tags:
+            target = attributes.get("href" if tag == "a" else "src")
+            if not target or urlsplit(target).scheme:
+                continue
+            where, _, mark = unquote(target).partition("#")
+            parts = path.split("/")[:-1]
+            for step in where.split("/") if where else []:
+                parts = parts[:-1] if step == ".." and parts else [*parts, step]
+            full = "/".join(parts) if where else path
+            if full.startswith("../bulk/"):
+                continue
+            assert full in files, (path, target)
+            if mark and full != "gene.html":
+                assert mark in ids[full], (path, target)
+            seen += 1
+    assert seen > 100
+
+
+def test_pages_are_accessible_as_far_as_html_tells(pages):
+    for path, parsed in pages.items():
+        found = Counter(a["id"] for _, a in parsed.tags if "id" in a)
+        assert max(found.values()) == 1, path
+        tags = Counter(t for t, _ in parsed.tags)
+        assert tags["h1"] == tags["main"] == tags["nav"] == tags["header"] == tags["footer"] == 1
+        assert all(len(a.get("alt", "")) > 20 for a in parsed.all("img")), path
+        labelled = {a.get("for") for a in parsed.all("label")}
+        assert all(a.get("id") in labelled for a in parsed.all("input"))
+        assert all("scope" in a for a in parsed.all("th"))
+        assert tags["table"] == tags["caption"]
+        levels = [int(t[1]) for t, _ in parsed.tags if re.fullmatch("h[1-6]", t)]
+        assert all(b - a <= 1 for a, b in pairwise(levels)), path
+        assert parsed.tags[0] == ("html", parsed.tags[0][1]) and parsed.tags[0][1]["lang"] == "en"
+        assert any(a.get("href") == "#main" for a in parsed.all("a"))
+
+
+def test_index_answers_first(pages, data):
+    text = pages["index.html"].text
+    order = [text.index(w) for w in ("The answer", "What data went in", "What was left out")]
+    assert order == sorted(order)
+    assert "GSE000001: ALS v healthy" in text and "22 v 10 donors" in text
+    assert "MYOD1 and MYOG rise with denervation" in text
+    assert "▲ confounded: batch" in text and "fat biopsy: 80 % adipose reads" in text
+    number = c.interval_text(
+        *data.studies[0].contrasts[0].programmes.loc[0, ["effect", "ci_low", "ci_high"]]
+    )
+    assert number in text
+
+
+def test_contrast_page_says_it_plainly(pages):
+    text = pages["contrasts/gse000001.als_v_healthy.html"].text
+    assert "ALS (22 donors) against healthy (10 donors)" in text
+    assert "PyDESeq2 0.5.4 (adjusted for sex" in text
+    assert "500 of 700 rows, smallest p first" in text
+    assert "HALLMARK OXIDATIVE PHOSPHORYLATION" in text
+    doubtful = pages["contrasts/gse000001.late_v_early.html"].text
+    assert "Confounded with batch" in doubtful and "Not computed: pathway analysis" in doubtful
+    assert "Adjusted p" not in doubtful.split("Programme effects, Late")[1].split("Genes")[0]
+
+
+def test_study_page_shows_raw_and_harmonised_values_and_flags(pages):
+    text = pages["studies/gse000001.html"].text
+    assert "as deposited: characteristics" in text and "diagnosis: ALS" in text
+    assert "library_size 1.4 million < 5 million" in text
+    assert "2 of 32 samples flagged" in text
+    assert "fat biopsy" in text and "Only FPKM" not in text
+
+
+def test_dates_stand_on_the_provenance_page_only(pages):
+    for path, parsed in pages.items():
+        assert ("2026-11-01T10:00:00Z" in parsed.text) == (path == "provenance.html")
+        assert ("0123abc" in parsed.text) == (path == "provenance.html")
+
+
+def test_equal_tables_give_equal_bytes(files):
+    again = page.build(fx.templates(), fx.report(2, n_genes=700))
+    assert again.keys() == files.keys()
+    assert [k for k in files if files[k] != again[k]] == []
+
+
+def test_figures_drawn_elsewhere_are_linked_but_not_returned(files, data):
+    drawn = {k for k in files if k.startswith("figures/")}
+    rest = page.build(fx.templates(), data, drawn)
+    assert rest == {k: v for k, v in files.items() if k not in drawn}
+    bare = page.build(fx.templates(), data, ())
+    assert not Parsed(bare["studies/gse000001.html"]).all("img")
+
+
+def test_bare_study_still_makes_every_page():
+    bare = m.StudyData(
+        card={"id": "x"},
+        contrasts=(m.ContrastData(meta={"id": "k", "target": "a", "reference": "b"}),),
+    )
+    files = page.build(fx.templates(), m.ReportData(studies=[bare]))
+    text = Parsed(files["contrasts/x.k.html"]).text
+    assert text.count("Not computed:") >= 4
+    assert "Not computed: sample quality" in Parsed(files["studies/x.html"]).text
+    assert "Not computed: the data lock" in Parsed(files["provenance.html"]).text
+    assert Parsed(page.build(fx.templates(), m.ReportData(studies=[]))["index.html"])
+
+
+def test_two_ids_of_one_file_name_are_refused():
+    twice = [m.StudyData(card={"id": "a b"}), m.StudyData(card={"id": "a-b"})]
+    with pytest.raises(InputError, match=re.escape("studies/a-b.html")):
+        page.build(fx.templates(), m.ReportData(studies=twice))
+
+
+def test_missing_template_is_named():
+    templates = fx.templates()
+    del templates["app.js"]
+    with pytest.raises(InputError, match=re.escape("app.js")):
+        page.build(templates, m.ReportData(studies=[]))
+
+
+# ---- data scripts -------------------------------------------------------------------------------
+
+
+def payload(text: str) -> tuple[str, object]:
+    found = re.fullmatch(r"alsmuscle\.receive\((.*)\);\n", text, re.DOTALL)
+    name, rest = json.JSONDecoder().raw_decode(found[1])
+    return name, json.loads(found[1][rest + 1 :])
+
+
+def test_gene_scripts_hold_every_gene_where_the_page_looks(files, data):
+    de = data.studies[0].contrasts[0].de
+    row = de[de["symbol"] == "CHRNA1"].iloc[0]
+    name, genes = payload(files[f"assets/data/gene-{gene.bucket(row['gene_id'])}.js"])
+    assert name == f"gene-{gene.bucket(row['gene_id'])}"
+    symbol, organism, records = genes[row["gene_id"]]
+    assert (symbol, organism, len(records)) == ("CHRNA1", "human", 4)
+    assert records[0][0] == 0
+    assert records[0][1] == pytest.approx(row["log2fc"], rel=5e-3)
+    assert records[0][4] == pytest.approx(row["padj"], rel=5e-3)
+    total = sum(len(payload(files[f"assets/data/gene-{i}.js"])[1]) for i in range(gene.BUCKETS))
+    assert total == 700
+
+
+def test_plot_script_matches_the_table(files, data):
+    de = data.studies[0].contrasts[0].de
+    _, columns = payload(files["assets/data/genes-gse000001.als_v_healthy.js"])
+    assert {len(v) for v in columns.values()} == {len(de)}
+    called = m.calls(de, 0.05)
+    assert (columns["group"].count(1), columns["group"].count(2)) == (called["up"], called["down"])
+    assert columns["log2fc"] == [round(v, 3) for v in de["log2fc"]]
+
+
+def test_search_knows_genes_studies_programmes_and_words(files):
+    _, found = payload(files["assets/data/search.js"])
+    assert "MYOG\tENSG00000000000\thuman" in found["genes"].split("\n")
+    kinds = Counter(entry[1] for entry in found["pages"])
+    assert kinds["study"] == 2 and kinds["contrast"] == 4 and kinds["programme"] == 8
+    assert all(entry[2].partition("#")[0] in files for entry in found["pages"])
+
+
+def test_parameters_are_flattened():
+    tree = {"de": {"alpha": 0.05, "adjust": ["sex", "age"]}, "x": None, "y": []}
+    assert list(about.flatten(tree)) == [
+        ("de.alpha", "0.05"),
+        ("de.adjust", "sex, age"),
+        ("x", "(none)"),
+        ("y", "(empty)"),
+    ]
+
+
+# ---- hostile metadata ---------------------------------------------------------------------------
+
+
+def hostile() -> m.ReportData:
+    return fx.hostile(n_genes=60)
+
+
+def test_hostile_metadata_stays_text():
+    files = page.build(fx.templates(), hostile())
+    clean = page.build(fx.templates(), fx.report(1, n_genes=60))
+    allowed = {t for p in clean if p.endswith(".html") for t, _ in Parsed(clean[p]).tags}
+    shown = 0
+    for path, text in files.items():
+        if path.endswith(".html"):
+            parsed = Parsed(text)
+            assert {t for t, _ in parsed.tags} <= allowed, path
+            assert len([a for a, _ in parsed.scripts if "type" not in a]) == 1
+            for _, attributes in parsed.tags:
+                assert not [k for k in attributes if k.startswith("on")]
+                assert not attributes.get("href", "").lower().lstrip().startswith("javascript")
+            shown += parsed.text.count("window.pwned")
+        elif path.endswith(".js"):
+            body = text.removeprefix("alsmuscle.receive(")
+            assert not set("<>&") & set(body), path
+            payload(text)
+        elif path.endswith(".svg"):
+            assert b"<script" not in text and b"<img" not in text
+        elif path.endswith(".tsv"):
+            for row in csv.reader(
+                text.decode().splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE
+            ):
+                assert not [x for x in row if re.match(r"[=@]|[+-](?![\d.])", x)]
+    assert shown > 10, "the hostile text must be on the pages, as text"
+    assert not [p for p in files if ".." in p or re.search(r"[^A-Za-z0-9_./-]", p)]
+
+
+def test_markup_is_the_only_way_past_escaping():
+    assert "<b>" not in c.callout("note", "t", "<b>x</b>")
+    assert "<b>" in c.callout("note", "t", Markup("<b>x</b>"))
+
+
+def test_programme_page_lists_its_genes(pages):
+    text = pages["programmes/MYOGENIC_DIFF.html"].text
+    assert "MYO0" in text and "22 v 10 donors" in text and "In bulk muscle MYOD1" in text
+    assert programme.GENE_COLUMNS

@@ -1,0 +1,523 @@
+"use strict";
+// The report's only script: search, tables, scatter plots, gene look-up. No library, no network.
+// Data arrives through script files that call alsmuscle.receive, because fetch fails from disk.
+window.alsmuscle = (() => {
+  const root = document.documentElement.dataset.root;
+  const svgNS = "http://www.w3.org/2000/svg";
+  const waiting = new Map();
+
+  // Text is only ever set as text, attributes only from code: nothing from data becomes markup.
+  function make(tag, options = {}, ...children) {
+    const node = document.createElement(tag);
+    for (const [key, value] of Object.entries(options)) {
+      if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+      else if (key === "class") node.className = value;
+      else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value === true ? "" : value);
+    }
+    node.append(...children);
+    return node;
+  }
+  function draw(tag, attributes, ...children) {
+    const node = document.createElementNS(svgNS, tag);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.append(...children);
+    return node;
+  }
+
+  function load(name) {
+    if (!/^[A-Za-z0-9_.-]+$/.test(name)) return Promise.reject(new Error("bad data name"));
+    if (!waiting.has(name)) {
+      const entry = {};
+      entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
+      waiting.set(name, entry);
+      const script = make("script", { src: `${root}assets/data/${name}.js` });
+      script.addEventListener("error", () => entry.reject(new Error(`missing data file ${name}.js`)));
+      document.head.append(script);
+    }
+    return waiting.get(name).promise;
+  }
+  function receive(name, payload) {
+    const entry = waiting.get(name);
+    if (entry) entry.resolve(payload);
+  }
+
+  // ---- numbers -------------------------------------------------------------------------------
+  function fixed(x, digits = 2, sign = false) {
+    if (x === null || x === undefined) return "–";
+    const text = Math.abs(x).toFixed(digits);
+    if (Number(text) === 0) return text;
+    return (x < 0 ? "−" : sign ? "+" : "") + text;
+  }
+  function pText(p) {
+    if (p === null || p === undefined) return "–";
+    if (p === 0) return "< 1e−300";
+    return p >= 0.001 ? p.toPrecision(2) : p.toExponential(1).replace("e-", "e−");
+  }
+  function steps(low, high, count) {
+    const raw = (high - low) / count;
+    if (!(raw > 0)) return [low];
+    const power = 10 ** Math.floor(Math.log10(raw));
+    const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * (1 - 1e-9));
+    const out = [];
+    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) out.push(Number((i * step).toPrecision(12)));
+    return out;
+  }
+  const tickText = (t) => String(t).replace("-", "−");
+
+  // ---- tables --------------------------------------------------------------------------------
+  // A cell that a spreadsheet could take for a formula gets a leading apostrophe (as in Python).
+  function guard(text) {
+    const clean = text.replace(/[\t\r\n]+/g, " ");
+    return /^\s*[=+\-@]/.test(clean) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(clean) ? "'" + clean : clean;
+  }
+  function save(name, text, type) {
+    const url = URL.createObjectURL(text instanceof Blob ? text : new Blob([text], { type }));
+    const anchor = make("a", { href: url, download: name });
+    document.body.append(anchor);
+    anchor.click();
+    anchor.remove();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  }
+  function table(box) {
+    const body = box.querySelector("tbody");
+    const rows = [...body.rows];
+    const heads = [...box.querySelectorAll("thead th")];
+    const value = (cell) => (cell.dataset.v === undefined ? cell.textContent : cell.dataset.v);
+    const status = make("span", { role: "status", class: "muted" });
+
+    heads.forEach((head, column) => {
+      const button = make("button", { type: "button" }, ...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const up = head.getAttribute("aria-sort") !== "ascending";
+        heads.forEach((h) => h.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        const keyed = rows.map((row, place) => {
+          const cell = row.cells[column];
+          const text = value(cell);
+          const missing = text === "–" || text === "";
+          return { row, place, missing, x: cell.dataset.v === undefined ? null : Number(text), text };
+        });
+        keyed.sort((a, b) => {
+          if (a.missing !== b.missing) return a.missing ? 1 : -1;
+          const order = a.x !== null && b.x !== null ? a.x - b.x : a.text.localeCompare(b.text, "en", { numeric: true });
+          return (up ? order : -order) || a.place - b.place;
+        });
+        body.append(...keyed.map((k) => k.row));
+      });
+    });
+
+    const tools = make("div", { class: "tools" });
+    if (rows.length > 8) {
+      const input = make("input", { type: "text", spellcheck: "false" });
+      input.addEventListener("input", () => {
+        const wanted = input.value.trim().toLowerCase();
+        let n = 0;
+        for (const row of rows) {
+          const hit = row.textContent.toLowerCase().includes(wanted);
+          row.hidden = !hit;
+          n += hit;
+        }
+        status.textContent = wanted ? `${n} of ${rows.length} rows` : "";
+      });
+      tools.append(make("label", {}, "Filter", input));
+    }
+    tools.append(make("button", {
+      type: "button",
+      class: "button",
+      onclick: () => {
+        const lines = [heads.map((h) => guard(h.textContent)).join("\t")];
+        for (const row of body.rows) if (!row.hidden) lines.push([...row.cells].map((cell) => {
+          const text = value(cell);
+          return guard(text === "–" ? "" : text);
+        }).join("\t"));
+        save(`${box.dataset.name}.tsv`, lines.join("\n") + "\n", "text/tab-separated-values");
+      },
+    }, "Download shown rows (TSV)"), status);
+    if (rows.length) box.prepend(tools);
+  }
+
+  // ---- search --------------------------------------------------------------------------------
+  function search() {
+    const input = document.getElementById("search");
+    const list = document.getElementById("found");
+    const status = document.getElementById("found-status");
+    let index = null;
+    input.disabled = false;
+    const close = () => { list.hidden = true; };
+    const parse = (raw) => ({
+      pages: raw.pages,
+      genes: raw.genes ? raw.genes.split("\n").map((line) => line.split("\t")) : [],
+    });
+    function find(text) {
+      const wanted = text.toLowerCase();
+      const words = wanted.split(/\s+/);
+      const hits = [];
+      const later = [];
+      for (const [symbol, id, organism] of index.genes) {
+        const s = symbol.toLowerCase();
+        if (s === wanted || id.toLowerCase() === wanted) hits.unshift([symbol, "gene", `gene.html#${encodeURIComponent(id)}`, `${id} ${organism}`]);
+        else if (later.length < 12 && s.startsWith(wanted)) later.push([symbol, "gene", `gene.html#${encodeURIComponent(id)}`, `${id} ${organism}`]);
+      }
+      const pages = index.pages.filter(([title, kind, , more]) => {
+        const all = `${title} ${kind} ${more}`.toLowerCase();
+        return words.every((w) => all.includes(w));
+      });
+      return [...hits, ...pages.slice(0, 12), ...later].slice(0, 25);
+    }
+    async function show() {
+      const text = input.value.trim();
+      if (!text) return close();
+      try {
+        index = index || parse(await load("search"));
+      } catch (error) {
+        status.textContent = list.textContent = "The search index is missing from this folder.";
+        list.hidden = false;
+        return undefined;
+      }
+      if (input.value.trim() !== text) return undefined;
+      const hits = find(text);
+      status.textContent = hits.length ? `${hits.length} results` : "Nothing found";
+      list.replaceChildren(hits.length
+        ? make("ul", {}, ...hits.map(([title, kind, href, more]) => make("li", {},
+          make("a", { href: root + href, onclick: close }, title, make("small", {}, `${kind} ${more ? "· " + more : ""}`)))))
+        : make("p", { class: "muted" }, "Nothing found"));
+      list.hidden = false;
+      return undefined;
+    }
+    input.addEventListener("focus", () => { load("search").catch(() => {}); }, { once: true });
+    input.addEventListener("input", show);
+    const box = input.parentElement;
+    box.addEventListener("keydown", (event) => {
+      const links = [...list.querySelectorAll("a")];
+      const here = links.indexOf(document.activeElement);
+      if (event.key === "Escape") { close(); input.focus(); }
+      else if (event.key === "Enter" && document.activeElement === input && links.length) { event.preventDefault(); links[0].click(); }
+      else if (event.key === "ArrowDown" && links.length) { event.preventDefault(); links[Math.min(here + 1, links.length - 1)].focus(); }
+      else if (event.key === "ArrowUp" && here >= 0) { event.preventDefault(); (here ? links[here - 1] : input).focus(); }
+    });
+    document.addEventListener("click", (event) => { if (!box.contains(event.target)) close(); });
+    box.addEventListener("focusout", (event) => { if (event.relatedTarget && !box.contains(event.relatedTarget)) close(); });
+  }
+
+  // ---- scatter plots -------------------------------------------------------------------------
+  const geneColours = ["#8a8f98", "#b84a00", "#0067a5"];
+  const geneShapes = ["circle", "up", "down"];
+  const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"];
+  const shapes = ["circle", "up", "square", "diamond", "down", "circle", "up", "square"];
+
+  function trace(ctx, shape, x, y, r) {
+    ctx.beginPath();
+    if (shape === "circle") ctx.arc(x, y, r, 0, 7);
+    else if (shape === "square") ctx.rect(x - r, y - r, 2 * r, 2 * r);
+    else {
+      const points = { up: [[0, -r], [r, r], [-r, r]], down: [[0, r], [r, -r], [-r, -r]], diamond: [[0, -r * 1.3], [r, 0], [0, r * 1.3], [-r, 0]] }[shape];
+      points.forEach(([dx, dy], i) => (i ? ctx.lineTo(x + dx, y + dy) : ctx.moveTo(x + dx, y + dy)));
+      ctx.closePath();
+    }
+  }
+  function key(shape, colour) {
+    const paths = { circle: "M10 5a4 4 0 1 1-8 0a4 4 0 1 1 8 0", up: "M6 1l4 8h-8z", down: "M6 9l4-8h-8z", square: "M2 1h8v8h-8z", diamond: "M6 0l4 5l-4 5l-4-5z" };
+    return draw("svg", { width: 12, height: 10, "aria-hidden": "true" }, draw("path", { d: paths[shape], fill: colour }));
+  }
+
+  function scatter(figure, spec, data) {
+    const genes = spec.kind === "genes";
+    const paint = genes ? geneColours : colours;
+    const form = genes ? geneShapes : shapes;
+    const X = data[spec.x];
+    const Y = data[spec.y];
+    const n = data.label.length;
+    const usable = [];
+    for (let i = 0; i < n; i++) if (X[i] !== null && Y[i] !== null) usable.push(i);
+    const range = (values, symmetric, fromZero) => {
+      let low = fromZero ? 0 : Infinity;
+      let high = fromZero ? 0 : -Infinity;
+      for (const i of usable) { low = Math.min(low, values[i]); high = Math.max(high, values[i]); }
+      if (symmetric) { high = Math.max(Math.abs(low), Math.abs(high)); low = -high; }
+      const pad = 0.04 * (high - low) || 1;
+      return [fromZero && low === 0 ? 0 : low - pad, high + pad];
+    };
+    const full = { x: range(X, spec.symmetric === "x", false), y: range(Y, spec.symmetric === "y", spec.y === "nlp") };
+    let view = { x: [...full.x], y: [...full.y] };
+    let current = -1;
+    let marked = [];
+    let drag = null;
+
+    const image = figure.querySelector("img");
+    const canvas = make("canvas", { tabindex: 0, role: "application", "aria-label": `${image.alt} Interactive: arrow keys move, plus and minus zoom, 0 resets.` });
+    const tip = make("div", { class: "plot-tip", hidden: true });
+    const live = make("p", { class: "hidden", role: "status" });
+    const legend = make("ul", { class: "legend" }, ...spec.groups.map((name, g) =>
+      make("li", {}, key(form[g % form.length], paint[g % paint.length]), `${name} (${usable.filter((i) => data.group[i] === g).length})`)));
+    const button = (text, label, act) => make("button", { type: "button", class: "button", "aria-label": label, onclick: act }, text);
+    const finder = make("input", { type: "text", spellcheck: "false", placeholder: genes ? "e.g. MYOG, CHRNA1" : "" });
+    const bar = make("div", { class: "tools plot-buttons" },
+      make("label", {}, genes ? "Mark genes" : "Mark sample", finder),
+      button("+", "Zoom in", () => zoom(0.6)), button("−", "Zoom out", () => zoom(1 / 0.6)),
+      button("Reset", "Reset zoom", reset),
+      button("PNG", "Save this view as PNG", () => canvas.toBlob((blob) => save(`${document.title.split(" · ")[0].replace(/[^A-Za-z0-9]+/g, "-")}-${figure.id}.png`, blob))));
+    const box = make("div", { class: "plot" }, legend, bar, canvas, tip, live);
+    image.hidden = true;
+    image.before(box);
+    const ctx = canvas.getContext("2d");
+    const margin = { left: 52, right: 12, top: 10, bottom: 42 };
+    let width = 0;
+    let height = 0;
+
+    const px = (v) => margin.left + ((v - view.x[0]) / (view.x[1] - view.x[0])) * (width - margin.left - margin.right);
+    const py = (v) => height - margin.bottom - ((v - view.y[0]) / (view.y[1] - view.y[0])) * (height - margin.top - margin.bottom);
+    const vx = (p) => view.x[0] + ((p - margin.left) / (width - margin.left - margin.right)) * (view.x[1] - view.x[0]);
+    const vy = (p) => view.y[0] + ((height - margin.bottom - p) / (height - margin.top - margin.bottom)) * (view.y[1] - view.y[0]);
+
+    function render() {
+      const ratio = Math.max(2, window.devicePixelRatio || 1); // fine enough for slides
+      width = box.clientWidth;
+      height = Math.round(Math.min(420, Math.max(260, width * 0.72)));
+      canvas.width = width * ratio;
+      canvas.height = height * ratio;
+      canvas.style.height = `${height}px`;
+      ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+      ctx.fillStyle = "#fff";
+      ctx.fillRect(0, 0, width, height);
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(margin.left, margin.top, width - margin.left - margin.right, height - margin.top - margin.bottom);
+      ctx.clip();
+      ctx.strokeStyle = "#b5bcc5";
+      ctx.lineWidth = 1;
+      ctx.beginPath();
+      if (spec.symmetric !== "y") { ctx.moveTo(px(0), 0); ctx.lineTo(px(0), height); }
+      if (spec.symmetric !== "x") { ctx.moveTo(0, py(0)); ctx.lineTo(width, py(0)); }
+      ctx.stroke();
+      const size = genes ? 2.4 : 5;
+      ctx.globalAlpha = genes ? 0.6 : 0.95;
+      for (let g = 0; g < spec.groups.length; g++) {
+        ctx.fillStyle = paint[g % paint.length];
+        for (const i of usable) if (data.group[i] === g) { trace(ctx, form[g % form.length], px(X[i]), py(Y[i]), size); ctx.fill(); }
+      }
+      ctx.globalAlpha = 1;
+      ctx.strokeStyle = "#000";
+      ctx.lineWidth = 1.5;
+      for (const i of usable) if (data.ring && data.ring[i]) { trace(ctx, "circle", px(X[i]), py(Y[i]), 9); ctx.stroke(); }
+      ctx.font = "600 12px system-ui, sans-serif";
+      ctx.fillStyle = "#000";
+      for (const i of marked.concat(current >= 0 ? [current] : [])) {
+        trace(ctx, "circle", px(X[i]), py(Y[i]), 6);
+        ctx.stroke();
+        const right = px(X[i]) > width - 90;
+        ctx.textAlign = right ? "right" : "left";
+        ctx.lineWidth = 3;
+        ctx.strokeStyle = "#fff";
+        const at = [data.label[i], px(X[i]) + (right ? -9 : 9), py(Y[i]) - 6];
+        ctx.strokeText(...at);
+        ctx.fillText(...at);
+        ctx.lineWidth = 1.5;
+        ctx.strokeStyle = "#000";
+      }
+      ctx.restore();
+      ctx.strokeStyle = ctx.fillStyle = "#444b54";
+      ctx.lineWidth = 1;
+      ctx.font = "12px system-ui, sans-serif";
+      ctx.beginPath();
+      ctx.moveTo(margin.left + 0.5, margin.top);
+      ctx.lineTo(margin.left + 0.5, height - margin.bottom + 0.5);
+      ctx.lineTo(width - margin.right, height - margin.bottom + 0.5);
+      ctx.stroke();
+      ctx.textAlign = "center";
+      for (const t of steps(view.x[0], view.x[1], Math.max(3, width / 110))) ctx.fillText(tickText(t), px(t), height - margin.bottom + 16);
+      ctx.fillText(spec.xlabel, (margin.left + width - margin.right) / 2, height - 6);
+      ctx.textAlign = "right";
+      for (const t of steps(view.y[0], view.y[1], 5)) ctx.fillText(tickText(t), margin.left - 6, py(t) + 4);
+      ctx.save();
+      ctx.translate(12, (margin.top + height - margin.bottom) / 2);
+      ctx.rotate(-Math.PI / 2);
+      ctx.textAlign = "center";
+      ctx.fillText(spec.ylabel, 0, 0);
+      ctx.restore();
+      if (drag && drag.moved) {
+        ctx.strokeStyle = "#0b4f8a";
+        ctx.strokeRect(drag.x0, drag.y0, drag.x - drag.x0, drag.y - drag.y0);
+      }
+    }
+    let queued = false;
+    const redraw = () => { if (!queued) { queued = true; requestAnimationFrame(() => { queued = false; render(); }); } };
+
+    function zoom(factor, cx = (view.x[0] + view.x[1]) / 2, cy = (view.y[0] + view.y[1]) / 2) {
+      view = { x: view.x.map((v) => cx + (v - cx) * factor), y: view.y.map((v) => cy + (v - cy) * factor) };
+      redraw();
+    }
+    function reset() { view = { x: [...full.x], y: [...full.y] }; redraw(); }
+    function nearest(mx, my) {
+      let best = 20 * 20;
+      let found = -1;
+      for (const i of usable) {
+        const d = (px(X[i]) - mx) ** 2 + (py(Y[i]) - my) ** 2;
+        if (d < best) { best = d; found = i; }
+      }
+      return found;
+    }
+    function words(i) {
+      if (!genes) return `${data.label[i]}\n${spec.groups[data.group[i]]}`;
+      return `${data.label[i]}\nlog2 fold change ${fixed(data.log2fc[i], 2, true)} (${fixed(data.low[i], 2, true)} to ${fixed(data.high[i], 2, true)})\nadjusted p ${pText(data.padj[i])}`;
+    }
+    function hint(i) {
+      if (i === current) return;
+      current = i;
+      tip.hidden = i < 0;
+      if (i >= 0) {
+        tip.textContent = words(i);
+        const x = px(X[i]);
+        tip.style.left = `${Math.max(0, Math.min(x + 10, width - 200))}px`;
+        tip.style.top = `${canvas.offsetTop + py(Y[i]) + 14}px`;
+      }
+      redraw();
+    }
+    const place = (event) => { const r = canvas.getBoundingClientRect(); return [event.clientX - r.left, event.clientY - r.top]; };
+    canvas.addEventListener("pointerdown", (event) => {
+      const [x, y] = place(event);
+      if (event.pointerType === "mouse" && event.button === 0) { drag = { x0: x, y0: y, x, y, moved: false }; canvas.setPointerCapture(event.pointerId); }
+      else hint(nearest(x, y));
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      const [x, y] = place(event);
+      if (drag) { drag.x = x; drag.y = y; drag.moved = Math.hypot(x - drag.x0, y - drag.y0) > 6; redraw(); } else hint(nearest(x, y));
+    });
+    canvas.addEventListener("pointerup", () => {
+      const d = drag;
+      drag = null;
+      if (d && d.moved && Math.abs(d.x - d.x0) > 4 && Math.abs(d.y - d.y0) > 4) {
+        const xs = [vx(d.x0), vx(d.x)].sort((a, b) => a - b);
+        const ys = [vy(d.y0), vy(d.y)].sort((a, b) => a - b);
+        view = { x: xs, y: ys };
+      }
+      redraw();
+    });
+    canvas.addEventListener("pointercancel", () => { drag = null; redraw(); });
+    canvas.addEventListener("pointerleave", () => hint(-1));
+    canvas.addEventListener("dblclick", reset);
+    canvas.addEventListener("keydown", (event) => {
+      const dx = (view.x[1] - view.x[0]) / 10;
+      const dy = (view.y[1] - view.y[0]) / 10;
+      const moves = { ArrowLeft: [-dx, 0], ArrowRight: [dx, 0], ArrowUp: [0, dy], ArrowDown: [0, -dy] };
+      if (moves[event.key]) {
+        view = { x: view.x.map((v) => v + moves[event.key][0]), y: view.y.map((v) => v + moves[event.key][1]) };
+        redraw();
+      } else if (event.key === "+" || event.key === "=") zoom(0.6);
+      else if (event.key === "-") zoom(1 / 0.6);
+      else if (event.key === "0") reset();
+      else if (event.key === "Escape") hint(-1);
+      else return;
+      event.preventDefault();
+    });
+    finder.addEventListener("input", () => {
+      const wanted = new Set(finder.value.toLowerCase().split(/[\s,;]+/).filter(Boolean));
+      marked = usable.filter((i) => wanted.has(data.label[i].toLowerCase())).slice(0, 50);
+      live.textContent = marked.map((i) => words(i).replaceAll("\n", ", ")).join("; ");
+      figure.dataset.marked = marked.length;
+      redraw();
+    });
+    new ResizeObserver(redraw).observe(box);
+    figure.dataset.ready = "true";
+    render();
+  }
+
+  function plot(figure) {
+    const spec = JSON.parse(figure.querySelector(".plot-spec").textContent);
+    const start = () => (spec.source ? load(spec.source) : Promise.resolve(spec.columns))
+      .then((data) => scatter(figure, spec, data))
+      .catch((error) => figure.append(make("p", { class: "absent" }, `Static picture: ${error.message}.`)));
+    const seen = new IntersectionObserver((entries) => {
+      if (entries.some((e) => e.isIntersecting)) { seen.disconnect(); start(); }
+    }, { rootMargin: "400px" });
+    seen.observe(figure);
+  }
+
+  // ---- genes ---------------------------------------------------------------------------------
+  function bucket(gene, buckets) {
+    let h = 0;
+    for (const char of gene) h = (h * 31 + char.codePointAt(0)) % 65521;
+    return h % buckets;
+  }
+  async function gene() {
+    const box = document.getElementById("gene");
+    const spec = JSON.parse(document.getElementById("gene-spec").textContent);
+    let id;
+    try { id = decodeURIComponent(location.hash.slice(1)); } catch (error) { id = location.hash.slice(1); }
+    if (!id || id === "main") return;
+    let record;
+    try {
+      record = (await load(`gene-${bucket(id, spec.buckets)}`))[id];
+      if (!Array.isArray(record)) {
+        const hit = (await load("search")).genes.split("\n").map((l) => l.split("\t")).find((g) => g[0].toLowerCase() === id.toLowerCase());
+        if (hit) { id = hit[1]; record = (await load(`gene-${bucket(id, spec.buckets)}`))[id]; }
+      }
+    } catch (error) {
+      box.replaceChildren(make("p", { class: "absent" }, `Cannot read this gene: ${error.message}.`));
+      return;
+    }
+    if (!Array.isArray(record)) {
+      box.replaceChildren(make("p", { class: "absent" }, `No contrast measured “${id}”.`));
+      return;
+    }
+    const [symbol, organism, results] = record;
+    const rows = results.map(([k, lfc, se, p, padj, mean]) => ({
+      ...spec.contrasts[k], lfc, p, padj, mean,
+      low: se === null ? null : lfc - 1.959964 * se, high: se === null ? null : lfc + 1.959964 * se,
+    }));
+    const ends = rows.flatMap((r) => [r.lfc, r.low, r.high]).filter((v) => v !== null).concat(0);
+    let [low, high] = [Math.min(...ends), Math.max(...ends)];
+    const pad = 0.06 * (high - low) || 1;
+    low -= pad;
+    high += pad;
+    const at = (v) => `${((100 * (v - low)) / (high - low)).toFixed(2)}%`;
+    const axis = draw("svg", { class: "axis", width: "100%", height: 22, "aria-hidden": "true" },
+      draw("line", { x1: 0, x2: "100%", y1: 0.5, y2: 0.5 }),
+      ...steps(low, high, 4).flatMap((t) => [draw("line", { x1: at(t), x2: at(t), y1: 0, y2: 5 }), draw("text", { x: at(t), y: 18 }, tickText(t))]));
+    const cell = (text, more = {}) => make("td", { role: "cell", ...more }, text);
+    let group = null;
+    const body = [];
+    for (const r of rows) {
+      if (r.role !== group) {
+        group = r.role;
+        body.push(make("tr", { class: "group", role: "row" }, make("th", { role: "rowheader", scope: "rowgroup", colspan: 5 }, group)));
+      }
+      const side = r.low > 0 ? "up" : r.high < 0 ? "down" : "none";
+      const bar = draw("svg", { class: "interval", width: "100%", height: 22, "aria-hidden": "true" },
+        draw("line", { class: "zero", x1: at(0), x2: at(0), y1: 0, y2: 22 }));
+      if (r.low !== null) bar.append(draw("line", { class: `ci ci-main ${side}`, x1: at(r.low), x2: at(r.high), y1: 11, y2: 11 }));
+      if (r.lfc !== null) bar.append(draw("circle", { class: `dot dot-main ${r.low === null ? "none" : side}`, cx: at(r.lfc), cy: 11, r: 5 }));
+      body.push(make("tr", { role: "row" },
+        make("th", { role: "rowheader", scope: "row" }, make("a", { href: root + r.href }, `${r.study}: ${r.label}`),
+          ...r.marks.flatMap((m) => [" ", make("span", { class: "badge" }, m)])),
+        cell(r.sizes, { "data-head": "Donors" }),
+        make("td", { role: "cell", class: "plot-cell" }, bar),
+        cell(r.low === null ? `${fixed(r.lfc, 2, true)} (no interval)` : `${fixed(r.lfc, 2, true)} (${fixed(r.low, 2, true)} to ${fixed(r.high, 2, true)})`, { class: "est" }),
+        cell(pText(r.padj), { "data-head": "Adjusted p", class: "num" })));
+    }
+    const head = (text, more = {}) => make("th", { scope: "col", role: "columnheader", ...more }, text);
+    const caption = `${symbol} in every contrast, log2 fold change`;
+    const lines = ["study\tcontrast\tsizes\tlog2fc\tci_low\tci_high\tpvalue\tpadj\tmarks"].concat(rows.map((r) =>
+      [r.study, r.label, r.sizes, r.lfc, r.low, r.high, r.p, r.padj, r.marks.join(" ")].map((v) => guard(v === null ? "" : String(v))).join("\t")));
+    box.replaceChildren(
+      make("h2", {}, symbol, " ", make("small", { class: "muted" }, `${id} ${organism}`)),
+      make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+        make("table", { class: "forest gene", role: "table" }, make("caption", {}, caption),
+          make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, head("Contrast"), head("Donors"), head(axis, { class: "plot-cell" }), head("log2 (95 % interval)"), head("Adjusted p", { class: "num" }))),
+          make("tbody", { role: "rowgroup" }, ...body))),
+      make("p", { class: "tools" }, make("button", { type: "button", class: "button", onclick: () => save(`${symbol.replace(/[^A-Za-z0-9_-]/g, "-")}.tsv`, lines.join("\n") + "\n", "text/tab-separated-values") }, "Download (TSV)")));
+    document.title = `${symbol} · ${document.title.split(" · ").pop()}`;
+  }
+
+  // ---- start ---------------------------------------------------------------------------------
+  addEventListener("DOMContentLoaded", () => {
+    search();
+    document.querySelectorAll(".table").forEach(table);
+    document.querySelectorAll(".figure").forEach((f) => { if (f.querySelector(".plot-spec")) plot(f); });
+    if (document.getElementById("gene-spec")) {
+      gene();
+      addEventListener("hashchange", gene);
+    }
+  });
+  return { receive };
+})();

@@ -1,0 +1,125 @@
+# In:  provenance/data/<dataset>.tsv and the files it names.
+# Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, qc.tsv, pca.tsv,
+#      correlation.tsv, vst.h5ad, fits.h5; bulk/<dataset>/<contrast>/de.tsv.
+
+
+rule bulk_counts:
+    input:
+        manifest=result("provenance/data/{dataset}.tsv"),
+    output:
+        counts=result("bulk/{dataset}/counts.h5ad"),
+        samples=result("bulk/{dataset}/samples.tsv"),
+        excluded=result("bulk/{dataset}/excluded.tsv"),
+    log:
+        log_of("bulk_counts", "{dataset}"),
+    benchmark:
+        time_of("bulk_counts", "{dataset}")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        card=card_part("id", "organism", "files", "counts", "samples"),
+        code=code("bulk_counts"),
+    script:
+        "../scripts/bulk_counts.py"
+
+
+rule bulk_design:
+    input:
+        samples=result("bulk/{dataset}/samples.tsv"),
+    output:
+        warnings=result("bulk/{dataset}/warnings.tsv"),
+    log:
+        log_of("bulk_design", "{dataset}"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        card=card_part("id", "role", "contrasts"),
+        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
+        code=code("bulk_design"),
+    script:
+        "../scripts/bulk_design.py"
+
+
+rule bulk_qc:
+    input:
+        counts=result("bulk/{dataset}/counts.h5ad"),
+        # A design that cannot be fitted stops the study before anything is computed.
+        checked=ancient(result("bulk/{dataset}/warnings.tsv")),
+    output:
+        qc=result("bulk/{dataset}/qc.tsv"),
+        pca=result("bulk/{dataset}/pca.tsv"),
+        correlation=result("bulk/{dataset}/correlation.tsv"),
+        vst=result("bulk/{dataset}/vst.h5ad"),
+    log:
+        log_of("bulk_qc", "{dataset}"),
+    benchmark:
+        time_of("bulk_qc", "{dataset}")
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    params:
+        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
+        qc=SETTINGS["bulk"]["qc"],
+        counts=SETTINGS["bulk"]["counts"],
+        inference=SETTINGS["bulk"]["de"]["inference"],
+        code=code("bulk_qc"),
+    script:
+        "../scripts/bulk_qc.py"
+
+
+rule bulk_fit:
+    input:
+        counts=result("bulk/{dataset}/counts.h5ad"),
+        checked=result("bulk/{dataset}/warnings.tsv"),
+    output:
+        fits=result("bulk/{dataset}/fits.h5"),
+    log:
+        log_of("bulk_fit", "{dataset}"),
+    benchmark:
+        time_of("bulk_fit", "{dataset}")
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        card=card_part("id", "role", "contrasts"),
+        counts=SETTINGS["bulk"]["counts"],
+        inference=SETTINGS["bulk"]["de"]["inference"],
+        code=code("bulk_fit"),
+    script:
+        "../scripts/bulk_fit.py"
+
+
+rule bulk_de:
+    input:
+        fits=result("bulk/{dataset}/fits.h5"),
+        samples=result("bulk/{dataset}/samples.tsv"),
+    output:
+        de=result("bulk/{dataset}/{contrast}/de.tsv"),
+    log:
+        log_of("bulk_de", "{dataset}.{contrast}"),
+    benchmark:
+        time_of("bulk_de", "{dataset}.{contrast}")
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    params:
+        contrast=contrast_of,
+        de=SETTINGS["bulk"]["de"],
+        code=code("bulk_de"),
+    script:
+        "../scripts/bulk_de.py"

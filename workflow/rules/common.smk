@@ -1,0 +1,112 @@
+# In:  the configuration and the study cards.
+# Out: names for the other files of this folder, such as STUDIES, result(), card_part(), code()
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+WORKFLOW = Path(workflow.basedir) / "workflow"
+# Scripts run in processes of their own, with the Snakefile's folder but not the package on their path.
+if str(WORKFLOW / "src") not in sys.path:
+    sys.path.insert(0, str(WORKFLOW / "src"))
+
+from alsmuscle import registry
+from alsmuscle.digest import code_digest
+from alsmuscle.errors import InputError
+
+ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "analysis.yaml")
+
+try:
+    SETTINGS = registry.load_config(config, "config")
+    CARDS = registry.load_cards(SETTINGS["registry"])
+    STUDIES = registry.select(CARDS, SETTINGS["studies"])
+    COLLECTIONS = registry.load_collections(
+        "config/collections.yaml", SETTINGS["enrichment"]["collections"]
+    )
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+# A machine fact, not an analysis value: changing it must rerun nothing, so it goes by environment.
+if SETTINGS["data"]["mirror"]:
+    os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
+
+BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+
+
+wildcard_constraints:
+    dataset="[a-z][a-z0-9]*",
+    contrast="[a-z][a-z0-9_]*",
+
+
+def result(path):
+    """Path below the results folder."""
+    return f"{SETTINGS['results']}/{path}"
+
+
+def log_of(rule, key=""):
+    """Log file of a rule's job."""
+    return result(f"logs/{rule}/{key or 'all'}.log")
+
+
+def time_of(rule, key=""):
+    """Benchmark file of a rule's job."""
+    return result(f"benchmarks/{rule}/{key or 'all'}.tsv")
+
+
+def code(rule):
+    """Digest of the code that a rule's script reaches; a change of it reruns the rule."""
+    return code_digest(WORKFLOW / "scripts" / f"{rule}.py")
+
+
+def card_part(*keys):
+    """Params function: the keys of a study's card that a rule depends on, and no others."""
+    return lambda wildcards: {
+        key: STUDIES[wildcards.dataset][key]
+        for key in keys
+        if key in STUDIES[wildcards.dataset]
+    }
+
+
+def contrast_of(wildcards):
+    """Params function: one contrast with all its keys."""
+    return registry.contrast(STUDIES[wildcards.dataset], wildcards.contrast)
+
+
+def files_of(wildcards):
+    """Params function: the files that a study needs; `collections` stands for the gene sets."""
+    if wildcards.dataset == "collections":
+        return {
+            name: {"url": entry["url"], "sha256": entry["sha256"]}
+            for name, entry in COLLECTIONS.items()
+        }
+    return STUDIES[wildcards.dataset]["files"]
+
+
+def manifests():
+    """Manifests of all that the selected studies need."""
+    return [
+        result(f"provenance/data/{name}.tsv")
+        for name in [*STUDIES, *(["collections"] if COLLECTIONS else [])]
+    ]
+
+
+def per_contrast(pattern, datasets):
+    """A path per contrast of the given studies."""
+    return [
+        result(pattern.format(dataset=name, contrast=contrast["id"]))
+        for name in datasets
+        for contrast in STUDIES[name]["contrasts"]
+    ]
+
+
+onerror:
+    # Snakemake's own report is long; say once more, last, what the user can mend.
+    messages = Path(result("logs")).glob("**/*.error")
+    for message in sorted(messages):
+        print(f"\n{message.read_text().strip()}\n", file=sys.stderr)
+
+
+onstart:
+    for stale in Path(result("logs")).glob("**/*.error"):
+        stale.unlink()

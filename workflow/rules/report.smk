@@ -1,0 +1,66 @@
+# In:  every table of every selected study.
+# Out: provenance/ (configuration, versions, data lock) and report/index.html with its pages.
+
+
+rule provenance_run:
+    input:
+        manifests(),
+    output:
+        config=result("provenance/config.yaml"),
+        lock=result("provenance/data_lock.tsv"),
+        versions=result("provenance/versions.json"),
+    log:
+        log_of("provenance_run"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        settings=SETTINGS,
+        code=code("provenance_run"),
+    script:
+        "../scripts/provenance_run.py"
+
+
+rule report_pages:
+    input:
+        expand(
+            result("bulk/{dataset}/{table}"),
+            dataset=BULK,
+            table=[
+                "samples.tsv",
+                "excluded.tsv",
+                "warnings.tsv",
+                "qc.tsv",
+                "pca.tsv",
+                "correlation.tsv",
+                "counts.h5ad",
+            ],
+        ),
+        expand(result("programmes/{dataset}/scores.tsv"), dataset=BULK),
+        per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK),
+        per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
+        per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK),
+        rules.provenance_run.output,
+        templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
+        programmes="config/programmes.tsv",
+        notes="config/programme_notes.tsv",
+    output:
+        index=report(
+            result("report/index.html"),
+            caption=str(WORKFLOW / "report" / "captions" / "report_pages.rst"),
+            category="Report",
+        ),
+    log:
+        log_of("report_pages"),
+    benchmark:
+        time_of("report_pages")
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        cards=STUDIES,
+        left_out=registry.left_out(CARDS, STUDIES),
+        settings=SETTINGS,
+        code=code("report_pages"),
+    script:
+        "../scripts/report_pages.py"

@@ -1,0 +1,16 @@
+import pandas as pd
+
+from alsmuscle import de, io, log, registry
+
+with log.job(snakemake.log[0]):
+    card = snakemake.params.card
+    samples = io.read_table(snakemake.input.samples, "samples")
+    found = []
+    for entry in card["contrasts"]:
+        contrast = registry.contrast(card, entry["id"])
+        where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
+        de.check_contrast(samples, contrast, where)
+        found.append(
+            de.design_warnings(samples, contrast, card["id"], snakemake.params.min_replicates)
+        )
+    io.write_table(snakemake.output.warnings, pd.concat(found, ignore_index=True), "warnings")

@@ -1,0 +1,377 @@
+"""Readers of single-cell and spot matrices: 10x ``.h5``, 10x triplets (folder or tar), ``.h5ad``.
+
+Every reader returns barcodes x features as sparse CSR with int32 counts, ``var`` indexed by
+Ensembl gene id without version (or by what the file has, where it has no ids) with columns
+``symbol`` and ``source_id``. Matrices that do not hold counts are refused, never rounded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tarfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from alsmuscle.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from scipy.sparse import csr_matrix
+
+GENE_EXPRESSION = "Gene Expression"
+_RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
+_AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
+_TRIPLET = re.compile(
+    r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)"
+)
+_ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+(_PAR_Y)?$")
+
+
+def read_sample(path: str | Path, *, prefix: str = "") -> AnnData:
+    """Read one sample by what the path is: ``.h5``, ``.h5ad``, a triplet folder or a ``.tar[.gz]``.
+
+    ``prefix`` selects one sample's files in a folder or tar that holds several. Raises InputError
+    as the readers do, and for a path that is none of these.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    if path.is_dir():
+        return read_10x_folder(path, prefix=prefix)
+    if not path.exists():
+        raise InputError("no such file", where=path, remedy="check the study's card and `fetch`")
+    if name.endswith(".h5ad"):
+        return read_h5ad(path)
+    if name.endswith((".h5", ".hdf5")):
+        return read_10x_h5(path)
+    if name.endswith((".tar", ".tar.gz", ".tgz")):
+        return read_10x_tar(path, prefix=prefix)
+    raise InputError(
+        "unknown single-cell file format",
+        where=path,
+        expected=".h5 (10x), .h5ad, a folder or .tar with matrix.mtx, barcodes.tsv, features.tsv",
+        remedy=_RAW,
+    )
+
+
+def read_10x_h5(path: str | Path) -> AnnData:
+    """Read a 10x Genomics ``.h5`` (Cell Ranger 2: one group per genome; 3 and later: ``matrix``).
+
+    Features other than gene expression (antibodies, guides) are left out and counted in
+    ``uns["n_other_features"]``. Raises InputError for a truncated file, a missing or
+    inconsistent part, an empty matrix, or values that are not counts.
+    """
+    import h5py
+
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            if "matrix" in file:
+                group, names = file["matrix"], ("features/id", "features/name")
+                kinds = (
+                    group["features/feature_type"][:] if "features/feature_type" in group else None
+                )
+            else:
+                genomes = [k for k, v in file.items() if isinstance(v, h5py.Group) and "genes" in v]
+                if len(genomes) != 1:
+                    raise InputError(
+                        f"found {len(genomes)} genomes {genomes}"
+                        if genomes
+                        else "not a 10x matrix",
+                        where=path,
+                        expected="a group 'matrix' (version 3) or one genome's group (version 2)",
+                        remedy=_RAW,
+                    )
+                group, names, kinds = file[genomes[0]], ("genes", "gene_names"), None
+            n_features, n_barcodes = (int(n) for n in group["shape"][:])
+            parts = {k: group[k][:] for k in ("data", "indices", "indptr", "barcodes", *names)}
+    except InputError:
+        raise
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"cannot be read as a 10x .h5 file, truncated or incomplete ({error})",
+            where=path,
+            remedy=_AGAIN,
+        ) from error
+
+    ids, symbols = _text(parts[names[0]]), _text(parts[names[1]])
+    _check_sizes(path, n_barcodes, len(parts["barcodes"]), n_features, len(ids))
+    if len(symbols) != len(ids):
+        raise InputError(f"{len(ids)} gene ids but {len(symbols)} gene names", where=path)
+    indptr, indices, data = parts["indptr"], parts["indices"], parts["data"]
+    sound = len(indptr) == n_barcodes + 1 and len(indices) == len(data) == indptr[-1]
+    if not sound or (len(indices) and int(indices.max()) >= n_features):
+        raise InputError("index arrays and values do not fit together", where=path, remedy=_AGAIN)
+    X = _csr(path, data, indices, indptr, (n_barcodes, n_features))
+    keep = None if kinds is None else np.array(_text(kinds)) == GENE_EXPRESSION
+    return _assemble(path, X, _text(parts["barcodes"]), ids, symbols, keep=keep)
+
+
+def read_10x_folder(path: str | Path, *, prefix: str = "") -> AnnData:
+    """Read ``[prefix]matrix.mtx``, ``barcodes.tsv`` and ``features.tsv`` (or ``genes.tsv``).
+
+    Files may be gzipped. Raises InputError naming the missing part, for sizes that differ, and
+    for values that are not counts.
+    """
+    path = Path(path)
+    files = {f.name: f for f in sorted(path.iterdir()) if f.is_file()}
+    chosen = _choose_triplet(path, list(files), prefix)
+    contents = {part: files[name].read_bytes() for part, name in chosen.items()}
+    return _read_triplet(path, chosen, contents)
+
+
+def list_10x_tar(path: str | Path) -> list[str]:
+    """Return the prefixes of the complete 10x triplets in a tar, sorted."""
+    parts: dict[str, set[str]] = {}
+    for name in _tar_names(Path(path)):
+        if match := _TRIPLET.match(Path(name).name):
+            parts.setdefault(match["prefix"], set()).add(match["part"].split(".")[0])
+    need = ({"matrix", "barcodes", "features"}, {"matrix", "barcodes", "genes"})
+    return sorted(p for p, found in parts.items() if any(n <= found for n in need))
+
+
+def read_10x_tar(path: str | Path, *, prefix: str = "") -> AnnData:
+    """Read one sample's triplet from a tar (as GEO's ``_RAW.tar``), without unpacking it to disk.
+
+    ``prefix`` is what precedes ``matrix.mtx`` in the sample's file names
+    (``GSM5098789_ctrl_``). Raises InputError as :func:`read_10x_folder`.
+    """
+    path = Path(path)
+    members = {Path(name).name: name for name in _tar_names(path)}
+    chosen = _choose_triplet(path, list(members), prefix)
+    contents = {}
+    with tarfile.open(path) as tar:
+        for part, name in chosen.items():
+            stream = tar.extractfile(members[name])
+            if stream is None:
+                raise InputError(f"'{name}' is not a regular file", where=path)
+            contents[part] = stream.read()
+    return _read_triplet(path, chosen, contents)
+
+
+def read_h5ad(path: str | Path) -> AnnData:
+    """Read the counts of an ``.h5ad``.
+
+    Taken from the first of ``layers['counts']``, ``raw.X`` and ``X`` that holds counts; ``obs`` is
+    kept. Raises InputError when the file is truncated or empty, or when none of the
+    three holds non-negative whole numbers, stating what they look like.
+    """
+    import anndata
+    from scipy import sparse
+
+    path = Path(path)
+    try:
+        study = anndata.read_h5ad(path)
+    except Exception as error:  # the parser raises many kinds; all mean the file is at fault
+        raise InputError(
+            f"cannot be read as .h5ad, truncated or not AnnData ({error})",
+            where=path,
+            remedy=_AGAIN,
+        ) from error
+    candidates: dict[str, tuple[Any, pd.DataFrame]] = {}
+    if "counts" in study.layers:
+        candidates["layers['counts']"] = (study.layers["counts"], study.var)
+    if study.raw is not None:
+        candidates["raw.X"] = (study.raw.X, study.raw.var)
+    if study.X is not None:
+        candidates["X"] = (study.X, study.var)
+    found = {}
+    for name, (values, var) in candidates.items():
+        X = sparse.csr_matrix(values)
+        found[name] = describe_values(X)
+        if found[name] == "counts":
+            ids = list(var["gene_ids"]) if "gene_ids" in var else list(var.index)
+            symbols = next(
+                (list(var[c]) for c in ("symbol", "gene_name") if c in var), list(var.index)
+            )
+            counts = _csr(path, X.data, X.indices, X.indptr, X.shape)
+            out = _assemble(path, counts, list(study.obs_names), ids, symbols)
+            out.obs = study.obs.copy()
+            return out
+    raise InputError(
+        "no raw counts: " + "; ".join(f"{k} holds {v}" for k, v in found.items()),
+        where=path,
+        expected="whole numbers in layers['counts'], raw.X or X",
+        remedy=_RAW,
+    )
+
+
+def describe_values(X: csr_matrix) -> str:
+    """Say what kind of values a matrix holds: ``counts`` or, for a message, what else it may be.
+
+    Judged by the stored values: whole and not negative are counts; equal row sums are a fixed-sum
+    normalisation (TPM and CPM sum to a million); values below about 20 are log-transformed; the
+    rest may be FPKM or corrected values.
+    """
+    values = np.asarray(X.data)
+    if values.size == 0:
+        kind = "nothing but zeros"
+    elif not np.all(np.isfinite(values)):
+        kind = "missing or infinite values"
+    elif values.min() < 0:
+        kind = "negative values (scaled or log ratios)"
+    elif values.dtype.kind in "iub" or bool(np.all(values == np.rint(values))):
+        kind = "counts"
+    else:
+        sums = np.asarray(X.sum(axis=1)).ravel()
+        sums = sums[sums > 0]
+        if len(sums) > 1 and sums.std() < 1e-3 * sums.mean():
+            what = "TPM or CPM" if abs(sums.mean() - 1e6) < 1e4 else "normalised values"
+            kind = f"{what} (every barcode sums to {sums.mean():.4g})"
+        elif values.max() < 20:
+            kind = f"log-normalised values (not whole numbers, maximum {values.max():.3g})"
+        else:
+            kind = "values that are not whole numbers (FPKM, TPM or ambient-corrected)"
+    return kind
+
+
+def _tar_names(path: Path) -> list[str]:
+    try:
+        with tarfile.open(path) as tar:
+            return [m.name for m in tar.getmembers() if m.isfile()]
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise InputError(f"not a readable tar ({error})", where=path, remedy=_AGAIN) from error
+
+
+def _choose_triplet(where: Path, names: list[str], prefix: str) -> dict[str, str]:
+    """Map matrix, barcodes and features to file names that start with exactly this prefix."""
+    chosen: dict[str, str] = {}
+    prefixes = set()
+    for name in names:
+        match = _TRIPLET.match(name)
+        if match is None:
+            continue
+        prefixes.add(match["prefix"])
+        if match["prefix"] == prefix:
+            part = match["part"].split(".")[0]
+            chosen["features" if part == "genes" else part] = name
+    missing = {"matrix", "barcodes", "features"} - set(chosen)
+    if missing:
+        raise InputError(
+            f"no {', '.join(sorted(missing))} file with prefix '{prefix}'",
+            where=where,
+            expected="matrix.mtx, barcodes.tsv and features.tsv (or genes.tsv), plain or gzipped",
+            remedy=f"prefixes found: {', '.join(map(repr, sorted(prefixes))) or 'none'}",
+        )
+    return chosen
+
+
+def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, bytes]) -> AnnData:
+    from scipy.io import mmread
+
+    def stream(part: str) -> Any:
+        raw = io.BytesIO(contents.pop(part))
+        return gzip.open(raw) if chosen[part].endswith(".gz") else raw
+
+    file = where / chosen["matrix"]
+    try:
+        barcodes = [line.decode().split("\t")[0].strip() for line in stream("barcodes")]
+        rows = [line.decode().rstrip("\r\n").split("\t") for line in stream("features")]
+        X = mmread(stream("matrix"), spmatrix=True)
+    except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
+        raise InputError(
+            f"cannot be read, truncated or not a MatrixMarket file ({error})",
+            where=file,
+            remedy=_AGAIN,
+        ) from error
+    barcodes = [b for b in barcodes if b]
+    rows = [r for r in rows if r != [""]]
+    if not hasattr(X, "tocsr"):
+        raise InputError("a dense MatrixMarket array", where=file, expected="coordinate format")
+    _check_sizes(file, X.shape[1], len(barcodes), X.shape[0], len(rows))
+    X = X.T.tocsr()
+    ids = [r[0] for r in rows]
+    symbols = [r[1] if len(r) > 1 else r[0] for r in rows]
+    kinds = np.array([r[2] if len(r) > 2 else GENE_EXPRESSION for r in rows])
+    X = _csr(file, X.data, X.indices, X.indptr, X.shape)
+    return _assemble(file, X, barcodes, ids, symbols, keep=kinds == GENE_EXPRESSION)
+
+
+def _text(values: Any) -> list[str]:
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+
+
+def _check_sizes(where: Path, n_barcodes: int, found: int, n_features: int, named: int) -> None:
+    if n_barcodes != found:
+        raise InputError(
+            f"the matrix has {n_barcodes} barcodes but {found} are named",
+            where=where,
+            remedy="barcodes and matrix come from different runs: fetch them together",
+        )
+    if n_features != named:
+        raise InputError(
+            f"the matrix has {n_features} features but {named} are named",
+            where=where,
+            remedy="features and matrix come from different runs: fetch them together",
+        )
+
+
+def _csr(where: Path, data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> csr_matrix:
+    """Build an int32 CSR matrix, refusing what is empty or not counts."""
+    from scipy import sparse
+
+    if shape[0] == 0 or shape[1] == 0:
+        raise InputError(
+            f"the sample is empty ({shape[0]} barcodes x {shape[1]} features)",
+            where=where,
+            remedy="remove the sample from the study's card, with the reason",
+        )
+    X = sparse.csr_matrix((data, indices, indptr), shape=shape)
+    kind = describe_values(X)
+    if kind == "nothing but zeros":
+        raise InputError("the sample is empty (no counts)", where=where, remedy=_AGAIN)
+    if kind != "counts":
+        raise InputError(
+            f"the matrix holds {kind}", where=where, expected="raw counts", remedy=_RAW
+        )
+    X.data = X.data.astype(np.int32, copy=False)
+    X.sum_duplicates()
+    return X
+
+
+def _assemble(
+    where: Path,
+    X: csr_matrix,
+    barcodes: list[str],
+    ids: list[str],
+    symbols: list[str],
+    *,
+    keep: np.ndarray[Any, Any] | None = None,
+) -> AnnData:
+    from anndata import AnnData
+    from scipy import sparse
+
+    if len(set(barcodes)) != len(barcodes):
+        twice = pd.Series(barcodes)
+        raise InputError(
+            f"{int(twice.duplicated().sum())} barcodes occur twice, e.g. "
+            f"{twice[twice.duplicated()].iloc[0]}",
+            where=where,
+            expected="unique barcodes within one sample",
+            remedy="several samples were joined without a suffix: read them one by one",
+        )
+    index = [_ENSEMBL_VERSION.sub(r"\1\2", str(i)) for i in ids]
+    var = pd.DataFrame({"symbol": symbols, "source_id": ids}, index=pd.Index(index, name="gene_id"))
+    n_other = 0
+    if keep is not None and not keep.all():
+        n_other = int((~keep).sum())
+        X, var = X[:, keep], var[keep]
+        if X.shape[1] == 0:
+            raise InputError("no gene-expression features", where=where, remedy=_RAW)
+    n_summed = int(var.index.duplicated().sum())
+    if n_summed:
+        unique, code = np.unique(var.index.to_numpy(), return_inverse=True)
+        to_gene = sparse.csr_matrix(
+            (np.ones(len(code), np.int32), (np.arange(len(code)), code)),
+            shape=(len(code), len(unique)),
+        )
+        X, var = (X @ to_gene).tocsr(), var[~var.index.duplicated()].loc[unique]
+    out = AnnData(X, obs=pd.DataFrame(index=pd.Index(barcodes, name="barcode")), var=var)
+    out.uns["n_other_features"], out.uns["n_summed_features"] = n_other, n_summed
+    return out

@@ -1,0 +1,170 @@
+"""Gather the finished tables of a run for the report; reads through ``io`` only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alsmuscle import io, methods, registry
+from alsmuscle.page import ContrastData, ReportData, StudyData
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def report_data(
+    results: str | Path,
+    cards: Mapping[str, registry.Card],
+    *,
+    left_out: Sequence[Mapping[str, str]],
+    settings: Mapping[str, Any],
+    programmes: str | Path,
+    notes: str | Path,
+) -> ReportData:
+    """Return everything the pages show.
+
+    Parameters
+    ----------
+    results
+        The results folder, complete.
+    cards
+        The studies that were analysed.
+    left_out
+        Studies that were not, with reasons.
+    settings
+        The effective configuration.
+    programmes, notes
+        ``config/programmes.tsv`` and ``config/programme_notes.tsv``.
+    """
+    import pandas as pd
+
+    results = Path(results)
+    versions = io.read_json(results / "provenance" / "versions.json")
+    settled = {name: _study(results, card, settings, versions) for name, card in cards.items()}
+    excluded = [frame for _, frame in settled.values()]
+    excluded.append(
+        pd.DataFrame(
+            [
+                {
+                    "kind": "study",
+                    "dataset": row["dataset"],
+                    "id": row["dataset"],
+                    "what": "whole study",
+                    "reason": row["reason"],
+                }
+                for row in left_out
+            ],
+            columns=["kind", "dataset", "id", "what", "reason"],
+        )
+    )
+    info = io.read_plain(notes).set_index("programme").to_dict("index")
+    return ReportData(
+        studies=[study for study, _ in settled.values()],
+        excluded=pd.concat(excluded, ignore_index=True),
+        programmes=io.read_plain(programmes).rename(columns={"human": "symbol"}),
+        programme_info=info,
+        headline=[tuple(pair) for pair in settings["report"]["headline"]],
+        alpha=settings["report"]["padj"],
+        methods=methods.steps(settings, versions["packages"]),
+        lock=io.read_table(results / "provenance" / "data_lock.tsv", "manifest").drop(
+            columns=["path"]
+        ),
+        versions=versions["packages"],
+        runtimes=_runtimes(results),
+        commit=versions["commit"],
+        config=(results / "provenance" / "config.yaml").read_text(encoding="utf-8"),
+        parameters=settings,
+    )
+
+
+def _study(
+    results: Path,
+    card: registry.Card,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, Any],
+) -> tuple[StudyData, pd.DataFrame]:
+    name = card["id"]
+    folder = results / "bulk" / name
+    samples = io.read_table(folder / "samples.tsv", "samples")
+    qc = io.read_table(folder / "qc.tsv", "qc")
+    pca = io.read_table(folder / "pca.tsv", "pca")
+    warned = io.read_table(folder / "warnings.tsv", "warnings")
+    excluded = io.read_table(folder / "excluded.tsv", "excluded")
+    origin = io.read_h5ad(folder / "counts.h5ad").uns["provenance"]
+    caveats = [*card.get("caveats", []), *map(str, origin["notes"]), _mapping_sentence(origin)]
+    contrasts = []
+    for entry in card["contrasts"]:
+        full = registry.contrast(card, entry["id"])
+        own = warned[warned["contrast"] == full["id"]]
+        meta = {
+            **full,
+            "confounded": own.loc[own["kind"] == "confounded", "column"].tolist(),
+            "caveat": " ".join(own["text"]),
+            "simulated": card.get("simulated", False),
+            "muscle": ", ".join(sorted(set(samples["muscle"]) - {""})),
+            "method": methods.contrast_sentence(full, settings, versions["packages"]),
+        }
+        tables = {
+            "de": (folder / full["id"] / "de.tsv", "de"),
+            "gsea": (results / "enrichment" / name / full["id"] / "gsea.tsv", "gsea"),
+            "programmes": (results / "programmes" / name / full["id"] / "effects.tsv", "effects"),
+        }
+        contrasts.append(
+            ContrastData(
+                meta=meta,
+                **{key: io.read_table(*where) for key, where in tables.items()},
+                files={key: _link(results, where[0]) for key, where in tables.items()},
+            )
+        )
+    study = StudyData(
+        card={
+            **card,
+            "caveats": caveats,
+            "muscle": contrasts[0].meta["muscle"] if contrasts else "",
+        },
+        samples=samples,
+        qc=qc,
+        pca=pca,
+        correlation=io.read_square(folder / "correlation.tsv"),
+        explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
+        contrasts=contrasts,
+        files={key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc")},
+    )
+    rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
+    return study, rows[["kind", "dataset", "id", "what", "reason"]]
+
+
+def _link(results: Path, path: Path) -> str:
+    """Address of a table as seen from the report folder."""
+    return f"../{path.relative_to(results).as_posix()}"
+
+
+def _mapping_sentence(origin: Mapping[str, Any]) -> str:
+    status = {str(key): int(value) for key, value in origin["rows_by_status"].items()}
+    lost = sum(status.get(key, 0) for key in ("unmapped", "ambiguous"))
+    unlisted = status.get("ensembl_unlisted", 0)
+    return (
+        f"{int(origin['rows_in_source']):,} gene rows; {lost:,} could not be mapped and "
+        f"{unlisted:,} Ensembl ids are not in our table (kept under their own id); "
+        f"{int(origin['rows_summed']):,} rows were summed with another row of the same gene."
+    )
+
+
+def _runtimes(results: Path) -> pd.DataFrame:
+    """Seconds, peak memory and CPU seconds per job, from Snakemake's benchmark files."""
+    import pandas as pd
+
+    rows = []
+    for path in sorted((results / "benchmarks").glob("*/*.tsv")):
+        row = pd.read_csv(path, sep="\t").iloc[-1]
+        rows.append(
+            {
+                "rule": path.parent.name,
+                "job": path.stem,
+                "seconds": row["s"],
+                "peak_memory_mb": row["max_rss"],
+                "cpu_seconds": row["cpu_time"],
+            }
+        )
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "peak_memory_mb", "cpu_seconds"])

@@ -1,0 +1,61 @@
+"""A digest of the code that a rule's script reaches, so that an edited module reruns its rules.
+
+Snakemake reruns a rule when its script changes, not when a module that the script imports does.
+Each rule therefore carries this digest as a parameter. It is taken over syntax trees without
+docstrings, so comments and formatting rerun nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def code_digest(script: str | Path) -> str:
+    """Return a hex digest over a script and every package module it reaches, at any depth."""
+    reached: dict[str, str] = {}
+    todo = [("", Path(script))]
+    while todo:
+        name, path = todo.pop()
+        if name in reached:
+            continue
+        reached[name], imports = _parsed(path, path.stat().st_mtime_ns)
+        todo.extend((module, _source(module)) for module in imports)
+    whole = "\n".join(f"{name} {digest}" for name, digest in sorted(reached.items()))
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+@cache
+def _parsed(path: Path, _mtime: int) -> tuple[str, frozenset[str]]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+            and isinstance(node.body[0].value, ast.Constant)
+            and isinstance(node.body[0].value.value, str)
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    own = frozenset(name for name in modules if name.startswith("alsmuscle.") and _exists(name))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), own
+
+
+def _source(module: str) -> Path:
+    base = PACKAGE.joinpath(*module.split(".")[1:])
+    return base.with_suffix(".py") if base.with_suffix(".py").is_file() else base / "__init__.py"
+
+
+def _exists(module: str) -> bool:
+    return _source(module).is_file()

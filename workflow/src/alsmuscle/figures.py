@@ -1,0 +1,216 @@
+"""Static figures: matplotlib figures from tables, and their reproducible SVG and PNG bytes.
+
+Colours are Okabe and Ito's (2008), which all common forms of colour vision tell apart; groups also
+differ in marker shape. Axes hold every value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+MARKERS = ("o", "^", "s", "D", "v", "o", "^", "s")
+UP, DOWN, NEUTRAL = "#B84A00", "#0067A5", "#8A8F98"
+MINUS = "\u2212"
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "alsmuscle",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.parse_math": False,
+}
+
+
+def to_svg(figure: Figure) -> bytes:
+    """Return SVG bytes without date or random ids: the same table gives the same bytes."""
+    return _save(figure, "svg", dpi=150, metadata={"Date": None, "Creator": None})
+
+
+def to_png(figure: Figure, dpi: int = 200) -> bytes:
+    """Return PNG bytes for slides, at ``dpi`` dots per inch."""
+    return _save(figure, "png", dpi=dpi, metadata={"Software": None})
+
+
+def _save(figure: Figure, kind: str, **options: Any) -> bytes:
+    buffer = BytesIO()
+    with _style():
+        figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def _style() -> AbstractContextManager[None]:
+    import matplotlib as mpl
+
+    return mpl.rc_context(_STYLE)
+
+
+def _new(
+    width: float = 6.4, height: float = 4.2, *, left: float = 0.75, right: float = 0.15
+) -> tuple[Figure, Axes]:
+    """Return a figure with one axes; margins in inches, fixed because layout engines are slow."""
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(width, height), dpi=100)
+    top, bottom = 0.35, 0.55
+    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
+    return fig, fig.add_axes(box)
+
+
+def _names(values: pd.Series) -> pd.Series:
+    # matplotlib leaves names that start with _ out of legends
+    return values.where(values.notna(), "unknown").astype(str).str.replace("^_", " _", regex=True)
+
+
+def _legend(fig: Figure, count: int) -> None:
+    fig.legend(loc="upper right", ncols=min(4, count), frameon=False, fontsize=8.5)
+
+
+def library_sizes(frame: pd.DataFrame) -> Figure:
+    """Draw reads per sample as bars from zero, coloured by group; flagged samples are hatched.
+
+    ``frame``: one row per sample with ``sample_id, library_size`` (reads), ``group``, ``flagged``.
+    """
+    with _style():
+        fig, ax = _new(6.4, max(2.4, 1.0 + 0.16 * len(frame)), left=1.3)
+        ordered = frame.sort_values(["group", "sample_id"], kind="stable", ascending=False)
+        groups, place = _names(ordered["group"]), np.arange(len(ordered))
+        names = sorted(groups.unique())
+        for i, name in enumerate(names):
+            chosen = (groups == name).to_numpy()
+            bars = ax.barh(
+                place[chosen],
+                ordered.loc[chosen, "library_size"].to_numpy() / 1e6,
+                color=PALETTE[i % len(PALETTE)],
+                label=name,
+            )
+            for bar, flagged in zip(bars, ordered.loc[chosen, "flagged"], strict=True):
+                if flagged:
+                    bar.set(hatch="////", edgecolor="white")
+        ax.set_yticks(place, [_short(s) for s in ordered["sample_id"]], fontsize=7)
+        ax.set_ylim(-0.7, len(ordered) - 0.3)
+        ax.set_xlim(left=0)
+        ax.set_xlabel("million reads in genes (hatched: flagged)")
+        _legend(fig, len(names))
+    return fig
+
+
+def _short(name: object, limit: int = 20) -> str:
+    text = str(name)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def scatter(frame: pd.DataFrame, *, x: str, y: str, xlabel: str, ylabel: str, group: str) -> Figure:
+    """Draw samples as points by group (colour and shape); rows with true ``ring`` are ringed."""
+    with _style():
+        fig, ax = _new()
+        groups = _names(frame[group])
+        names = sorted(groups.unique())
+        for i, name in enumerate(names):
+            part = frame[groups == name]
+            ax.scatter(
+                part[x],
+                part[y],
+                s=34,
+                c=PALETTE[i % len(PALETTE)],
+                marker=MARKERS[i % len(MARKERS)],
+                label=name,
+                linewidths=0.5,
+                edgecolors="white",
+            )
+        ringed = frame[frame["ring"].astype(bool)]
+        if len(ringed):
+            ax.scatter(ringed[x], ringed[y], s=130, facecolors="none", edgecolors="black")
+        ax.set_xlabel(xlabel)
+        ax.set_ylabel(ylabel)
+        _legend(fig, len(names))
+    return fig
+
+
+def correlation(matrix: pd.DataFrame, group: Mapping[str, str]) -> Figure:
+    """Draw a sample-by-sample correlation matrix, samples ordered by ``group``.
+
+    The colour scale runs from the smallest value in the matrix to 1 and is shown beside it.
+    """
+    order = sorted(matrix.index, key=lambda s: (str(group.get(str(s), "")), str(s)))
+    names = [_short(f"{s} {group.get(str(s), '')}".strip(), 28) for s in order]
+    side = min(8.0, max(3.6, 1.4 + 0.13 * len(order)))
+    with _style():
+        fig, ax = _new(side + 2.4, side, left=1.7, right=1.0)
+        data = matrix.loc[order, order].to_numpy(dtype=float)
+        image = ax.imshow(data, cmap="cividis", vmax=1.0, interpolation="nearest", aspect="auto")
+        ax.set_yticks(range(len(order)), names, fontsize=6)
+        ax.set_xticks([])
+        ax.spines[:].set_visible(False)
+        ax.set_xlabel("samples in the same order")
+        fig.colorbar(image, ax=ax, fraction=0.06, pad=0.03, label="correlation, log expression")
+    return fig
+
+
+def volcano(frame: pd.DataFrame, alpha: float) -> Figure:
+    """Draw every tested gene: log2 fold change against -log10 p.
+
+    ``frame``: ``log2fc, nlp`` (-log10 p), ``padj``; genes at ``padj < alpha`` coloured by sign.
+    """
+    with _style():
+        fig, ax = _new()
+        _genes(fig, ax, frame.assign(x=frame["log2fc"], y=frame["nlp"]), alpha)
+        top = 1.05 * float(frame["log2fc"].abs().max()) or 1.0
+        ax.set_xlim(-top, top)
+        ax.set_ylim(bottom=0)
+        ax.axvline(0, color="#444444", lw=0.8)
+        ax.set_xlabel("log2 fold change")
+        ax.set_ylabel(f"{MINUS}log10 p")
+    return fig
+
+
+def ma(frame: pd.DataFrame, alpha: float) -> Figure:
+    """Draw every tested gene: mean normalised expression (log10) against log2 fold change."""
+    with _style():
+        fig, ax = _new()
+        mean = np.log10(frame["base_mean"].clip(lower=1e-3))
+        _genes(fig, ax, frame.assign(x=mean, y=frame["log2fc"]), alpha)
+        top = 1.05 * float(frame["log2fc"].abs().max()) or 1.0
+        ax.set_ylim(-top, top)
+        ax.axhline(0, color="#444444", lw=0.8)
+        ax.set_xlabel("log10 mean normalised count")
+        ax.set_ylabel("log2 fold change")
+    return fig
+
+
+def _genes(fig: Figure, ax: Axes, frame: pd.DataFrame, alpha: float) -> None:
+    # Points become one bitmap inside the SVG: 20,000 vector marks would take megabytes.
+    called = frame["padj"] < alpha
+    tested = bool(frame["padj"].notna().any())
+    kinds: Sequence[tuple[pd.Series, str, str, str]] = (
+        (~called, NEUTRAL, "o", f"adjusted p not < {alpha:g}" if tested else "not tested"),
+        (called & (frame["log2fc"] > 0), UP, "^", "higher"),
+        (called & (frame["log2fc"] <= 0), DOWN, "v", "lower"),
+    )
+    for mask, colour, marker, label in kinds if tested else kinds[:1]:
+        part = frame[mask]
+        ax.plot(
+            part["x"],
+            part["y"],
+            marker,
+            color=colour,
+            ms=2.6,
+            mew=0,
+            alpha=0.6,
+            rasterized=True,
+            label=f"{label} ({len(part):,})",
+        )
+    fig.legend(loc="upper right", ncols=3, frameon=False, fontsize=8.5, markerscale=2)

@@ -1,0 +1,290 @@
+"""Are the samples what they claim to be? Metrics per sample, and flags that name their reason.
+
+A flag never removes a sample: that is a line in the study's card, with a reason.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from anndata import AnnData
+
+# XIST is expressed from the inactive X only; the Y genes are those of single copy that are
+# expressed in many tissues (human) or known from sexing of mouse RNA-seq.
+SEX_GENES = {
+    "human": (
+        "XIST",
+        ("RPS4Y1", "DDX3Y", "EIF1AY", "KDM5D", "UTY", "USP9Y", "ZFY", "TXLNGY"),
+    ),
+    "mouse": ("Xist", ("Ddx3y", "Eif2s3y", "Kdm5d", "Uty")),
+}
+HAEMOGLOBIN = (
+    *("HBA1", "HBA2", "HBB", "HBD", "HBE1", "HBG1", "HBG2", "HBM", "HBQ1", "HBZ"),
+    *("Hba-a1", "Hba-a2", "Hbb-bs", "Hbb-bt", "Hbb-b1", "Hbb-b2", "Hbb-y", "Hbb-bh1"),
+)
+
+# log2(counts per million + 1). In biopsies the expressed and the silent state lie far apart
+# (XIST above 3 against below 1); the bounds stand in the gap.
+EXPRESSED, SILENT = 2.0, 1.0
+
+
+def log_cpm(counts: AnnData) -> pd.DataFrame:
+    """Return log2(counts per million + 1), samples × genes, columns = gene ids."""
+    import numpy as np
+    import pandas as pd
+
+    X = np.asarray(counts.X, dtype=float)
+    return pd.DataFrame(
+        np.log2(X / X.sum(axis=1, keepdims=True) * 1e6 + 1),
+        index=counts.obs_names,
+        columns=counts.var_names,
+    )
+
+
+def sex_expression(counts: AnnData, organism: str) -> pd.DataFrame:
+    """Return expression of XIST and of the Y genes, and the sex they speak for.
+
+    Returns
+    -------
+    DataFrame
+        Index sample id; ``xist`` and ``y_genes`` in log2(counts per million + 1), the latter the
+        mean over the Y genes that any sample expresses; ``sex_inferred``: ``female``, ``male``,
+        ``mixed`` (both expressed: mixture, contamination or XXY), or ``unclear`` (neither, or the
+        genes are not in the matrix).
+    """
+    import numpy as np
+    import pandas as pd
+
+    cpm = log_cpm(counts)
+    symbols = counts.var["symbol"].astype(str)
+    x_gene, y_genes = SEX_GENES.get(organism, ("Xist", ()))
+    xist = cpm.loc[:, (symbols == x_gene).to_numpy()]
+    y = cpm.loc[:, symbols.isin(y_genes).to_numpy()]
+    # A Y gene that no sample expresses tells nothing about any of them.
+    y = y.loc[:, y.max() >= SILENT] if (y.max() >= SILENT).any() else y
+    table = pd.DataFrame(
+        {
+            "xist": xist.max(axis=1) if xist.shape[1] else np.nan,
+            "y_genes": y.mean(axis=1) if y.shape[1] else np.nan,
+        },
+        index=counts.obs_names,
+    )
+    x_on, y_on = table["xist"] >= EXPRESSED, table["y_genes"] >= EXPRESSED
+    x_off, y_off = table["xist"] < SILENT, table["y_genes"] < SILENT
+    table["sex_inferred"] = np.select(
+        [
+            x_on & (y_off | (table["xist"] - table["y_genes"] > 2)),
+            y_on & (x_off | (table["y_genes"] - table["xist"] > 2)),
+            (table["xist"] >= SILENT) & (table["y_genes"] >= SILENT),
+        ],
+        ["female", "male", "mixed"],
+        "unclear",
+    )
+    return table
+
+
+def metrics(
+    counts: AnnData, vst: AnnData, organism: str, *, n_variable_genes: int, n_components: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Measure every sample.
+
+    Parameters
+    ----------
+    counts
+        Contract ``counts.h5ad``.
+    vst
+        The same samples, variance-stabilised.
+    organism
+        For the sex genes.
+    n_variable_genes, n_components
+        Of the principal components.
+
+    Returns
+    -------
+    table
+        Contract ``qc`` without ``flags`` and ``reasons``, index = sample id.
+    pca
+        Contract ``pca``: coordinates, and per component its share of variance (the same in every row).
+    correlation
+        Samples × samples, Spearman, over all variance-stabilised genes.
+    """
+    import numpy as np
+    import pandas as pd
+    from scipy.stats import rankdata
+
+    X = np.asarray(counts.X, dtype=float)
+    total = X.sum(axis=1)
+    symbols = counts.var["symbol"].astype(str)
+    upper = symbols.str.upper()
+
+    def percent(mask: pd.Series) -> np.ndarray:
+        return np.asarray(100 * X[:, mask.to_numpy()].sum(axis=1) / total)
+
+    top = X.argmax(axis=1)
+    names = symbols.where(symbols != "", counts.var_names.to_series())
+    ranks = np.apply_along_axis(rankdata, 1, np.asarray(vst.X, dtype=float))
+    correlation = pd.DataFrame(np.corrcoef(ranks), counts.obs_names, counts.obs_names)
+    pca = components(vst, n_variable_genes, n_components)
+    table = pd.DataFrame(
+        {
+            "dataset": counts.obs["dataset"].astype(str),
+            "sample_id": counts.obs_names,
+            "library_size": total.astype(np.int64),
+            "genes_detected": (X > 0).sum(axis=1),
+            "pct_mito": percent(upper.str.startswith("MT-")),
+            "pct_ribo": percent(upper.str.fullmatch(r"RP[SL]\d+[A-Z]?\d*(?:L\d*)?")),
+            "pct_hb": percent(symbols.isin(HAEMOGLOBIN)),
+            "top_gene_share": X.max(axis=1) / total,
+            "top_gene": names.to_numpy()[top],
+        },
+        index=counts.obs_names,
+    )
+    table[["xist", "y_genes", "sex_inferred"]] = sex_expression(counts, organism)
+    table["sex_declared"] = counts.obs["sex"].astype(str)
+    table["median_correlation"] = _median_correlation(correlation, counts.obs["condition"])
+    table["outlier_distance"] = _distance(pca.filter(regex=r"^pc\d+$"))
+    return table, pca, correlation
+
+
+def components(vst: AnnData, n_variable_genes: int, n_components: int) -> pd.DataFrame:
+    """Principal components of the most variable genes (centred, not scaled).
+
+    Returns
+    -------
+    DataFrame
+        Contract ``pca``; each component's sign is fixed by its largest loading; ``pc<i>_explained`` is
+        its share of variance.
+    """
+    import numpy as np
+    import pandas as pd
+
+    X = np.asarray(vst.X, dtype=float)
+    chosen = np.sort(np.argsort(-X.var(axis=0), kind="stable")[:n_variable_genes])
+    X = X[:, chosen] - X[:, chosen].mean(axis=0)
+    u, s, vt = np.linalg.svd(X, full_matrices=False)
+    k = min(n_components, len(s))
+    sign = np.sign(vt[np.arange(k), np.abs(vt[:k]).argmax(axis=1)])
+    scores = u[:, :k] * s[:k] * sign
+    frame = pd.DataFrame(scores, columns=[f"pc{i + 1}" for i in range(k)])
+    for missing in {"pc1", "pc2"} - set(frame.columns):
+        frame[missing] = 0.0
+    frame.insert(0, "sample_id", vst.obs_names.to_numpy())
+    for i, share in enumerate(s[:k] ** 2 / (s**2).sum()):
+        frame[f"pc{i + 1}_explained"] = share
+    return frame
+
+
+def _median_correlation(correlation: pd.DataFrame, condition: pd.Series) -> pd.Series:
+    """Median correlation with the other samples of the same condition (of all, where alone)."""
+    import pandas as pd
+
+    values = {}
+    for sample in correlation.index:
+        same = correlation.index[(condition == condition[sample]).to_numpy()]
+        others = same if len(same) > 2 else correlation.index
+        values[sample] = correlation.loc[sample, others.drop(sample)].median()
+    return pd.Series(values)
+
+
+def _distance(coordinates: pd.DataFrame) -> np.ndarray:
+    """Distance from the median point, in MADs above the median distance."""
+    import numpy as np
+
+    points = coordinates.to_numpy()
+    distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    return _mads(distance)
+
+
+def _mads(values: np.ndarray) -> np.ndarray:
+    """Deviations from the median in units of the (normal-consistent) MAD."""
+    import numpy as np
+
+    centre = np.median(values)
+    spread = 1.4826 * np.median(np.abs(values - centre))
+    return (values - centre) / spread if spread > 0 else np.zeros_like(values)
+
+
+def flag(
+    table: pd.DataFrame,
+    *,
+    min_library_size: int,
+    min_genes_detected: int,
+    max_top_gene_share: float,
+    max_pct_hb: float,
+    max_pct_mito: float,
+    min_correlation_mads: float,
+    max_pca_mads: float,
+) -> pd.DataFrame:
+    """Add ``flags`` and ``reasons``: every reason states metric, value and threshold.
+
+    Parameters
+    ----------
+    table
+        First result of :func:`metrics`.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``qc``.
+    """
+    import numpy as np
+
+    correlation = table["median_correlation"].to_numpy()
+    deviation = _mads(correlation)
+    floor = np.median(correlation) - min_correlation_mads * 1.4826 * np.median(
+        np.abs(correlation - np.median(correlation))
+    )
+    flags: list[str] = []
+    reasons: list[str] = []
+    for position, row in enumerate(table.itertuples()):
+        found: list[tuple[str, str]] = []
+        if row.library_size < min_library_size:
+            found.append(("library_size", f"library_size {row.library_size} < {min_library_size}"))
+        if row.genes_detected < min_genes_detected:
+            found.append(
+                ("genes_detected", f"genes_detected {row.genes_detected} < {min_genes_detected}")
+            )
+        for metric, most in (
+            ("top_gene_share", max_top_gene_share),
+            ("pct_hb", max_pct_hb),
+            ("pct_mito", max_pct_mito),
+        ):
+            value = getattr(row, metric)
+            if value > most:
+                extra = f" ({row.top_gene})" if metric == "top_gene_share" else ""
+                found.append((metric, f"{metric} {value:.3f} > {most}{extra}"))
+        if deviation[position] < -min_correlation_mads:
+            found.append(
+                (
+                    "correlation",
+                    f"median_correlation {correlation[position]:.4f} < {floor:.4f} "
+                    f"({min_correlation_mads} MADs below the median)",
+                )
+            )
+        if row.outlier_distance > max_pca_mads:
+            found.append(
+                (
+                    "outlier",
+                    f"outlier_distance {row.outlier_distance:.1f} MADs > {max_pca_mads}",
+                )
+            )
+        found += _sex_flag(row.sex_declared, row.sex_inferred, row.xist, row.y_genes)
+        flags.append(";".join(name for name, _ in found))
+        reasons.append(";".join(reason for _, reason in found))
+    return table.assign(flags=flags, reasons=reasons)
+
+
+def _sex_flag(declared: str, inferred: str, xist: float, y_genes: float) -> list[tuple[str, str]]:
+    numbers = f"XIST {xist:.2f}, Y genes {y_genes:.2f} log2 CPM"
+    if declared and inferred in ("female", "male") and declared != inferred:
+        return [("sex_mismatch", f"declared {declared} but expressed {inferred} ({numbers})")]
+    if inferred == "mixed":
+        return [
+            ("sex_mixed", f"XIST and Y genes both expressed ({numbers}; silent below {SILENT})")
+        ]
+    if declared and inferred == "unclear":
+        return [("sex_unclear", f"neither sex expressed ({numbers}; expressed from {EXPRESSED})")]
+    return []

@@ -1,0 +1,684 @@
+"""Parts that every report page is made of: escaped, accessible, readable without scripts.
+
+Each function returns ``Markup``. Whatever comes in as plain ``str`` is escaped; only ``Markup``
+passes unchanged. Nothing here carries inline styles or handlers, so that the pages can forbid both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from alsmuscle.errors import InputError
+
+ROW_LIMIT = 500
+"""Most rows a page embeds per table; the rest is in the linked file."""
+
+MISSING, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
+
+BADGES: dict[str, tuple[str, str]] = {
+    "confounded": ("▲ confounded", "Groups also differ in a technical column."),
+    "simulated": (
+        "◆ simulated",
+        "Invented data with a known answer.",
+    ),
+    "published": ("■ published only", "Effects taken from a publication; no data to recompute."),
+    "excluded": ("✕ excluded", "Left out of pooled estimates."),
+    "experimental": ("○ experimental", "The method is not validated yet."),
+    "small": ("▽ few donors", "Fewer than three donors in a group: effects only, no test."),
+    "flagged": ("⚑ flagged", "At least one quality flag was raised."),
+    "caveat": ("※ caveat", "Read the note before interpreting."),
+}
+"""Kind of badge: its text (a sign and words, never colour alone) and its explanation."""
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_UNSAFE = re.compile("[<>&\u2028\u2029]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+
+Format = Literal["text", "number", "p", "count", "percent"]
+
+
+# ---- safety -------------------------------------------------------------------------------------
+
+
+def safe_url(url: object) -> str | None:
+    """Return ``url`` when it is a plain http(s) address, else ``None`` (shown as text instead)."""
+    if not isinstance(url, str):
+        return None
+    text = url.strip()
+    if re.search(r"[\x00-\x20\x7f\\]", text):
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    return text if parts.scheme.lower() in {"http", "https"} and parts.netloc else None
+
+
+def safe_path(path: object) -> str | None:
+    """Return a percent-encoded relative link, or ``None`` for anything that is not one."""
+    if not isinstance(path, str) or not path or re.search(r"[\x00-\x1f\x7f\\:]", path):
+        return None
+    return None if path.startswith("/") else quote(path, safe="/._-~#=+")
+
+
+def embed_json(value: object) -> str:
+    """Return JSON that is safe inside HTML and script files (no ``<``, ``>``, ``&``, U+2028/9).
+
+    Missing and infinite numbers become ``null``: JSON has neither.
+    """
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def data_script(name: str, payload: object) -> str:
+    """Return a script file that hands ``payload`` to the page under ``name`` (works from disk)."""
+    return f"alsmuscle.receive({embed_json(name)},{embed_json(payload)});\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, bool) or value is None or isinstance(value, (str, int)):
+        return value
+    if hasattr(value, "item"):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None if value is pd.NA or value is pd.NaT else str(value)
+
+
+def tsv_cell(value: object) -> str:
+    """Return a cell for a tab-separated download that no spreadsheet takes for a formula.
+
+    Text starting with ``= + - @``, tab or carriage return gets a leading apostrophe
+    (OWASP, CSV injection); numbers keep their sign.
+    """
+    if is_missing(value):
+        return ""
+    text = re.sub(r"[\t\r\n]+", " ", str(value))
+    if re.match(r"\s*[=+\-@]", text) and not _NUMBER.fullmatch(text):
+        return "'" + text
+    return text
+
+
+def to_tsv(frame: pd.DataFrame) -> str:
+    """Return ``frame`` as guarded tab-separated text with a header and no index."""
+    lines = ["\t".join(tsv_cell(c) for c in frame.columns)]
+    lines += ["\t".join(map(tsv_cell, row)) for row in frame.itertuples(index=False)]
+    return "\n".join(lines) + "\n"
+
+
+def digest(text: str) -> str:
+    """Return the Content-Security-Policy source of an inline script or style."""
+    return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def slug(text: str) -> str:
+    """Return ``text`` as part of a file name: letters, digits, ``_`` and ``-`` only."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", str(text)).strip("-") or "x"
+
+
+# ---- numbers ------------------------------------------------------------------------------------
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a scalar is absent (``None``, NaN, NA, empty text)."""
+    if value is None or value is pd.NA or value is pd.NaT or value == "":
+        return True
+    return isinstance(value, float) and math.isnan(value)
+
+
+def number(value: object, digits: int = 2, sign: bool = False) -> str:
+    """Return a number for reading: fixed decimals, a true minus, thin steps; dash when missing."""
+    if is_missing(value):
+        return MISSING
+    x = float(value)  # type: ignore[arg-type]
+    if not math.isfinite(x):
+        return "∞" if x > 0 else f"{MINUS}∞"
+    text = f"{x:{'+' if sign else ''},.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = f"{0:.{digits}f}"
+    return text.replace("-", MINUS).replace(",", "\u202f")
+
+
+def pvalue(value: object) -> str:
+    """Return a p-value with two significant digits, small ones as powers of ten."""
+    if is_missing(value):
+        return MISSING
+    p = float(value)  # type: ignore[arg-type]
+    if p == 0:
+        return "< 10⁻³⁰⁰"
+    if p >= 0.001:
+        return f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+    mantissa, exponent = f"{p:.1e}".split("e")
+    raised = str(int(exponent)).translate(_RAISED)
+    return f"{mantissa} {TIMES} 10{raised}"
+
+
+def interval_text(effect: object, low: object, high: object, digits: int = 2) -> str:
+    """Return ``effect (low to high)``; a dash when the effect is missing."""
+    if is_missing(effect):
+        return MISSING
+    if is_missing(low) or is_missing(high):
+        return f"{number(effect, digits, sign=True)} (no interval)"
+    return (
+        f"{number(effect, digits, sign=True)} "
+        f"({number(low, digits, sign=True)} to {number(high, digits, sign=True)})"
+    )
+
+
+def direction(low: object, high: object) -> int:
+    """Return 1 or -1 when the interval lies above or below zero, else 0 (also without interval)."""
+    if is_missing(low) or is_missing(high):
+        return 0
+    return int(float(low) > 0) - int(float(high) < 0)  # type: ignore[arg-type]
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Return round tick values inside ``[low, high]``, about ``count`` of them, zero included."""
+    if not high > low:
+        return [low]
+    raw = (high - low) / max(count, 1)
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
+
+
+# ---- small parts --------------------------------------------------------------------------------
+
+
+def badge(kind: str, text: str | None = None) -> Markup:
+    """Return a badge; ``kind`` is one of :data:`BADGES`, ``text`` adds what exactly is meant."""
+    if kind not in BADGES:
+        raise InputError(f"no badge of kind {kind!r}", expected=", ".join(BADGES))
+    words, why = BADGES[kind]
+    label = f"{words}: {text}" if text else words
+    return Markup('<span class="badge badge-{}" title="{}">{}</span>').format(kind, why, label)
+
+
+def callout(kind: Literal["warning", "note", "answer"], title: str, body: str | Markup) -> Markup:
+    """Return a boxed paragraph with a heading word, announced as a note by screen readers."""
+    return Markup(
+        '<div class="callout callout-{}" role="note"><p class="callout-title">{}</p>'
+        "<div>{}</div></div>"
+    ).format(kind, title, body)
+
+
+def not_computed(what: str) -> Markup:
+    """Return the visible statement that a part of the page has no data."""
+    return Markup('<p class="absent"><strong>Not computed:</strong> {}.</p>').format(what)
+
+
+def link(text: object, url: object) -> Markup:
+    """Return an external link if ``url`` is http(s), else the text alone."""
+    href = safe_url(url)
+    if href is None:
+        return escape(text)
+    return Markup('<a href="{}" rel="noopener noreferrer external">{}</a>').format(href, text)
+
+
+def local(text: object, path: object, download: bool = False) -> Markup:
+    """Return a link to a file of the results folder, or the text alone for an unsafe path."""
+    href = safe_path(path)
+    if href is None:
+        return escape(text)
+    return Markup('<a href="{}"{}>{}</a>').format(
+        href, Markup(" download") if download else "", text
+    )
+
+
+def definitions(pairs: Iterable[tuple[str, object]]) -> Markup:
+    """Return a definition list; missing values are said to be unknown, not dropped."""
+    rows = [
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(k, "not stated" if is_missing(v) else v)
+        for k, v in pairs
+    ]
+    return Markup('<dl class="facts">{}</dl>').format(Markup("").join(rows))
+
+
+# ---- tables -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column is shown: its key in the frame, heading, format and decimals."""
+
+    key: str
+    head: str
+    kind: Format = "text"
+    digits: int = 2
+    sign: bool = False
+    title: str = ""
+
+
+def _cell(value: object, column: Column) -> Markup:
+    if isinstance(value, Markup):
+        return Markup("<td>{}</td>").format(value)
+    if column.kind == "text":
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return Markup("<td>{}</td>").format(MISSING if is_missing(value) else value)
+    if is_missing(value):
+        return Markup('<td class="num">{}</td>').format(MISSING)
+    try:
+        x = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return Markup("<td>{}</td>").format(value)
+    if column.kind == "p":
+        shown = pvalue(x)
+    elif column.kind == "count":
+        shown = number(x, 0)
+    elif column.kind == "percent":
+        shown = number(x, column.digits) + " %"
+    else:
+        shown = number(x, column.digits, column.sign)
+    return Markup('<td class="num" data-v="{}">{}</td>').format(f"{x:.6g}", shown)
+
+
+def table(
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    *,
+    caption: str,
+    name: str,
+    full: str | None = None,
+    total: int | None = None,
+    limit: int = ROW_LIMIT,
+    order: str = "as in the file",
+) -> Markup:
+    """Return a table that scripts make sortable, filterable and downloadable.
+
+    Parameters
+    ----------
+    frame
+        Rows in the order to be shown; at most ``limit`` are embedded.
+    columns
+        What is shown; columns absent from ``frame`` are left out.
+    caption, name
+        What the table holds (also its accessible name), and its file name on download.
+    full
+        Relative path of the complete TSV; linked, and required in spirit when rows are cut.
+    total
+        Rows of the complete table when ``frame`` was cut before.
+    order
+        In words, by what the shown rows were chosen and ordered.
+    """
+    shown = [c for c in columns if c.key in frame.columns]
+    n_total = len(frame) if total is None else total
+    cut = frame.head(limit)
+    head = Markup("").join(
+        Markup('<th scope="col"{}{}>{}</th>').format(
+            Markup(' class="num"') if c.kind != "text" else "",
+            Markup(' title="{}"').format(c.title) if c.title else "",
+            c.head,
+        )
+        for c in shown
+    )
+    lines = [
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(_cell(v, c) for v, c in zip(row, shown, strict=True))
+        )
+        for row in cut[[c.key for c in shown]].itertuples(index=False, name=None)
+    ]
+    if len(cut) < n_total:
+        note: str = f"{number(len(cut), 0)} of {number(n_total, 0)} rows, {order}"
+    else:
+        note = f"{number(n_total, 0)} row{'' if n_total == 1 else 's'}, {order}"
+    more = (
+        Markup(" · {}").format(local("full table (TSV)", full, download=True))
+        if full and safe_path(full)
+        else ""
+    )
+    return Markup(
+        '<div class="table" data-name="{name}"><div class="scroll" tabindex="0" role="region" '
+        'aria-label="{caption}"><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
+        '<tbody>{body}</tbody></table></div><p class="table-note">{note}{more}</p></div>'
+    ).format(
+        name=slug(name),
+        caption=caption,
+        head=head,
+        body=Markup("\n").join(lines),
+        note=note,
+        more=more,
+    )
+
+
+# ---- intervals ----------------------------------------------------------------------------------
+
+
+def domain(frames: Iterable[pd.DataFrame]) -> tuple[float, float]:
+    """Return an axis range that holds zero and every effect and interval of ``frames``.
+
+    Nothing is cut off: one wide interval widens the axis for all.
+    """
+    values = [0.0]
+    for frame in frames:
+        for key in ("effect", "ci_low", "ci_high", "alt_effect", "alt_ci_low", "alt_ci_high"):
+            if key in frame:
+                column = pd.to_numeric(frame[key], errors="coerce")
+                values += [float(v) for v in column if math.isfinite(v)]
+    low, high = min(values), max(values)
+    if low == high:
+        low, high = -1.0, 1.0
+    pad = 0.06 * (high - low)
+    return low - pad, high + pad
+
+
+def _at(x: float, span: tuple[float, float]) -> str:
+    return f"{100 * (x - span[0]) / (span[1] - span[0]):.2f}%"
+
+
+def _mark(row: Mapping[str, Any], prefix: str, y: int, span: tuple[float, float]) -> Markup:
+    effect, low, high = (row.get(f"{prefix}{k}") for k in ("effect", "ci_low", "ci_high"))
+    if effect is None or is_missing(effect):
+        return Markup("")
+    side = ("none", "up", "down")[direction(low, high)]
+    kind, line = "alt" if prefix else "main", Markup("")
+    if low is not None and high is not None and not (is_missing(low) or is_missing(high)):
+        line = Markup('<line class="ci ci-{} {}" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
+            kind, side, _at(float(low), span), _at(float(high), span), y=y
+        )
+    dot = Markup('<circle class="dot dot-{} {}" cx="{}" cy="{}" r="{}"/>').format(
+        kind, side, _at(float(effect), span), y, 4 if prefix else 5
+    )
+    return line + dot
+
+
+def interval(row: Mapping[str, Any], span: tuple[float, float]) -> Markup:
+    """Return one row of a forest plot: the interval, and below it the alternative one (hollow).
+
+    Decoration for the eye: the numbers stand beside it, so screen readers skip it.
+    """
+    both = not is_missing(row.get("alt_effect"))
+    height = 30 if both else 22
+    zero = _at(0.0, span)
+    return Markup(
+        '<svg class="interval" height="{h}" width="100%" aria-hidden="true" focusable="false">'
+        '<line class="zero" x1="{z}" x2="{z}" y1="0" y2="{h}"/>{a}{b}</svg>'
+    ).format(
+        h=height,
+        z=zero,
+        a=_mark(row, "", 9 if both else 11, span),
+        b=_mark(row, "alt_", 22, span) if both else "",
+    )
+
+
+def axis(span: tuple[float, float]) -> Markup:
+    """Return the axis that belongs to :func:`interval`."""
+    marks = []
+    for tick in ticks(*span, count=4):
+        place = _at(tick, span)
+        text = number(tick, 2, sign=tick != 0).rstrip("0").rstrip(".") if tick else "0"
+        marks.append(
+            Markup('<line x1="{0}" x2="{0}" y1="0" y2="5"/><text x="{0}" y="18">{1}</text>').format(
+                place, text
+            )
+        )
+    return Markup(
+        '<svg class="axis" height="22" width="100%" aria-hidden="true" focusable="false">'
+        '<line x1="0" x2="100%" y1="0.5" y2="0.5"/>{}</svg>'
+    ).format(Markup("").join(marks))
+
+
+def forest_plot(
+    rows: pd.DataFrame,
+    *,
+    caption: str,
+    unit: str = "log2 units",
+    left: str = "lower",
+    right: str = "higher",
+    head: str = "Programme",
+    main: str = "complete",
+    alt: str = "denervation-stripped",
+    span: tuple[float, float] | None = None,
+) -> Markup:
+    """Return effects with intervals as a table with a drawn column; readable without the drawing.
+
+    Parameters
+    ----------
+    rows
+        In display order. Columns ``label, effect, ci_low, ci_high``; optional ``alt_effect,
+        alt_ci_low, alt_ci_high`` (a second estimate, drawn hollow), ``n`` (donors, as text),
+        ``padj``, ``genes`` (text), ``caveat`` (text), ``href`` (relative), ``group`` (subheading),
+        ``badges`` (``Markup``).
+    caption, unit
+        What is shown and in which unit.
+    left, right
+        What values below and above zero mean.
+    head
+        Heading of the first column.
+    main, alt
+        What the filled and the hollow mark are.
+    span
+        Axis range, to share one axis between plots; by default all of ``rows``.
+    """
+    span = domain([rows]) if span is None else span
+    has = {k for k in _OPTIONAL if k in rows and rows[k].notna().any()}
+    body, group = [], None
+    for row in rows.to_dict("records"):
+        if "group" in row and row["group"] != group:
+            group = row["group"]
+            body.append(
+                Markup(
+                    '<tr role="row" class="group"><th role="rowheader" scope="rowgroup" '
+                    'colspan="{}">{}</th></tr>'
+                ).format(3 + len(has - {"alt_effect"}), group)
+            )
+        body.append(_forest_row({str(k): v for k, v in row.items()}, has, span))
+    return Markup(
+        '<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
+        '<table class="forest" role="table"><caption>{caption}</caption>'
+        '<thead role="rowgroup">{head}</thead><tbody role="rowgroup">{body}</tbody></table></div>'
+    ).format(
+        caption=caption,
+        head=_forest_head(has, span, head=head, unit=unit, ends=(left, right), keys=(main, alt)),
+        body=Markup("\n").join(body),
+    )
+
+
+_OPTIONAL = ("n", "genes", "padj", "caveat", "alt_effect")
+
+
+def _forest_head(
+    has: set[str],
+    span: tuple[float, float],
+    *,
+    head: str,
+    unit: str,
+    ends: tuple[str, str],
+    keys: tuple[str, str],
+) -> Markup:
+    what = Markup("{} (95 % interval)").format(unit)
+    if "alt_effect" in has:
+        key = '<br><span class="key">● {}</span> <span class="key">○ {}</span>'
+        what += Markup(key).format(*keys)
+    drawn = Markup('<span class="ends"><span>← {}</span><span>{} →</span></span>{}').format(
+        *ends, axis(span)
+    )
+    heads: list[tuple[object, str]] = [(head, "")]
+    heads += [("Donors", "")] if "n" in has else []
+    heads += [(drawn, "plot-cell"), (what, "")]
+    heads += [("Genes", "num")] if "genes" in has else []
+    heads += [("Adjusted p", "num")] if "padj" in has else []
+    heads += [("Caveat", "")] if "caveat" in has else []
+    cell = Markup('<th scope="col" role="columnheader" class="{}">{}</th>')
+    cells = Markup("").join(cell.format(css, text) for text, css in heads)
+    return Markup('<tr role="row">{}</tr>').format(cells)
+
+
+def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]) -> Markup:
+    label = local(row["label"], row["href"]) if row.get("href") else escape(row["label"])
+    if row.get("badges"):
+        label = Markup("{} {}").format(label, row["badges"])
+    text = Markup('<span class="est">{}</span>').format(
+        interval_text(row["effect"], row["ci_low"], row["ci_high"])
+    )
+    if "alt_effect" in has:
+        second = "not computed"
+        if not is_missing(row.get("alt_effect")):
+            second = interval_text(row["alt_effect"], row.get("alt_ci_low"), row.get("alt_ci_high"))
+        text += Markup('<br><span class="est est-alt">○ {}</span>').format(second)
+    cells = [Markup('<th role="rowheader" scope="row">{}</th>').format(label)]
+    cells += [_role_cell("Donors", row.get("n"))] if "n" in has else []
+    cells.append(Markup('<td role="cell" class="plot-cell">{}</td>').format(interval(row, span)))
+    cells.append(Markup('<td role="cell" class="est-cell">{}</td>').format(text))
+    cells += [_role_cell("Genes", row.get("genes"), "num")] if "genes" in has else []
+    cells += [_role_cell("Adjusted p", pvalue(row.get("padj")), "num")] if "padj" in has else []
+    if "caveat" in has:
+        caveat = "" if is_missing(row.get("caveat")) else f"※ {row['caveat']}"
+        cells.append(Markup('<td role="cell" class="caveat">{}</td>').format(caveat))
+    return Markup('<tr role="row">{}</tr>').format(Markup("").join(cells))
+
+
+def _role_cell(head: str, value: object, css: str = "") -> Markup:
+    return Markup('<td role="cell" data-head="{}" class="{}">{}</td>').format(
+        head, css, MISSING if is_missing(value) else value
+    )
+
+
+def mini_forest(rows: pd.DataFrame, span: tuple[float, float], label: str) -> Markup:
+    """Return a compact forest plot as a list; rows as for :func:`forest_plot`."""
+    items = [
+        Markup(
+            '<li><span class="mini-label">{}{}</span>{}<span class="mini-number">{}</span></li>'
+        ).format(
+            local(row["label"], row["href"]) if row.get("href") else row["label"],
+            Markup(' <abbr class="mark" title="{}">※</abbr>').format(row["caveat"])
+            if not is_missing(row.get("caveat"))
+            else "",
+            interval(row, span),  # type: ignore[arg-type]
+            interval_text(row["effect"], row["ci_low"], row["ci_high"]),
+        )
+        for row in rows.to_dict("records")
+    ]
+    return Markup(
+        '<ul class="mini" aria-label="{}">{}<li aria-hidden="true" class="mini-axis">'
+        "<span></span>{}<span></span></li></ul>"
+    ).format(label, Markup("").join(items), axis(span))
+
+
+def heatmap(
+    values: pd.DataFrame,
+    *,
+    caption: str,
+    head: str,
+    sure: pd.DataFrame | None = None,
+    row_links: Mapping[str, str] | None = None,
+    column_links: Mapping[str, str] | None = None,
+) -> Markup:
+    """Return a table whose cells carry number and colour (blue below, orange above zero).
+
+    Parameters
+    ----------
+    values
+        Numbers; index and columns are the labels shown.
+    sure
+        Same shape, true where the interval excludes zero: those numbers are bold.
+    row_links, column_links
+        Label to relative path.
+    """
+    links, tops = row_links or {}, column_links or {}
+    top = float(values.abs().max().max()) if values.size else 0.0
+    top = top if math.isfinite(top) and top > 0 else 1.0
+    heads = Markup("").join(
+        Markup('<th scope="col">{}</th>').format(local(c, tops[c]) if c in tops else c)
+        for c in values.columns
+    )
+    body = []
+    for label, row in values.iterrows():
+        cells = []
+        for name, x in row.items():
+            if is_missing(x):
+                cells.append(Markup('<td class="num">{}</td>').format(MISSING))
+                continue
+            level = round(5 * float(x) / top)
+            bold = sure is not None and bool(sure.loc[label, name])  # type: ignore[index]
+            text = number(x, 2, sign=True)
+            cells.append(
+                Markup('<td class="num heat heat-{}{}">{}</td>').format(
+                    "p" if level >= 0 else "n",
+                    abs(level),
+                    Markup("<strong>{}</strong>").format(text) if bold else text,
+                )
+            )
+        key = str(label)
+        body.append(
+            Markup('<tr><th scope="row">{}</th>{}</tr>').format(
+                local(key, links[key]) if key in links else key, Markup("").join(cells)
+            )
+        )
+    return Markup(
+        '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="heatmap">'
+        '<caption>{c}</caption><thead><tr><th scope="col">{h}</th>{t}</tr></thead>'
+        "<tbody>{b}</tbody></table></div>"
+    ).format(c=caption, h=head, t=heads, b=Markup("\n").join(body))
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+
+def figure(
+    *,
+    name: str,
+    image: str,
+    alt: str,
+    caption: str | Markup,
+    downloads: Sequence[tuple[str, str]] = (),
+    plot: Mapping[str, Any] | None = None,
+    width: int = 640,
+    height: int = 420,
+) -> Markup:
+    """Return a picture with alternative text, caption and downloads; interactive where scripts run.
+
+    Parameters
+    ----------
+    name
+        Unique on the page.
+    image
+        Relative path of the static SVG, which stays when scripts do not run.
+    alt
+        What the picture shows, in words.
+    downloads
+        ``(text, relative path)`` of SVG, PNG and data.
+    plot
+        Specification for the scatter plot of ``app.js``: ``x, y`` column names, ``xlabel, ylabel``,
+        ``groups`` (names), ``groupColumn``, ``symmetric``, and either ``source`` (name of a data
+        script) or ``columns`` (embedded values).
+    width, height
+        Pixels of the picture at full size; reserves its place while loading.
+    """
+    links = Markup(" · ").join(local(text, path, download=True) for text, path in downloads)
+    script = (
+        Markup('<script type="application/json" class="plot-spec">{}</script>').format(
+            Markup(embed_json(plot))
+        )
+        if plot is not None
+        else ""
+    )
+    return Markup(
+        '<figure class="figure" id="{name}"><img src="{src}" alt="{alt}" width="{w}" height="{h}" '
+        'loading="lazy"><figcaption>{caption}{links}</figcaption>{script}</figure>'
+    ).format(
+        name=slug(name),
+        src=safe_path(image) or "",
+        alt=alt,
+        w=width,
+        h=height,
+        caption=caption,
+        links=Markup('<span class="downloads">Download: {}</span>').format(links) if links else "",
+        script=script,
+    )

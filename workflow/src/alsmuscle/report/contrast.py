@@ -1,0 +1,276 @@
+"""Contrast pages: sentence, warnings, programmes, genes, pathways, method, files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.report import components as c
+from alsmuscle.report import model as m
+from alsmuscle.report.site import Site
+from alsmuscle.report.study import as_list
+
+GENE_COLUMNS = (
+    c.Column("gene", "Gene"),
+    c.Column("log2fc", "Log2 fold change", "number", 2, True),
+    c.Column("ci_low", "95 % from", "number", 2, True),
+    c.Column("ci_high", "95 % to", "number", 2, True),
+    c.Column("log2fc_shrunk", "Shrunken", "number", 2, True, "Noisy genes pulled towards zero"),
+    c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("pvalue", "p", "p"),
+    c.Column("padj", "Adjusted p", "p"),
+    c.Column("gene_id", "Ensembl id"),
+)
+TERM_COLUMNS = (
+    c.Column("term", "Gene set"),
+    c.Column("collection", "Collection"),
+    c.Column("nes", "NES", "number", 2, True, "Normalised enrichment score"),
+    c.Column("size", "Genes", "count"),
+    c.Column("pvalue", "p", "p"),
+    c.Column("padj", "Adjusted p", "p"),
+    c.Column("edge", "Leading genes"),
+)
+FILES = (("de", "all genes"), ("gsea", "all pathways"), ("programmes", "programme effects"))
+
+
+def page(
+    site: Site,
+    data: m.ReportData,
+    study: m.StudyData,
+    contrast: m.ContrastData,
+    drawn: Collection[str],
+) -> str:
+    """Return a contrast's page; ``drawn``: paths of the figures that exist."""
+    path, meta = m.contrast_path(study, contrast), contrast.meta
+    root = m.root(path)
+    target, reference = m.sides(meta)
+    n_target, n_reference, unit = m.donors(study, contrast)
+    full = {k: root + v for k, v in contrast.files.items() if c.safe_path(v)}
+    rows = None
+    if contrast.programmes is not None and len(contrast.programmes):
+        rows = m.effects(contrast.programmes, data, root)
+        rows = rows.sort_values("effect", ascending=False, kind="stable")
+        if m.few(study, contrast):
+            rows = rows.drop(columns="padj", errors="ignore")  # described, not tested
+    return site.render(
+        "contrast.html.j2",
+        path=path,
+        heading=m.label(meta),
+        study={"name": study.name, "href": root + m.study_path(study)},
+        what=m.what(study.card, meta),
+        target=target,
+        reference=reference,
+        n_target=n_target,
+        n_reference=n_reference,
+        unit=unit,
+        badges=m.badges(study, contrast),
+        confounders=m.confounders(meta),
+        simulated=m.is_marked(study, contrast, "simulated"),
+        experimental=m.is_marked(study, contrast, "experimental"),
+        published=meta.get("evidence") == "published",
+        ineligible=str(meta.get("reason") or "No reason was given.")
+        if meta.get("eligible") is False
+        else "",
+        few=m.few(study, contrast),
+        caveats=[str(x) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
+        hedge=m.hedge(study, contrast),
+        verdict=None if rows is None else m.verdict(rows),
+        n_rows=0 if rows is None else len(rows),
+        genes=m.gene_sentence(contrast.de, data.alpha),
+        forest=c.not_computed("programme effects")
+        if rows is None
+        else c.forest_plot(
+            rows,
+            caption=f"Programme effects, {m.label(meta)}, {m.sizes(study, contrast)}",
+            left=f"lower in {target}",
+        ),
+        pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
+        gene_table=_genes(data, study, contrast, root, full.get("de")),
+        terms=_terms(study, contrast, full.get("gsea")),
+        method=_method(data, meta),
+        files=[(text, full[key]) for key, text in FILES if key in full],
+    )
+
+
+def _genes(
+    data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, root: str, full: str | None
+) -> Markup:
+    de = contrast.de
+    if de is None or de.empty:
+        return c.not_computed("gene-level results")
+    frame = m.gene_frame(de)
+    tested = m.calls(de, data.alpha) is not None
+    strength = frame["pvalue"] if tested else -frame["log2fc"].abs()
+    strongest = frame.loc[strength.sort_values(kind="stable").index].head(c.ROW_LIMIT).copy()
+    strongest["gene"] = [
+        c.local(s, f"{root}gene.html#{g}")
+        for s, g in zip(strongest["label"], strongest["gene_id"].astype(str), strict=True)
+    ]
+    return c.table(
+        strongest,
+        GENE_COLUMNS,
+        caption=f"Genes, {m.label(contrast.meta)}",
+        name=f"{m.contrast_key(study, contrast)}-genes",
+        full=full,
+        total=len(de),
+        order="smallest p first" if tested else "largest effect first",
+    )
+
+
+def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None) -> Markup:
+    if contrast.gsea is None:
+        return c.not_computed("pathway analysis")
+    frame = contrast.gsea.sort_values("pvalue", kind="stable").head(c.ROW_LIMIT).copy()
+    if "leading_edge" in frame:
+        frame["edge"] = [_few(v) for v in frame["leading_edge"]]
+    frame["term"] = [str(t).replace("_", " ") for t in frame["term"]]
+    return c.table(
+        frame,
+        TERM_COLUMNS,
+        caption=f"Pathways, {m.label(contrast.meta)}",
+        name=f"{m.contrast_key(study, contrast)}-pathways",
+        full=full,
+        total=len(contrast.gsea),
+        order="smallest p first",
+    )
+
+
+def _few(genes: object, limit: int = 8) -> str:
+    if c.is_missing(genes):
+        return ""
+    parts = [g.strip() for g in str(genes).replace(",", ";").replace("/", ";").split(";")]
+    parts = [g for g in parts if g]
+    more = f" and {len(parts) - limit} more" if len(parts) > limit else ""
+    return ", ".join(parts[:limit]) + more
+
+
+def _method(data: m.ReportData, meta: Mapping[str, Any]) -> str:
+    if meta.get("method"):
+        return str(meta["method"])
+    tool, gsea = (
+        f"{name} {data.versions[key]}" if key in data.versions else name
+        for name, key in (("PyDESeq2", "pydeseq2"), ("GSEApy", "gseapy"))
+    )
+    adjust = ", ".join(str(x) for x in as_list(meta.get("adjust")))
+    design = f"adjusted for {adjust}" if adjust else "no covariates"
+    if meta.get("block"):
+        design += f", {meta['block']} as block"
+    return (
+        f"Counts were fitted with {tool} ({design}; Wald test, Benjamini-Hochberg); pathways with "
+        f"{gsea} on the ranking by the Wald statistic; programme effects by moderated regression "
+        "of block scores."
+    )
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+
+def _base(study: m.StudyData, contrast: m.ContrastData) -> str:
+    return f"figures/{m.contrast_key(study, contrast)}"
+
+
+def source(study: m.StudyData, contrast: m.ContrastData) -> str:
+    """Return the name of the data script with a contrast's genes."""
+    return f"genes-{m.contrast_key(study, contrast)}"
+
+
+def figures(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> dict[str, bytes]:
+    """Return volcano and MA plot as SVG: path below the report folder to bytes."""
+    from alsmuscle import figures as f
+
+    made: dict[str, bytes] = {}
+    if contrast.de is None or contrast.de.empty:
+        return made
+    frame = m.gene_frame(contrast.de).dropna(subset=["log2fc"])
+    base = _base(study, contrast)
+    if frame["nlp"].notna().any():
+        made[f"{base}.volcano.svg"] = f.to_svg(f.volcano(frame.dropna(subset=["nlp"]), alpha))
+    if "base_mean" in frame and frame["base_mean"].notna().any():
+        made[f"{base}.ma.svg"] = f.to_svg(f.ma(frame.dropna(subset=["base_mean"]), alpha))
+    return made
+
+
+def script(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> str | None:
+    """Return the data script of the gene plots: every gene, rounded to what a screen shows."""
+    if contrast.de is None or contrast.de.empty:
+        return None
+    frame = m.gene_frame(contrast.de).dropna(subset=["log2fc"])
+    called = frame["padj"] < alpha
+    mean = frame["base_mean"] if "base_mean" in frame else pd.Series(np.nan, index=frame.index)
+    payload = {
+        "label": frame["label"].tolist(),
+        "log2fc": _rounded(frame["log2fc"], 3),
+        "nlp": _rounded(frame["nlp"], 2),
+        "logmean": _rounded(np.log10(mean.clip(lower=1e-3)), 2),
+        "low": _rounded(frame["ci_low"], 2),
+        "high": _rounded(frame["ci_high"], 2),
+        "padj": [None if math.isnan(v) else float(f"{v:.2g}") for v in frame["padj"].astype(float)],
+        "group": np.where(called, np.where(frame["log2fc"] > 0, 1, 2), 0).tolist(),
+    }
+    return c.data_script(source(study, contrast), payload)
+
+
+def _rounded(values: pd.Series, digits: int) -> list[float | None]:
+    return [None if math.isnan(v) else round(v, digits) for v in values.astype(float).tolist()]
+
+
+def _pictures(
+    data: m.ReportData,
+    study: m.StudyData,
+    contrast: m.ContrastData,
+    root: str,
+    *,
+    full: Mapping[str, str],
+    drawn: Collection[str],
+) -> Markup:
+    base, alpha = _base(study, contrast), f"{data.alpha:g}"
+    n = 0 if contrast.de is None else len(contrast.de)
+    common = {
+        "kind": "genes",
+        "source": source(study, contrast),
+        "groups": [
+            f"not below {alpha}",
+            f"higher, adjusted p < {alpha}",
+            f"lower, adjusted p < {alpha}",
+        ]
+        if m.calls(contrast.de, data.alpha)
+        else ["not tested"],
+    }
+    pictures = []
+    for name, spec, alt, caption in (
+        (
+            "volcano",
+            {"x": "log2fc", "y": "nlp", "symmetric": "x"}
+            | {"xlabel": "log2 fold change", "ylabel": f"{c.MINUS}log10 p"},
+            f"Volcano plot of {n} genes: {m.gene_sentence(contrast.de, data.alpha)}. "
+            "The gene table below holds the values.",
+            "Every gene is a point; right: higher in the target group; up: stronger evidence.",
+        ),
+        (
+            "ma",
+            {"x": "logmean", "y": "log2fc", "symmetric": "y"}
+            | {"xlabel": "log10 mean normalised count", "ylabel": "log2 fold change"},
+            f"MA plot of {n} genes: mean expression against log2 fold change. "
+            "The gene table below holds the values.",
+            "Every gene is a point; right: more expressed; up: higher in the target group.",
+        ),
+    ):
+        if f"{base}.{name}.svg" in drawn:
+            files = [("SVG", f"{root}{base}.{name}.svg")]
+            files += [("data (TSV)", full["de"])] if "de" in full else []
+            pictures.append(
+                c.figure(
+                    name=name,
+                    image=f"{root}{base}.{name}.svg",
+                    alt=alt,
+                    caption=caption,
+                    downloads=files,
+                    plot={**spec, **common},
+                )
+            )
+    return Markup("").join(pictures)

@@ -1,0 +1,455 @@
+"""What the report shows, and what can be said about it in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.report import components as c
+
+ROLES = {
+    "als_patient": "ALS, patients' muscle",
+    "als_model": "ALS, animal models",
+    "als_cells": "ALS, cultured patient cells",
+    "other_mnd": "Other motor neuron diseases",
+    "denervation": "Denervation",
+    "disuse": "Disuse",
+    "myopathy": "Myopathies",
+    "inflammatory_myopathy": "Inflammatory myopathies",
+    "ageing": "Ageing",
+    "regeneration": "Regeneration",
+    "intervention": "Interventions",
+}
+"""Role of a contrast and its heading, in display order: ALS first, then what it is held against."""
+
+Z95 = 1.959964
+"""Half width of a 95 % Wald interval in standard errors."""
+
+
+@dataclass(frozen=True)
+class ContrastData:
+    """One contrast: its description and its tables (``None`` = not computed).
+
+    Parameters
+    ----------
+    meta
+        ``id, label, target, reference`` and, where known, ``variable, role, adjust, block,
+        confounded`` (column names), ``simulated, experimental`` (bool), ``evidence``
+        (``published``), ``eligible`` (bool), ``reason``, ``donors_target, donors_reference,
+        n_target, n_reference, target_label, reference_label, muscle, stage, caveat`` and
+        ``method`` (sentence with versions).
+    de, gsea, programmes
+        Contracts ``de.tsv`` (one cell type), ``gsea.tsv`` and ``effects.tsv``.
+    files
+        ``de, gsea, programmes``: path of the full TSV relative to the report folder.
+    """
+
+    meta: Mapping[str, Any]
+    de: pd.DataFrame | None = None
+    gsea: pd.DataFrame | None = None
+    programmes: pd.DataFrame | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """One study: card, tables per sample, contrasts.
+
+    Parameters
+    ----------
+    card
+        ``id`` and, where known, ``accession, title, url, role, organism, modality, muscle,
+        material, citation{text,doi,pmid}, status, facts, caveats, simulated, experimental``.
+    samples, qc
+        One row per sample, with ``sample_id``.
+    pca
+        ``sample_id, pc1, pc2``; without it ``qc`` is asked.
+    correlation
+        Samples by samples.
+    explained
+        Share of variance per component, 0 to 1.
+    contrasts
+        In display order.
+    files
+        ``samples, qc``: path of the full TSV relative to the report folder.
+    """
+
+    card: Mapping[str, Any]
+    samples: pd.DataFrame | None = None
+    qc: pd.DataFrame | None = None
+    pca: pd.DataFrame | None = None
+    correlation: pd.DataFrame | None = None
+    explained: Sequence[float] = ()
+    contrasts: Sequence[ContrastData] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the study is called in running text: its accession, else its id."""
+        return str(self.card.get("accession") or self.card["id"])
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything the report shows.
+
+    Parameters
+    ----------
+    studies
+        In display order.
+    excluded
+        ``kind, dataset, id, what, reason``: samples, studies and contrasts left out.
+    programmes
+        Genes of the programmes: ``programme, block, sign`` and symbol, source columns.
+    programme_info
+        Per programme ``title, description, caveat`` and, per block, ``blocks`` (titles) and
+        ``caveats``; each optional.
+    headline
+        ``(programme, block)`` pairs drawn on the index: fixed in advance, the same everywhere.
+    alpha
+        Threshold on adjusted p for counting genes.
+    parameters, config
+        Effective configuration as tree (methods page) and as text (provenance page).
+    lock
+        ``study, url, sha256, bytes, retrieved`` per file that went in.
+    methods
+        ``step, text, citation, doi`` rows in the words of the effective configuration; without
+        them the general text of ``methods.tsv`` is shown.
+    versions, runtimes, commit
+        Package versions, run times per job, commit of the code.
+    """
+
+    studies: Sequence[StudyData]
+    title: str = "Skeletal muscle in ALS: what the public data say"
+    excluded: pd.DataFrame | None = None
+    programmes: pd.DataFrame | None = None
+    programme_info: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    headline: Sequence[tuple[str, str]] = ()
+    alpha: float = 0.05
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    config: str = ""
+    lock: pd.DataFrame | None = None
+    methods: Sequence[Mapping[str, str]] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    runtimes: pd.DataFrame | None = None
+    commit: str = ""
+
+    def contrasts(self) -> Iterator[tuple[StudyData, ContrastData]]:
+        """Yield every contrast with its study."""
+        for study in self.studies:
+            for contrast in study.contrasts:
+                yield study, contrast
+
+    def by_role(self) -> list[tuple[str, list[tuple[StudyData, ContrastData]]]]:
+        """Return contrasts grouped under role headings, in the order of :data:`ROLES`."""
+        groups: dict[str, list[tuple[StudyData, ContrastData]]] = {}
+        for study, contrast in self.contrasts():
+            role = str(contrast.meta.get("role") or study.card.get("role") or "")
+            groups.setdefault(role, []).append((study, contrast))
+        order = [*ROLES, *sorted(set(groups) - set(ROLES))]
+        return [(role_title(r), groups[r]) for r in order if r in groups]
+
+    @cached_property
+    def programme_names(self) -> frozenset[str]:
+        """The programmes that get a page: those defined or computed anywhere."""
+        found: set[str] = set()
+        tables = [self.programmes, *(k.programmes for _, k in self.contrasts())]
+        for table in tables:
+            if table is not None:
+                found |= set(table["programme"].astype(str))
+        return frozenset(found)
+
+
+# ---- paths --------------------------------------------------------------------------------------
+
+
+def study_path(study: StudyData) -> str:
+    """Return the study page's path."""
+    return f"studies/{c.slug(study.card['id'])}.html"
+
+
+def contrast_key(study: StudyData, contrast: ContrastData) -> str:
+    """Return the file name stem of everything that belongs to a contrast."""
+    return f"{c.slug(study.card['id'])}.{c.slug(contrast.meta['id'])}"
+
+
+def contrast_path(study: StudyData, contrast: ContrastData) -> str:
+    """Return the contrast page's path."""
+    return f"contrasts/{contrast_key(study, contrast)}.html"
+
+
+def programme_path(programme: str) -> str:
+    """Return the programme page's path."""
+    return f"programmes/{c.slug(programme)}.html"
+
+
+def root(path: str) -> str:
+    """Return the prefix that leads from the page at ``path`` to the report folder."""
+    return "../" * path.count("/")
+
+
+# ---- words about contrasts ----------------------------------------------------------------------
+
+
+def role_title(role: object) -> str:
+    """Return a role's heading."""
+    return ROLES.get(str(role), str(role or "").replace("_", " ") or "Role not stated")
+
+
+def label(meta: Mapping[str, Any]) -> str:
+    """Return a contrast's label, or ``target v reference``."""
+    return str(meta.get("label") or f"{meta['target']} v {meta['reference']}")
+
+
+def sides(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """Return reading names of target and reference: given, else from an ``A v B`` label."""
+    parts = str(meta.get("label") or "").split(" v ")
+    guess = parts if len(parts) == 2 else [str(meta["target"]), str(meta["reference"])]
+    return (
+        str(meta.get("target_label") or guess[0]),
+        str(meta.get("reference_label") or guess[1]),
+    )
+
+
+def what(card: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+    """Return organism, muscle, stage and method in one phrase."""
+    parts = [
+        card.get("organism"),
+        meta.get("muscle") or card.get("muscle"),
+        meta.get("stage"),
+        card.get("modality"),
+    ]
+    return ", ".join(str(p).replace("_", " ") for p in parts if not c.is_missing(p))
+
+
+def donors(study: StudyData, contrast: ContrastData) -> tuple[int | None, int | None, str]:
+    """Return group sizes of target and reference and their unit, ``donors`` or ``samples``.
+
+    Donors are said only when known: given in ``meta``, or counted in the sample table where the
+    group has exactly the number of samples that were fitted.
+    """
+    meta, samples = contrast.meta, study.samples
+    if meta.get("donors_target") is not None and meta.get("donors_reference") is not None:
+        return int(meta["donors_target"]), int(meta["donors_reference"]), "donors"
+    n = _fitted(contrast, "target"), _fitted(contrast, "reference")
+    column = meta.get("variable", "condition")
+    if samples is not None and {column, "subject_id"} <= set(samples.columns) and None not in n:
+        groups = [
+            samples[samples[column].astype(str) == str(meta[side])]
+            for side in ("target", "reference")
+        ]
+        known = all(g["subject_id"].notna().all() for g in groups)
+        if known and tuple(len(g) for g in groups) == n:
+            counts = [int(g["subject_id"].nunique()) for g in groups]
+            return counts[0], counts[1], "donors"
+    return n[0], n[1], "samples"
+
+
+def _fitted(contrast: ContrastData, side: str) -> int | None:
+    key, de = f"n_{side}", contrast.de
+    if contrast.meta.get(key) is not None:
+        return int(contrast.meta[key])
+    if de is not None and key in de and de[key].notna().any():
+        return int(de[key].max())
+    return None
+
+
+def sizes(study: StudyData, contrast: ContrastData) -> str:
+    """Return group sizes in words: ``22 v 10 donors``."""
+    target, reference, unit = donors(study, contrast)
+    if target is None or reference is None:
+        return "group sizes not stated"
+    return f"{target} v {reference} {unit}"
+
+
+def confounders(meta: Mapping[str, Any]) -> list[str]:
+    """Return the columns that a contrast is confounded with."""
+    value = meta.get("confounded")
+    if isinstance(value, str):
+        return [v.strip() for v in value.split(",") if v.strip()]
+    return [str(v) for v in value] if isinstance(value, (list, tuple)) else []
+
+
+def few(study: StudyData, contrast: ContrastData) -> bool:
+    """Return whether a group is known to have fewer than three donors."""
+    n = [x for x in donors(study, contrast)[:2] if x is not None]
+    return bool(n) and min(n) < 3
+
+
+def marks(study: StudyData, contrast: ContrastData) -> list[tuple[str, str | None]]:
+    """Return every mark a contrast carries, as kind of badge and what exactly is meant."""
+    meta, found = contrast.meta, list[tuple[str, str | None]]()
+    if columns := confounders(meta):
+        found.append(("confounded", ", ".join(columns)))
+    found += [(k, None) for k in ("simulated", "experimental") if is_marked(study, contrast, k)]
+    if meta.get("evidence") == "published":
+        found.append(("published", None))
+    if meta.get("eligible") is False:
+        found.append(("excluded", str(meta["reason"]) if meta.get("reason") else None))
+    if few(study, contrast):
+        found.append(("small", None))
+    return found
+
+
+def is_marked(study: StudyData, contrast: ContrastData, key: str) -> bool:
+    """Return whether contrast or study says ``simulated`` or ``experimental``."""
+    return bool(contrast.meta.get(key) or study.card.get(key))
+
+
+def badges(study: StudyData, contrast: ContrastData) -> Markup:
+    """Return the badges of a contrast; nothing doubtful goes without one."""
+    return Markup(" ").join(c.badge(kind, text) for kind, text in marks(study, contrast))
+
+
+# ---- genes --------------------------------------------------------------------------------------
+
+
+def gene_frame(de: pd.DataFrame) -> pd.DataFrame:
+    """Return ``de`` with ``label``, 95 % Wald interval and ``nlp`` = -log10 p (p = 0: 300)."""
+    frame = de.copy()
+    symbol = frame["symbol"] if "symbol" in frame else pd.Series(np.nan, index=frame.index)
+    frame["label"] = symbol.where(symbol.notna() & (symbol != ""), frame["gene_id"]).astype(str)
+    half = Z95 * pd.to_numeric(frame["lfc_se"], errors="coerce")
+    frame["ci_low"], frame["ci_high"] = frame["log2fc"] - half, frame["log2fc"] + half
+    frame["nlp"] = -np.log10(frame["pvalue"].astype(float).clip(lower=1e-300))
+    return frame
+
+
+def calls(de: pd.DataFrame | None, alpha: float) -> dict[str, int] | None:
+    """Return genes tested, and below ``alpha`` in all, up and down; ``None`` without tests."""
+    if de is None or "padj" not in de or not de["pvalue"].notna().any():
+        return None
+    called = de["padj"] < alpha
+    return {
+        "tested": int(de["pvalue"].notna().sum()),
+        "called": int(called.sum()),
+        "up": int((called & (de["log2fc"] > 0)).sum()),
+        "down": int((called & (de["log2fc"] < 0)).sum()),
+    }
+
+
+def gene_sentence(de: pd.DataFrame | None, alpha: float) -> str:
+    """Return the number of differing genes in words; a secondary figure."""
+    found = calls(de, alpha)
+    if found is None:
+        return "no gene-level test"
+    n = {k: c.number(v, 0) for k, v in found.items()}
+    text = f"{n['called']} of {n['tested']} genes at adjusted p < {alpha:g}"
+    return text + (f" ({n['up']} higher, {n['down']} lower)" if found["called"] else "")
+
+
+# ---- programmes ---------------------------------------------------------------------------------
+
+
+def programme_title(
+    info: Mapping[str, Mapping[str, Any]], programme: str, block: object = ""
+) -> str:
+    """Return a programme's reading name, with its block in brackets where that says more."""
+    entry = info.get(programme, {})
+    title = str(entry.get("title") or programme.replace("_", " "))
+    if c.is_missing(block):
+        return title
+    tail = str(entry.get("blocks", {}).get(block) or str(block).replace("_", " "))
+    plain = tail.lower() in {"all", "core", "main", title.lower()}
+    return title if plain else f"{title} ({tail})"
+
+
+def caveat(info: Mapping[str, Mapping[str, Any]], programme: str, block: object) -> str | None:
+    """Return what to bear in mind about a block, else about its programme."""
+    entry = info.get(programme, {})
+    return entry.get("caveats", {}).get(block) or entry.get("caveat") or None
+
+
+def truth(column: pd.Series) -> pd.Series:
+    """Return a column of booleans that may have passed through a text file."""
+    return column.map(lambda v: str(v).strip().lower() in {"true", "1", "1.0", "yes"}).astype(bool)
+
+
+def effects(table: pd.DataFrame, data: ReportData, to_root: str = "") -> pd.DataFrame:
+    """Return programme effects as rows of :func:`components.forest_plot`.
+
+    One row per programme and block: the complete estimate, and the denervation-stripped one in
+    the ``alt_`` columns. ``to_root`` is the prefix of links.
+    """
+    table, info, known = table.reset_index(drop=True), data.programme_info, data.programme_names
+    none = pd.Series(False, index=table.index)
+    stripped = truth(table["stripped"]) if "stripped" in table else none
+    keys, values = ["programme", "block"], ["effect", "ci_low", "ci_high"]
+    rows = table[~stripped].drop_duplicates(keys)
+    alt = table.loc[stripped, keys + values].drop_duplicates(keys)
+    rows = rows.merge(alt.rename(columns={v: f"alt_{v}" for v in values}), on=keys, how="left")
+    pairs = list(zip(rows["programme"].astype(str), rows["block"], strict=True))
+    rows["label"] = [programme_title(info, p, b) for p, b in pairs]
+    rows["caveat"] = [caveat(info, p, b) for p, b in pairs]
+    rows["href"] = [to_root + programme_path(p) if p in known else None for p, _ in pairs]
+    if {"n_genes", "n_mapped"} <= set(rows):
+        rows["genes"] = [
+            f"{int(m)} of {int(n)}" if pd.notna(m) and pd.notna(n) else None
+            for m, n in zip(rows["n_mapped"], rows["n_genes"], strict=True)
+        ]
+    return rows
+
+
+def headline(data: ReportData, contrast: ContrastData, to_root: str = "") -> pd.DataFrame:
+    """Return the effects drawn in summaries: ``data.headline``, else the first six programmes."""
+    if contrast.programmes is None or contrast.programmes.empty:
+        return pd.DataFrame()
+    rows = effects(contrast.programmes, data, to_root)
+    if not data.headline:
+        return rows.drop_duplicates("programme").head(6)
+    order = {tuple(pair): i for i, pair in enumerate(data.headline)}
+    place = [
+        order.get((p, b), math.nan) for p, b in zip(rows["programme"], rows["block"], strict=True)
+    ]
+    rows["place"] = place
+    return rows.dropna(subset=["place"]).sort_values("place", kind="stable")
+
+
+def verdict(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Return labels of the rows whose interval lies above, below, or on both sides of zero.
+
+    Labels with a caveat end in ※.
+    """
+    found: dict[str, list[str]] = {"higher": [], "lower": [], "open": []}
+    for row in rows.to_dict("records"):
+        side = ("open", "higher", "lower")[c.direction(row["ci_low"], row["ci_high"])]
+        mark = "" if c.is_missing(row.get("caveat")) else " ※"
+        found[side].append(f"{row['label']}{mark}")
+    return found
+
+
+def sentence(study: StudyData, contrast: ContrastData, rows: pd.DataFrame) -> str:
+    """Return the direction of the programmes in ``rows`` in plain words, hedged where needed."""
+    if not len(rows):
+        return ""
+    target, found = sides(contrast.meta)[0], verdict(rows)
+    parts = [
+        f"{side} in {target}: {', '.join(found[side])}"
+        for side in ("higher", "lower")
+        if found[side]
+    ]
+    if not parts:
+        return "None of the programmes shown can be told from no change."
+    if found["open"]:
+        parts.append(f"not settled: {len(found['open'])} of {len(rows)} shown")
+    text = "; ".join(parts)
+    return hedge(study, contrast) + text[0].upper() + text[1:] + "."
+
+
+def hedge(study: StudyData, contrast: ContrastData) -> str:
+    """Return the words that must precede any direction of a doubtful contrast."""
+    words = ""
+    if is_marked(study, contrast, "simulated"):
+        words += "Simulated data. "
+    if columns := confounders(contrast.meta):
+        words += f"Cannot be told from {', '.join(columns)} differences. "
+    if few(study, contrast):
+        words += "Description only, too few donors. "
+    return words

@@ -1,0 +1,90 @@
+"""The one layout around every page, its content-security policy, and its glossary."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from alsmuscle.errors import InputError
+from alsmuscle.report import components as c
+from alsmuscle.report import model
+
+NEEDED = {"layout.html.j2", "style.css", "app.js", "glossary.tsv", "methods.tsv"}
+
+
+class Site:
+    """Renders templates inside the layout.
+
+    ``templates`` maps the file names of ``workflow/report`` to their text; raises
+    :class:`InputError` when one that every page needs is missing.
+    """
+
+    def __init__(self, templates: Mapping[str, str], title: str) -> None:
+        """Check the templates and fix the security policy by the hashes of script and style."""
+        if missing := NEEDED - set(templates):
+            raise InputError(
+                f"report templates missing: {', '.join(sorted(missing))}",
+                where="workflow/report",
+                remedy="pass every file of that folder",
+            )
+        self.title = title
+        self.glossary = _rows(templates["glossary.tsv"])
+        self.methods = _rows(templates["methods.tsv"])
+        self._script, self._style = templates["app.js"], templates["style.css"]
+        self._env = Environment(
+            loader=DictLoader({k: v for k, v in templates.items() if k.endswith(".j2")}),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        self._env.globals.update(
+            badge=c.badge,
+            callout=c.callout,
+            not_computed=c.not_computed,
+            link=c.link,
+            local=c.local,
+            term=self.term,
+        )
+        # Inline code is allowed by hash; 'strict-dynamic' lets that code, and nothing else, add
+        # the data scripts. 'self' does not match files opened from disk in every browser.
+        self._policy = "; ".join(
+            (
+                "default-src 'none'",
+                f"script-src '{c.digest(self._script)}' 'strict-dynamic'",
+                f"style-src '{c.digest(self._style)}'",
+                "img-src 'self' file: data:",
+                "base-uri 'none'",
+                "form-action 'none'",
+                "object-src 'none'",
+            )
+        )
+
+    def term(self, key: str, to_root: str, text: str | None = None) -> Markup:
+        """Return a link to a glossary entry; by default its own name in running text."""
+        name = next(e["term"] for e in self.glossary if e["key"] == key)
+        return Markup('<a class="term" href="{}glossary.html#{}">{}</a>').format(
+            to_root, key, text or name[0].lower() + name[1:]
+        )
+
+    def render(self, template: str, *, path: str, heading: str, **values: Any) -> str:
+        """Return the page at ``path``, relative to the report folder."""
+        return self._env.get_template(template).render(
+            site=self.title,
+            heading=heading,
+            root=model.root(path),
+            path=path,
+            policy=self._policy,
+            script=Markup(self._script),
+            style=Markup(self._style),
+            **values,
+        )
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))

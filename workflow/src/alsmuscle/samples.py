@@ -1,0 +1,221 @@
+"""From a study's own sample sheet to one vocabulary, with the raw values kept beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from alsmuscle.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VOCABULARY = {"sex": ("female", "male", ""), "age_unit": ("years", "days", "weeks", "")}
+TEXT = ("subject_id", "condition", "stage", "sex", "age_unit", "muscle", "material", "batch")
+
+
+def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Apply a card's rules to a sample sheet.
+
+    Parameters
+    ----------
+    sheet
+        One row per sample, text.
+    card
+        The study card.
+
+    Returns
+    -------
+    samples
+        Contract ``samples``, plus further harmonised columns, plus ``<column>_raw`` with the value
+        that each was read from.
+    excluded
+        Contract ``excluded``: samples left out by the card, with the reason.
+
+    Raises
+    ------
+    InputError
+        A column or value is missing or unknown; the message names the card's key.
+    """
+    import pandas as pd
+
+    where = f"config/datasets/{card['id']}.yaml"
+    spec = card["samples"]
+    _need(sheet, spec["sample_id"], f"{where}: samples.sample_id")
+    ids = sheet[spec["sample_id"]]
+    if ids.eq("").any() or ids.duplicated().any():
+        bad = "an empty one" if ids.eq("").any() else f"'{ids[ids.duplicated()].iloc[0]}' twice"
+        raise InputError(f"sample ids are not unique: {bad}", where=f"{where}: samples.sample_id")
+    if "expected" in spec and len(sheet) != spec["expected"]:
+        raise InputError(
+            f"the sample sheet has {len(sheet)} samples",
+            where=f"{where}: samples.expected",
+            expected=f"{spec['expected']}, the number in the archive's record",
+            remedy="a truncated series is not analysed: fetch the whole sheet or correct the card",
+        )
+    columns: dict[str, Any] = {"dataset": card["id"], "sample_id": ids}
+    for name in (*TEXT[:4], "age", *TEXT[4:]):
+        columns[name] = float("nan") if name == "age" else ""
+    columns["subject_id"] = ids
+    raw: dict[str, Any] = {}
+    for name, rule in spec["columns"].items():
+        columns[name], raw[name] = _column(sheet, name, rule, f"{where}: samples.columns.{name}")
+    if isinstance(columns["age"], pd.Series):
+        columns["age"] = pd.to_numeric(columns["age"], errors="coerce")
+    samples = pd.DataFrame(columns, index=sheet.index)
+    for name, values in raw.items():
+        if values is not None:
+            samples[f"{name}_raw"] = values
+    for name, allowed in VOCABULARY.items():
+        unknown = set(samples[name]) - set(allowed)
+        if unknown:
+            raise InputError(
+                f"'{min(unknown)}' is not in the vocabulary of '{name}'",
+                where=f"{where}: samples.columns.{name}",
+                expected=", ".join(repr(value) for value in allowed),
+                remedy="add a `map` from the raw values",
+            )
+    samples, excluded = _exclude(samples, spec.get("exclude", []), card["id"], where)
+    unlabelled = samples.loc[samples["condition"].eq(""), "sample_id"]
+    if len(unlabelled):
+        raise InputError(
+            f"{len(unlabelled)} sample(s) have no condition, such as {unlabelled.iloc[0]}",
+            where=f"{where}: samples",
+            remedy="give them a condition, or leave them out under `exclude` with the reason",
+        )
+    if samples.empty:
+        raise InputError("every sample is excluded", where=f"{where}: samples.exclude")
+    return samples.reset_index(drop=True), excluded
+
+
+def _need(sheet: pd.DataFrame, column: str, where: str) -> None:
+    if column not in sheet.columns:
+        close = [
+            c for c in sheet.columns if c.lower().split(":")[0] == column.lower().split(":")[0]
+        ]
+        raise InputError(
+            f"the sample sheet has no column '{column}'",
+            where=where,
+            expected=", ".join(close or list(sheet.columns[:15])),
+        )
+
+
+def _column(sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str) -> tuple[Any, Any]:
+    """Return the harmonised and the raw values of one column."""
+    import pandas as pd
+
+    if "value" in rule:
+        return (float(rule["value"]) if name == "age" else str(rule["value"])), None
+    sources = [rule["from"]] if isinstance(rule["from"], str) else rule["from"]
+    for source in sources:
+        _need(sheet, source, where)
+    raw = sheet[sources].agg(" | ".join, axis=1)
+    values = raw
+    if "pattern" in rule:
+        values = values.str.extract(re.compile(rule["pattern"]), expand=True).iloc[:, 0].fillna("")
+    if "map" in rule:
+        unknown = sorted(set(values) - set(rule["map"]))
+        if unknown:
+            raise InputError(
+                f"raw value '{unknown[0]}' is not in the map"
+                + (f", nor are {len(unknown) - 1} others" if len(unknown) > 1 else ""),
+                where=where,
+                expected=", ".join(repr(key) for key in rule["map"]),
+                remedy="add it to the map, or correct the spelling there",
+            )
+        values = values.map(rule["map"])
+    if rule.get("numeric"):
+        values = pd.to_numeric(values, errors="coerce")
+    return values, raw
+
+
+def _exclude(
+    samples: pd.DataFrame, rules: list[Mapping[str, Any]], dataset: str, where: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    import pandas as pd
+
+    reasons: dict[str, str] = {}
+    for number, rule in enumerate(rules):
+        key = f"{where}: samples.exclude[{number}]"
+        if ("sample_id" in rule) == ("where" in rule):
+            raise InputError("give exactly one of `sample_id` and `where`", where=key)
+        hit = pd.Series(True, index=samples.index)
+        wanted = {"sample_id": rule["sample_id"]} if "sample_id" in rule else rule["where"]
+        for column, value in wanted.items():
+            if column not in samples.columns:
+                raise InputError(f"no column '{column}'", where=key)
+            cell = samples[column]
+            unknown = value == "" and cell.dtype.kind == "f"
+            hit &= cell.isna() if unknown else cell.astype(str) == value
+        if not hit.any():
+            raise InputError(f"no sample matches {dict(wanted)}", where=key)
+        for sample in samples.loc[hit, "sample_id"]:
+            reasons.setdefault(sample, rule["reason"])
+    excluded = pd.DataFrame(
+        {"dataset": dataset, "sample_id": list(reasons), "reason": list(reasons.values())},
+        columns=["dataset", "sample_id", "reason"],
+    )
+    return samples[~samples["sample_id"].isin(list(reasons))], excluded
+
+
+def from_columns(names: Iterable[str]) -> pd.DataFrame:
+    """Make a sample sheet of a matrix's column names, where there is no other: column ``name``."""
+    import pandas as pd
+
+    return pd.DataFrame({"name": [str(name) for name in names]})
+
+
+def match_matrix(
+    names: list[str],
+    samples: pd.DataFrame,
+    excluded: pd.DataFrame,
+    card: Mapping[str, Any],
+) -> dict[str, str]:
+    """Match the matrix's columns with the samples.
+
+    Parameters
+    ----------
+    names
+        Column names of the matrix.
+    samples, excluded
+        As :func:`harmonise` returns them.
+    card
+        The study card; ``counts.sample_template`` builds a column's name from a sample's columns.
+
+    Returns
+    -------
+    dict
+        Column name → sample id, for the samples that are kept, in the sheet's order.
+
+    Raises
+    ------
+    InputError
+        A sample has no column, or a column no sample.
+    """
+    template = card.get("counts", {}).get("sample_template", "{sample_id}")
+    where = f"config/datasets/{card['id']}.yaml: counts.sample_template"
+    try:
+        wanted = {template.format(**row): row["sample_id"] for row in samples.to_dict("records")}
+    except KeyError as error:
+        raise InputError(
+            f"'{template}' uses column {error}, which the samples do not have", where=where
+        ) from None
+    lacking = [name for name in wanted if name not in names]
+    if lacking:
+        raise InputError(
+            f"sample '{wanted[lacking[0]]}' is in the sheet but its column '{lacking[0]}' is not "
+            f"in the matrix ({len(lacking)} such sample(s))",
+            where=where,
+            expected="columns such as " + ", ".join(map(str, names[:5])),
+            remedy="complete the matrix, correct the template, or exclude the sample with a reason",
+        )
+    extra = [name for name in names if name not in wanted]
+    if len(extra) > len(excluded):
+        raise InputError(
+            f"{len(extra)} column(s) of the matrix belong to no sample, such as '{extra[0]}'",
+            where=where,
+            expected=f"at most the {len(excluded)} excluded sample(s)",
+            remedy="complete the sheet, or correct the template",
+        )
+    return wanted
