@@ -402,8 +402,10 @@ def _judge_level(
         return NOT_SEPARATED, (
             f"{said}: against the expected direction, but denervation may hide an opposite change"
         )
-    if beyond and _fits(beyond, e.expected):
-        return MIXED, f"{said}: no difference from controls, but one from denervation"
+    if _fits(beyond, e.expected):
+        if _excluded(e.level, e.expected, e.margin):
+            return MIXED, f"{said}: no difference from controls, but one from denervation"
+        return CANNOT_TELL, f"{said}: the difference from controls is too uncertain"
     verdict, reason = _absent(e, e.level, said)
     if verdict == CONTRADICTED and not _excluded(delta, e.expected, e.margin):
         return CANNOT_TELL, f"{said}: denervation may hide a change"
@@ -586,7 +588,12 @@ def _pool(
             int(row["k"]),
             float(row["effect"]),
             (float(row["ci_low"]), float(row["ci_high"])),
-            _interval(float(row["effect"]), float(row["se"]), int(row["k"]), 0.90),
+            _interval(
+                float(row["effect"]),
+                float(row["se"]),
+                row["k"] - 1 if row["k"] > 1 else np.inf,
+                0.90,
+            ),
             float("nan"),
         ),
         float(row["pvalue"]),
@@ -596,20 +603,12 @@ def _pool(
     )
 
 
-def _interval(effect: float, se: float, k: int, level: float) -> tuple[float, float]:
-    from scipy.stats import norm, t
-
-    upper = (1 + level) / 2
-    half = se * (norm.ppf(upper) if k < 2 else t.ppf(upper, k - 1))
-    return float(effect - half), float(effect + half)
-
-
 def _pool_deltas(rows: pd.DataFrame, rules: Rules) -> _Pooled | None:
     """Pool Deltas; the error that comes from a common reference is added once, after pooling.
 
     Contrasts that use one reference share its error. Within :func:`meta.pool` it would look like
     agreement; so the pooling uses each contrast's own part, and the shared part enters with the
-    weighted mean of its signed sizes.
+    weighted mean of its signed sizes, on degrees of freedom mixed after Satterthwaite.
     """
     rows = rows[np.isfinite(rows["delta"]) & np.isfinite(rows["delta_se"])].copy()
     if rows.empty:
@@ -621,25 +620,36 @@ def _pool_deltas(rows: pd.DataFrame, rules: Rules) -> _Pooled | None:
     pooled = _pool(rows, rules, "delta", "own_se")
     if pooled is None:
         return None
-    tau2 = np.nan_to_num(pooled.row["tau2"])
-    weight = 1 / (own + tau2)
-    weight = (weight / weight.sum()).to_numpy()
-    extra = sum(
-        float((weight * shared)[(rows["reference"] == name).to_numpy()].sum()) ** 2
-        for name in rows["reference"].unique()
-    )
-    se, k = float(np.sqrt(pooled.row["se"] ** 2 + extra)), pooled.estimate.k
-    effect = pooled.estimate.effect
+    weight = (1 / (own + np.nan_to_num(pooled.row["tau2"]))).to_numpy()
+    weight = weight / weight.sum()
+    own_variance, k = float(pooled.row["se"]) ** 2, pooled.estimate.k
+    total, denominator = own_variance, own_variance**2 / (k - 1 if k > 1 else np.inf)
+    for name in rows["reference"].unique():
+        its = (rows["reference"] == name).to_numpy()
+        extra = float((weight * shared)[its].sum()) ** 2
+        total += extra
+        denominator += extra**2 / float(rows["shared_df"][its].iloc[0])
+    df = total**2 / denominator if denominator > 0 else np.inf
+    se, effect = float(np.sqrt(total)), pooled.estimate.effect
     estimate = pooled.estimate._replace(
-        ci=_interval(effect, se, k, 1 - rules.alpha),
-        ci90=_interval(effect, se, k, 0.90),
+        ci=_interval(effect, se, df, 1 - rules.alpha),
+        ci90=_interval(effect, se, df, 0.90),
         source="reference",
     )
-    from scipy.stats import norm, t
+    return pooled._replace(estimate=estimate, pvalue=_pvalue(effect, se, df))
 
-    z = abs(effect / se)
-    pvalue = 2 * (norm.sf(z) if k < 2 else t.sf(z, k - 1))
-    return pooled._replace(estimate=estimate, pvalue=float(pvalue))
+
+def _interval(effect: float, se: float, df: float, level: float) -> tuple[float, float]:
+    from scipy.stats import t
+
+    half = se * t.ppf((1 + level) / 2, df)
+    return float(effect - half), float(effect + half)
+
+
+def _pvalue(effect: float, se: float, df: float) -> float:
+    from scipy.stats import t
+
+    return float(2 * t.sf(abs(effect / se), df))
 
 
 def _in_conflict(clusters: pd.DataFrame, alpha: float) -> bool:
@@ -799,12 +809,16 @@ def _select(
     table: pd.DataFrame, chosen: pd.DataFrame, target: str, context: Mapping[str, Any]
 ) -> pd.DataFrame:
     programme, block = target.split("/", 1)
-    names = set(zip(chosen["dataset"], chosen["contrast"], strict=True))
     hit = (table["programme"] == programme) & (table["block"] == block)
     hit &= table["cell_type"].isin(context["cell_types"])
-    rows = table[hit]
-    inside = [pair in names for pair in zip(rows["dataset"], rows["contrast"], strict=True)]
-    return rows[inside]
+    return table[hit & _among(table, chosen)]
+
+
+def _among(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.Series[bool]:
+    """Mark rows whose contrast is one of the chosen."""
+    names = pd.MultiIndex.from_frame(chosen[["dataset", "contrast"]])
+    own = pd.MultiIndex.from_frame(table[["dataset", "contrast"]])
+    return pd.Series(own.isin(names), index=table.index, dtype=bool)
 
 
 def _gather(
@@ -879,8 +893,7 @@ def _random_share(
         (effects["programme"] == programme) & effects["block"].str.startswith(f"{block}~")
     ]
     sets = sets[~sets["stripped"].astype(bool) & sets["cell_type"].isin(context["cell_types"])]
-    names = set(zip(chosen["dataset"], chosen["contrast"], strict=True))
-    sets = sets[[pair in names for pair in zip(sets["dataset"], sets["contrast"], strict=True)]]
+    sets = sets[_among(sets, chosen)]
     if sets["block"].nunique() < 20:
         return float("nan")
     wide = [sets.pivot(index="block", columns="label", values=v) for v in ("effect", "se")]
@@ -1097,3 +1110,148 @@ def _why(a: pd.Series[Any], b: pd.Series[Any]) -> list[str]:
 def _narrower(a: pd.Series[Any], b: pd.Series[Any], name: str) -> bool:
     widths = [row[f"{name}ci_high"] - row[f"{name}ci_low"] for row in (a, b)]
     return bool(widths[1] < widths[0])
+
+
+# --- calibration -------------------------------------------------------------------------------
+
+TRUTHS = ("intrinsic", "denervation", "null")
+
+
+def calibrate_verdicts(
+    *,
+    n_replicates: int,
+    seed: int,
+    n_studies: int = 5,
+    n_als: tuple[int, int] = (15, 12),
+    n_den: tuple[int, int] = (6, 6),
+    intrinsic: float = 0.6,
+    lambda_sd: float = 0.1,
+    rules: Rules | None = None,
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Plant truths, run pooling, denervation axis and rules, and count the verdicts.
+
+    Each replicate draws a biology (:func:`alsmuscle.denervation.simulate_biology`), one denervation
+    reference and ``n_studies`` ALS studies with their own lambda around 0.5. Of eight blocks two
+    carry an ``intrinsic`` part (log2 units), three follow denervation only, three are random sets
+    without any effect of their own. Every block is claimed to be up, in bulk, with denervation as
+    an alternative explanation.
+
+    Returns
+    -------
+    rates, verdicts
+        ``rates``: ``supported_<truth>`` (share of tests), ``contradicted_intrinsic,
+        level_coverage, delta_coverage`` (pooled 95 % intervals), ``n``. ``verdicts``: truth ×
+        verdict counts.
+    """
+    from alsmuscle import denervation as axis
+
+    blocks = [f"P{number}" for number in range(8)]
+    truth = {
+        name: "intrinsic" if number < 2 else ("denervation" if number % 2 else "null")
+        for number, name in enumerate(blocks)
+    }
+    document = {
+        "contexts": {
+            "model": {
+                "role": "als_model",
+                "species": "mouse",
+                "sample_kinds": ["bulk_tissue"],
+                "cell_types": ["muscle"],
+            }
+        },
+        "claims": [
+            {
+                "id": name,
+                "statement": truth[name],
+                "subject": "tissue",
+                "denervation_sensitive": True,
+                "tests": [
+                    {"id": "up", "target": f"{name}/b", "expected": "up", "contexts": ["model"]}
+                ],
+            }
+            for name in blocks
+        ],
+    }
+    facts = pd.DataFrame(
+        {
+            "dataset": [*(f"als{i}" for i in range(n_studies)), "den"],
+            "contrast": "c",
+            "role": ["als_model"] * n_studies + ["denervation"],
+            "species": "mouse",
+            "stage": "symptomatic",
+            "muscle": "",
+            "material": "biopsy",
+            "modality": "bulk",
+            "platform": "",
+            "n_target": n_als[0],
+            "n_reference": n_als[1],
+            "cluster": "",
+            "confounded": "",
+            "simulated": True,
+            "published": False,
+        }
+    )
+    contrasts = contrast_table(facts)
+    counts = pd.DataFrame(0, index=list(TRUTHS), columns=list(VERDICTS))
+    level_in, delta_in = [], []
+    for replicate in range(n_replicates):
+        start = seed + 1000 * replicate
+        rng = np.random.default_rng(start)
+        biology = axis.simulate_biology(seed=start + 1)
+        place = {
+            name: [int(gene[1:]) for gene in part["gene_id"]]
+            for name, part in biology.members.groupby("programme")
+        }
+        own = np.zeros(biology.denervation.size)
+        for name in blocks[:2]:
+            own[place[name]] = intrinsic
+        den = axis.simulate_study(
+            biology,
+            effect=biology.denervation,
+            n_target=n_den[0],
+            n_reference=n_den[1],
+            severity_sd=0.1,
+            seed=start + 2,
+        )
+        effects, deltas = [], []
+        for study in range(n_studies):
+            als = axis.simulate_study(
+                biology,
+                effect=rng.normal(0.5, lambda_sd) * biology.denervation + own,
+                n_target=n_als[0],
+                n_reference=n_als[1],
+                seed=start + 10 * (study + 1),
+            )
+            label = {"dataset": f"als{study}", "contrast": "c", "cell_type": "muscle"}
+            effects.append(als.blocks.assign(**label))
+            delta = axis.block_delta(
+                als.effects,
+                den.effects,
+                als.blocks,
+                den.blocks,
+                biology.members,
+                als_replicates=als.replicates,
+                den_replicates=den.replicates,
+                als_df=als.df,
+                den_df=den.df,
+            )
+            deltas.append(delta.assign(reference="den/c", **label))
+        out = evaluate(
+            document, pd.concat(effects), contrasts, pd.concat(deltas), rules=rules
+        ).set_index("claim")
+        for name in blocks:
+            row = out.loc[name]
+            counts.loc[truth[name], row["verdict"]] += 1
+            rest = own[place[name]].mean()
+            level = 0.5 * biology.denervation[place[name]].mean() + rest
+            level_in.append(row["ci_low"] <= level <= row["ci_high"])
+            delta_in.append(row["delta_ci_low"] <= rest <= row["delta_ci_high"])
+    share = counts.div(counts.sum(axis=1), axis=0)
+    rates = {f"supported_{name}": float(share.loc[name, SUPPORTED]) for name in TRUTHS}
+    rates |= {
+        "contradicted_intrinsic": float(share.loc["intrinsic", CONTRADICTED]),
+        "level_coverage": float(np.mean(level_in)),
+        "delta_coverage": float(np.mean(delta_in)),
+        "n": float(n_replicates),
+    }
+    return rates, counts

@@ -445,7 +445,7 @@ def block_delta(
         One row per block in both tables: ``programme, block, stripped, effect, se, effect_den,
         se_den, lambda, lambda_se, delta, delta_se, delta_df, ci_low, ci_high`` (95 %)``, ci90_low,
         ci90_high, pvalue, shared_sd`` (the signed part of the error that comes from the reference
-        and is common to all contrasts that use it).
+        and is common to all contrasts that use it)``, shared_df``.
 
     Raises
     ------
@@ -505,6 +505,7 @@ def block_delta(
     # Delta's error from the reference is -lambda e_D - E_D dlambda, and dlambda scales with lambda:
     # one common error times lambda.
     table["shared_sd"] = np.sign(value) * np.sqrt(value**2 * V_D + E_D**2 * var_den)
+    table["shared_df"] = den_df
     return table
 
 
