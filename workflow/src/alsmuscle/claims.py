@@ -567,6 +567,8 @@ def _pool(
     rows: pd.DataFrame, rules: Rules, effect: str = "effect", se: str = "se"
 ) -> _Pooled | None:
     """Pool rows of one target and context; columns ``label, cluster`` and the effect."""
+    if rows.empty:
+        return None
     rows = rows[np.isfinite(rows[effect]) & (rows[se] > 0) & np.isfinite(rows[se])]
     if rows.empty:
         return None
@@ -610,6 +612,8 @@ def _pool_deltas(rows: pd.DataFrame, rules: Rules) -> _Pooled | None:
     agreement; so the pooling uses each contrast's own part, and the shared part enters with the
     weighted mean of its signed sizes, on degrees of freedom mixed after Satterthwaite.
     """
+    if rows.empty:
+        return None
     rows = rows[np.isfinite(rows["delta"]) & np.isfinite(rows["delta_se"])].copy()
     if rows.empty:
         return None
@@ -730,7 +734,15 @@ def evaluate(
                 remedy="keep one per contrast with choose_reference",
             )
         deltas = _labelled(deltas, contrasts)
-    inputs = _Inputs(effects, contrasts, deltas, rules)
+    is_random = effects["block"].str.contains("~", regex=False)
+    base = effects["block"].str.split("~").str[0]
+    inputs = _Inputs(
+        _by_target(effects[~is_random]),
+        _by_target(effects[is_random], base[is_random]),
+        {} if deltas is None else _by_target(deltas),
+        contrasts,
+        rules,
+    )
     cases = [
         _gather(claim, test, (name, document["contexts"][name]), inputs)
         for claim in document["claims"]
@@ -775,10 +787,16 @@ CLAIM_COLUMNS = [
 ]
 
 
+Target = tuple[str, str]
+
+
 class _Inputs(NamedTuple):
-    effects: pd.DataFrame
+    """Tables split by target once, since every test asks for one target only."""
+
+    effects: dict[Target, pd.DataFrame]
+    random_sets: dict[Target, pd.DataFrame]
+    deltas: dict[Target, pd.DataFrame]
     contrasts: pd.DataFrame
-    deltas: pd.DataFrame | None
     rules: Rules
 
 
@@ -805,13 +823,33 @@ def _labelled(table: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
+def _by_target(
+    table: pd.DataFrame, block: pd.Series[str] | None = None
+) -> dict[Target, pd.DataFrame]:
+    grouped = table.groupby(["programme", table["block"] if block is None else block], sort=False)
+    return {(str(key[0]), str(key[1])): rows for key, rows in grouped}
+
+
+def _target(name: str) -> Target:
+    programme, block = name.split("/", 1)
+    return programme, block
+
+
 def _select(
-    table: pd.DataFrame, chosen: pd.DataFrame, target: str, context: Mapping[str, Any]
+    tables: dict[Target, pd.DataFrame],
+    chosen: pd.DataFrame,
+    target: str,
+    context: Mapping[str, Any],
 ) -> pd.DataFrame:
-    programme, block = target.split("/", 1)
-    hit = (table["programme"] == programme) & (table["block"] == block)
-    hit &= table["cell_type"].isin(context["cell_types"])
-    return table[hit & _among(table, chosen)]
+    rows = tables.get(_target(target))
+    if rows is None:
+        return pd.DataFrame(columns=_EFFECT_COLUMNS)
+    return rows[rows["cell_type"].isin(context["cell_types"]) & _among(rows, chosen)]
+
+
+_EFFECT_COLUMNS = ["dataset", "contrast", "cell_type", "stripped", "effect", "se", "delta"]
+_EFFECT_COLUMNS += ["delta_se", "shared_sd", "shared_df", "reference", "label", "cluster"]
+_EFFECT_COLUMNS += ["block", "eligible"]
 
 
 def _among(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.Series[bool]:
@@ -828,7 +866,7 @@ def _gather(
     inputs: _Inputs,
 ) -> _Case:
     name, context = named
-    effects, contrasts, _, rules = inputs
+    effects, contrasts, rules = inputs.effects, inputs.contrasts, inputs.rules
     target = test["target"]
     matched = contrasts[matching(contrasts, context)]
     chosen = matched[matched["eligible"].astype(bool)]
@@ -837,8 +875,7 @@ def _gather(
     pooled = _pool(complete, rules)
     stripped = _pool(rows[rows["stripped"].astype(bool)], rules)
     delta, no_delta = _gather_delta(target, context, inputs, chosen)
-    programme, block = target.split("/", 1)
-    similar = effects[(effects["programme"] == programme) & (effects["block"] == block)]
+    similar = effects.get(_target(target), pd.DataFrame(columns=_EFFECT_COLUMNS))
     similar = similar[~similar["stripped"].astype(bool) & (similar["cell_type"] == "muscle")]
     return _Case(
         claim,
@@ -861,18 +898,17 @@ def _gather_delta(
     target: str, context: Mapping[str, Any], inputs: _Inputs, chosen: pd.DataFrame
 ) -> tuple[_Pooled | None, str]:
     """Delta from direct contrasts with another neurogenic disease, else from references."""
-    effects, contrasts, deltas, rules = inputs
+    effects, contrasts, rules = inputs.effects, inputs.contrasts, inputs.rules
     direct = contrasts[matching(contrasts, context, tag="versus_neurogenic")]
     direct = direct[direct["eligible"].astype(bool)]
     rows = _select(effects, direct, target, context)
     pooled = _pool(rows[~rows["stripped"].astype(bool)], rules)
     if pooled is not None:
         return pooled._replace(estimate=pooled.estimate._replace(source="direct")), ""
-    if deltas is not None and len(deltas):
-        rows = _select(deltas, chosen, target, context)
-        pooled = _pool_deltas(rows[~rows["stripped"].astype(bool)], rules)
-        if pooled is not None:
-            return pooled, ""
+    rows = _select(inputs.deltas, chosen, target, context)
+    pooled = _pool_deltas(rows[~rows["stripped"].astype(bool)], rules)
+    if pooled is not None:
+        return pooled, ""
     return None, "no comparable denervation reference exists for these studies"
 
 
@@ -887,13 +923,8 @@ def _random_share(
     rules = inputs.rules
     if pooled is None or pooled.estimate.k < rules.min_studies:
         return float("nan")
-    programme, block = test["target"].split("/", 1)
-    effects = inputs.effects
-    sets = effects[
-        (effects["programme"] == programme) & effects["block"].str.startswith(f"{block}~")
-    ]
-    sets = sets[~sets["stripped"].astype(bool) & sets["cell_type"].isin(context["cell_types"])]
-    sets = sets[_among(sets, chosen)]
+    sets = _select(inputs.random_sets, chosen, test["target"], context)
+    sets = sets[~sets["stripped"].astype(bool)]
     if sets["block"].nunique() < 20:
         return float("nan")
     wide = [sets.pivot(index="block", columns="label", values=v) for v in ("effect", "se")]
