@@ -204,3 +204,44 @@ def test_planted_lambda_and_blocks_are_recovered_with_honest_intervals() -> None
     assert 0.92 <= out["delta_coverage"] <= 0.995
     assert out["delta_null_rejected"] < 0.06
     assert out["delta_power"] > 0.8
+
+
+def test_axes_over_all_pairs_with_every_reason() -> None:
+    biology = denervation.simulate_biology(seed=3)
+    common = {"n_target": 8, "n_reference": 8}
+    als = denervation.simulate_study(biology, effect=0.5 * biology.denervation, **common, seed=1)
+    den = denervation.simulate_study(biology, effect=biology.denervation, **common, seed=2)
+
+    def long(table: pd.DataFrame, dataset: str, prefix: str = "") -> pd.DataFrame:
+        out = table.copy()
+        if "programme" not in out:
+            out = out.rename_axis("gene_id").reset_index()
+            out["gene_id"] = prefix + out["gene_id"]
+        return out.assign(dataset=dataset, contrast="c", cell_type="muscle")
+
+    genes = pd.concat(
+        [long(als.effects, "als"), long(den.effects, "den"), long(den.effects, "rat", "R")]
+    )
+    blocks = pd.concat([long(als.blocks, "als"), long(den.blocks, "den")])
+    contrasts = pd.DataFrame(
+        {"dataset": ["als", "den", "rat"], "contrast": "c", "species": ["mouse", "mouse", "rat"],
+         "n_target": 8, "n_reference": 8}
+    )  # fmt: skip
+    pairs = pd.DataFrame(
+        [("den", "lambda", "same"), ("rat", "correlation", "species differs"), ("x", "none", "no")],
+        columns=["reference_dataset", "mode", "reason"],
+    ).assign(dataset="als", contrast="c", reference_contrast="c")
+    axis, deltas = denervation.axes(
+        pairs, contrasts, genes, blocks, {"mouse": biology.members},
+        replicates={("als", "c", "muscle"): als.replicates},
+        to_human={"rat": {f"Rg{i}": f"g{i}" for i in range(800)}},
+    )  # fmt: skip
+    axis = axis.set_index("reference")
+    assert list(axis.columns) == [c for c in denervation.AXIS_COLUMNS if c != "reference"]
+    assert axis.loc["den/c", "ci_low"] < 0.5 < axis.loc["den/c", "ci_high"]
+    assert axis.loc["den/c", "interval"] == denervation.MIXED
+    assert pd.isna(axis.loc["rat/c", "lambda"])
+    assert axis.loc["rat/c", "correlation"] == pytest.approx(axis.loc["den/c", "correlation"])
+    assert axis.loc["x/c", ["mode", "reason"]].tolist() == ["none", "no"]
+    assert len(deltas) == 8 and set(deltas["reference"]) == {"den/c"}
+    assert deltas["shared_df"].eq(14).all()

@@ -396,7 +396,8 @@ def denervation_axis(
             f"squared effects is signal, less than {min_reliability:.0%}"
         )
     half = t.ppf((1 + level) / 2, out["df"]) * out["se"]
-    out["ci_low"], out["ci_high"] = out["lambda"] - half, out["lambda"] + half
+    out["ci_low"] = float(out["lambda"] - half)
+    out["ci_high"] = float(out["lambda"] + half)
     return out
 
 
@@ -518,6 +519,124 @@ def _correlation(noise: Floats | None, signs: Floats, draws: Floats | None) -> F
     with np.errstate(divide="ignore", invalid="ignore"):
         r = (x * y).mean(axis=0) / (x.std(axis=0) * y.std(axis=0))
     return np.asarray(np.nan_to_num(r), dtype=float)
+
+
+AXIS_COLUMNS = [
+    *("dataset", "contrast", "cell_type", "reference", "mode", "lambda", "se", "ci_low", "ci_high"),
+    *("df", "interval", "reliability", "n_genes", "correlation_raw", "correlation", "reason"),
+]
+
+Contrast = tuple[str, str, str]  # dataset, contrast, cell_type
+
+
+def axes(
+    pairs: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    genes: pd.DataFrame,
+    blocks: pd.DataFrame,
+    members: Mapping[str, pd.DataFrame],
+    *,
+    replicates: Mapping[Contrast, pd.DataFrame] | None = None,
+    to_human: Mapping[str, Mapping[str, str]] | None = None,
+    inter_gene_correlation: float = 0.05,
+    min_reliability: float = 0.3,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare every ALS contrast with every denervation reference: ``denervation.tsv``.
+
+    Parameters
+    ----------
+    pairs
+        From :func:`alsmuscle.claims.reference_pairs`.
+    contrasts
+        From :func:`alsmuscle.claims.contrast_table`; donors give the degrees of freedom.
+    genes
+        ``dataset, contrast, cell_type, gene_id, effect, se`` (log2 units, own species' ids). Cell
+        types are compared with the same cell type of the reference.
+    blocks
+        ``dataset, contrast, cell_type, programme, block, stripped, effect, se``.
+    members
+        Species → members of the blocks (see :func:`block_delta`).
+    replicates
+        (dataset, contrast, cell_type) → donor-bootstrap replicates × genes, where a matrix exists.
+    to_human
+        Species → {gene id: human gene id}, 1:1 orthologs, for correlations across species.
+    inter_gene_correlation, min_reliability
+        As for :func:`denervation_axis`.
+
+    Returns
+    -------
+    axis, deltas
+        ``axis``: :data:`AXIS_COLUMNS`, one row per pair and cell type, also for pairs that cannot
+        be compared, with the reason. ``deltas``: rows of :func:`block_delta` with ``dataset,
+        contrast, cell_type, reference``, for pairs with a lambda.
+    """
+    replicates, to_human = replicates or {}, to_human or {}
+    facts = contrasts.set_index(["dataset", "contrast"])
+    by_contrast = dict(list(genes.groupby(["dataset", "contrast", "cell_type"], sort=False)))
+    by_blocks = dict(list(blocks.groupby(["dataset", "contrast", "cell_type"], sort=False)))
+    rows, deltas = [], []
+    for pair in pairs.itertuples():
+        als_name = (pair.dataset, pair.contrast)
+        den_name = (pair.reference_dataset, pair.reference_contrast)
+        types = [key[2] for key in by_contrast if key[:2] == als_name]
+        for cell_type in types:
+            row: dict[str, Any] = dict.fromkeys(AXIS_COLUMNS)
+            row |= {
+                "dataset": pair.dataset,
+                "contrast": pair.contrast,
+                "cell_type": cell_type,
+                "reference": "/".join(den_name),
+                "mode": pair.mode,
+                "reason": pair.reason,
+            }
+            rows.append(row)
+            als_key, den_key = (*als_name, cell_type), (*den_name, cell_type)
+            if pair.mode != "none" and den_key not in by_contrast:
+                row |= {"mode": "none", "reason": f"the reference has no '{cell_type}'"}
+            if row["mode"] == "none":
+                continue
+            als, den = (by_contrast[key].set_index("gene_id") for key in (als_key, den_key))
+            species = [facts.loc[name, "species"] for name in (als_name, den_name)]
+            if species[0] != species[1]:
+                als, den = (
+                    _in_human(table, to_human.get(name))
+                    for table, name in zip((als, den), species, strict=True)
+                )
+            if pair.mode == "correlation":
+                raw, corrected = noise_corrected_correlation(als, den)
+                row |= {"correlation_raw": raw, "correlation": corrected}
+                continue
+            settings: dict[str, Any] = {
+                "als_replicates": replicates.get(als_key),
+                "den_replicates": replicates.get(den_key),
+                "als_df": _residual_df(facts.loc[als_name]),
+                "den_df": _residual_df(facts.loc[den_name]),
+                "inter_gene_correlation": inter_gene_correlation,
+                "min_reliability": min_reliability,
+            }
+            found = denervation_axis(als, den, **settings)
+            row |= found | {"reason": found["reason"] or pair.reason}
+            if np.isnan(row["lambda"]) or als_key not in by_blocks or den_key not in by_blocks:
+                continue
+            own = block_delta(
+                als, den, by_blocks[als_key], by_blocks[den_key], members[species[0]], **settings
+            )
+            name = {key: row[key] for key in ("dataset", "contrast", "cell_type", "reference")}
+            deltas.append(own.assign(**name))
+    axis = pd.DataFrame(rows, columns=AXIS_COLUMNS)
+    return axis, pd.concat(deltas, ignore_index=True) if deltas else pd.DataFrame()
+
+
+def _residual_df(facts: pd.Series[Any]) -> float:
+    return float(max(facts["n_target"] + facts["n_reference"] - 2, 1))
+
+
+def _in_human(table: pd.DataFrame, orthologs: Mapping[str, str] | None) -> pd.DataFrame:
+    if orthologs is None:
+        return table
+    renamed = table.set_index(pd.Index([orthologs.get(gene) for gene in table.index]))
+    renamed = renamed[renamed.index.notna()]
+    return renamed[~renamed.index.duplicated(keep=False)]
 
 
 class SimulatedStudy(NamedTuple):
