@@ -77,18 +77,18 @@ def test_pure_noise_gives_no_lambda_and_says_why() -> None:
 def test_the_tested_block_is_left_out() -> None:
     als, den = planted(0.5, se=0.2)
     block = [f"g{i}" for i in range(40)]
-    als.loc[block, "effect"], den.loc[block, "effect"] = 30.0, 10.0  # would dominate
-    assert denervation.denervation_axis(als, den)["lambda"] > 2
+    als.loc[block, "effect"], den.loc[block, "effect"] = 5.0, 4.0  # would pull the slope
+    assert denervation.denervation_axis(als, den)["lambda"] > 0.6
     blocks = pd.DataFrame(
-        {"programme": ["P"], "block": ["b"], "stripped": False, "effect": 30.0, "se": 0.1}
+        {"programme": ["P"], "block": ["b"], "stripped": False, "effect": 5.0, "se": 0.1}
     )
     members = pd.DataFrame({"programme": "P", "block": "b", "gene_id": block, "sign": 1})
-    out = denervation.block_delta(als, den, blocks, blocks.assign(effect=10.0), members).iloc[0]
+    out = denervation.block_delta(als, den, blocks, blocks.assign(effect=4.0), members).iloc[0]
     direct = denervation.denervation_axis(als, den, exclude=block)
     assert out["lambda"] == pytest.approx(direct["lambda"])
-    assert out["lambda_se"] == pytest.approx(direct["se"], rel=0.1)
-    assert out["delta"] == pytest.approx(30 - 10 * direct["lambda"])
-    variance = 0.1**2 + out["lambda"] ** 2 * 0.1**2 + 10**2 * out["lambda_se"] ** 2
+    assert out["lambda_se"] == pytest.approx(direct["se"], rel=0.05)
+    assert out["delta"] == pytest.approx(5 - 4 * direct["lambda"])
+    variance = 0.1**2 + out["lambda"] ** 2 * 0.1**2 + 4**2 * out["lambda_se"] ** 2
     assert out["delta_se"] == pytest.approx(np.sqrt(variance))
     assert out["ci_low"] < out["ci90_low"] < out["delta"] < out["ci90_high"] < out["ci_high"]
 
@@ -196,11 +196,11 @@ def test_errors_speak() -> None:
 
 
 def test_planted_lambda_and_blocks_are_recovered_with_honest_intervals() -> None:
-    # a fast version of the calibration: wide bounds for 25 data sets
-    out = denervation.calibrate_axis(n_datasets=25, seed=11)
+    # a fast version of the calibration: wide bounds for 16 data sets
+    out = denervation.calibrate_axis(n_datasets=16, seed=11)
     assert abs(out["lambda_bias"]) < 0.06
     assert out["lambda_uncorrected"] < 0.42  # planted: 0.5
-    assert 0.88 <= out["lambda_coverage"] <= 1
+    assert 0.8 <= out["lambda_coverage"] <= 1
     assert 0.92 <= out["delta_coverage"] <= 0.995
     assert out["delta_null_rejected"] < 0.06
     assert out["delta_power"] > 0.8

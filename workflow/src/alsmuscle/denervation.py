@@ -211,10 +211,12 @@ def _variance(draws: Floats) -> Floats:
     return np.asarray(draws.var(axis=0, ddof=1), dtype=float)
 
 
-def _slope(als: _Side, den: _Side, blocks: Floats, inter_gene_correlation: float) -> _Slope:
-    """Leave-block-out slopes; ``blocks`` is genes × blocks of 0 and 1, the last column all 0."""
+def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -> _Slope:
+    """Leave-block-out slopes; ``blocks``: sparse genes × blocks of 0 and 1, the last column all 0.
+
+    Sparse, because matched random sets come by the thousand and hold some tens of genes each.
+    """
     w = _weights(als, den)
-    keep = 1.0 - blocks
 
     def sums(per_gene: Floats) -> Floats:
         # totals minus block sums: cheap for blocks of some tens of genes out of thousands
@@ -227,25 +229,28 @@ def _slope(als: _Side, den: _Side, blocks: Floats, inter_gene_correlation: float
         value = np.where(bottom > 0, top / bottom, np.nan)
 
     def analytic(coefficient: Floats, s2: Floats) -> Floats:
-        # genes × blocks; the correlation is taken along the axis (sign by sign), the worst case:
-        # donors differ in how denervated they are
-        each = np.abs(coefficient) * np.sqrt(s2)[:, None] * keep
-        own = (each**2).sum(axis=0)
-        rest = each.sum(axis=0) ** 2 - own
+        # the correlation is taken along the axis (sign by sign), the worst case: donors differ in
+        # how denervated they are
+        each = np.abs(coefficient) * np.sqrt(s2)
+        own = sums((each**2)[None])[0]
+        rest = sums(each[None])[0] ** 2 - own
         return np.asarray((own + inter_gene_correlation * rest) / bottom**2, dtype=float)
 
     # In a resample the observed effects play the truth, but their size includes noise, which would
     # then count twice: the reference is scaled to the size of its signal, and the ALS effects are
     # given the component along it that keeps the slope.
-    signal = np.clip(bottom[-1] / raw[-1], 0.0, 1.0)
+    # One typical slope serves the variances of all blocks: they differ little from each other.
+    one = slice(None, -1) if value.size > 1 else slice(None)
+    typical = float(np.nan_to_num(np.nanmedian(value[one]))) if np.isfinite(value).any() else 0.0
+    signal = np.clip(np.median((bottom / raw)[one]), 0.0, 1.0)
     beta = den.b * np.sqrt(signal)
-    alpha = als.b + value[-1] * (1 - np.sqrt(signal)) * beta
+    alpha = als.b + typical * (1 - np.sqrt(signal)) * beta
     draws_als = draws_den = None
     if als.noise is not None:
         draws_als = sums(w * beta * als.noise) / bottom
         var_als = _variance(draws_als)
     else:
-        var_als = analytic(np.broadcast_to((w * beta)[:, None], keep.shape), als.s2)
+        var_als = analytic(w * beta, als.s2)
     if den.noise is not None:
         moved = beta + den.noise
         bottoms = sums(w * (moved**2 - _variance(den.noise)))
@@ -254,8 +259,7 @@ def _slope(als: _Side, den: _Side, blocks: Floats, inter_gene_correlation: float
         low, high = np.nanquantile(draws_den, [0.1587, 0.8413], axis=0)
         var_den = np.maximum(((high - low) / 2) ** 2, 0)
     else:
-        coefficient = (w * alpha)[:, None] - 2 * value * (w * beta)[:, None]
-        var_den = analytic(coefficient, den.s2)
+        var_den = analytic(w * (alpha - 2 * typical * beta), den.s2)
     total = var_als + var_den
     with np.errstate(divide="ignore", invalid="ignore"):
         df = total**2 / (var_als**2 / als.df + var_den**2 / den.df)
@@ -377,7 +381,7 @@ def denervation_axis(
     a = _side(als, genes, als_replicates, als_df)
     d = _side(den, genes, den_replicates, den_df)
     raw, corrected = noise_corrected_correlation(als, den, exclude=exclude)
-    fit = _slope(a, d, np.zeros((genes.size, 1)), inter_gene_correlation)
+    fit = _slope(a, d, _sparse([], [], [], (genes.size, 1)), inter_gene_correlation)
     out: dict[str, Any] = {
         "lambda": float(fit.value[0]),
         "se": float(np.sqrt(fit.var_als + fit.var_den)[0]),
@@ -465,18 +469,22 @@ def block_delta(
     names = list(dict.fromkeys(zip(table["programme"], table["block"], strict=True)))
     if "stripped" in members:
         members = members[~members["stripped"].astype(bool)]
-    signs = np.zeros((genes.size, len(names) + 1))
-    groups = members.groupby(["programme", "block"]).groups
-    for column, pair in enumerate(names):
-        if pair not in groups:
+    column = {pair: number for number, pair in enumerate(names)}
+    inside = members[members["gene_id"].isin(genes)]
+    at_column = np.array(
+        [column.get(pair, -1) for pair in zip(inside["programme"], inside["block"], strict=True)]
+    )
+    known = set(zip(members["programme"], members["block"], strict=True))
+    for pair in names:
+        if pair not in known:
             raise InputError(f"no member genes given for block '{pair[0]}/{pair[1]}'")
-        rows = members.loc[groups[pair]]
-        rows = rows[rows["gene_id"].isin(genes)]
-        direction = rows["sign"].replace(0, 1).to_numpy(dtype=float)
-        signs[genes.get_indexer(pd.Index(rows["gene_id"])), column] = direction
-    fit = _slope(a, d, (signs != 0).astype(float), inter_gene_correlation)
+    at_gene = genes.get_indexer(pd.Index(inside["gene_id"]))
+    direction = inside["sign"].replace(0, 1).to_numpy(dtype=float)
+    used = at_column >= 0
+    signs = _sparse(direction[used], at_gene[used], at_column[used], (genes.size, len(names) + 1))
+    fit = _slope(a, d, abs(signs), inter_gene_correlation)
     usable = fit.reliability >= min_reliability
-    at = [names.index(pair) for pair in zip(table["programme"], table["block"], strict=True)]
+    at = [column[pair] for pair in zip(table["programme"], table["block"], strict=True)]
     value = np.where(usable, fit.value, np.nan)[at]
     var_als, var_den, df_slope = fit.var_als[at], fit.var_den[at], fit.df[at]
     E_A, V_A = table["effect"].to_numpy(float), table["se"].to_numpy(float) ** 2
@@ -510,7 +518,13 @@ def block_delta(
     return table
 
 
-def _correlation(noise: Floats | None, signs: Floats, draws: Floats | None) -> Floats:
+def _sparse(values: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
+    from scipy.sparse import csc_array
+
+    return csc_array((np.asarray(values, dtype=float), (rows, columns)), shape=shape)
+
+
+def _correlation(noise: Floats | None, signs: Any, draws: Floats | None) -> Floats:
     """Correlation over replicates between block effects and slopes; 0 where there are none."""
     if noise is None or draws is None:
         return np.zeros(signs.shape[1])
