@@ -294,6 +294,13 @@ def test_level_without_reference_cannot_be_separated() -> None:
     assert out["verdict"] == claims.NOT_SEPARATED
     assert (out["k"], out["studies"]) == (3, "a/c;b/c;d/c")
     assert "no comparable denervation reference" in out["reason"]
+    none = claims.evaluate(
+        DOCUMENT,
+        effects({"a": 0.6, "b": 0.7, "d": 0.65}),
+        table(*human("a", "b", "d")),
+        pd.DataFrame(),
+    )
+    assert none["verdict"][0] == claims.NOT_SEPARATED
 
 
 def test_direct_contrast_outranks_the_reference() -> None:

@@ -725,6 +725,8 @@ def evaluate(
         if missing:
             raise InputError(f"{name} lack the column '{missing[0]}'")
     effects = _labelled(effects, contrasts)
+    if deltas is not None and deltas.empty:
+        deltas = None
     if deltas is not None:
         keys = ["dataset", "contrast", "cell_type", "programme", "block", "stripped"]
         if deltas.duplicated(keys).any():
