@@ -24,7 +24,6 @@ compiled anew in each process, which costs some seconds and changes nothing else
 """
 
 # Kernels get all they touch as arguments, and a line search is its list of cases.
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 
