@@ -191,7 +191,7 @@ def test_the_order_of_samples_does_not_matter():
     order = np.random.default_rng(3).permutation(len(samples))
     one = _run(samples, counts)
     two = _run(samples.iloc[order], counts[order].copy()).loc[one.index]
-    np.testing.assert_allclose(one["stat"], two["stat"], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(one["stat"], two["stat"], rtol=1e-10)
 
 
 def test_any_two_levels_are_read_from_one_fit():
