@@ -6,9 +6,9 @@ memory is bounded by the counts themselves. The order is ``prepare_sample`` for 
 ``integrate`` over samples, annotation (``celltypes``), then ``pseudobulk``: from there on the
 donor is the unit and the code of bulk studies applies.
 
-Peak memory, measured on cells that show 1,560 genes each: 2.3 GiB at 50,000 cells (whole path) and
-5.2 GiB at 200,000 (up to the components), about 2 GiB per 100,000 cells above a base of 1.3. Beyond
-memory: ``reduce_sample``.
+Peak memory: 2.3 GiB at 50,000 cells of 1,560 genes each (whole path), 5.5 GiB at 200,000 of 1,800
+(16 samples; without doublets and UMAP), about 2 GiB more per 100,000. Beyond memory:
+``reduce_sample``.
 
 Nuclei are not cells: their mitochondrial reads are contamination, their soup is myofibre RNA; and
 spots are neither (tens of cells share one barcode: no doublets, no ambient estimate, and
