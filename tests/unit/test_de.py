@@ -140,12 +140,18 @@ def test_confounding_is_seen_in_columns_that_are_not_listed():
     assert _kinds(samples) == [
         ("confounded", "age"),
         ("confounded", "batch"),
-        ("depth", "library_size"),
         ("near_confounded", "muscle"),
+        ("technical", "library_size"),
     ]
     text = de.design_warnings(samples, CONTRAST, "x", 3).set_index("column")["text"]
     assert "every 'als' sample has batch 3, 4" in text["batch"]
     assert "60 to 63 in 'als', 20 to 35 in 'healthy'" in text["age"]
+
+
+def test_a_column_that_defines_the_groups_is_no_confounder():
+    samples = _samples(4, age=[20, 25, 30, 35, 60, 61, 62, 63.0])
+    assert _kinds(samples) == [("confounded", "age")]
+    assert _kinds(samples, {**CONTRAST, "defined_by": ["age"]}) == []
 
 
 def test_a_balanced_design_has_no_warning():

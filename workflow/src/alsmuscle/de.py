@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Contrast = Mapping[str, Any]
 Engine = Literal["batched", "default"]
 
+# Measures of how a sample was processed, as ``qc.technical`` gives them, in words.
+TECHNICAL = {"library_size": "Number of reads", "pct_mito": "Mitochondrial share (per cent)"}
+
 # Columns that describe a sample without being a possible cause of a difference.
 NOT_COVARIATES = ("dataset", "sample_id", "subject_id", "condition", "age_unit", "stage")
 
@@ -206,8 +209,9 @@ def design_warnings(
 
     A column is ``confounded`` when none of its levels holds both a target and a reference sample
     (for a number: when the ranges do not overlap): the contrast cannot be told from it. It is
-    ``near_confounded`` when Cramér's V between column and side is at least 0.7. Library sizes that
-    do not overlap get a kind of their own, ``depth``: a sign of separate processing.
+    ``near_confounded`` when Cramér's V between column and side is at least 0.7. Measures of
+    processing that do not overlap (library size, mitochondrial share) get a kind of their own,
+    ``technical``. Columns that define the groups (``defined_by``) are not looked at.
 
     Returns
     -------
@@ -227,9 +231,8 @@ def design_warnings(
         rows.append((dataset, contrast["id"], kind, column, text))
 
     for column in both.columns:
-        if column in (*NOT_COVARIATES, contrast["variable"], *_terms(contrast)) or column.endswith(
-            "_raw"
-        ):
+        known_already = (*NOT_COVARIATES, contrast["variable"], *_terms(contrast))
+        if column in (*known_already, *contrast.get("defined_by", [])) or column.endswith("_raw"):
             continue
         values = both[column]
         if pd.api.types.is_numeric_dtype(values):
@@ -239,13 +242,13 @@ def design_warnings(
                     f"{a.min():,.6g} to {a.max():,.6g} in '{contrast['target']}', "
                     f"{b.min():,.6g} to {b.max():,.6g} in '{contrast['reference']}'"
                 )
-                if column == "library_size":
+                if column in TECHNICAL:
                     warn(
-                        "depth",
+                        "technical",
                         column,
-                        f"Sequencing depth does not overlap ({ranges} reads): the two sides were "
-                        "probably not processed together. Normalisation corrects for depth, not "
-                        "for what else differed between the runs.",
+                        f"{TECHNICAL[column]} does not overlap ({ranges}): the two sides were "
+                        "probably not processed together. Part of the difference may be one "
+                        "between runs.",
                     )
                 else:
                     warn(
