@@ -6,7 +6,7 @@
 rule enrichment_gsea:
     input:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
-        manifest=result("provenance/data/collections.tsv"),
+        manifest=[result("provenance/data/collections.tsv")] if COLLECTIONS else [],
         programmes="config/programmes.tsv",
     output:
         gsea=result("enrichment/{dataset}/{contrast}/gsea.tsv"),

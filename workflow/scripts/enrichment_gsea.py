@@ -5,7 +5,9 @@ with log.job(snakemake.log[0]):
     de = io.read_table(snakemake.input.de, "de")
     names = None if organism == "human" else io.human_names()
     ranking = enrichment.ranking(de, names=names)
-    sets = io.read_collections(snakemake.input.manifest)
+    sets = {}
+    for manifest in snakemake.input.manifest:
+        sets |= io.read_collections(manifest)
     sets["programmes"] = programmes.as_sets(io.read_plain(snakemake.input.programmes))
     table = enrichment.gsea(ranking, sets, seed=snakemake.params.seed, **snakemake.params.gsea)
     for position, column in enumerate(("dataset", "contrast", "cell_type")):

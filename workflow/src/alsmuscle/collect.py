@@ -48,13 +48,14 @@ def report_data(
             [
                 {
                     "kind": "study",
+                    "dataset": row["dataset"],
                     "id": row["dataset"],
                     "what": "whole study",
                     "reason": row["reason"],
                 }
                 for row in left_out
             ],
-            columns=["kind", "id", "what", "reason"],
+            columns=["kind", "dataset", "id", "what", "reason"],
         )
     )
     info = io.read_plain(notes).set_index("programme").to_dict("index")
@@ -130,8 +131,8 @@ def _study(
         contrasts=contrasts,
         files={key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc")},
     )
-    rows = excluded.assign(kind="sample", id=name, what=excluded["sample_id"])
-    return study, rows[["kind", "id", "what", "reason"]]
+    rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
+    return study, rows[["kind", "dataset", "id", "what", "reason"]]
 
 
 def _link(results: Path, path: Path) -> str:

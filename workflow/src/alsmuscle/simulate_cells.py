@@ -84,7 +84,7 @@ def _draw(
     return drawn
 
 
-def simulate_nuclei(  # noqa: PLR0915
+def simulate_nuclei(
     panel: pd.DataFrame,
     *,
     seed: int,

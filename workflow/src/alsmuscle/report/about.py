@@ -22,7 +22,7 @@ def methods(site: Site, data: m.ReportData) -> str:
             "text": row["text"],
             "citation": citation({"text": row["citation"], "doi": row["doi"]}),
         }
-        for row in site.methods
+        for row in data.methods or site.methods
     ]
     flat = pd.DataFrame(list(flatten(data.parameters)), columns=["key", "value"])
     columns = [c.Column("key", "Parameter"), c.Column("value", "Value")]

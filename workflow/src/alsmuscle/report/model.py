@@ -119,6 +119,9 @@ class ReportData:
         Effective configuration as tree (methods page) and as text (provenance page).
     lock
         ``study, url, sha256, bytes, retrieved`` per file that went in.
+    methods
+        ``step, text, citation, doi`` rows in the words of the effective configuration; without
+        them the general text of ``methods.tsv`` is shown.
     versions, runtimes, commit
         Package versions, run times per job, commit of the code.
     """
@@ -133,6 +136,7 @@ class ReportData:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     config: str = ""
     lock: pd.DataFrame | None = None
+    methods: Sequence[Mapping[str, str]] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     runtimes: pd.DataFrame | None = None
     commit: str = ""
