@@ -32,6 +32,11 @@ if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+SIMULATED = [name for name, card in STUDIES.items() if card.get("simulated")]
+FETCHED = [
+    *(name for name in STUDIES if name not in SIMULATED),
+    *(["collections"] if COLLECTIONS else []),
+]
 
 
 wildcard_constraints:
@@ -42,6 +47,11 @@ wildcard_constraints:
 def result(path):
     """Path below the results folder."""
     return f"{SETTINGS['results']}/{path}"
+
+
+def either(names):
+    """Wildcard constraint: one of the names; without names, nothing."""
+    return "|".join(names) or "(?!)"
 
 
 def log_of(rule, key=""):
@@ -85,10 +95,7 @@ def files_of(wildcards):
 
 def manifests():
     """Manifests of all that the selected studies need."""
-    return [
-        result(f"provenance/data/{name}.tsv")
-        for name in [*STUDIES, *(["collections"] if COLLECTIONS else [])]
-    ]
+    return [result(f"provenance/data/{name}.tsv") for name in [*FETCHED, *SIMULATED]]
 
 
 def per_contrast(pattern, datasets):

@@ -35,13 +35,13 @@ LOADINGS = ["loading1", "loading2", "loading3", "loading4"]
 
 # Share of the patients' factor loadings that healthy people and mice show: it gives the mean
 # square correlation of GSE140261's controls and GSE184951's healthy, 0.02 to 0.03 above chance.
-HEALTHY_FACTORS = 0.27
+HEALTHY_FACTORS = 0.25
 # The patients' dispersion left when the factors are taken out, over the controls' (median of genes).
 PATIENT_DISPERSION = 1.5
 # Littermates of one inbred strain are more alike than people.
 MOUSE_DISPERSION = 0.5
-# Spread between patients of how far each is along the denervation axis, relative to their mean.
-SEVERITY_SD = 0.3
+# Genes of the demo's studies.
+DEMO_GENES = 12000
 
 FAT = ("ADIPOQ", "PLIN1", "PLIN4", "LEP", "CIDEC", "FABP4", "LPL", "SCD", "PNPLA2", "CD36")
 # Mouse genes that are no 1:1 orthologs but stand for the same thing here.
@@ -87,7 +87,9 @@ class Group(NamedTuple):
 
     ``batches``: number of samples per batch; ``denervation``, ``intrinsic``, ``disuse``:
     multiples of the planted vectors; ``day``: days after denervation whose profile is used (28
-    stands for the chronic state); ``patients``: heterogeneous as real patients are.
+    stands for the chronic state); ``fat``: log2 shift of adipocyte genes; ``spread``: how much the
+    samples differ along the residual factors, 1 as GSE140261's patients do; ``severity_sd``: spread
+    along the denervation axis, relative to the group's mean.
     """
 
     condition: str
@@ -96,8 +98,9 @@ class Group(NamedTuple):
     day: float = 28.0
     intrinsic: float = 0.0
     disuse: float = 0.0
-    patients: bool = False
     fat: float = 0.0
+    spread: float = HEALTHY_FACTORS
+    severity_sd: float = 0.0
 
     @property
     def n(self) -> int:
@@ -159,14 +162,14 @@ DEMO: Mapping[str, Plan] = {
     "simals1": Plan(
         "human",
         (
-            Group("als", (9,), denervation=0.7, intrinsic=1.0, patients=True),
+            Group("als", (9,), denervation=0.7, intrinsic=1.0, spread=0.5, severity_sd=0.3),
             Group("healthy", (9,)),
         ),
     ),
     "simals2": Plan(
         "human",
         (
-            Group("als", (6, 4), denervation=0.5, intrinsic=1.0, patients=True),
+            Group("als", (6, 4), denervation=0.5, intrinsic=1.0, spread=0.5, severity_sd=0.3),
             Group("healthy", (3, 6)),
         ),
         batch_sd=0.25,
@@ -174,7 +177,7 @@ DEMO: Mapping[str, Plan] = {
     "simals3": Plan(
         "human",
         (
-            Group("als", (7,), denervation=0.9, intrinsic=1.0, patients=True),
+            Group("als", (7,), denervation=0.9, intrinsic=1.0, spread=0.5, severity_sd=0.3),
             Group("healthy", (7,)),
         ),
         sex_mismatch=True,
@@ -182,7 +185,7 @@ DEMO: Mapping[str, Plan] = {
     "simals4": Plan(
         "human",
         (
-            Group("als", (8,), denervation=0.8, intrinsic=1.0, patients=True),
+            Group("als", (8,), denervation=0.8, intrinsic=1.0, spread=0.5, severity_sd=0.3),
             Group("healthy", (8,)),
         ),
         swapped=("als", "healthy"),
@@ -190,7 +193,7 @@ DEMO: Mapping[str, Plan] = {
     "simals5": Plan(
         "human",
         (
-            Group("als", (12,), denervation=0.6, intrinsic=1.0, patients=True, fat=1.0),
+            Group("als", (12,), denervation=0.6, intrinsic=1.0, fat=1.0, spread=1.0, severity_sd=0.3),
             Group("healthy", (6,)),
         ),
         depth=15e6,
@@ -543,14 +546,9 @@ def _effect(genes: pd.DataFrame, group: Group) -> Floats:
 
 def _log_variance(genes: pd.DataFrame, group: Group) -> Floats:
     """Variance between samples of the log (natural) expected count: factors and severity."""
-    factors = ((_loadings(genes, group)) ** 2).sum(axis=1)
+    factors = ((genes[LOADINGS].to_numpy() * group.spread) ** 2).sum(axis=1)
     along = LN2 * group.denervation * denervation_profile(genes, group.day)
-    return np.asarray(factors + (SEVERITY_SD * group.patients * along) ** 2, dtype=float)
-
-
-def _loadings(genes: pd.DataFrame, group: Group) -> Floats:
-    scale = 1.0 if group.patients else HEALTHY_FACTORS
-    return genes[LOADINGS].to_numpy() * scale
+    return np.asarray(factors + (group.severity_sd * along) ** 2, dtype=float)
 
 
 def _log_rates(
@@ -567,13 +565,12 @@ def _log_rates(
     scores = rng.normal(size=(n, len(LOADINGS)))
     for i, condition in enumerate(samples["true_condition"]):
         group = groups[condition]
-        if group.patients:
-            severity[i] = rng.normal(1.0, SEVERITY_SD)
+        severity[i] = rng.normal(1.0, group.severity_sd)
         along = LN2 * group.denervation * denervation_profile(genes, group.day)
         columns[:, i] = (
             LN2 * _effect(genes, group)
             + (severity[i] - 1) * along
-            + _loadings(genes, group) @ scores[i]
+            + genes[LOADINGS].to_numpy() @ (group.spread * scores[i])
             # Keeps the expected count where the effect puts it.
             - _log_variance(genes, group) / 2
         )
@@ -609,8 +606,9 @@ def _counts(
     # The reference's dispersion holds what its own (healthy) factors add: do not add it twice.
     healthy = ((genes[LOADINGS].to_numpy() * HEALTHY_FACTORS) ** 2).sum(axis=1)
     specific = np.maximum(total - healthy, 0.2 * total)
-    scale = [PATIENT_DISPERSION if groups[c].patients else 1.0 for c in samples["true_condition"]]
-    dispersion = specific[:, None] * np.array(scale)[None, :]
+    patients = [groups[c].spread > HEALTHY_FACTORS for c in samples["true_condition"]]
+    scale = np.where(patients, PATIENT_DISPERSION, 1.0)
+    dispersion = specific[:, None] * scale[None, :]
     depth = plan.depth * rng.lognormal(0, plan.depth_sd, len(samples))
     libraries = np.exp(log_rate) * rng.gamma(1 / dispersion, dispersion)
     ids = list(samples["sample_id"])
