@@ -193,7 +193,9 @@ DEMO: Mapping[str, Plan] = {
     "simals5": Plan(
         "human",
         (
-            Group("als", (12,), denervation=0.6, intrinsic=1.0, fat=1.0, spread=1.0, severity_sd=0.3),
+            Group(
+                "als", (12,), denervation=0.6, intrinsic=1.0, fat=1.0, spread=1.0, severity_sd=0.3
+            ),
             Group("healthy", (6,)),
         ),
         depth=15e6,
@@ -285,9 +287,7 @@ def biology(
     """
     rng = np.random.default_rng(seed)
     numbers = [column for column in reference.columns if column != "symbol"]
-    named = _named_genes(
-        reference[reference["symbol"] != ""], human, mouse, orthologs, programmes
-    )
+    named = _named_genes(reference[reference["symbol"] != ""], human, mouse, orthologs, programmes)
     coding = human.loc[
         (human["biotype"] == "protein-coding")
         & (human["primary"] == "1")
@@ -389,7 +389,9 @@ def _with_effects(
     def planted(blocks: Sequence[tuple[str, str, float]], share: float) -> Floats:
         effect = np.zeros(n)
         for programme, block, mean in blocks:
-            part = programmes[(programmes["programme"] == programme) & (programmes["block"] == block)]
+            part = programmes[
+                (programmes["programme"] == programme) & (programmes["block"] == block)
+            ]
             own = usable & ~fat & symbols.isin(set(part["human"])) & (effect == 0)
             sign = -1.0 if part["sign"].iloc[0] == "-" else 1.0
             effect[own] = sign * mean * rng.gamma(8.0, 1 / 8, int(own.sum()))
