@@ -252,7 +252,7 @@ def lambda_replicate(
     """
     from alsmuscle.denervation import denervation_axis
 
-    base = {"variable": "condition", "adjust": [], "block": None, "within": {}}
+    base: dict[str, Any] = {"variable": "condition", "adjust": [], "block": None, "within": {}}
     stages = {
         f"day{day}": {"target": f"sod1_day{day}", "reference": f"wildtype_day{day}"}
         for day in (60, 90, 120)
@@ -312,7 +312,7 @@ def null_split(counts: AnnData, half: Sequence[int]) -> dict[str, float | int | 
     part = counts.copy()
     chosen = np.isin(np.arange(part.n_obs), list(half))
     part.obs["condition"] = np.where(chosen, "one", "other")
-    contrast = {
+    contrast: dict[str, Any] = {
         **{"id": "split", "variable": "condition", "target": "one", "reference": "other"},
         **{"adjust": [], "block": None, "within": {}},
     }

@@ -538,7 +538,7 @@ def _samples(plan: Plan, dataset: str, rng: np.random.Generator) -> pd.DataFrame
 
 def _effect(genes: pd.DataFrame, group: Group) -> Floats:
     """Effect of belonging to a group, log2 of expected counts."""
-    return (
+    return (  # type: ignore[no-any-return]
         group.denervation * denervation_profile(genes, group.day)
         + group.intrinsic * genes["intrinsic"].to_numpy()
         + group.disuse * genes["disuse"].to_numpy()
@@ -617,7 +617,7 @@ def _counts(
     for i, original in enumerate(samples["duplicate_of"]):
         if original:
             libraries[:, i] = libraries[:, ids.index(original)]
-    return rng.poisson(libraries * depth / 1e6).astype(np.int64)
+    return rng.poisson(libraries * depth / 1e6).astype(np.int64)  # type: ignore[no-any-return]
 
 
 def _gene_truth(
