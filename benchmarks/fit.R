@@ -54,10 +54,11 @@ seconds <- system.time({
       )
     }
   }
-})[["elapsed"]]
+})
 
 write.table(
-  cbind(gene_id = genes, format(table, digits = 17, trim = TRUE)), file.path(folder, paste0(engine, threads, ".tsv")),
+  cbind(gene_id = genes, format(table, digits = 17, trim = TRUE)),
+  file.path(folder, paste0(engine, threads, ".tsv")),
   sep = "\t", quote = FALSE, row.names = FALSE, na = ""
 )
-cat(seconds, "\n")
+cat(seconds[["elapsed"]], sum(seconds[c("user.self", "sys.self", "user.child", "sys.child")]), "\n")

@@ -82,7 +82,7 @@ class Project:
 
 
 def small_counts(n_genes: int = 1200, n_side: int = 5, seed: int = 1) -> pd.DataFrame:
-    """Counts of two groups with real Ensembl ids: every 10th gene doubles in the second group."""
+    """Counts of two groups with real Ensembl ids: every 10th gene triples in the second group."""
     rng = np.random.default_rng(seed)
     table = pd.read_csv(
         ROOT / "workflow" / "resources" / "genes_human.tsv.gz",
@@ -96,7 +96,7 @@ def small_counts(n_genes: int = 1200, n_side: int = 5, seed: int = 1) -> pd.Data
     genes = pd.concat([sexed, known]).drop_duplicates("gene_id").head(n_genes)
     mean = np.exp(rng.normal(5, 1.5, len(genes)))[:, None]
     fold = np.ones((len(genes), 2 * n_side))
-    fold[::10, n_side:] = 2
+    fold[::10, n_side:] = 3
     depth = rng.uniform(0.7, 1.4, 2 * n_side)
     mu = mean * fold * depth
     counts = rng.negative_binomial(10, 10 / (10 + mu))

@@ -35,6 +35,7 @@ class Reply:
     pause: float = 0.0  # seconds between blocks
     block: int = 1 << 16
     content_range: str | None = None  # send this instead of the true one
+    start_at: int | None = None  # serve another range than the one asked for
 
 
 Script = Reply | Callable[[int, dict[str, str]], Reply]
@@ -66,6 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         unchanged = headers.get("if-range") in (None, reply.etag, MODIFIED)
         if wanted and reply.ranges and status == 200 and (unchanged or not reply.check_if_range):
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            start = start if reply.start_at is None else reply.start_at
             if start >= len(body):
                 extra["Content-Range"] = f"bytes */{len(body)}"
                 body, status = b"", 416

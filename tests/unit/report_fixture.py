@@ -30,7 +30,7 @@ PROGRAMMES = {
 
 
 def templates() -> dict[str, str]:
-    return {p.name: p.read_text(encoding="utf-8") for p in sorted(TEMPLATES.iterdir())}
+    return {p.name: p.read_text(encoding="utf-8") for p in sorted(TEMPLATES.glob("*.*"))}
 
 
 def samples(rng: np.random.Generator, n_target: int, n_reference: int) -> pd.DataFrame:

@@ -119,13 +119,14 @@ def test_triplets_in_a_tar(tmp_path: Path) -> None:
 
 def test_h5ad_takes_the_first_place_that_holds_counts(tmp_path: Path) -> None:
     var = pd.DataFrame({"gene_ids": IDS, "symbol": NAMES}, index=NAMES)
-    obs = pd.DataFrame({"donor": ["a", "a", "b"]}, index=BARCODES)
+    obs = pd.DataFrame({"donor": ["a", "a", "b"], "cell_type": "x"}, index=BARCODES)
     log = np.log1p(COUNTS).astype(np.float32)
     study = AnnData(log, obs=obs, var=var, layers={"counts": COUNTS.astype(np.float32)})
     study.write_h5ad(tmp_path / "layer.h5ad")
     found = read_sample(tmp_path / "layer.h5ad")
     check(found)
     assert list(found.obs["donor"]) == ["a", "a", "b"]
+    assert list(found.obs.columns) == ["donor", "author_cell_type"]
     raw = AnnData(log, obs=obs, var=var)
     raw.raw = AnnData(sparse.csr_matrix(COUNTS), obs=obs, var=var)
     raw.write_h5ad(tmp_path / "raw.h5ad")

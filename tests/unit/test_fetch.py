@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -282,6 +283,19 @@ def test_an_archive_with_other_members_is_refused(tmp_path: Path, content, messa
 def test_members_are_checked_beside_the_mirrors_hash(tmp_path: Path, mirror: Path) -> None:
     with pytest.raises(FetchError, match=r"cannot be read|lacks"):
         fetch(URL, tmp_path / "x.tar", members=_pin("a.txt"), mirror=mirror, policy=OFFLINE)
+
+
+def test_a_file_system_without_locks_is_no_obstacle(
+    tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    lock = tmp_path / "lock.tsv"
+    assert fetch(URL, tmp_path / "c.gz", mirror=mirror, lock=lock, policy=OFFLINE).bytes
+    assert "no locks" in caplog.text
+    assert {item.name for item in tmp_path.iterdir()} == {"c.gz", "lock.tsv", "mirror"}
 
 
 # --- formats --------------------------------------------------------------------------------------

@@ -221,6 +221,20 @@ def test_roles_are_never_mixed_and_ineligible_contrasts_stay_out() -> None:
     assert ("myopathy", "all", "A") not in out.index
 
 
+def test_tagged_contrasts_and_stages_are_pooled_on_their_own() -> None:
+    table = contrasts().assign(tag=["", "", "", "", "progression"])
+    table["stage"] = ["end", "", "", "", ""]
+    effects = pd.DataFrame(
+        {"dataset": table["dataset"], "contrast": "c", "cell_type": "muscle", "gene_id": "A",
+         "effect": [1.0, 2.0, 3.0, 4.0, 5.0], "se": 0.1}
+    )  # fmt: skip
+    out = meta.pool_by_role(effects, table, stages=["end", "onset"])
+    assert "myopathy" not in set(out["role"])
+    staged = out[(out["species"] == "human") & (out["stage"] == "end")]
+    assert (staged["k"].item(), staged["effect"].item()) == (1, 1.0)
+    assert out[(out["species"] == "human") & (out["stage"] == "")]["k"].item() == 2
+
+
 def test_a_key_that_stands_twice_is_refused() -> None:
     effects = pd.DataFrame(
         {"dataset": "h1", "contrast": "c", "cell_type": "muscle", "gene_id": ["A", "A"],

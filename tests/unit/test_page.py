@@ -289,6 +289,85 @@ def test_donors_are_not_claimed_when_groups_do_not_match_the_fit():
     assert m.sizes(*one({"donors_target": 9, "donors_reference": 8})) == "9 v 8 donors"
 
 
+def test_donors_within_a_subset_and_in_pairs():
+    sheet = pd.DataFrame(
+        {
+            "condition": ["after", "before", "after", "before", "after"],
+            "subject_id": ["a", "a", "b", "b", "c"],
+            "muscle": ["leg", "leg", "leg", "leg", "arm"],
+        }
+    )
+    meta = {"target": "after", "reference": "before", "n_target": 2, "n_reference": 2}
+    assert m.sizes(*one({**meta, "within": {"muscle": "leg"}}, sheet)) == (
+        "2 donors, each in both groups"
+    )
+    assert m.sizes(*one(meta, sheet)) == "2 v 2 samples"
+    blank = sheet.assign(subject_id="")
+    assert m.sizes(*one({**meta, "within": {"muscle": "leg"}}, blank)) == "2 v 2 samples"
+
+
+@pytest.mark.parametrize(
+    ("meta", "names"),
+    [
+        ({"label": "ALS v healthy"}, ("ALS", "healthy")),
+        ({"label": "DM1, untrained, against healthy"}, ("DM1, untrained", "healthy")),
+        ({"label": "SOD1 vs wild type"}, ("SOD1", "wild type")),
+        ({"label": "effect of training"}, ("als", "healthy")),
+        ({"label": "A v B", "target_label": "C"}, ("C", "B")),
+        ({}, ("als", "healthy")),
+    ],
+)
+def test_sides_are_named_for_reading(meta, names):
+    assert m.sides({"target": "als", "reference": "healthy", **meta}) == names
+
+
+def test_range_of_random_sets_is_drawn_where_it_was_computed():
+    table = pd.DataFrame(
+        {
+            "programme": ["P", "Q"],
+            "block": ["b", "b"],
+            "stripped": [False, False],
+            "effect": [0.5, 0.1],
+            "ci_low": [0.2, 0.0],
+            "ci_high": [0.8, 0.2],
+            "background": ["0.1", ""],
+            "background_sd": ["0.1", ""],
+        }
+    )
+    rows = m.effects(table, m.ReportData(studies=[]))
+    assert rows["null_low"][0] == pytest.approx(0.1 - 0.1959964)
+    assert rows["null_high"][0] == pytest.approx(0.1 + 0.1959964)
+    text = str(c.forest_plot(rows, caption="c", span=(-1.0, 1.0)))
+    assert text.count('class="null"') == 1
+    assert 'class="null" x="45.20%" width="19.60%"' in text
+
+
+def test_long_caveats_fold_after_whole_sentences():
+    text = "Short. This sentence is long enough to stand alone on a page. The rest is folded."
+    parsed = Parsed(str(c.folded(text)))
+    assert parsed.words == [
+        "Short. This sentence is long enough to stand alone on a page.",
+        "The rest is folded.",
+    ]
+    assert [t for t, _ in parsed.tags] == ["details", "summary"]
+    assert [t for t, _ in Parsed(str(c.folded("One sentence only."))).tags] == ["p"]
+    assert not Parsed(str(c.folded(f"{fx.HOSTILE * 2}. A rest."))).all("script")
+
+
+def test_headline_names_the_block_only_where_two_would_look_alike(data):
+    table = data.studies[0].contrasts[0].programmes
+    item = m.ContrastData(
+        meta={}, programmes=pd.concat([table, table.head(1).assign(block="other")])
+    )
+    pairs = [("MACROPHAGE", "pan"), ("DENERVATION", "other"), ("DENERVATION", "up")]
+    chosen = m.ReportData(studies=[], headline=pairs, programme_info=data.programme_info)
+    assert m.headline(chosen, item)["label"].tolist() == [
+        "Macrophages",
+        "Denervation response (other)",
+        "Denervation response (up)",
+    ]
+
+
 def test_calls_by_hand():
     de = pd.DataFrame(
         {
@@ -519,8 +598,22 @@ def test_contrast_page_says_it_plainly(pages):
     assert "Adjusted p" not in doubtful.split("Programme effects, Late")[1].split("Genes")[0]
 
 
+def test_embedded_rows_follow_the_setting(site, data):
+    item = data.studies[0]
+    few = m.ReportData(studies=[item], top=20)
+    text = Parsed(contrast.page(site, few, item, item.contrasts[0], ())).text
+    assert "20 of 700 rows, smallest p first" in text
+
+
+def test_all_blocks_stand_under_their_programme_with_one_caveat(pages):
+    text = pages["contrasts/gse000001.als_v_healthy.html"].text
+    folded = text.split("All 8 blocks of genes, by programme")[1].split("Genes", 2)[0:2]
+    assert " ".join(folded).count("In bulk muscle MYOD1 and MYOG rise") == 1
+
+
 def test_study_page_shows_raw_and_harmonised_values_and_flags(pages):
     text = pages["studies/gse000001.html"].text
+    assert "Material needle biopsy" in text
     assert "as deposited: characteristics" in text and "diagnosis: ALS" in text
     assert "library_size 1.4 million < 5 million" in text
     assert "2 of 32 samples flagged" in text
@@ -564,6 +657,17 @@ def test_two_ids_of_one_file_name_are_refused():
     twice = [m.StudyData(card={"id": "a b"}), m.StudyData(card={"id": "a-b"})]
     with pytest.raises(InputError, match=re.escape("studies/a-b.html")):
         page.build(fx.templates(), m.ReportData(studies=twice))
+
+
+def test_cell_types_are_never_mixed_on_a_page(data):
+    de = data.studies[0].contrasts[0].de
+    mixed = de.assign(cell_type=["a", "b"] * (len(de) // 2))
+    item = m.StudyData(
+        card={"id": "s"},
+        contrasts=(m.ContrastData(meta={"id": "k", "target": "a", "reference": "b"}, de=mixed),),
+    )
+    with pytest.raises(InputError, match="several cell types"):
+        page.build(fx.templates(), m.ReportData(studies=[item]), ())
 
 
 def test_missing_template_is_named():

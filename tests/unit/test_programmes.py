@@ -136,6 +136,20 @@ def test_a_block_emptied_by_mapping_stops(toy):
         programmes.validate(toy, HUMAN, MOUSE[MOUSE["symbol"].isin(["A1m", "B1m"])])
 
 
+def test_mouse_symbols_are_checked_against_one_to_one_orthologs(toy):
+    pairs = pd.DataFrame({"human_gene_id": ["h1", "h2", "h9"], "mouse_gene_id": ["m1", "m9", "m5"]})
+    v = programmes.validate(toy, HUMAN, MOUSE, pairs).query("organism == 'mouse'")
+    found = v.groupby("symbol")["ortholog"].agg(set).to_dict()
+    assert found == {
+        "A1m": {"agrees"},
+        "B1m": {"differs"},  # the table pairs h2 with m9
+        "F1m": {"differs"},  # and m5 with h9
+        "D1m": {"not 1:1"},
+        "D2m": {"not 1:1"},
+        "": {""},
+    }
+
+
 def test_stripping_stops_above_one_half(toy):
     plan = programmes.strip_plan(toy).set_index("block")
     assert plan["stripped"].to_dict() == {"up": True, "down": False, "half": True}
@@ -156,6 +170,14 @@ def test_blocks_in_both_organisms(toy):
     assert set(m.loc[m["block"] == "up", "n_genes"]) == {2, 1}  # C1 has no counterpart
     with pytest.raises(InputError, match="rat"):
         programmes.blocks(toy, "rat", MOUSE)
+
+
+def test_blocks_as_human_gene_sets(toy):
+    assert programmes.as_sets(toy) == {
+        "P: up": ["A1", "B1", "C1"],
+        "P: down": ["D1", "E1", "F1"],
+        "Q: half": ["A1", "B1"],
+    }
 
 
 # --- scores --------------------------------------------------------------------------------------
@@ -211,6 +233,27 @@ def test_a_single_block_gives_the_ordinary_t_test(toy, small):
     g = (e["effect"] / pooled) * 0.7978845608  # J(4) = sqrt(2 / pi)
     assert e["hedges_g"] == pytest.approx(g, rel=1e-9)
     assert e["hedges_g_var"] == pytest.approx(2 / 3 + g**2 / 8, rel=1e-9)
+
+
+def test_drivers_by_hand(toy):
+    de = pd.DataFrame(
+        {
+            "gene_id": ["h1", "h2", "h4", "h5", "zz"],
+            "base_mean": 1.0,
+            "log2fc": [0.5, -2.0, 3.0, np.nan, 9.0],
+            "lfc_se": 0.1,
+            "padj": 0.5,
+        }
+    )
+    d = programmes.drivers(de, programmes.blocks(toy, "human", HUMAN))
+    up = d[(d["block"] == "up") & ~d["stripped"]]
+    assert list(up["gene_id"]) == ["h2", "h1"]
+    assert list(up["contribution"]) == [-1.0, 0.25]
+    down = d[d["block"] == "down"]
+    assert list(down["gene_id"]) == ["h4"]  # h5 was not tested
+    assert down["contribution"].item() == -3.0
+    with pytest.raises(InputError, match="gene twice"):
+        programmes.drivers(pd.concat([de, de]), programmes.blocks(toy, "human", HUMAN))
 
 
 def test_swapped_labels_flip_the_sign_and_order_does_not_matter(toy, small):
@@ -390,3 +433,8 @@ def test_a_block_that_moves_more_than_its_peers_is_found(shifted):
     assert e.loc["real", "background"] < 0  # the background carries the block's sign
     assert e.loc["idle", "pvalue_competitive"] > 0.01
     assert e["background_sd"].between(0.01, 1).all()
+    statistic = (e["effect"] - e["background"]) / e["se_competitive"]
+    assert (e["se_competitive"] > e["background_sd"]).all()
+    normal = 2 * stats.norm.sf(statistic.abs())
+    assert (e["pvalue_competitive"] > normal).all()  # a t, here with many degrees of freedom
+    assert e.loc["idle", "pvalue_competitive"] == pytest.approx(normal[1], rel=0.02)

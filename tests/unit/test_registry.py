@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import yaml
-from conftest import ROOT, small_counts, write_study
 
 from alsmuscle import registry
 from alsmuscle.errors import InputError
+from conftest import ROOT, small_counts, write_study
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
 from pathlib import Path
@@ -197,6 +198,33 @@ file=Human.GRCh38.p13.annot.tsv.gz'>annotation</a>
         "Human.GRCh38.p13.annot.tsv.gz": sources.ncbi_annotation("human"),
     }
     assert sources.parse_counts_page("<a href='/geo/'>none</a>") == {}
+
+
+SOFT = """^SERIES = GSE1
+!Series_title = A series
+^SAMPLE = GSM1
+!Sample_title = Müller: a = b
+!Sample_geo_accession = GSM1
+!Sample_characteristics_ch1 = disease: ALS: spinal
+!Sample_characteristics_ch1 = age: 50
+!Sample_description = one
+!Sample_description = two
+^SAMPLE = GSM2
+!Sample_title = c
+!Sample_geo_accession = GSM2
+!Sample_characteristics_ch1 = disease: none
+"""
+
+
+def test_soft_samples() -> None:
+    table = sources.parse_soft_samples(SOFT)
+    assert table["geo_accession"].tolist() == ["GSM1", "GSM2"]
+    assert table["title"].tolist() == ["Müller: a = b", "c"]
+    assert table["disease:ch1"].tolist() == ["ALS: spinal", "none"]
+    assert table["age:ch1"].tolist() == ["50", ""]
+    assert table["description.1"].tolist() == ["two", ""]
+    with pytest.raises(InputError, match="no sample"):
+        sources.parse_soft_samples("<html>busy</html>")
 
 
 # --- E-utilities ----------------------------------------------------------------------------------
@@ -440,6 +468,16 @@ def test_builders_give_the_mirrors_addresses() -> None:
 
 
 @pytest.mark.verify
+def test_a_real_soft_family() -> None:
+    path = _mirror() / "files" / "GSE781" / "GSE781_family.soft.gz"
+    with gzip.open(path, "rt", encoding="utf-8", errors="replace") as handle:
+        table = sources.parse_soft_samples("".join(line for line in handle if line[0] in "^!"))
+    assert len(table) == 34
+    assert table["geo_accession"].is_unique
+    assert set(table["platform_id"]) == {"GPL96", "GPL97"}
+
+
+@pytest.mark.verify
 def test_recorded_answers_are_read() -> None:
     folder = _mirror().parent / "fixtures"
     xml = {path.name: sources.parse_archive_xml(path.read_text()) for path in folder.rglob("*.xml")}
@@ -457,5 +495,9 @@ def test_recorded_answers_are_read() -> None:
     summary = (folder / "ffq" / "GSE93374_summary.txt").read_text()
     assert sources.parse_esummary(summary)["n_samples"].tolist() == [11]
     assert len(sources.summary_samples(summary)) == 11
+    soft = sources.parse_soft_samples((folder / "geoparse" / "GSM32878.txt").read_text())
+    assert soft.loc[0, ["geo_accession", "series_id"]].tolist() == ["GSM32878", "GSE1864"]
+    family = (folder / "geoparse" / "soft_ex_family.txt").read_text()
+    assert len(sources.parse_soft_samples(family)) == family.count("^SAMPLE")
     sample = sources.parse_esummary((folder / "ffq" / "GSM3717978_summary.txt").read_text())
     assert sample["sra"].tolist() == ["SRX5692097"]

@@ -1,8 +1,6 @@
-"""What would run: job counts, and which rules rerun after which change."""
+"""What would run in a fresh project."""
 
 from __future__ import annotations
-
-import pytest
 
 FULL = {
     "data_fetch": 1,
@@ -24,24 +22,19 @@ def test_a_new_run_has_one_job_per_step(project):
     assert project.planned() == FULL
 
 
-def test_a_second_contrast_adds_its_own_jobs_only(project):
+def test_a_contrast_adds_three_jobs_and_a_collection_one_download(project):
     def paired(card):
-        card["contrasts"].append(
-            {**card["contrasts"][0], "id": "paired", "block": "subject_id"},
-        )
+        card["contrasts"].append({**card["contrasts"][0], "id": "paired", "block": "subject_id"})
+
+    def hallmark(config):
+        config["enrichment"]["collections"] = ["hallmark"]
 
     project.card(paired)
+    project.config(hallmark)
     assert project.planned() == {
         **FULL,
+        "data_fetch": 2,
         "bulk_de": 2,
         "enrichment_gsea": 2,
         "programmes_effects": 2,
     }
-
-
-@pytest.fixture
-def pretended(project):
-    """A project whose outputs are all there, as far as Snakemake can tell."""
-    run = project.snakemake("--touch", "--quiet", "all")
-    assert run.returncode == 0, run.stderr
-    return project

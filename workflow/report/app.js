@@ -512,6 +512,7 @@ window.alsmuscle = (() => {
   // ---- start ---------------------------------------------------------------------------------
   addEventListener("DOMContentLoaded", () => {
     search();
+    addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
     document.querySelectorAll(".table").forEach(table);
     document.querySelectorAll(".figure").forEach((f) => { if (f.querySelector(".plot-spec")) plot(f); });
     if (document.getElementById("gene-spec")) {

@@ -1,6 +1,6 @@
 # In:  provenance/data/<dataset>.tsv and the files it names.
 # Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, qc.tsv, pca.tsv,
-#      correlation.tsv, vst.h5ad, fits.h5; bulk/<dataset>/<contrast>/de.tsv.
+#      correlation.tsv, vst.h5ad, fits.h5; bulk/<dataset>/<contrast>/de.tsv, also for published effects.
 
 
 rule bulk_counts:
@@ -111,6 +111,8 @@ rule bulk_de:
         log_of("bulk_de", "{dataset}.{contrast}"),
     benchmark:
         time_of("bulk_de", "{dataset}.{contrast}")
+    wildcard_constraints:
+        dataset=one_of(BULK),
     conda:
         ENVIRONMENT
     threads: 2
@@ -123,3 +125,24 @@ rule bulk_de:
         code=code("bulk_de"),
     script:
         "../scripts/bulk_de.py"
+
+
+rule effects_import:
+    input:
+        manifest=result("provenance/data/{dataset}.tsv"),
+    output:
+        de=result("bulk/{dataset}/{contrast}/de.tsv"),
+    log:
+        log_of("effects_import", "{dataset}.{contrast}"),
+    wildcard_constraints:
+        dataset=one_of(PUBLISHED),
+    params:
+        card=card_part("id", "organism", "effects"),
+        code=code("effects_import"),
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/effects_import.py"

@@ -32,7 +32,13 @@ if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
-SIMULATED = [name for name, card in STUDIES.items() if card.get("simulated")]
+PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
+# A card marked `simulated` may still name files; these are made here.
+SIMULATED = [
+    name
+    for name, card in STUDIES.items()
+    if all(file["url"].startswith("simulated:") for file in card["files"].values())
+]
 FETCHED = [
     *(name for name in STUDIES if name not in SIMULATED),
     *(["collections"] if COLLECTIONS else []),
@@ -49,8 +55,8 @@ def result(path):
     return f"{SETTINGS['results']}/{path}"
 
 
-def either(names):
-    """Wildcard constraint: one of the names; without names, nothing."""
+def one_of(names):
+    """Wildcard constraint: one of these names, or nothing at all."""
     return "|".join(names) or "(?!)"
 
 

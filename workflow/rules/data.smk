@@ -9,7 +9,7 @@ rule data_fetch:
     log:
         log_of("data_fetch", "{dataset}"),
     wildcard_constraints:
-        dataset=either(FETCHED),
+        dataset=one_of(FETCHED),
     localrule: True
     conda:
         ENVIRONMENT
@@ -39,7 +39,7 @@ rule data_simulate:
     benchmark:
         time_of("data_simulate", "{dataset}")
     wildcard_constraints:
-        dataset=either(SIMULATED),
+        dataset=one_of(SIMULATED),
     conda:
         ENVIRONMENT
     resources:

@@ -15,7 +15,7 @@ with log.job(snakemake.log[0]):
     else:
         sheet = io.read_sheet(io.cached(manifest, sheet_spec["file"]), sheet_spec)
     kept, excluded = samples.harmonise(sheet, card)
-    columns = samples.match_matrix(list(matrix.columns), kept, excluded, card)
+    columns, excluded = samples.match_matrix(list(matrix.columns), kept, excluded, card)
 
     raw, notes = counts.as_counts(
         matrix[list(columns)].rename(columns=columns), spec["type"], where

@@ -16,10 +16,10 @@ with log.job(snakemake.log[0]):
             file["url"],
             f"{cache}/{study}/{file_name(file['url'])}",
             sha256=file.get("sha256"),
+            members=members,
             mirror=os.environ.get("ALSMUSCLE_MIRROR") or None,
             lock=f"{cache}/lock.tsv",
-            # Members pinned on the card are checked when they are read.
-            policy=FetchPolicy(pinned_only=snakemake.params.pinned_only and not members),
+            policy=FetchPolicy(pinned_only=snakemake.params.pinned_only),
             study=study,
         )
         pinned = "file" if file.get("sha256") else "members" if members else ""

@@ -1,4 +1,4 @@
-# Frozen values for test_programmes.py: limma (effects, duplicateCorrelation, camera, cameraPR),
+# Frozen values for test_programmes_r.py: limma (effects, duplicateCorrelation, camera, cameraPR),
 # metafor (escalc), stats (phyper). Run in this folder: Rscript script.R
 suppressMessages({library(limma); library(metafor)})
 set.seed(20)

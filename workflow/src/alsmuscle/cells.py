@@ -59,6 +59,68 @@ class PreparedSample:
     variable: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
+def rename_genes(sample: AnnData, identified: pd.DataFrame) -> AnnData:
+    """Give a sample's genes their current ids and symbols.
+
+    Parameters
+    ----------
+    sample
+        A reader's output.
+    identified
+        ``gene_id`` and ``symbol`` per gene of the sample, in its order (``genes.identify`` of
+        ``var["source_id"]``).
+
+    Returns
+    -------
+    AnnData
+        ``var`` index ``gene_id``, columns ``symbol`` and ``source_id``; rows of one gene are added
+        (the first one's names stay) and counted in ``uns["n_summed_features"]``.
+
+    Raises
+    ------
+    InputError
+        When the rows are not the sample's.
+    """
+    from anndata import AnnData
+    from scipy import sparse
+
+    if len(identified) != sample.n_vars:
+        raise InputError(f"{len(identified)} gene names for {sample.n_vars} genes")
+    var = pd.DataFrame(
+        {
+            "symbol": identified["symbol"].to_numpy(),
+            "source_id": sample.var["source_id"].to_numpy(),
+        },
+        index=pd.Index(identified["gene_id"].to_numpy(dtype=object), name="gene_id"),
+    )
+    X = sparse.csr_matrix(sample.X)
+    code, genes = pd.factorize(var.index)
+    if len(genes) < len(code):
+        ones = np.ones(len(code), dtype=X.dtype)
+        to_gene = sparse.csr_matrix((ones, (np.arange(len(code)), code)), (len(code), len(genes)))
+        X = (X @ to_gene).tocsr()
+        X.sort_indices()
+        var = var[~var.index.duplicated()]
+    out = AnnData(X, obs=sample.obs, var=var, uns=dict(sample.uns))
+    out.uns["n_summed_features"] = len(code) - len(genes)
+    return out
+
+
+def split_samples(study: AnnData, column: str) -> dict[str, AnnData]:
+    """Split a matrix of several samples (an ``.h5ad``) by a column of ``obs``.
+
+    Raises InputError when the column is missing or has empty values.
+    """
+    if column not in study.obs:
+        raise InputError(
+            f"no column '{column}' in obs", expected=", ".join(map(str, study.obs.columns))
+        )
+    if study.obs[column].isna().any():
+        raise InputError(f"{int(study.obs[column].isna().sum())} barcodes without '{column}'")
+    label = study.obs[column].astype(str)
+    return {name: study[(label == name).to_numpy()].copy() for name in sorted(set(label))}
+
+
 def qc_metrics(sample: AnnData) -> pd.DataFrame:
     """Return ``n_counts, n_genes, pct_mito, pct_ribo`` per barcode (percent of counts, 0-100).
 
@@ -133,6 +195,9 @@ def score_doublets(
     """Score doublets of one sample with Scrublet (Wolock et al. 2019, Cell Syst 8:281).
 
     Neighbours are exact: faster than approximate ones at the size of a sample, and deterministic.
+    Genes are scaled but not centred, so that the matrix stays sparse (scanpy's default makes
+    samples and simulated doublets dense: on 6,300 barcodes 1.5 against 0.3 GiB and twice the time,
+    scores correlated at 0.996 and the same area under the curve).
     The expected rate grows with the load (``rate_per_1000`` per thousand barcodes) and is at least
     4 %: deposited samples are often a part of what was loaded. Where Scrublet's histogram has no
     second mode, or its threshold calls an implausible share (under a quarter of the expected, or
@@ -142,17 +207,17 @@ def score_doublets(
     Returns scores (n,), calls (n,) and ``{"expected_rate", "threshold", "note"}``; below
     ``min_cells`` barcodes scores are missing and nothing is called.
     """
-    import warnings
-
-    import scanpy as sc
-    from anndata import AnnData
-
     n = counts.shape[0]
     expected = float(np.clip(rate_per_1000 * n / 1000, 0.04, 0.3))
     info: dict[str, Any] = {"expected_rate": expected, "threshold": np.nan, "note": ""}
     if n < min_cells:
         info["note"] = f"not scored: {n} barcodes, fewer than {min_cells}"
         return np.full(n, np.nan), np.zeros(n, dtype=bool), info
+    import warnings
+
+    import scanpy as sc
+    from anndata import AnnData
+
     copy = AnnData(counts.astype(np.float32))
     n_comps = min(30, n - 2)
     with warnings.catch_warnings():
@@ -162,6 +227,7 @@ def score_doublets(
                 copy,
                 expected_doublet_rate=expected,
                 use_approx_neighbors=False,
+                mean_center=False,
                 n_prin_comps=n_comps,
                 verbose=False,
                 random_state=seed,
@@ -488,6 +554,25 @@ def variable_genes(tables: Sequence[pd.DataFrame], *, n_top_genes: int) -> pd.In
     order = np.lexsort((np.arange(len(genes)), -total, -votes))
     chosen = order[: min(n_top_genes, int((votes > 0).sum()))]
     return genes[np.sort(chosen)]
+
+
+def reduce_sample(cells: AnnData, genes: pd.Index) -> csr_matrix:
+    """Return one sample's log-normalised values of the given genes (cells x genes, CSR).
+
+    For a study larger than memory: prepare each sample and write it to disk, choose
+    :func:`variable_genes` from the samples' tables, stack the reduced samples and :func:`embed`
+    them. The values are those that :func:`integrate` embeds; a gene a sample does not have is 0.
+    """
+    from scipy import sparse
+
+    log = log_normalise(cells.X, cells.obs["n_counts"]).tocsc()
+    place = cells.var_names.get_indexer(genes)
+    out = log[:, np.maximum(place, 0)]
+    if (place < 0).any():
+        out = out @ sparse.diags((place >= 0).astype(np.float32))
+        out.eliminate_zeros()
+    reduced: csr_matrix = out.tocsr().astype(np.float32, copy=False)
+    return reduced
 
 
 def combine_samples(samples: Mapping[str, AnnData]) -> AnnData:

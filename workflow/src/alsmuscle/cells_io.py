@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from alsmuscle.cells import rename_genes
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 GENE_EXPRESSION = "Gene Expression"
 _RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 _AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
+_OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
 _TRIPLET = re.compile(
     r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)"
 )
@@ -159,7 +161,7 @@ def read_h5ad(path: str | Path) -> AnnData:
     """Read the counts of an ``.h5ad``.
 
     Taken from the first of ``layers['counts']``, ``raw.X`` and ``X`` that holds counts; ``obs`` is
-    kept. Raises InputError when the file is truncated or empty, or when none of the
+    kept, its columns of names that we give become ``author_<name>``. Raises InputError when the file is truncated or empty, or when none of the
     three holds non-negative whole numbers, stating what they look like.
     """
     import anndata
@@ -192,7 +194,7 @@ def read_h5ad(path: str | Path) -> AnnData:
             )
             counts = _csr(path, X.data, X.indices, X.indptr, X.shape)
             out = _assemble(path, counts, list(study.obs_names), ids, symbols)
-            out.obs = study.obs.copy()
+            out.obs = study.obs.rename(columns={c: f"author_{c}" for c in _OURS})
             return out
     raise InputError(
         "no raw counts: " + "; ".join(f"{k} holds {v}" for k, v in found.items()),
@@ -345,7 +347,6 @@ def _assemble(
     keep: np.ndarray[Any, Any] | None = None,
 ) -> AnnData:
     from anndata import AnnData
-    from scipy import sparse
 
     if len(set(barcodes)) != len(barcodes):
         twice = pd.Series(barcodes)
@@ -364,14 +365,8 @@ def _assemble(
         X, var = X[:, keep], var[keep]
         if X.shape[1] == 0:
             raise InputError("no gene-expression features", where=where, remedy=_RAW)
-    n_summed = int(var.index.duplicated().sum())
-    if n_summed:
-        unique, code = np.unique(var.index.to_numpy(), return_inverse=True)
-        to_gene = sparse.csr_matrix(
-            (np.ones(len(code), np.int32), (np.arange(len(code)), code)),
-            shape=(len(code), len(unique)),
-        )
-        X, var = (X @ to_gene).tocsr(), var[~var.index.duplicated()].loc[unique]
-    out = AnnData(X, obs=pd.DataFrame(index=pd.Index(barcodes, name="barcode")), var=var)
-    out.uns["n_other_features"], out.uns["n_summed_features"] = n_other, n_summed
+    obs = pd.DataFrame(index=pd.Index(barcodes, name="barcode"))
+    plain = AnnData(X, obs=obs, var=var.set_axis(pd.RangeIndex(len(var)).astype(str)))
+    out = rename_genes(plain, var.rename_axis("gene_id").reset_index())
+    out.uns["n_other_features"] = n_other
     return out

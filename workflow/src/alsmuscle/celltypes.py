@@ -195,20 +195,24 @@ def name_clusters(
     """Give every cluster its best admissible type, or ``unassigned`` with the reason.
 
     The best must reach ``min_score``, and lead the best admissible type of *another lineage* by
-    ``min_margin`` (types of one lineage share markers by nature). Returns, per cluster:
-    ``cell_type, lineage, score, runner_up, margin, reason`` (empty where named).
+    ``min_margin``. Types of one lineage share markers by nature and do not block each other; those
+    within ``min_margin`` are listed in ``near``: there the lineage is sure, the type is not.
+    Returns, per cluster: ``cell_type, lineage, score, runner_up, margin, near, reason`` (empty
+    where named).
     """
     rows = []
     for cluster, group in scores.groupby("cluster", sort=False):
         ranked = group[group["admissible"]].sort_values("score", ascending=False, kind="stable")
         name, lineage, score = UNASSIGNED, UNASSIGNED, float("nan")
-        runner, margin, reason = "", float("nan"), ""
+        runner, margin, near, reason = "", float("nan"), "", ""
         if ranked.empty:
             reason = "no type has two raised markers (and its required or negative ones right)"
         else:
             best = ranked.iloc[0]
             score = float(best["score"])
             others = ranked[ranked["lineage"] != best["lineage"]]
+            same = ranked.iloc[1:][ranked["lineage"].iloc[1:] == best["lineage"]]
+            near = "; ".join(same.loc[score - same["score"] < min_margin, "cell_type"])
             if len(others):
                 runner = str(others.iloc[0]["cell_type"])
                 margin = score - float(others.iloc[0]["score"])
@@ -226,6 +230,7 @@ def name_clusters(
                 "score": score,
                 "runner_up": runner,
                 "margin": margin,
+                "near": near,
                 "reason": reason,
             }
         )
@@ -261,8 +266,9 @@ def annotate(
     Returns
     -------
     DataFrame
-        One row per cluster: ``n_cells, cell_type, lineage, score, runner_up, margin, reason``. A
-        cluster whose median doublet score exceeds the 95th percentile of all cells is left
+        One row per cluster: ``n_cells`` and what :func:`name_clusters` returns. The scores of all
+        types are kept in ``uns["cell_type_scores"]`` (for spots, which are mixtures, they say more
+        than the name). A cluster whose median doublet score exceeds the 95th percentile of all cells is left
         unassigned as doublets. ``cell_type_score`` is the cell's own: the weighted mean of the
         type's positive markers that it shows, minus the share of negative ones (missing where
         unassigned).
@@ -302,28 +308,29 @@ def annotate(
     for column in ("cell_type", "lineage"):
         cells.obs[column] = pd.Categorical(cluster.map(named[column]))
     cells.obs["cell_type_score"] = _cell_scores(cells, markers)
+    cells.uns["cell_type_scores"] = scores
     return named
 
 
 def _cell_scores(cells: AnnData, markers: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Score each cell for the type it was given: share of markers shown (weighted)."""
     symbols = cells.var["symbol"].astype(str)
+    # Markers' columns first: rows of the whole matrix would be copied otherwise.
+    position = np.flatnonzero(symbols.isin(set(markers["gene"])))
+    shown, genes = cells.X[:, position] > 0, symbols.iloc[position].to_numpy()
     cell_type = cells.obs["cell_type"].astype(str).to_numpy()
     out = np.full(cells.n_obs, np.nan)
     for name, rows in markers.groupby("cell_type"):
         here = np.flatnonzero(cell_type == name)
-        seen = rows[rows["gene"].isin(set(symbols))]
         if len(here) == 0:
             continue
         total = np.zeros(len(here))
         for negative in (False, True):
-            chosen = seen[(seen["kind"] == "negative") == negative].set_index("gene")["weight"]
-            if chosen.empty:
-                continue
-            position = np.flatnonzero(symbols.isin(chosen.index))
-            weight = chosen[symbols.iloc[position]].to_numpy()
-            weight = np.ones_like(weight) if negative else weight
-            shown = cells.X[here][:, position] > 0
-            total += (-1 if negative else 1) * (shown @ weight) / weight.sum()
+            chosen = rows[(rows["kind"] == "negative") == negative].set_index("gene")["weight"]
+            weight = np.array([chosen.get(g, 0.0) for g in genes])
+            if negative:
+                weight = (weight > 0).astype(float)
+            if weight.any():
+                total += (-1 if negative else 1) * (shown[here] @ weight) / weight.sum()
         out[here] = total
     return out

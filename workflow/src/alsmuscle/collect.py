@@ -84,47 +84,39 @@ def _study(
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
 ) -> tuple[StudyData, pd.DataFrame]:
+    """Return one study and its excluded samples."""
+    import pandas as pd
+
     name = card["id"]
     folder = results / "bulk" / name
+    nothing = pd.DataFrame(columns=["kind", "dataset", "id", "what", "reason"])
+    if card["modality"] == "effects":
+        contrasts = [
+            _contrast(results, card, registry.contrast(card, entry["id"]), settings, versions, {})
+            for entry in card["contrasts"]
+        ]
+        return StudyData(card=card, contrasts=contrasts), nothing
     samples = io.read_table(folder / "samples.tsv", "samples")
-    qc = io.read_table(folder / "qc.tsv", "qc")
     pca = io.read_table(folder / "pca.tsv", "pca")
     warned = io.read_table(folder / "warnings.tsv", "warnings")
     excluded = io.read_table(folder / "excluded.tsv", "excluded")
     origin = io.read_h5ad(folder / "counts.h5ad").uns["provenance"]
     caveats = [*card.get("caveats", []), *map(str, origin["notes"]), _mapping_sentence(origin)]
+    muscle = ", ".join(sorted(set(samples["muscle"]) - {""}))
     contrasts = []
     for entry in card["contrasts"]:
         full = registry.contrast(card, entry["id"])
         own = warned[warned["contrast"] == full["id"]]
-        meta = {
-            **full,
+        more = {
             "confounded": own.loc[own["kind"] == "confounded", "column"].tolist(),
             "caveat": " ".join(own["text"]),
-            "simulated": card.get("simulated", False),
-            "muscle": ", ".join(sorted(set(samples["muscle"]) - {""})),
-            "method": methods.contrast_sentence(full, settings, versions["packages"]),
+            "muscle": muscle,
         }
-        tables = {
-            "de": (folder / full["id"] / "de.tsv", "de"),
-            "gsea": (results / "enrichment" / name / full["id"] / "gsea.tsv", "gsea"),
-            "programmes": (results / "programmes" / name / full["id"] / "effects.tsv", "effects"),
-        }
-        contrasts.append(
-            ContrastData(
-                meta=meta,
-                **{key: io.read_table(*where) for key, where in tables.items()},
-                files={key: _link(results, where[0]) for key, where in tables.items()},
-            )
-        )
+        contrasts.append(_contrast(results, card, full, settings, versions, more))
     study = StudyData(
-        card={
-            **card,
-            "caveats": caveats,
-            "muscle": contrasts[0].meta["muscle"] if contrasts else "",
-        },
+        card={**card, "caveats": caveats, "muscle": muscle},
         samples=samples,
-        qc=qc,
+        qc=io.read_table(folder / "qc.tsv", "qc"),
         pca=pca,
         correlation=io.read_square(folder / "correlation.tsv"),
         explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
@@ -132,7 +124,39 @@ def _study(
         files={key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc")},
     )
     rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
-    return study, rows[["kind", "dataset", "id", "what", "reason"]]
+    return study, rows[list(nothing)]
+
+
+def _contrast(
+    results: Path,
+    card: registry.Card,
+    contrast: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    more: Mapping[str, Any],
+) -> ContrastData:
+    published = card["modality"] == "effects"
+    name, key = card["id"], contrast["id"]
+    tables = {
+        "de": (results / "bulk" / name / key / "de.tsv", "de"),
+        "gsea": (results / "enrichment" / name / key / "gsea.tsv", "gsea"),
+    }
+    if not published:
+        tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
+    meta = {
+        **contrast,
+        "simulated": card.get("simulated", False),
+        "evidence": "published" if published else "computed",
+        "method": methods.published_sentence(card)
+        if published
+        else methods.contrast_sentence(contrast, settings, versions["packages"]),
+        **more,
+    }
+    return ContrastData(
+        meta=meta,
+        **{table: io.read_table(*where) for table, where in tables.items()},
+        files={table: _link(results, where[0]) for table, where in tables.items()},
+    )
 
 
 def _link(results: Path, path: Path) -> str:

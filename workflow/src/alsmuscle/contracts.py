@@ -114,7 +114,7 @@ TABLES: dict[str, Table] = {
             "xist": "log2(counts per million + 1) of XIST",
             "y_genes": "mean log2(counts per million + 1) of Y-linked genes",
             "median_correlation": "median Spearman correlation with samples of its condition",
-            "outlier_distance": "distance from the components' centre, MADs above the median",
+            "outlier_distance": "distance from the components' centre, multiples of the median",
             "flags": "names of raised flags, joined with ;",
             "reasons": "per flag: metric, value and threshold, joined with ;",
         },
@@ -191,17 +191,26 @@ TABLES: dict[str, Table] = {
             "programme": "text",
             "block": "text",
             "stripped": "flag",
+            "sign": "number",
             "effect": "number",
             **_EFFECT,
             "pvalue": "number",
             "padj": "number",
+            "pvalue_competitive": "number",
+            "padj_competitive": "number",
             "hedges_g": "number",
+            "hedges_g_var": "number",
+            "df": "number",
             "n_genes": "count",
             "n_mapped": "count",
         },
         ("dataset", "contrast", "cell_type", "programme", "block", "stripped"),
         {
             "effect": "difference of the block's score, log2 units, target minus reference",
+            "sign": "expected direction of the block's genes when the programme is more active; 0: none",
+            "pvalue": "does the block move?",
+            "pvalue_competitive": "does it move more than random sets of its size and expression?",
+            "df": "degrees of freedom of the moderated standard error",
             "hedges_g": "standardised mean difference, comparable within a species only",
             "n_genes": "genes of the block",
             "n_mapped": "genes of the block measured in the study",
@@ -261,11 +270,15 @@ def check_table(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
         raise InputError(f"column '{empty[0]}' has missing values", where=where, expected="text")
     schema = pa.DataFrameSchema(
         {column: kinds[kind] for column, kind in table.columns.items()},
-        unique=list(table.key) or None,
         strict=False,
     )
+    if table.key and frame.duplicated(list(table.key)).any():
+        first = frame.loc[frame.duplicated(list(table.key)), list(table.key)].iloc[0]
+        raise InputError(
+            f"the row {dict(first)} stands twice", where=where, expected=f"one row per {table.key}"
+        )
     try:
-        checked = schema.validate(frame, lazy=True)
+        checked = schema.validate(frame.reset_index(drop=True), lazy=True)
     except pa.errors.SchemaErrors as error:
         first = error.failure_cases.iloc[0]
         raise InputError(

@@ -211,10 +211,12 @@ def _variance(draws: Floats) -> Floats:
     return np.asarray(draws.var(axis=0, ddof=1), dtype=float)
 
 
-def _slope(als: _Side, den: _Side, blocks: Floats, inter_gene_correlation: float) -> _Slope:
-    """Leave-block-out slopes; ``blocks`` is genes × blocks of 0 and 1, the last column all 0."""
+def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -> _Slope:
+    """Leave-block-out slopes; ``blocks``: sparse genes × blocks of 0 and 1, the last column all 0.
+
+    Sparse, because matched random sets come by the thousand and hold some tens of genes each.
+    """
     w = _weights(als, den)
-    keep = 1.0 - blocks
 
     def sums(per_gene: Floats) -> Floats:
         # totals minus block sums: cheap for blocks of some tens of genes out of thousands
@@ -227,25 +229,28 @@ def _slope(als: _Side, den: _Side, blocks: Floats, inter_gene_correlation: float
         value = np.where(bottom > 0, top / bottom, np.nan)
 
     def analytic(coefficient: Floats, s2: Floats) -> Floats:
-        # genes × blocks; the correlation is taken along the axis (sign by sign), the worst case:
-        # donors differ in how denervated they are
-        each = np.abs(coefficient) * np.sqrt(s2)[:, None] * keep
-        own = (each**2).sum(axis=0)
-        rest = each.sum(axis=0) ** 2 - own
+        # the correlation is taken along the axis (sign by sign), the worst case: donors differ in
+        # how denervated they are
+        each = np.abs(coefficient) * np.sqrt(s2)
+        own = sums((each**2)[None])[0]
+        rest = sums(each[None])[0] ** 2 - own
         return np.asarray((own + inter_gene_correlation * rest) / bottom**2, dtype=float)
 
     # In a resample the observed effects play the truth, but their size includes noise, which would
     # then count twice: the reference is scaled to the size of its signal, and the ALS effects are
     # given the component along it that keeps the slope.
-    signal = np.clip(bottom[-1] / raw[-1], 0.0, 1.0)
+    # One typical slope serves the variances of all blocks: they differ little from each other.
+    one = slice(None, -1) if value.size > 1 else slice(None)
+    typical = float(np.nan_to_num(np.nanmedian(value[one]))) if np.isfinite(value).any() else 0.0
+    signal = np.clip(np.median((bottom / raw)[one]), 0.0, 1.0)
     beta = den.b * np.sqrt(signal)
-    alpha = als.b + value[-1] * (1 - np.sqrt(signal)) * beta
+    alpha = als.b + typical * (1 - np.sqrt(signal)) * beta
     draws_als = draws_den = None
     if als.noise is not None:
         draws_als = sums(w * beta * als.noise) / bottom
         var_als = _variance(draws_als)
     else:
-        var_als = analytic(np.broadcast_to((w * beta)[:, None], keep.shape), als.s2)
+        var_als = analytic(w * beta, als.s2)
     if den.noise is not None:
         moved = beta + den.noise
         bottoms = sums(w * (moved**2 - _variance(den.noise)))
@@ -254,8 +259,7 @@ def _slope(als: _Side, den: _Side, blocks: Floats, inter_gene_correlation: float
         low, high = np.nanquantile(draws_den, [0.1587, 0.8413], axis=0)
         var_den = np.maximum(((high - low) / 2) ** 2, 0)
     else:
-        coefficient = (w * alpha)[:, None] - 2 * value * (w * beta)[:, None]
-        var_den = analytic(coefficient, den.s2)
+        var_den = analytic(w * (alpha - 2 * typical * beta), den.s2)
     total = var_als + var_den
     with np.errstate(divide="ignore", invalid="ignore"):
         df = total**2 / (var_als**2 / als.df + var_den**2 / den.df)
@@ -377,7 +381,7 @@ def denervation_axis(
     a = _side(als, genes, als_replicates, als_df)
     d = _side(den, genes, den_replicates, den_df)
     raw, corrected = noise_corrected_correlation(als, den, exclude=exclude)
-    fit = _slope(a, d, np.zeros((genes.size, 1)), inter_gene_correlation)
+    fit = _slope(a, d, _sparse([], [], [], (genes.size, 1)), inter_gene_correlation)
     out: dict[str, Any] = {
         "lambda": float(fit.value[0]),
         "se": float(np.sqrt(fit.var_als + fit.var_den)[0]),
@@ -396,38 +400,14 @@ def denervation_axis(
             f"squared effects is signal, less than {min_reliability:.0%}"
         )
     half = t.ppf((1 + level) / 2, out["df"]) * out["se"]
-    out["ci_low"], out["ci_high"] = out["lambda"] - half, out["lambda"] + half
+    out["ci_low"] = float(out["lambda"] - half)
+    out["ci_high"] = float(out["lambda"] + half)
     return out
 
 
 def _interval_name(als: _Side, den: _Side) -> str:
     given = (als.noise is not None) + (den.noise is not None)
     return (ANALYTIC, MIXED, BOOTSTRAP)[given]
-
-
-def strip_rule(programmes: pd.DataFrame, *, max_share: float = 0.5) -> pd.DataFrame:
-    """Say per block whether a denervation-stripped version can speak.
-
-    Parameters
-    ----------
-    programmes
-        Gene programmes: ``programme, block, human_symbol, in_denervation_signature`` (0 or 1).
-    max_share
-        Blocks with a larger share of denervation genes are not stripped (the four MRFs, the AChR
-        subunits): what is left would be another programme. Only the leave-block-out Delta speaks.
-
-    Returns
-    -------
-    DataFrame
-        ``programme, block, n_genes, n_denervation, share, strip``.
-    """
-    grouped = programmes.assign(marked=programmes["in_denervation_signature"].astype(int)).groupby(
-        ["programme", "block"], sort=False
-    )
-    table = grouped["marked"].agg(n_genes="size", n_denervation="sum").reset_index()
-    table["share"] = table["n_denervation"] / table["n_genes"]
-    table["strip"] = table["share"] <= max_share
-    return table
 
 
 def block_delta(
@@ -460,8 +440,9 @@ def block_delta(
         Programme effects of the two contrasts, one cell type: ``programme, block, stripped, effect,
         se`` (log2 units).
     members
-        ``programme, block, gene_id, sign`` (1 or -1), in the id space of ``als``. A block without
-        members is refused, since leaving it out would do nothing.
+        ``programme, block, gene_id, sign`` (1 or -1; 0, no expected direction, counts as 1), in
+        the id space of ``als``; of rows with ``stripped`` only the complete block's are used. A
+        block without members is refused, since leaving it out would do nothing.
 
     Returns
     -------
@@ -469,7 +450,7 @@ def block_delta(
         One row per block in both tables: ``programme, block, stripped, effect, se, effect_den,
         se_den, lambda, lambda_se, delta, delta_se, delta_df, ci_low, ci_high`` (95 %)``, ci90_low,
         ci90_high, pvalue, shared_sd`` (the signed part of the error that comes from the reference
-        and is common to all contrasts that use it).
+        and is common to all contrasts that use it)``, shared_df``.
 
     Raises
     ------
@@ -486,19 +467,24 @@ def block_delta(
     a = _side(als, genes, als_replicates, als_df)
     d = _side(den, genes, den_replicates, den_df)
     names = list(dict.fromkeys(zip(table["programme"], table["block"], strict=True)))
-    signs = np.zeros((genes.size, len(names) + 1))
-    groups = members.groupby(["programme", "block"]).groups
-    for column, pair in enumerate(names):
-        if pair not in groups:
+    if "stripped" in members:
+        members = members[~members["stripped"].astype(bool)]
+    column = {pair: number for number, pair in enumerate(names)}
+    inside = members[members["gene_id"].isin(genes)]
+    at_column = np.array(
+        [column.get(pair, -1) for pair in zip(inside["programme"], inside["block"], strict=True)]
+    )
+    known = set(zip(members["programme"], members["block"], strict=True))
+    for pair in names:
+        if pair not in known:
             raise InputError(f"no member genes given for block '{pair[0]}/{pair[1]}'")
-        rows = members.loc[groups[pair]]
-        rows = rows[rows["gene_id"].isin(genes)]
-        signs[genes.get_indexer(pd.Index(rows["gene_id"])), column] = rows["sign"].to_numpy(
-            dtype=float
-        )
-    fit = _slope(a, d, (signs != 0).astype(float), inter_gene_correlation)
+    at_gene = genes.get_indexer(pd.Index(inside["gene_id"]))
+    direction = inside["sign"].replace(0, 1).to_numpy(dtype=float)
+    used = at_column >= 0
+    signs = _sparse(direction[used], at_gene[used], at_column[used], (genes.size, len(names) + 1))
+    fit = _slope(a, d, abs(signs), inter_gene_correlation)
     usable = fit.reliability >= min_reliability
-    at = [names.index(pair) for pair in zip(table["programme"], table["block"], strict=True)]
+    at = [column[pair] for pair in zip(table["programme"], table["block"], strict=True)]
     value = np.where(usable, fit.value, np.nan)[at]
     var_als, var_den, df_slope = fit.var_als[at], fit.var_den[at], fit.df[at]
     E_A, V_A = table["effect"].to_numpy(float), table["se"].to_numpy(float) ** 2
@@ -528,10 +514,17 @@ def block_delta(
     # Delta's error from the reference is -lambda e_D - E_D dlambda, and dlambda scales with lambda:
     # one common error times lambda.
     table["shared_sd"] = np.sign(value) * np.sqrt(value**2 * V_D + E_D**2 * var_den)
+    table["shared_df"] = den_df
     return table
 
 
-def _correlation(noise: Floats | None, signs: Floats, draws: Floats | None) -> Floats:
+def _sparse(values: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
+    from scipy.sparse import csc_array
+
+    return csc_array((np.asarray(values, dtype=float), (rows, columns)), shape=shape)
+
+
+def _correlation(noise: Floats | None, signs: Any, draws: Floats | None) -> Floats:
     """Correlation over replicates between block effects and slopes; 0 where there are none."""
     if noise is None or draws is None:
         return np.zeros(signs.shape[1])
@@ -540,6 +533,124 @@ def _correlation(noise: Floats | None, signs: Floats, draws: Floats | None) -> F
     with np.errstate(divide="ignore", invalid="ignore"):
         r = (x * y).mean(axis=0) / (x.std(axis=0) * y.std(axis=0))
     return np.asarray(np.nan_to_num(r), dtype=float)
+
+
+AXIS_COLUMNS = [
+    *("dataset", "contrast", "cell_type", "reference", "mode", "lambda", "se", "ci_low", "ci_high"),
+    *("df", "interval", "reliability", "n_genes", "correlation_raw", "correlation", "reason"),
+]
+
+Contrast = tuple[str, str, str]  # dataset, contrast, cell_type
+
+
+def axes(
+    pairs: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    genes: pd.DataFrame,
+    blocks: pd.DataFrame,
+    members: Mapping[str, pd.DataFrame],
+    *,
+    replicates: Mapping[Contrast, pd.DataFrame] | None = None,
+    to_human: Mapping[str, Mapping[str, str]] | None = None,
+    inter_gene_correlation: float = 0.05,
+    min_reliability: float = 0.3,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare every ALS contrast with every denervation reference: ``denervation.tsv``.
+
+    Parameters
+    ----------
+    pairs
+        From :func:`alsmuscle.claims.reference_pairs`.
+    contrasts
+        From :func:`alsmuscle.claims.contrast_table`; donors give the degrees of freedom.
+    genes
+        ``dataset, contrast, cell_type, gene_id, effect, se`` (log2 units, own species' ids). Cell
+        types are compared with the same cell type of the reference.
+    blocks
+        ``dataset, contrast, cell_type, programme, block, stripped, effect, se``.
+    members
+        Species → members of the blocks (see :func:`block_delta`).
+    replicates
+        (dataset, contrast, cell_type) → donor-bootstrap replicates × genes, where a matrix exists.
+    to_human
+        Species → {gene id: human gene id}, 1:1 orthologs, for correlations across species.
+    inter_gene_correlation, min_reliability
+        As for :func:`denervation_axis`.
+
+    Returns
+    -------
+    axis, deltas
+        ``axis``: :data:`AXIS_COLUMNS`, one row per pair and cell type, also for pairs that cannot
+        be compared, with the reason. ``deltas``: rows of :func:`block_delta` with ``dataset,
+        contrast, cell_type, reference``, for pairs with a lambda.
+    """
+    replicates, to_human = replicates or {}, to_human or {}
+    facts = contrasts.set_index(["dataset", "contrast"])
+    by_contrast = dict(list(genes.groupby(["dataset", "contrast", "cell_type"], sort=False)))
+    by_blocks = dict(list(blocks.groupby(["dataset", "contrast", "cell_type"], sort=False)))
+    rows, deltas = [], []
+    for pair in pairs.itertuples():
+        als_name = (pair.dataset, pair.contrast)
+        den_name = (pair.reference_dataset, pair.reference_contrast)
+        types = [key[2] for key in by_contrast if key[:2] == als_name]
+        for cell_type in types:
+            row: dict[str, Any] = dict.fromkeys(AXIS_COLUMNS)
+            row |= {
+                "dataset": pair.dataset,
+                "contrast": pair.contrast,
+                "cell_type": cell_type,
+                "reference": "/".join(den_name),
+                "mode": pair.mode,
+                "reason": pair.reason,
+            }
+            rows.append(row)
+            als_key, den_key = (*als_name, cell_type), (*den_name, cell_type)
+            if pair.mode != "none" and den_key not in by_contrast:
+                row |= {"mode": "none", "reason": f"the reference has no '{cell_type}'"}
+            if row["mode"] == "none":
+                continue
+            als, den = (by_contrast[key].set_index("gene_id") for key in (als_key, den_key))
+            species = [facts.loc[name, "species"] for name in (als_name, den_name)]
+            if species[0] != species[1]:
+                als, den = (
+                    _in_human(table, to_human.get(name))
+                    for table, name in zip((als, den), species, strict=True)
+                )
+            if pair.mode == "correlation":
+                raw, corrected = noise_corrected_correlation(als, den)
+                row |= {"correlation_raw": raw, "correlation": corrected}
+                continue
+            settings: dict[str, Any] = {
+                "als_replicates": replicates.get(als_key),
+                "den_replicates": replicates.get(den_key),
+                "als_df": _residual_df(facts.loc[als_name]),
+                "den_df": _residual_df(facts.loc[den_name]),
+                "inter_gene_correlation": inter_gene_correlation,
+                "min_reliability": min_reliability,
+            }
+            found = denervation_axis(als, den, **settings)
+            row |= found | {"reason": found["reason"] or pair.reason}
+            if np.isnan(row["lambda"]) or als_key not in by_blocks or den_key not in by_blocks:
+                continue
+            own = block_delta(
+                als, den, by_blocks[als_key], by_blocks[den_key], members[species[0]], **settings
+            )
+            name = {key: row[key] for key in ("dataset", "contrast", "cell_type", "reference")}
+            deltas.append(own.assign(**name))
+    axis = pd.DataFrame(rows, columns=AXIS_COLUMNS)
+    return axis, pd.concat(deltas, ignore_index=True) if deltas else pd.DataFrame()
+
+
+def _residual_df(facts: pd.Series[Any]) -> float:
+    return float(max(facts["n_target"] + facts["n_reference"] - 2, 1))
+
+
+def _in_human(table: pd.DataFrame, orthologs: Mapping[str, str] | None) -> pd.DataFrame:
+    if orthologs is None:
+        return table
+    renamed = table.set_index(pd.Index([orthologs.get(gene) for gene in table.index]))
+    renamed = renamed[renamed.index.notna()]
+    return renamed[~renamed.index.duplicated(keep=False)]
 
 
 class SimulatedStudy(NamedTuple):

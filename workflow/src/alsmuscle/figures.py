@@ -72,7 +72,8 @@ def _new(
 
 def _names(values: pd.Series) -> pd.Series:
     # matplotlib leaves names that start with _ out of legends
-    return values.where(values.notna(), "unknown").astype(str).str.replace("^_", " _", regex=True)
+    known = values.notna() & (values.astype(str) != "")
+    return values.where(known, "unknown").astype(str).str.replace("^_", " _", regex=True)
 
 
 def _legend(fig: Figure, count: int) -> None:

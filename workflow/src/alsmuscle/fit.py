@@ -24,7 +24,6 @@ compiled anew in each process, which costs some seconds and changes nothing else
 """
 
 # Kernels get all they touch as arguments, and a line search is its list of cases.
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 
@@ -323,7 +322,7 @@ def _saturated(y: float) -> float:
 
 @_compiled
 def _half_deviance(y: float, mu: float, r: float, log_t: float) -> float:
-    """Return y log(y / mu) - (y + r) log_t without cancellation; log_t is log (y + r) / (mu + r)."""
+    """Return y log(y / mu) - (y + r) log_t, without cancellation (log_t: see the caller)."""
     if y == 0.0:
         return -r * log_t
     return y * math.log1p(r * (y - mu) / (mu * (y + r))) - r * log_t
@@ -432,6 +431,13 @@ def _fit_dispersion(
         target = min(max(x - g / slope, lower), upper)
         d = target - x
         g0 = g * d
+        r = math.exp(-x)
+        rounding = _EPS * y.shape[0] * r * abs(x)  # of PyDESeq2's likelihood, which has n r log r
+        if iteration > 0 and -g0 <= min(rounding, _FTOL_ALPHA * max(abs(f), 1.0)):
+            # On the plain towards zero dispersion PyDESeq2 and R cannot see so small a decrease,
+            # and stop (R always, PyDESeq2 as its rounding falls). So do we: whether a gene stays
+            # there decides whether it counts for the trend, and so touches every other gene.
+            return target, True
         x_old, f_old = x, f
         failed = g0 >= 0.0
         stp = 1.0
@@ -455,6 +461,10 @@ def _fit_dispersion(
                 stp, accepted = _search_next(state, stp, f, g_new * d)
         if failed:
             x, f = x_old, f_old
+            if has_slope and -g0 <= 2.0 * _FTOL_ALPHA * max(abs(f), 1.0):
+                # Rounding hides a decrease that the rule below would stop at: this is the optimum.
+                # (PyDESeq2 would go on to its grid search, which forgets the prior.)
+                return x, True
             if not has_slope:
                 return x, False
             slope, has_slope = 1.0, False
@@ -641,6 +651,7 @@ def _wald_block(
     X: Array,
     disp: Array,
     mu: Array,
+    min_mu: float,
     ridge: Array,
     contrast: Array,
     se: Array,
@@ -650,7 +661,8 @@ def _wald_block(
     w, M, H, c = np.empty(n), np.empty((p, p)), np.empty((p, p)), np.empty(p)
     for gene in range(start, stop):
         for i in range(n):
-            w[i] = mu[gene, i] / (1.0 + mu[gene, i] * disp[gene])
+            m = max(mu[gene, i], min_mu)
+            w[i] = m / (1.0 + m * disp[gene])
         _information(X, w, 0.0, M)
         for j in range(p):
             c[j] = contrast[j]
@@ -902,6 +914,10 @@ class BatchedInference(Inference):  # type: ignore[misc]
     chunk_genes
         Genes per task. Work space is per task and per gene, so this bounds nothing but the
         granularity; values do not depend on it.
+    wald_min_mu
+        Means below it count as this much in the Wald test's standard errors. 0: PyDESeq2's
+        numbers. 0.5: DESeq2's, which uses here the floor that both use while fitting. It matters
+        for genes absent from one group: their statistics are up to a fifth larger with it.
 
     Attributes
     ----------
@@ -909,13 +925,16 @@ class BatchedInference(Inference):  # type: ignore[misc]
         How often each step handed a gene to PyDESeq2's own function, by name of the step.
     """
 
-    def __init__(self, n_cpus: int = 1, chunk_genes: int = 512) -> None:
+    def __init__(self, n_cpus: int = 1, chunk_genes: int = 512, wald_min_mu: float = 0.0) -> None:
         """See the class."""
         for name, value in (("n_cpus", n_cpus), ("chunk_genes", chunk_genes)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} is {value!r}", expected="an integer of at least 1")
         self.n_cpus = n_cpus
         self.chunk_genes = chunk_genes
+        if not 0.0 <= wald_min_mu < math.inf:
+            raise InputError(f"wald_min_mu is {wald_min_mu!r}", expected="a number, 0 or above")
+        self.wald_min_mu = float(wald_min_mu)
         self.fallbacks: Counter[str] = Counter()
 
     def _chunks(self, n_genes: int) -> Iterable[tuple[int, int]]:
@@ -1084,12 +1103,20 @@ class BatchedInference(Inference):  # type: ignore[misc]
         n_genes = len(fitted)
         se = np.full(n_genes, np.nan)
         done = np.zeros(n_genes, dtype=np.bool_)
-        self._run(_wald_block, n_genes, X, disp, fitted, ridge, contrast, se, done)
+        floor = self.wald_min_mu
+        self._run(_wald_block, n_genes, X, disp, fitted, floor, ridge, contrast, se, done)
         # Genes without a fit (all zero) stay NaN; the rest is for the default.
         failed = np.flatnonzero(~done & np.isfinite(disp) & np.isfinite(fitted).all(axis=1))
         for gene in self._fall_back("wald_test", failed):
             _, _, se[gene] = utils.wald_test(
-                X, disp[gene], lfc[gene], fitted[gene], ridge, contrast, lfc_null, None
+                X,
+                disp[gene],
+                lfc[gene],
+                np.maximum(fitted[gene], floor),
+                ridge,
+                contrast,
+                lfc_null,
+                None,
             )
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic, p_value = _wald_statistic(lfc, se, contrast, lfc_null, alt_hypothesis)
@@ -1175,10 +1202,15 @@ class BatchedInference(Inference):  # type: ignore[misc]
         return beta, inverse, converged
 
 
-def make_inference(inference: Literal["batched", "default"], n_cpus: int = 1) -> Inference:
-    """Return the inference of this name: ours, or PyDESeq2's own for comparison."""
+def make_inference(
+    inference: Literal["batched", "default"], n_cpus: int = 1, wald_min_mu: float = 0.0
+) -> Inference:
+    """Return the inference of this name: ours, or PyDESeq2's own for comparison.
+
+    ``wald_min_mu`` is for ours alone, see :class:`BatchedInference`.
+    """
     if inference == "batched":
-        return BatchedInference(n_cpus=n_cpus)
+        return BatchedInference(n_cpus=n_cpus, wald_min_mu=wald_min_mu)
     if inference == "default":
         return DefaultInference(n_cpus=n_cpus)
     raise InputError(f"inference is {inference!r}", expected="batched or default")
@@ -1191,6 +1223,7 @@ def fit_dataset(
     *,
     inference: Literal["batched", "default"] = "batched",
     n_cpus: int = 1,
+    wald_min_mu: float = 0.0,
     **options: Any,
 ) -> DeseqDataSet:
     """Fit PyDESeq2's model to ``counts`` (samples x genes), whatever the order of rows and columns.
@@ -1207,8 +1240,8 @@ def fit_dataset(
         Samples in the index, any order.
     design
         A formula over columns of ``obs``, or a design matrix (rows labelled as in ``obs``).
-    inference, n_cpus
-        See :func:`make_inference`.
+    inference, n_cpus, wald_min_mu
+        See :func:`make_inference`. Give ``dds.inference`` to ``DeseqStats``.
     options
         Further keyword arguments of ``pydeseq2.dds.DeseqDataSet``.
 
@@ -1231,7 +1264,7 @@ def fit_dataset(
         counts=counts.loc[samples].sort_index(axis=1, kind="stable"),
         metadata=obs.loc[samples],
         design=design.loc[samples] if isinstance(design, pd.DataFrame) else design,
-        inference=make_inference(inference, n_cpus),
+        inference=make_inference(inference, n_cpus, wald_min_mu),
         quiet=True,
         **options,
     )

@@ -310,6 +310,16 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
         )
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise InputError(f"not a regular table: {error}", where=where) from None
+    if frame.index.nlevels > 1:
+        raise InputError(
+            "not a regular table: rows have more fields than the header names",
+            where=where,
+            expected=f"{frame.shape[1]} fields",
+        )
+    if not isinstance(frame.index, pd.RangeIndex):
+        # R writes row names without a header of their own.
+        frame = frame.rename_axis("gene").reset_index()
+        frame["gene"] = frame["gene"].astype(str)
     if frame.shape[1] < 2:
         raise InputError(
             "only one column",
@@ -338,6 +348,56 @@ def _numeric(matrix: pd.DataFrame, where: str) -> pd.DataFrame:
                 )
             matrix = matrix.assign(**{column: numbers})
     return matrix
+
+
+def read_effects(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
+    """Read a published results table as its card describes it, gene ids as text.
+
+    Raises
+    ------
+    InputError
+        The file is not what the card says.
+    """
+    import pandas as pd
+
+    if spec["layout"] == "rdata":
+        frame = _read_rdata(path, spec.get("object"))
+    else:
+        separator = "," if spec["layout"] == "csv" else "\t"
+        frame = pd.read_csv(path, sep=separator, dtype={spec["gene_column"]: str})
+    for key in ("gene_column", "probe_column"):
+        if key in spec and spec[key] not in frame:
+            raise InputError(
+                f"no column '{spec[key]}'",
+                where=f"{path}: effects.{key}",
+                expected=_some(frame.columns),
+            )
+    frame[spec["gene_column"]] = frame[spec["gene_column"]].fillna("").astype(str)
+    return frame
+
+
+def _read_rdata(path: Path, name: str | None) -> pd.DataFrame:
+    import warnings
+
+    import pandas as pd
+    import rdata
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # classes that rdata does not know become plain data
+            objects = rdata.read_rda(path)
+    except Exception as error:
+        raise InputError(f"not readable as R data: {error}", where=path) from None
+    frames = {key: value for key, value in objects.items() if isinstance(value, pd.DataFrame)}
+    if name is None and len(frames) == 1:
+        return next(iter(frames.values())).reset_index(drop=True)
+    if name not in frames:
+        raise InputError(
+            f"no data frame '{name}'" if name else "several data frames, or none",
+            where=f"{path}: effects.object",
+            expected=_some(frames or objects),
+        )
+    return frames[name].reset_index(drop=True)
 
 
 # --- sample sheets --------------------------------------------------------------------------

@@ -586,7 +586,8 @@ def pool_by_role(
         Long table ``dataset, contrast, cell_type, <key>, <effect>, <se>``. For programmes, give the
         complete or the stripped rows, not both.
     contrasts
-        Table of :func:`alsmuscle.claims.contrast_table`; only rows with ``eligible`` are used.
+        Table of :func:`alsmuscle.claims.contrast_table`; only rows with
+        ``eligible`` and without a ``tag`` are used.
     key
         Column or columns that name what is pooled; several are joined by ``/``.
     species_key
@@ -613,8 +614,9 @@ def pool_by_role(
     for column in ("dataset", "contrast", "cell_type", *keys, effect, se):
         if column not in effects:
             raise InputError(f"effects lack the column '{column}'")
+    plain = contrasts["tag"].eq("") if "tag" in contrasts else True
     facts = contrasts.loc[
-        contrasts["eligible"].astype(bool),
+        contrasts["eligible"].astype(bool) & plain,
         ["dataset", "contrast", "role", "species", "stage", "cluster"],
     ]
     long = effects[["dataset", "contrast", "cell_type", *keys, effect, se]].merge(

@@ -40,6 +40,20 @@ def contrast_sentence(
     )
 
 
+def published_sentence(card: Mapping[str, Any]) -> str:
+    """Return one sentence that says what a published contrast is and how its spread was derived."""
+    spec = card["effects"]
+    if "se_column" in spec:
+        spread = f"standard error as published (column {spec['se_column']})"
+    else:
+        spread = f"standard error = half the published 95 % interval ({spec['half_width_column']}) / 1.96"
+    return (
+        f"Published results, not recomputed: log2 fold change from column "
+        f"{spec['log2fc_column']}; {spread}; of several probes of a gene the one of highest mean "
+        "expression."
+    )
+
+
 def steps(settings: Mapping[str, Any], packages: Mapping[str, str]) -> list[Step]:
     """Return the methods section: one row per step with text, citation and DOI."""
     counts, de, qc = (settings["bulk"][key] for key in ("counts", "de", "qc"))
@@ -66,10 +80,10 @@ def steps(settings: Mapping[str, Any], packages: Mapping[str, str]) -> list[Step
             f"Flags: library below {qc['min_library_size']:,} reads, fewer than "
             f"{qc['min_genes_detected']:,} genes detected, one gene above "
             f"{qc['max_top_gene_share']:.0%} of reads, haemoglobin above {qc['max_pct_hb']:g} %, "
-            f"mitochondrial reads above {qc['max_pct_mito']:g} %, correlation with the group "
-            f"{qc['min_correlation_mads']:g} MADs below the median, distance on the first "
-            f"{qc['n_components']} components {qc['max_pca_mads']:g} MADs above it, expressed sex "
-            "against declared sex. A flag never removes a sample.",
+            f"mitochondrial reads above {qc['max_pct_mito']:g} %, 1 minus the correlation "
+            f"with the group above {qc['max_dissimilarity']:g} times the study's median, distance on "
+            f"the first {qc['n_components']} components above {qc['max_outlier_distance']:g} times "
+            "the median, expressed sex against declared sex. A flag never removes a sample.",
             "",
             "",
         ),

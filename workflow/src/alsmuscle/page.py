@@ -51,7 +51,8 @@ def build(
     Raises
     ------
     InputError
-        When templates are missing, or two studies, contrasts or programmes would share a page.
+        When templates are missing, two studies, contrasts or programmes would share a page, or a
+        contrast holds several cell types.
     """
     site = Site(templates, data.title)
     files: dict[str, str | bytes] = {}
@@ -75,6 +76,7 @@ def build(
     for item in data.studies:
         add(study_path(item), study.page(site, data, item, drawn))
     for item, part in data.contrasts():
+        _one_cell_type(item, part)
         add(contrast_path(item, part), contrast.page(site, data, item, part, drawn))
         script = contrast.script(item, part, data.alpha)
         if script is not None:
@@ -89,3 +91,14 @@ def build(
     add("provenance.html", about.provenance(site, data))
     add("glossary.html", about.glossary(site))
     return files
+
+
+def _one_cell_type(item: StudyData, part: ContrastData) -> None:
+    for name, table in (("de", part.de), ("gsea", part.gsea), ("effects", part.programmes)):
+        if table is not None and "cell_type" in table and table["cell_type"].nunique() > 1:
+            raise InputError(
+                f"several cell types in one contrast's {name} table",
+                where=f"{item.card['id']}: {part.meta['id']}",
+                expected="one cell type per page",
+                remedy="pass one ContrastData per cell type, each with its own id",
+            )

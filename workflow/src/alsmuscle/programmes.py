@@ -120,7 +120,10 @@ def _map(programmes: pd.DataFrame, organism: str, genes: pd.DataFrame) -> pd.Dat
 
 
 def validate(
-    programmes: pd.DataFrame, genes_human: pd.DataFrame, genes_mouse: pd.DataFrame
+    programmes: pd.DataFrame,
+    genes_human: pd.DataFrame,
+    genes_mouse: pd.DataFrame,
+    orthologs: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Map every listed symbol in both organisms.
 
@@ -131,13 +134,16 @@ def validate(
     genes_human, genes_mouse
         Gene tables with ``gene_id``, ``symbol`` and, where known, ``primary`` (1 for the gene that
         a repeated symbol means) and ``previous`` (former symbols, separated by ``;``).
+    orthologs
+        One-to-one pairs ``human_gene_id, mouse_gene_id``, to check the mouse column against.
 
     Returns
     -------
     DataFrame
         One row per listed symbol and organism: ``programme, block, organism, human, symbol,
-        gene_id, status`` with status ``current``, ``former`` (the list should be updated),
-        ``unknown`` or ``none`` (the brief knows no counterpart in mouse).
+        gene_id, status, ortholog`` with status ``current``, ``former`` (the list should be
+        updated), ``unknown`` or ``none`` (no counterpart in mouse), and ortholog, for mouse,
+        ``agrees``, ``differs`` (the table pairs one of the two genes otherwise) or ``not 1:1``.
 
     Raises
     ------
@@ -147,7 +153,8 @@ def validate(
     check(programmes)
     both = [_map(programmes, "human", genes_human), _map(programmes, "mouse", genes_mouse)]
     table = pd.concat(both, ignore_index=True)
-    columns = ["programme", "block", "organism", "human", "symbol", "gene_id", "status"]
+    table["ortholog"] = _ortholog(table, both[0], orthologs)
+    columns = ["programme", "block", "organism", "human", "symbol", "gene_id", "status", "ortholog"]
     found = table.groupby(["programme", "block", "organism"])["gene_id"].count()
     if (found == 0).any():
         empty = ", ".join("/".join(key) for key in found.index[found == 0])
@@ -158,6 +165,25 @@ def validate(
             remedy="correct the symbols or check the gene table's organism",
         )
     return table[columns]
+
+
+def _ortholog(
+    table: pd.DataFrame, human: pd.DataFrame, orthologs: pd.DataFrame | None
+) -> pd.Series[str]:
+    """Compare the listed mouse counterparts with one-to-one pairs."""
+    out = pd.Series("", index=table.index)
+    if orthologs is None:
+        return out
+    mouse = table[(table["organism"] == "mouse") & table["gene_id"].notna()]
+    listed = mouse["human"].map(human.drop_duplicates("human").set_index("human")["gene_id"])
+    forward = listed.map(orthologs.set_index("human_gene_id")["mouse_gene_id"])
+    back = mouse["gene_id"].map(orthologs.set_index("mouse_gene_id")["human_gene_id"])
+    out[mouse.index] = np.select(
+        [forward == mouse["gene_id"], forward.isna() & back.isna()],
+        ["agrees", "not 1:1"],
+        "differs",
+    )
+    return out
 
 
 def coverage(validation: pd.DataFrame) -> pd.DataFrame:
@@ -333,6 +359,35 @@ def scores(expression: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
         n_genes=sets.n_genes, n_mapped=[len(r) for r in sets.rows]
     )
     return long.merge(counts, on=KEY, how="left", sort=False)
+
+
+def drivers(de: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+    """Show which genes carry a block in one contrast and cell type.
+
+    Parameters
+    ----------
+    de
+        ``gene_id, base_mean, log2fc, lfc_se, padj``, every tested gene once.
+    members
+        From ``blocks``.
+
+    Returns
+    -------
+    DataFrame
+        ``programme, block, stripped, gene_id, symbol, sign, base_mean, log2fc, lfc_se, padj,
+        contribution``, the largest contributions of a block first. A contribution is
+        sign x log2fc / number of tested genes; their sum is near the block's effect but not equal
+        to it, since effects come from variance-stabilised values.
+    """
+    columns = ["gene_id", "base_mean", "log2fc", "lfc_se", "padj"]
+    if de["gene_id"].duplicated().any():
+        raise InputError("de has a gene twice", expected="one contrast and cell type")
+    table = members.merge(de.loc[de["log2fc"].notna(), columns], on="gene_id")
+    tested = table.groupby(KEY)["gene_id"].transform("size")
+    table["contribution"] = _direction(table["sign"].to_numpy()) * table["log2fc"] / tested
+    table["_size"] = -table["contribution"].abs()
+    table = table.sort_values([*KEY, "_size", "gene_id"], kind="stable").reset_index(drop=True)
+    return table[[*KEY, "gene_id", "symbol", "sign", *columns[1:], "contribution"]]
 
 
 def _direction(sign: Floats) -> Floats:
@@ -571,10 +626,11 @@ def effects(
     DataFrame
         One row per block and version: ``programme, block, stripped, sign, effect, se, ci_low,
         ci_high, pvalue, padj, hedges_g, hedges_g_var, n_genes, n_mapped, df, background,
-        background_sd, pvalue_competitive, padj_competitive``. ``effect`` is the contrast of the
-        block's score; ``se`` its moderated standard error with ``df`` degrees of freedom;
-        ``background`` the mean effect of the matched sets and ``background_sd`` the standard
-        deviation of their true effects. ``padj`` is Benjamini-Hochberg over the complete blocks,
+        background_sd, se_competitive, pvalue_competitive, padj_competitive``. ``effect`` is the
+        contrast of the block's score; ``se`` its moderated standard error with ``df`` degrees of
+        freedom; ``background`` the mean effect of the matched sets and ``background_sd`` the
+        standard deviation of their true effects; (effect - background) / ``se_competitive`` is the
+        statistic of the competitive test. ``padj`` is Benjamini-Hochberg over the complete blocks,
         and over the stripped ones.
 
     Raises
@@ -626,17 +682,17 @@ def effects(
         n_mapped=[len(r) for r in sets.rows],
         df=df,
     )
-    background = np.full((len(out), 3), np.nan)
+    background = np.full((len(out), 4), np.nan)
     if n_matched > 0 and model.df > 0:
         drawn = matched_sets(expression.mean(axis=1), members, n_matched, seed)
         background = _competitive(values, score, sets, drawn, model=model, complete=complete)
-    out["background"], out["background_sd"] = background[:, 0], background[:, 1]
-    out["pvalue_competitive"] = background[:, 2] if tested else np.nan
+    out[["background", "background_sd", "se_competitive"]] = background[:, :3]
+    out["pvalue_competitive"] = background[:, 3] if tested else np.nan
     for p, q in (("pvalue", "padj"), ("pvalue_competitive", "padj_competitive")):
         out[q] = out.groupby("stripped")[p].transform(_bh)
     columns = [*KEY, "sign", "effect", "se", "ci_low", "ci_high", "pvalue", "padj", "hedges_g"]
     columns += ["hedges_g_var", "n_genes", "n_mapped", "df", "background", "background_sd"]
-    return out[[*columns, "pvalue_competitive", "padj_competitive"]]
+    return out[[*columns, "se_competitive", "pvalue_competitive", "padj_competitive"]]
 
 
 def _moderated(s2: Floats, prior: npt.NDArray[np.bool_], df: int) -> tuple[Floats, float]:
@@ -702,7 +758,7 @@ def _competitive(
     model: LinearContrast,
     complete: npt.NDArray[np.bool_],
 ) -> Floats:
-    """Mean effect of the matched sets, standard deviation of their true effects, p-value."""
+    """Mean of the matched sets, standard deviation of their true effects, se and p of the test."""
     from scipy.stats import t
 
     centred = np.full_like(score, np.nan)
@@ -726,7 +782,7 @@ def _competitive(
         total = sampling + tau2
         df_total = total**2 / (sampling**2 / df + tau2**2 / (n - 1))
         p = 2 * t.sf(np.abs(effect) / np.sqrt(total), df_total)
-    out: Floats = np.column_stack([mean, np.sqrt(tau2), p])
+    out: Floats = np.column_stack([mean, np.sqrt(tau2), np.sqrt(total), p])
     return out
 
 

@@ -190,21 +190,22 @@ def _median_correlation(correlation: pd.DataFrame, condition: pd.Series) -> pd.S
 
 
 def _distance(coordinates: pd.DataFrame) -> np.ndarray:
-    """Distance from the median point, in MADs above the median distance."""
+    """Distance from the median point, in multiples of the median distance.
+
+    A multiple, not a number of MADs: with few samples the MAD of distances can be close to zero.
+    """
     import numpy as np
 
     points = coordinates.to_numpy()
     distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
-    return _mads(distance)
+    return _multiple(distance)
 
 
-def _mads(values: np.ndarray) -> np.ndarray:
-    """Deviations from the median in units of the (normal-consistent) MAD."""
+def _multiple(values: np.ndarray) -> np.ndarray:
     import numpy as np
 
     centre = np.median(values)
-    spread = 1.4826 * np.median(np.abs(values - centre))
-    return (values - centre) / spread if spread > 0 else np.zeros_like(values)
+    return values / centre if centre > 0 else np.ones_like(values)
 
 
 def flag(
@@ -215,8 +216,8 @@ def flag(
     max_top_gene_share: float,
     max_pct_hb: float,
     max_pct_mito: float,
-    min_correlation_mads: float,
-    max_pca_mads: float,
+    max_dissimilarity: float,
+    max_outlier_distance: float,
 ) -> pd.DataFrame:
     """Add ``flags`` and ``reasons``: every reason states metric, value and threshold.
 
@@ -230,13 +231,7 @@ def flag(
     DataFrame
         Contract ``qc``.
     """
-    import numpy as np
-
-    correlation = table["median_correlation"].to_numpy()
-    deviation = _mads(correlation)
-    floor = np.median(correlation) - min_correlation_mads * 1.4826 * np.median(
-        np.abs(correlation - np.median(correlation))
-    )
+    dissimilarity = _multiple(1 - table["median_correlation"].to_numpy())
     flags: list[str] = []
     reasons: list[str] = []
     for position, row in enumerate(table.itertuples()):
@@ -256,19 +251,20 @@ def flag(
             if value > most:
                 extra = f" ({row.top_gene})" if metric == "top_gene_share" else ""
                 found.append((metric, f"{metric} {value:.3f} > {most}{extra}"))
-        if deviation[position] < -min_correlation_mads:
+        if dissimilarity[position] > max_dissimilarity:
             found.append(
                 (
                     "correlation",
-                    f"median_correlation {correlation[position]:.4f} < {floor:.4f} "
-                    f"({min_correlation_mads} MADs below the median)",
+                    f"median_correlation {row.median_correlation:.3f}: 1 - r is "
+                    f"{dissimilarity[position]:.1f} times the study's median > {max_dissimilarity}",
                 )
             )
-        if row.outlier_distance > max_pca_mads:
+        if row.outlier_distance > max_outlier_distance:
             found.append(
                 (
                     "outlier",
-                    f"outlier_distance {row.outlier_distance:.1f} MADs > {max_pca_mads}",
+                    f"outlier_distance {row.outlier_distance:.1f} times the median > "
+                    f"{max_outlier_distance}",
                 )
             )
         found += _sex_flag(row.sex_declared, row.sex_inferred, row.xist, row.y_genes)

@@ -158,7 +158,8 @@ def check_card(card: Card, path: str | Path) -> None:
     for key in ("counts", "effects"):
         if key in card and card[key]["file"] not in files:
             fail(f"{key}.file", f"'{card[key]['file']}' is not under `files`", _one_of(files))
-    sheet = card["samples"]["sheet"]
+    columns = card["samples"]["columns"] if "samples" in card else {}
+    sheet = card["samples"]["sheet"] if "samples" in card else {"layout": "count_columns"}
     if sheet["layout"] == "count_columns":
         if "file" in sheet:
             fail("samples.sheet.file", "`count_columns` takes no file")
@@ -175,7 +176,6 @@ def check_card(card: Card, path: str | Path) -> None:
             re.compile(pattern)
         except re.error as error:
             fail(key, f"not a regular expression: {error}")
-    columns = card["samples"]["columns"]
     for name, rule in columns.items():
         if ("from" in rule) == ("value" in rule):
             fail(f"samples.columns.{name}", "give exactly one of `from` and `value`")
@@ -226,7 +226,7 @@ def possible_levels(rule: Mapping[str, Any]) -> list[str] | None:
 def _patterns(card: Card) -> list[tuple[str, str]]:
     found = [
         (f"samples.columns.{name}.pattern", rule["pattern"])
-        for name, rule in card["samples"]["columns"].items()
+        for name, rule in card.get("samples", {}).get("columns", {}).items()
         if "pattern" in rule
     ]
     if "member" in card.get("counts", {}):

@@ -47,9 +47,11 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
     if ids.eq("").any() or ids.duplicated().any():
         bad = "an empty one" if ids.eq("").any() else f"'{ids[ids.duplicated()].iloc[0]}' twice"
         raise InputError(f"sample ids are not unique: {bad}", where=f"{where}: samples.sample_id")
-    if "expected" in spec and len(sheet) != spec["expected"]:
+    unlisted = sum(rule.get("unlisted", 0) for rule in spec.get("exclude", []))
+    if "expected" in spec and len(sheet) + unlisted != spec["expected"]:
         raise InputError(
-            f"the sample sheet has {len(sheet)} samples",
+            f"the sample sheet has {len(sheet)} samples"
+            + (f", {unlisted} more are excluded as unlisted" if unlisted else ""),
             where=f"{where}: samples.expected",
             expected=f"{spec['expected']}, the number in the archive's record",
             remedy="a truncated series is not analysed: fetch the whole sheet or correct the card",
@@ -138,8 +140,10 @@ def _exclude(
     reasons: dict[str, str] = {}
     for number, rule in enumerate(rules):
         key = f"{where}: samples.exclude[{number}]"
-        if ("sample_id" in rule) == ("where" in rule):
-            raise InputError("give exactly one of `sample_id` and `where`", where=key)
+        if len({"sample_id", "where", "unlisted"} & set(rule)) != 1:
+            raise InputError("give exactly one of `sample_id`, `where` and `unlisted`", where=key)
+        if "unlisted" in rule:
+            continue  # these are not in the sheet: match_matrix finds them
         hit = pd.Series(True, index=samples.index)
         wanted = {"sample_id": rule["sample_id"]} if "sample_id" in rule else rule["where"]
         for column, value in wanted.items():
@@ -171,7 +175,7 @@ def match_matrix(
     samples: pd.DataFrame,
     excluded: pd.DataFrame,
     card: Mapping[str, Any],
-) -> dict[str, str]:
+) -> tuple[dict[str, str], pd.DataFrame]:
     """Match the matrix's columns with the samples.
 
     Parameters
@@ -185,14 +189,18 @@ def match_matrix(
 
     Returns
     -------
-    dict
+    columns
         Column name → sample id, for the samples that are kept, in the sheet's order.
+    excluded
+        The given one, with the columns added that the card excludes as ``unlisted``.
 
     Raises
     ------
     InputError
         A sample has no column, or a column no sample.
     """
+    import pandas as pd
+
     template = card.get("counts", {}).get("sample_template", "{sample_id}")
     where = f"config/datasets/{card['id']}.yaml: counts.sample_template"
     try:
@@ -211,11 +219,21 @@ def match_matrix(
             remedy="complete the matrix, correct the template, or exclude the sample with a reason",
         )
     extra = [name for name in names if name not in wanted]
-    if len(extra) > len(excluded):
+    rules = [rule for rule in card["samples"].get("exclude", []) if "unlisted" in rule]
+    allowed = rules[0]["unlisted"] if rules else 0
+    # Excluded samples may or may not have a column; all other columns must be accounted for.
+    if len(extra) > len(excluded) + allowed or (rules and len(extra) < allowed):
         raise InputError(
-            f"{len(extra)} column(s) of the matrix belong to no sample, such as '{extra[0]}'",
+            f"{len(extra)} column(s) of the matrix belong to no sample"
+            + (f", such as '{extra[0]}'" if extra else ""),
             where=where,
-            expected=f"at most the {len(excluded)} excluded sample(s)",
-            remedy="complete the sheet, or correct the template",
+            expected=f"the {len(excluded)} excluded and {allowed} unlisted sample(s)",
+            remedy="complete the sheet, correct the template, or exclude them as `unlisted`",
         )
-    return wanted
+    if rules:
+        unlisted = [name for name in extra if name not in set(excluded["sample_id"])]
+        more = pd.DataFrame(
+            {"dataset": card["id"], "sample_id": unlisted, "reason": rules[0]["reason"]}
+        )
+        excluded = pd.concat([excluded, more], ignore_index=True)
+    return wanted, excluded

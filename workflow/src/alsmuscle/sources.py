@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,10 +116,46 @@ def geo_soft_family(accession: str) -> str:
     return geo_folder(accession, "soft") + f"{_geo(accession)}_family.soft.gz"
 
 
-def geo_brief(accession: str) -> str:
-    """Return the URL of the record as SOFT text without tables (GEOquery, ``R/getGEOfile.R``)."""
-    query = urlencode({"acc": _geo(accession), "targ": "self", "form": "text", "view": "brief"})
+def geo_brief(accession: str, target: str = "self") -> str:
+    """Return the URL of a record as SOFT text without tables.
+
+    ``target``: ``self``, or ``gsm`` for all samples of a series. Evidence: GEOquery,
+    ``R/getGEOfile.R``; GEO's page on programmatic access (``geo_paccess.html``).
+    """
+    query = urlencode({"acc": _geo(accession), "targ": target, "form": "text", "view": "brief"})
     return f"{GEO_WWW}/query/acc.cgi?{query}"
+
+
+def parse_soft_samples(text: str) -> pd.DataFrame:
+    """Read the samples of SOFT text: one row each, columns named as GEOquery names phenodata.
+
+    Characteristics become ``<name>:ch1`` (channel by channel); other lines keep their GEO name,
+    numbered from the second on (``description.1``). Missing values are empty. Raises
+    :class:`InputError` if there is no sample.
+    """
+    rows: list[dict[str, str]] = []
+    for line in text.splitlines():
+        if line.startswith("^"):
+            kind, _, accession = line[1:].partition("=")
+            is_sample = kind.strip().upper() == "SAMPLE"
+            rows += [{"geo_accession": accession.strip()}] if is_sample else []
+            continue
+        found = re.match(r"!Sample_(\w+)\s*=\s*(.*)", line)
+        if not found or not rows:
+            continue
+        name, value = found[1], found[2].strip()
+        if characteristic := re.fullmatch(r"characteristics_(ch\d+)", name):
+            key, colon, content = value.partition(":")
+            if colon:
+                rows[-1][f"{key.strip()}:{characteristic[1]}"] = content.strip()
+            continue
+        free = (f"{name}.{number}" if number else name for number in itertools.count())
+        key = next(key for key in free if key not in rows[-1])
+        if not (name == "geo_accession" and value == rows[-1]["geo_accession"]):
+            rows[-1][key] = value
+    if not rows:
+        raise InputError(f"no sample in the SOFT text: {_words(text)!r}", expected="^SAMPLE = GSM…")
+    return pd.DataFrame(rows).fillna("")
 
 
 def ncbi_counts_page(accession: str) -> str:
@@ -267,6 +304,17 @@ def parse_esearch(text: str) -> tuple[int, list[str]]:
     if "ERROR" in result:
         raise InputError(f"E-utilities: {result['ERROR']}")
     return int(result["count"]), [str(item) for item in result["idlist"]]
+
+
+def esearch_warnings(text: str) -> list[str]:
+    """Return what NCBI ignored in a search: it drops phrases that it does not know."""
+    result = _json(text, "esearch").get("esearchresult", {})
+    return [
+        f"{kind}: {word}"
+        for place in ("errorlist", "warninglist")
+        for kind, words in (result.get(place) or {}).items()
+        for word in words
+    ]
 
 
 def parse_esummary(text: str) -> pd.DataFrame:

@@ -241,6 +241,16 @@ def local(text: object, path: object, download: bool = False) -> Markup:
     )
 
 
+def folded(text: object, shown: int = 60) -> Markup:
+    """Return a text whose first sentences (``shown`` characters at least) stand, the rest unfolds."""
+    whole = str(text)
+    for match in re.finditer(r"[.!?] +(?=[A-Z0-9])", whole):
+        if match.start() >= shown:
+            first, rest = whole[: match.start() + 1], whole[match.end() :]
+            return Markup("<details><summary>{}</summary>{}</details>").format(first, rest)
+    return Markup("<p>{}</p>").format(whole)
+
+
 def definitions(pairs: Iterable[tuple[str, object]]) -> Markup:
     """Return a definition list; missing values are said to be unknown, not dropped."""
     rows = [
@@ -360,6 +370,13 @@ def table(
 # ---- intervals ----------------------------------------------------------------------------------
 
 
+_DRAWN = (
+    *("effect", "ci_low", "ci_high"),
+    *("alt_effect", "alt_ci_low", "alt_ci_high"),
+    *("null_low", "null_high"),
+)
+
+
 def domain(frames: Iterable[pd.DataFrame]) -> tuple[float, float]:
     """Return an axis range that holds zero and every effect and interval of ``frames``.
 
@@ -367,7 +384,7 @@ def domain(frames: Iterable[pd.DataFrame]) -> tuple[float, float]:
     """
     values = [0.0]
     for frame in frames:
-        for key in ("effect", "ci_low", "ci_high", "alt_effect", "alt_ci_low", "alt_ci_high"):
+        for key in _DRAWN:
             if key in frame:
                 column = pd.to_numeric(frame[key], errors="coerce")
                 values += [float(v) for v in column if math.isfinite(v)]
@@ -398,6 +415,16 @@ def _mark(row: Mapping[str, Any], prefix: str, y: int, span: tuple[float, float]
     return line + dot
 
 
+def _band(row: Mapping[str, Any], height: int, span: tuple[float, float]) -> Markup:
+    low, high = row.get("null_low"), row.get("null_high")
+    if low is None or high is None or is_missing(low) or is_missing(high):
+        return Markup("")
+    width = 100 * (float(high) - float(low)) / (span[1] - span[0])
+    return Markup('<rect class="null" x="{}" width="{}" y="0" height="{}"/>').format(
+        _at(float(low), span), f"{width:.2f}%", height
+    )
+
+
 def interval(row: Mapping[str, Any], span: tuple[float, float]) -> Markup:
     """Return one row of a forest plot: the interval, and below it the alternative one (hollow).
 
@@ -407,10 +434,11 @@ def interval(row: Mapping[str, Any], span: tuple[float, float]) -> Markup:
     height = 30 if both else 22
     zero = _at(0.0, span)
     return Markup(
-        '<svg class="interval" height="{h}" width="100%" aria-hidden="true" focusable="false">'
+        '<svg class="interval" height="{h}" width="100%" aria-hidden="true" focusable="false">{n}'
         '<line class="zero" x1="{z}" x2="{z}" y1="0" y2="{h}"/>{a}{b}</svg>'
     ).format(
         h=height,
+        n=_band(row, height, span),
         z=zero,
         a=_mark(row, "", 9 if both else 11, span),
         b=_mark(row, "alt_", 22, span) if both else "",
@@ -453,8 +481,9 @@ def forest_plot(
     rows
         In display order. Columns ``label, effect, ci_low, ci_high``; optional ``alt_effect,
         alt_ci_low, alt_ci_high`` (a second estimate, drawn hollow), ``n`` (donors, as text),
-        ``padj``, ``genes`` (text), ``caveat`` (text), ``href`` (relative), ``group`` (subheading),
-        ``badges`` (``Markup``).
+        ``padj``, ``null_p`` (against random gene sets), ``null_low, null_high`` (their range, a
+        grey band), ``genes`` (text), ``caveat`` (text), ``href`` (relative), ``group``
+        (subheading) with ``group_href`` and ``group_note``, ``badges`` (``Markup``).
     caption, unit
         What is shown and in which unit.
     left, right
@@ -472,11 +501,17 @@ def forest_plot(
     for row in rows.to_dict("records"):
         if "group" in row and row["group"] != group:
             group = row["group"]
+            title = local(group, row["group_href"]) if row.get("group_href") else group
+            note = Markup('<div class="caveat">{}</div>').format(
+                folded(row.get("group_note") or "")
+            )
             body.append(
                 Markup(
                     '<tr role="row" class="group"><th role="rowheader" scope="rowgroup" '
-                    'colspan="{}">{}</th></tr>'
-                ).format(3 + len(has - {"alt_effect"}), group)
+                    'colspan="{}">{}{}</th></tr>'
+                ).format(
+                    3 + len(has - {"alt_effect"}), title, note if row.get("group_note") else ""
+                )
             )
         body.append(_forest_row({str(k): v for k, v in row.items()}, has, span))
     return Markup(
@@ -490,7 +525,7 @@ def forest_plot(
     )
 
 
-_OPTIONAL = ("n", "genes", "padj", "caveat", "alt_effect")
+_OPTIONAL = ("n", "genes", "padj", "null_p", "caveat", "alt_effect")
 
 
 def _forest_head(
@@ -514,6 +549,7 @@ def _forest_head(
     heads += [(drawn, "plot-cell"), (what, "")]
     heads += [("Genes", "num")] if "genes" in has else []
     heads += [("Adjusted p", "num")] if "padj" in has else []
+    heads += [("p v random sets", "num")] if "null_p" in has else []
     heads += [("Caveat", "")] if "caveat" in has else []
     cell = Markup('<th scope="col" role="columnheader" class="{}">{}</th>')
     cells = Markup("").join(cell.format(css, text) for text, css in heads)
@@ -538,8 +574,10 @@ def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]
     cells.append(Markup('<td role="cell" class="est-cell">{}</td>').format(text))
     cells += [_role_cell("Genes", row.get("genes"), "num")] if "genes" in has else []
     cells += [_role_cell("Adjusted p", pvalue(row.get("padj")), "num")] if "padj" in has else []
+    if "null_p" in has:
+        cells.append(_role_cell("p v random sets", pvalue(row.get("null_p")), "num"))
     if "caveat" in has:
-        caveat = "" if is_missing(row.get("caveat")) else f"※ {row['caveat']}"
+        caveat = "" if is_missing(row.get("caveat")) else folded(f"※ {row['caveat']}")
         cells.append(Markup('<td role="cell" class="caveat">{}</td>').format(caveat))
     return Markup('<tr role="row">{}</tr>').format(Markup("").join(cells))
 
@@ -551,14 +589,18 @@ def _role_cell(head: str, value: object, css: str = "") -> Markup:
 
 
 def mini_forest(rows: pd.DataFrame, span: tuple[float, float], label: str) -> Markup:
-    """Return a compact forest plot as a list; rows as for :func:`forest_plot`."""
+    """Return a compact forest plot as a list; rows as for :func:`forest_plot`.
+
+    ※ marks the rows with a caveat, unless all have one.
+    """
+    marked = "caveat" in rows and bool(rows["caveat"].map(is_missing).any())
     items = [
         Markup(
             '<li><span class="mini-label">{}{}</span>{}<span class="mini-number">{}</span></li>'
         ).format(
             local(row["label"], row["href"]) if row.get("href") else row["label"],
             Markup(' <abbr class="mark" title="{}">※</abbr>').format(row["caveat"])
-            if not is_missing(row.get("caveat"))
+            if marked and not is_missing(row.get("caveat"))
             else "",
             interval(row, span),  # type: ignore[arg-type]
             interval_text(row["effect"], row["ci_low"], row["ci_high"]),
@@ -577,6 +619,7 @@ def heatmap(
     caption: str,
     head: str,
     sure: pd.DataFrame | None = None,
+    groups: Sequence[str] | None = None,
     row_links: Mapping[str, str] | None = None,
     column_links: Mapping[str, str] | None = None,
 ) -> Markup:
@@ -588,8 +631,10 @@ def heatmap(
         Numbers; index and columns are the labels shown.
     sure
         Same shape, true where the interval excludes zero: those numbers are bold.
+    groups
+        Per row the subheading it stands under; rows of one group are adjacent.
     row_links, column_links
-        Label to relative path.
+        Label (with ``groups``: subheading) to relative path.
     """
     links, tops = row_links or {}, column_links or {}
     top = float(values.abs().max().max()) if values.size else 0.0
@@ -598,15 +643,22 @@ def heatmap(
         Markup('<th scope="col">{}</th>').format(local(c, tops[c]) if c in tops else c)
         for c in values.columns
     )
-    body = []
-    for label, row in values.iterrows():
+    body, last = [], None
+    for place, (label, row) in enumerate(values.iterrows()):
+        if groups is not None and groups[place] != last:
+            last = groups[place]
+            body.append(
+                Markup('<tr class="group"><th scope="rowgroup" colspan="{}">{}</th></tr>').format(
+                    len(values.columns) + 1, local(last, links[last]) if last in links else last
+                )
+            )
         cells = []
         for name, x in row.items():
             if is_missing(x):
                 cells.append(Markup('<td class="num">{}</td>').format(MISSING))
                 continue
             level = round(5 * float(x) / top)
-            bold = sure is not None and bool(sure.loc[label, name])  # type: ignore[index]
+            bold = sure is not None and bool(sure.iloc[place][name])  # type: ignore[call-overload]
             text = number(x, 2, sign=True)
             cells.append(
                 Markup('<td class="num heat heat-{}{}">{}</td>').format(

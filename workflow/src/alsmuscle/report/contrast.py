@@ -51,12 +51,11 @@ def page(
     target, reference = m.sides(meta)
     n_target, n_reference, unit = m.donors(study, contrast)
     full = {k: root + v for k, v in contrast.files.items() if c.safe_path(v)}
-    rows = None
+    head = m.headline(data, contrast, root)
+    found = rows = None
     if contrast.programmes is not None and len(contrast.programmes):
         rows = m.effects(contrast.programmes, data, root)
-        rows = rows.sort_values("effect", ascending=False, kind="stable")
-        if m.few(study, contrast):
-            rows = rows.drop(columns="padj", errors="ignore")  # described, not tested
+        found = {key: len(names) for key, names in m.verdict(rows).items()}
     return site.render(
         "contrast.html.j2",
         path=path,
@@ -79,22 +78,43 @@ def page(
         few=m.few(study, contrast),
         caveats=[str(x) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
         hedge=m.hedge(study, contrast),
-        verdict=None if rows is None else m.verdict(rows),
+        verdict=m.verdict(head) if len(head) else None,
+        n_shown=len(head),
+        found=found,
         n_rows=0 if rows is None else len(rows),
         genes=m.gene_sentence(contrast.de, data.alpha),
-        forest=c.not_computed("programme effects")
-        if rows is None
-        else c.forest_plot(
-            rows,
-            caption=f"Programme effects, {m.label(meta)}, {m.sizes(study, contrast)}",
-            left=f"lower in {target}",
-        ),
+        forest=_forest(study, contrast, head),
+        everything=None if rows is None else _forest(study, contrast, rows, by_programme=True),
+        has_null=rows is not None and "null_low" in rows,
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
-        terms=_terms(study, contrast, full.get("gsea")),
+        terms=_terms(study, contrast, full.get("gsea"), data.top),
         method=_method(data, meta),
         files=[(text, full[key]) for key, text in FILES if key in full],
     )
+
+
+def _forest(
+    study: m.StudyData, contrast: m.ContrastData, rows: pd.DataFrame, by_programme: bool = False
+) -> Markup:
+    if rows.empty:
+        return c.not_computed("programme effects")
+    if "pvalue_competitive" in rows:
+        rows = rows.assign(null_p=pd.to_numeric(rows["pvalue_competitive"], errors="coerce"))
+    if m.few(study, contrast):
+        rows = rows.drop(columns=["padj", "null_p"], errors="ignore")  # described, not tested
+    caption = f"Programme effects, {m.label(contrast.meta)}, {m.sizes(study, contrast)}"
+    if by_programme:
+        rows = rows.sort_values("title", kind="stable").assign(
+            group=lambda f: f["title"],
+            group_href=lambda f: f["href"],
+            group_note=lambda f: f["caveat"],
+            label=lambda f: f["part"],
+            href=None,
+            caveat=None,
+        )
+        caption = f"All blocks: {caption}"
+    return c.forest_plot(rows, caption=caption, left="lower")
 
 
 def _genes(
@@ -106,7 +126,7 @@ def _genes(
     frame = m.gene_frame(de)
     tested = m.calls(de, data.alpha) is not None
     strength = frame["pvalue"] if tested else -frame["log2fc"].abs()
-    strongest = frame.loc[strength.sort_values(kind="stable").index].head(c.ROW_LIMIT).copy()
+    strongest = frame.loc[strength.sort_values(kind="stable").index].head(data.top).copy()
     strongest["gene"] = [
         c.local(s, f"{root}gene.html#{g}")
         for s, g in zip(strongest["label"], strongest["gene_id"].astype(str), strict=True)
@@ -118,14 +138,15 @@ def _genes(
         name=f"{m.contrast_key(study, contrast)}-genes",
         full=full,
         total=len(de),
+        limit=data.top,
         order="smallest p first" if tested else "largest effect first",
     )
 
 
-def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None) -> Markup:
+def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:
     if contrast.gsea is None:
         return c.not_computed("pathway analysis")
-    frame = contrast.gsea.sort_values("pvalue", kind="stable").head(c.ROW_LIMIT).copy()
+    frame = contrast.gsea.sort_values("pvalue", kind="stable").head(top).copy()
     if "leading_edge" in frame:
         frame["edge"] = [_few(v) for v in frame["leading_edge"]]
     frame["term"] = [str(t).replace("_", " ") for t in frame["term"]]
@@ -136,6 +157,7 @@ def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None) -> Ma
         name=f"{m.contrast_key(study, contrast)}-pathways",
         full=full,
         total=len(contrast.gsea),
+        limit=top,
         order="smallest p first",
     )
 

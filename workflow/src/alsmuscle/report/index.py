@@ -13,19 +13,23 @@ from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
 from alsmuscle.report.study import excluded_table, flagged
 
+ALL_OPEN = 12
+"""With more contrasts than this only the first role is unfolded."""
+
 
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``index.html``."""
     heads = {id(k): m.headline(data, k) for _, k in data.contrasts()}
     drawn = [f for f in heads.values() if len(f)]
     span = c.domain(drawn)
+    n_contrasts = sum(len(s.contrasts) for s in data.studies)
     groups = [
         {
             "title": role,
-            "key": c.slug(role),
+            "open": place == 0 or n_contrasts <= ALL_OPEN,
             "answers": [_answer(data, s, k, heads[id(k)], span) for s, k in members],
         }
-        for role, members in data.by_role()
+        for place, (role, members) in enumerate(data.by_role())
     ]
     return site.render(
         "index.html.j2",
@@ -35,7 +39,7 @@ def page(site: Site, data: m.ReportData) -> str:
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
         n_studies=len(data.studies),
-        n_contrasts=sum(len(s.contrasts) for s in data.studies),
+        n_contrasts=n_contrasts,
         studies=_studies(data),
         excluded=excluded_table(data.excluded),
     )
@@ -65,14 +69,14 @@ def _answer(
     }
 
 
-def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, str]]:
+def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, Markup]]:
     found = {
-        (str(r["label"]), str(r["caveat"]))
+        str(r["label"]): str(r["caveat"])
         for frame in frames
         for r in frame.to_dict("records")
         if not c.is_missing(r["caveat"])
     }
-    return sorted(found)
+    return [(name, c.folded(text)) for name, text in found.items()]
 
 
 COLUMNS = (
@@ -95,7 +99,9 @@ def _studies(data: m.ReportData) -> Markup:
         marks = [c.badge(k) for k in ("simulated", "experimental") if card.get(k)]
         if flags is not None and len(flags):
             marks.append(c.badge("flagged", f"{flags['sample_id'].nunique()} samples"))
-        known = samples is not None and "subject_id" in samples and samples["subject_id"].notna()
+        subjects = (
+            [] if samples is None or "subject_id" not in samples else list(samples["subject_id"])
+        )
         rows.append(
             {
                 "study": c.local(study.name, m.study_path(study)),
@@ -105,8 +111,8 @@ def _studies(data: m.ReportData) -> Markup:
                 "modality": card.get("modality"),
                 "muscle": card.get("muscle"),
                 "samples": None if samples is None else len(samples),
-                "donors": samples["subject_id"].nunique()
-                if samples is not None and isinstance(known, pd.Series) and known.all()
+                "donors": len(set(subjects))
+                if subjects and not any(map(c.is_missing, subjects))
                 else None,
                 "marks": Markup(" ").join(marks),
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -115,6 +116,8 @@ class ReportData:
         ``(programme, block)`` pairs drawn on the index: fixed in advance, the same everywhere.
     alpha
         Threshold on adjusted p for counting genes.
+    top
+        Most rows of genes and pathways a page embeds; the rest is in the linked file.
     parameters, config
         Effective configuration as tree (methods page) and as text (provenance page).
     lock
@@ -133,6 +136,7 @@ class ReportData:
     programme_info: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headline: Sequence[tuple[str, str]] = ()
     alpha: float = 0.05
+    top: int = c.ROW_LIMIT
     parameters: Mapping[str, Any] = field(default_factory=dict)
     config: str = ""
     lock: pd.DataFrame | None = None
@@ -209,8 +213,8 @@ def label(meta: Mapping[str, Any]) -> str:
 
 
 def sides(meta: Mapping[str, Any]) -> tuple[str, str]:
-    """Return reading names of target and reference: given, else from an ``A v B`` label."""
-    parts = str(meta.get("label") or "").split(" v ")
+    """Return reading names of target and reference: given, else from an ``A against B`` label."""
+    parts = re.split(r",? (?:v|vs|against) ", str(meta.get("label") or ""))
     guess = parts if len(parts) == 2 else [str(meta["target"]), str(meta["reference"])]
     return (
         str(meta.get("target_label") or guess[0]),
@@ -239,17 +243,30 @@ def donors(study: StudyData, contrast: ContrastData) -> tuple[int | None, int | 
     if meta.get("donors_target") is not None and meta.get("donors_reference") is not None:
         return int(meta["donors_target"]), int(meta["donors_reference"]), "donors"
     n = _fitted(contrast, "target"), _fitted(contrast, "reference")
-    column = meta.get("variable", "condition")
-    if samples is not None and {column, "subject_id"} <= set(samples.columns) and None not in n:
-        groups = [
-            samples[samples[column].astype(str) == str(meta[side])]
-            for side in ("target", "reference")
-        ]
-        known = all(g["subject_id"].notna().all() for g in groups)
-        if known and tuple(len(g) for g in groups) == n:
-            counts = [int(g["subject_id"].nunique()) for g in groups]
-            return counts[0], counts[1], "donors"
+    groups = _subjects(samples, meta)
+    if groups is not None and tuple(len(g) for g in groups) == n:
+        return len(set(groups[0])), len(set(groups[1])), "donors"
     return n[0], n[1], "samples"
+
+
+def _subjects(
+    samples: pd.DataFrame | None, meta: Mapping[str, Any]
+) -> tuple[list[str], list[str]] | None:
+    """Return the donor of every sample of target and reference, or ``None`` when unknown."""
+    column = str(meta.get("variable") or "condition")
+    within = meta.get("within") or {}
+    if samples is None or not {column, "subject_id", *within} <= set(samples.columns):
+        return None
+    for key, value in within.items():
+        allowed = value if isinstance(value, (list, tuple)) else [value]
+        samples = samples[samples[key].astype(str).isin([str(v) for v in allowed])]
+    target, reference = (
+        samples.loc[samples[column].astype(str) == str(meta[side]), "subject_id"].tolist()
+        for side in ("target", "reference")
+    )
+    if any(c.is_missing(v) for v in [*target, *reference]):
+        return None
+    return [str(v) for v in target], [str(v) for v in reference]
 
 
 def _fitted(contrast: ContrastData, side: str) -> int | None:
@@ -262,10 +279,13 @@ def _fitted(contrast: ContrastData, side: str) -> int | None:
 
 
 def sizes(study: StudyData, contrast: ContrastData) -> str:
-    """Return group sizes in words: ``22 v 10 donors``."""
+    """Return group sizes in words: ``22 v 10 donors``, or ``11 donors, each in both groups``."""
     target, reference, unit = donors(study, contrast)
     if target is None or reference is None:
         return "group sizes not stated"
+    pairs = _subjects(study.samples, contrast.meta)
+    if unit == "donors" and pairs is not None and set(pairs[0]) == set(pairs[1]):
+        return f"{target} donors, each in both groups"
     return f"{target} v {reference} {unit}"
 
 
@@ -367,6 +387,12 @@ def caveat(info: Mapping[str, Mapping[str, Any]], programme: str, block: object)
     return entry.get("caveats", {}).get(block) or entry.get("caveat") or None
 
 
+def block_title(info: Mapping[str, Mapping[str, Any]], programme: str, block: object) -> str:
+    """Return a block's reading name without its programme."""
+    title = info.get(programme, {}).get("blocks", {}).get(block)
+    return str(title or str(block).replace("_", " "))
+
+
 def truth(column: pd.Series) -> pd.Series:
     """Return a column of booleans that may have passed through a text file."""
     return column.map(lambda v: str(v).strip().lower() in {"true", "1", "1.0", "yes"}).astype(bool)
@@ -387,6 +413,13 @@ def effects(table: pd.DataFrame, data: ReportData, to_root: str = "") -> pd.Data
     rows = rows.merge(alt.rename(columns={v: f"alt_{v}" for v in values}), on=keys, how="left")
     pairs = list(zip(rows["programme"].astype(str), rows["block"], strict=True))
     rows["label"] = [programme_title(info, p, b) for p, b in pairs]
+    rows["title"] = [programme_title(info, p) for p, _ in pairs]
+    rows["part"] = [block_title(info, p, b) for p, b in pairs]
+    if {"background", "background_sd"} <= set(rows):
+        centre, sd = (
+            pd.to_numeric(rows[k], errors="coerce") for k in ("background", "background_sd")
+        )
+        rows["null_low"], rows["null_high"] = centre - Z95 * sd, centre + Z95 * sd
     rows["caveat"] = [caveat(info, p, b) for p, b in pairs]
     rows["href"] = [to_root + programme_path(p) if p in known else None for p, _ in pairs]
     if {"n_genes", "n_mapped"} <= set(rows):
@@ -409,18 +442,25 @@ def headline(data: ReportData, contrast: ContrastData, to_root: str = "") -> pd.
         order.get((p, b), math.nan) for p, b in zip(rows["programme"], rows["block"], strict=True)
     ]
     rows["place"] = place
-    return rows.dropna(subset=["place"]).sort_values("place", kind="stable")
+    rows = rows.dropna(subset=["place"]).sort_values("place", kind="stable")
+    alone = ~rows["programme"].duplicated(keep=False)
+    rows["label"] = [
+        programme_title(data.programme_info, p) if single else text
+        for p, single, text in zip(rows["programme"], alone, rows["label"], strict=True)
+    ]
+    return rows
 
 
 def verdict(rows: pd.DataFrame) -> dict[str, list[str]]:
     """Return labels of the rows whose interval lies above, below, or on both sides of zero.
 
-    Labels with a caveat end in ※.
+    Labels with a caveat end in ※, unless all have one.
     """
     found: dict[str, list[str]] = {"higher": [], "lower": [], "open": []}
+    marked = "caveat" in rows and bool(rows["caveat"].map(c.is_missing).any())
     for row in rows.to_dict("records"):
         side = ("open", "higher", "lower")[c.direction(row["ci_low"], row["ci_high"])]
-        mark = "" if c.is_missing(row.get("caveat")) else " ※"
+        mark = " ※" if marked and not c.is_missing(row.get("caveat")) else ""
         found[side].append(f"{row['label']}{mark}")
     return found
 
@@ -430,13 +470,10 @@ def sentence(study: StudyData, contrast: ContrastData, rows: pd.DataFrame) -> st
     if not len(rows):
         return ""
     target, found = sides(contrast.meta)[0], verdict(rows)
-    parts = [
-        f"{side} in {target}: {', '.join(found[side])}"
-        for side in ("higher", "lower")
-        if found[side]
-    ]
+    parts = [f"{s}: {', '.join(found[s])}" for s in ("higher", "lower") if found[s]]
     if not parts:
         return "None of the programmes shown can be told from no change."
+    parts[0] = parts[0].replace(":", f" in {target}:", 1)
     if found["open"]:
         parts.append(f"not settled: {len(found['open'])} of {len(rows)} shown")
     text = "; ".join(parts)

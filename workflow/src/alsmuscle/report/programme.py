@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ GENE_COLUMNS = (
     c.Column("sign", "Sign"),
     c.Column("human_symbol", "Human gene"),
     c.Column("human", "Human gene"),
+    c.Column("symbol", "Human gene"),
     c.Column("mouse_symbol", "Mouse gene"),
     c.Column("mouse", "Mouse gene"),
     c.Column("in_denervation_signature", "Denervation gene"),
@@ -25,8 +27,8 @@ GENE_COLUMNS = (
 
 def overview(site: Site, data: m.ReportData) -> str:
     """Return ``programmes.html``: programmes by contrasts as numbers and colour."""
-    values: dict[str, dict[str, float]] = {}
-    sure: dict[str, dict[str, bool]] = {}
+    values: dict[str, dict[tuple[str, str], float]] = {}
+    sure: dict[str, dict[tuple[str, str], bool]] = {}
     heads: dict[str, str] = {}
     links: dict[str, str] = {}
     legend, caveats = [], set()
@@ -39,20 +41,23 @@ def overview(site: Site, data: m.ReportData) -> str:
             heads[name] = m.contrast_path(study, contrast)
             legend.append((name, m.sizes(study, contrast), m.badges(study, contrast)))
             for row in m.effects(contrast.programmes, data).to_dict("records"):
-                values.setdefault(name, {})[row["label"]] = row["effect"]
+                key = (str(row["title"]), str(row["part"]))
+                values.setdefault(name, {})[key] = row["effect"]
                 known = c.direction(row["ci_low"], row["ci_high"]) != 0
-                sure.setdefault(name, {})[row["label"]] = known
-                links[row["label"]] = m.programme_path(str(row["programme"]))
+                sure.setdefault(name, {})[key] = known
+                links[key[0]] = m.programme_path(str(row["programme"]))
                 if row["caveat"]:
-                    caveats.add((row["label"], links[row["label"]], row["caveat"]))
+                    caveats.add((key[0], links[key[0]], row["caveat"]))
     body = c.not_computed("programme effects")
     if values:
-        frame = pd.DataFrame(values)
+        frame = pd.DataFrame(values).sort_index(level=0, sort_remaining=False, kind="stable")
+        marked = pd.DataFrame(sure).reindex_like(frame).eq(True)
         body = c.heatmap(
-            frame,
+            frame.droplevel(0),
             caption="Programme effects in log2 units; bold: the 95 % interval excludes 0",
-            head="Programme",
-            sure=pd.DataFrame(sure).reindex_like(frame).eq(True),
+            head="Programme and block",
+            sure=marked.droplevel(0),
+            groups=[str(k[0]) for k in frame.index],
             row_links=links,
             column_links=heads,
         )
@@ -93,6 +98,8 @@ def page(site: Site, data: m.ReportData, programme: str) -> str:
                     "group": role,
                     "caveat": None,
                     "badges": m.badges(study, contrast),
+                    "null_p": None if m.few(study, contrast) else _as_number(row),
+                    "padj": None if m.few(study, contrast) else row.get("padj"),
                 }
                 parts.setdefault(str(row["block"]), []).append(entry)
     frames = {block: pd.DataFrame(rows) for block, rows in parts.items()}
@@ -121,6 +128,11 @@ def page(site: Site, data: m.ReportData, programme: str) -> str:
         blocks=blocks,
         genes=_genes(data, programme),
     )
+
+
+def _as_number(row: Mapping[Hashable, Any]) -> float | None:
+    value = row.get("pvalue_competitive")
+    return None if value is None or c.is_missing(value) else float(value)
 
 
 def _genes(data: m.ReportData, programme: str) -> Markup:

@@ -46,6 +46,7 @@ class Site:
         self._env.globals.update(
             badge=c.badge,
             callout=c.callout,
+            folded=c.folded,
             not_computed=c.not_computed,
             link=c.link,
             local=c.local,

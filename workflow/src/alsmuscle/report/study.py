@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -29,6 +28,7 @@ QC_COLUMNS = (
     c.Column("xist", "XIST", "number", 1),
     c.Column("y_genes", "Y genes", "number", 1),
     c.Column("sex", "Declared sex"),
+    c.Column("sex_declared", "Declared sex"),
     c.Column("sex_inferred", "Sex from RNA"),
     c.Column("flags", "Flags"),
 )
@@ -147,9 +147,10 @@ def sample_view(study: m.StudyData) -> pd.DataFrame | None:
     if study.samples is not None:
         samples = with_id(study.samples).astype({"sample_id": str})
         keep = [k for k in ("condition", "sex") if k in samples and k not in frame]
+        keep = [k for k in keep if k != "sex" or "sex_declared" not in frame]
         frame = frame.merge(samples[["sample_id", *keep]], on="sample_id", how="left")
     group = frame["condition"] if "condition" in frame else pd.Series("all", index=frame.index)
-    frame["group"] = group.where(group.notna(), "unknown").astype(str)
+    frame["group"] = ["unknown" if c.is_missing(v) else str(v) for v in group]
     flags = frame["flags"] if "flags" in frame else pd.Series(None, index=frame.index, dtype=object)
     frame["flagged"] = ~flags.map(c.is_missing).astype(bool)
     return frame
@@ -180,13 +181,20 @@ def _card(study: m.StudyData) -> Markup:
             ("Role", m.role_title(card.get("role"))),
             ("Organism", card.get("organism")),
             ("Method", card.get("modality")),
-            ("Muscle", card.get("muscle")),
-            ("Material", card.get("material")),
+            ("Muscle", card.get("muscle") or _values(study.samples, "muscle")),
+            ("Material", card.get("material") or _values(study.samples, "material")),
             ("Samples", None if study.samples is None else len(study.samples)),
             ("Status", card.get("status")),
             ("Citation", citation(card.get("citation") or {})),
         ]
     )
+
+
+def _values(samples: pd.DataFrame | None, key: str) -> str | None:
+    if samples is None or key not in samples:
+        return None
+    found = sorted({str(v).replace("_", " ") for v in samples[key] if not c.is_missing(v)})
+    return ", ".join(found) or None
 
 
 def citation(entry: Mapping[str, Any]) -> Markup | None:
@@ -206,7 +214,7 @@ def _facts(facts: object) -> Markup:
     rows: list[dict[str, Any]] = []
     if isinstance(facts, Mapping):
         for key, value in facts.items():
-            row = dict(value) if isinstance(value, Mapping) else {"value": value}
+            row = dict(value) if isinstance(value, Mapping) else {"checked_against": value}
             rows.append({"fact": key, **row})
     else:
         rows = [dict(v) if isinstance(v, Mapping) else {"fact": v} for v in as_list(facts)]
@@ -226,10 +234,17 @@ def _samples(study: m.StudyData, root: str) -> Markup:
     if study.samples is None:
         return c.not_computed("the sample table")
     frame = with_id(study.samples)
-    keys = [str(k) for k in frame.columns if k != "dataset" and frame[k].notna().any()]
-    raw = [k for k in keys if k.startswith(("raw_", "raw:", "raw."))]
+    keys = [
+        str(k) for k in frame.columns if k != "dataset" and not frame[k].map(c.is_missing).all()
+    ]
+    raw = [k for k in keys if k.startswith("raw_") or k.endswith("_raw")]
     columns = [c.Column(k, k.replace("_", " ")) for k in keys if k not in raw]
-    columns += [c.Column(k, f"as deposited: {k[4:].replace('_', ' ')}") for k in raw]
+    columns += [
+        c.Column(
+            k, f"as deposited: {k.removeprefix('raw_').removesuffix('_raw').replace('_', ' ')}"
+        )
+        for k in raw
+    ]
     return c.table(
         frame,
         columns,
@@ -257,8 +272,9 @@ def _pca_view(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _sex_view(frame: pd.DataFrame) -> pd.DataFrame:
     part = frame.dropna(subset=["xist", "y_genes"]).copy()
-    declared = part["sex"] if "sex" in part else pd.Series(np.nan, index=part.index)
-    part["sex"] = declared.where(declared.notna(), "not declared").astype(str)
+    key = next((k for k in ("sex_declared", "sex") if k in part), None)
+    declared = part[key] if key else pd.Series(None, index=part.index, dtype=object)
+    part["sex"] = ["not declared" if c.is_missing(v) else str(v) for v in declared]
     part["ring"] = False
     if "sex_inferred" in part:
         known = part["sex_inferred"].isin(["female", "male"]) & part["sex"].isin(["female", "male"])

@@ -1,0 +1,167 @@
+"""The single-cell path on small matrices: what needs compiled code, and so seconds to start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from alsmuscle.cells import PreparedSample, embed, integrate, prepare_sample, score_doublets
+from alsmuscle.celltypes import annotate
+from alsmuscle.simulate_cells import simulate_nuclei
+
+pytestmark = pytest.mark.pipeline
+
+
+def counts_of(n: int, n_genes: int = 300, seed: int = 0, n_types: int = 3) -> sparse.csr_matrix:
+    """Poisson counts of a few distinct types; the type of barcode i is i % n_types."""
+    rng = np.random.default_rng(seed)
+    mean = np.random.default_rng(99).lognormal(0, 1, (n_types, n_genes))
+    for k in range(n_types):
+        mean[k, k * 30 : k * 30 + 30] *= 6
+    mean *= 600 / mean.sum(axis=1, keepdims=True)
+    return sparse.csr_matrix(rng.poisson(mean[np.arange(n) % n_types]).astype(np.int32))
+
+
+def sample_of(X: sparse.csr_matrix, symbols: list[str] | None = None, tag: str = "") -> AnnData:
+    ids = [f"G{i:04d}" for i in range(X.shape[1])]
+    names = ids if symbols is None else symbols + ids[len(symbols) :]
+    var = pd.DataFrame({"symbol": names, "source_id": ids}, index=ids)
+    obs = pd.DataFrame(index=[f"{tag}B{i}" for i in range(X.shape[0])])
+    return AnnData(X.copy(), obs=obs, var=var)
+
+
+def prepared(n: int = 120, sample_id: str = "s1", **kwargs: object) -> PreparedSample:
+    sample = sample_of(counts_of(n, seed=len(sample_id)))
+    arguments = {"material": "cells", "min_genes": 20, "n_top_genes": 100} | kwargs
+    return prepare_sample(sample, sample_id=sample_id, **arguments)  # type: ignore[arg-type]
+
+
+def soup_study(share: float = 0.1) -> tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]:
+    rng = np.random.default_rng(3)
+    fibre, other = np.zeros(100), np.zeros(100)
+    fibre[:5], fibre[5:50] = 0.06, 0.7 / 45
+    other[50:] = 1 / 50
+    soup = 0.7 * fibre + 0.3 * other
+    own = np.vstack([np.tile(fibre, (150, 1)), np.tile(other, (150, 1))])
+    X = rng.poisson(1000 * ((1 - share) * own + share * soup))
+    empty = rng.poisson(50 * np.tile(soup, (200, 1)))
+    return sparse.csr_matrix(X.astype(np.int32)), sparse.csr_matrix(np.vstack([X, empty])), soup
+
+
+def test_doublets_are_scored_above_singlets_and_the_same_every_time() -> None:
+    X = counts_of(300)
+    mixed = (X[:30:3] + X[1:31:3]).tocsr()
+    both = sparse.vstack([X, mixed], format="csr")
+    scores, called, info = score_doublets(both, rate_per_1000=0.008, min_cells=50, seed=0)
+    again, _, _ = score_doublets(both, rate_per_1000=0.008, min_cells=50, seed=0)
+    np.testing.assert_array_equal(scores, again)
+    assert np.median(scores[300:]) > np.quantile(scores[:300], 0.95)
+    assert called.mean() <= 0.15
+    assert info["expected_rate"] == 0.04
+
+
+def test_raw_droplets_lead_to_a_correction_without_them_only_to_a_report() -> None:
+    X, raw, _ = soup_study(0.15)
+    fibre = ["ACTA1", "CKM", "TTN", "NEB", "MYH7"]
+    arguments = {"sample_id": "s", "material": "nuclei", "min_genes": 10, "seed": 0}
+    plain = prepare_sample(sample_of(X, fibre), **arguments)  # type: ignore[arg-type]
+    with_raw = prepare_sample(
+        sample_of(X, fibre),
+        raw=sample_of(raw, fibre),
+        **arguments,  # type: ignore[arg-type]
+    )
+    assert not plain.summary["ambient_corrected"]
+    assert with_raw.summary["ambient_corrected"]
+    assert with_raw.summary["ambient_share"] == pytest.approx(0.15, abs=0.03)
+    names = plain.cells.obs_names
+    np.testing.assert_array_equal(plain.cells.X.toarray(), sample_of(X)[names].X.toarray())
+    assert with_raw.cells.X.sum() < 0.9 * plain.cells.X.sum()
+    total = np.asarray(with_raw.cells.X.sum(axis=1)).ravel()
+    np.testing.assert_array_equal(with_raw.cells.obs["n_counts"], total)
+
+
+def test_prepare_sample_reports_what_it_did() -> None:
+    found = prepared()
+    assert found.summary["n_barcodes"] == 120
+    assert found.summary["n_kept"] == found.cells.n_obs == found.barcodes["kept"].sum()
+    assert found.summary["skipped"] == ""
+    assert found.cells.X.dtype == np.int32
+    assert found.variable["variable"].sum() == 100
+    assert set(found.barcodes.loc[~found.barcodes["kept"], "reason"]) <= {"doublet", "few counts"}
+
+
+def small_study() -> AnnData:
+    table = pd.DataFrame(
+        {"sample_id": ["s1", "s22"], "subject_id": ["d1", "d2"], "condition": ["ALS", "control"]}
+    )
+    return integrate(
+        [prepared(sample_id="s1"), prepared(sample_id="s22")], table, n_top_genes=100, n_pcs=10
+    )
+
+
+def test_integrate_meets_the_contract_and_repeats_itself() -> None:
+    study, again = small_study(), small_study()
+    assert study.layers["counts"].dtype == np.int32 and study.X.dtype == np.float32
+    assert np.shares_memory(study.layers["counts"].indices, study.X.indices)
+    for column in ("sample_id", "subject_id", "condition", "n_counts", "pct_mito", "kept"):
+        assert study.obs[column].notna().all(), column
+    assert study.obsm["X_umap"].shape == (study.n_obs, 2)
+    assert study.uns["embedding"] == {"neighbours": "exact", "integrated": True}
+    pd.testing.assert_frame_equal(study.obs, again.obs)
+    np.testing.assert_array_equal(study.obsm["X_umap"], again.obsm["X_umap"])
+    # the three simulated types (barcode number modulo 3) are three groups of clusters
+    kind = study.obs_names.str.extract(r"B(\d+)$")[0].astype(int).to_numpy() % 3
+    purity = pd.crosstab(study.obs["cluster"], kind)
+    assert purity.max(axis=1).sum() / study.n_obs > 0.95
+
+
+def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
+    import anndata
+
+    panel = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
+    study = simulate_nuclei(panel, seed=5, n_donors=8, nuclei_per_donor=120, n_genes=1500)
+    prepared_samples = [
+        prepare_sample(
+            study[study.obs["sample_id"] == s].copy(), sample_id=s, material="nuclei", min_genes=100
+        )
+        for s in study.obs["sample_id"].unique()
+    ]
+    cells = integrate(prepared_samples)
+    named = annotate(cells, panel, organism="human", material="nuclei")
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    back = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    assert (back.layers["counts"] != cells.layers["counts"]).nnz == 0
+    assert back.obs["cell_type"].astype(str).tolist() == cells.obs["cell_type"].astype(str).tolist()
+    assert len(back.uns["cell_type_scores"]) == len(cells.uns["cell_type_scores"])
+    assert named["n_cells"].sum() == cells.n_obs
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_neighbours_above_8192_cells(exact: bool) -> None:
+    """A version of the approximate-neighbour library breaks above 8,192 cells (see pyproject)."""
+    n = 8_500
+    rng = np.random.default_rng(0)
+    centre = np.arange(n) % 5
+    X = sparse.random(n, 60, density=0.2, format="lil", random_state=rng, dtype=np.float32)
+    X = X.tocsr() + sparse.csr_matrix(
+        (np.full(n, 4.0, np.float32), (np.arange(n), centre)), shape=(n, 60)
+    )
+    found = embed(
+        X.tocsr(),
+        pd.Series(["a"] * n),
+        n_pcs=8,
+        n_neighbors=10,
+        resolution=0.1,
+        exact_below=20_000 if exact else 1_000,
+        over_samples=True,
+        seed=0,
+        with_umap=False,
+    )
+    assert found.neighbours == ("exact" if exact else "approximate")
+    purity = pd.crosstab(found.cluster, centre).max(axis=1).sum() / n
+    assert purity > 0.95

@@ -1,0 +1,205 @@
+"""One small study from files to pages, run once and looked at from many sides."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from alsmuscle import contracts, io
+from conftest import make_project, small_counts, write_study
+
+pytestmark = pytest.mark.pipeline
+
+AFTER_DE = {"bulk_de", "enrichment_gsea", "report_pages", "all"}
+AFTER_SCORES = {"programmes_scores", "programmes_effects", "report_pages", "all"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    made = make_project(tmp_path_factory.mktemp("run"), copy_code=True)
+
+    def own_engine(config):
+        # Compiling the batched engine for a copy of the code would take longer than this run.
+        config["bulk"]["de"]["inference"] = "default"
+
+    made.config(own_engine)
+    run = made.snakemake("--quiet", "host")
+    assert run.returncode == 0, run.stderr
+    return made
+
+
+@pytest.fixture
+def results(done):
+    return done.folder / "results"
+
+
+@pytest.fixture
+def restored(done):
+    """The finished project; what a test changes in its code and configuration is put back."""
+    kept = done.folder.parent / "kept"
+    shutil.rmtree(kept, ignore_errors=True)
+    for name in ("config", "workflow"):
+        shutil.copytree(done.folder / name, kept / name)
+    yield done
+    for name in ("config", "workflow"):
+        shutil.rmtree(done.folder / name)
+        shutil.copytree(kept / name, done.folder / name)
+
+
+TABLES = {
+    "manifest": "provenance/data/gse1.tsv",
+    "samples": "bulk/gse1/samples.tsv",
+    "excluded": "bulk/gse1/excluded.tsv",
+    "warnings": "bulk/gse1/warnings.tsv",
+    "qc": "bulk/gse1/qc.tsv",
+    "pca": "bulk/gse1/pca.tsv",
+    "de": "bulk/gse1/als_vs_healthy/de.tsv",
+    "gsea": "enrichment/gse1/als_vs_healthy/gsea.tsv",
+    "scores": "programmes/gse1/scores.tsv",
+    "effects": "programmes/gse1/als_vs_healthy/effects.tsv",
+}
+
+
+def test_every_contract_is_exercised():
+    assert set(TABLES) == set(contracts.TABLES)
+
+
+@pytest.mark.parametrize("contract", TABLES)
+def test_tables_hold_their_contract(results, contract):
+    frame = io.read_table(results / TABLES[contract], contract)
+    assert len(frame) or contract == "excluded"
+
+
+def test_counts_arrive_unchanged(results):
+    counts = contracts.check_counts(io.read_h5ad(results / "bulk/gse1/counts.h5ad"), "x")
+    expected = small_counts()
+    assert (
+        counts.to_df()
+        .T.loc[expected.index, expected.columns]
+        .equals(expected.astype(counts.X.dtype))
+    )
+    assert counts.uns["provenance"]["samples_in_source"] == 10
+
+
+def test_the_planted_genes_are_found(results):
+    de = io.read_table(results / TABLES["de"], "de").set_index("gene_id")
+    planted = de.index.isin(small_counts().index[::10])
+    called = (de["padj"] < 0.05) & (de["log2fc"] > 0)
+    assert called[planted].mean() > 0.7
+    assert (de["padj"] < 0.05)[~planted].mean() < 0.05
+    assert (np.sign(de["log2fc"]) == np.sign(de["stat"])).all()
+    assert de["n_target"].unique() == [5]
+
+
+def test_the_confounded_column_is_marked_in_table_and_page(results):
+    warned = io.read_table(results / TABLES["warnings"], "warnings")
+    assert ("confounded", "site") in set(zip(warned["kind"], warned["column"], strict=True))
+    page = (results / "report/contrasts/gse1.als_vs_healthy.html").read_text()
+    assert "every &#39;als&#39; sample has site B" in page
+
+
+def test_sex_is_read_from_expression(results):
+    samples = io.read_table(results / TABLES["samples"], "samples")
+    assert samples["sex_inferred"].tolist() == samples["sex"].tolist()
+    assert samples["sex_raw"].tolist() == ["F", "M"] * 5
+
+
+def test_the_pages_are_there_and_refer_to_nothing_that_is_not(results):
+    report = results / "report"
+    pages = list(report.rglob("*.html"))
+    assert {p.relative_to(report).as_posix() for p in pages} >= {
+        "index.html",
+        "studies/gse1.html",
+        "contrasts/gse1.als_vs_healthy.html",
+        "methods.html",
+        "provenance.html",
+    }
+    for page in pages:
+        text = page.read_text()
+        assert page.stat().st_size < 5e6
+        assert "http://" not in re.sub(r'(href|xmlns)="[^"]*"', "", text)
+        for target in re.findall(r'(?:href|src)="([^"#:?]+)[#?"]', text):
+            assert (page.parent / target).resolve().exists(), f"{page.name}: {target}"
+
+
+def test_the_methods_name_the_versions_that_ran(results):
+    import pydeseq2
+
+    assert f"PyDESeq2 {pydeseq2.__version__}" in (results / "report/methods.html").read_text()
+
+
+def test_the_lock_lists_every_file_with_its_hash(results):
+    lock = io.read_table(results / "provenance/data_lock.tsv", "manifest")
+    assert set(lock["name"]) == {"counts", "sheet"}
+    assert lock["sha256"].str.fullmatch("[0-9a-f]{64}").all()
+
+
+def test_a_second_run_does_nothing_and_says_so(done):
+    run = done.snakemake()
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def _edit(project, module, old, new):
+    path = project.folder / "workflow" / "src" / "alsmuscle" / module
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
+    _edit(restored, "enrichment.py", "\nSEPARATOR = ", "\n_EDITED = 1\nSEPARATOR = ")
+    assert set(restored.planned()) == {"enrichment_gsea", "report_pages", "all"}
+    _edit(restored, "programmes.py", "\ndef ", "\n_EDITED = 1\n\ndef ")
+    assert set(restored.planned()) == {"enrichment_gsea"} | AFTER_SCORES
+
+
+def test_a_comment_or_docstring_reruns_nothing(restored):
+    for module in ("enrichment.py", "programmes.py", "de.py", "io.py"):
+        path = restored.folder / "workflow" / "src" / "alsmuscle" / module
+        path.write_text("# a comment\n" + path.read_text() + "\n# another\n")
+    _edit(restored, "de.py", '"""Designs', '"""About designs')
+    assert restored.planned() == {}
+
+
+def test_a_threshold_of_the_pages_refits_nothing(restored):
+    restored.config(lambda config: config["report"].update(padj=0.1))
+    assert set(restored.planned()) == {"provenance_run", "report_pages", "all"}
+
+
+def test_the_level_of_filtering_refits_nothing_either(restored):
+    restored.config(lambda config: config["bulk"]["de"].update(alpha=0.1))
+    assert set(restored.planned()) == {"provenance_run"} | AFTER_DE
+
+
+def test_a_new_title_makes_new_pages_only(restored):
+    restored.card(lambda card: card.update(title="Another title"))
+    assert set(restored.planned()) == {"report_pages", "all"}
+
+
+def test_a_machine_fact_changes_nothing(restored, monkeypatch):
+    monkeypatch.setenv("ALSMUSCLE_MIRROR", str(restored.folder))
+    assert restored.planned() == {}
+
+
+def test_a_new_study_runs_that_study_only(restored):
+    card = write_study(restored.folder / "other", small_counts(seed=2))
+    card |= {"id": "gse2", "accession": "GSE2"}
+    path = restored.folder / "config" / "datasets" / "gse2.yaml"
+    path.write_text(yaml.safe_dump(card, sort_keys=False))
+    jobs = restored.planned()
+    assert all(count == 1 for count in jobs.values())
+    assert {"data_fetch", "bulk_fit", "report_pages", "provenance_run"} < set(jobs)
+
+
+def test_tables_open_in_a_spreadsheet_with_six_significant_digits(results):
+    text = (results / TABLES["de"]).read_text().splitlines()
+    frame = pd.read_csv(results / TABLES["de"], sep="\t")
+    assert len(text) == len(frame) + 1
+    numbers = [cell for line in text[1:50] for cell in line.split("\t")[5:12] if cell]
+    assert all(len(re.sub(r"e.*|[-.]", "", n).lstrip("0")) <= 6 for n in numbers)

@@ -1,0 +1,372 @@
+"""The report in headless Chromium: opened from disk, network blocked, attacked.
+
+axe-core (MPL-2.0, not part of this repository) is read from the file that the environment variable
+ALSMUSCLE_AXE names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
+import report_fixture as fx
+
+from alsmuscle import page as report
+
+pytestmark = pytest.mark.verify
+
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAGES = [
+    "index.html",
+    "studies/gse000001.html",
+    "contrasts/gse000001.als_v_healthy.html",
+    "contrasts/gse000001.late_v_early.html",
+    "programmes.html",
+    "programmes/MYOGENIC_DIFF.html",
+    "gene.html#ENSG00000000002",
+    "methods.html",
+    "provenance.html",
+    "glossary.html",
+]
+CONTRAST = "contrasts/gse000001.als_v_healthy.html"
+
+
+def write(folder: Path, data: report.ReportData) -> Path:
+    for path, content in report.build(fx.templates(), data).items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    # A space in the path: reports are opened from folders like that.
+    return write(tmp_path_factory.mktemp("the report"), fx.report(2, n_genes=3000))
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp("attacked"), fx.hostile(n_genes=200))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail("Chromium is not installed; `make verify` installs it")
+    with sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=path, args=ARGS)
+        yield found
+        found.close()
+
+
+class Watched:
+    """A tab that remembers what must not happen: errors, and requests beyond the disk."""
+
+    def __init__(self, context) -> None:
+        self.tab = context.new_page()
+        self.trouble: list[str] = []
+        self.tab.on("pageerror", lambda e: self.trouble.append(f"error: {e}"))
+        self.tab.on(
+            "console",
+            lambda m: self.trouble.append(m.text) if m.type in {"error", "warning"} else None,
+        )
+        self.tab.on("request", lambda r: self._request(r.url))
+
+    def _request(self, url: str) -> None:
+        if not url.startswith(("file:", "data:", "blob:")):
+            self.trouble.append(f"request: {url}")
+
+    def go(self, folder: Path, path: str):
+        where, _, mark = path.partition("#")
+        self.tab.goto((folder / where).as_uri() + (f"#{mark}" if mark else ""))
+        return self.tab
+
+    def roll(self) -> None:
+        """Scroll through the page, so that everything lazy wakes up."""
+        self.tab.evaluate(
+            "async () => { for (let y = 0; y < document.body.scrollHeight; y += 500) {"
+            " scrollTo(0, y); await new Promise((r) => setTimeout(r, 40)); } scrollTo(0, 0); }"
+        )
+
+
+@pytest.fixture
+def open_tab(browser) -> Iterator[Callable[..., Watched]]:
+    contexts = []
+
+    def make(width: int = 1280, **options) -> Watched:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        context.set_offline(True)
+        contexts.append(context)
+        return Watched(context)
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_opens_from_disk_in_peace(folder, open_tab, width):
+    watched = open_tab(width)
+    for path in PAGES:
+        tab = watched.go(folder, path)
+        watched.roll()
+        assert tab.locator("h1").is_visible()
+        wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{path} scrolls sideways by {wide} px"
+        plots = tab.locator(".figure:has(.plot-spec)")
+        for i in range(plots.count()):
+            plots.nth(i).scroll_into_view_if_needed()
+            tab.wait_for_selector(f"#{plots.nth(i).get_attribute('id')}[data-ready]")
+        broken = tab.evaluate(
+            "[...document.images].filter((i) => !i.complete || !i.naturalWidth).map((i) => i.src)"
+        )
+        assert broken == [], path
+    assert watched.trouble == []
+
+
+@pytest.mark.parametrize("typed", ["chrna1", "ENSG00000000002"])
+def test_search_finds_a_gene_and_its_page_draws_it(folder, open_tab, typed):
+    watched = open_tab()
+    tab = watched.go(folder, "studies/gse000001.html")
+    tab.locator("#search").fill(typed)
+    tab.wait_for_selector("#found a")
+    assert "CHRNA1" in tab.locator("#found a").first.inner_text()
+    tab.locator("#search").press("Enter")
+    tab.wait_for_selector("table.gene")
+    assert "CHRNA1" in tab.locator("#gene h2").inner_text()
+    assert tab.locator("table.gene tbody tr:not(.group)").count() == 4
+    assert tab.locator("table.gene").get_by_text("▲ confounded").count() == 2
+    row = tab.locator("table.gene tbody tr:not(.group)").first
+    values = fx.report(2, n_genes=3000).studies[0].contrasts[0].de.iloc[2]
+    assert f"{values['log2fc']:+.2f}".replace("-", "\u2212") in row.inner_text()
+    assert watched.trouble == []
+
+
+def test_search_finds_studies_and_works_by_keyboard(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "index.html")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.className") == "skip"
+    tab.locator("#search").fill("biopsies GSE000002")
+    tab.wait_for_selector("#found a")
+    tab.keyboard.press("ArrowDown")
+    assert tab.evaluate("document.activeElement.closest('#found') !== null")
+    tab.keyboard.press("Escape")
+    assert not tab.locator("#found").is_visible()
+    tab.locator("#search").fill("nothing like this")
+    tab.wait_for_function("document.getElementById('found-status').textContent === 'Nothing found'")
+    assert watched.trouble == []
+
+
+def column(tab, place: int) -> list[float]:
+    return tab.eval_on_selector_all(
+        ".table[data-name$=genes] tbody tr:not([hidden])",
+        f"(rows) => rows.map((r) => Number(r.cells[{place}].dataset.v))",
+    )
+
+
+def test_tables_sort_filter_and_download(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, CONTRAST)
+    box = tab.locator(".table[data-name$=genes]")
+    head = box.locator("th button", has_text="Log2 fold change")
+    head.click()
+    assert column(tab, 1) == sorted(column(tab, 1)) and len(column(tab, 1)) == 500
+    head.focus()
+    tab.keyboard.press("Enter")
+    assert column(tab, 1) == sorted(column(tab, 1), reverse=True)
+    assert box.locator("th[aria-sort=descending]").count() == 1
+    box.locator("input").fill("gene17")
+    shown = box.locator("tbody tr:visible").count()
+    assert 0 < shown < 500
+    assert box.get_by_role("status").inner_text() == f"{shown} of 500 rows"
+    with tab.expect_download() as got:
+        box.get_by_role("button", name="Download").click()
+    lines = Path(got.value.path()).read_text(encoding="utf-8").splitlines()
+    assert got.value.suggested_filename.endswith("genes.tsv")
+    assert lines[0].split("\t")[:2] == ["Gene", "Log2 fold change"]
+    assert len(lines) == shown + 1
+    assert float(lines[1].split("\t")[1]) == column(tab, 1)[0]
+    assert watched.trouble == []
+
+
+def test_plots_zoom_mark_hover_and_save(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, CONTRAST)
+    figure = tab.locator("#volcano")
+    figure.scroll_into_view_if_needed()
+    tab.wait_for_selector("#volcano[data-ready]")
+    picture = "document.querySelector('#volcano canvas').toDataURL()"
+    tab.wait_for_timeout(200)
+    before = tab.evaluate(picture)
+    figure.get_by_role("button", name="Zoom in").click()
+    tab.wait_for_function(f"(old) => {picture} !== old", arg=before)
+    figure.locator("canvas").focus()
+    tab.keyboard.press("0")
+    tab.wait_for_function(f"(old) => {picture} === old", arg=before)
+    figure.locator("input").fill("MYOG, chrna1")
+    tab.wait_for_selector("#volcano[data-marked='2']")
+    assert "MYOG" in figure.get_by_role("status").inner_text()
+    assert "log2 fold change" in figure.get_by_role("status").inner_text()
+    size = figure.locator("canvas").bounding_box()
+    tab.mouse.move(size["x"] + size["width"] / 2 + 10, size["y"] + size["height"] - 50)
+    tab.wait_for_selector("#volcano .plot-tip:visible")
+    assert "adjusted p" in figure.locator(".plot-tip").inner_text()
+    with tab.expect_download() as got:
+        figure.get_by_role("button", name="PNG").click()
+    assert Path(got.value.path()).read_bytes().startswith(b"\x89PNG")
+    assert watched.trouble == []
+
+
+def test_drag_zooms_into_the_box(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "studies/gse000001.html")
+    tab.locator("#pca").scroll_into_view_if_needed()
+    tab.wait_for_selector("#pca[data-ready]")
+    tab.wait_for_timeout(200)
+    picture = "document.querySelector('#pca canvas').toDataURL()"
+    before = tab.evaluate(picture)
+    size = tab.locator("#pca canvas").bounding_box()
+    tab.mouse.move(size["x"] + 100, size["y"] + 50)
+    tab.mouse.down()
+    tab.mouse.move(size["x"] + 200, size["y"] + 150, steps=4)
+    tab.mouse.up()
+    tab.mouse.move(0, 0)
+    tab.wait_for_function(f"(old) => {picture} !== old", arg=before)
+    assert watched.trouble == []
+
+
+def test_without_scripts_everything_is_still_there(folder, open_tab):
+    watched = open_tab(java_script_enabled=False)
+    tab = watched.go(folder, CONTRAST)
+    image = tab.locator("#volcano img")
+    image.scroll_into_view_if_needed()
+    assert image.is_visible() and image.bounding_box()["height"] > 200
+    assert tab.locator(".table[data-name$=genes] tbody tr").count() == 500
+    assert tab.locator("details.all .forest svg.interval").count() == len(fx.PROGRAMMES)
+    assert tab.locator(".forest").first.locator("svg.interval").first.is_visible()
+
+
+def test_print_drops_controls_and_keeps_figures(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, CONTRAST)
+    watched.roll()
+    tab.emulate_media(media="print")
+    assert not tab.locator("#search").is_visible()
+    assert not tab.locator(".tools").first.is_visible()
+    assert tab.locator("#volcano canvas").is_visible()
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.locator("details.all .forest").is_visible()
+    assert tab.locator(".table[data-name$=genes] tbody tr:visible").count() == 50
+    assert tab.pdf().startswith(b"%PDF")
+    assert watched.trouble == []
+
+
+# ---- attacks ------------------------------------------------------------------------------------
+
+
+def test_policy_stops_injected_code(folder, open_tab, tmp_path):
+    """Were something ever left unescaped, the policy is the second wall: proof that it stands."""
+    text = (folder / "glossary.html").read_text(encoding="utf-8")
+    attack = (
+        "<script>window.pwned=1</script><img src=x onerror='window.pwned=2'>"
+        "<p id=red style='color:red'>x</p><iframe src='https://example.org'></iframe>"
+        "<script src='https://example.org/x.js'></script><script src='evil.js'></script>"
+    )
+    (tmp_path / "evil.js").write_text("window.pwned=3")
+    (tmp_path / "page.html").write_text(text.replace("<h1>", attack + "<h1>"), encoding="utf-8")
+    watched = open_tab()
+    tab = watched.go(tmp_path, "page.html")
+    tab.wait_for_timeout(300)
+    assert tab.evaluate("window.pwned") is None
+    assert (
+        tab.evaluate("getComputedStyle(document.getElementById('red')).color") != "rgb(255, 0, 0)"
+    )
+    refused = [t for t in watched.trouble if "Content Security Policy" in t]
+    assert len(refused) >= 5
+    assert not tab.locator("#search").is_disabled(), "our own script must still run"
+
+
+def test_hostile_metadata_executes_nothing(attacked, open_tab):
+    watched = open_tab()
+    dialogs = []
+    watched.tab.on("dialog", lambda d: (dialogs.append(d.message), d.dismiss()))
+    for path in sorted(attacked.rglob("*.html")):
+        tab = watched.go(attacked, str(path.relative_to(attacked)))
+        watched.roll()
+        tab.locator("#search").fill("script")
+        tab.wait_for_selector("#found a")
+        assert tab.evaluate("window.pwned") is None, path
+        assert tab.locator("a[href^='javascript' i]").count() == 0
+        for box in tab.locator(".figure[data-ready] input").all():
+            box.fill(fx.HOSTILE.lower().split()[0])
+        assert tab.evaluate("document.querySelectorAll('main img[src=x]').length") == 0
+    for mark in (fx.HOSTILE, "__proto__", "constructor", "%E0%A4%A", "ENSG00000000000"):
+        tab = watched.go(attacked, "glossary.html")
+        tab.goto((attacked / "gene.html").as_uri() + "#" + mark)
+        tab.wait_for_selector("#gene > *")
+        assert tab.evaluate("window.pwned") is None
+    assert tab.locator("table.gene").count() == 1
+    assert dialogs == [] and watched.trouble == []
+
+
+def test_downloads_hold_no_formula(attacked, open_tab):
+    watched = open_tab()
+    path = next(attacked.glob("studies/*.html")).relative_to(attacked)
+    tab = watched.go(attacked, str(path))
+    seen = ""
+    for button in tab.get_by_role("button", name="Download shown rows").all():
+        with tab.expect_download() as got:
+            button.click()
+        seen += Path(got.value.path()).read_text(encoding="utf-8")
+    cells = [cell for line in seen.splitlines() for cell in line.split("\t")]
+    assert [x for x in cells if x.startswith("'=HYPERLINK")]
+    assert not [x for x in cells if x.startswith(("=", "@"))]
+
+
+# ---- accessibility ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_reports_nothing_serious(folder, open_tab, width):
+    path = os.environ.get("ALSMUSCLE_AXE")
+    if not path:
+        pytest.skip("set ALSMUSCLE_AXE to axe.min.js of the npm package axe-core")
+    watched = open_tab(width, bypass_csp=True)
+    found = []
+    for where in PAGES:
+        tab = watched.go(folder, where)
+        watched.roll()
+        tab.wait_for_timeout(200)
+        tab.add_script_tag(path=path)
+        result = tab.evaluate("axe.run({resultTypes: ['violations']})")
+        found += [
+            (
+                where,
+                v["id"],
+                v["impact"],
+                v["nodes"][0]["html"][:120],
+                v["nodes"][0]["failureSummary"][:300],
+            )
+            for v in result["violations"]
+            if v["impact"] in {"serious", "critical", "moderate"}
+        ]
+    assert found == []

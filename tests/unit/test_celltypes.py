@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from alsmuscle.celltypes import (
+    NEVER_SOLE,
+    UNASSIGNED,
+    annotate,
+    check_panel,
+    marker_table,
+    name_clusters,
+    score_clusters,
+    select_markers,
+)
+from alsmuscle.errors import InputError
+
+PANEL = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
+
+
+def rows(cell_type: str, lineage: str, genes: str, kind: str = "positive") -> list[dict[str, str]]:
+    return [
+        {
+            "cell_type": cell_type,
+            "lineage": lineage,
+            "organism": "human",
+            "gene": gene,
+            "kind": kind,
+            "material": "any",
+            "source": "K (S)",
+        }
+        for gene in genes.split()
+    ]
+
+
+SMALL = pd.DataFrame(
+    rows("Satellite", "Myogenic", "PAX7 MYF5 NCAM1 CHRNA1")
+    + rows("Satellite", "Myogenic", "MYOG", "negative")
+    + rows("Endothelial", "Vessel", "PECAM1 CDH5 FABP4")
+    + rows("NMJ", "Myonuclei", "MUSK LRP4 CHRNA1")
+    + rows("NMJ", "Myonuclei", "CHRNE COLQ", "required")
+)
+
+
+def study(raised: dict[str, str], size: int = 40, low: float = 0.0) -> AnnData:
+    """Clusters that express the named genes (20 per 10,000) over a soup of ``low`` per 10,000."""
+    genes = [*SMALL["gene"].unique(), "OTHER"]
+    names = list(raised)
+    mean = np.full((len(names), len(genes)), low)
+    mean[:, -1] = 10_000
+    for i, name in enumerate(names):
+        for gene in raised[name].split():
+            mean[i, genes.index(gene)] = 20
+    values = np.repeat(mean, size, axis=0)
+    obs = pd.DataFrame({"cluster": np.repeat(names, size)})
+    obs.index = obs.index.astype(str)
+    var = pd.DataFrame({"symbol": genes}, index=[f"G{i}" for i in range(len(genes))])
+    return AnnData(sparse.csr_matrix(np.log1p(values).astype(np.float32)), obs=obs, var=var)
+
+
+def named(raised: dict[str, str], low: float = 0.0) -> dict[str, str]:
+    data = study({**raised, "x": "", "y": "", "z": ""}, low=low)
+    found = annotate(data, SMALL, organism="human", material="nuclei")
+    return found["cell_type"].drop(["x", "y", "z"]).to_dict()
+
+
+# the panel that ships
+
+
+def test_the_shipped_panel_is_valid_for_both_organisms() -> None:
+    panel = check_panel(PANEL)
+    assert set(panel["organism"]) == {"human", "mouse"}
+    assert panel["cell_type"].nunique() >= 40
+    human = set(panel.loc[panel["organism"] == "human", "cell_type"])
+    assert "Type IIB myonuclei" not in human  # MYH4 is silent in human limb muscle
+
+
+def test_the_shipped_panel_never_rests_on_a_shared_marker() -> None:
+    positive = PANEL[PANEL["kind"] != "negative"]
+    for (cell_type, organism), group in positive.groupby(["cell_type", "organism"]):
+        own = set(group["gene"].str.upper()) - NEVER_SOLE
+        assert len(own) >= 2, f"{cell_type} ({organism})"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "maybe"}, "unknown kind: maybe"),
+        ({"organism": "rat"}, "unknown organism: rat"),
+        ({"material": "blood"}, "unknown material: blood"),
+        ({"source": "somewhere"}, "source without a mark"),
+        ({"gene": ""}, "empty cells"),
+        ({"gene": "PAX7"}, "PAX7 is listed twice"),
+        ({"lineage": "Other"}, "more than one lineage"),
+    ],
+)
+def test_a_broken_panel_is_named(change: dict[str, str], message: str) -> None:
+    panel = SMALL.copy()
+    for column, value in change.items():
+        panel.loc[1, column] = value
+    with pytest.raises(InputError, match=message):
+        check_panel(panel)
+
+
+def test_a_type_of_shared_markers_alone_is_refused() -> None:
+    with pytest.raises(InputError, match="never stand alone"):
+        check_panel(pd.DataFrame(rows("Odd", "Odd", "NCAM1 CHRNA1 CD34")))
+    with pytest.raises(InputError, match="columns missing: source"):
+        check_panel(SMALL.drop(columns="source"))
+
+
+def test_markers_listed_by_several_types_weigh_less() -> None:
+    markers = select_markers(SMALL, organism="human", material="nuclei")
+    weight = markers.drop_duplicates("gene").set_index("gene")["weight"]
+    assert weight["CHRNA1"] == 0.5
+    assert weight["PAX7"] == 1
+    with pytest.raises(InputError, match="mouse"):
+        select_markers(SMALL, organism="mouse", material="nuclei")
+
+
+def test_markers_of_another_material_are_left_out() -> None:
+    panel = SMALL.copy()
+    panel.loc[panel["gene"] == "MYF5", "material"] = "cells"
+    assert "MYF5" not in set(select_markers(panel, organism="human", material="nuclei")["gene"])
+    assert "MYF5" in set(select_markers(panel, organism="human", material="cells")["gene"])
+
+
+# expression per cluster
+
+
+def test_marker_table_by_hand() -> None:
+    X = sparse.csr_matrix(np.log1p(np.array([[2, 0], [4, 0], [0, 0], [12, 8.0]], dtype=np.float32)))
+    data = AnnData(X, obs=pd.DataFrame({"cluster": list("aabb")}, index=list("wxyz")))
+    data.var["symbol"] = ["PAX7", "TTN"]
+    table = marker_table(data, ["PAX7", "TTN", "ABSENT"]).set_index(["cluster", "gene"])
+    assert table.loc[("a", "PAX7")].tolist() == pytest.approx([3, 1.0, 0.5])
+    assert table.loc[("b", "PAX7")].tolist() == pytest.approx([6, 0.5, 1.0])
+    assert table.loc[("a", "TTN")].tolist() == [0, 0, 0]
+    assert len(table) == 4
+
+
+# naming
+
+
+def test_two_markers_name_a_type_and_one_does_not() -> None:
+    found = named({"a": "PAX7 MYF5", "b": "PECAM1", "c": "PECAM1 CDH5"})
+    assert found == {"a": "Satellite", "b": UNASSIGNED, "c": "Endothelial"}
+
+
+def test_shared_markers_never_name_a_type_alone() -> None:
+    assert named({"a": "NCAM1 CHRNA1"}) == {"a": UNASSIGNED}
+    assert named({"a": "NCAM1 CHRNA1 PAX7"}) == {"a": "Satellite"}
+
+
+def test_a_required_marker_is_required() -> None:
+    assert named({"a": "MUSK LRP4 CHRNA1"}) == {"a": UNASSIGNED}
+    assert named({"a": "MUSK LRP4 CHRNA1 CHRNE"}) == {"a": "NMJ"}
+
+
+def test_a_raised_negative_marker_refuses_the_type() -> None:
+    assert named({"a": "PAX7 MYF5 MYOG"}) == {"a": UNASSIGNED}
+
+
+def test_soup_in_every_cluster_names_nothing() -> None:
+    assert named({"a": "", "b": "PAX7 MYF5"}, low=3) == {"a": UNASSIGNED, "b": "Satellite"}
+    assert named({"a": ""}, low=15) == {"a": UNASSIGNED}
+
+
+def test_a_mixture_of_two_lineages_is_not_named() -> None:
+    data = study({"a": "PAX7 MYF5 NCAM1 PECAM1 CDH5 FABP4", "x": "", "y": "", "z": ""})
+    data = data[:, data.var["symbol"] != "CHRNA1"].copy()
+    found = annotate(data, SMALL, organism="human", material="nuclei").loc["a"]
+    assert found["cell_type"] == UNASSIGNED
+    assert "within 0.00" in found["reason"]
+
+
+def test_two_types_of_one_lineage_do_not_block_each_other() -> None:
+    scores = pd.DataFrame(
+        {
+            "cluster": "a",
+            "cell_type": ["FAP, pan", "FAP, stem", "Mural"],
+            "lineage": ["FAP", "FAP", "Mural"],
+            "score": [0.6, 0.59, 0.2],
+            "admissible": True,
+        }
+    )
+    found = name_clusters(scores).loc["a"]
+    assert (found["cell_type"], found["runner_up"]) == ("FAP, pan", "Mural")
+    assert found["near"] == "FAP, stem"
+    assert name_clusters(scores.assign(score=0.1)).loc["a", "reason"].endswith("below 0.25")
+
+
+def test_doublet_clusters_stay_unassigned() -> None:
+    data = study({"a": "PAX7 MYF5", "x": "", "y": "", "z": ""}, size=100)
+    data.obs["doublet_score"] = 0.02
+    data.obs.iloc[:10, data.obs.columns.get_loc("cluster")] = "d"
+    data.obs.iloc[:10, data.obs.columns.get_loc("doublet_score")] = 0.3
+    found = annotate(data, SMALL, organism="human", material="nuclei")
+    assert found.loc["a", "cell_type"] == "Satellite"
+    assert found.loc["d", "cell_type"] == UNASSIGNED
+    assert "doublets" in found.loc["d", "reason"]
+
+
+def test_cell_scores_are_each_cells_own() -> None:
+    data = study({"a": "PAX7 MYF5 NCAM1 CHRNA1", "x": "", "y": "", "z": ""})
+    annotate(data, SMALL, organism="human", material="nuclei")
+    assert set(data.obs.loc[data.obs["cluster"] == "a", "cell_type_score"]) == {1.0}
+    assert data.obs.loc[data.obs["cluster"] == "x", "cell_type_score"].isna().all()
+    assert set(data.obs["lineage"]) == {"Myogenic", UNASSIGNED}
+
+
+def test_wrong_identifiers_are_an_error() -> None:
+    data = study({"a": "PAX7", "x": ""})
+    data.var["symbol"] = [f"ENSG{i}" for i in range(data.n_vars)]
+    with pytest.raises(InputError, match="0 of 12 human marker genes"):
+        annotate(data, SMALL, organism="human", material="nuclei")
+
+
+def test_cluster_order_does_not_matter() -> None:
+    raised = {"a": "PAX7 MYF5", "b": "PECAM1 CDH5", "x": "", "y": ""}
+    markers = select_markers(SMALL, organism="human", material="nuclei")
+    one = study(raised)
+    other = one[::-1].copy()
+    genes = sorted(set(markers["gene"]))
+    a = score_clusters(marker_table(one, genes), markers)
+    b = score_clusters(marker_table(other, genes), markers)
+    pd.testing.assert_frame_equal(a, b)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from alsmuscle import qc
+
+THRESHOLDS = {
+    "min_library_size": 1000,
+    "min_genes_detected": 50,
+    "max_top_gene_share": 0.5,
+    "max_pct_hb": 5.0,
+    "max_pct_mito": 60.0,
+    "max_dissimilarity": 2.0,
+    "max_outlier_distance": 3.0,
+}
+SYMBOLS = ["XIST", "RPS4Y1", "DDX3Y", "KDM5D", "HBB", "MT-CO1", "RPL3", "RPS6KA1"]
+
+
+def _study(n=8, seed=0):
+    rng = np.random.default_rng(seed)
+    genes = SYMBOLS + [f"S{i}" for i in range(400)]
+    mean = np.exp(rng.normal(4, 1, len(genes)))
+    X = rng.negative_binomial(20, 20 / (20 + np.tile(mean, (n, 1))))
+    female = np.arange(n) % 2 == 0
+    X[:, 0] = np.where(female, 60, 0)
+    X[:, 1:4] = np.where(female, 0, 60)[:, None]
+    obs = pd.DataFrame(
+        {
+            "dataset": "x",
+            "condition": ["a", "b"] * (n // 2),
+            "sex": np.where(female, "female", "male"),
+        },
+        index=[f"s{i}" for i in range(n)],
+    )
+    var = pd.DataFrame({"symbol": genes}, index=[f"G{i}" for i in range(len(genes))])
+    return anndata.AnnData(X=X, obs=obs, var=var)
+
+
+def _measure(counts):
+    vst = counts.copy()
+    vst.X = np.log2(np.asarray(counts.X) / np.asarray(counts.X).sum(1, keepdims=True) * 1e6 + 1)
+    table, pca, correlation = qc.metrics(counts, vst, "human", n_variable_genes=100, n_components=3)
+    return qc.flag(table, **THRESHOLDS).set_index("sample_id"), pca, correlation
+
+
+def test_shares_by_hand():
+    counts = _study()
+    table, pca, correlation = _measure(counts)
+    X = np.asarray(counts.X)
+    assert table["library_size"].tolist() == X.sum(axis=1).tolist()
+    assert table.loc["s1", "pct_hb"] == pytest.approx(100 * X[1, 4] / X[1].sum())
+    assert table.loc["s1", "pct_mito"] == pytest.approx(100 * X[1, 5] / X[1].sum())
+    # RPS6KA1 is a kinase, not a ribosomal protein; RPS4Y1 is one.
+    assert table.loc["s1", "pct_ribo"] == pytest.approx(100 * X[1, [1, 6]].sum() / X[1].sum())
+    assert list(pca) == [
+        "sample_id", "pc1", "pc2", "pc3", "pc1_explained", "pc2_explained", "pc3_explained",
+    ]  # fmt: skip
+    assert pca["pc1_explained"].iloc[0] >= pca["pc2_explained"].iloc[0]
+    assert np.allclose(np.diag(correlation), 1)
+
+
+def test_clean_samples_are_not_flagged():
+    table, _, _ = _measure(_study())
+    assert table["flags"].tolist() == [""] * 8
+    assert table["sex_inferred"].tolist() == ["female", "male"] * 4
+
+
+@pytest.mark.parametrize(
+    ("cells", "value", "flag", "reason"),
+    [
+        (slice(0, None), 2, "library_size", "< 1000"),
+        (slice(20, None), 0, "genes_detected", "< 50"),
+        (30, 300_000, "top_gene_share", "(S22)"),
+        (4, 50_000, "pct_hb", "> 5.0"),
+        (5, 300_000, "pct_mito", "> 60.0"),
+        (slice(8, None), "reversed", "correlation", "times the study's median > 2.0"),
+    ],
+    ids=["library", "genes", "top", "blood", "mito", "correlation"],
+)
+def test_a_damaged_sample_is_flagged_with_metric_value_and_threshold(cells, value, flag, reason):
+    counts = _study()
+    X = np.asarray(counts.X).copy()
+    X[2, cells] = X[2, cells][::-1] if value == "reversed" else value
+    counts.X = X
+    table, _, _ = _measure(counts)
+    assert flag in table.loc["s2", "flags"].split(";")
+    assert reason in table.loc["s2", "reasons"]
+    assert flag not in ";".join(table.drop(index="s2")["flags"])
+
+
+def test_declared_against_expressed_sex():
+    counts = _study()
+    counts.obs.loc["s0", "sex"] = "male"
+    counts.obs.loc["s3", "sex"] = ""
+    X = np.asarray(counts.X).copy()
+    X[5, 0] = 60  # both sexes' genes
+    X[6, :4] = 0  # neither
+    counts.X = X
+    table, _, _ = _measure(counts)
+    assert table.loc["s0", "flags"] == "sex_mismatch"
+    assert "declared male but expressed female" in table.loc["s0", "reasons"]
+    assert table.loc["s3", "flags"] == ""
+    assert table.loc["s3", "sex_inferred"] == "male"
+    assert table.loc["s5", "flags"] == "sex_mixed"
+    assert table.loc["s6", "flags"] == "sex_unclear"
+
+
+def test_mouse_and_absent_sex_genes():
+    counts = _study()
+    counts.var["symbol"] = ["Xist", "Ddx3y", "Uty", "Kdm5d", *counts.var["symbol"][4:]]
+    assert qc.sex_expression(counts, "mouse")["sex_inferred"].tolist() == ["female", "male"] * 4
+    counts.var["symbol"] = [f"S{i}" for i in range(counts.n_vars)]
+    assert set(qc.sex_expression(counts, "human")["sex_inferred"]) == {"unclear"}
+
+
+def test_components_do_not_depend_on_the_order_of_samples():
+    counts = _study()
+    counts.X = np.asarray(counts.X, dtype=float)
+    order = np.random.default_rng(1).permutation(8)
+    one = qc.components(counts, 100, 3).set_index("sample_id")
+    two = qc.components(counts[order].copy(), 100, 3).set_index("sample_id").loc[one.index]
+    np.testing.assert_allclose(one, two, atol=1e-6)

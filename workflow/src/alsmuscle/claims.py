@@ -1,0 +1,1317 @@
+"""Claims of the reviews, tested by rules fixed in advance.
+
+A claim holds one or more tests: a target (programme block, gene or ratio of two genes), the
+direction that the claim expects, and the contexts (role, species, kind of sample, stage) in which
+expression can speak. Every test in every context gets one verdict and a reason in words.
+
+``supported``, ``contradicted``, ``mixed``, ``not distinguishable from denervation``, ``cannot
+separate from denervation``, ``cannot tell``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from alsmuscle import meta
+from alsmuscle.denervation import comparability, platform_kind
+from alsmuscle.errors import InputError
+
+SUPPORTED = "supported"
+CONTRADICTED = "contradicted"
+MIXED = "mixed"
+LIKE_DENERVATION = "not distinguishable from denervation"
+NOT_SEPARATED = "cannot separate from denervation"
+CANNOT_TELL = "cannot tell"
+VERDICTS = (SUPPORTED, CONTRADICTED, MIXED, LIKE_DENERVATION, NOT_SEPARATED, CANNOT_TELL)
+
+SAMPLE_KINDS = ("bulk_tissue", "cultured_cells", "sorted_cells", "single_nucleus", "single_cell")
+# Cells that grew without a nerve: denervation is no alternative explanation there.
+NERVE_FREE = {"cultured_cells"}
+EXPECTED = {"up": 1, "down": -1, "changed": 0}
+GENE, RATIO = "GENE", "RATIO"
+
+
+# --- contrasts ---------------------------------------------------------------------------------
+
+
+def sample_kind(material: str, modality: str, role: str) -> str:
+    """Return one of :data:`SAMPLE_KINDS` for a contrast's declared material.
+
+    Role ``als_cells`` (patient-derived cultures) is ``cultured_cells`` whatever the modality;
+    unknown material counts as ``bulk_tissue``, the kind that may decide least.
+    """
+    text = material.lower()
+    if role == "als_cells":
+        return "cultured_cells"
+    if modality == "cells":
+        return "single_nucleus" if re.search(r"nucle", text) else "single_cell"
+    if re.search(r"sort|facs|isolated (?:satellite|musc)", text):
+        return "sorted_cells"
+    if re.search(r"cultur|myotube|myoblast|ipsc|in vitro", text):
+        return "cultured_cells"
+    return "bulk_tissue"
+
+
+def contrast_table(
+    facts: pd.DataFrame, *, min_donors: int = 3, include_confounded: bool = False
+) -> pd.DataFrame:
+    """State per contrast what it is, what it may be pooled with, and why not: ``contrasts.tsv``.
+
+    Parameters
+    ----------
+    facts
+        One row per contrast, from study cards and what the runs flagged: ``dataset, contrast, role,
+        species, stage, muscle, material, modality, platform, n_target, n_reference`` (donors)``,
+        cluster`` (the card's, or empty)``, confounded`` (name of the column, or empty)``, simulated,
+        published`` (flags). Optional: ``tag`` (what sets a contrast apart from diseased against
+        healthy, such as ``progression``; tagged contrasts are never pooled with untagged
+        ones)``, problem`` (why a study gave no effects, or empty).
+    min_donors
+        Donors a side below which a contrast is shown, but not pooled.
+    include_confounded
+        Pool contrasts whose condition cannot be told from another column.
+
+    Returns
+    -------
+    DataFrame
+        ``dataset, contrast, role, species, stage, muscle, material, platform, n_target,
+        n_reference, cluster, confounded, evidence`` (reanalysed, published, simulated)``, eligible,
+        reason, modality, sample_kind, platform_kind, tag``; sorted. Without a cluster on the card
+        the study is its own: its contrasts share donors, controls or at least a laboratory.
+        Simulated studies are never pooled with real ones: they are eligible only among themselves.
+
+    Raises
+    ------
+    InputError
+        A column is missing or a contrast stands twice.
+    """
+    needed = ["dataset", "contrast", "role", "species", "stage", "muscle", "material", "modality"]
+    needed += ["platform", "n_target", "n_reference", "cluster", "confounded"]
+    needed += ["simulated", "published"]
+    missing = [column for column in needed if column not in facts]
+    if missing:
+        raise InputError(f"contrast facts lack the column '{missing[0]}'")
+    table = facts.copy()
+    for column in ("tag", "problem"):
+        if column not in table:
+            table[column] = ""
+    text = [c for c in (*needed, "tag", "problem") if not c.startswith("n_")]
+    text = [c for c in text if c not in {"simulated", "published"}]
+    table[text] = table[text].fillna("").astype(str)
+    twice = table.duplicated(["dataset", "contrast"])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise InputError(f"contrast {row['dataset']}/{row['contrast']} stands twice")
+    simulated, published = (table[c].fillna(False).astype(bool) for c in ("simulated", "published"))
+    table["cluster"] = table["cluster"].where(table["cluster"] != "", table["dataset"])
+    table["evidence"] = np.select(
+        [simulated, published], ["simulated", "published"], default="reanalysed"
+    )
+    table["sample_kind"] = [
+        sample_kind(row.material, row.modality, row.role) for row in table.itertuples()
+    ]
+    table["platform_kind"] = [
+        platform_kind(row.platform, row.modality) for row in table.itertuples()
+    ]
+    real = bool((~simulated).any())
+    reasons = []
+    for row, is_simulated in zip(table.itertuples(), simulated, strict=True):
+        why = []
+        if row.problem:
+            why.append(row.problem)
+        smaller = min(row.n_target, row.n_reference)
+        if not smaller >= min_donors:
+            why.append(
+                f"{row.n_target:g} v {row.n_reference:g} donors, fewer than {min_donors} a side"
+            )
+        if row.confounded and not include_confounded:
+            why.append(f"condition cannot be told from {row.confounded}")
+        if is_simulated and real:
+            why.append("simulated, and real studies are present")
+        if row.role in {"", "not_muscle"}:
+            why.append("not a muscle study" if row.role else "no role given")
+        reasons.append("; ".join(why))
+    table["reason"] = reasons
+    table["eligible"] = table["reason"] == ""
+    order = ["dataset", "contrast", "role", "species", "stage", "muscle", "material", "platform"]
+    order += ["n_target", "n_reference", "cluster", "confounded", "evidence", "eligible", "reason"]
+    order += ["modality", "sample_kind", "platform_kind", "tag"]
+    return table[order].sort_values(["dataset", "contrast"], ignore_index=True)
+
+
+def reference_pairs(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Pair every contrast of an ALS role with every denervation reference.
+
+    Returns
+    -------
+    DataFrame
+        ``dataset, contrast, reference_dataset, reference_contrast, mode, reason``; ``mode`` is
+        ``lambda``, ``correlation`` or ``none`` (see :func:`alsmuscle.denervation.comparability`).
+    """
+    als = contrasts[contrasts["role"].isin(["als_patient", "als_model", "als_cells"])]
+    references = contrasts[contrasts["role"] == "denervation"]
+    columns = ["dataset", "contrast", "reference_dataset", "reference_contrast", "mode", "reason"]
+    rows = []
+    for _, a in als.iterrows():
+        for _, d in references.iterrows():
+            mode, reason = comparability(a.to_dict(), d.to_dict())
+            names = (a["dataset"], a["contrast"], d["dataset"], d["contrast"])
+            rows.append(dict(zip(columns, (*names, mode, reason), strict=True)))
+    return pd.DataFrame(rows, columns=columns)
+
+
+# --- genes and ratios as targets ---------------------------------------------------------------
+
+
+def gene_targets(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the targets of all claims that are genes or ratios (``GENE/...``, ``RATIO/...``)."""
+    found = {test["target"] for claim in claims for test in claim["tests"]}
+    return sorted(name for name in found if name.split("/")[0] in {GENE, RATIO})
+
+
+def gene_effects(
+    de: pd.DataFrame, targets: Sequence[str], gene_ids: Mapping[str, str]
+) -> pd.DataFrame:
+    """Bring single genes and ratios into the shape of programme effects.
+
+    Parameters
+    ----------
+    de
+        ``dataset, contrast, cell_type, gene_id, log2fc, lfc_se``.
+    targets
+        ``GENE/<human symbol>`` or ``RATIO/<symbol>:<symbol>`` (log2 of first over second).
+    gene_ids
+        Human symbol → gene id of the study's species; symbols without one are left out.
+
+    Returns
+    -------
+    DataFrame
+        ``dataset, contrast, cell_type, programme, block, stripped, effect, se`` with programme
+        ``GENE`` or ``RATIO``. A ratio's error takes both genes as independent.
+    """
+    wide = de.set_index(["dataset", "contrast", "cell_type", "gene_id"])[["log2fc", "lfc_se"]]
+    parts = []
+    for target in targets:
+        kind, name = target.split("/", 1)
+        ids = [gene_ids.get(symbol) for symbol in name.split(":")]
+        if any(gene is None for gene in ids):
+            continue
+        pieces = [
+            wide.xs(gene, level="gene_id")
+            for gene in ids
+            if gene in wide.index.get_level_values("gene_id")
+        ]
+        if len(pieces) < len(ids):
+            continue
+        effect, variance = pieces[0]["log2fc"], pieces[0]["lfc_se"] ** 2
+        if kind == RATIO:
+            effect = effect - pieces[1]["log2fc"]
+            variance = variance + pieces[1]["lfc_se"] ** 2
+        rows = pd.DataFrame({"effect": effect, "se": np.sqrt(variance)}).reset_index()
+        rows = rows.assign(programme=kind, block=name, stripped=False)
+        parts.append(rows.dropna(subset=["effect", "se"]))
+    columns = ["dataset", "contrast", "cell_type", "programme", "block", "stripped", "effect", "se"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def gene_members(targets: Sequence[str], gene_ids: Mapping[str, str]) -> pd.DataFrame:
+    """Return ``programme, block, gene_id, sign`` of genes and ratios, for ``block_delta``."""
+    rows = []
+    for target in targets:
+        kind, name = target.split("/", 1)
+        for symbol, sign in zip(name.split(":"), (1, -1), strict=False):
+            if symbol in gene_ids:
+                rows.append((kind, name, gene_ids[symbol], sign))
+    return pd.DataFrame(rows, columns=["programme", "block", "gene_id", "sign"])
+
+
+# --- the rules ---------------------------------------------------------------------------------
+
+
+class Rules(NamedTuple):
+    """What is fixed before any data is seen.
+
+    ``alpha``: level of adjusted p-values and intervals. ``block_margin``, ``gene_margin``: effects
+    smaller than this (log2 units) count as none, for blocks and for genes and ratios.
+    ``min_studies``: independent clusters for a pooled verdict. ``power``: of the smallest
+    detectable effect. ``random_share``: the largest share of matched random sets that may move as
+    far as a supported block. ``rho``: assumed correlation within clusters.
+    """
+
+    alpha: float = 0.05
+    block_margin: float = 0.2
+    gene_margin: float = 0.5
+    min_studies: int = 3
+    power: float = 0.8
+    random_share: float = 0.05
+    rho: float = 0.8
+
+
+class Estimate(NamedTuple):
+    """A pooled effect as the rules see it: 95 % and 90 % intervals, log2 units."""
+
+    k: int
+    effect: float
+    ci: tuple[float, float]
+    ci90: tuple[float, float]
+    padj: float
+    source: str = ""
+
+
+class Evidence(NamedTuple):
+    """All that a verdict may depend on.
+
+    ``expected``: 1, -1, or 0 for any change. ``question``: ``level`` (against controls) or
+    ``beyond_denervation``. ``conflict``: a quarter or more of the clusters move significantly
+    against the rest. ``random_share``: share of matched random sets that move as far, missing where
+    none were run. ``no_data``: why there is nothing to pool.
+    """
+
+    subject: str
+    kind: str
+    question: str
+    denervation_sensitive: bool
+    expected: int
+    margin: float
+    level: Estimate | None
+    delta: Estimate | None
+    conflict: bool
+    random_share: float
+    no_data: str
+    no_delta: str
+
+
+def decide(evidence: Evidence, rules: Rules) -> tuple[str, str]:
+    """Apply the pre-set rules to one test in one context.
+
+    Returns
+    -------
+    verdict, reason
+        One of :data:`VERDICTS`, and why, in words.
+
+    Notes
+    -----
+    In order: (1) bulk tissue never decides a satellite-cell claim; (2) no data, one study and two
+    studies give no verdict; (3) significant effects in both directions are mixed; (4) a claim about
+    the level needs a significant pooled effect, and, unless the cells never had a nerve or the
+    claim is about denervation itself, a significant Delta of the same direction; (5) a claim about
+    what goes beyond denervation is decided by Delta alone; (6) an interval that excludes the
+    expected direction by the margin contradicts; (7) support also needs matched random sets to move
+    less. Everything else is "cannot tell".
+    """
+    e = evidence
+    if e.subject == "satellite_cell" and e.kind == "bulk_tissue":
+        return CANNOT_TELL, (
+            "bulk tissue cannot decide a claim about satellite cells: their transcripts also come "
+            "from myonuclei, induced by denervation"
+        )
+    if e.level is None or e.level.k == 0:
+        return CANNOT_TELL, e.no_data
+    if e.level.k < rules.min_studies:
+        count = "one independent study" if e.level.k == 1 else f"{e.level.k} independent studies"
+        return CANNOT_TELL, (
+            f"{count}, fewer than the {rules.min_studies} that a pooled verdict needs; "
+            f"{_say(e.level, rules)}"
+        )
+    if e.conflict:
+        return MIXED, f"studies move significantly in both directions; {_say(e.level, rules)}"
+    verdict, reason = _judge(e, rules)
+    if verdict == SUPPORTED and e.random_share > rules.random_share:
+        return CANNOT_TELL, (
+            f"{e.random_share:.0%} of random gene sets of equal size and expression move as far; "
+            + reason
+        )
+    return verdict, reason
+
+
+def _judge(e: Evidence, rules: Rules) -> tuple[str, str]:
+    assert e.level is not None  # decide() has returned otherwise
+    free = not e.denervation_sensitive or e.kind in NERVE_FREE
+    move = _direction(e.level, rules)
+    level = _say(e.level, rules)
+    if e.question == "level" and free:
+        why = (
+            "cells in culture have no nerve to lose"
+            if e.kind in NERVE_FREE
+            else "denervation is not an alternative to this claim"
+        )
+        if _fits(move, e.expected):
+            return SUPPORTED, f"{level}, as expected; {why}"
+        if move:
+            return CONTRADICTED, f"{level}, against the expected direction"
+        return _absent(e, e.level, level)
+    if e.kind in NERVE_FREE:  # beyond denervation, in cells without a nerve: the level is the test
+        return _judge(e._replace(question="level"), rules)
+
+    delta, usable = e.delta, e.delta is not None and _usable(e.delta, rules)
+    if delta is None or not usable:
+        lacking = e.no_delta if delta is None else f"{_say_delta(delta, rules)}: too few studies"
+        if move:
+            return NOT_SEPARATED, f"{level}, but {lacking}"
+        if e.question == "level":
+            verdict, reason = _absent(e, e.level, level)
+            if verdict == CONTRADICTED:
+                # denervation may hide an intrinsic change of the opposite sign
+                return CANNOT_TELL, f"{reason}, but {lacking}"
+            return verdict, reason
+        return CANNOT_TELL, f"{level}, and {lacking}"
+    beyond, said = _direction(delta, rules), _say_delta(delta, rules)
+    if e.question == "beyond_denervation":
+        return _judge_beyond(e, delta, (move, beyond), f"{said}; {level}")
+    return _judge_level(e, delta, (move, beyond), f"{level}; {said}")
+
+
+def _judge_beyond(
+    e: Evidence, delta: Estimate, moves: tuple[int, int], said: str
+) -> tuple[str, str]:
+    move, beyond = moves
+    if _fits(beyond, e.expected):
+        return SUPPORTED, f"{said}: more than this denervation reference explains"
+    if beyond:
+        return CONTRADICTED, f"{said}: against the expected direction"
+    if move and _inside(delta.ci90, e.margin):
+        return LIKE_DENERVATION, f"{said}: the rest lies within ±{e.margin:g}"
+    if not move and _excluded(delta, e.expected, e.margin):
+        return CONTRADICTED, f"{said}: no rest as large as {e.margin:g} in the expected direction"
+    return (NOT_SEPARATED if move else CANNOT_TELL), said
+
+
+def _judge_level(
+    e: Evidence, delta: Estimate, moves: tuple[int, int], said: str
+) -> tuple[str, str]:
+    assert e.level is not None
+    move, beyond = moves
+    if _fits(move, e.expected):
+        if beyond == move:
+            return SUPPORTED, f"{said}: more than this denervation reference explains"
+        if beyond:
+            return MIXED, f"{said}: it moves as expected, but less than denervation would move it"
+        if _inside(delta.ci90, e.margin):
+            return LIKE_DENERVATION, f"{said}: the rest lies within ±{e.margin:g}"
+        return NOT_SEPARATED, f"{said}: the rest may be nothing or large"
+    if move:
+        if _fits(beyond, e.expected):
+            return MIXED, f"{said}: against the expected direction, but less than denervation alone"
+        if _excluded(delta, e.expected, e.margin):
+            return CONTRADICTED, f"{said}: against the expected direction, and so is the rest"
+        return NOT_SEPARATED, (
+            f"{said}: against the expected direction, but denervation may hide an opposite change"
+        )
+    if _fits(beyond, e.expected):
+        if _excluded(e.level, e.expected, e.margin):
+            return MIXED, f"{said}: no difference from controls, but one from denervation"
+        return CANNOT_TELL, f"{said}: the difference from controls is too uncertain"
+    verdict, reason = _absent(e, e.level, said)
+    if verdict == CONTRADICTED and not _excluded(delta, e.expected, e.margin):
+        return CANNOT_TELL, f"{said}: denervation may hide a change"
+    return verdict, reason
+
+
+def _absent(e: Evidence, estimate: Estimate, said: str) -> tuple[str, str]:
+    if _excluded(estimate, e.expected, e.margin):
+        return CONTRADICTED, f"{said}: no effect as large as {e.margin:g} in the expected direction"
+    return CANNOT_TELL, f"{said}: too uncertain"
+
+
+def _direction(estimate: Estimate, rules: Rules) -> int:
+    low, high = estimate.ci
+    if not estimate.padj < rules.alpha or low <= 0 <= high:
+        return 0
+    return 1 if low > 0 else -1
+
+
+def _usable(delta: Estimate, rules: Rules) -> bool:
+    return delta.source == "direct" or delta.k >= rules.min_studies
+
+
+def _fits(move: int, expected: int) -> bool:
+    return move != 0 and (expected in (0, move))
+
+
+def _inside(interval: tuple[float, float], margin: float) -> bool:
+    return -margin < interval[0] and interval[1] < margin
+
+
+def _excluded(estimate: Estimate, expected: int, margin: float) -> bool:
+    """Whether the 95 % interval leaves no effect of ``margin`` in the expected direction."""
+    low, high = estimate.ci
+    up, down = high < margin, low > -margin
+    return up and down if expected == 0 else (up if expected > 0 else down)
+
+
+def _say(estimate: Estimate, rules: Rules) -> str:
+    low, high = estimate.ci
+    shown = f"effect {estimate.effect:+.2f} ({low:+.2f} to {high:+.2f}, k = {estimate.k}"
+    return shown + (f", padj {estimate.padj:.2g})" if np.isfinite(estimate.padj) else ")")
+
+
+def _say_delta(delta: Estimate, rules: Rules) -> str:
+    low, high = delta.ci
+    source = (
+        "direct contrast with another neurogenic disease"
+        if delta.source == "direct"
+        else "beyond the denervation reference"
+    )
+    return f"{source} {delta.effect:+.2f} ({low:+.2f} to {high:+.2f}, k = {delta.k})"
+
+
+def detectable_effect(se: float, k: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Smallest effect that a pooled estimate with this standard error finds with this power.
+
+    (t(1 - alpha / 2) + t(power)) se on k - 1 degrees of freedom, normal quantiles for k = 1; the
+    usual approximation to the noncentral t (Julious 2004, Stat Med 23:1921).
+    """
+    from scipy.stats import norm, t
+
+    if not se > 0 or k < 1:
+        return float("nan")
+    if k == 1:
+        return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * se)
+    return float((t.ppf(1 - alpha / 2, k - 1) + t.ppf(power, k - 1)) * se)
+
+
+# --- evaluation --------------------------------------------------------------------------------
+
+
+def check_claims(document: Mapping[str, Any], blocks: pd.DataFrame) -> None:
+    """Check what the schema cannot: names that must exist.
+
+    Parameters
+    ----------
+    document
+        ``config/claims.yaml``.
+    blocks
+        ``programme, block, sign`` of the curated programmes.
+
+    Raises
+    ------
+    InputError
+        A test names an unknown block or context, ids repeat, or a test on a block whose genes fall
+        with activity does not say in ``means`` what its direction means.
+    """
+    where = "config/claims.yaml"
+    known = {
+        (row.programme, row.block): str(row.sign)
+        for row in blocks[["programme", "block", "sign"]].drop_duplicates().itertuples()
+    }
+    ids = [claim["id"] for claim in document["claims"]]
+    repeated = {name for name in ids if ids.count(name) > 1}
+    if repeated:
+        raise InputError(f"claim '{min(repeated)}' stands twice", where=where)
+    for claim in document["claims"]:
+        tests = [test["id"] for test in claim["tests"]]
+        if len(set(tests)) < len(tests):
+            raise InputError("two tests have the same id", where=f"{where}: {claim['id']}")
+        for test in claim["tests"]:
+            key = f"{where}: {claim['id']}.{test['id']}"
+            pair = tuple(test["target"].split("/", 1))
+            if pair[0] not in {GENE, RATIO}:
+                if pair not in known:
+                    raise InputError(f"no block '{test['target']}'", where=key)
+                if known[pair] == "-" and "means" not in test:
+                    raise InputError(
+                        f"'{test['target']}' has sign '-': its score rises when its genes fall",
+                        where=key,
+                        remedy="say in `means` what the expected direction means for the genes",
+                    )
+            for context in test["contexts"]:
+                if context not in document["contexts"]:
+                    raise InputError(
+                        f"no context '{context}'",
+                        where=key,
+                        expected="one of: " + ", ".join(sorted(document["contexts"])),
+                    )
+
+
+def matching(contrasts: pd.DataFrame, context: Mapping[str, Any], tag: str = "") -> pd.Series[bool]:
+    """Mark the rows of the contrast table that a context selects (eligible or not)."""
+    found = (
+        (contrasts["role"] == context["role"])
+        & (contrasts["sample_kind"].isin(context["sample_kinds"]))
+        & (contrasts["tag"] == (tag or context.get("tag", "")))
+    )
+    if "species" in context:
+        found &= contrasts["species"] == context["species"]
+    if context.get("stages"):
+        found &= contrasts["stage"].isin(context["stages"])
+    return found
+
+
+def choose_reference(axis: pd.DataFrame) -> pd.DataFrame:
+    """Keep one denervation reference per contrast and cell type: the best correlated one.
+
+    The reference that explains most is the hardest null for a claim of more than denervation; ties
+    go to the alphabetically first. ``axis``: ``dataset, contrast, cell_type, reference, lambda,
+    correlation``; rows without lambda are dropped.
+    """
+    usable = axis.dropna(subset=["lambda"]).assign(_rank=lambda t: t["correlation"].fillna(-np.inf))
+    ordered = usable.sort_values(["_rank", "reference"], ascending=[False, True])
+    kept = ordered.drop_duplicates(["dataset", "contrast", "cell_type"]).drop(columns="_rank")
+    return kept.sort_values(["dataset", "contrast", "cell_type"], ignore_index=True)
+
+
+class _Pooled(NamedTuple):
+    estimate: Estimate
+    pvalue: float
+    row: pd.Series[Any]
+    clusters: pd.DataFrame  # effect and se per cluster
+    studies: list[str]
+
+
+def _pool(
+    rows: pd.DataFrame, rules: Rules, effect: str = "effect", se: str = "se"
+) -> _Pooled | None:
+    """Pool rows of one target and context; columns ``label, cluster`` and the effect."""
+    if rows.empty:
+        return None
+    rows = rows[np.isfinite(rows[effect]) & (rows[se] > 0) & np.isfinite(rows[se])]
+    if rows.empty:
+        return None
+    wide = pd.DataFrame([rows[effect].to_numpy(float)], columns=rows["label"].to_numpy())
+    error = pd.DataFrame([rows[se].to_numpy(float)], columns=rows["label"].to_numpy())
+    clusters = dict(zip(rows["label"], rows["cluster"], strict=True))
+    combined = meta.combine_clusters(wide, error, clusters, rho=rules.rho)
+    row = meta.pool(
+        wide,
+        error,
+        clusters,
+        level=1 - rules.alpha,
+        rho=rules.rho,
+        min_studies=rules.min_studies,
+    ).iloc[0]
+    each = pd.DataFrame({"effect": combined[0].iloc[0], "se": combined[1].iloc[0]})
+    return _Pooled(
+        Estimate(
+            int(row["k"]),
+            float(row["effect"]),
+            (float(row["ci_low"]), float(row["ci_high"])),
+            _interval(
+                float(row["effect"]),
+                float(row["se"]),
+                row["k"] - 1 if row["k"] > 1 else np.inf,
+                0.90,
+            ),
+            float("nan"),
+        ),
+        float(row["pvalue"]),
+        row,
+        each,
+        sorted(rows["label"]),
+    )
+
+
+def _pool_deltas(rows: pd.DataFrame, rules: Rules) -> _Pooled | None:
+    """Pool Deltas; the error that comes from a common reference is added once, after pooling.
+
+    Contrasts that use one reference share its error. Within :func:`meta.pool` it would look like
+    agreement; so the pooling uses each contrast's own part, and the shared part enters with the
+    weighted mean of its signed sizes, on degrees of freedom mixed after Satterthwaite.
+    """
+    if rows.empty:
+        return None
+    rows = rows[np.isfinite(rows["delta"]) & np.isfinite(rows["delta_se"])].copy()
+    if rows.empty:
+        return None
+    shared = rows["shared_sd"].to_numpy(float)
+    # at least a tenth of the variance stays own: replicate estimates may round the other way
+    own = np.maximum(rows["delta_se"] ** 2 - shared**2, 0.1 * rows["delta_se"] ** 2)
+    rows["own_se"] = np.sqrt(own)
+    pooled = _pool(rows, rules, "delta", "own_se")
+    if pooled is None:
+        return None
+    weight = (1 / (own + np.nan_to_num(pooled.row["tau2"]))).to_numpy()
+    weight = weight / weight.sum()
+    own_variance, k = float(pooled.row["se"]) ** 2, pooled.estimate.k
+    total, denominator = own_variance, own_variance**2 / (k - 1 if k > 1 else np.inf)
+    for name in rows["reference"].unique():
+        its = (rows["reference"] == name).to_numpy()
+        extra = float((weight * shared)[its].sum()) ** 2
+        total += extra
+        denominator += extra**2 / float(rows["shared_df"][its].iloc[0])
+    df = total**2 / denominator if denominator > 0 else np.inf
+    se, effect = float(np.sqrt(total)), pooled.estimate.effect
+    estimate = pooled.estimate._replace(
+        ci=_interval(effect, se, df, 1 - rules.alpha),
+        ci90=_interval(effect, se, df, 0.90),
+        source="reference",
+    )
+    return pooled._replace(estimate=estimate, pvalue=_pvalue(effect, se, df))
+
+
+def _interval(effect: float, se: float, df: float, level: float) -> tuple[float, float]:
+    from scipy.stats import t
+
+    half = se * t.ppf((1 + level) / 2, df)
+    return float(effect - half), float(effect + half)
+
+
+def _pvalue(effect: float, se: float, df: float) -> float:
+    from scipy.stats import t
+
+    return float(2 * t.sf(abs(effect / se), df))
+
+
+def _in_conflict(clusters: pd.DataFrame, alpha: float) -> bool:
+    """Whether a quarter or more of the clusters move significantly against others that do.
+
+    Normal intervals per cluster at alpha / k, so that chance alone rarely makes a conflict.
+    """
+    from scipy.stats import norm
+
+    if len(clusters) < 2:
+        return False
+    z = clusters["effect"] / clusters["se"]
+    bound = norm.ppf(1 - alpha / len(clusters) / 2)
+    up, down = int((z > bound).sum()), int((z < -bound).sum())
+    return min(up, down) >= max(1, len(clusters) / 4)
+
+
+def evaluate(
+    document: Mapping[str, Any],
+    effects: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    deltas: pd.DataFrame | None = None,
+    *,
+    rules: Rules | None = None,
+) -> pd.DataFrame:
+    """Test every claim in every context: ``synthesis/claims.tsv``.
+
+    Parameters
+    ----------
+    document
+        ``config/claims.yaml``: ``claims`` and ``contexts``.
+    effects
+        Programme effects of all contrasts with the rows of :func:`gene_effects` appended:
+        ``dataset, contrast, cell_type, programme, block, stripped, effect, se``. Matched random
+        sets travel along as blocks named ``<block>~<number>``.
+    contrasts
+        From :func:`contrast_table`.
+    deltas
+        Rows of :func:`alsmuscle.denervation.block_delta` with ``dataset, contrast, cell_type,
+        reference``, one reference per contrast (see :func:`choose_reference`).
+    rules
+        Fixed in advance; defaults of :class:`Rules`.
+
+    Returns
+    -------
+    DataFrame
+        One row per claim, test and context: ``claim, test, context, statement, target, expected,
+        means, counted, k, n_contrasts, studies, effect, ci_low, ci_high, pvalue, padj, tau2, i2, pi_low,
+        pi_high, influential, stripped_effect, stripped_ci_low, stripped_ci_high, random_share,
+        delta, delta_ci_low, delta_ci_high, delta_padj, delta_source, detectable_effect,
+        detectable_basis, verdict, reason``. padj is over all rows with enough studies, separately
+        for the level and for Delta.
+
+    Raises
+    ------
+    InputError
+        A needed column is missing, or one contrast has two references.
+    """
+    rules = rules or Rules()
+    for name, table, columns in (
+        (
+            "effects",
+            effects,
+            ["dataset", "contrast", "cell_type", "programme", "block", "stripped"],
+        ),
+        ("contrasts", contrasts, ["sample_kind", "tag", "eligible", "cluster", "stage"]),
+    ):
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise InputError(f"{name} lack the column '{missing[0]}'")
+    effects = _labelled(effects, contrasts)
+    if deltas is not None and deltas.empty:
+        deltas = None
+    if deltas is not None:
+        keys = ["dataset", "contrast", "cell_type", "programme", "block", "stripped"]
+        if deltas.duplicated(keys).any():
+            row = deltas[deltas.duplicated(keys)].iloc[0]
+            raise InputError(
+                f"{row['dataset']}/{row['contrast']} has several denervation references",
+                remedy="keep one per contrast with choose_reference",
+            )
+        deltas = _labelled(deltas, contrasts)
+    own, random_sets = _split(effects)
+    own_deltas, random_deltas = ({}, {}) if deltas is None else _split(deltas)
+    inputs = _Inputs(own, random_sets, own_deltas, random_deltas, contrasts, rules)
+    cases = [
+        _gather(claim, test, (name, document["contexts"][name]), inputs)
+        for claim in document["claims"]
+        for test in claim["tests"]
+        for name in test["contexts"]
+    ]
+    enough = [
+        case.pooled is not None and case.pooled.estimate.k >= rules.min_studies for case in cases
+    ]
+    padj = meta.adjust(
+        [
+            c.pooled.pvalue if ok and c.pooled else np.nan
+            for c, ok in zip(cases, enough, strict=True)
+        ]
+    )
+    delta_padj = meta.adjust([c.delta.pvalue if c.delta else np.nan for c in cases])
+    rows = [
+        _row(case, float(p), float(q), rules)
+        for case, p, q in zip(cases, padj, delta_padj, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
+
+
+CLAIM_COLUMNS = [
+    *("claim", "test", "context", "statement", "target", "expected", "means", "counted"),
+    *(
+        "k",
+        "n_contrasts",
+        "studies",
+        "effect",
+        "ci_low",
+        "ci_high",
+        "pvalue",
+        "padj",
+        "tau2",
+        "i2",
+        "pi_low",
+    ),
+    *("pi_high", "influential", "stripped_effect", "stripped_ci_low", "stripped_ci_high"),
+    *("random_share", "delta", "delta_ci_low", "delta_ci_high", "delta_padj", "delta_source"),
+    *("detectable_effect", "detectable_basis", "verdict", "reason"),
+]
+
+
+Target = tuple[str, str]
+
+
+class _Inputs(NamedTuple):
+    """Tables split by target once, since every test asks for one target only."""
+
+    effects: dict[Target, pd.DataFrame]
+    random_sets: dict[Target, pd.DataFrame]
+    deltas: dict[Target, pd.DataFrame]
+    random_deltas: dict[Target, pd.DataFrame]
+    contrasts: pd.DataFrame
+    rules: Rules
+
+
+class _Case(NamedTuple):
+    claim: Mapping[str, Any]
+    test: Mapping[str, Any]
+    name: str
+    kind: str
+    pooled: _Pooled | None
+    stripped: _Pooled | None
+    delta: _Pooled | None
+    random_share: float
+    no_data: str
+    no_delta: str
+    planning_se: float
+
+
+def _labelled(table: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
+    facts = contrasts[["dataset", "contrast", "cluster", "eligible"]]
+    out = table.merge(facts, on=["dataset", "contrast"], how="inner")
+    out["pair"] = out["dataset"].astype(str) + "/" + out["contrast"].astype(str)
+    out["label"] = out["pair"]
+    other = out["cell_type"] != "muscle"
+    out.loc[other, "label"] = out["label"] + "/" + out["cell_type"].astype(str)
+    return out
+
+
+def _split(
+    table: pd.DataFrame,
+) -> tuple[dict[Target, pd.DataFrame], dict[Target, pd.DataFrame]]:
+    """Split a table by target: curated blocks, and matched random sets under their block's name."""
+    random = table["block"].str.contains("~", regex=False)
+    base = table["block"].str.split("~").str[0]
+    parts = []
+    for rows in (table[~random], table[random]):
+        grouped = rows.groupby(["programme", base[rows.index]], sort=False)
+        parts.append({(str(key[0]), str(key[1])): own for key, own in grouped})
+    return parts[0], parts[1]
+
+
+def _target(name: str) -> Target:
+    programme, block = name.split("/", 1)
+    return programme, block
+
+
+def _select(
+    tables: dict[Target, pd.DataFrame],
+    chosen: pd.DataFrame,
+    target: str,
+    context: Mapping[str, Any],
+) -> pd.DataFrame:
+    rows = tables.get(_target(target))
+    if rows is None:
+        return pd.DataFrame(columns=_EFFECT_COLUMNS)
+    return rows[rows["cell_type"].isin(context["cell_types"]) & _among(rows, chosen)]
+
+
+_EFFECT_COLUMNS = ["dataset", "contrast", "cell_type", "stripped", "effect", "se", "delta"]
+_EFFECT_COLUMNS += ["delta_se", "shared_sd", "shared_df", "reference", "label", "cluster"]
+_EFFECT_COLUMNS += ["block", "eligible", "pair"]
+
+
+def _among(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.Series[bool]:
+    """Mark rows whose contrast is one of the chosen."""
+    return table["pair"].isin(set(chosen["dataset"] + "/" + chosen["contrast"]))
+
+
+def _gather(
+    claim: Mapping[str, Any],
+    test: Mapping[str, Any],
+    named: tuple[str, Mapping[str, Any]],
+    inputs: _Inputs,
+) -> _Case:
+    name, context = named
+    effects, contrasts, rules = inputs.effects, inputs.contrasts, inputs.rules
+    target = test["target"]
+    matched = contrasts[matching(contrasts, context)]
+    chosen = matched[matched["eligible"].astype(bool)]
+    rows = _select(effects, chosen, target, context)
+    complete = rows[~rows["stripped"].astype(bool)]
+    pooled = _pool(complete, rules)
+    stripped = _pool(rows[rows["stripped"].astype(bool)], rules)
+    delta, no_delta = _gather_delta(target, context, inputs, chosen)
+    similar = effects.get(_target(target), pd.DataFrame(columns=_EFFECT_COLUMNS))
+    similar = similar[~similar["stripped"].astype(bool) & (similar["cell_type"] == "muscle")]
+    return _Case(
+        claim,
+        test,
+        name,
+        context["sample_kinds"][0],
+        pooled,
+        stripped,
+        delta,
+        _random_share(chosen, (claim, test, context), inputs, (pooled, delta)),
+        _no_data(matched, chosen),
+        no_delta,
+        float(similar.loc[similar["eligible"].astype(bool), "se"].median())
+        if len(similar)
+        else float("nan"),
+    )
+
+
+def _gather_delta(
+    target: str, context: Mapping[str, Any], inputs: _Inputs, chosen: pd.DataFrame
+) -> tuple[_Pooled | None, str]:
+    """Delta from direct contrasts with another neurogenic disease, else from references."""
+    effects, contrasts, rules = inputs.effects, inputs.contrasts, inputs.rules
+    direct = contrasts[matching(contrasts, context, tag="versus_neurogenic")]
+    direct = direct[direct["eligible"].astype(bool)]
+    rows = _select(effects, direct, target, context)
+    pooled = _pool(rows[~rows["stripped"].astype(bool)], rules)
+    if pooled is not None:
+        return pooled._replace(estimate=pooled.estimate._replace(source="direct")), ""
+    rows = _select(inputs.deltas, chosen, target, context)
+    pooled = _pool_deltas(rows[~rows["stripped"].astype(bool)], rules)
+    if pooled is not None:
+        return pooled, ""
+    return None, "no comparable denervation reference exists for these studies"
+
+
+def _random_share(
+    chosen: pd.DataFrame,
+    asked: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]],
+    inputs: _Inputs,
+    found: tuple[_Pooled | None, _Pooled | None],
+) -> float:
+    """Share of matched random sets that go as far in the expected direction.
+
+    Of the level and of Delta, whichever the verdict rests on; the larger share where on both.
+    """
+    (claim, test, context), (pooled, delta) = asked, found
+    if pooled is None or pooled.estimate.k < inputs.rules.min_studies:
+        return float("nan")
+    nerve_free = context["sample_kinds"][0] in NERVE_FREE
+    beyond = test.get("question", "level") == "beyond_denervation" and not nerve_free
+    shares = []
+    if not beyond:
+        sets = _select(inputs.random_sets, chosen, test["target"], context)
+        shares.append(_share(sets, ("effect", "se"), pooled, test, inputs.rules))
+    separated = not nerve_free and (beyond or claim["denervation_sensitive"])
+    if separated and delta is not None and delta.estimate.source == "reference":
+        sets = _select(inputs.random_deltas, chosen, test["target"], context)
+        shares.append(_share(sets, ("delta", "delta_se"), delta, test, inputs.rules))
+    return max((share for share in shares if np.isfinite(share)), default=float("nan"))
+
+
+def _share(
+    sets: pd.DataFrame,
+    columns: tuple[str, str],
+    pooled: _Pooled,
+    test: Mapping[str, Any],
+    rules: Rules,
+) -> float:
+    sets = sets[~sets["stripped"].astype(bool)]
+    if sets["block"].nunique() < 20:  # too few to speak of 5 %
+        return float("nan")
+    wide = [sets.pivot(index="block", columns="label", values=column) for column in columns]
+    clusters = dict(zip(sets["label"], sets["cluster"], strict=True))
+    null = meta.random_effects(
+        *meta.combine_clusters(wide[0], wide[1], clusters, rho=rules.rho), leave_one_out=False
+    )["effect"]
+    sign = EXPECTED[test["expected"]]
+    if sign == 0:
+        as_far = null.abs() >= abs(pooled.estimate.effect)
+    else:
+        as_far = sign * null >= sign * pooled.estimate.effect
+    return float((as_far.sum() + 1) / (len(null) + 1))
+
+
+def _no_data(matched: pd.DataFrame, chosen: pd.DataFrame) -> str:
+    if matched.empty:
+        return "no data: no study of this kind is in the registry"
+    if chosen.empty:
+        first = matched.iloc[0]
+        more = f" (and {len(matched) - 1} more)" if len(matched) > 1 else ""
+        return f"no eligible data: {first['dataset']}/{first['contrast']}: {first['reason']}{more}"
+    return f"not measured in the {len(chosen)} eligible contrast{'s' * (len(chosen) > 1)}"
+
+
+def _row(case: _Case, padj: float, delta_padj: float, rules: Rules) -> dict[str, Any]:
+    claim, test, pooled, delta = case.claim, case.test, case.pooled, case.delta
+    level = pooled.estimate._replace(padj=padj) if pooled else None
+    beyond = delta.estimate._replace(padj=delta_padj) if delta else None
+    single = test["target"].split("/")[0] in {GENE, RATIO}
+    evidence = Evidence(
+        subject=claim["subject"],
+        kind=case.kind,
+        question=test.get("question", "level"),
+        denervation_sensitive=claim["denervation_sensitive"],
+        expected=EXPECTED[test["expected"]],
+        margin=rules.gene_margin if single else rules.block_margin,
+        level=level,
+        delta=beyond,
+        conflict=pooled is not None and _in_conflict(pooled.clusters, rules.alpha),
+        random_share=case.random_share,
+        no_data=case.no_data,
+        no_delta=case.no_delta,
+    )
+    verdict, reason = decide(evidence, rules)
+    if (
+        pooled
+        and verdict != CANNOT_TELL
+        and pooled.row["rho_pvalue_max"] >= rules.alpha > (pooled.pvalue)
+    ):
+        reason += "; depends on the correlation assumed between dependent contrasts"
+    detectable, basis = _detectable(case, rules)
+    if verdict == CANNOT_TELL and np.isfinite(detectable):
+        reason += f"; {basis} could have shown an effect of {detectable:.2f} or more"
+    out: dict[str, Any] = dict.fromkeys(CLAIM_COLUMNS, np.nan)
+    out |= {
+        "claim": claim["id"],
+        "test": test["id"],
+        "context": case.name,
+        "statement": claim["statement"],
+        "target": test["target"],
+        "expected": test["expected"],
+        "means": test.get("means", ""),
+        "counted": test.get("counted", True),
+        "k": pooled.estimate.k if pooled else 0,
+        "n_contrasts": len(pooled.studies) if pooled else 0,
+        "studies": ";".join(pooled.studies) if pooled else "",
+        "random_share": case.random_share,
+        "padj": padj,
+        "influential": pooled.row["influential"] if pooled else "",
+        "delta_padj": delta_padj,
+        "delta_source": delta.estimate.source if delta else "",
+        "detectable_effect": detectable,
+        "detectable_basis": basis,
+        "verdict": verdict,
+        "reason": reason,
+    }
+    if pooled:
+        for column in ("effect", "ci_low", "ci_high", "pvalue", "tau2", "i2", "pi_low", "pi_high"):
+            out[column] = pooled.row[column]
+    if case.stripped:
+        out["stripped_effect"] = case.stripped.estimate.effect
+        out["stripped_ci_low"], out["stripped_ci_high"] = case.stripped.estimate.ci
+    if delta:
+        out["delta"] = delta.estimate.effect
+        out["delta_ci_low"], out["delta_ci_high"] = delta.estimate.ci
+    return out
+
+
+def _detectable(case: _Case, rules: Rules) -> tuple[float, str]:
+    settings = {"alpha": rules.alpha, "power": rules.power}
+    if case.pooled is not None:
+        k = case.pooled.estimate.k
+        basis = "this one study" if k == 1 else f"these {k} studies"
+        return detectable_effect(float(case.pooled.row["se"]), k, **settings), basis
+    if np.isfinite(case.planning_se):
+        basis = "for comparison, one study like those of other conditions in this analysis"
+        return detectable_effect(case.planning_se, 1, **settings), basis
+    return float("nan"), ""
+
+
+# --- overall and over time ---------------------------------------------------------------------
+
+
+def overall(claims: pd.DataFrame) -> pd.DataFrame:
+    """Summarise the counted tests of a claim for the index page.
+
+    Support and contradiction in different tests or contexts make ``mixed``; otherwise the most
+    informative verdict stands: supported, contradicted, mixed, not distinguishable, cannot
+    separate, cannot tell.
+
+    Returns
+    -------
+    DataFrame
+        ``claim, statement, verdict, reason, n_tests`` and one column per verdict with the number of
+        its tests; in order of first appearance.
+    """
+    rows = []
+    counted = claims[claims["counted"].astype(bool)]
+    for claim, part in counted.groupby("claim", sort=False):
+        counts = part["verdict"].value_counts()
+        found = [verdict for verdict in VERDICTS if counts.get(verdict, 0)]
+        verdict = found[0]
+        if MIXED in found or (SUPPORTED in found and CONTRADICTED in found):
+            verdict = MIXED
+        telling = part[part["verdict"] == verdict]
+        shown = telling if len(telling) else part[part["verdict"].isin(found[:2])]
+        first = shown.iloc[0]
+        rows.append(
+            {
+                "claim": claim,
+                "statement": first["statement"],
+                "verdict": verdict,
+                "reason": f"{first['target']} in {first['context']}: {first['reason']}",
+                "n_tests": len(part),
+                **{name: int(counts.get(name, 0)) for name in VERDICTS},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def changes(old_claims: pd.DataFrame, new_claims: pd.DataFrame) -> pd.DataFrame:
+    """Say what moved between two runs, and why.
+
+    Parameters
+    ----------
+    old_claims, new_claims
+        Tables of :func:`evaluate`.
+
+    Returns
+    -------
+    DataFrame
+        ``claim, test, context, change`` (new, removed, verdict, numbers)``, old_verdict,
+        new_verdict, why``; rows that did not move are left out. ``numbers``: the same verdict, but
+        other studies or an estimate that moved by more than a tenth of its interval.
+    """
+    key = ["claim", "test", "context"]
+    old, new = old_claims.set_index(key), new_claims.set_index(key)
+    for name, table in (("old", old), ("new", new)):
+        if not table.index.is_unique:
+            raise InputError(f"the {name} claims hold a test twice")
+    rows = []
+    for name in [*new.index, *old.index.difference(new.index, sort=True)]:
+        entry = dict(zip(key, name, strict=True))
+        if name not in old.index or name not in new.index:
+            here = new.loc[name] if name in new.index else old.loc[name]
+            added = name in new.index
+            entry |= {
+                "change": "new" if added else "removed",
+                "old_verdict": "" if added else here["verdict"],
+                "new_verdict": here["verdict"] if added else "",
+                "why": "the claim or its test was " + ("added" if added else "removed"),
+            }
+            rows.append(entry)
+            continue
+        a, b = old.loc[name], new.loc[name]
+        why = _why(a, b)
+        verdict = a["verdict"] != b["verdict"]
+        if not verdict and not why:
+            continue
+        entry |= {
+            "change": "verdict" if verdict else "numbers",
+            "old_verdict": a["verdict"],
+            "new_verdict": b["verdict"],
+            "why": "; ".join(why) or "other tests changed the adjustment for multiple testing",
+        }
+        rows.append(entry)
+    columns = [*key, "change", "old_verdict", "new_verdict", "why"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _why(a: pd.Series[Any], b: pd.Series[Any]) -> list[str]:
+    why = [
+        f"{column} was '{a[column]}', is '{b[column]}'"
+        for column in ("target", "expected", "statement")
+        if a[column] != b[column]
+    ]
+    before, after = (set(str(row["studies"]).split(";")) - {"", "nan"} for row in (a, b))
+    for word, names in (("added", after - before), ("left", before - after)):
+        if names:
+            why.append(f"studies {word}: {', '.join(sorted(names))}")
+    for name, label in (("", "effect"), ("delta_", "Delta")):
+        point = "delta" if name else "effect"
+        width = a[f"{name}ci_high"] - a[f"{name}ci_low"]
+        if np.isfinite(a[point]) != np.isfinite(b[point]):
+            why.append(f"{label} {'appeared' if np.isfinite(b[point]) else 'vanished'}")
+        elif abs(b[point] - a[point]) > 0.1 * width:
+            why.append(f"{label} from {a[point]:+.2f} to {b[point]:+.2f}")
+        elif abs((b[f"{name}ci_high"] - b[f"{name}ci_low"]) - width) > 0.1 * width:
+            why.append(f"{label}'s interval is {'narrower' if _narrower(a, b, name) else 'wider'}")
+    return why
+
+
+def _narrower(a: pd.Series[Any], b: pd.Series[Any], name: str) -> bool:
+    widths = [row[f"{name}ci_high"] - row[f"{name}ci_low"] for row in (a, b)]
+    return bool(widths[1] < widths[0])
+
+
+# --- calibration -------------------------------------------------------------------------------
+
+TRUTHS = ("intrinsic", "denervation", "null")
+
+
+def calibrate_verdicts(
+    *,
+    n_replicates: int,
+    seed: int,
+    n_studies: int = 5,
+    n_als: tuple[int, int] = (15, 12),
+    n_den: tuple[int, int] = (6, 6),
+    intrinsic: float = 0.6,
+    lambda_sd: float = 0.1,
+    heterogeneity: float = 0.15,
+    rules: Rules | None = None,
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Plant truths, run pooling, denervation axis and rules, and count the verdicts.
+
+    Each replicate draws a biology (:func:`alsmuscle.denervation.simulate_biology`), one denervation
+    reference and ``n_studies`` ALS studies with their own lambda around 0.5; every block's effect
+    also differs between studies by ``heterogeneity`` (standard deviation, log2 units: site, cohort,
+    platform), without which modified Knapp-Hartung intervals hold more than they promise. Of eight blocks two
+    carry an ``intrinsic`` part (log2 units), three follow denervation only, three are random sets
+    without any effect of their own. Every block is claimed to be up, in bulk, with denervation as
+    an alternative explanation.
+
+    Returns
+    -------
+    rates, verdicts
+        ``rates``: ``supported_<truth>`` (share of tests), ``contradicted_intrinsic,
+        level_coverage, delta_coverage`` (pooled 95 % intervals), ``n``. ``verdicts``: truth ×
+        verdict counts.
+    """
+    from alsmuscle import denervation as axis
+
+    blocks = [f"P{number}" for number in range(8)]
+    truth = {
+        name: "intrinsic" if number < 2 else ("denervation" if number % 2 else "null")
+        for number, name in enumerate(blocks)
+    }
+    document = {
+        "contexts": {
+            "model": {
+                "role": "als_model",
+                "species": "mouse",
+                "sample_kinds": ["bulk_tissue"],
+                "cell_types": ["muscle"],
+            }
+        },
+        "claims": [
+            {
+                "id": name,
+                "statement": truth[name],
+                "subject": "tissue",
+                "denervation_sensitive": True,
+                "tests": [
+                    {"id": "up", "target": f"{name}/b", "expected": "up", "contexts": ["model"]}
+                ],
+            }
+            for name in blocks
+        ],
+    }
+    facts = pd.DataFrame(
+        {
+            "dataset": [*(f"als{i}" for i in range(n_studies)), "den"],
+            "contrast": "c",
+            "role": ["als_model"] * n_studies + ["denervation"],
+            "species": "mouse",
+            "stage": "symptomatic",
+            "muscle": "",
+            "material": "biopsy",
+            "modality": "bulk",
+            "platform": "",
+            "n_target": n_als[0],
+            "n_reference": n_als[1],
+            "cluster": "",
+            "confounded": "",
+            "simulated": True,
+            "published": False,
+        }
+    )
+    contrasts = contrast_table(facts)
+    counts = pd.DataFrame(0, index=list(TRUTHS), columns=list(VERDICTS))
+    level_in, delta_in = [], []
+    for replicate in range(n_replicates):
+        start = seed + 1000 * replicate
+        rng = np.random.default_rng(start)
+        biology = axis.simulate_biology(seed=start + 1)
+        place = {
+            name: [int(gene[1:]) for gene in part["gene_id"]]
+            for name, part in biology.members.groupby("programme")
+        }
+        own = np.zeros(biology.denervation.size)
+        for name in blocks[:2]:
+            own[place[name]] = intrinsic
+        den = axis.simulate_study(
+            biology,
+            effect=biology.denervation,
+            n_target=n_den[0],
+            n_reference=n_den[1],
+            severity_sd=0.1,
+            seed=start + 2,
+        )
+        effects, deltas = [], []
+        for study in range(n_studies):
+            shift = np.zeros(own.size)
+            for name in blocks:
+                shift[place[name]] = rng.normal(0, heterogeneity)
+            als = axis.simulate_study(
+                biology,
+                effect=rng.normal(0.5, lambda_sd) * biology.denervation + own + shift,
+                n_target=n_als[0],
+                n_reference=n_als[1],
+                seed=start + 10 * (study + 1),
+            )
+            label = {"dataset": f"als{study}", "contrast": "c", "cell_type": "muscle"}
+            effects.append(als.blocks.assign(**label))
+            delta = axis.block_delta(
+                als.effects,
+                den.effects,
+                als.blocks,
+                den.blocks,
+                biology.members,
+                als_replicates=als.replicates,
+                den_replicates=den.replicates,
+                als_df=als.df,
+                den_df=den.df,
+            )
+            deltas.append(delta.assign(reference="den/c", **label))
+        out = evaluate(
+            document, pd.concat(effects), contrasts, pd.concat(deltas), rules=rules
+        ).set_index("claim")
+        for name in blocks:
+            row = out.loc[name]
+            counts.loc[truth[name], row["verdict"]] += 1
+            rest = own[place[name]].mean()
+            level = 0.5 * biology.denervation[place[name]].mean() + rest
+            level_in.append(row["ci_low"] <= level <= row["ci_high"])
+            delta_in.append(row["delta_ci_low"] <= rest <= row["delta_ci_high"])
+    share = counts.div(counts.sum(axis=1), axis=0)
+    rates = {f"supported_{name}": float(share.loc[name, SUPPORTED]) for name in TRUTHS}
+    rates |= {
+        "contradicted_intrinsic": float(share.loc["intrinsic", CONTRADICTED]),
+        "level_coverage": float(np.mean(level_in)),
+        "delta_coverage": float(np.mean(delta_in)),
+        "n": float(n_replicates),
+    }
+    return rates, counts

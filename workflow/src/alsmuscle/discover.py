@@ -1,0 +1,501 @@
+"""Find series that nobody listed, propose cards for them, and hold cards against the archive.
+
+Nothing here opens a connection: a ``client`` (URL in, text out) is handed in, so that the same code
+runs against NCBI, a mirror, or recorded answers. What a program proposes is a draft: switched off,
+marked as such, to be read by a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+
+from alsmuscle import log, sources
+from alsmuscle.errors import InputError
+from alsmuscle.fetch import FetchError
+
+Client = Callable[[str], str]
+
+# The searches of the catalogue's pre-flight list; E-utilities' query language.
+QUERIES: dict[str, str] = {
+    "als_human": (
+        "(amyotrophic lateral sclerosis[Title] OR ALS[Title] OR motor neuron disease) AND "
+        "(skeletal muscle OR muscle biopsy OR myotubes OR myoblasts) AND "
+        '"Homo sapiens"[Organism] AND gse[ETYP]'
+    ),
+    "als_models": (
+        "(SOD1 OR G93A OR G86R OR TARDBP OR TDP-43 OR FUS OR C9orf72) AND "
+        '(gastrocnemius OR "tibialis anterior" OR soleus OR EDL OR extraocular OR diaphragm OR '
+        'satellite cell) AND ("Mus musculus"[Organism] OR "Rattus norvegicus"[Organism]) AND '
+        '"expression profiling by high throughput sequencing"[DataSet Type] AND gse[ETYP]'
+    ),
+    "denervation": (
+        '(denervation OR "sciatic nerve") AND skeletal muscle AND '
+        "(single-nucleus OR single-cell OR RNA-seq) AND gse[ETYP]"
+    ),
+}
+WITH_COUNTS = '"rnaseq counts"[Filter]'
+COLUMNS = (
+    "accession",
+    "title",
+    "organism",
+    "study_type",
+    "n_samples",
+    "files",
+    "ncbi_counts",
+    "in_registry",
+    "published",
+    "pubmed",
+    "sra",
+    "platforms",
+    "found_by",
+)
+_BATCH = 200
+_ORGANISMS = {"Homo sapiens": "human", "Mus musculus": "mouse", "Rattus norvegicus": "rat"}
+
+
+def discover(
+    queries: Mapping[str, str],
+    client: Client,
+    *,
+    papers: Sequence[str] = (),
+    known: Iterable[str] = (),
+    limit: int = 2000,
+) -> pd.DataFrame:
+    """Run searches of Entrez ``gds`` and list the series found, each once.
+
+    Parameters
+    ----------
+    queries
+        Name → term in E-utilities' query language (``QUERIES``).
+    client
+        URL → text; raises :class:`FetchError` when it cannot answer. It keeps NCBI's pace.
+    papers
+        PubMed identifiers; series linked to them are listed too, as found by ``paper``.
+    known
+        Accessions that the registry has already.
+    limit
+        Hits that are listed per query; more are reported as a problem.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``COLUMNS``, newest first; ``ncbi_counts`` tells whether NCBI generated
+        counts (``yes``, ``no``, ``unknown``).
+        ``attrs["problems"]`` holds one line per query that failed, was cut or changed by NCBI.
+
+    Raises
+    ------
+    InputError
+        No query was answered.
+    """
+    found_by: dict[str, list[str]] = {}
+    counts: dict[str, str] = {}
+    problems: list[str] = []
+    answered = 0
+    searches: list[tuple[str, Callable[[], list[str]]]] = [
+        (name, lambda term=term, name=name: _search(term, client, limit, name, problems))  # type: ignore[misc]
+        for name, term in queries.items()
+    ]
+    if papers:
+        searches.append(("paper", lambda: sources.parse_elink(client(sources.elink(papers)))))
+    for name, search in searches:
+        try:
+            uids = search()
+            answered += 1
+            for uid in uids:
+                found_by.setdefault(uid, []).append(name)
+            if name in queries:
+                term = f"({queries[name]}) AND {WITH_COUNTS}"
+                counted = set(_search(term, client, limit, "", []))
+                counts |= {uid: "yes" if uid in counted else "no" for uid in uids}
+        except InputError as error:
+            problems.append(f"{name}: {error}")
+    if not answered:
+        raise InputError("no search was answered: " + "; ".join(problems))
+    # gds also holds samples, platforms and curated sets; series are 200000000 + number.
+    series = [uid for uid in found_by if re.fullmatch(r"2\d{8}", uid)]
+    tables = [
+        sources.parse_esummary(client(sources.esummary(series[start : start + _BATCH])))
+        for start in range(0, len(series), _BATCH)
+    ]
+    table = pd.concat(tables, ignore_index=True) if tables else sources.parse_esummary(_NONE)
+    registered = {accession.upper() for accession in known}
+    table["ncbi_counts"] = [counts.get(uid, "unknown") for uid in table["uid"]]
+    table["in_registry"] = table["accession"].str.upper().isin(registered)
+    table["found_by"] = [";".join(found_by.get(uid, [])) for uid in table["uid"]]
+    table = table[table["type"] == "GSE"].sort_values(
+        ["published", "accession"], ascending=[False, True], ignore_index=True
+    )[list(COLUMNS)]
+    for problem in problems:
+        log.get("discover").warning("%s", problem)
+    table.attrs["problems"] = problems
+    return table
+
+
+_NONE = '{"result": {"uids": []}}'
+
+
+def _search(term: str, client: Client, limit: int, name: str, problems: list[str]) -> list[str]:
+    """Page through one search; note in ``problems`` what is not as asked."""
+    found: list[str] = []
+    total = 1
+    while len(found) < min(total, limit):
+        text = client(sources.esearch(term, start=len(found), size=_BATCH))
+        total, page = sources.parse_esearch(text)
+        if not found:
+            problems += [f"{name}: NCBI says {word}" for word in sources.esearch_warnings(text)]
+        if not page:
+            if total > len(found):
+                problems.append(f"{name}: {total} hits, but only {len(found)} were given out")
+            break
+        found += page
+    if total > limit:
+        problems.append(f"{name}: {total} hits, the first {limit} are listed")
+    return list(dict.fromkeys(found[:limit]))
+
+
+# --- drafts ---------------------------------------------------------------------------------------
+
+
+def draft(accession: str, client: Client) -> dict[str, Any]:
+    """Propose a study card for a GEO series, from its record, samples and folder listing.
+
+    Groups are proposed from the characteristic that most looks like the compared condition; every
+    guess is named under ``caveats``, and every fact is marked ``page`` (as the archive's record
+    says) or ``no`` (guessed). The card is ``status: draft`` and ``use: false``.
+
+    Raises
+    ------
+    InputError
+        There is no such series, its samples are incomplete, its species is not one of ours, or it
+        offers no file.
+    FetchError
+        The archive did not answer.
+    """
+    record = _record(accession, client)
+    accession = str(record["accession"])
+    samples = _samples(record, client)
+    organisms = [_ORGANISMS.get(name.strip(), "") for name in record["organism"].split(";")]
+    if len(organisms) != 1 or not organisms[0]:
+        raise InputError(
+            f"the samples are of {record['organism']}",
+            where=accession,
+            expected="one of " + ", ".join(_ORGANISMS),
+            remedy="write the card by hand for one species",
+        )
+    caveats: list[str] = []
+    files, counts = _files(record, organisms[0], client, caveats)
+    modality = _modality(record, files)
+    columns, contrasts = _groups(samples, caveats)
+    card: dict[str, Any] = {
+        "id": re.sub(r"[^a-z0-9]", "", accession.lower()),
+        "accession": accession,
+        "title": record["title"],
+        "organism": organisms[0],
+        "modality": modality,
+        "role": _role(record, caveats),
+        "platform": record["platforms"].replace(";", ", ") or "unknown",
+        "use": False,
+        "use_reason": "Draft written by a program: nobody has read it yet.",
+        "status": "draft",
+        "citation": {"text": f"GEO series {accession}, public {record['published']}"},
+        "files": files,
+    }
+    if record["pubmed"]:
+        card["citation"]["pmid"] = record["pubmed"].split(";")[0]
+    if modality == "bulk":
+        card["counts"] = counts
+    card["samples"] = {
+        "sheet": {"file": "series_matrix", "layout": "series_matrix"},
+        "sample_id": "geo_accession",
+        "expected": int(record["n_samples"]),
+        "columns": columns,
+    }
+    card["caveats"] = caveats
+    card["contrasts"] = contrasts
+    card["facts"] = {
+        **dict.fromkeys(("accession", "title", "organism", "samples", "platform"), "page"),
+        **dict.fromkeys(("modality", "role", "groups", "counts", "contrasts"), "no"),
+    }
+    return card
+
+
+def card_text(card: Mapping[str, Any]) -> str:
+    """Return a card as YAML, keys in the card's order."""
+    import yaml
+
+    text = yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True, width=100)
+    head = ""
+    if card.get("status") == "draft":
+        head = (
+            "# A draft, proposed by a program. Read every line against the archive and the paper,\n"
+            "# then set `status: candidate` and `use: true` and remove `use_reason`.\n"
+        )
+    return head + text
+
+
+def _record(accession: str, client: Client) -> dict[str, Any]:
+    """Return the archive's summary of one series."""
+    uid = sources.gds_uid(accession)
+    if not uid.startswith("2"):
+        raise InputError(f"{accession} is not a series", expected="an accession as GSE67196")
+    table = sources.parse_esummary(client(sources.esummary([uid])))
+    if table.empty or table.loc[0, "type"] != "GSE":
+        raise InputError("the archive has no such public series", where=accession)
+    return {str(name): value for name, value in table.iloc[0].items()}
+
+
+def _samples(record: Mapping[str, Any], client: Client) -> pd.DataFrame:
+    """Return all samples of a series, or raise if the archive gave fewer than its record says."""
+    accession = record["accession"]
+    samples = sources.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
+    if len(samples) != record["n_samples"] or samples["geo_accession"].duplicated().any():
+        raise InputError(
+            f"{samples['geo_accession'].nunique()} different samples came",
+            where=accession,
+            expected=f"{record['n_samples']} samples, as the archive's record says",
+            remedy="try again; a truncated series is never used",
+        )
+    return samples
+
+
+def _listed(url: str, client: Client) -> list[str]:
+    """Return the names in a folder; GEO answers 403 or 404 where there is none."""
+    try:
+        return [item.name for item in sources.parse_listing(client(url))]
+    except FetchError as error:
+        if error.status in (403, 404):
+            return []
+        raise
+
+
+def _files(
+    record: Mapping[str, Any], organism: str, client: Client, caveats: list[str]
+) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
+    """Return ``files`` and a proposed ``counts`` block."""
+    accession = record["accession"]
+    matrices = _listed(sources.geo_folder(accession, "matrix"), client)
+    matrices = [name for name in matrices if name.endswith("_series_matrix.txt.gz")]
+    first = sources.geo_folder(accession, "matrix") + matrices[0] if matrices else ""
+    files = {"series_matrix": {"url": first or sources.geo_series_matrix(accession)}}
+    if len(matrices) > 1:
+        caveats.append(
+            f"The series has {len(matrices)} series matrices, one per platform; "
+            "the sheet is the first."
+        )
+    names = _listed(sources.geo_folder(accession, "suppl"), client)
+    for name in names:
+        if name != "filelist.txt":
+            key = _slug(name.removeprefix(f"{accession}_"), files)
+            files[key] = {"url": sources.geo_supplementary(accession, name)}
+    links = sources.parse_counts_page(client(sources.ncbi_counts_page(accession)))
+    raw = next((url for name, url in links.items() if "_raw_counts_" in name), "")
+    plain = {"gene_column": 0, "header": True, "type": "counts", "layout": "table"}
+    table = next((key for key in files if re.search(r"count", key) and "norm" not in key), "")
+    tar = next((key for key, file in files.items() if file["url"].endswith("_RAW.tar")), "")
+    if raw:
+        files["ncbi_counts"] = {"url": raw}
+        return files, {"file": "ncbi_counts", **plain, "separator": "tab"}
+    caveats.append("The layout of the count file is a guess: open it before use.")
+    if table:
+        comma = re.search(r"\.csv(\.gz)?$", files[table]["url"])
+        return files, {"file": table, **plain, "separator": "comma" if comma else "tab"}
+    if tar:
+        member = _member_pattern(accession, client)
+        layout = {"layout": "tar_tables", "member": member, "count_column": 1, "header": False}
+        return files, {"file": tar, **plain, **layout, "separator": "tab"}
+    others = [key for key in files if key != "series_matrix"]
+    if not others and "sequencing" in record["study_type"]:
+        raise InputError(
+            "the series offers no processed file",
+            where=accession,
+            remedy="use recount3, or the reads in ENA",
+        )
+    return files, {"file": (others or ["series_matrix"])[0], **plain, "separator": "tab"}
+
+
+def _member_pattern(accession: str, client: Client) -> str:
+    """Return an expression for the per-sample files of a ``_RAW.tar``, from their common ending."""
+    try:
+        listed = sources.parse_filelist(
+            client(sources.geo_supplementary(accession, "filelist.txt"))
+        )
+    except FetchError:
+        return r"^(?P<sample_id>GSM\d+)_.*$"
+    names = listed.loc[listed["kind"] == "File", "name"]
+    endings = names.str.extract(r"((?:\.[A-Za-z]\w*)+)$")[0].dropna()
+    ending = re.escape(endings.mode().iloc[0]) if len(endings) else ""
+    return rf"^(?P<sample_id>GSM\d+)_.*{ending}$"
+
+
+def _modality(record: Mapping[str, Any], files: Mapping[str, Mapping[str, str]]) -> str:
+    words = f"{record['title']} {record['summary']}".lower()
+    names = " ".join(file["url"].lower() for file in files.values())
+    if "sequencing" not in record["study_type"]:
+        return "array"
+    single = r"single[- ](cell|nucle)|\bs[cn]rna|10x genomics|drop-seq"
+    if re.search(single, words) or re.search(r"barcodes|\.mtx|\.h5(ad)?\b", names):
+        return "cells"
+    return "bulk"
+
+
+_ROLES = {
+    "denervation": r"denervat|sciatic|nerve (crush|transection|injury)",
+    "als_patient": r"\bals\b|amyotrophic",
+    "other_mnd": r"spinal muscular atrophy|\bsma\b|\bsbma\b|kennedy",
+    "inflammatory_myopathy": r"myositis",
+    "disuse": r"bed ?rest|immobili[sz]|unloading|spaceflight|disuse",
+    "myopathy": r"dystroph|myopath",
+    "ageing": r"sarcopeni|age?ing\b|\baged\b",
+    "regeneration": r"regenerat|cardiotoxin|notexin",
+    "intervention": r"training|exercise",
+}
+
+
+def _role(record: Mapping[str, Any], caveats: list[str]) -> str:
+    """Guess the role from title and summary; the title outweighs the summary."""
+    caveats.append("The role is a guess from words in title and summary.")
+    for text in (record["title"], record["summary"]):
+        for role, pattern in _ROLES.items():
+            if re.search(pattern, text.lower()):
+                human = "Homo sapiens" in record["organism"]
+                return "als_model" if role == "als_patient" and not human else role
+    return "not_muscle"
+
+
+_TELLING = (
+    r"disease|diagnos|genotype|condition|group|treatment|status|injur|phenotype|time|intervention"
+)
+_REFERENCE = (
+    r"control|healthy|normal|wild|\bwt\b|sham|vehicle|untreated|innervated|contralateral|baseline|"
+    r"\bpre\b|\bctl\b|young|none"
+)
+
+
+def _groups(
+    samples: pd.DataFrame, caveats: list[str]
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Return ``samples.columns`` and ``contrasts`` from the samples' characteristics."""
+    levels = {
+        str(name): samples[name].value_counts()
+        for name in samples.columns
+        if re.search(r":ch\d+$", str(name))
+    }
+    columns: dict[str, dict[str, Any]] = {}
+    for target, pattern in (("sex", r"^(sex|gender)\b"), ("muscle", r"^(tissue|muscle)\b")):
+        name = next((name for name in levels if re.search(pattern, name.lower())), "")
+        if name:
+            columns[target] = {"from": name, "map": _mapping(levels[name].index, target)}
+    age = next((name for name in levels if re.match(r"age\b", name.lower())), "")
+    if age:
+        columns["age"] = {"from": age, "pattern": r"([\d.]+)", "numeric": True}
+    taken = {rule["from"] for rule in columns.values()}
+    fit = {
+        name: counts
+        for name, counts in levels.items()
+        if name not in taken and 2 <= len(counts) <= 12 and counts.min() >= 2 and "" not in counts
+    }
+    ranked = sorted(fit, key=lambda name: (not re.search(_TELLING, name.lower()), len(fit[name])))
+    if not ranked:
+        caveats.append("No characteristic groups the samples: the condition has to be filled in.")
+        return {"condition": {"value": ""}, **columns}, []
+    chosen, *others = ranked
+    groups = "; ".join(f"{level!r} {count}" for level, count in fit[chosen].items())
+    caveats.append(f"The condition is a guess: {chosen!r} with {groups}.")
+    if others:
+        caveats.append("Other characteristics that group the samples: " + ", ".join(others) + ".")
+    mapping = _mapping(fit[chosen].index, "condition")
+    columns = {"condition": {"from": chosen, "map": mapping}, **columns}
+    likely = [raw for raw in mapping if re.search(_REFERENCE, raw.lower())]
+    reference = (likely or list(mapping))[0]
+    if len(likely) != 1:
+        caveats.append(f"The reference group {reference!r} is a guess.")
+    contrasts = [
+        {
+            "id": f"{level}_vs_{mapping[reference]}",
+            "label": f"{raw} against {reference}",
+            "variable": "condition",
+            "target": level,
+            "reference": mapping[reference],
+        }
+        for raw, level in mapping.items()
+        if raw != reference
+    ]
+    return columns, contrasts
+
+
+def _mapping(raw: Iterable[object], target: str) -> dict[str, str]:
+    """Return raw value → harmonised value, different for different raw values."""
+    mapping: dict[str, str] = {}
+    for value in sorted(str(item) for item in raw):
+        if target == "sex":
+            letter = value.strip().lower()[:1]
+            mapping[value] = {"f": "female", "m": "male"}.get(letter, "")
+        elif target == "muscle":
+            mapping[value] = value.lower()
+        else:
+            mapping[value] = _slug(value, set(mapping.values()))
+    return mapping
+
+
+def _slug(text: str, taken: Iterable[str]) -> str:
+    """Return a short name of letters, digits and ``_`` that is not taken."""
+    stem = re.sub(r"\.(gz|txt|tsv|csv|xlsx|tar)(?=\.|$)", "", text.lower())
+    stem = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:40] or "x"
+    stem = stem if stem[0].isalpha() else f"x{stem}"
+    used, number, name = set(taken), 1, stem
+    while name in used:
+        number += 1
+        name = f"{stem}_{number}"
+    return name
+
+
+# --- cards against the archive --------------------------------------------------------------------
+
+
+def compare(card: Mapping[str, Any], client: Client) -> pd.DataFrame:
+    """Hold a GEO card's facts against the archive's record.
+
+    Returns
+    -------
+    DataFrame
+        ``field, card, archive, agrees``: organism, number of samples, and for every file in GEO's
+        folders whether it is listed there. Both sides are quoted as they are.
+
+    Raises
+    ------
+    InputError
+        The accession is not of GEO, or the archive has no such series.
+    FetchError
+        The archive did not answer.
+    """
+    record = _record(card["accession"], client)
+    organisms = {_ORGANISMS.get(name.strip(), name) for name in record["organism"].split(";")}
+    rows: list[tuple[str, str, str, bool]] = [
+        ("organism", card["organism"], record["organism"], card["organism"] in organisms)
+    ]
+    expected = card["samples"].get("expected")
+    if expected is not None:
+        same = expected == record["n_samples"]
+        rows.append(("samples", str(expected), str(record["n_samples"]), same))
+    pmid = card["citation"].get("pmid")
+    if pmid and record["pubmed"]:
+        rows.append(("pmid", pmid, record["pubmed"], pmid in record["pubmed"].split(";")))
+    listed: dict[str, list[str]] = {}
+    for name, file in card["files"].items():
+        path = PurePosixPath(unquote(urlsplit(file["url"]).path))
+        if not file["url"].startswith(sources.GEO):
+            continue
+        folder = file["url"].rsplit("/", 1)[0] + "/"
+        if folder not in listed:
+            listed[folder] = _listed(folder, client)
+        there = path.name in listed[folder]
+        seen = path.name if there else ", ".join(listed[folder][:20]) or "no files"
+        rows.append((f"files.{name}", path.name, seen, there))
+    return pd.DataFrame(rows, columns=["field", "card", "archive", "agrees"])
