@@ -584,7 +584,7 @@ def _healthy(mirror: Any) -> AnnData:
     spec = card["counts"]
     matrix, _ = io.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
     kept, excluded = samples.harmonise(io.read_sheet(path["sheet"], card["samples"]["sheet"]), card)
-    columns = samples.match_matrix(list(matrix.columns), kept, excluded, card)
+    columns, _ = samples.match_matrix(list(matrix.columns), kept, excluded, card)
     whole, _ = raw.as_counts(
         matrix[list(columns)].rename(columns=columns), spec["type"], "GSE184951"
     )
