@@ -426,11 +426,11 @@ def summarise(
         lines += [{"scenario": name, **line} for line in part]
     if len(lambdas):
         for stage, rows in lambdas.groupby("stage", sort=False):
-            planted = float(rows["planted"].iloc[0])
+            size = float(rows["planted"].iloc[0])
             error = rows["lambda"] - rows["planted"]
             inside = rows["planted"].between(rows["ci_low"], rows["ci_high"])
             se = float(error.std() / np.sqrt(len(rows)))
-            label = f"lambda {planted:g} ({stage})"
+            label = f"lambda {size:g} ({stage})"
             rmse = float(np.sqrt((error**2).mean()))
             lines += [
                 {
