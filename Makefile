@@ -22,7 +22,7 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"alsmuscle needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}; set PYTHON=")'
 	@echo "setting up $(VENV) (about 2 GB, a few minutes the first time)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -53,8 +53,8 @@ verify: $(STAMP)  ## all tests, with R, Chromium and the mirror (ALSMUSCLE_MIRRO
 benchmark: $(STAMP)  ## time and memory against alternatives: results/benchmarks; installs R
 	@tests/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && \
 	python benchmarks/fit.py --out results/benchmarks/fit.tsv && \
-	python benchmarks/enrichment.py --out results/benchmarks/enrichment.tsv && \
-	python benchmarks/meta.py --out results/benchmarks/meta.tsv
+	python benchmarks/enrichment.py | tee results/benchmarks/enrichment.tsv && \
+	python benchmarks/meta.py | tee results/benchmarks/meta.txt
 
 lint: $(STAMP)  ## ruff, mypy, snakefmt, snakemake --lint
 	@source $(BIN)/activate && ruff check . && ruff format --check . && mypy && \
