@@ -18,7 +18,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        result("report/index.html"),
+        result("report"),
     localrule: True
 
 

@@ -28,7 +28,7 @@ rule bulk_counts:
 
 rule bulk_design:
     input:
-        samples=result("bulk/{dataset}/samples.tsv"),
+        counts=result("bulk/{dataset}/counts.h5ad"),
     output:
         warnings=result("bulk/{dataset}/warnings.tsv"),
     log:

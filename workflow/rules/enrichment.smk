@@ -51,7 +51,6 @@ rule programmes_scores:
 rule programmes_effects:
     input:
         vst=result("bulk/{dataset}/vst.h5ad"),
-        samples=result("bulk/{dataset}/samples.tsv"),
         programmes="config/programmes.tsv",
     output:
         effects=result("programmes/{dataset}/{contrast}/effects.tsv"),

@@ -45,9 +45,11 @@ rule report_pages:
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",
     output:
-        index=report(
-            result("report/index.html"),
-            caption=str(WORKFLOW / "report" / "captions" / "report_pages.rst"),
+        # A folder: what a former run wrote for a study that is gone does not stay behind.
+        pages=report(
+            directory(result("report")),
+            htmlindex="index.html",
+            caption="../report/captions/report_pages.rst",
             category="Report",
         ),
     log:

@@ -32,9 +32,10 @@ with log.job(snakemake.log[0]):
             "samples_in_source": len(sheet),
         },
     )
-    adata.obs["sex_inferred"] = qc.sex_expression(adata, card["organism"])["sex_inferred"]
-    kept["library_size"] = adata.X.sum(axis=1)
-    kept["sex_inferred"] = adata.obs["sex_inferred"].to_numpy()
+    derived = qc.technical(adata)
+    derived["sex_inferred"] = qc.sex_expression(adata, card["organism"])["sex_inferred"]
+    adata.obs = adata.obs.join(derived)
+    kept = kept.join(derived, on="sample_id")
     io.write_h5ad(snakemake.output.counts, io.contracts.check_counts(adata, where))
     io.write_table(snakemake.output.samples, kept, "samples")
     io.write_table(snakemake.output.excluded, excluded, "excluded")

@@ -4,7 +4,7 @@ from alsmuscle import de, io, log, registry
 
 with log.job(snakemake.log[0]):
     card = snakemake.params.card
-    samples = io.read_table(snakemake.input.samples, "samples")
+    samples = io.read_h5ad(snakemake.input.counts).obs
     found = []
     for entry in card["contrasts"]:
         contrast = registry.contrast(card, entry["id"])

@@ -2,11 +2,10 @@ from alsmuscle import de, io, log, programmes
 
 with log.job(snakemake.log[0]):
     organism, contrast = snakemake.params.organism, snakemake.params.contrast
-    samples = io.read_table(snakemake.input.samples, "samples").set_index("sample_id")
-    used = de.used_samples(samples, contrast)
+    vst = io.read_h5ad(snakemake.input.vst)
+    used = de.used_samples(vst.obs, contrast)
     target, reference = de.sides(used, contrast)
     design = de.design_matrix(used, contrast)
-    vst = io.read_h5ad(snakemake.input.vst)
     members = programmes.blocks(
         io.read_plain(snakemake.input.programmes), organism, io.read_gene_table(organism)
     )

@@ -3,9 +3,9 @@ from pathlib import Path
 from alsmuscle import collect, io, log, page
 
 with log.job(snakemake.log[0]) as logger:
-    index = Path(snakemake.output.index)
+    folder = Path(snakemake.output.pages)
     data = collect.report_data(
-        index.parents[1],
+        folder.parent,
         snakemake.params.cards,
         left_out=snakemake.params.left_out,
         settings=snakemake.params.settings,
@@ -14,7 +14,6 @@ with log.job(snakemake.log[0]) as logger:
     )
     templates = {Path(name).name: io.read_text(name) for name in snakemake.input.templates}
     pages = page.build(templates, data)
-    # The index comes last: while it is missing, the report is not done.
-    for name in sorted(pages, key=lambda name: (name == index.name, name)):
-        io.write_text(index.parent / name, pages[name])
+    for name, content in pages.items():
+        io.write_text(folder / name, content)
     logger.info("%d files, %.1f MB", len(pages), sum(len(p) for p in pages.values()) / 1e6)

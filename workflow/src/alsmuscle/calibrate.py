@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from alsmuscle.simulate import DEMO, Group, Plan, Simulated, block_truth, study
 if TYPE_CHECKING:
     from anndata import AnnData
 
-INFERENCE = "batched"
+INFERENCE: Literal["batched"] = "batched"
 MIN_TOTAL = 10
 ALPHA = 0.05
 # Genes whose blocks are not bent by the variance stabilisation of small counts.

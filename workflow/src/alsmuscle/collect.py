@@ -66,6 +66,7 @@ def report_data(
         programme_info=info,
         headline=[tuple(pair) for pair in settings["report"]["headline"]],
         alpha=settings["report"]["padj"],
+        top=settings["report"]["top"],
         methods=methods.steps(settings, versions["packages"]),
         lock=io.read_table(results / "provenance" / "data_lock.tsv", "manifest").drop(
             columns=["path"]

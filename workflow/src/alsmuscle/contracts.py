@@ -220,7 +220,7 @@ TABLES: dict[str, Table] = {
     "warnings": Table(
         {"dataset": "text", "contrast": "text", "kind": "text", "column": "text", "text": "text"},
         (),
-        {"kind": "confounded, near_confounded, depth, few_samples, unpaired"},
+        {"kind": "confounded, near_confounded, technical, few_samples, unpaired"},
     ),
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from alsmuscle.errors import InputError
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Contrast = Mapping[str, Any]
+Engine = Literal["batched", "default"]
+
+# Measures of how a sample was processed, as ``qc.technical`` gives them, in words.
+TECHNICAL = {"library_size": "Number of reads", "pct_mito": "Mitochondrial share (per cent)"}
 
 # Columns that describe a sample without being a possible cause of a difference.
 NOT_COVARIATES = ("dataset", "sample_id", "subject_id", "condition", "age_unit", "stage")
@@ -205,8 +209,9 @@ def design_warnings(
 
     A column is ``confounded`` when none of its levels holds both a target and a reference sample
     (for a number: when the ranges do not overlap): the contrast cannot be told from it. It is
-    ``near_confounded`` when Cramér's V between column and side is at least 0.7. Library sizes that
-    do not overlap get a kind of their own, ``depth``: a sign of separate processing.
+    ``near_confounded`` when Cramér's V between column and side is at least 0.7. Measures of
+    processing that do not overlap (library size, mitochondrial share) get a kind of their own,
+    ``technical``. Columns that define the groups (``defined_by``) are not looked at.
 
     Returns
     -------
@@ -226,9 +231,8 @@ def design_warnings(
         rows.append((dataset, contrast["id"], kind, column, text))
 
     for column in both.columns:
-        if column in (*NOT_COVARIATES, contrast["variable"], *_terms(contrast)) or column.endswith(
-            "_raw"
-        ):
+        known_already = (*NOT_COVARIATES, contrast["variable"], *_terms(contrast))
+        if column in (*known_already, *contrast.get("defined_by", [])) or column.endswith("_raw"):
             continue
         values = both[column]
         if pd.api.types.is_numeric_dtype(values):
@@ -238,13 +242,13 @@ def design_warnings(
                     f"{a.min():,.6g} to {a.max():,.6g} in '{contrast['target']}', "
                     f"{b.min():,.6g} to {b.max():,.6g} in '{contrast['reference']}'"
                 )
-                if column == "library_size":
+                if column in TECHNICAL:
                     warn(
-                        "depth",
+                        "technical",
                         column,
-                        f"Sequencing depth does not overlap ({ranges} reads): the two sides were "
-                        "probably not processed together. Normalisation corrects for depth, not "
-                        "for what else differed between the runs.",
+                        f"{TECHNICAL[column]} does not overlap ({ranges}): the two sides were "
+                        "probably not processed together. Part of the difference may be one "
+                        "between runs.",
                     )
                 else:
                     warn(
@@ -296,14 +300,15 @@ def design_warnings(
 # --- the fit and the contrasts --------------------------------------------------------------
 
 
-def _inference(name: str, threads: int) -> Any:
-    if name == "batched":
-        from alsmuscle.fit import BatchedInference
+# R's DESeq2 floors fitted means at this value also where the standard errors are computed; PyDESeq2
+# does not, so that genes with almost no read in one group get standard errors up to twice R's.
+WALD_MIN_MU = 0.5
 
-        return BatchedInference(n_cpus=threads)
-    from pydeseq2.default_inference import DefaultInference
 
-    return DefaultInference(n_cpus=threads)
+def _inference(name: Engine, threads: int) -> Any:
+    from alsmuscle.fit import make_inference
+
+    return make_inference(name, n_cpus=threads, wald_min_mu=WALD_MIN_MU)
 
 
 def fit(
@@ -311,7 +316,7 @@ def fit(
     contrast: Contrast,
     *,
     min_total: int,
-    inference: str,
+    inference: Engine,
     threads: int = 1,
 ) -> AnnData:
     """Fit one negative-binomial model for all groups of a design.
@@ -339,7 +344,8 @@ def fit(
     import anndata
     import numpy as np
     import pandas as pd
-    from pydeseq2.dds import DeseqDataSet
+
+    from alsmuscle.fit import fit_dataset
 
     used = used_samples(counts.obs, contrast)
     part = counts[used.index]
@@ -349,12 +355,11 @@ def fit(
     terms = list(design.columns)
     # Level names may hold any character; HDF5 keys may not.
     design.columns = [f"term{i}" for i in range(len(terms))]
-    slim = anndata.AnnData(
+    result = anndata.AnnData(
         X=X[:, keep],
         obs=pd.DataFrame(index=used.index),
         var=part.var.loc[keep, ["symbol", "source_id"]].copy(),
     )
-    result = anndata.AnnData(X=slim.X, obs=slim.obs.copy(), var=slim.var.copy())
     result.obsm["design_matrix"] = design
     result.uns["terms"] = terms
     if len(used) <= len(terms):
@@ -363,15 +368,15 @@ def fit(
         return result
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dds = DeseqDataSet(
-            adata=slim,
-            design=design,
-            refit_cooks=True,
-            inference=_inference(inference, threads),
-            quiet=True,
+        dds = fit_dataset(
+            pd.DataFrame(X[:, keep], index=used.index, columns=part.var_names[keep]),
+            pd.DataFrame(index=used.index),
+            design,
+            inference=inference,
+            n_cpus=threads,
+            wald_min_mu=WALD_MIN_MU,
             low_memory=True,
         )
-        dds.deseq2()
     zeroed = getattr(dds, "new_all_zeroes_genes", pd.Index([]))
     for column in (
         "_normed_means",
@@ -381,10 +386,13 @@ def fit(
         "replaced",
         "_pvalue_cooks_outlier",
     ):
-        result.var[column] = np.asarray(dds.var[column])
+        # The fit works in the order of labels, so that the order of the input changes no digit.
+        result.var[column] = dds.var[column].loc[result.var_names].to_numpy()
     result.var["new_all_zero"] = result.var_names.isin(zeroed)
-    result.obs["size_factors"] = np.asarray(dds.obs["size_factors"])
-    result.varm["LFC"] = pd.DataFrame(dds.varm["LFC"]).set_axis(design.columns, axis=1)
+    result.obs["size_factors"] = dds.obs["size_factors"].loc[result.obs_names].to_numpy()
+    result.varm["LFC"] = (
+        pd.DataFrame(dds.varm["LFC"]).set_axis(design.columns, axis=1).loc[result.var_names]
+    )
     result.uns["notes"] = sorted({str(w.message).split("\n")[0] for w in caught})
     result.uns["fitted"] = True
     return result
@@ -417,7 +425,7 @@ def test(
     alpha: float,
     min_replicates: int,
     shrink: bool,
-    inference: str,
+    inference: Engine,
     threads: int = 1,
     cell_type: str = "muscle",
 ) -> pd.DataFrame:
@@ -473,28 +481,6 @@ def test(
     return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
 
 
-class _FlooredMeans:
-    """An inference whose Wald test floors fitted means at 0.5, as R's DESeq2 does.
-
-    PyDESeq2 floors them while fitting but not here: the standard errors of genes with almost no read
-    in one group are then up to twice R's.
-    """
-
-    MIN_MU = 0.5
-
-    def __init__(self, inference: Any) -> None:
-        self._inference = inference
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inference, name)
-
-    def wald_test(self, *, mu: np.ndarray, **arguments: Any) -> Any:
-        """Test with the floored means."""
-        import numpy as np
-
-        return self._inference.wald_test(mu=np.maximum(mu, self.MIN_MU), **arguments)
-
-
 def _wald(
     fitted: AnnData, contrast: Contrast, alpha: float, shrink: bool, inference: Any
 ) -> dict[str, np.ndarray]:
@@ -505,9 +491,7 @@ def _wald(
     terms = pd.DataFrame(columns=list(fitted.uns["terms"]))
     vector = contrast_vector(terms, contrast)
     dds = _reload(fitted, inference)
-    stats = DeseqStats(
-        dds, contrast=vector, alpha=alpha, inference=_FlooredMeans(inference), quiet=True
-    )
+    stats = DeseqStats(dds, contrast=vector, alpha=alpha, inference=inference, quiet=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stats.summary()
@@ -552,7 +536,7 @@ def _ratio(fitted: AnnData, target: np.ndarray, reference: np.ndarray) -> dict[s
     return {"base_mean": normed.mean(axis=0), "log2fc": np.log2((high + 0.5) / (low + 0.5))}
 
 
-def vst(counts: AnnData, *, min_total: int, inference: str, threads: int = 1) -> AnnData:
+def vst(counts: AnnData, *, min_total: int, inference: Engine, threads: int = 1) -> AnnData:
     """Variance-stabilise counts without looking at the groups (DESeq2's ``vst(blind=TRUE)``).
 
     Returns

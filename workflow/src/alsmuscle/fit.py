@@ -23,8 +23,6 @@ directory, or wherever ``NUMBA_CACHE_DIR`` points. Where nothing is writable the
 compiled anew in each process, which costs some seconds and changes nothing else.
 """
 
-# Kernels get all they touch as arguments, and a line search is its list of cases.
-
 from __future__ import annotations
 
 import math

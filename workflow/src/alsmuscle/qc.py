@@ -26,9 +26,10 @@ HAEMOGLOBIN = (
     *("Hba-a1", "Hba-a2", "Hbb-bs", "Hbb-bt", "Hbb-b1", "Hbb-b2", "Hbb-y", "Hbb-bh1"),
 )
 
-# log2(counts per million + 1). In biopsies the expressed and the silent state lie far apart
-# (XIST above 3 against below 1); the bounds stand in the gap.
-EXPRESSED, SILENT = 2.0, 1.0
+# log2(counts per million + 1). In biopsies the expressed state lies at 5 to 10, the silent one mostly
+# below 1; neighbours on a flow cell leak a little. Above this a gene counts as expressed, and a sex
+# that leads by more than LEAD settles it although the other one's genes are not silent.
+EXPRESSED, LEAD = 2.0, 2.0
 
 
 def log_cpm(counts: AnnData) -> pd.DataFrame:
@@ -64,7 +65,7 @@ def sex_expression(counts: AnnData, organism: str) -> pd.DataFrame:
     xist = cpm.loc[:, (symbols == x_gene).to_numpy()]
     y = cpm.loc[:, symbols.isin(y_genes).to_numpy()]
     # A Y gene that no sample expresses tells nothing about any of them.
-    y = y.loc[:, y.max() >= SILENT] if (y.max() >= SILENT).any() else y
+    y = y.loc[:, y.max() >= EXPRESSED] if (y.max() >= EXPRESSED).any() else y
     table = pd.DataFrame(
         {
             "xist": xist.max(axis=1) if xist.shape[1] else np.nan,
@@ -73,17 +74,31 @@ def sex_expression(counts: AnnData, organism: str) -> pd.DataFrame:
         index=counts.obs_names,
     )
     x_on, y_on = table["xist"] >= EXPRESSED, table["y_genes"] >= EXPRESSED
-    x_off, y_off = table["xist"] < SILENT, table["y_genes"] < SILENT
+    lead = table["xist"] - table["y_genes"]
     table["sex_inferred"] = np.select(
-        [
-            x_on & (y_off | (table["xist"] - table["y_genes"] > 2)),
-            y_on & (x_off | (table["y_genes"] - table["xist"] > 2)),
-            (table["xist"] >= SILENT) & (table["y_genes"] >= SILENT),
-        ],
+        [x_on & (~y_on | (lead > LEAD)), y_on & (~x_on | (lead < -LEAD)), x_on & y_on],
         ["female", "male", "mixed"],
         "unclear",
     )
     return table
+
+
+def technical(counts: AnnData) -> pd.DataFrame:
+    """Return what tells how a sample was processed: ``library_size`` and ``pct_mito``.
+
+    Where these do not overlap between the sides of a contrast, the sides were probably not processed
+    together.
+    """
+    import numpy as np
+    import pandas as pd
+
+    X = np.asarray(counts.X, dtype=float)
+    mito = counts.var["symbol"].astype(str).str.upper().str.startswith("MT-").to_numpy()
+    total = X.sum(axis=1)
+    return pd.DataFrame(
+        {"library_size": total.astype(np.int64), "pct_mito": 100 * X[:, mito].sum(axis=1) / total},
+        index=counts.obs_names,
+    )
 
 
 def metrics(
@@ -132,9 +147,8 @@ def metrics(
         {
             "dataset": counts.obs["dataset"].astype(str),
             "sample_id": counts.obs_names,
-            "library_size": total.astype(np.int64),
+            **technical(counts),
             "genes_detected": (X > 0).sum(axis=1),
-            "pct_mito": percent(upper.str.startswith("MT-")),
             "pct_ribo": percent(upper.str.fullmatch(r"RP[SL]\d+[A-Z]?\d*(?:L\d*)?")),
             "pct_hb": percent(symbols.isin(HAEMOGLOBIN)),
             "top_gene_share": X.max(axis=1) / total,
@@ -278,9 +292,7 @@ def _sex_flag(declared: str, inferred: str, xist: float, y_genes: float) -> list
     if declared and inferred in ("female", "male") and declared != inferred:
         return [("sex_mismatch", f"declared {declared} but expressed {inferred} ({numbers})")]
     if inferred == "mixed":
-        return [
-            ("sex_mixed", f"XIST and Y genes both expressed ({numbers}; silent below {SILENT})")
-        ]
+        return [("sex_mixed", f"XIST and Y genes both expressed ({numbers}; from {EXPRESSED})")]
     if declared and inferred == "unclear":
         return [("sex_unclear", f"neither sex expressed ({numbers}; expressed from {EXPRESSED})")]
     return []

@@ -192,7 +192,7 @@ def check_card(card: Card, path: str | Path) -> None:
         for field in ("variable", "block"):
             if field in contrast and contrast[field] not in (*columns, *DERIVED):
                 fail(f"{key}.{field}", f"no column '{contrast[field]}'", _one_of(columns))
-        for field in ("adjust", "within"):
+        for field in ("adjust", "within", "defined_by"):
             for column in contrast.get(field, []):
                 if column not in (*columns, *DERIVED):
                     fail(f"{key}.{field}", f"no column '{column}'", _one_of([*columns, *DERIVED]))
@@ -327,6 +327,7 @@ def contrast(card: Card, contrast_id: str) -> dict[str, Any]:
                 "adjust": [],
                 "block": None,
                 "within": {},
+                "defined_by": [],
                 "role": card["role"],
                 "stage": "",
                 **entry,

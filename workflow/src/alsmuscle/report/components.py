@@ -77,8 +77,15 @@ def embed_json(value: object) -> str:
 
     Missing and infinite numbers become ``null``: JSON has neither.
     """
-    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:  # most payloads are plain already, and cleaning long lists is slow
+        text = _dump(value)
+    except (TypeError, ValueError):
+        text = _dump(_plain(value))
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def data_script(name: str, payload: object) -> str:

@@ -28,6 +28,7 @@ def analyse(
     design: str,
     contrast: list[str],
     inference: Any,
+    *,
     wald_min_mu: float = 0.0,
 ) -> pd.DataFrame:
     """Return the result table with dispersions; counts are samples x genes."""
@@ -53,7 +54,9 @@ def pair(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, pd.DataFrame]:
         obs = obs[obs["small"]]
         counts = counts.loc[obs.index]
     design = "~batch + condition" if request.param == "covariate" else "~condition"
-    ours = analyse(counts, obs, design, ["condition", "treated", "control"], "batched", 0.5)
+    ours = analyse(
+        counts, obs, design, ["condition", "treated", "control"], "batched", wald_min_mu=0.5
+    )
     theirs = values[values["case"] == request.param].set_index("gene_id")
     assert len(theirs) == counts.shape[1]
     return ours.loc[theirs.index], theirs
