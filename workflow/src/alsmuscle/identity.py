@@ -7,7 +7,7 @@ Speed 2002, 10.1198/016214502753479248). Nothing is said where the sides hardly 
 case of a disease looks like a healthy person: a suspect is a reason to ask, never to exclude.
 A *duplicate* differs from another sample by no more than sequencing the same library again would.
 
-:func:`alsmuscle.calibrate.identity` measures how often both find what was planted, and how often
+:func:`alsmuscle.calibrate.replicate` counts how often both find what was planted, and how often
 they speak where nothing was.
 """
 

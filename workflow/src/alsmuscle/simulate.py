@@ -38,8 +38,9 @@ LOADINGS = ["loading1", "loading2", "loading3", "loading4"]
 HEALTHY_FACTORS = 0.25
 # The patients' dispersion left when the factors are taken out, over the controls' (median of genes).
 PATIENT_DISPERSION = 1.5
-# Littermates of one inbred strain are more alike than people.
+# Littermates of one inbred strain are more alike than people: half the variance of either kind.
 MOUSE_DISPERSION = 0.5
+MOUSE_FACTORS = HEALTHY_FACTORS * MOUSE_DISPERSION**0.5
 # Genes of the demo's studies.
 DEMO_GENES = 12000
 
@@ -148,12 +149,18 @@ class Simulated(NamedTuple):
     contrasts: pd.DataFrame
 
 
+def _mice(condition: str, n: int, **options: float) -> Group:
+    return Group(condition, (n,), spread=MOUSE_FACTORS, **options)
+
+
 def _mouse_series(conditions: Mapping[str, tuple[float, float]], n: int) -> tuple[Group, ...]:
     """Time points of a mouse model: day name to (lambda, intrinsic), each with its own controls."""
     groups: list[Group] = []
     for day, (slope, intrinsic) in conditions.items():
-        groups.append(Group(f"sod1_{day}", (n,), denervation=slope, intrinsic=intrinsic))
-        groups.append(Group(f"wildtype_{day}", (n,)))
+        groups += [
+            _mice(f"sod1_{day}", n, denervation=slope, intrinsic=intrinsic),
+            _mice(f"wildtype_{day}", n),
+        ]
     return tuple(groups)
 
 
@@ -173,6 +180,7 @@ DEMO: Mapping[str, Plan] = {
             Group("healthy", (3, 6)),
         ),
         batch_sd=0.25,
+        outlier=True,
     ),
     "simals3": Plan(
         "human",
@@ -200,7 +208,6 @@ DEMO: Mapping[str, Plan] = {
         ),
         depth=15e6,
         depth_sd=0.4,
-        outlier=True,
         duplicated=True,
     ),
     "simsod1": Plan(
@@ -210,7 +217,7 @@ DEMO: Mapping[str, Plan] = {
     ),
     "simsod2": Plan(
         "mouse",
-        _mouse_series({"day75": (0.2, 0.5), "day110": (0.6, 1.0)}, 6),
+        _mouse_series({"day75": (0.2, 0.5), "day110": (0.6, 1.0)}, 7),
     ),
     "simden1": Plan(
         "mouse",
@@ -218,15 +225,15 @@ DEMO: Mapping[str, Plan] = {
             group
             for day in (3, 14, 28)
             for group in (
-                Group(f"denervated_day{day}", (6,), denervation=1.0, day=day),
-                Group(f"sham_day{day}", (6,)),
+                _mice(f"denervated_day{day}", 6, denervation=1.0, day=day),
+                _mice(f"sham_day{day}", 6),
             )
         ),
         sexes=("male",),
     ),
     "simdisuse1": Plan(
         "mouse",
-        (Group("unloaded", (6,), disuse=1.0), Group("loaded", (6,))),
+        (_mice("unloaded", 6, disuse=1.0), _mice("loaded", 6)),
         sexes=("female",),
     ),
     "simnull1": Plan("human", (Group("placebo", (8,)), Group("untreated", (8,)))),
@@ -588,7 +595,7 @@ def _log_rates(
     extra = samples["outlier"].to_numpy()
     if extra.any():
         # A degraded library: much of its expression is somewhere else, in no one direction.
-        columns[:, extra] += rng.normal(0, 0.8, (len(genes), int(extra.sum())))
+        columns[:, extra] += rng.normal(0, 1.2, (len(genes), int(extra.sum())))
     return columns, severity
 
 
@@ -603,11 +610,11 @@ def _counts(
 ) -> npt.NDArray[np.int64]:
     """Negative-binomial counts around the rates; a duplicate is its original's library again."""
     total = np.exp(genes["log_dispersion"].to_numpy())
-    if plan.organism != "human":
-        total = total * MOUSE_DISPERSION
     # The reference's dispersion holds what its own (healthy) factors add: do not add it twice.
     healthy = ((genes[LOADINGS].to_numpy() * HEALTHY_FACTORS) ** 2).sum(axis=1)
     specific = np.maximum(total - healthy, 0.2 * total)
+    if plan.organism != "human":
+        specific = specific * MOUSE_DISPERSION
     patients = [groups[c].spread > HEALTHY_FACTORS for c in samples["true_condition"]]
     scale = np.where(patients, PATIENT_DISPERSION, 1.0)
     dispersion = specific[:, None] * scale[None, :]
