@@ -68,6 +68,7 @@ rule bulk_qc:
         runtime=20,
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
+        card=card_part("id", "role", "contrasts"),
         qc=SETTINGS["bulk"]["qc"],
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
