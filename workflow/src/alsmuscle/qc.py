@@ -87,7 +87,7 @@ def sex_gene_ids(counts: AnnData, organism: str) -> list[str]:
     """Return the gene ids of XIST and the Y genes in a study."""
     x_gene, y_genes = SEX_GENES.get(organism, ("Xist", ()))
     symbols = counts.var["symbol"].astype(str)
-    return counts.var_names[symbols.isin([x_gene, *y_genes]).to_numpy()].tolist()
+    return list(counts.var_names[symbols.isin([x_gene, *y_genes]).to_numpy()])
 
 
 def technical(counts: AnnData) -> pd.DataFrame:
