@@ -137,13 +137,13 @@ rule effects_import:
         log_of("effects_import", "{dataset}.{contrast}"),
     wildcard_constraints:
         dataset=one_of(PUBLISHED),
-    params:
-        card=card_part("id", "organism", "effects"),
-        code=code("effects_import"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=5,
-    conda:
-        ENVIRONMENT
+    params:
+        card=card_part("id", "organism", "effects"),
+        code=code("effects_import"),
     script:
         "../scripts/effects_import.py"
