@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from alsmuscle import contracts, io
-from conftest import ROOT, Project
+from support import ROOT, Project
 
 pytestmark = pytest.mark.pipeline
 DEMO = ("--configfile", "config/demo.yaml")

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle import de, io, registry
-from conftest import ROOT, mirror
+from support import ROOT, mirror
 
 pytestmark = pytest.mark.verify
 
