@@ -609,7 +609,6 @@ def test_sets(
     keys = ["collection", "term"]
     with_statistic = de.loc[de["stat"].notna(), "gene_id"]
     values = expression.loc[expression.index.isin(with_statistic)]
-    limits = {"min_size": min_size, "max_size": max_size}
     out = set_effects(
         values,
         design,
@@ -619,7 +618,8 @@ def test_sets(
         n_matched=n_matched,
         seed=seed,
         tested=tested,
-        **limits,
+        min_size=min_size,
+        max_size=max_size,
     )
     columns = ["camera_pvalue", "ora_up_pvalue", "ora_down_pvalue"]
     if tested and len(out):
@@ -628,7 +628,11 @@ def test_sets(
         ordered = values.mean(axis=1).sort_values(ascending=False, kind="stable").index
         once = name[ordered].drop_duplicates()
         named = values.loc[once.index].set_axis(pd.Index(once.astype(str)))
-        found = {"camera_pvalue": camera(named, design, contrast, collections, **limits)}
+        found = {
+            columns[0]: camera(
+                named, design, contrast, collections, min_size=min_size, max_size=max_size
+            )
+        }
         possible = de[de["padj"].notna()]
         change = ranking(possible, names=names)
         called = ranking(possible, "padj", names).reindex(change.index) < padj
