@@ -781,7 +781,7 @@ def test_pathways_show_effect_and_the_test_on_samples_first(pages):
     heads = ["Effect (log2)", "95 % from", "Adjusted p", "p (camera)", "NES (descriptive)"]
     places = [table.index(h) for h in heads]
     assert places == sorted(places)
-    assert "2 rows, smallest p first; 1 further sets folded under a similar one" in table
+    assert "2 rows, smallest p first; 1 further sets folded under one with" in table
     # The folded set stands in the row of the one that represents it, with its own interval.
     row = table.split("HALLMARK OXIDATIVE PHOSPHORYLATION")[1].split("HALLMARK INFLAMM")[0]
     assert "1 set:" in row

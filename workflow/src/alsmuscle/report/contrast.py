@@ -28,6 +28,7 @@ GENE_COLUMNS = (
 )
 SET_COLUMNS = (
     c.Column("name", "Gene set"),
+    c.Column("similar", "Folded", title="Sets that share half of its leading genes"),
     c.Column("collection", "Collection"),
     c.Column("effect", "Effect (log2)", "number", 2, True, "Mean change of the set's genes"),
     c.Column("ci_low", "95 % from", "number", 2, True),
@@ -38,7 +39,6 @@ SET_COLUMNS = (
     c.Column("size", "Genes", "count"),
     c.Column("nes", "NES (descriptive)", "number", 2, True, "Normalised enrichment score"),
     c.Column("edge", "Leading genes"),
-    c.Column("similar", "Sets that share them"),
 )
 TERM_COLUMNS = (
     c.Column("term", "Gene set"),
@@ -212,7 +212,7 @@ def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: i
         total=len(heads),
         limit=top,
         order=f"{'smallest p' if tested else 'largest effect'} first; "
-        f"{len(frame) - len(heads)} further sets folded under a similar one",
+        f"{len(frame) - len(heads)} further sets folded under one with the same leading genes",
     )
 
 
