@@ -40,6 +40,33 @@ class Project:
     def card(self, change: Callable[[dict[str, Any]], None], study: str = "gse1") -> None:
         self._edit(self.folder / "config" / "datasets" / f"{study}.yaml", change)
 
+    def own_sets(self, genes: pd.Index) -> None:
+        """Add and use a collection from a local GMT: the genes that move, and as many others."""
+        table = pd.read_csv(
+            ROOT / "workflow" / "resources" / "genes_human.tsv.gz", sep="\t", dtype=str
+        )
+        symbols = table.set_index("gene_id")["symbol"]
+        lines = [
+            "\t".join([name, "made for the tests", *symbols[part]])
+            for name, part in (("PLANTED", genes[10:600:10]), ("OTHER", genes[15:600:10]))
+        ]
+        path = self.folder / "config" / "own.gmt"
+        path.write_text("\n".join(lines) + "\n")
+        entry = {
+            "title": "Our own sets",
+            "version": "mine",
+            "organism": "human",
+            "url": "config/own.gmt",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "licence": "ours",
+            "cite": "nobody",
+            "verified": True,
+        }
+        self._edit(
+            self.folder / "config" / "collections.yaml", lambda known: known.update(own=entry)
+        )
+        self.config(lambda config: config["enrichment"].update(collections=["own"]))
+
     @staticmethod
     def _edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
         document = yaml.safe_load(path.read_text())
@@ -185,7 +212,8 @@ def write_study(folder: Path, counts: pd.DataFrame) -> dict[str, Any]:
 def make_project(folder: Path, *, copy_code: bool) -> Project:
     (folder / "config" / "datasets").mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)
-    for name in ("config.yaml", "collections.yaml", "programmes.tsv", "programme_notes.tsv"):
+    plain = ("config.yaml", "collections.yaml", "claims.yaml", "programmes.tsv")
+    for name in (*plain, "programme_notes.tsv"):
         shutil.copy(ROOT / "config" / name, folder / "config")
     if copy_code:
         skip = shutil.ignore_patterns("__pycache__")

@@ -197,6 +197,9 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     fits(config["bulk"]["de"], de.test)
     fits(config["bulk"]["qc"], qc.metrics, qc.flag)
     fits(config["enrichment"]["gsea"], enrichment.gsea)
+    fits(config["enrichment"]["sizes"], enrichment.gsea)
+    for block in ("sizes", "sets", "ora"):
+        fits(config["enrichment"][block], enrichment.test_sets)
     fits(config["programmes"], programmes.effects)
 
 

@@ -40,10 +40,13 @@ rule report_pages:
         per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED),
         per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
         per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
+        per_contrast("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
+        rules.programmes_check.output,
         rules.provenance_run.output,
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",
+        collections="config/collections.yaml",
     output:
         # A folder: what a former run wrote for a study that is gone does not stay behind.
         pages=report(

@@ -1,16 +1,19 @@
 from pathlib import Path
 
-from alsmuscle import collect, io, log, page
+from alsmuscle import collect, io, log, page, registry
 
 with log.job(snakemake.log[0]) as logger:
-    folder = Path(snakemake.output.pages)
+    folder, settings = Path(snakemake.output.pages), snakemake.params.settings
     data = collect.report_data(
         folder.parent,
         snakemake.params.cards,
         left_out=snakemake.params.left_out,
-        settings=snakemake.params.settings,
+        settings=settings,
         programmes=snakemake.input.programmes,
         notes=snakemake.input.notes,
+        collections=registry.load_collections(
+            snakemake.input.collections, settings["enrichment"]["collections"]
+        ),
     )
     templates = {Path(name).name: io.read_text(name) for name in snakemake.input.templates}
     pages = page.build(templates, data)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle import io, methods, registry
 from alsmuscle.page import ContrastData, ReportData, StudyData
+from alsmuscle.programmes import blocks, drivers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ def report_data(
     settings: Mapping[str, Any],
     programmes: str | Path,
     notes: str | Path,
+    collections: Mapping[str, Mapping[str, Any]],
 ) -> ReportData:
     """Return everything the pages show.
 
@@ -36,12 +38,22 @@ def report_data(
         The effective configuration.
     programmes, notes
         ``config/programmes.tsv`` and ``config/programme_notes.tsv``.
+    collections
+        The gene-set collections that were tested.
     """
     import pandas as pd
 
     results = Path(results)
     versions = io.read_json(results / "provenance" / "versions.json")
-    settled = {name: _study(results, card, settings, versions) for name, card in cards.items()}
+    listed = io.read_plain(programmes)
+    members = {
+        organism: blocks(listed, organism, io.read_gene_table(organism)).query("not stripped")
+        for organism in sorted({card["organism"] for card in cards.values()})
+    }
+    settled = {
+        name: _study(results, card, settings, versions, members[card["organism"]])
+        for name, card in cards.items()
+    }
     excluded = [frame for _, frame in settled.values()]
     excluded.append(
         pd.DataFrame(
@@ -62,12 +74,13 @@ def report_data(
     return ReportData(
         studies=[study for study, _ in settled.values()],
         excluded=pd.concat(excluded, ignore_index=True),
-        programmes=io.read_plain(programmes).rename(columns={"human": "symbol"}),
+        programmes=listed.rename(columns={"human": "symbol"}),
+        coverage=io.read_table(results / "programmes" / "coverage.tsv", "coverage"),
         programme_info=info,
         headline=[tuple(pair) for pair in settings["report"]["headline"]],
         alpha=settings["report"]["padj"],
         top=settings["report"]["top"],
-        methods=methods.steps(settings, versions["packages"]),
+        methods=methods.steps(settings, versions["packages"], collections),
         lock=io.read_table(results / "provenance" / "data_lock.tsv", "manifest").drop(
             columns=["path"]
         ),
@@ -84,6 +97,7 @@ def _study(
     card: registry.Card,
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
+    members: pd.DataFrame,
 ) -> tuple[StudyData, pd.DataFrame]:
     """Return one study and its excluded samples."""
     import pandas as pd
@@ -93,7 +107,15 @@ def _study(
     nothing = pd.DataFrame(columns=["kind", "dataset", "id", "what", "reason"])
     if card["modality"] == "effects":
         contrasts = [
-            _contrast(results, card, registry.contrast(card, entry["id"]), settings, versions, {})
+            _contrast(
+                results,
+                card,
+                registry.contrast(card, entry["id"]),
+                settings=settings,
+                versions=versions,
+                members=members,
+                more={},
+            )
             for entry in card["contrasts"]
         ]
         return StudyData(card=card, contrasts=contrasts), nothing
@@ -113,7 +135,17 @@ def _study(
             "caveat": " ".join(own["text"]),
             "muscle": muscle,
         }
-        contrasts.append(_contrast(results, card, full, settings, versions, more))
+        contrasts.append(
+            _contrast(
+                results,
+                card,
+                full,
+                settings=settings,
+                versions=versions,
+                members=members,
+                more=more,
+            )
+        )
     study = StudyData(
         card={**card, "caveats": caveats, "muscle": muscle},
         samples=samples,
@@ -132,8 +164,10 @@ def _contrast(
     results: Path,
     card: registry.Card,
     contrast: Mapping[str, Any],
+    *,
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
+    members: pd.DataFrame,
     more: Mapping[str, Any],
 ) -> ContrastData:
     published = card["modality"] == "effects"
@@ -143,6 +177,7 @@ def _contrast(
         "gsea": (results / "enrichment" / name / key / "gsea.tsv", "gsea"),
     }
     if not published:
+        tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
         tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
     meta = {
         **contrast,
@@ -153,9 +188,11 @@ def _contrast(
         else methods.contrast_sentence(contrast, settings, versions["packages"]),
         **more,
     }
+    found = {table: io.read_table(*where) for table, where in tables.items()}
     return ContrastData(
         meta=meta,
-        **{table: io.read_table(*where) for table, where in tables.items()},
+        **found,
+        drivers=drivers(found["de"], members),
         files={table: _link(results, where[0]) for table, where in tables.items()},
     )
 
