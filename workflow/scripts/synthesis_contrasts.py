@@ -42,7 +42,7 @@ with log.job(snakemake.log[0]) as logger:
                 inter_gene_correlation=snakemake.params.inter_gene_correlation,
             )
             parts.append(synthesis.with_intervals(blocks, "published"))
-        genes = claims.gene_effects(de, targets, ids[card["organism"]])
+        genes = claims.gene_effects(de[de["lfc_se"] > 0], targets, ids[card["organism"]])
         parts.append(synthesis.with_intervals(genes, "genes"))
     for path in snakemake.input.effects:
         parts.append(synthesis.with_intervals(io.read_table(path, "effects"), "samples"))

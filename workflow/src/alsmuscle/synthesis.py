@@ -105,7 +105,7 @@ def published_blocks(
     DataFrame
         ``dataset, contrast, cell_type, programme, block, stripped, effect, se``.
     """
-    usable = effects.dropna(subset=["log2fc", "lfc_se"])
+    usable = effects[effects["log2fc"].notna() & (effects["lfc_se"] > 0)]
     rows = members.merge(usable, on="gene_id")
     rows["signed"] = rows["sign"].replace(0, 1) * rows["log2fc"]
     rows["square"] = rows["lfc_se"] ** 2
@@ -151,7 +151,10 @@ def pool_genes(
     """Pool every gene per role and species, and across species through 1:1 orthologs.
 
     ``tables``: rows of all ``de`` tables. Adds ``symbol``; across species that of the human gene.
+    Rows without a positive standard error (genes without a read in the compared groups) say
+    nothing and are left out.
     """
+    tables = tables[tables["lfc_se"] > 0]
     out = meta.pool_by_role(
         tables, contrasts, effect="log2fc", se="lfc_se", species_key=to_human, **settings
     )
@@ -293,7 +296,8 @@ def claimed_blocks(document: Mapping[str, Any], members: pd.DataFrame) -> pd.Dat
     """Complete blocks that a claim tests, for which matched random sets are drawn."""
     targets = {test["target"] for claim in document["claims"] for test in claim["tests"]}
     asked = (members["programme"] + "/" + members["block"]).isin(targets)
-    return members[asked & ~members["stripped"].astype(bool)]
+    single = members["programme"].isin([claims.GENE, claims.RATIO])
+    return members[asked & ~single & ~members["stripped"].astype(bool)]
 
 
 def random_members(
@@ -376,7 +380,7 @@ def compare_with_denervation(
                 random_effects.append(found.assign(**labels)[[*KEY, *BLOCK, "effect", "se"]])
         else:
             table = source.rename(columns={"log2fc": "effect", "lfc_se": "se"})
-            genes.append(table[[*KEY, "gene_id", "effect", "se"]])
+            genes.append(table.loc[table["se"] > 0, [*KEY, "gene_id", "effect", "se"]])
             if sets is not None:
                 random_effects.append(
                     published_blocks(source, sets, inter_gene_correlation=inter_gene_correlation)
