@@ -197,7 +197,8 @@ def project(tmp_path: Path) -> Project:
 def make_project(folder: Path, *, copy_code: bool) -> Project:
     (folder / "config" / "datasets").mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)
-    for name in ("config.yaml", "collections.yaml", "programmes.tsv", "programme_notes.tsv"):
+    plain = ("config.yaml", "collections.yaml", "claims.yaml", "programmes.tsv")
+    for name in (*plain, "programme_notes.tsv"):
         shutil.copy(ROOT / "config" / name, folder / "config")
     if copy_code:
         skip = shutil.ignore_patterns("__pycache__")

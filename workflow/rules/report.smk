@@ -40,10 +40,25 @@ rule report_pages:
         per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED),
         per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
         per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
+        expand(
+            result("synthesis/{table}.tsv"),
+            table=[
+                "contrasts",
+                "claims",
+                "claim_studies",
+                "programmes",
+                "specificity",
+                "denervation",
+                "changes",
+            ],
+        ),
+        # Not read by the pages; part of every finished run.
+        result("synthesis/data_dictionary.tsv"),
         rules.provenance_run.output,
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",
+        claims="config/claims.yaml",
     output:
         # A folder: what a former run wrote for a study that is gone does not stay behind.
         pages=report(

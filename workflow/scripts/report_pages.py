@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from alsmuscle import collect, io, log, page
+from alsmuscle import collect, io, log, page, synthesis_io
 
 with log.job(snakemake.log[0]) as logger:
     folder = Path(snakemake.output.pages)
@@ -11,6 +11,9 @@ with log.job(snakemake.log[0]) as logger:
         settings=snakemake.params.settings,
         programmes=snakemake.input.programmes,
         notes=snakemake.input.notes,
+        document=synthesis_io.read_claims(
+            snakemake.input.claims, io.read_plain(snakemake.input.programmes)
+        ),
     )
     templates = {Path(name).name: io.read_text(name) for name in snakemake.input.templates}
     pages = page.build(templates, data)

@@ -10,7 +10,9 @@ with log.job(snakemake.log[0]) as logger:
         io.read_table(snakemake.input.axis, "denervation"),
         io.read_table(snakemake.input.deltas, "deltas"),
     )
-    document = synthesis_io.read_claims(snakemake.input.claims, io.read_plain(snakemake.input.programmes))
+    document = synthesis_io.read_claims(
+        snakemake.input.claims, io.read_plain(snakemake.input.programmes)
+    )
     current = synthesis.judge(
         document,
         pd.concat([blocks, random_sets], ignore_index=True) if len(random_sets) else blocks,

@@ -8,7 +8,9 @@ with log.job(snakemake.log[0]) as logger:
     cards = snakemake.params.cards
     organisms = sorted({card["organism"] for card in cards.values()})
     listed = io.read_plain(snakemake.input.programmes)
-    targets = claims.gene_targets(synthesis_io.read_claims(snakemake.input.claims, listed)["claims"])
+    targets = claims.gene_targets(
+        synthesis_io.read_claims(snakemake.input.claims, listed)["claims"]
+    )
     ids = synthesis_io.target_ids(targets, organisms)
     members = {
         organism: programmes.blocks(listed, organism, io.read_gene_table(organism))

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle import io, methods, registry
-from alsmuscle.page import ContrastData, ReportData, StudyData
+from alsmuscle import claims, io, methods, registry
+from alsmuscle.page import ContrastData, ReportData, StudyData, Synthesis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ def report_data(
     settings: Mapping[str, Any],
     programmes: str | Path,
     notes: str | Path,
+    document: Mapping[str, Any],
 ) -> ReportData:
     """Return everything the pages show.
 
@@ -36,6 +37,8 @@ def report_data(
         The effective configuration.
     programmes, notes
         ``config/programmes.tsv`` and ``config/programme_notes.tsv``.
+    document
+        ``config/claims.yaml``, checked.
     """
     import pandas as pd
 
@@ -76,6 +79,27 @@ def report_data(
         commit=versions["commit"],
         config=(results / "provenance" / "config.yaml").read_text(encoding="utf-8"),
         parameters=settings,
+        synthesis=_synthesis(results, document),
+    )
+
+
+def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
+    folder = results / "synthesis"
+    names = {
+        "contrasts": ("contrasts.tsv", "contrasts"),
+        "claims": ("claims.tsv", "claims"),
+        "studies": ("claim_studies.tsv", "claim_studies"),
+        "programmes": ("programmes.tsv", "pooled_programmes"),
+        "axis": ("denervation.tsv", "denervation"),
+        "changes": ("changes.tsv", "changes"),
+    }
+    tables = {key: io.read_table(folder / file, name) for key, (file, name) in names.items()}
+    files = [file for file, _ in names.values()] + ["specificity.tsv"]
+    return Synthesis(
+        document=document,
+        overall=claims.overall(tables["claims"]),
+        files={Path(file).stem: _link(results, folder / file) for file in files},
+        **tables,
     )
 
 

@@ -79,7 +79,9 @@ def contrast_facts(
         for column in ("muscle", "material"):
             row[column] = ", ".join(sorted(set(compared[column]) - {""}))
     if warnings is not None:
-        own = warnings[(warnings["contrast"] == contrast["id"]) & (warnings["kind"] == "confounded")]
+        own = warnings[
+            (warnings["contrast"] == contrast["id"]) & (warnings["kind"] == "confounded")
+        ]
         row["confounded"] = ", ".join(own["column"])
     return row
 
@@ -111,7 +113,10 @@ def published_blocks(
     rows["square"] = rows["lfc_se"] ** 2
     grouped = rows.groupby([*KEY, *BLOCK], sort=False, observed=True)
     out = grouped.agg(
-        effect=("signed", "mean"), total=("lfc_se", "sum"), squares=("square", "sum"), n=("sign", "size")
+        effect=("signed", "mean"),
+        total=("lfc_se", "sum"),
+        squares=("square", "sum"),
+        n=("sign", "size"),
     )
     rho = inter_gene_correlation
     out["se"] = np.sqrt((1 - rho) * out["squares"] + rho * out["total"] ** 2) / out["n"]
@@ -234,9 +239,7 @@ class Fitted(NamedTuple):
     vector: np.ndarray
 
 
-def refit(
-    vst: AnnData, contrast: Mapping[str, Any], *, n_replicates: int, seed: int
-) -> Fitted:
+def refit(vst: AnnData, contrast: Mapping[str, Any], *, n_replicates: int, seed: int) -> Fitted:
     """Refit a contrast gene by gene on variance-stabilised values, with resampled donors.
 
     The same scale and model as the block effects, so that Delta subtracts like from like. Standard
@@ -416,11 +419,9 @@ def compare_with_denervation(
         deltas = pd.DataFrame(columns=list(contracts.TABLES["deltas"].columns))
     als = contrasts[contrasts["role"].isin(ALS_ROLES)]
     judged = set(zip(als["dataset"], als["contrast"], strict=True))
-    asked_for = [
-        pair in judged
-        for pair in zip(random_table["dataset"], random_table["contrast"], strict=True)
-    ]
-    return Compared(axis, deltas, random_table[asked_for])
+    names = zip(random_table["dataset"], random_table["contrast"], strict=True)
+    own = np.array([name in judged for name in names], dtype=bool)
+    return Compared(axis, deltas, random_table.loc[own])
 
 
 def _listed(tables: Mapping[str, pd.DataFrame], name: str) -> list[pd.DataFrame]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle import claims, genes, io, programmes, registry, synthesis
+from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ def read_former(path: str | Path) -> pd.DataFrame | None:
     """Read a former run's claims; ``None`` where there are none, or none that hold the contract."""
     try:
         return io.read_table(path, "claims")
-    except io.InputError:
+    except InputError:
         return None
 
 
