@@ -420,8 +420,8 @@ def compare_with_denervation(
     als = contrasts[contrasts["role"].isin(ALS_ROLES)]
     judged = set(zip(als["dataset"], als["contrast"], strict=True))
     names = zip(random_table["dataset"], random_table["contrast"], strict=True)
-    own = np.array([name in judged for name in names], dtype=bool)
-    return Compared(axis, deltas, random_table.loc[own])
+    kept = np.array([name in judged for name in names], dtype=bool)
+    return Compared(axis, deltas, random_table.loc[kept])
 
 
 def _listed(tables: Mapping[str, pd.DataFrame], name: str) -> list[pd.DataFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ SIGNS = {
 """Verdict and its sign, in the order in which the first page groups claims."""
 
 EXPECTED = {"up": "higher", "down": "lower", "changed": "different, in either direction"}
-DRAWN = 6
+DRAWN = 4
 """Most rows of the small plot beside a claim."""
 
 
@@ -100,12 +101,16 @@ def _telling(rows: pd.DataFrame, verdict: str) -> pd.Series[Any]:
 
 def _sentence(data: m.ReportData, synthesis: m.Synthesis, row: pd.Series[Any]) -> str:
     where = _context(synthesis, row["context"])
-    reason = str(row["reason"]).replace("-", c.MINUS) if row["k"] else str(row["reason"])
-    return f"{target_title(data, row['target'])} in {where}: {_typeset(reason)}."
+    return f"{target_title(data, row['target'])} in {where}: {_typeset(row['reason'])}."
 
 
-def _typeset(reason: str) -> str:
-    return reason.rstrip(".")
+def _typeset(reason: object) -> str:
+    """Return a reason with true minus signs before numbers and without a full stop."""
+    return re.sub(r"(?<![\w)])-(?=\d)", c.MINUS, str(reason)).rstrip(".")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _answer(
@@ -115,6 +120,9 @@ def _answer(
     seen = rows[rows["counted"].astype(bool) & rows["effect"].notna()]
     note = ""
     if len(seen):
+        # what the verdict rests on first, then what rests on most studies
+        telling = _telling(rows, verdict).name
+        seen = seen.loc[sorted(seen.index, key=lambda i: (i != telling, -int(seen.loc[i, "k"])))]
         drawn = pd.DataFrame(
             {
                 "label": [
@@ -295,7 +303,7 @@ def _part(
         "badge": verdict_badge(row["verdict"]),
         "counted": bool(row["counted"]),
         "expected": expected,
-        "reason": f"{_typeset(str(row['reason']))}.",
+        "reason": _capital(f"{_typeset(row['reason'])}."),
         "plot": c.forest_plot(
             frame,
             caption=title,
