@@ -163,6 +163,8 @@ def pool_genes(
     out = meta.pool_by_role(
         tables, contrasts, effect="log2fc", se="lfc_se", species_key=to_human, **settings
     )
+    if out.empty:
+        return pd.DataFrame(columns=list(contracts.TABLES["pooled_genes"].columns))
     names = tables.drop_duplicates("gene_id").set_index("gene_id")["symbol"]
     out.insert(5, "symbol", out["key"].map(names).fillna(""))
     return out
@@ -193,14 +195,9 @@ def pool_programmes(
         if len(pooled):
             pooled.insert(5, "stripped", flag)
             parts.append(pooled)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=POOLED)
-
-
-POOLED = [
-    *("role", "species", "stage", "cell_type", "key", "stripped", "k", "n_contrasts", "effect"),
-    *("se", "ci_low", "ci_high", "pvalue", "padj", "tau2", "i2", "pi_low", "pi_high"),
-    *("sign_agreement", "loo_low", "loo_high", "influential", "status"),
-]
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns=list(contracts.TABLES["pooled_programmes"].columns))
 
 
 def specificity(pooled: pd.DataFrame) -> pd.DataFrame:
@@ -216,6 +213,8 @@ def specificity(pooled: pd.DataFrame) -> pd.DataFrame:
         & ~pooled["stripped"].astype(bool)
         & ~pooled["key"].str.startswith((f"{claims.GENE}/", f"{claims.RATIO}/"))
     ].copy()
+    if rows.empty:
+        return pd.DataFrame(columns=["programme", "block"])
     rows["column"] = rows["role"] + " (" + rows["species"] + ")"
     parts = rows["key"].str.split("/", n=1, expand=True).reindex(columns=[0, 1])
     rows["programme"], rows["block"] = parts[0], parts[1]
@@ -591,4 +590,53 @@ COMMON = {
     "context": "kind of contrast in which it is tested",
     "condition": "harmonised group",
     "reference": "denervation reference: dataset/contrast",
+    "age": "age in age_unit",
+    "batch": "batch as declared",
+    "muscle": "muscle as declared",
+    "material": "material as declared: biopsy, whole muscle, culture",
+    "study": "study, or collections for gene sets",
+    "name": "name of the file on the card",
+    "url": "where the file came from",
+    "sha256": "hash of the file",
+    "bytes": "size of the file",
+    "collection": "collection of gene sets",
+    "term": "gene set",
+    "correlation_raw": "correlation over genes as observed",
+    "delta": "effect beyond the denervation reference, log2 units",
+    "delta_ci_low": "lower end of its 95 % interval",
+    "delta_ci_high": "upper end of its 95 % interval",
+    "delta_df": "degrees of freedom of delta",
+    "delta_padj": "adjusted p-value of delta over all tests of all claims",
+    "delta_se": "standard error of delta",
+    "df": "degrees of freedom",
+    "genes_detected": "genes with at least one read",
+    "top_gene": "most abundant gene",
+    "top_gene_share": "its share of reads",
+    "sex_declared": "sex as declared",
+    "sex_inferred": "sex by XIST and Y-linked genes",
+    "pc1": "first principal component",
+    "pc2": "second principal component",
+    "hedges_g_var": "variance of hedges_g",
+    "n_genes": "number of genes",
+    "padj_competitive": "adjusted pvalue_competitive",
+    "lambda_se": "standard error of lambda",
+    "se_den": "standard error of effect_den",
+    "shared_df": "degrees of freedom of the reference",
+    "modality": "bulk, array, cells or effects (published)",
+    "platform": "measuring platform, as the archive names it",
+    "platform_kind": "sequencing, array, cells or unknown; lambda stays within a kind",
+    "sample_kind": "bulk_tissue, cultured_cells, sorted_cells, single_nucleus or single_cell",
+    "stripped": "True: genes of the denervation signature left out",
+    "stripped_effect": "pooled effect without the denervation signature's genes",
+    "stripped_ci_low": "lower end of its 95 % interval",
+    "stripped_ci_high": "upper end of its 95 % interval",
+    "statement": "the claim in a sentence",
+    "old_verdict": "verdict before; empty for a new test",
+    "new_verdict": "verdict now; empty for a removed test",
+    "why": "what moved",
+    "kind": "kind of the entry",
+    "text": "the warning in words",
+    "column": "column that is meant",
+    "table": "table, as contracts name it",
+    "meaning": "meaning and unit",
 }
