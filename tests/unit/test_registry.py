@@ -184,7 +184,7 @@ def test_every_key_of_every_schema_is_described():
 def test_leaf_blocks_are_the_arguments_of_their_functions():
     from inspect import signature
 
-    from alsmuscle import de, enrichment, programmes, qc
+    from alsmuscle import claims, de, enrichment, programmes, qc, synthesis
 
     config = registry.load_yaml(ROOT / "config" / "config.yaml")
 
@@ -201,6 +201,10 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     for block in ("sizes", "sets", "ora"):
         fits(config["enrichment"][block], enrichment.test_sets)
     fits(config["programmes"], programmes.effects)
+    fits(config["synthesis"]["contrasts"], claims.contrast_table)
+    fits(config["synthesis"]["denervation"], synthesis.compare_with_denervation)
+    fits(config["synthesis"]["rules"], claims.Rules)
+    assert claims.Rules(**config["synthesis"]["rules"]) == claims.Rules()
 
 
 def test_the_shipped_cards_are_good():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alsmuscle import io
-from conftest import small_counts
+from support import small_counts
 
 FULL = {
     "data_fetch": 1,
@@ -16,6 +16,11 @@ FULL = {
     "programmes_check": 1,
     "programmes_scores": 1,
     "programmes_effects": 1,
+    "synthesis_contrasts": 1,
+    "synthesis_pool": 1,
+    "synthesis_denervation": 1,
+    "synthesis_claims": 1,
+    "synthesis_export": 1,
     "provenance_run": 1,
     "report_pages": 1,
     "all": 1,

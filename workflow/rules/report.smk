@@ -42,11 +42,26 @@ rule report_pages:
         per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
         per_contrast("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
         rules.programmes_check.output,
+        expand(
+            result("synthesis/{table}.tsv"),
+            table=[
+                "contrasts",
+                "claims",
+                "claim_studies",
+                "programmes",
+                "specificity",
+                "denervation",
+                "changes",
+            ],
+        ),
+        # Not read by the pages; part of every finished run.
+        result("synthesis/data_dictionary.tsv"),
         rules.provenance_run.output,
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",
         collections="config/collections.yaml",
+        claims="config/claims.yaml",
     output:
         # A folder: what a former run wrote for a study that is gone does not stay behind.
         pages=report(

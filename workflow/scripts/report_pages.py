@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from alsmuscle import collect, io, log, page, registry
+from alsmuscle import collect, io, log, page, registry, synthesis_io
 
 with log.job(snakemake.log[0]) as logger:
     folder, settings = Path(snakemake.output.pages), snakemake.params.settings
@@ -13,6 +13,9 @@ with log.job(snakemake.log[0]) as logger:
         notes=snakemake.input.notes,
         collections=registry.load_collections(
             snakemake.input.collections, settings["enrichment"]["collections"]
+        ),
+        document=synthesis_io.read_claims(
+            snakemake.input.claims, io.read_plain(snakemake.input.programmes)
         ),
     )
     templates = {Path(name).name: io.read_text(name) for name in snakemake.input.templates}

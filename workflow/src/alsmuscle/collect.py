@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle import io, methods, registry
-from alsmuscle.page import ContrastData, ReportData, StudyData
+from alsmuscle import claims, io, methods, registry
+from alsmuscle.page import ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.programmes import blocks, drivers
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def report_data(
     programmes: str | Path,
     notes: str | Path,
     collections: Mapping[str, Mapping[str, Any]],
+    document: Mapping[str, Any],
 ) -> ReportData:
     """Return everything the pages show.
 
@@ -40,6 +41,8 @@ def report_data(
         ``config/programmes.tsv`` and ``config/programme_notes.tsv``.
     collections
         The gene-set collections that were tested.
+    document
+        ``config/claims.yaml``, checked.
     """
     import pandas as pd
 
@@ -89,6 +92,27 @@ def report_data(
         commit=versions["commit"],
         config=(results / "provenance" / "config.yaml").read_text(encoding="utf-8"),
         parameters=settings,
+        synthesis=_synthesis(results, document),
+    )
+
+
+def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
+    folder = results / "synthesis"
+    names = {
+        "contrasts": ("contrasts.tsv", "contrasts"),
+        "claims": ("claims.tsv", "claims"),
+        "studies": ("claim_studies.tsv", "claim_studies"),
+        "programmes": ("programmes.tsv", "pooled_programmes"),
+        "axis": ("denervation.tsv", "denervation"),
+        "changes": ("changes.tsv", "changes"),
+    }
+    tables = {key: io.read_table(folder / file, name) for key, (file, name) in names.items()}
+    files = [file for file, _ in names.values()] + ["specificity.tsv"]
+    return Synthesis(
+        document=document,
+        overall=claims.overall(tables["claims"]),
+        files={Path(file).stem: _link(results, folder / file) for file in files},
+        **tables,
     )
 
 

@@ -122,6 +122,8 @@ def steps(
                 "10.1093/bioinformatics/bty895",
             )
         )
+    rules, axis = settings["synthesis"]["rules"], settings["synthesis"]["denervation"]
+    donors = settings["synthesis"]["contrasts"]["min_donors"]
     rows += [
         (
             "Programme effects",
@@ -160,8 +162,53 @@ def steps(
         ),
         *(_collection(entry) for entry in collections.values()),
         (
+            "What may be pooled",
+            f"Contrasts of one role with at least {donors} donors a side whose condition can be told "
+            "from every recorded column; simulated studies never with real ones. Effects that share "
+            "donors, controls or a laboratory are combined first, with an assumed correlation of "
+            f"{rules['rho']:g}; the range over 0 to 0.95 is kept in the table. Where only gene "
+            "effects are published, a block's effect is their signed mean, its error taking genes as "
+            f"correlated by {axis['inter_gene_correlation']:g}.",
+            "Borenstein et al. 2009",
+            "10.1002/9780470743386",
+        ),
+        (
+            "Pooling",
+            "Random effects over independent clusters: REML, modified Knapp–Hartung intervals "
+            f"(factor max(1, q)), prediction interval, leave-one-out. Fewer than "
+            f"{rules['min_studies']} independent studies give numbers, no pooled verdict. Species "
+            "are kept apart, and joined through 1:1 orthologs only beside the split.",
+            "Röver, Knapp & Friede 2015",
+            "10.1186/s12874-015-0091-1",
+        ),
+        (
+            "Denervation axis",
+            "Lambda: weighted slope of a contrast's gene effects on those of a denervation reference "
+            "of the same species and kind of platform, corrected for the reference's noise, the "
+            f"tested block left out; interval from {axis['n_replicates']} resamplings of donors "
+            "(analytic where only effects are published). Delta = effect - lambda × reference "
+            "effect: not explained by this reference, no more, since denervation is a mediator of "
+            f"ALS. No lambda where less than {axis['min_reliability']:.0%} of the reference's "
+            "squared effects is signal.",
+            "Fuller 1987; Rao & Wu 1988",
+            "10.1002/9780470316665",
+        ),
+        (
+            "Verdicts",
+            f"Rules fixed in advance: level {rules['alpha']:g} on adjusted p over all tests; effects "
+            f"within ±{rules['block_margin']:g} (blocks) or ±{rules['gene_margin']:g} (genes, "
+            "ratios) count as none. Where denervation could explain a change, support needs a Delta "
+            "of the same direction. At most "
+            f"{rules['random_share']:.0%} of {axis['n_random']} matched random sets may move as far. "
+            "Bulk tissue never decides a claim about satellite cells. Beside every cannot tell "
+            f"stands the effect that the data would have found with {rules['power']:.0%} power.",
+            "Julious 2004",
+            "10.1002/sim.1783",
+        ),
+        (
             "Multiple testing",
-            "Benjamini–Hochberg within one contrast.",
+            "Benjamini–Hochberg within one contrast; within one role, species and cell type for "
+            "pooled effects; over all tests of all claims for verdicts.",
             "Benjamini & Hochberg 1995",
             "10.1111/j.2517-6161.1995.tb02031.x",
         ),

@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from alsmuscle.errors import InputError
-from alsmuscle.report import about, contrast, gene, index, programme, study
+from alsmuscle.report import about, claim, contrast, gene, index, programme, specificity, study
 from alsmuscle.report.model import (
     ContrastData,
     ReportData,
     StudyData,
+    Synthesis,
+    claim_path,
     contrast_path,
     programme_path,
     study_path,
 )
 from alsmuscle.report.site import Site
 
-__all__ = ["ContrastData", "ReportData", "StudyData", "build", "draw"]
+__all__ = ["ContrastData", "ReportData", "StudyData", "Synthesis", "build", "draw"]
 
 
 def draw(data: StudyData, alpha: float) -> dict[str, bytes]:
@@ -54,7 +56,7 @@ def build(
         When templates are missing, two studies, contrasts or programmes would share a page, or a
         contrast holds several cell types.
     """
-    site = Site(templates, data.title)
+    site = Site(templates, data.title, data.synthesis is not None)
     files: dict[str, str | bytes] = {}
 
     def add(path: str, content: str | bytes) -> None:
@@ -81,6 +83,11 @@ def build(
         script = contrast.script(item, part, data.alpha)
         if script is not None:
             add(f"assets/data/{contrast.source(item, part)}.js", script)
+    if data.synthesis is not None:
+        for entry in data.synthesis.document["claims"]:
+            add(claim_path(entry["id"]), claim.page(site, data, data.synthesis, entry))
+        add("specificity.html", specificity.page(site, data, data.synthesis))
+        add("changes.html", claim.changes(site, data.synthesis))
     add("programmes.html", programme.overview(site, data))
     for name in sorted(data.programme_names):
         add(programme_path(name), programme.page(site, data, name))

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import claim
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
@@ -35,6 +36,7 @@ def page(site: Site, data: m.ReportData) -> str:
         "index.html.j2",
         path="index.html",
         heading=data.title,
+        claims=claim.summary(data, data.synthesis) if data.synthesis is not None else None,
         groups=groups,
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),

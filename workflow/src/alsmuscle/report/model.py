@@ -102,6 +102,33 @@ class StudyData:
 
 
 @dataclass(frozen=True)
+class Synthesis:
+    """What all studies say together.
+
+    Parameters
+    ----------
+    document
+        ``config/claims.yaml``: ``reviews, contexts, claims``.
+    contrasts, claims, studies, programmes, axis, changes
+        Contracts ``contrasts, claims, claim_studies, pooled_programmes, denervation, changes``.
+    overall
+        One row per claim: ``claim, verdict, n_tests`` (:func:`alsmuscle.claims.overall`).
+    files
+        Name to path of the TSV, relative to the report folder.
+    """
+
+    document: Mapping[str, Any]
+    contrasts: pd.DataFrame
+    claims: pd.DataFrame
+    studies: pd.DataFrame
+    programmes: pd.DataFrame
+    axis: pd.DataFrame
+    changes: pd.DataFrame
+    overall: pd.DataFrame
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything the report shows.
 
@@ -133,6 +160,8 @@ class ReportData:
         them the general text of ``methods.tsv`` is shown.
     versions, runtimes, commit
         Package versions, run times per job, commit of the code.
+    synthesis
+        Pooled effects and verdicts; without it those pages are left out.
     """
 
     studies: Sequence[StudyData]
@@ -151,6 +180,7 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     runtimes: pd.DataFrame | None = None
     commit: str = ""
+    synthesis: Synthesis | None = None
 
     def contrasts(self) -> Iterator[tuple[StudyData, ContrastData]]:
         """Yield every contrast with its study."""
@@ -199,6 +229,11 @@ def contrast_path(study: StudyData, contrast: ContrastData) -> str:
 def programme_path(programme: str) -> str:
     """Return the programme page's path."""
     return f"programmes/{c.slug(programme)}.html"
+
+
+def claim_path(claim: str) -> str:
+    """Return the claim page's path."""
+    return f"claims/{c.slug(claim)}.html"
 
 
 def root(path: str) -> str:

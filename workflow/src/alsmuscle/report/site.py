@@ -15,6 +15,18 @@ from alsmuscle.report import model
 
 NEEDED = {"layout.html.j2", "style.css", "app.js", "glossary.tsv", "methods.tsv"}
 
+MENU = (
+    ("index.html", "Answer"),
+    ("specificity.html", "Specificity"),
+    ("changes.html", "Changes"),
+    ("programmes.html", "Programmes"),
+    ("gene.html", "Genes"),
+    ("methods.html", "Methods"),
+    ("provenance.html", "Provenance"),
+    ("glossary.html", "Glossary"),
+)
+OF_SYNTHESIS = {"specificity.html", "changes.html"}
+
 
 class Site:
     """Renders templates inside the layout.
@@ -23,8 +35,11 @@ class Site:
     :class:`InputError` when one that every page needs is missing.
     """
 
-    def __init__(self, templates: Mapping[str, str], title: str) -> None:
-        """Check the templates and fix the security policy by the hashes of script and style."""
+    def __init__(self, templates: Mapping[str, str], title: str, synthesis: bool = False) -> None:
+        """Check the templates and fix the security policy by the hashes of script and style.
+
+        ``synthesis``: the menu leads to the pages of the synthesis too.
+        """
         if missing := NEEDED - set(templates):
             raise InputError(
                 f"report templates missing: {', '.join(sorted(missing))}",
@@ -34,6 +49,7 @@ class Site:
         self.title = title
         self.glossary = _rows(templates["glossary.tsv"])
         self.methods = _rows(templates["methods.tsv"])
+        self._menu = [entry for entry in MENU if synthesis or entry[0] not in OF_SYNTHESIS]
         self._script, self._style = templates["app.js"], templates["style.css"]
         self._env = Environment(
             loader=DictLoader({k: v for k, v in templates.items() if k.endswith(".j2")}),
@@ -80,6 +96,7 @@ class Site:
             heading=heading,
             root=model.root(path),
             path=path,
+            menu=self._menu,
             policy=self._policy,
             script=Markup(self._script),
             style=Markup(self._style),

@@ -1,0 +1,384 @@
+"""The synthesis around the statistics: its inputs, its tables, its pages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import report_fixture as fx
+import yaml
+from test_page import Parsed
+
+from alsmuscle import claims, contracts, page, synthesis
+
+ROOT = Path(__file__).parents[2]
+CARD = {"id": "s1", "organism": "human", "modality": "bulk", "platform": "HiSeq"}
+CONTRAST = {
+    "id": "c", "role": "myopathy", "stage": "", "variable": "condition", "target": "ill",
+    "reference": "well", "adjust": [], "block": None, "within": {},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "config" / "claims.yaml").read_text())
+    return loaded
+
+
+def facts(*studies: tuple[str, str, str], simulated: bool = False) -> pd.DataFrame:
+    rows = [
+        {
+            "dataset": dataset, "contrast": "c", "role": role, "species": species, "stage": "",
+            "muscle": "", "material": "biopsy" if species == "human" else "whole muscle",
+            "modality": "bulk", "platform": "HiSeq", "n_target": 6, "n_reference": 6,
+            "cluster": "", "confounded": "", "simulated": simulated, "published": False,
+        }
+        for dataset, role, species in studies
+    ]  # fmt: skip
+    return claims.contrast_table(pd.DataFrame(rows))
+
+
+MIRROR_LIKE = [
+    ("f1", "myopathy", "human"),
+    ("f2", "ageing", "human"),
+    ("m1", "disuse", "mouse"),
+    ("m2", "denervation", "mouse"),
+]
+
+
+def block_table(document: dict[str, Any], studies: dict[str, float]) -> pd.DataFrame:
+    targets = sorted({t["target"] for claim in document["claims"] for t in claim["tests"]})
+    rows = [
+        (name, "c", "muscle", *target.split("/", 1), False, value, 0.1)
+        for name, value in studies.items()
+        for target in targets
+    ]
+    columns = [*synthesis.KEY, *synthesis.BLOCK, "effect", "se"]
+    return synthesis.with_intervals(pd.DataFrame(rows, columns=columns), "samples")
+
+
+# --- inputs ------------------------------------------------------------------------------------
+
+
+def test_donors_are_counted_and_only_those_of_the_model() -> None:
+    samples = pd.DataFrame(
+        {
+            "sample_id": list("abcdefg"),
+            "subject_id": ["1", "1", "2", "3", "", "", "9"],
+            "condition": ["ill", "ill", "ill", "well", "well", "well", "other"],
+            "muscle": ["deltoid"] * 6 + ["soleus"],
+            "material": "biopsy",
+        }
+    )
+    warned = pd.DataFrame(
+        [
+            {"contrast": "c", "kind": "confounded", "column": "batch"},
+            {"contrast": "c", "kind": "technical", "column": "x"},
+            {"contrast": "d", "kind": "confounded", "column": "site"},
+        ]
+    )
+    row = synthesis.contrast_facts(CARD, CONTRAST, samples=samples, warnings=warned)
+    assert (row["n_target"], row["n_reference"]) == (2, 3)
+    assert (row["muscle"], row["material"], row["confounded"]) == ("deltoid", "biopsy", "batch")
+    assert not row["published"]
+
+
+def test_published_contrasts_take_their_group_sizes_from_the_table() -> None:
+    effects = pd.DataFrame({"n_target": [3, 3], "n_reference": [4, 4]})
+    row = synthesis.contrast_facts({**CARD, "modality": "effects"}, CONTRAST, effects=effects)
+    assert (row["n_target"], row["n_reference"], row["published"]) == (3, 4, True)
+
+
+def test_published_blocks_by_hand() -> None:
+    effects = pd.DataFrame(
+        {
+            "dataset": "d", "contrast": "c", "cell_type": "muscle",
+            "gene_id": ["g1", "g2", "g3", "g4"],
+            "log2fc": [1.0, -3.0, 5.0, 7.0],
+            "lfc_se": [0.3, 0.4, np.nan, 0.0],
+        }
+    )  # fmt: skip
+    members = pd.DataFrame(
+        {
+            "programme": "P", "block": "b", "stripped": False,
+            "gene_id": ["g1", "g2", "g3", "g4", "g5"], "sign": [1, -1, 1, 1, 1],
+        }
+    )  # fmt: skip
+    out = synthesis.published_blocks(effects, members, inter_gene_correlation=0.5).iloc[0]
+    # g3 and g4 have no usable error: mean of 1 and 3; variance (0.09 + 0.16 + 2 * 0.5 * 0.12) / 4
+    assert out["effect"] == pytest.approx(2)
+    assert out["se"] == pytest.approx(np.sqrt((0.25 + 0.12) / 4))
+
+
+def test_human_ids_of_mouse_genes() -> None:
+    table = pd.DataFrame({"gene_id": ["ENSG1", "ENSMUSG1", "ENSMUSG2"]})
+    out = synthesis.with_human_ids(table, {"ENSMUSG1": "ENSG7"})
+    assert out["human_gene_id"].tolist() == ["ENSG1", "ENSG7", ""]
+
+
+def test_material_is_compared_by_kind_not_by_word() -> None:
+    table = facts(("a", "als_patient", "human"), ("m", "denervation", "mouse"))
+    assert synthesis.comparable_pairs(table)["mode"].tolist() == ["correlation"]
+    cultured = table.assign(sample_kind=["cultured_cells", "bulk_tissue"])
+    assert synthesis.comparable_pairs(cultured)["mode"].tolist() == ["none"]
+
+
+# --- the denervation axis from matrices -----------------------------------------------------------
+
+
+def matrix(effect: np.ndarray, seed: int) -> anndata.AnnData:
+    rng = np.random.default_rng(seed)
+    n, genes = 8, effect.size
+    ill = np.repeat([1, 0], n)
+    values = 8 + rng.normal(0, 0.3, (2 * n, genes)) + np.outer(ill, effect)
+    obs = pd.DataFrame(
+        {"subject_id": [f"d{i}" for i in range(2 * n)], "condition": np.where(ill, "ill", "well")},
+        index=[f"s{i}" for i in range(2 * n)],
+    )
+    return anndata.AnnData(values, obs=obs, var=pd.DataFrame(index=[f"g{i}" for i in range(genes)]))
+
+
+@pytest.fixture(scope="module")
+def compared() -> synthesis.Compared:
+    rng = np.random.default_rng(3)
+    denervation = np.where(rng.random(400) < 0.4, rng.normal(0, 1, 400), 0.0)
+    intrinsic = np.zeros(400)
+    intrinsic[:15] = 0.8
+    table = facts(("als", "als_model", "mouse"), ("den", "denervation", "mouse"))
+    members = pd.DataFrame(
+        {
+            "programme": "P", "block": "b", "stripped": False, "sign": 1,
+            "gene_id": [f"g{i}" for i in range(15)], "n_genes": 15,
+        }
+    )  # fmt: skip
+    tests = [{"id": "t", "target": "P/b", "expected": "up", "contexts": []}]
+    sources = {
+        ("als", "c"): matrix(0.5 * denervation + intrinsic, 1),
+        ("den", "c"): matrix(denervation, 2),
+    }
+    blocks = []
+    for name, source in sources.items():
+        fit = synthesis.refit(source, CONTRAST, n_replicates=0, seed=0)
+        found = synthesis.programmes.effects(fit.expression, fit.design, fit.vector, members)
+        blocks.append(found.assign(dataset=name[0], contrast="c", cell_type="muscle"))
+    return synthesis.compare_with_denervation(
+        sources,
+        dict.fromkeys(sources, CONTRAST),
+        table,
+        synthesis.comparable_pairs(table),
+        pd.concat(blocks),
+        {"mouse": members},
+        {"claims": [{"tests": tests}]},
+        to_human={},
+        n_replicates=60,
+        n_random=25,
+        inter_gene_correlation=0.05,
+        min_reliability=0.3,
+        seed=5,
+    )
+
+
+def test_a_planted_slope_and_an_intrinsic_block_are_recovered(compared) -> None:
+    axis = compared.axis.iloc[0]
+    assert axis["mode"] == "lambda" and axis["interval"] == "donor bootstrap"
+    assert axis["ci_low"] < 0.5 < axis["ci_high"] and axis["ci_high"] - axis["ci_low"] < 0.4
+    block = compared.deltas.set_index("block").loc["b"]
+    assert abs(block["delta"] - 0.8) < 0.2  # five standard errors of the block's mean
+    assert block["ci_low"] > 0
+
+
+def test_random_sets_take_every_step_of_their_block(compared) -> None:
+    assert len(compared.random_sets) == 25
+    assert set(compared.random_sets["dataset"]) == {"als"}  # a reference is judged by no claim
+    random = compared.deltas[compared.deltas["block"].str.contains("~")]
+    assert len(random) == 25
+    own = compared.deltas.set_index("block").loc["b", "delta"]
+    assert (random["delta"].abs() < own).mean() > 0.9
+
+
+def test_tables_of_the_axis_hold_their_contracts(compared) -> None:
+    contracts.check_table(compared.axis, "denervation", "x")
+    contracts.check_table(compared.deltas, "deltas", "x")
+    contracts.check_table(compared.random_sets, "random_sets", "x")
+
+
+def test_without_als_studies_the_axis_is_empty_and_holds_its_contracts() -> None:
+    table = facts(*MIRROR_LIKE)
+    pairs = synthesis.comparable_pairs(table)
+    assert synthesis.needed_contrasts(table, pairs) == []
+    none = synthesis.compare_with_denervation(
+        {}, {}, table, pairs, pd.DataFrame(), {}, {"claims": []}, to_human={}, n_replicates=60,
+        n_random=25, inter_gene_correlation=0.05, min_reliability=0.3, seed=5,
+    )  # fmt: skip
+    for frame, name in zip(none, ("denervation", "deltas", "random_sets"), strict=True):
+        assert contracts.check_table(frame, name, "x").empty
+
+
+# --- with the studies of the mirror: no ALS muscle ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def told(document) -> page.Synthesis:
+    return whole(document, MIRROR_LIKE, {"f1": 0.3, "f2": -0.1, "m1": 0.0, "m2": 1.2})
+
+
+def whole(
+    document: dict[str, Any],
+    studies: list[tuple[str, str, str]],
+    effects: dict[str, float],
+    *,
+    simulated: bool = False,
+) -> page.Synthesis:
+    table = facts(*studies, simulated=simulated)
+    blocks = block_table(document, effects)
+    pooled = synthesis.pool_programmes(blocks, table)
+    deltas = pd.DataFrame(columns=list(contracts.TABLES["deltas"].columns))
+    judged = synthesis.judge(document, blocks, table, deltas, rules=claims.Rules())
+    contracts.check_table(judged, "claims", "x")
+    contracts.check_table(pooled, "pooled_programmes", "x")
+    seen = synthesis.claim_studies(document, blocks, table, deltas)
+    contracts.check_table(seen, "claim_studies", "x")
+    return page.Synthesis(
+        document=document,
+        contrasts=table,
+        claims=judged,
+        studies=seen,
+        programmes=pooled,
+        axis=pd.DataFrame(columns=list(contracts.TABLES["denervation"].columns)),
+        changes=synthesis.compare(judged, None, None)[1],
+        overall=claims.overall(judged),
+    )
+
+
+def test_with_nothing_to_pool_the_tables_are_empty_and_hold_their_contracts(document) -> None:
+    table = facts(("s", "not_muscle", "human"))
+    pooled = synthesis.pool_programmes(block_table(document, {"s": 1.0}), table)
+    assert contracts.check_table(pooled, "pooled_programmes", "x").empty
+    assert contracts.check_table(synthesis.specificity(pooled), "specificity", "x").empty
+    de = pd.DataFrame([("s", "c", "muscle", "g", "G", 1.0, 0.1)])
+    de.columns = [*synthesis.KEY, "gene_id", "symbol", "log2fc", "lfc_se"]
+    genes = synthesis.pool_genes(de, table, {})
+    assert contracts.check_table(genes, "pooled_genes", "x").empty
+
+
+def test_every_als_claim_cannot_tell_while_the_matrix_is_filled(told, document) -> None:
+    assert set(told.claims["verdict"]) == {"cannot tell"}
+    assert (told.claims["detectable_effect"] > 0).all()
+    assert told.claims["reason"].str.len().gt(20).all()
+    matrix = synthesis.specificity(told.programmes)
+    assert set(matrix.columns[2:]) == {
+        "myopathy (human)", "ageing (human)", "disuse (mouse)", "denervation (mouse)",
+    }  # fmt: skip
+    assert matrix.notna().all().all()
+    assert (matrix["denervation (mouse)"] - 1.2).abs().max() < 1e-9
+    targets = {t["target"] for claim in document["claims"] for t in claim["tests"]}
+    blocks = {t for t in targets if not t.startswith(("GENE/", "RATIO/"))}
+    assert set(matrix["programme"] + "/" + matrix["block"]) == blocks
+
+
+def test_bulk_tissue_never_decides_a_satellite_cell_claim(document) -> None:
+    studies = [(f"a{i}", "als_patient", "human") for i in range(5)]
+    out = whole(document, studies, dict.fromkeys((name for name, *_ in studies), 2.0))
+    satellite = {c["id"] for c in document["claims"] if c["subject"] == "satellite_cell"}
+    assert satellite
+    mine = out.claims[out.claims["claim"].isin(satellite)]
+    assert set(mine["verdict"]) == {"cannot tell"} and mine["k"].max() == 5
+    assert (out.claims["verdict"] != "cannot tell").any()  # others are decided by the same data
+
+
+# --- changes -----------------------------------------------------------------------------------
+
+
+def test_a_first_run_says_so_and_a_repeated_one_keeps_the_last_comparison(told) -> None:
+    first = told.claims
+    previous, changes = synthesis.compare(first, None, None)
+    assert previous.empty and changes["change"].tolist() == ["first run"]
+    contracts.check_table(changes, "changes", "x")
+
+    again, changes = synthesis.compare(first, first, previous)
+    assert again.empty and changes["change"].tolist() == ["first run"]
+
+    second = first.copy()
+    second.loc[0, ["verdict", "reason"]] = ["supported", "for the test"]
+    previous, changes = synthesis.compare(second, first, again)
+    assert changes["new_verdict"].tolist() == ["supported"]
+    assert previous.equals(first)
+
+    previous, changes = synthesis.compare(second, second, previous)
+    assert changes["new_verdict"].tolist() == ["supported"] and previous.equals(first)
+
+
+def test_the_dictionary_explains_every_column() -> None:
+    table = synthesis.dictionary(contracts.TABLES)
+    contracts.check_table(table, "dictionary", "x")
+    assert len(table) == sum(len(t.columns) for t in contracts.TABLES.values())
+    assert table.loc[table["meaning"] == "", "column"].tolist() == []
+
+
+# --- pages -------------------------------------------------------------------------------------
+
+
+def pages(told: page.Synthesis) -> dict[str, Parsed]:
+    report = replace(fx.report(1, n_genes=60), synthesis=told)
+    files = page.build(fx.templates(), report, drawn=[])
+    return {name: Parsed(text) for name, text in files.items() if name.endswith(".html")}
+
+
+@pytest.fixture(scope="module")
+def made(told) -> dict[str, Parsed]:
+    return pages(told)
+
+
+def test_claims_come_first_with_verdict_reason_and_detectable_effect(made, document) -> None:
+    text = made["index.html"].text
+    assert text.index("The answer, claim by claim") < text.index("Every comparison")
+    assert f"{len(document['claims'])} claims: {len(document['claims'])} cannot tell" in text
+    assert "no eligible ALS comparison is in this run" in text.replace("No", "no")
+    for claim in document["claims"]:
+        assert claim["statement"] in text
+    assert text.count("could have shown an effect of") == len(document["claims"])
+
+
+def test_every_claim_has_a_page_with_controls_doubts_and_sources(made, document) -> None:
+    for claim in document["claims"]:
+        text = made[f"claims/{claim['id']}.html"].text
+        assert claim["statement"] in text and "? cannot tell" in text
+        assert claim["falsifier"] in text and claim["refuting_control"] in text
+        assert "Denervation, mouse, 1 study" in text
+        assert "Duranti" in text or "Pikatza" in text
+
+
+def test_specificity_and_changes_pages(made) -> None:
+    text = made["specificity.html"].text
+    assert "Denervation, mouse (1 study)" in text and "+1.20" in text
+    assert "No eligible data for: ALS, patients' muscle" in text
+    assert "This is the first run here" in made["changes.html"].text
+    for parsed in made.values():
+        assert any(a.get("href", "").endswith("specificity.html") for a in parsed.all("a"))
+
+
+def test_pages_keep_the_headings_in_order_and_one_h1(made) -> None:
+    for path, parsed in made.items():
+        tags = [t for t, _ in parsed.tags]
+        levels = [int(t[1]) for t in tags if len(t) == 2 and t[0] == "h" and t[1].isdigit()]
+        assert levels.count(1) == 1, path
+        assert all(b - a <= 1 for a, b in pairwise(levels)), path
+        assert tags.count("table") == tags.count("caption"), path
+
+
+def test_decided_claims_show_studies_and_pooled_effect_and_simulated_data_is_marked(
+    document,
+) -> None:
+    studies = [(f"a{i}", "als_patient", "human") for i in range(4)]
+    effects = {name: 0.6 + 0.05 * i for i, (name, *_) in enumerate(studies)}
+    made = pages(whole(document, studies, effects, simulated=True))
+    first = made["claims/C1.html"].text
+    assert "✔ supported" in first and "Pooled, 4 studies" in first and "a3: c" in first
+    assert "invented studies" in first and "invented studies" in made["specificity.html"].text
+    assert "Supported" in made["index.html"].text

@@ -1,0 +1,186 @@
+# In:  config/claims.yaml, study cards, and per study samples.tsv, warnings.tsv, vst.h5ad; per contrast
+#      de.tsv and programmes/<dataset>/<contrast>/effects.tsv.
+# Out: synthesis/: contrasts.tsv, blocks.tsv; genes.tsv, programmes.tsv, specificity.tsv;
+#      denervation.tsv, deltas.tsv, random_sets.tsv; claims.tsv, claims.previous.tsv, changes.tsv,
+#      claim_studies.tsv; effects.parquet, data_dictionary.tsv.
+
+
+def facts_of_cards(wildcards):
+    """Params function: what the synthesis depends on in the cards, and no more."""
+    keys = ("id", "role", "organism", "modality", "platform", "cluster", "simulated")
+    kept = (
+        "id",
+        "variable",
+        "target",
+        "reference",
+        "adjust",
+        "block",
+        "within",
+        "role",
+    )
+    return {
+        name: {
+            **{key: card[key] for key in keys if key in card},
+            "contrasts": [
+                {key: entry[key] for key in (*kept, "stage", "tag") if key in entry}
+                for entry in card["contrasts"]
+            ],
+        }
+        for name, card in STUDIES.items()
+    }
+
+
+def all_de():
+    """The `de` tables of all contrasts."""
+    return per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+
+
+def compared():
+    """Studies with a matrix that hold an ALS or a denervation contrast."""
+    roles = {"als_patient", "als_model", "als_cells", "denervation"}
+    return [
+        name
+        for name in BULK
+        if roles
+        & {
+            entry.get("role", STUDIES[name]["role"])
+            for entry in STUDIES[name]["contrasts"]
+        }
+    ]
+
+
+rule synthesis_contrasts:
+    input:
+        samples=expand(result("bulk/{dataset}/samples.tsv"), dataset=BULK),
+        warnings=expand(result("bulk/{dataset}/warnings.tsv"), dataset=BULK),
+        de=all_de(),
+        effects=per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
+        programmes="config/programmes.tsv",
+        claims="config/claims.yaml",
+    output:
+        contrasts=result("synthesis/contrasts.tsv"),
+        blocks=result("synthesis/blocks.tsv"),
+    log:
+        log_of("synthesis_contrasts"),
+    benchmark:
+        time_of("synthesis_contrasts")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        cards=facts_of_cards,
+        contrasts=SETTINGS["synthesis"]["contrasts"],
+        inter_gene_correlation=SETTINGS["synthesis"]["denervation"][
+            "inter_gene_correlation"
+        ],
+        code=code("synthesis_contrasts"),
+    script:
+        "../scripts/synthesis_contrasts.py"
+
+
+rule synthesis_pool:
+    input:
+        contrasts=result("synthesis/contrasts.tsv"),
+        blocks=result("synthesis/blocks.tsv"),
+        de=all_de(),
+    output:
+        genes=result("synthesis/genes.tsv"),
+        programmes=result("synthesis/programmes.tsv"),
+        specificity=result("synthesis/specificity.tsv"),
+    log:
+        log_of("synthesis_pool"),
+    benchmark:
+        time_of("synthesis_pool")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        rho=SETTINGS["synthesis"]["rules"]["rho"],
+        min_studies=SETTINGS["synthesis"]["rules"]["min_studies"],
+        code=code("synthesis_pool"),
+    script:
+        "../scripts/synthesis_pool.py"
+
+
+rule synthesis_denervation:
+    input:
+        contrasts=result("synthesis/contrasts.tsv"),
+        blocks=result("synthesis/blocks.tsv"),
+        vst=expand(result("bulk/{dataset}/vst.h5ad"), dataset=compared()),
+        de=all_de(),
+        programmes="config/programmes.tsv",
+        claims="config/claims.yaml",
+    output:
+        axis=result("synthesis/denervation.tsv"),
+        deltas=result("synthesis/deltas.tsv"),
+        random_sets=result("synthesis/random_sets.tsv"),
+    log:
+        log_of("synthesis_denervation"),
+    benchmark:
+        time_of("synthesis_denervation")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    params:
+        cards=facts_of_cards,
+        denervation=SETTINGS["synthesis"]["denervation"],
+        seed=SETTINGS["seed"],
+        code=code("synthesis_denervation"),
+    script:
+        "../scripts/synthesis_denervation.py"
+
+
+rule synthesis_claims:
+    input:
+        contrasts=result("synthesis/contrasts.tsv"),
+        blocks=result("synthesis/blocks.tsv"),
+        axis=result("synthesis/denervation.tsv"),
+        deltas=result("synthesis/deltas.tsv"),
+        random_sets=result("synthesis/random_sets.tsv"),
+        programmes="config/programmes.tsv",
+        claims="config/claims.yaml",
+    output:
+        # Kept when the rule runs again, to say what moved.
+        claims=update(result("synthesis/claims.tsv")),
+        previous=update(result("synthesis/claims.previous.tsv")),
+        changes=result("synthesis/changes.tsv"),
+        studies=result("synthesis/claim_studies.tsv"),
+    log:
+        log_of("synthesis_claims"),
+    benchmark:
+        time_of("synthesis_claims")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        rules=SETTINGS["synthesis"]["rules"],
+        code=code("synthesis_claims"),
+    script:
+        "../scripts/synthesis_claims.py"
+
+
+rule synthesis_export:
+    input:
+        de=all_de(),
+    output:
+        effects=result("synthesis/effects.parquet"),
+        dictionary=result("synthesis/data_dictionary.tsv"),
+    log:
+        log_of("synthesis_export"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("synthesis_export"),
+    script:
+        "../scripts/synthesis_export.py"

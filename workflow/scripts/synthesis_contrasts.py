@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pandas as pd
+
+from alsmuscle import claims, io, log, programmes, registry, synthesis, synthesis_io
+
+with log.job(snakemake.log[0]) as logger:
+    cards = snakemake.params.cards
+    organisms = sorted({card["organism"] for card in cards.values()})
+    listed = io.read_plain(snakemake.input.programmes)
+    targets = claims.gene_targets(
+        synthesis_io.read_claims(snakemake.input.claims, listed)["claims"]
+    )
+    ids = synthesis_io.target_ids(targets, organisms)
+    members = {
+        organism: programmes.blocks(listed, organism, io.read_gene_table(organism))
+        for organism in organisms
+    }
+
+    def by_study(paths, contract):
+        return {Path(path).parent.name: io.read_table(path, contract) for path in paths}
+
+    samples = by_study(snakemake.input.samples, "samples")
+    warned = by_study(snakemake.input.warnings, "warnings")
+    facts, parts = [], []
+    for path in snakemake.input.de:
+        de = io.read_table(path, "de")
+        card = cards[Path(path).parent.parent.name]
+        contrast = registry.contrast(card, Path(path).parent.name)
+        published = card["modality"] == "effects"
+        facts.append(
+            synthesis.contrast_facts(
+                card,
+                contrast,
+                samples=samples.get(card["id"]),
+                warnings=warned.get(card["id"]),
+                effects=de if published else None,
+            )
+        )
+        if published:
+            blocks = synthesis.published_blocks(
+                de,
+                members[card["organism"]],
+                inter_gene_correlation=snakemake.params.inter_gene_correlation,
+            )
+            parts.append(synthesis.with_intervals(blocks, "published"))
+        genes = claims.gene_effects(de[de["lfc_se"] > 0], targets, ids[card["organism"]])
+        parts.append(synthesis.with_intervals(genes, "genes"))
+    for path in snakemake.input.effects:
+        parts.append(synthesis.with_intervals(io.read_table(path, "effects"), "samples"))
+    table = claims.contrast_table(pd.DataFrame(facts), **snakemake.params.contrasts)
+    logger.info("%d of %d contrasts may be pooled", table["eligible"].sum(), len(table))
+    blocks = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    io.write_table(snakemake.output.contrasts, table, "contrasts")
+    io.write_table(snakemake.output.blocks, blocks, "blocks")
