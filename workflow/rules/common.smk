@@ -76,7 +76,7 @@ def code(rule):
 
 
 def card_part(*keys):
-    """Params function: the keys of a study's card that a rule depends on, and no others."""
+    """Params function: the keys of a study's card that its job depends on, and no others."""
     return lambda wildcards: {
         key: STUDIES[wildcards.dataset][key]
         for key in keys
@@ -110,6 +110,50 @@ def per_contrast(pattern, datasets):
         result(pattern.format(dataset=name, contrast=contrast["id"]))
         for name in datasets
         for contrast in STUDIES[name]["contrasts"]
+    ]
+
+
+def facts_of_cards(wildcards):
+    """Params function: what the synthesis depends on in the cards, and no more."""
+    keys = ("id", "role", "organism", "modality", "platform", "cluster", "simulated")
+    kept = (
+        "id",
+        "variable",
+        "target",
+        "reference",
+        "adjust",
+        "block",
+        "within",
+        "role",
+    )
+    return {
+        name: {
+            **{key: card[key] for key in keys if key in card},
+            "contrasts": [
+                {key: entry[key] for key in (*kept, "stage", "tag") if key in entry}
+                for entry in card["contrasts"]
+            ],
+        }
+        for name, card in STUDIES.items()
+    }
+
+
+def all_de():
+    """The `de` tables of all contrasts."""
+    return per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+
+
+def compared():
+    """Studies with a matrix that hold an ALS or a denervation contrast."""
+    roles = {"als_patient", "als_model", "als_cells", "denervation"}
+    return [
+        name
+        for name in BULK
+        if roles
+        & {
+            entry.get("role", STUDIES[name]["role"])
+            for entry in STUDIES[name]["contrasts"]
+        }
     ]
 
 
