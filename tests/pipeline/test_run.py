@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from alsmuscle import contracts, io
-from conftest import make_project, small_counts, write_study
+from support import make_project, small_counts, write_study
 
 pytestmark = pytest.mark.pipeline
 

@@ -9,7 +9,7 @@ import yaml
 
 from alsmuscle import registry
 from alsmuscle.errors import InputError
-from conftest import ROOT, small_counts, write_study
+from support import ROOT, small_counts, write_study
 
 
 @pytest.fixture(scope="module")

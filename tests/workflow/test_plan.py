@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alsmuscle import io
-from conftest import small_counts
+from support import small_counts
 
 FULL = {
     "data_fetch": 1,

@@ -33,6 +33,16 @@ if SETTINGS["data"]["mirror"]:
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
 PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
+# A card marked `simulated` may still name files; these are made here.
+SIMULATED = [
+    name
+    for name, card in STUDIES.items()
+    if all(file["url"].startswith("simulated:") for file in card["files"].values())
+]
+FETCHED = [
+    *(name for name in STUDIES if name not in SIMULATED),
+    *(["collections"] if COLLECTIONS else []),
+]
 
 
 wildcard_constraints:
@@ -91,10 +101,7 @@ def files_of(wildcards):
 
 def manifests():
     """Manifests of all that the selected studies need."""
-    return [
-        result(f"provenance/data/{name}.tsv")
-        for name in [*STUDIES, *(["collections"] if COLLECTIONS else [])]
-    ]
+    return [result(f"provenance/data/{name}.tsv") for name in [*FETCHED, *SIMULATED]]
 
 
 def per_contrast(pattern, datasets):
