@@ -337,6 +337,19 @@ def test_set_effects_by_hand_and_against_matched_sets():
     assert enrichment.set_effects(x, design, [0.0, 1.0], {}, names=names).empty
 
 
+def test_matched_sets_hold_only_genes_that_a_set_could_hold():
+    rng = np.random.default_rng(8)
+    ids = [f"e{i}" for i in range(400)]
+    samples = [f"s{i}" for i in range(10)]
+    x = pd.DataFrame(6 + rng.normal(0, 0.1, (400, 10)), ids, samples)
+    x.iloc[200:, 5:] += 5  # genes of another kind: no name, or an empty one
+    names = pd.Series([f"N{i}" for i in range(200)] + [""] * 100, index=ids[:300])
+    design = pd.DataFrame({"i": 1.0, "t": np.repeat([0.0, 1.0], 5)}, index=samples)
+    sets = {"A": {"idle": [f"N{i}" for i in range(20)], "other": [f"N{i}" for i in range(50, 80)]}}
+    r = enrichment.set_effects(x, design, [0.0, 1.0], sets, names=names, seed=1)
+    assert (r["background"].abs() < 0.2).all()
+
+
 def study_of_sets() -> dict:
     """600 genes, 12 samples, 20 genes up; two ids share a name; the last 100 genes not callable."""
     rng = np.random.default_rng(3)

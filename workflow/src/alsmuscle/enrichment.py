@@ -508,7 +508,7 @@ def set_effects(
         Gene id to the name used in the collections. Of several genes with one name that of the
         highest mean expression is taken.
     n_matched, seed
-        Matched random sets per term.
+        Matched random sets per term, drawn from the genes with a name.
     min_size, max_size
         Measured genes a set must have.
     options
@@ -524,8 +524,12 @@ def set_effects(
     """
     mean = expression.mean(axis=1)
     known = names.reindex(expression.index).dropna()
+    known = known[known.astype(str) != ""]
     best = known[mean[known.index].sort_values(ascending=False, kind="stable").index]
     best = best[~best.duplicated()]
+    # Matched sets come from genes that a set could hold: those without a name or without an ortholog
+    # are of another kind (many are no protein genes) and would not be a fair comparison.
+    expression = expression.loc[expression.index.isin(best.index)]
     gene_ids = np.asarray(best.index)
     columns = ["effect", "se", "ci_low", "ci_high", "background", "pvalue", "padj"]
     columns += ["pvalue_competitive", "padj_competitive"]
