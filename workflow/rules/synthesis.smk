@@ -5,38 +5,6 @@
 #      claim_studies.tsv; effects.parquet, data_dictionary.tsv.
 
 
-def facts_of_cards(wildcards):
-    """Params function: what the synthesis depends on in the cards, and no more."""
-    keys = ("id", "role", "organism", "modality", "platform", "cluster", "simulated")
-    kept = ("id", "variable", "target", "reference", "adjust", "block", "within", "role")
-    return {
-        name: {
-            **{key: card[key] for key in keys if key in card},
-            "contrasts": [
-                {key: entry[key] for key in (*kept, "stage", "tag") if key in entry}
-                for entry in card["contrasts"]
-            ],
-        }
-        for name, card in STUDIES.items()
-    }
-
-
-def all_de():
-    """The `de` tables of all contrasts."""
-    return per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
-
-
-def compared():
-    """Studies with a matrix that hold an ALS or a denervation contrast."""
-    roles = {"als_patient", "als_model", "als_cells", "denervation"}
-    return [
-        name
-        for name in BULK
-        if roles
-        & {entry.get("role", STUDIES[name]["role"]) for entry in STUDIES[name]["contrasts"]}
-    ]
-
-
 rule synthesis_contrasts:
     input:
         samples=expand(result("bulk/{dataset}/samples.tsv"), dataset=BULK),
