@@ -2,7 +2,7 @@
 # except by the targets that say so (verify, reference, benchmark: R and Chromium from Debian's packages).
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run fetch test verify lint format lock clean
+.PHONY: help run demo fetch calibrate test faults verify benchmark lint format lock clean
 
 PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
@@ -22,12 +22,17 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"alsmuscle needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}; set PYTHON=")'
 	@echo "setting up $(VENV) (about 2 GB, a few minutes the first time)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: $(STAMP)  ## the real analysis of config/config.yaml
 	@$(call SNAKEMAKE)
+	@echo "report: results/report/index.html"
+
+demo: $(STAMP)  ## simulated studies with planted truth; needs no network, a few minutes
+	@$(call SNAKEMAKE,--configfile config/demo.yaml)
+	@echo "report: results/demo/report/index.html"
 
 fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
 	@$(call SNAKEMAKE,fetch)
@@ -36,8 +41,20 @@ test: $(STAMP)  ## what CI and users run: no R, browser, Slurm or mirror
 	@source $(BIN)/activate && $(MAKE) --no-print-directory lint && \
 	python -m pytest -n 2 --dist loadfile -m "not verify" tests
 
+calibrate: $(STAMP)  ## how well a planted truth is recovered: results/calibration
+	@source $(BIN)/activate && python -m alsmuscle.calibrate
+
+faults: $(STAMP)  ## downloads against a local server that misbehaves
+	@source $(BIN)/activate && python -m pytest -q tests/faults
+
 verify: $(STAMP)  ## all tests, with R, Chromium and the mirror (ALSMUSCLE_MIRROR); a skip is a failure
 	@tests/verify.sh
+
+benchmark: $(STAMP)  ## time and memory against alternatives: results/benchmarks; installs R
+	@tests/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && \
+	python benchmarks/fit.py --out results/benchmarks/fit.tsv && \
+	python benchmarks/enrichment.py | tee results/benchmarks/enrichment.tsv && \
+	python benchmarks/meta.py | tee results/benchmarks/meta.txt
 
 lint: $(STAMP)  ## ruff, mypy, snakefmt, snakemake --lint
 	@source $(BIN)/activate && ruff check . && ruff format --check . && mypy && \

@@ -263,8 +263,10 @@ def agreement(ours: pd.DataFrame, other: pd.DataFrame) -> dict[str, float]:
     found["called"] = float(b.sum())
     found["calls_differ"] = float((a != b).sum())
     if "converged" in other:
-        found["calls_differ_converged"] = float(((a != b) & other["converged"]).sum())
-        found["not_converged"] = float((~other["converged"]).sum())
+        # Genes that were not fitted have no entry; they did not converge either.
+        converged = other["converged"].astype("boolean").fillna(False).astype(bool)
+        found["calls_differ_converged"] = float(((a != b) & converged).sum())
+        found["not_converged"] = float((~converged).sum())
     found["jaccard"] = float((a & b).sum() / max((a | b).sum(), 1))
     found["stat_spearman"] = float(ours["stat"].corr(other["stat"], method="spearman"))
     difference = (ours["log2fc"] - other["log2fc"]).abs()

@@ -11,14 +11,12 @@ if [ ! -e "$mirror/index.tsv" ]; then
 fi
 export ALSMUSCLE_MIRROR=$mirror
 
-packages=()
-command -v chromium >/dev/null || packages+=(chromium)
-for name in r-bioc-deseq2 r-bioc-edger r-bioc-limma r-cran-metafor r-cran-statmod; do
-    dpkg -s "$name" >/dev/null 2>&1 || packages+=("$name")
-done
-if [ ${#packages[@]} -gt 0 ]; then
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+tests/install_r.sh chromium
+if [ -z "${ALSMUSCLE_AXE:-}" ]; then
+    # The accessibility checker (MPL-2.0) is a tool of this check, not a part of the project.
+    axe=results/.axe
+    [ -e "$axe/node_modules/axe-core/axe.min.js" ] || npm install --silent --no-save --prefix "$axe" axe-core@4.14.1
+    export ALSMUSCLE_AXE=$PWD/$axe/node_modules/axe-core/axe.min.js
 fi
 
 source .venv/bin/activate

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from alsmuscle import contracts, io
-from conftest import make_project, small_counts, write_study
+from support import make_project, small_counts, write_study
 
 pytestmark = pytest.mark.pipeline
 
@@ -22,7 +22,7 @@ SYNTHESIS = {
     "synthesis_claims",
     "synthesis_export",
 }
-AFTER_DE = {"bulk_de", "enrichment_gsea", "report_pages", "all"} | SYNTHESIS
+AFTER_DE = {"bulk_de", "enrichment_sets", "report_pages", "all"} | SYNTHESIS
 AFTER_SCORES = {"programmes_scores", "programmes_effects", "report_pages", "all"} | SYNTHESIS
 
 
@@ -35,6 +35,7 @@ def done(tmp_path_factory):
         config["bulk"]["de"]["inference"] = "default"
 
     made.config(own_engine)
+    made.own_sets(small_counts().index)
     run = made.snakemake("--quiet", "host")
     assert run.returncode == 0, run.stderr
     return made
@@ -67,6 +68,8 @@ TABLES = {
     "pca": "bulk/gse1/pca.tsv",
     "de": "bulk/gse1/als_vs_healthy/de.tsv",
     "gsea": "enrichment/gse1/als_vs_healthy/gsea.tsv",
+    "sets": "enrichment/gse1/als_vs_healthy/sets.tsv",
+    "coverage": "programmes/coverage.tsv",
     "scores": "programmes/gse1/scores.tsv",
     "effects": "programmes/gse1/als_vs_healthy/effects.tsv",
     "contrasts": "synthesis/contrasts.tsv",
@@ -125,6 +128,18 @@ def test_the_planted_genes_are_found(results):
     assert de["n_target"].unique() == [5]
 
 
+def test_the_planted_set_of_a_users_own_file_is_found(results):
+    sets = io.read_table(results / TABLES["sets"], "sets").set_index("term")
+    assert list(sets["collection"].unique()) == ["own"]
+    assert sets.loc["PLANTED", "effect"] > 1
+    assert sets.loc["PLANTED", "pvalue_competitive"] < 0.001
+    assert sets.loc["OTHER", "pvalue_competitive"] > 0.01
+    assert sets.loc["PLANTED", "ora_up_pvalue"] < 1e-6
+    gsea = io.read_table(results / TABLES["gsea"], "gsea")
+    assert set(gsea["collection"]) == {"own", "programmes"}
+    assert "Version mine. Licence: ours." in (results / "report/methods.html").read_text()
+
+
 def test_the_confounded_column_is_marked_in_table_and_page(results):
     warned = io.read_table(results / TABLES["warnings"], "warnings")
     assert ("confounded", "site") in set(zip(warned["kind"], warned["column"], strict=True))
@@ -164,7 +179,7 @@ def test_the_methods_name_the_versions_that_ran(results):
 
 def test_the_lock_lists_every_file_with_its_hash(results):
     lock = io.read_table(results / "provenance/data_lock.tsv", "manifest")
-    assert set(lock["name"]) == {"counts", "sheet"}
+    assert set(lock["name"]) == {"counts", "sheet", "own"}
     assert lock["sha256"].str.fullmatch("[0-9a-f]{64}").all()
 
 
@@ -206,9 +221,9 @@ def _edit(project, module, old, new):
 
 def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
     _edit(restored, "enrichment.py", "\nSEPARATOR = ", "\n_EDITED = 1\nSEPARATOR = ")
-    assert set(restored.planned()) == {"enrichment_gsea", "report_pages", "all"}
+    assert set(restored.planned()) == {"enrichment_sets", "report_pages", "all"}
     _edit(restored, "programmes.py", "\ndef ", "\n_EDITED = 1\n\ndef ")
-    assert set(restored.planned()) == {"enrichment_gsea"} | AFTER_SCORES
+    assert set(restored.planned()) == {"enrichment_sets", "programmes_check"} | AFTER_SCORES
 
 
 def test_a_comment_or_docstring_reruns_nothing(restored):

@@ -149,6 +149,66 @@ def gsea(rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
+def sets() -> pd.DataFrame:
+    """Three sets, of which the first folds under the second."""
+    terms = [
+        "HALLMARK_OXIDATIVE_PHOSPHORYLATION",
+        "HALLMARK_MYOGENESIS",
+        "HALLMARK_INFLAMMATORY_RESPONSE",
+    ]
+    effect = np.array([-0.8, -0.5, 0.1])
+    return pd.DataFrame(
+        {
+            "collection": "hallmark",
+            "term": terms,
+            "size": [190, 180, 150],
+            "effect": effect,
+            "se": 0.1,
+            "ci_low": effect - 0.2,
+            "ci_high": effect + 0.2,
+            "pvalue": [1e-6, 1e-4, 0.4],
+            "padj": [3e-6, 1.5e-4, 0.4],
+            "pvalue_competitive": [0.003, 0.02, 0.7],
+            "padj_competitive": [0.009, 0.03, 0.7],
+            "background": 0.0,
+            "camera_pvalue": [0.04, 0.06, 0.8],
+            "ora_up_pvalue": 1.0,
+            "ora_down_pvalue": 0.5,
+            "group": ["hallmark: HALLMARK_OXIDATIVE_PHOSPHORYLATION"] * 2
+            + ["hallmark: HALLMARK_INFLAMMATORY_RESPONSE"],
+        }
+    )
+
+
+def drivers(genes: pd.DataFrame) -> pd.DataFrame:
+    """Seven genes of one block in falling contribution."""
+    first = genes.dropna(subset=["log2fc"]).head(7)
+    columns = ["gene_id", "symbol", "base_mean", "log2fc", "lfc_se", "padj"]
+    return first[columns].assign(
+        programme="MYOGENIC_DIFF",
+        block="mrf",
+        stripped=False,
+        sign=1,
+        contribution=[0.7, -0.6, 0.5, -0.4, 0.3, 0.2, 0.1],
+    )
+
+
+def coverage() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "programme": "MYOGENIC_DIFF",
+            "block": "mrf",
+            "organism": ["human", "mouse"],
+            "n_listed": 4,
+            "n_mapped": [4, 3],
+            "former": "",
+            "unknown": ["", "Vamp7"],
+            "no_counterpart": "",
+            "differs": ["", "Naip1|Naip5"],
+        }
+    )
+
+
 def programme_effects(rng: np.random.Generator, scale: float = 1.0) -> pd.DataFrame:
     mean = np.array([0.75, 0.5, 0.6, -0.35, 0.3, 0.25, -0.1, 0.02]) * scale
     rows = []
@@ -223,6 +283,7 @@ def study(seed: int = 1, n_genes: int = 2000, **card: Any) -> StudyData:
         "status": "complete",
         "facts": {"samples": {"value": 32, "checked": "agrees with the archive"}},
     }
+    genes = de(rng, n_genes, n_target, n_reference)
     contrast = ContrastData(
         meta={
             "id": "als_v_healthy",
@@ -233,11 +294,14 @@ def study(seed: int = 1, n_genes: int = 2000, **card: Any) -> StudyData:
             "role": "als_patient",
             "adjust": ["sex"],
         },
-        de=de(rng, n_genes, n_target, n_reference),
+        de=genes,
         gsea=gsea(rng),
+        sets=sets(),
+        drivers=drivers(genes),
         programmes=programme_effects(rng),
         files={
-            k: f"../bulk/gse{seed:06d}/als_v_healthy/{k}.tsv" for k in ("de", "gsea", "programmes")
+            k: f"../bulk/gse{seed:06d}/als_v_healthy/{k}.tsv"
+            for k in ("de", "gsea", "sets", "programmes")
         },
     )
     small = ContrastData(
@@ -284,6 +348,7 @@ def report(n_studies: int = 2, n_genes: int = 2000) -> ReportData:
             }
         ),
         programmes=programme_genes(),
+        coverage=coverage(),
         programme_info={k: {"title": t, "caveat": x} for k, (t, _, x) in PROGRAMMES.items()},
         headline=[(p, PROGRAMMES[p][1]) for p in list(PROGRAMMES)[:6]],
         lock=pd.DataFrame(
@@ -330,6 +395,8 @@ def hostile(n_genes: int = 60) -> ReportData:
         },
         de=genes,
         gsea=terms,
+        sets=first.sets.assign(term=[HOSTILE, f"{HOSTILE}2", formula], group=f"hallmark: {HOSTILE}"),
+        drivers=first.drivers.assign(symbol=HOSTILE, block=HOSTILE),
         programmes=moved,
         files={"de": bad_link, "gsea": "../../x\"><script>", "programmes": "//evil.example/x"},
     )  # fmt: skip
@@ -353,6 +420,7 @@ def hostile(n_genes: int = 60) -> ReportData:
         ],
         title=HOSTILE,
         excluded=pd.DataFrame([dict.fromkeys(["kind", "id", "what", "reason"], HOSTILE)]),
+        coverage=coverage().assign(block=HOSTILE, unknown=HOSTILE, former=formula),
         programmes=whole.programmes.assign(block=HOSTILE, human_symbol=HOSTILE, source=formula),
         programme_info={k: {"title": HOSTILE, "caveat": HOSTILE} for k in PROGRAMMES},
         lock=pd.DataFrame(

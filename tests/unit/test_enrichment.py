@@ -337,6 +337,88 @@ def test_set_effects_by_hand_and_against_matched_sets():
     assert enrichment.set_effects(x, design, [0.0, 1.0], {}, names=names).empty
 
 
+def study_of_sets() -> dict:
+    """600 genes, 12 samples, 20 genes up; two ids share a name; the last 100 genes not callable."""
+    rng = np.random.default_rng(3)
+    ids = [f"e{i}" for i in range(600)]
+    samples = [f"s{i}" for i in range(12)]
+    x = pd.DataFrame(rng.normal(6, 1.5, (600, 1)) + rng.normal(0, 0.4, (600, 12)), ids, samples)
+    x.iloc[:20, 6:] += 1.2
+    x.iloc[20:30, 6:] -= 1.2
+    design = pd.DataFrame({"i": 1.0, "t": np.repeat([0.0, 1.0], 6)}, index=samples)
+    t, p = stats.ttest_ind(x.iloc[:, 6:], x.iloc[:, :6], axis=1)
+    padj = stats.false_discovery_control(p)
+    padj[500:] = np.nan
+    names = pd.Series([f"N{i}" for i in range(600)], index=ids)
+    names["e599"], names["e598"] = "N598", ""
+    de = pd.DataFrame(
+        {"gene_id": ids, "symbol": names.to_numpy(), "base_mean": 2.0 ** x.mean(axis=1).to_numpy()}
+    ).assign(stat=t, log2fc=t, pvalue=p, padj=padj)
+    collections = {
+        "A": {
+            "up": [f"N{i}" for i in range(15)],
+            "copy": [f"N{i}" for i in range(2, 14)],
+            "down": [f"N{i}" for i in range(20, 30)],
+            "idle": [f"N{i}" for i in range(480, 520)],
+        }
+    }
+    ranked = enrichment.gsea(enrichment.ranking(de), collections, seed=1, permutations=101)
+    arguments = (x, design, [0.0, 1.0], de, collections, ranked)
+    return {"arguments": arguments, "names": names, "padj": 0.05, "n_matched": 50, "seed": 1}
+
+
+def test_sets_stand_side_by_side_with_what_each_test_gives_alone():
+    given_ = study_of_sets()
+    x, design, contrast, de, collections, _ = given_["arguments"]
+    r = enrichment.test_sets(*given_.pop("arguments"), **given_).set_index("term")
+    names = given_["names"]
+    alone = enrichment.set_effects(
+        x, design, contrast, collections, names=names, n_matched=50, seed=1
+    ).set_index("term")
+    for column in ("size", "effect", "ci_low", "pvalue_competitive", "padj_competitive"):
+        assert r[column].equals(alone[column].loc[r.index])
+    assert r.loc["up", "pvalue_competitive"] < 1e-3
+    assert r.loc["idle", "pvalue_competitive"] > 0.05
+
+    by_name = x.drop(index="e599" if x.loc["e599"].mean() < x.loc["e598"].mean() else "e598")
+    camera = enrichment.camera(
+        by_name.set_axis([f"N{g[1:]}" for g in by_name.index]), design, contrast, collections
+    ).set_index("term")["pvalue"]
+    assert r["camera_pvalue"].to_numpy() == pytest.approx(camera[r.index].to_numpy(), rel=0.05)
+
+    # Over-representation by Fisher's test, on the 500 genes that could be called.
+    callable_ = de.head(500)
+    up = ((callable_["padj"] < 0.05) & (callable_["stat"] > 0)).to_numpy()
+    for term, members in collections["A"].items():
+        inside = callable_["symbol"].isin(members).to_numpy()
+        cells = [[(up & inside).sum(), (up & ~inside).sum()]]
+        cells.append([(~up & inside).sum(), (~up & ~inside).sum()])
+        expected = stats.fisher_exact(cells, "greater").pvalue
+        assert r.loc[term, "ora_up_pvalue"] == pytest.approx(expected)
+    assert r.loc["down", "ora_down_pvalue"] < 1e-6 < r.loc["down", "ora_up_pvalue"]
+
+    first = r[r.index.isin(["up", "copy"])].index[0]
+    assert r.loc["up", "group"] == r.loc["copy", "group"] == f"A: {first}"
+    assert r.loc["down", "group"] == "A: down"
+
+
+def test_sets_without_the_right_to_test_keep_effects_only():
+    given_ = study_of_sets()
+    r = enrichment.test_sets(*given_.pop("arguments"), **given_, tested=False)
+    assert r["effect"].notna().all() and (r["group"] != "").all()
+    assert r.filter(regex="pvalue|padj").isna().all(axis=None)
+
+
+def test_sets_leave_out_genes_without_a_statistic_and_may_be_none():
+    given_ = study_of_sets()
+    x, design, contrast, de, collections, ranked = given_.pop("arguments")
+    blank = de.assign(stat=de["stat"].mask(de["gene_id"] == "e0"))
+    r = enrichment.test_sets(x, design, contrast, blank, collections, ranked, **given_)
+    assert r.set_index("term").loc["up", "size"] == 14
+    none = enrichment.test_sets(x, design, contrast, de, {}, ranked.head(0), **given_)
+    assert none.empty and list(none.columns) == enrichment.SETS
+
+
 # --- display -------------------------------------------------------------------------------------
 
 
@@ -360,5 +442,7 @@ def test_redundant_terms_join_the_strongest_of_their_direction():
         14: "A: other",
     }
     assert (enrichment.group_terms(table, overlap=1.0) == "A: strong").sum() == 2
+    unknown = enrichment.group_terms(table.assign(leading_edge=""))
+    assert unknown.is_unique  # nothing known to be shared
     with pytest.raises(InputError, match="overlap is 0"):
         enrichment.group_terms(table, overlap=0)

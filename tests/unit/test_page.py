@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from urllib.parse import unquote, urlsplit
@@ -772,3 +773,60 @@ def test_programme_page_lists_its_genes(pages):
     text = pages["programmes/MYOGENIC_DIFF.html"].text
     assert "MYO0" in text and "22 v 10 donors" in text and "In bulk muscle MYOD1" in text
     assert programme.GENE_COLUMNS
+
+
+def test_pathways_show_effect_and_the_test_on_samples_first(pages):
+    text = pages["contrasts/gse000001.als_v_healthy.html"].text
+    table = text.split("Pathways, ALS v healthy")[1]
+    heads = ["Effect (log2)", "95 % from", "Adjusted p", "p (camera)", "NES (descriptive)"]
+    places = [table.index(h) for h in heads]
+    assert places == sorted(places)
+    assert "2 rows, smallest p first; 1 further sets folded under one with" in table
+    # The folded set stands in the row of the one that represents it, with its own interval.
+    row = table.split("HALLMARK OXIDATIVE PHOSPHORYLATION")[1].split("HALLMARK INFLAMM")[0]
+    assert "1 set:" in row
+    assert "HALLMARK MYOGENESIS: −0.50 (−0.70 to −0.30)" in row
+    assert "0.003" in row and "−2.10" in row
+
+
+def test_too_few_donors_take_every_p_from_the_pathways(site, data):
+    item = data.studies[0]
+    small = replace(item.contrasts[1], sets=fx.sets(), gsea=item.contrasts[0].gsea)
+    text = Parsed(contrast.page(site, data, item, small, ())).text
+    table = text.split("Pathways, Late")[1]
+    assert "largest effect first" in table and "NES" in table
+    assert "Adjusted p" not in table and "camera" not in table
+
+
+def test_a_ranking_alone_is_called_a_description(site, data):
+    item = data.studies[0]
+    published = replace(item.contrasts[0], sets=None)
+    text = Parsed(contrast.page(site, data, item, published, ())).text
+    assert "Read the table as a description" in text
+    assert "p, genes as independent" in text.split("Pathways, ALS v healthy")[1]
+
+
+def test_no_collection_is_said(site, data):
+    item = data.studies[0]
+    none = replace(item.contrasts[0], sets=fx.sets().head(0))
+    text = Parsed(contrast.page(site, data, item, none, ())).text
+    assert "no collection of gene sets is configured" in text
+
+
+def test_programme_page_shows_what_drives_each_block(pages, data):
+    text = pages["programmes/MYOGENIC_DIFF.html"].text
+    table = text.split("Genes that carry Myogenic regulators (mrf)")[1].split("contribution first")[
+        0
+    ]
+    first = data.studies[0].contrasts[0].drivers
+    symbols = first["symbol"].tolist()
+    places = [table.index(s) for s in symbols[:5]]
+    assert places == sorted(places)
+    assert "25 %" in table  # 0.7 of 2.8
+    assert "10 rows" in table  # five of each study's seven
+    assert "What drives it" not in pages["programmes/PROLIFERATION.html"].text
+
+
+def test_overview_tells_which_listed_genes_are_unknown(pages):
+    text = pages["programmes.html"].text.split("Genes found", 1)[1]
+    assert "Vamp7" in text and "Naip1, Naip5" in text

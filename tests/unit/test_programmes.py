@@ -252,6 +252,12 @@ def test_drivers_by_hand(toy):
     down = d[d["block"] == "down"]
     assert list(down["gene_id"]) == ["h4"]  # h5 was not tested
     assert down["contribution"].item() == -3.0
+    shrunk = de.assign(log2fc_shrunk=[0.5, -0.1, np.nan, 0.0, 0.0])
+    d = programmes.drivers(shrunk, programmes.blocks(toy, "human", HUMAN))
+    up = d[(d["block"] == "up") & ~d["stripped"]]
+    assert list(up["gene_id"]) == ["h1", "h2"]  # the noisy gene no longer leads
+    assert list(up["log2fc"]) == [0.5, -2.0]
+    assert d.loc[d["block"] == "down", "contribution"].item() == -3.0  # not shrunk: as it is
     with pytest.raises(InputError, match="gene twice"):
         programmes.drivers(pd.concat([de, de]), programmes.blocks(toy, "human", HUMAN))
 

@@ -9,7 +9,7 @@ import yaml
 
 from alsmuscle import registry
 from alsmuscle.errors import InputError
-from conftest import ROOT, small_counts, write_study
+from support import ROOT, small_counts, write_study
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +197,9 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     fits(config["bulk"]["de"], de.test)
     fits(config["bulk"]["qc"], qc.metrics, qc.flag)
     fits(config["enrichment"]["gsea"], enrichment.gsea)
+    fits(config["enrichment"]["sizes"], enrichment.gsea)
+    for block in ("sizes", "sets", "ora"):
+        fits(config["enrichment"][block], enrichment.test_sets)
     fits(config["programmes"], programmes.effects)
     fits(config["synthesis"]["contrasts"], claims.contrast_table)
     fits(config["synthesis"]["denervation"], synthesis.compare_with_denervation)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from alsmuscle import io
+from support import small_counts
+
 FULL = {
     "data_fetch": 1,
     "bulk_counts": 1,
@@ -9,7 +12,8 @@ FULL = {
     "bulk_qc": 1,
     "bulk_fit": 1,
     "bulk_de": 1,
-    "enrichment_gsea": 1,
+    "enrichment_sets": 1,
+    "programmes_check": 1,
     "programmes_scores": 1,
     "programmes_effects": 1,
     "synthesis_contrasts": 1,
@@ -40,6 +44,51 @@ def test_a_contrast_adds_three_jobs_and_a_collection_one_download(project):
         **FULL,
         "data_fetch": 2,
         "bulk_de": 2,
-        "enrichment_gsea": 2,
+        "enrichment_sets": 2,
         "programmes_effects": 2,
     }
+
+
+def test_a_users_own_gmt_is_fetched_and_read_like_any_other(project):
+    project.own_sets(small_counts().index)
+    assert project.planned() == {**FULL, "data_fetch": 2}
+    manifest = project.folder / "results" / "provenance" / "data" / "collections.tsv"
+    run = project.snakemake(str(manifest.relative_to(project.folder)), "--quiet", "all")
+    assert run.returncode == 0, run.stderr
+    row = io.read_table(manifest, "manifest").iloc[0]
+    assert (row["name"], row["source"], row["pinned"]) == ("own", "local", "file")
+    text = (project.folder / row["path"]).read_text()
+    assert {line.split("\t")[0] for line in text.splitlines()} == {"PLANTED", "OTHER"}
+
+
+def test_published_effects_get_the_ranking_only(project):
+    def published(card):
+        for key in ("counts", "samples"):
+            card.pop(key)
+        card["modality"] = "effects"
+        card["files"] = {"table": card["files"]["sheet"]}
+        card["effects"] = {
+            "file": "table",
+            "layout": "csv",
+            "contrast": card["contrasts"][0]["id"],
+            "gene_column": "gene",
+            "log2fc_column": "log2fc",
+            "se_column": "se",
+        }
+
+    project.card(published)
+    jobs = project.planned()
+    assert jobs["enrichment_gsea"] == 1
+    assert "enrichment_sets" not in jobs
+
+
+def test_a_block_that_mapping_empties_stops_with_its_name(project):
+    path = project.folder / "config" / "programmes.tsv"
+    head, first, *rest = path.read_text().splitlines()
+    cells = first.split("\t")
+    cells[1], cells[3], cells[4] = "new_block", "NOSUCHGENE", "Nosuchgene"
+    path.write_text("\n".join([head, "\t".join(cells), first, *rest]) + "\n")
+    run = project.snakemake("results/programmes/coverage.tsv", "--quiet", "all")
+    assert run.returncode != 0
+    assert f"{cells[0]}/new_block/human" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -40,7 +40,7 @@ def _inestimable(card):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (_wrong_hash, ["GSM1_x.txt.gz", "hash is", "update the card"]),
+        (_wrong_hash, ["GSM1_x.txt.gz", "sha256", "expected: "]),
         (_unknown_level, ["contrasts.als_vs_healthy", "'mnd'", "ALS, healthy"]),
         (_missing_sample, ["GSM10", "not in the matrix", "exclude"]),
         (_inestimable, ["cannot be separated from 'site'", "drop 'site'"]),

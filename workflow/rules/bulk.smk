@@ -68,6 +68,7 @@ rule bulk_qc:
         runtime=20,
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
+        card=card_part("id", "role", "contrasts"),
         qc=SETTINGS["bulk"]["qc"],
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
@@ -136,13 +137,13 @@ rule effects_import:
         log_of("effects_import", "{dataset}.{contrast}"),
     wildcard_constraints:
         dataset=one_of(PUBLISHED),
-    params:
-        card=card_part("id", "organism", "effects"),
-        code=code("effects_import"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=5,
-    conda:
-        ENVIRONMENT
+    params:
+        card=card_part("id", "organism", "effects"),
+        code=code("effects_import"),
     script:
         "../scripts/effects_import.py"

@@ -33,6 +33,16 @@ if SETTINGS["data"]["mirror"]:
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
 PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
+# A card marked `simulated` may still name files; these are made here.
+SIMULATED = [
+    name
+    for name, card in STUDIES.items()
+    if all(file["url"].startswith("simulated:") for file in card["files"].values())
+]
+FETCHED = [
+    *(name for name in STUDIES if name not in SIMULATED),
+    *(["collections"] if COLLECTIONS else []),
+]
 
 
 wildcard_constraints:
@@ -66,7 +76,7 @@ def code(rule):
 
 
 def card_part(*keys):
-    """Params function: the keys of a study's card that a rule depends on, and no others."""
+    """Params function: the keys of a study's card that its job depends on, and no others."""
     return lambda wildcards: {
         key: STUDIES[wildcards.dataset][key]
         for key in keys
@@ -91,10 +101,7 @@ def files_of(wildcards):
 
 def manifests():
     """Manifests of all that the selected studies need."""
-    return [
-        result(f"provenance/data/{name}.tsv")
-        for name in [*STUDIES, *(["collections"] if COLLECTIONS else [])]
-    ]
+    return [result(f"provenance/data/{name}.tsv") for name in [*FETCHED, *SIMULATED]]
 
 
 def per_contrast(pattern, datasets):

@@ -1,5 +1,6 @@
-# In:  files named on the study cards (archive, mirror or local).
-# Out: provenance/data/<dataset>.tsv: where each file came from, its hash, and where it lies.
+# In:  files named on the study cards (archive, mirror or local); for simulated studies nothing.
+# Out: provenance/data/<dataset>.tsv: where each file came from, its hash, and where it lies;
+#      for simulated studies also the files themselves and truth/<dataset>/.
 
 
 rule data_fetch:
@@ -7,6 +8,8 @@ rule data_fetch:
         manifest=result("provenance/data/{dataset}.tsv"),
     log:
         log_of("data_fetch", "{dataset}"),
+    wildcard_constraints:
+        dataset=one_of(FETCHED),
     localrule: True
     conda:
         ENVIRONMENT
@@ -17,3 +20,34 @@ rule data_fetch:
         code=code("data_fetch"),
     script:
         "../scripts/data_fetch.py"
+
+
+rule data_simulate:
+    input:
+        reference="workflow/resources/simulation_genes.tsv.gz",
+        programmes="config/programmes.tsv",
+    output:
+        manifest=result("provenance/data/{dataset}.tsv"),
+        counts=f"{SETTINGS['data']['cache']}/{{dataset}}/counts.tsv.gz",
+        sheet=f"{SETTINGS['data']['cache']}/{{dataset}}/samples.csv",
+        truth_genes=result("truth/{dataset}/genes.tsv.gz"),
+        truth_blocks=result("truth/{dataset}/blocks.tsv.gz"),
+        truth_samples=result("truth/{dataset}/samples.tsv.gz"),
+        truth_contrasts=result("truth/{dataset}/contrasts.tsv.gz"),
+    log:
+        log_of("data_simulate", "{dataset}"),
+    benchmark:
+        time_of("data_simulate", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(SIMULATED),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1500,
+        runtime=5,
+    params:
+        card=card_part("id", "files", "contrasts"),
+        seed=SETTINGS["seed"],
+        code=code("data_simulate"),
+    script:
+        "../scripts/data_simulate.py"

@@ -1,8 +1,44 @@
 # In:  bulk/<dataset>/<contrast>/de.tsv, bulk/<dataset>/vst.h5ad, the gene sets, config/programmes.tsv.
-# Out: enrichment/<dataset>/<contrast>/gsea.tsv; programmes/<dataset>/scores.tsv and
+# Out: enrichment/<dataset>/<contrast>/gsea.tsv and, where there is a matrix, sets.tsv;
+#      programmes/coverage.tsv, programmes/<dataset>/scores.tsv and
 #      programmes/<dataset>/<contrast>/effects.tsv.
 
 
+rule enrichment_sets:
+    input:
+        de=result("bulk/{dataset}/{contrast}/de.tsv"),
+        vst=result("bulk/{dataset}/vst.h5ad"),
+        manifest=[result("provenance/data/collections.tsv")] if COLLECTIONS else [],
+        programmes="config/programmes.tsv",
+    output:
+        gsea=result("enrichment/{dataset}/{contrast}/gsea.tsv"),
+        sets=result("enrichment/{dataset}/{contrast}/sets.tsv"),
+    log:
+        log_of("enrichment_sets", "{dataset}.{contrast}"),
+    benchmark:
+        time_of("enrichment_sets", "{dataset}.{contrast}")
+    wildcard_constraints:
+        dataset=one_of(BULK),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    params:
+        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
+        contrast=contrast_of,
+        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
+        sizes=SETTINGS["enrichment"]["sizes"],
+        gsea=SETTINGS["enrichment"]["gsea"],
+        sets=SETTINGS["enrichment"]["sets"],
+        ora=SETTINGS["enrichment"]["ora"],
+        seed=SETTINGS["seed"],
+        code=code("enrichment_sets"),
+    script:
+        "../scripts/enrichment_sets.py"
+
+
+# Published effects have no matrix: the ranking is all there is.
 rule enrichment_gsea:
     input:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
@@ -14,6 +50,8 @@ rule enrichment_gsea:
         log_of("enrichment_gsea", "{dataset}.{contrast}"),
     benchmark:
         time_of("enrichment_gsea", "{dataset}.{contrast}")
+    wildcard_constraints:
+        dataset=one_of(PUBLISHED),
     conda:
         ENVIRONMENT
     resources:
@@ -21,11 +59,28 @@ rule enrichment_gsea:
         runtime=20,
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
+        sizes=SETTINGS["enrichment"]["sizes"],
         gsea=SETTINGS["enrichment"]["gsea"],
         seed=SETTINGS["seed"],
         code=code("enrichment_gsea"),
     script:
         "../scripts/enrichment_gsea.py"
+
+
+rule programmes_check:
+    input:
+        programmes="config/programmes.tsv",
+    output:
+        coverage=result("programmes/coverage.tsv"),
+    log:
+        log_of("programmes_check"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("programmes_check"),
+    script:
+        "../scripts/programmes_check.py"
 
 
 rule programmes_scores:

@@ -40,6 +40,8 @@ rule report_pages:
         per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED),
         per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
         per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
+        per_contrast("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
+        rules.programmes_check.output,
         expand(
             result("synthesis/{table}.tsv"),
             table=[
@@ -58,6 +60,7 @@ rule report_pages:
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",
+        collections="config/collections.yaml",
         claims="config/claims.yaml",
     output:
         # A folder: what a former run wrote for a study that is gone does not stay behind.

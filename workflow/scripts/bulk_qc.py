@@ -1,4 +1,4 @@
-from alsmuscle import de, io, log, qc
+from alsmuscle import de, identity, io, log, qc, registry
 
 with log.job(snakemake.log[0]):
     options = dict(snakemake.params.qc)
@@ -11,7 +11,15 @@ with log.job(snakemake.log[0]):
         **snakemake.params.counts,
     )
     metrics, pca, correlation = qc.metrics(counts, vst, snakemake.params.organism, **size)
-    io.write_table(snakemake.output.qc, qc.flag(metrics, **options), "qc")
+    card = snakemake.params.card
+    table = identity.flag(
+        qc.flag(metrics, **options),
+        counts,
+        vst,
+        [registry.contrast(card, entry["id"]) for entry in card["contrasts"]],
+        exclude=qc.sex_gene_ids(counts, snakemake.params.organism),
+    )
+    io.write_table(snakemake.output.qc, table, "qc")
     io.write_table(snakemake.output.pca, pca, "pca")
     io.write_square(snakemake.output.correlation, correlation)
     io.write_h5ad(snakemake.output.vst, vst)

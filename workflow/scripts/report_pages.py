@@ -1,16 +1,19 @@
 from pathlib import Path
 
-from alsmuscle import collect, io, log, page, synthesis_io
+from alsmuscle import collect, io, log, page, registry, synthesis_io
 
 with log.job(snakemake.log[0]) as logger:
-    folder = Path(snakemake.output.pages)
+    folder, settings = Path(snakemake.output.pages), snakemake.params.settings
     data = collect.report_data(
         folder.parent,
         snakemake.params.cards,
         left_out=snakemake.params.left_out,
-        settings=snakemake.params.settings,
+        settings=settings,
         programmes=snakemake.input.programmes,
         notes=snakemake.input.notes,
+        collections=registry.load_collections(
+            snakemake.input.collections, settings["enrichment"]["collections"]
+        ),
         document=synthesis_io.read_claims(
             snakemake.input.claims, io.read_plain(snakemake.input.programmes)
         ),

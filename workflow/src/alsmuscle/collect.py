@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle import claims, io, methods, registry
 from alsmuscle.page import ContrastData, ReportData, StudyData, Synthesis
+from alsmuscle.programmes import blocks, drivers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ def report_data(
     settings: Mapping[str, Any],
     programmes: str | Path,
     notes: str | Path,
+    collections: Mapping[str, Mapping[str, Any]],
     document: Mapping[str, Any],
 ) -> ReportData:
     """Return everything the pages show.
@@ -37,6 +39,8 @@ def report_data(
         The effective configuration.
     programmes, notes
         ``config/programmes.tsv`` and ``config/programme_notes.tsv``.
+    collections
+        The gene-set collections that were tested.
     document
         ``config/claims.yaml``, checked.
     """
@@ -44,7 +48,15 @@ def report_data(
 
     results = Path(results)
     versions = io.read_json(results / "provenance" / "versions.json")
-    settled = {name: _study(results, card, settings, versions) for name, card in cards.items()}
+    listed = io.read_plain(programmes)
+    members = {
+        organism: blocks(listed, organism, io.read_gene_table(organism)).query("not stripped")
+        for organism in sorted({card["organism"] for card in cards.values()})
+    }
+    settled = {
+        name: _study(results, card, settings, versions, members[card["organism"]])
+        for name, card in cards.items()
+    }
     excluded = [frame for _, frame in settled.values()]
     excluded.append(
         pd.DataFrame(
@@ -65,12 +77,13 @@ def report_data(
     return ReportData(
         studies=[study for study, _ in settled.values()],
         excluded=pd.concat(excluded, ignore_index=True),
-        programmes=io.read_plain(programmes).rename(columns={"human": "symbol"}),
+        programmes=listed.rename(columns={"human": "symbol"}),
+        coverage=io.read_table(results / "programmes" / "coverage.tsv", "coverage"),
         programme_info=info,
         headline=[tuple(pair) for pair in settings["report"]["headline"]],
         alpha=settings["report"]["padj"],
         top=settings["report"]["top"],
-        methods=methods.steps(settings, versions["packages"]),
+        methods=methods.steps(settings, versions["packages"], collections),
         lock=io.read_table(results / "provenance" / "data_lock.tsv", "manifest").drop(
             columns=["path"]
         ),
@@ -108,6 +121,7 @@ def _study(
     card: registry.Card,
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
+    members: pd.DataFrame,
 ) -> tuple[StudyData, pd.DataFrame]:
     """Return one study and its excluded samples."""
     import pandas as pd
@@ -117,7 +131,15 @@ def _study(
     nothing = pd.DataFrame(columns=["kind", "dataset", "id", "what", "reason"])
     if card["modality"] == "effects":
         contrasts = [
-            _contrast(results, card, registry.contrast(card, entry["id"]), settings, versions, {})
+            _contrast(
+                results,
+                card,
+                registry.contrast(card, entry["id"]),
+                settings=settings,
+                versions=versions,
+                members=members,
+                more={},
+            )
             for entry in card["contrasts"]
         ]
         return StudyData(card=card, contrasts=contrasts), nothing
@@ -137,7 +159,17 @@ def _study(
             "caveat": " ".join(own["text"]),
             "muscle": muscle,
         }
-        contrasts.append(_contrast(results, card, full, settings, versions, more))
+        contrasts.append(
+            _contrast(
+                results,
+                card,
+                full,
+                settings=settings,
+                versions=versions,
+                members=members,
+                more=more,
+            )
+        )
     study = StudyData(
         card={**card, "caveats": caveats, "muscle": muscle},
         samples=samples,
@@ -156,8 +188,10 @@ def _contrast(
     results: Path,
     card: registry.Card,
     contrast: Mapping[str, Any],
+    *,
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
+    members: pd.DataFrame,
     more: Mapping[str, Any],
 ) -> ContrastData:
     published = card["modality"] == "effects"
@@ -167,6 +201,7 @@ def _contrast(
         "gsea": (results / "enrichment" / name / key / "gsea.tsv", "gsea"),
     }
     if not published:
+        tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
         tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
     meta = {
         **contrast,
@@ -177,9 +212,11 @@ def _contrast(
         else methods.contrast_sentence(contrast, settings, versions["packages"]),
         **more,
     }
+    found = {table: io.read_table(*where) for table, where in tables.items()}
     return ContrastData(
         meta=meta,
-        **{table: io.read_table(*where) for table, where in tables.items()},
+        **found,
+        drivers=drivers(found["de"], members),
         files={table: _link(results, where[0]) for table, where in tables.items()},
     )
 

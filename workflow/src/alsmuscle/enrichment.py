@@ -10,6 +10,8 @@ Collections are given as ``{collection: {term: genes}}``. Which question a test 
   many genes move, since they inflate the genes' true differences along with the noise.
 * ``set_effects`` treats a set as a programme block: an effect in log2 units, its sampling error from
   the samples, compared with sets matched on expression. It holds the level and keeps its power.
+
+``test_sets`` puts the last three beside each other for the tables of a run.
 """
 
 from __future__ import annotations
@@ -551,6 +553,113 @@ def set_effects(
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
+SETS = ["collection", "term", "size", "effect", "se", "ci_low", "ci_high", "pvalue", "padj"]
+SETS += ["pvalue_competitive", "padj_competitive", "background", "camera_pvalue"]
+SETS += ["ora_up_pvalue", "ora_down_pvalue", "group"]
+
+
+def test_sets(
+    expression: pd.DataFrame,
+    design: pd.DataFrame,
+    contrast: pd.Series[float] | npt.ArrayLike,
+    de: pd.DataFrame,
+    collections: Collections,
+    enriched: pd.DataFrame,
+    *,
+    names: pd.Series[str],
+    padj: float,
+    tested: bool = True,
+    n_matched: int = 200,
+    seed: int = 0,
+    min_size: int = 10,
+    max_size: int = 500,
+) -> pd.DataFrame:
+    """Put the tests that look at the samples side by side: one row per set of a contrast.
+
+    Parameters
+    ----------
+    expression, design, contrast
+        As for ``set_effects``. Genes without a statistic in ``de`` are left out, so that every test
+        has the same genes.
+    de
+        Contract ``de`` of the contrast, one cell type.
+    collections
+        ``{collection: {term: genes}}``.
+    enriched
+        From ``gsea`` on the same genes and collections: its leading edges group the terms.
+    names
+        Gene id to the name used in the collections; genes it lacks stay in the background.
+    padj
+        Adjusted p below which a gene is called, for over-representation.
+    tested
+        False where the rule on group sizes forbids a test: every p-value is missing.
+    n_matched, seed, min_size, max_size
+        As for ``set_effects``.
+
+    Returns
+    -------
+    DataFrame
+        ``collection, term, size, effect, se, ci_low, ci_high, pvalue, padj, pvalue_competitive,
+        padj_competitive, background, camera_pvalue, ora_up_pvalue, ora_down_pvalue, group`` in the
+        order of ``set_effects``. The evidence is ``pvalue_competitive``; ``camera_pvalue`` is
+        ``camera`` with estimated correlation; the ``ora`` columns test the genes called up and
+        down among those with an adjusted p-value. ``group``: see ``group_terms``, by competitive
+        p-value and direction of ``effect``.
+    """
+    keys = ["collection", "term"]
+    with_statistic = de.loc[de["stat"].notna(), "gene_id"]
+    values = expression.loc[expression.index.isin(with_statistic)]
+    out = set_effects(
+        values,
+        design,
+        contrast,
+        collections,
+        names=names,
+        n_matched=n_matched,
+        seed=seed,
+        tested=tested,
+        min_size=min_size,
+        max_size=max_size,
+    )
+    columns = ["camera_pvalue", "ora_up_pvalue", "ora_down_pvalue"]
+    if tested and len(out):
+        name = names.reindex(values.index)
+        name = name.mask(name.isna() | (name == ""), values.index.to_series())
+        ordered = values.mean(axis=1).sort_values(ascending=False, kind="stable").index
+        once = name[ordered].drop_duplicates()
+        named = values.loc[once.index].set_axis(pd.Index(once.astype(str)))
+        found = {
+            columns[0]: camera(
+                named, design, contrast, collections, min_size=min_size, max_size=max_size
+            )
+        }
+        possible = de[de["padj"].notna()]
+        change = ranking(possible, names=names)
+        called = ranking(possible, "padj", names).reindex(change.index) < padj
+        for column, direction in ((columns[1], change > 0), (columns[2], change < 0)):
+            found[column] = ora(
+                change.index[called & direction],
+                change.index,
+                collections,
+                min_size=1,
+                max_size=max_size,
+            )
+        for column, table in found.items():
+            out = out.merge(
+                table[[*keys, "pvalue"]].rename(columns={"pvalue": column}), on=keys, how="left"
+            )
+    out = out.reindex(columns=[*out.columns, *(c for c in columns if c not in out)])
+    edges = out[keys].merge(enriched[[*keys, "leading_edge"]], on=keys, how="left")
+    out["group"] = group_terms(
+        edges.assign(
+            pvalue=out["pvalue_competitive"],
+            nes=out["effect"],
+            leading_edge=edges["leading_edge"].fillna(""),
+        )
+    )
+    return out[SETS]
+
+
 def group_terms(results: pd.DataFrame, overlap: float = 0.5) -> pd.Series[str]:
     """Name for each row of ``gsea`` the term that stands for it in a display.
 
@@ -579,9 +688,10 @@ def group_terms(results: pd.DataFrame, overlap: float = 0.5) -> pd.Series[str]:
     kept: list[tuple[str, bool, set[str]]] = []
     group: dict[Any, str] = {}
     for row in order.itertuples():
-        edge, up = set(str(row.leading_edge).split(SEPARATOR)), float(str(row.nes)) > 0
+        edge, up = set(str(row.leading_edge).split(SEPARATOR)) - {""}, float(str(row.nes)) > 0
         for name, direction, other in kept:
-            if direction == up and len(edge & other) >= overlap * min(len(edge), len(other)):
+            shared = len(edge & other) if direction == up else 0
+            if shared and shared >= overlap * min(len(edge), len(other)):
                 group[row.Index] = name
                 break
         else:

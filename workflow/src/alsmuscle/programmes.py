@@ -200,6 +200,7 @@ def coverage(validation: pd.DataFrame) -> pd.DataFrame:
                 "former": "|".join(part.loc[part["status"] == "former", "symbol"]),
                 "unknown": "|".join(lost),
                 "no_counterpart": "|".join(part.loc[part["status"] == "none", "human"]),
+                "differs": "|".join(part.loc[part["ortholog"] == "differs", "symbol"]),
             }
         )
     return pd.DataFrame(rows)
@@ -367,7 +368,8 @@ def drivers(de: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     de
-        ``gene_id, base_mean, log2fc, lfc_se, padj``, every tested gene once.
+        ``gene_id, base_mean, log2fc, lfc_se, padj`` and, where computed, ``log2fc_shrunk``; every
+        tested gene once.
     members
         From ``blocks``.
 
@@ -376,15 +378,20 @@ def drivers(de: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``programme, block, stripped, gene_id, symbol, sign, base_mean, log2fc, lfc_se, padj,
         contribution``, the largest contributions of a block first. A contribution is
-        sign x log2fc / number of tested genes; their sum is near the block's effect but not equal
-        to it, since effects come from variance-stabilised values.
+        sign x fold change / number of tested genes, shrunken fold changes where there are any, so
+        that noise in rare transcripts does not lead the list; their sum is near the block's effect
+        but not equal to it, since effects come from variance-stabilised values.
     """
     columns = ["gene_id", "base_mean", "log2fc", "lfc_se", "padj"]
     if de["gene_id"].duplicated().any():
         raise InputError("de has a gene twice", expected="one contrast and cell type")
-    table = members.merge(de.loc[de["log2fc"].notna(), columns], on="gene_id")
+    present = de.loc[de["log2fc"].notna(), columns].copy()
+    present["change"] = present["log2fc"]
+    if "log2fc_shrunk" in de:
+        present["change"] = de["log2fc_shrunk"].fillna(de["log2fc"])
+    table = members.merge(present, on="gene_id")
     tested = table.groupby(KEY)["gene_id"].transform("size")
-    table["contribution"] = _direction(table["sign"].to_numpy()) * table["log2fc"] / tested
+    table["contribution"] = _direction(table["sign"].to_numpy()) * table["change"] / tested
     table["_size"] = -table["contribution"].abs()
     table = table.sort_values([*KEY, "_size", "gene_id"], kind="stable").reset_index(drop=True)
     return table[[*KEY, "gene_id", "symbol", "sign", *columns[1:], "contribution"]]

@@ -83,6 +83,13 @@ def sex_expression(counts: AnnData, organism: str) -> pd.DataFrame:
     return table
 
 
+def sex_gene_ids(counts: AnnData, organism: str) -> list[str]:
+    """Return the gene ids of XIST and the Y genes in a study."""
+    x_gene, y_genes = SEX_GENES.get(organism, ("Xist", ()))
+    symbols = counts.var["symbol"].astype(str)
+    return list(counts.var_names[symbols.isin([x_gene, *y_genes]).to_numpy()])
+
+
 def technical(counts: AnnData) -> pd.DataFrame:
     """Return what tells how a sample was processed: ``library_size`` and ``pct_mito``.
 

@@ -26,16 +26,34 @@ GENE_COLUMNS = (
     c.Column("padj", "Adjusted p", "p"),
     c.Column("gene_id", "Ensembl id"),
 )
+SET_COLUMNS = (
+    c.Column("name", "Gene set"),
+    c.Column("similar", "Folded", title="Sets that share half of its leading genes"),
+    c.Column("collection", "Collection"),
+    c.Column("effect", "Effect (log2)", "number", 2, True, "Mean change of the set's genes"),
+    c.Column("ci_low", "95 % from", "number", 2, True),
+    c.Column("ci_high", "95 % to", "number", 2, True),
+    c.Column("pvalue_competitive", "p", "p", title="Against random sets of equal expression"),
+    c.Column("padj_competitive", "Adjusted p", "p", title="Within the collection"),
+    c.Column("camera_pvalue", "p (camera)", "p", title="Against all genes of any expression"),
+    c.Column("size", "Genes", "count"),
+    c.Column("nes", "NES (descriptive)", "number", 2, True, "Normalised enrichment score"),
+    c.Column("edge", "Leading genes"),
+)
 TERM_COLUMNS = (
     c.Column("term", "Gene set"),
     c.Column("collection", "Collection"),
-    c.Column("nes", "NES", "number", 2, True, "Normalised enrichment score"),
+    c.Column("nes", "NES (descriptive)", "number", 2, True, "Normalised enrichment score"),
     c.Column("size", "Genes", "count"),
-    c.Column("pvalue", "p", "p"),
-    c.Column("padj", "Adjusted p", "p"),
+    c.Column("pvalue", "p, genes as independent", "p"),
     c.Column("edge", "Leading genes"),
 )
-FILES = (("de", "all genes"), ("gsea", "all pathways"), ("programmes", "programme effects"))
+FILES = (
+    ("de", "all genes"),
+    ("sets", "all pathways"),
+    ("gsea", "all pathways, GSEA"),
+    ("programmes", "programme effects"),
+)
 
 
 def page(
@@ -88,7 +106,10 @@ def page(
         has_null=rows is not None and "null_low" in rows,
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
-        terms=_terms(study, contrast, full.get("gsea"), data.top),
+        terms=_terms(study, contrast, full.get("gsea"), data.top)
+        if contrast.sets is None
+        else _sets(study, contrast, full.get("sets"), data.top),
+        by_samples=contrast.sets is not None,
         method=_method(data, meta),
         files=[(text, full[key]) for key, text in FILES if key in full],
     )
@@ -159,6 +180,53 @@ def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: 
         total=len(contrast.gsea),
         limit=top,
         order="smallest p first",
+    )
+
+
+def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:
+    """Return the sets that stand for their group; the others fold under them."""
+    frame = contrast.sets
+    if frame is None or frame.empty:
+        return c.not_computed("pathway analysis: no collection of gene sets is configured")
+    keys = ["collection", "term"]
+    if contrast.gsea is not None:
+        more = contrast.gsea[[*keys, "nes", "leading_edge"]]
+        frame = frame.merge(more, on=keys, how="left")
+        frame["edge"] = [_few(v) for v in frame["leading_edge"]]
+    if m.few(study, contrast):
+        frame = frame.drop(columns=[k for k in frame if "pvalue" in k or "padj" in k])
+    tested = "pvalue_competitive" in frame and frame["pvalue_competitive"].notna().any()
+    strength = frame["pvalue_competitive"] if tested else -frame["effect"].abs()
+    frame = frame.loc[strength.sort_values(kind="stable").index]
+    own = frame["group"] == frame["collection"] + ": " + frame["term"]
+    followers = {str(name): part for name, part in frame[~own].groupby("group", sort=False)}
+    heads = frame[own].copy()
+    heads["name"] = [str(t).replace("_", " ") for t in heads["term"]]
+    heads["similar"] = [_followers(followers.get(str(group))) for group in heads["group"]]
+    return c.table(
+        heads,
+        SET_COLUMNS,
+        caption=f"Pathways, {m.label(contrast.meta)}",
+        name=f"{m.contrast_key(study, contrast)}-pathways",
+        full=full,
+        total=len(heads),
+        limit=top,
+        order=f"{'smallest p' if tested else 'largest effect'} first; "
+        f"{len(frame) - len(heads)} further sets folded under one with the same leading genes",
+    )
+
+
+def _followers(followers: pd.DataFrame | None) -> Markup | str:
+    """Return the sets that fold under another, with their effects."""
+    if followers is None:
+        return ""
+    lines = [
+        f"{str(row['term']).replace('_', ' ')}: "
+        + c.interval_text(row["effect"], row["ci_low"], row["ci_high"])
+        for row in followers.to_dict("records")
+    ]
+    return Markup("<details><summary>{}</summary>{}</details>").format(
+        f"{len(lines)} set{'' if len(lines) == 1 else 's'}: ", "; ".join(lines)
     )
 
 

@@ -46,16 +46,20 @@ class ContrastData:
         (``published``), ``eligible`` (bool), ``reason``, ``donors_target, donors_reference,
         n_target, n_reference, target_label, reference_label, muscle, stage, caveat`` and
         ``method`` (sentence with versions).
-    de, gsea, programmes
-        Contracts ``de.tsv`` (one cell type), ``gsea.tsv`` and ``effects.tsv``.
+    de, gsea, sets, programmes
+        Contracts ``de.tsv`` (one cell type), ``gsea.tsv``, ``sets.tsv`` and ``effects.tsv``.
+    drivers
+        ``programmes.drivers`` of the complete blocks.
     files
-        ``de, gsea, programmes``: path of the full TSV relative to the report folder.
+        ``de, gsea, sets, programmes``: path of the full TSV relative to the report folder.
     """
 
     meta: Mapping[str, Any]
     de: pd.DataFrame | None = None
     gsea: pd.DataFrame | None = None
+    sets: pd.DataFrame | None = None
     programmes: pd.DataFrame | None = None
+    drivers: pd.DataFrame | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -139,6 +143,8 @@ class ReportData:
     programme_info
         Per programme ``title, description, caveat`` and, per block, ``blocks`` (titles) and
         ``caveats``; each optional.
+    coverage
+        Contract ``coverage``: how many of the listed genes are known in each organism.
     headline
         ``(programme, block)`` pairs drawn on the index: fixed in advance, the same everywhere.
     alpha
@@ -162,6 +168,7 @@ class ReportData:
     title: str = "Skeletal muscle in ALS: what the public data say"
     excluded: pd.DataFrame | None = None
     programmes: pd.DataFrame | None = None
+    coverage: pd.DataFrame | None = None
     programme_info: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headline: Sequence[tuple[str, str]] = ()
     alpha: float = 0.05

@@ -24,6 +24,31 @@ GENE_COLUMNS = (
     c.Column("source", "Source"),
 )
 
+DRIVER_COLUMNS = (
+    c.Column("contrast", "Contrast"),
+    c.Column("gene", "Gene"),
+    c.Column("log2fc", "Log2 fold change", "number", 2, True),
+    c.Column("ci_low", "95 % from", "number", 2, True),
+    c.Column("ci_high", "95 % to", "number", 2, True),
+    c.Column("padj", "Adjusted p", "p"),
+    c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("share", "Share", "percent", 0, title="Of the sum of all its genes' sizes of change"),
+)
+DRIVERS = 5
+"""Genes shown per block and contrast."""
+
+COVERAGE_COLUMNS = (
+    c.Column("title", "Programme"),
+    c.Column("part", "Block"),
+    c.Column("organism", "Organism"),
+    c.Column("n_listed", "Genes listed", "count"),
+    c.Column("n_mapped", "Genes found", "count"),
+    c.Column("former", "Former symbols"),
+    c.Column("unknown", "Unknown symbols"),
+    c.Column("no_counterpart", "No mouse counterpart"),
+    c.Column("differs", "Other mouse gene in the 1:1 table"),
+)
+
 
 def overview(site: Site, data: m.ReportData) -> str:
     """Return ``programmes.html``: programmes by contrasts as numbers and colour."""
@@ -77,6 +102,7 @@ def overview(site: Site, data: m.ReportData) -> str:
         rest=[
             (m.programme_title(data.programme_info, p), m.programme_path(p)) for p in sorted(rest)
         ],
+        coverage=_coverage(data),
     )
 
 
@@ -109,6 +135,7 @@ def page(site: Site, data: m.ReportData, programme: str) -> str:
         {
             "title": title[block],
             "caveat": info.get("caveats", {}).get(block),
+            "drivers": _drivers(data, programme, block, m.root(path)),
             "plot": c.forest_plot(
                 frame,
                 caption=f"{title[block]}, all contrasts",
@@ -127,6 +154,63 @@ def page(site: Site, data: m.ReportData, programme: str) -> str:
         caveat=info.get("caveat", ""),
         blocks=blocks,
         genes=_genes(data, programme),
+    )
+
+
+def _drivers(data: m.ReportData, programme: str, block: str, root: str) -> Markup | None:
+    """Return the genes that carry a block, the strongest of every contrast."""
+    parts = []
+    for _, members in data.by_role():
+        for study, contrast in members:
+            table = contrast.drivers
+            if table is None:
+                continue
+            own = table[(table["programme"] == programme) & (table["block"] == block)]
+            if own.empty:
+                continue
+            size = own["contribution"].abs()
+            frame = m.gene_frame(own.assign(share=100 * size / size.sum(), pvalue=float("nan")))
+            name = f"{study.name}: {m.label(contrast.meta)}"
+            frame = frame.loc[size.sort_values(ascending=False, kind="stable").index].head(DRIVERS)
+            frame["contrast"] = c.local(name, root + m.contrast_path(study, contrast))
+            frame["gene"] = [
+                c.local(s, f"{root}gene.html#{g}")
+                for s, g in zip(frame["label"], frame["gene_id"].astype(str), strict=True)
+            ]
+            if m.few(study, contrast):
+                frame["padj"] = float("nan")
+            parts.append(frame)
+    if not parts:
+        return None
+    return c.table(
+        pd.concat(parts, ignore_index=True),
+        DRIVER_COLUMNS,
+        caption=f"Genes that carry {m.programme_title(data.programme_info, programme, block)}",
+        name=f"{programme}-{block}-drivers",
+        order=f"up to {DRIVERS} per contrast, largest contribution first",
+    )
+
+
+def _coverage(data: m.ReportData) -> Markup | None:
+    """Return how many of the listed genes are known, block by block."""
+    if data.coverage is None:
+        return None
+    info = data.programme_info
+    frame = data.coverage.assign(
+        title=[m.programme_title(info, p) for p in data.coverage["programme"]],
+        part=[
+            m.block_title(info, p, b)
+            for p, b in zip(data.coverage["programme"], data.coverage["block"], strict=True)
+        ],
+    )
+    for column in ("former", "unknown", "no_counterpart", "differs"):
+        frame[column] = frame[column].str.replace("|", ", ")
+    return c.table(
+        frame,
+        COVERAGE_COLUMNS,
+        caption="Genes of the programmes that are known in each organism",
+        name="programme-coverage",
+        order="as listed",
     )
 
 

@@ -1,0 +1,236 @@
+"""A small project with one small study, laid out like a GEO series; used by several tests."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def mirror() -> Path | None:
+    """Folder of mirrored public data, where there is one."""
+    path = Path(os.environ.get("ALSMUSCLE_MIRROR") or ROOT.parent / "shared" / "mirror")
+    return path.resolve() if (path / "index.tsv").is_file() else None
+
+
+@dataclass
+class Project:
+    """A copy of the workflow with a configuration of its own."""
+
+    folder: Path
+
+    def config(self, change: Callable[[dict[str, Any]], None]) -> None:
+        self._edit(self.folder / "config" / "config.yaml", change)
+
+    def card(self, change: Callable[[dict[str, Any]], None], study: str = "gse1") -> None:
+        self._edit(self.folder / "config" / "datasets" / f"{study}.yaml", change)
+
+    def own_sets(self, genes: pd.Index) -> None:
+        """Add and use a collection from a local GMT: the genes that move, and as many others."""
+        table = pd.read_csv(
+            ROOT / "workflow" / "resources" / "genes_human.tsv.gz", sep="\t", dtype=str
+        )
+        symbols = table.set_index("gene_id")["symbol"]
+        lines = [
+            "\t".join([name, "made for the tests", *symbols[part]])
+            for name, part in (("PLANTED", genes[10:600:10]), ("OTHER", genes[15:600:10]))
+        ]
+        path = self.folder / "config" / "own.gmt"
+        path.write_text("\n".join(lines) + "\n")
+        entry = {
+            "title": "Our own sets",
+            "version": "mine",
+            "organism": "human",
+            "url": "config/own.gmt",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "licence": "ours",
+            "cite": "nobody",
+            "verified": True,
+        }
+        self._edit(
+            self.folder / "config" / "collections.yaml", lambda known: known.update(own=entry)
+        )
+        self.config(lambda config: config["enrichment"].update(collections=["own"]))
+
+    @staticmethod
+    def _edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+        document = yaml.safe_load(path.read_text())
+        change(document)
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if k != "ALSMUSCLE_MIRROR"}
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Rule → number of jobs of a dry run."""
+        run = self.snakemake("--dry-run", "--quiet", "host", *arguments)
+        assert run.returncode == 0, run.stdout + run.stderr
+        lines = (run.stdout + run.stderr).splitlines()
+        if not any(line.startswith("job ") for line in lines):
+            return {}
+        table = lines[next(i for i, line in enumerate(lines) if line.startswith("job ")) + 2 :]
+        jobs = {}
+        for line in table:
+            words = line.split()
+            if len(words) != 2 or words[0] == "total":
+                break
+            jobs[words[0]] = int(words[1])
+        return jobs
+
+
+def small_counts(n_genes: int = 1200, n_side: int = 5, seed: int = 1) -> pd.DataFrame:
+    """Counts of two groups with real Ensembl ids: every 10th gene triples in the second group."""
+    rng = np.random.default_rng(seed)
+    table = pd.read_csv(
+        ROOT / "workflow" / "resources" / "genes_human.tsv.gz",
+        sep="\t",
+        dtype=str,
+        keep_default_na=False,
+    )
+    programmes = pd.read_csv(ROOT / "config" / "programmes.tsv", sep="\t", dtype=str)
+    known = table[table["symbol"].isin(set(programmes["human"])) & (table["primary"] == "1")]
+    sexed = table[table["symbol"].isin(["XIST", "RPS4Y1", "DDX3Y", "KDM5D", "EIF1AY"])]
+    genes = pd.concat([sexed, known]).drop_duplicates("gene_id").head(n_genes)
+    mean = np.exp(rng.normal(5, 1.5, len(genes)))[:, None]
+    fold = np.ones((len(genes), 2 * n_side))
+    fold[::10, n_side:] = 3
+    depth = rng.uniform(0.7, 1.4, 2 * n_side)
+    mu = mean * fold * depth
+    counts = rng.negative_binomial(10, 10 / (10 + mu))
+    frame = pd.DataFrame(counts, index=genes["gene_id"].to_numpy())
+    frame.columns = [f"GSM{i + 1}" for i in range(2 * n_side)]
+    female = [i % 2 == 0 for i in range(2 * n_side)]
+    by_symbol = genes.set_index("gene_id")["symbol"]
+    for gene in frame.index[by_symbol == "XIST"]:
+        frame.loc[gene] = [800 if f else 0 for f in female]
+    for gene in frame.index[by_symbol.isin(["RPS4Y1", "DDX3Y", "KDM5D", "EIF1AY"])]:
+        frame.loc[gene] = [0 if f else 800 for f in female]
+    return frame
+
+
+def write_study(folder: Path, counts: pd.DataFrame) -> dict[str, Any]:
+    """Write a tar of per-sample tables and a phenodata csv; return the study's card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    n_side = counts.shape[1] // 2
+    members = {}
+    with tarfile.open(folder / "GSE1_RAW.tar", "w") as archive:
+        for sample in counts.columns:
+            text = counts[sample].to_csv(sep="\t", header=False) + "__no_feature\t99\n"
+            content = gzip.compress(text.encode(), mtime=0)
+            name = f"{sample}_x.txt.gz"
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+            members[name] = hashlib.sha256(content).hexdigest()
+    sheet = pd.DataFrame(
+        {
+            "geo_accession": counts.columns,
+            "disease:ch1": ["healthy"] * n_side + ["ALS"] * n_side,
+            "donor:ch1": [f"d{i % n_side}" for i in range(2 * n_side)],
+            "Sex:ch1": ["F" if i % 2 == 0 else "M" for i in range(2 * n_side)],
+            "site:ch1": ["A"] * n_side + ["B"] * n_side,
+        }
+    )
+    sheet.to_csv(folder / "sheet.csv", index=False)
+    return {
+        "id": "gse1",
+        "accession": "GSE1",
+        "title": "A small study",
+        "organism": "human",
+        "modality": "bulk",
+        "role": "als_patient",
+        "platform": "none",
+        "use": True,
+        "status": "verified",
+        "simulated": True,
+        "citation": {"text": "made for the tests"},
+        "files": {
+            "counts": {"url": str(folder / "GSE1_RAW.tar"), "members": members},
+            "sheet": {
+                "url": str(folder / "sheet.csv"),
+                "sha256": hashlib.sha256((folder / "sheet.csv").read_bytes()).hexdigest(),
+            },
+        },
+        "counts": {
+            "file": "counts",
+            "layout": "tar_tables",
+            "type": "counts",
+            "member": r"^(?P<sample_id>GSM\d+)_",
+            "header": False,
+            "gene_column": 0,
+            "count_column": 1,
+            "summary_prefix": "__",
+        },
+        "samples": {
+            "sheet": {"file": "sheet", "layout": "csv"},
+            "sample_id": "geo_accession",
+            "expected": 2 * n_side,
+            "columns": {
+                "condition": {"from": "disease:ch1", "map": {"healthy": "healthy", "ALS": "als"}},
+                "subject_id": {"from": "donor:ch1"},
+                "sex": {"from": "Sex:ch1", "map": {"F": "female", "M": "male"}},
+                "site": {"from": "site:ch1"},
+            },
+        },
+        "contrasts": [
+            {
+                "id": "als_vs_healthy",
+                "label": "ALS against healthy",
+                "variable": "condition",
+                "target": "als",
+                "reference": "healthy",
+            }
+        ],
+        "facts": {"accession": "file"},
+    }
+
+
+def make_project(folder: Path, *, copy_code: bool) -> Project:
+    (folder / "config" / "datasets").mkdir(parents=True)
+    shutil.copy(ROOT / "Snakefile", folder)
+    plain = ("config.yaml", "collections.yaml", "claims.yaml", "programmes.tsv")
+    for name in (*plain, "programme_notes.tsv"):
+        shutil.copy(ROOT / "config" / name, folder / "config")
+    if copy_code:
+        skip = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "workflow", folder / "workflow", ignore=skip)
+        shutil.copytree(ROOT / "envs", folder / "envs")
+    else:
+        # A link keeps compiled code in its place: compiling anew would take longer than the test.
+        (folder / "workflow").symlink_to(ROOT / "workflow")
+        (folder / "envs").symlink_to(ROOT / "envs")
+    card = write_study(folder / "source", small_counts())
+    (folder / "config" / "datasets" / "gse1.yaml").write_text(yaml.safe_dump(card, sort_keys=False))
+    made = Project(folder)
+
+    def small(config: dict[str, Any]) -> None:
+        config["enrichment"]["collections"] = []
+        config["bulk"]["qc"]["min_library_size"] = 1000
+        config["bulk"]["qc"]["min_genes_detected"] = 100
+
+    made.config(small)
+    return made

@@ -1,0 +1,122 @@
+"""Calibration: halves, the summary's arithmetic, the page, and one replicate with known answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alsmuscle import calibrate, io, programmes, simulate
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def rows(scenario: str, fdp: list[float], **more: float) -> pd.DataFrame:
+    base = {
+        **dict.fromkeys(("null_p_below_05", "block_power", "power", "power_strong"), 0.5),
+        **dict.fromkeys(("coverage", "block_coverage", "block_coverage_measured"), 0.95),
+        **{
+            f"{k}_{w}": 0
+            for k in ("sex", "swap", "duplicate")
+            for w in ("planted", "found", "false")
+        },
+        "samples": 10,
+        "called": 0,
+        **more,
+    }
+    return pd.DataFrame([{**base, "scenario": scenario, "fdp": value} for value in fdp])
+
+
+def line(summary: pd.DataFrame, scenario: str, what: str) -> pd.Series:
+    found = summary[(summary["scenario"] == scenario) & summary["what"].str.startswith(what)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_halves_are_different_and_none_is_anothers_complement() -> None:
+    halves = calibrate.splits(10, 100, seed=1)
+    assert len(set(halves)) == 100
+    assert all(0 in half and len(half) == 5 for half in halves)
+    assert calibrate.splits(10, 100, seed=1) == halves
+    assert len(calibrate.splits(4, 100, seed=1)) == 3
+
+
+def test_means_errors_and_targets() -> None:
+    table = rows("alike", [0.02, 0.04, 0.06, 0.08])
+    summary = calibrate.summarise(table, pd.DataFrame(), None)
+    found = line(summary, "all exact nulls", "false discovery rate")
+    assert found["value"] == pytest.approx(0.05)
+    assert found["se"] == pytest.approx(np.std([0.02, 0.04, 0.06, 0.08], ddof=1) / 2)
+    assert found["met"] == "yes"
+    bad = calibrate.summarise(rows("alike", [0.1, 0.2]), pd.DataFrame(), None)
+    assert line(bad, "all exact nulls", "false discovery rate")["met"] == "no"
+    # Too good is off target as well: a method that calls nothing must not pass.
+    none = calibrate.summarise(rows("alike", [0.0, 0.0]), pd.DataFrame(), None)
+    assert line(none, "all exact nulls", "false discovery rate")["met"] == "no"
+
+
+def test_scenarios_without_exact_nulls_do_not_enter_the_false_discovery_rate() -> None:
+    table = pd.concat([rows("alike", [0.04]), rows("swapped", [0.9]), rows("unequal", [0.9])])
+    summary = calibrate.summarise(table, pd.DataFrame(), None)
+    assert line(summary, "all exact nulls", "false discovery rate")["value"] == 0.04
+
+
+def test_rates_of_flags_are_over_planted_and_other_samples() -> None:
+    table = rows("swapped", [0.1, 0.1], swap_planted=2, swap_found=1, swap_false=4)
+    summary = calibrate.summarise(table, pd.DataFrame(), None)
+    flagged = line(summary, "swapped", "swapped samples flagged")
+    assert (flagged["value"], flagged["n"], flagged["met"]) == (0.5, 4, "no")
+    alarms = line(summary, "swapped", "swapped samples: false alarms")
+    assert (alarms["value"], alarms["n"]) == (0.5, 16)
+
+
+def test_lambda_and_real_null() -> None:
+    axis = pd.DataFrame(
+        {
+            "stage": "day90",
+            "planted": 0.4,
+            "lambda": [0.5, 0.3],
+            "ci_low": [0.3, 0.1],
+            "ci_high": [0.7, 0.35],
+        }
+    )
+    real = pd.DataFrame({"called": [0, 0, 5], "p_below_05": [0.05, 0.05, 0.05]})
+    summary = calibrate.summarise(rows("null", [0.0]), axis, real)
+    name = "lambda 0.4 (day90)"
+    assert line(summary, name, "mean error")["value"] == pytest.approx(0)
+    assert line(summary, name, "root mean square")["value"] == pytest.approx(0.1)
+    assert line(summary, name, "coverage")["value"] == 0.5
+    real_name = "real null: GSE184951, 5 of 10 healthy"
+    assert line(summary, real_name, "median genes")["met"] == "yes"
+    assert line(summary, real_name, "share of halves")["value"] == pytest.approx(1 / 3)
+
+
+def test_the_page_says_simulated_and_loads_nothing() -> None:
+    summary = calibrate.summarise(rows("alike", [0.04, 0.05]), pd.DataFrame(), None)
+    page = calibrate.page(summary)
+    assert "SIMULATED" in page
+    assert "http" not in page
+    assert "<script" not in page
+    assert "false discovery rate of genes" in page
+
+
+def test_one_replicate_finds_what_is_planted() -> None:
+    sources = {organism: io.read_gene_table(organism) for organism in ("human", "mouse")}
+    curated = io.read_plain(ROOT / "config" / "programmes.tsv")
+    biology = simulate.biology(
+        io.read_plain(io.RESOURCES / "simulation_genes.tsv.gz"),
+        **sources,
+        orthologs=io.read_orthologs(),
+        programmes=curated,
+        n_genes=5000,
+        seed=1,
+    )
+    members = programmes.blocks(curated, "human", sources["human"])
+    row = calibrate.replicate(biology, members, "swapped", seed=4)
+    for kind in ("sex", "swap", "duplicate"):
+        assert row[f"{kind}_found"] == row[f"{kind}_planted"] > 0
+        assert row[f"{kind}_false"] == 0
+    assert row["samples"] == 16
+    assert 0.7 < float(row["coverage"]) <= 1

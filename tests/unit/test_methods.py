@@ -1,0 +1,34 @@
+"""The methods in words: they follow the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alsmuscle import methods, registry
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {"pydeseq2": "1", "gseapy": "2"}
+
+
+def text_of(change=None) -> dict[str, dict[str, str]]:
+    settings = registry.load_yaml(ROOT / "config" / "config.yaml")
+    if change:
+        change(settings)
+    known = registry.load_collections(ROOT / "config" / "collections.yaml", ["hallmark"])
+    return {row["step"]: row for row in methods.steps(settings, PACKAGES, known)}
+
+
+def test_collections_are_named_with_version_and_licence():
+    row = text_of()["Gene sets: MSigDB Hallmark"]
+    assert "Version 7.0. 50 sets. Licence: CC BY 4.0. sha256 4803c09a" in row["text"]
+    assert "Liberzon" in row["citation"]
+
+
+def test_the_numbers_are_those_of_the_configuration():
+    def change(settings):
+        settings["enrichment"]["sizes"]["min_size"] = 17
+        settings["enrichment"]["sets"]["n_matched"] = 333
+        settings["enrichment"]["ora"]["padj"] = 0.013
+
+    text = text_of(change)["Pathways"]["text"]
+    assert "17 to 500" in text and "with 333 sets" in text and "p < 0.013" in text

@@ -1,0 +1,601 @@
+"""How well the workflow recovers a planted truth, and whether it stays silent where there is none.
+
+Every replicate simulates a study anew (:mod:`alsmuscle.simulate`) and sends it through the same
+functions as a real one. ``python -m alsmuscle.calibrate`` (``make calibrate``) writes
+``replicates.tsv``, ``denervation.tsv``, ``summary.tsv`` and ``index.html``; with a data mirror also
+``real_null.tsv``, random halves of one homogeneous real group.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from alsmuscle.simulate import DEMO, Group, Plan, Simulated, block_truth, study
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+INFERENCE: Literal["batched"] = "batched"
+MIN_TOTAL = 10
+ALPHA = 0.05
+# Genes whose blocks are not bent by the variance stabilisation of small counts.
+WELL_MEASURED = 100.0
+
+
+class Scenario(NamedTuple):
+    """A kind of study: its plan, target and reference, covariates, and what it asks."""
+
+    plan: Plan
+    target: str
+    reference: str
+    adjust: tuple[str, ...]
+    about: str
+
+    @property
+    def contrast(self) -> dict[str, Any]:
+        """The contrast as a card would give it, every key filled in."""
+        return {
+            "id": "effect",
+            "variable": "condition",
+            "target": self.target,
+            "reference": self.reference,
+            "adjust": list(self.adjust),
+            "block": None,
+            "within": {},
+        }
+
+
+def _two_groups(n: int, spread: float, reference_spread: float) -> Plan:
+    als = Group("als", (n,), denervation=0.7, intrinsic=1.0, spread=spread, severity_sd=0.3)
+    return Plan("human", (als, Group("healthy", (n,), spread=reference_spread)))
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "alike": Scenario(
+        _two_groups(8, 0.25, 0.25), "als", "healthy", (), "donors as alike as GSE140261's controls"
+    ),
+    "spread": Scenario(
+        _two_groups(8, 0.5, 0.5), "als", "healthy", (), "donors half as unlike as FSHD patients"
+    ),
+    "wide": Scenario(
+        _two_groups(12, 1.0, 1.0), "als", "healthy", (), "donors as unlike as FSHD patients"
+    ),
+    "unequal": Scenario(
+        _two_groups(9, 0.5, 0.25),
+        *("als", "healthy", ()),
+        "patients twice as unlike as the healthy: genes planted at zero have unequal variances",
+    ),
+    "batches": Scenario(
+        replace(
+            DEMO["simals2"], groups=tuple(g._replace(spread=0.25) for g in DEMO["simals2"].groups)
+        ),
+        *("als", "healthy", ("batch",)),
+        "two unbalanced batches, in the model",
+    ),
+    "swapped": Scenario(
+        replace(DEMO["simals4"], sex_mismatch=True, duplicated=True),
+        *("als", "healthy", ()),
+        "a swapped pair, a wrong sex, a library twice",
+    ),
+    "null": Scenario(DEMO["simnull1"], "placebo", "untreated", (), "nothing differs"),
+}
+# Scenarios in which a gene planted at zero is an exact null and no sample is wrong.
+EXACT = ("alike", "spread", "wide", "batches")
+
+
+def as_counts(made: Simulated, dataset: str) -> AnnData:
+    """Return a simulated study as the workflow's counts (samples x genes)."""
+    import anndata
+
+    obs = made.sheet.rename(columns={"sample": "sample_id", "group": "condition"})
+    obs = obs.set_index("sample_id").assign(dataset=dataset)
+    obs["subject_id"] = obs.index
+    symbols = made.genes.drop_duplicates("gene_id").set_index("gene_id")["symbol"]
+    var = pd.DataFrame({"symbol": symbols.reindex(made.counts.index), "source_id": ""})
+    return anndata.AnnData(X=made.counts.T.to_numpy(dtype=np.int64), obs=obs, var=var)
+
+
+def replicate(
+    biology: pd.DataFrame, members: pd.DataFrame, name: str, *, seed: int
+) -> dict[str, float | int | str]:
+    """Simulate one study of a scenario, analyse it, and compare with the truth.
+
+    Parameters
+    ----------
+    biology
+        ``simulate.biology``.
+    members
+        ``programmes.blocks`` for human.
+    name
+        Key of :data:`SCENARIOS`.
+
+    Returns
+    -------
+    dict
+        One row of ``replicates.tsv``: numbers and shares over genes, blocks and samples.
+    """
+    from alsmuscle import de, identity, programmes, qc
+
+    scenario = SCENARIOS[name]
+    contrast = scenario.contrast
+    made = study(biology, scenario.plan, [contrast], dataset=name, seed=seed)
+    counts = as_counts(made, name)
+    fitted = de.fit(counts, contrast, min_total=MIN_TOTAL, inference=INFERENCE)
+    table = de.test(
+        fitted,
+        counts.obs,
+        contrast,
+        dataset=name,
+        alpha=ALPHA,
+        min_replicates=3,
+        shrink=False,
+        inference=INFERENCE,
+    ).merge(made.genes, on="gene_id", suffixes=("", "_true"))
+    called = table["padj"] < ALPHA
+    null = table["log2fc_true"] == 0
+    strong = table["log2fc_true"].abs() >= 1
+    half = 1.959964 * table["lfc_se"]
+    held = (table["log2fc"] - table["log2fc_true"]).abs() <= half
+    row: dict[str, float | int | str] = {
+        "scenario": name,
+        "seed": seed,
+        "called": int(called.sum()),
+        "false": int((called & null).sum()),
+        "fdp": float((called & null).sum() / max(called.sum(), 1)),
+        "null_p_below_05": float((table.loc[null, "pvalue"] < 0.05).mean()),
+        "power": float(called[~null].mean()) if (~null).any() else np.nan,
+        "power_strong": float(called[strong].mean()) if strong.any() else np.nan,
+        "coverage": float(held.mean()),
+    }
+    vst = de.vst(counts, min_total=MIN_TOTAL, inference=INFERENCE)
+    design = de.design_matrix(counts.obs, contrast)
+    effects = programmes.effects(
+        vst.to_df().T, design, de.contrast_vector(design, contrast), members
+    ).merge(
+        block_truth(made.genes, members),
+        on=["programme", "block", "stripped"],
+        suffixes=("", "_true"),
+    )
+    effects = effects[~effects["stripped"]]
+    inside = effects["effect_true"].between(effects["ci_low"], effects["ci_high"])
+    base = pd.Series(np.asarray(counts.X).mean(axis=0), index=counts.var_names)
+    faint = members.assign(mean=members["gene_id"].map(base)).groupby(["programme", "block"])[
+        "mean"
+    ]
+    good = effects.merge(faint.min().rename("least").reset_index(), on=["programme", "block"])
+    good_inside = inside.to_numpy()[(good["least"] >= WELL_MEASURED).to_numpy()]
+    still = effects["effect_true"].abs() < 0.02
+    moved = effects["effect_true"].abs() >= 0.4
+    row |= {
+        "block_coverage": float(inside.mean()),
+        "block_coverage_measured": float(good_inside.mean()),
+        "block_null_called": float((effects.loc[still, "padj"] < ALPHA).mean()),
+        "block_power": float((effects.loc[moved, "padj"] < ALPHA).mean())
+        if moved.any()
+        else np.nan,
+    }
+    sex = qc.sex_expression(counts, "human")["sex_inferred"].to_numpy()
+    wrong = np.isin(sex, ["female", "male"]) & (sex != counts.obs["sex"].to_numpy())
+    sexed = counts.var["symbol"].isin([qc.SEX_GENES["human"][0], *qc.SEX_GENES["human"][1]])
+    covariates = design.drop(columns=["Intercept", f"condition[{scenario.target}]"])
+    suspects = identity.swap_suspects(
+        vst.to_df(),
+        counts.obs["condition"] == scenario.target,
+        covariates=covariates,
+        exclude=counts.var_names[sexed],
+    )["suspect"].to_numpy()
+    pairs = identity.duplicates(counts.to_df())
+    twice = made.samples["sample_id"].isin([*pairs["sample_id"], *pairs["other"]]).to_numpy()
+    copies = made.samples["duplicate_of"]
+    doubled = (copies != "") | made.samples["sample_id"].isin(copies)
+    row["samples"] = len(made.samples)
+    for kind, found, planted in (
+        ("sex", wrong, made.samples["sex_mismatch"]),
+        ("swap", suspects, made.samples["swapped"]),
+        ("duplicate", twice, doubled),
+    ):
+        truth = planted.to_numpy(dtype=bool)
+        row |= {
+            f"{kind}_planted": int(truth.sum()),
+            f"{kind}_found": int((found & truth).sum()),
+            f"{kind}_false": int((found & ~truth).sum()),
+        }
+    return row
+
+
+def _axis_side(
+    counts: AnnData, contrast: Mapping[str, Any], genes: pd.Index, n_replicates: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame, float]:
+    """Effects of one contrast on stabilised counts, their donor bootstrap, and the df."""
+    from alsmuscle import de, denervation, programmes
+    from alsmuscle.moderate import squeeze_var
+
+    used = counts.obs[counts.obs["condition"].isin([contrast["target"], contrast["reference"]])]
+    vst = de.vst(counts[used.index].copy(), min_total=0, inference=INFERENCE).to_df()[genes]
+    design = de.design_matrix(used, contrast)
+    vector = de.contrast_vector(design, contrast)
+    model = programmes.linear_contrast(vst.T, design, vector)
+    effect, s2 = model.fit(vst.T.to_numpy(dtype=float))
+    prior = squeeze_var(s2, model.df)
+    variance = (model.df * s2 + prior.df_prior * prior.var_prior) / (model.df + prior.df_prior)
+    effects = pd.DataFrame(
+        {"effect": effect, "se": np.sqrt(variance * model.unscaled)}, index=genes
+    )
+    drawn = denervation.bootstrap_effects(
+        vst.to_numpy(dtype=float),
+        design.to_numpy(),
+        vector,
+        subjects=np.arange(len(used)),
+        strata=used["condition"].to_numpy(),
+        n_replicates=n_replicates,
+        seed=seed,
+    )
+    return effects, pd.DataFrame(drawn, columns=genes), float(model.df)
+
+
+def lambda_replicate(
+    biology: pd.DataFrame, *, seed: int, n_replicates: int = 100
+) -> list[dict[str, float | int | str]]:
+    """Simulate a mouse model's time course and a denervation study, and estimate lambda.
+
+    Returns
+    -------
+    list of dict
+        Rows of ``denervation.tsv``: planted and estimated lambda with interval, per stage of the
+        model, against the denervation reference of day 28.
+    """
+    from alsmuscle.denervation import denervation_axis
+
+    base: dict[str, Any] = {"variable": "condition", "adjust": [], "block": None, "within": {}}
+    stages = {
+        f"day{day}": {"target": f"sod1_day{day}", "reference": f"wildtype_day{day}"}
+        for day in (60, 90, 120)
+    }
+    model = study(
+        biology,
+        DEMO["simsod1"],
+        [{"id": key, **levels} for key, levels in stages.items()],
+        dataset="simsod1",
+        seed=seed,
+    )
+    levels = {"target": "denervated_day28", "reference": "sham_day28"}
+    cut = study(biology, DEMO["simden1"], [{"id": "cut", **levels}], dataset="simden1", seed=seed)
+    both = (model.counts.mean(axis=1) >= WELL_MEASURED) & (cut.counts.mean(axis=1) >= WELL_MEASURED)
+    genes = pd.Index(model.counts.index[both])
+    d_effects, d_drawn, d_df = _axis_side(
+        as_counts(cut, "simden1"), {**base, **levels}, genes, n_replicates, seed
+    )
+    rows: list[dict[str, float | int | str]] = []
+    truth = model.contrasts.set_index("contrast")["lambda"]
+    for stage, pair in stages.items():
+        a_effects, a_drawn, a_df = _axis_side(
+            as_counts(model, "simsod1"), {**base, **pair}, genes, n_replicates, seed + 1
+        )
+        found = denervation_axis(
+            a_effects,
+            d_effects,
+            als_replicates=a_drawn,
+            den_replicates=d_drawn,
+            als_df=a_df,
+            den_df=d_df,
+        )
+        rows.append(
+            {
+                "stage": stage,
+                "seed": seed,
+                "planted": float(truth[stage]),
+                "lambda": found["lambda"],
+                "ci_low": found["ci_low"],
+                "ci_high": found["ci_high"],
+            }
+        )
+    return rows
+
+
+def splits(n: int, count: int, seed: int) -> list[tuple[int, ...]]:
+    """Return different halves of n samples (a half and its complement count once)."""
+    halves = [half for half in itertools.combinations(range(n), n // 2) if n % 2 or 0 in half]
+    order = np.random.default_rng(seed).permutation(len(halves))
+    return [halves[i] for i in order[:count]]
+
+
+def null_split(counts: AnnData, half: Sequence[int]) -> dict[str, float | int | str]:
+    """Compare one half of a homogeneous group with the other: nothing should be found."""
+    from alsmuscle import de
+
+    part = counts.copy()
+    chosen = np.isin(np.arange(part.n_obs), list(half))
+    part.obs["condition"] = np.where(chosen, "one", "other")
+    contrast: dict[str, Any] = {
+        **{"id": "split", "variable": "condition", "target": "one", "reference": "other"},
+        **{"adjust": [], "block": None, "within": {}},
+    }
+    table = de.test(
+        de.fit(part, contrast, min_total=MIN_TOTAL, inference=INFERENCE),
+        part.obs,
+        contrast,
+        dataset="real_null",
+        alpha=ALPHA,
+        min_replicates=3,
+        shrink=False,
+        inference=INFERENCE,
+    )
+    tested = table["pvalue"].dropna()
+    return {
+        "half": ",".join(part.obs_names[chosen]),
+        "called": int((table["padj"] < ALPHA).sum()),
+        "tested": len(tested),
+        "p_below_05": float((tested < 0.05).mean()),
+    }
+
+
+def _line(
+    what: str,
+    value: float,
+    n: int,
+    *,
+    se: float = np.nan,
+    low: float = np.nan,
+    high: float = np.nan,
+) -> dict[str, Any]:
+    inside = (np.isnan(low) or value >= low) and (np.isnan(high) or value <= high)
+    asked = not (np.isnan(low) and np.isnan(high))
+    met = ("yes" if inside else "no") if asked else ""
+    return {"what": what, "value": value, "se": se, "n": n, "low": low, "high": high, "met": met}
+
+
+def summarise(
+    replicates: pd.DataFrame, lambdas: pd.DataFrame, real: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return what was asked, what was measured, its Monte Carlo error, and whether the target is met.
+
+    Parameters
+    ----------
+    replicates, lambdas, real
+        Rows of :func:`replicate`, :func:`lambda_replicate` and :func:`null_split`.
+
+    Returns
+    -------
+    DataFrame
+        ``scenario, what, value, se`` (of a mean over replicates)``, n, low, high`` (the target)``,
+        met`` (yes, no, or empty where there is no target).
+    """
+
+    def mean(rows: pd.DataFrame, column: str, what: str, **target: float) -> dict[str, Any]:
+        values = rows[column].dropna()
+        se = float(values.std() / np.sqrt(len(values))) if len(values) > 1 else np.nan
+        return _line(what, float(values.mean()), len(values), se=se, **target)
+
+    lines: list[dict[str, Any]] = []
+    exact = replicates[replicates["scenario"].isin(EXACT)]
+    groups = [("all exact nulls", exact)] + [
+        (str(name), rows) for name, rows in replicates.groupby("scenario", sort=False)
+    ]
+    for name, rows in groups:
+        if rows.empty:
+            continue
+        part: list[dict[str, Any]] = []
+        target = {"low": 0.03, "high": 0.07} if name == "all exact nulls" else {}
+        cover = {"low": 0.90, "high": 0.98} if name in ("all exact nulls", *EXACT) else {}
+        if name == "null":
+            calls = rows["called"]
+            part.append(_line("median genes called", float(calls.median()), len(rows), high=0))
+            part.append(
+                _line("share of studies with any call", float((calls > 0).mean()), len(rows))
+            )
+        else:
+            part.append(mean(rows, "fdp", "false discovery rate of genes at 0.05", **target))
+            part.append(
+                _line("median false discovery proportion", float(rows["fdp"].median()), len(rows))
+            )
+            part.append(mean(rows, "power", "power over all genes with an effect"))
+            part.append(mean(rows, "power_strong", "power over genes with |log2fc| of 1 and more"))
+        part.append(mean(rows, "null_p_below_05", "share of p < 0.05 among genes without effect"))
+        part.append(mean(rows, "coverage", "coverage of 95 % intervals of log2fc", **cover))
+        part.append(
+            mean(
+                rows,
+                "block_coverage_measured",
+                "coverage of 95 % intervals of programme effects, all genes of 100 reads and more",
+                **cover,
+            )
+        )
+        part.append(
+            mean(rows, "block_coverage", "coverage of 95 % intervals of programme effects, all")
+        )
+        if name != "null":
+            part.append(mean(rows, "block_power", "power over programme effects of 0.4 and more"))
+        for kind, word in (
+            ("sex", "sex mismatches"),
+            ("swap", "swapped samples"),
+            ("duplicate", "duplicates"),
+        ):
+            planted = int(rows[f"{kind}_planted"].sum())
+            others = int(rows["samples"].sum()) - planted
+            if planted:
+                share = rows[f"{kind}_found"].sum() / planted
+                part.append(_line(f"{word} flagged", float(share), planted, low=0.9))
+            alarms = rows[f"{kind}_false"].sum() / max(others, 1)
+            part.append(_line(f"{word}: false alarms per sample", float(alarms), others, high=0.02))
+        lines += [{"scenario": name, **line} for line in part]
+    if len(lambdas):
+        for stage, rows in lambdas.groupby("stage", sort=False):
+            size = float(rows["planted"].iloc[0])
+            error = rows["lambda"] - rows["planted"]
+            inside = rows["planted"].between(rows["ci_low"], rows["ci_high"])
+            se = float(error.std() / np.sqrt(len(rows)))
+            label = f"lambda {size:g} ({stage})"
+            rmse = float(np.sqrt((error**2).mean()))
+            lines += [
+                {
+                    "scenario": label,
+                    **_line("mean error of lambda", float(error.mean()), len(rows), se=se),
+                },
+                {"scenario": label, **_line("root mean square error", rmse, len(rows))},
+                {
+                    "scenario": label,
+                    **_line("coverage of 95 % intervals", float(inside.mean()), len(rows), low=0.9),
+                },
+            ]
+    if real is not None and len(real):
+        called = float(real["called"].median())
+        part = [
+            _line("median genes called", called, len(real), high=0),
+            _line("share of halves with any call", float((real["called"] > 0).mean()), len(real)),
+            mean(real, "p_below_05", "share of p < 0.05", low=0.03, high=0.07),
+        ]
+        lines += [{"scenario": "real null: GSE184951, 5 of 10 healthy", **line} for line in part]
+    columns = ["scenario", "what", "value", "se", "n", "low", "high", "met"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; margin: 0 0 2rem; }
+th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ccc; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
+.no { background: #fbe3e0; } .yes { background: #e3f3e3; }
+.banner { border: 2px solid #5c3a94; padding: .5rem 1rem; }
+"""
+
+
+def page(summary: pd.DataFrame) -> str:
+    """Return the self-contained page of a calibration."""
+    from html import escape
+
+    about = {name: scenario.about for name, scenario in SCENARIOS.items()}
+    about["all exact nulls"] = "the scenarios " + ", ".join(EXACT) + " together"
+
+    def number(value: float) -> str:
+        return "" if pd.isna(value) else f"{value:.3g}"
+
+    parts = []
+    for name, rows in summary.groupby("scenario", sort=False):
+        body = ""
+        for row in rows.itertuples():
+            target = ""
+            if row.met:
+                low, high = number(row.low), number(row.high)
+                target = f"{low} to {high}" if low and high else f"≥ {low}" if low else f"≤ {high}"
+            error = f" ± {number(row.se)}" if number(row.se) else ""
+            body += (
+                f'<tr class="{row.met}"><td>{escape(row.what)}</td><td class="n">{number(row.value)}'
+                f'{error}</td><td class="n">{row.n}</td><td class="n">{target}</td>'
+                f"<td>{row.met}</td></tr>"
+            )
+        sub = f"<p>{escape(about[str(name)])}</p>" if str(name) in about else ""
+        parts.append(
+            f"<h2>{escape(str(name))}</h2>{sub}<table><tr><th>what</th><th>measured ± error of the "
+            f"mean</th><th>n</th><th>target</th><th>met</th></tr>{body}</table>"
+        )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Calibration</title>'
+        f"<style>{_STYLE}</style><h1>Calibration</h1>"
+        '<p class="banner"><b>SIMULATED data</b> with planted truth, except where a line says real '
+        "null.</p><p>Each replicate is a new simulated study that ran through the same code as a "
+        "real one. Where one strong factor happens to go with the groups, a single study's false "
+        "discovery proportion can be far above the mean: the mean and the median are both given."
+        f"</p>{''.join(parts)}</html>\n"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the calibration and write its folder: the one place of this module that touches files."""
+    import argparse
+    import os
+    from concurrent.futures import ProcessPoolExecutor
+    from functools import partial
+    from multiprocessing import get_context
+    from pathlib import Path
+
+    from alsmuscle import io, programmes, simulate
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--out", type=Path, default=Path("results/calibration"))
+    parser.add_argument("--replicates", type=int, default=50)
+    parser.add_argument("--splits", type=int, default=100)
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=20260)
+    parser.add_argument("--mirror", default=os.environ.get("ALSMUSCLE_MIRROR", ""))
+    options = parser.parse_args(arguments)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = "1"
+
+    tables = {organism: io.read_gene_table(organism) for organism in ("human", "mouse")}
+    curated = io.read_plain("config/programmes.tsv")
+    biology = simulate.biology(
+        io.read_plain(io.RESOURCES / "simulation_genes.tsv.gz"),
+        tables["human"],
+        tables["mouse"],
+        io.read_orthologs(),
+        curated,
+        n_genes=simulate.DEMO_GENES,
+        seed=options.seed,
+    )
+    members = programmes.blocks(curated, "human", tables["human"])
+    seeds = range(options.seed, options.seed + options.replicates)
+    context = get_context("spawn")
+    with ProcessPoolExecutor(options.cores, mp_context=context) as pool:
+        studies = [
+            pool.submit(partial(replicate, biology, members, name, seed=seed))
+            for seed in seeds
+            for name in SCENARIOS
+        ]
+        axes = [pool.submit(partial(lambda_replicate, biology, seed=seed)) for seed in seeds]
+        real = None
+        if options.mirror:
+            counts = _healthy(Path(options.mirror))
+            halves = splits(counts.n_obs, options.splits, options.seed)
+            real = [pool.submit(null_split, counts, half) for half in halves]
+        rows = {
+            "replicates": pd.DataFrame([job.result() for job in studies]),
+            "denervation": pd.DataFrame([row for job in axes for row in job.result()]),
+        }
+        if real is not None:
+            rows["real_null"] = pd.DataFrame([job.result() for job in real])
+    summary = summarise(rows["replicates"], rows["denervation"], rows.get("real_null"))
+    for name, table in {**rows, "summary": summary}.items():
+        text = table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+        io.write_text(options.out / f"{name}.tsv", text)
+    io.write_text(options.out / "index.html", page(summary))
+    print(summary.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    print(options.out / "index.html")
+
+
+def _healthy(mirror: Any) -> AnnData:
+    """Read the ten healthy of GSE184951 from a data mirror, as its card says."""
+    import anndata
+
+    from alsmuscle import counts as raw
+    from alsmuscle import fetch, io, registry, samples
+
+    card = registry.load_yaml("config/datasets/gse184951.yaml")
+    index = fetch.read_mirror(mirror)
+    path = {
+        name: mirror / index[fetch.canonical(file["url"])]["path"]
+        for name, file in card["files"].items()
+    }
+    spec = card["counts"]
+    matrix, _ = io.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
+    kept, excluded = samples.harmonise(io.read_sheet(path["sheet"], card["samples"]["sheet"]), card)
+    columns, _ = samples.match_matrix(list(matrix.columns), kept, excluded, card)
+    whole, _ = raw.as_counts(
+        matrix[list(columns)].rename(columns=columns), spec["type"], "GSE184951"
+    )
+    healthy = kept[kept["condition"] == "healthy"].set_index("sample_id")
+    own = whole[healthy.index]
+    return anndata.AnnData(
+        X=own.T.to_numpy(dtype=np.int64),
+        obs=healthy[["dataset", "condition", "subject_id"]],
+        var=pd.DataFrame({"symbol": "", "source_id": own.index}, index=own.index),
+    )
+
+
+if __name__ == "__main__":
+    main()
