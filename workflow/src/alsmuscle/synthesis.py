@@ -641,4 +641,5 @@ COMMON = {
     "column": "column that is meant",
     "table": "table, as contracts name it",
     "meaning": "meaning and unit",
+    "organism": "human or mouse",
 }
