@@ -177,6 +177,8 @@ def pool_programmes(
 
     Every stage that a role has is also pooled on its own. ``key``: ``PROGRAMME/block``.
     """
+    eligible = contrasts.loc[contrasts["eligible"].astype(bool), ["dataset", "contrast"]]
+    effects = effects.merge(eligible, on=["dataset", "contrast"])
     single = effects["programme"].isin([claims.GENE, claims.RATIO])
     stripped = effects["stripped"].astype(bool)
     stages = sorted(set(contrasts.loc[contrasts["eligible"], "stage"]) - {""})
@@ -639,4 +641,5 @@ COMMON = {
     "column": "column that is meant",
     "table": "table, as contracts name it",
     "meaning": "meaning and unit",
+    "organism": "human or mouse",
 }
