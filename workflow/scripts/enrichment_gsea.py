@@ -5,7 +5,8 @@ with log.job(snakemake.log[0]):
     names = None if snakemake.params.organism == "human" else io.human_names()
     sets = {}
     for manifest in snakemake.input.manifest:
-        sets |= io.read_collections(manifest)
+        texts = io.read_collections(manifest)
+        sets |= {name: enrichment.parse_gmt(text) for name, text in texts.items()}
     sets["programmes"] = programmes.as_sets(io.read_plain(snakemake.input.programmes))
     table = enrichment.gsea(
         enrichment.ranking(de, names=names),

@@ -8,7 +8,8 @@ with log.job(snakemake.log[0]):
     names = vst.var["symbol"].astype(str) if human else io.human_names()
     sets = {}
     for manifest in snakemake.input.manifest:
-        sets |= io.read_collections(manifest)
+        texts = io.read_collections(manifest)
+        sets |= {name: enrichment.parse_gmt(text) for name, text in texts.items()}
     listed = programmes.as_sets(io.read_plain(snakemake.input.programmes))
     ranked = enrichment.gsea(
         enrichment.ranking(genes, names=names),

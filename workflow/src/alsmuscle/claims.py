@@ -965,7 +965,7 @@ def _share(
 
 def _no_data(matched: pd.DataFrame, chosen: pd.DataFrame) -> str:
     if matched.empty:
-        return "no data: no study of this kind is in the registry"
+        return "no data: no study of this kind is in this run"
     if chosen.empty:
         first = matched.iloc[0]
         more = f" (and {len(matched) - 1} more)" if len(matched) > 1 else ""

@@ -507,14 +507,10 @@ def read_plain(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment="#")
 
 
-def read_collections(manifest: str | Path) -> dict[str, dict[str, list[str]]]:
-    """Read the fetched gene-set collections: collection → term → symbols."""
-    from alsmuscle.enrichment import parse_gmt
-
+def read_collections(manifest: str | Path) -> dict[str, str]:
+    """Read the fetched gene-set collections: collection → text in GMT form."""
     table = read_table(manifest, "manifest")
-    return {
-        name: parse_gmt(cached(table, name).read_text(encoding="utf-8")) for name in table["name"]
-    }
+    return {name: read_text(cached(table, name)) for name in table["name"]}
 
 
 def human_names() -> pd.Series:
