@@ -202,6 +202,10 @@ def _explain(samples: pd.DataFrame, contrast: Contrast, column: str) -> str:
     )
 
 
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def design_warnings(
     samples: pd.DataFrame, contrast: Contrast, dataset: str, min_replicates: int
 ) -> pd.DataFrame:
@@ -239,8 +243,8 @@ def design_warnings(
             a, b = values[side].dropna(), values[~side].dropna()
             if len(a) and len(b) and (a.min() > b.max() or a.max() < b.min()):
                 ranges = (
-                    f"{a.min():,.6g} to {a.max():,.6g} in '{contrast['target']}', "
-                    f"{b.min():,.6g} to {b.max():,.6g} in '{contrast['reference']}'"
+                    f"{_figure(a.min())} to {_figure(a.max())} in '{contrast['target']}', "
+                    f"{_figure(b.min())} to {_figure(b.max())} in '{contrast['reference']}'"
                 )
                 if column in TECHNICAL:
                     warn(
