@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from support import small_counts, write_study
+
 
 def test_a_wrong_key_stops_while_parsing(project):
     def change(config):
@@ -35,6 +37,16 @@ def _missing_sample(card):
 
 def _inestimable(card):
     card["contrasts"][0]["adjust"] = ["site"]
+
+
+def test_fpkm_instead_of_counts_is_refused(project):
+    fpkm = write_study(project.folder / "fpkm", small_counts() * 0.317)
+    project.card(lambda card: card.update(files=fpkm["files"]))
+    run = project.snakemake("--quiet", "all")
+    assert run.returncode != 0
+    for words in ("gse1", "not raw counts", "FPKM", "use the study's raw counts"):
+        assert words in run.stderr[-1500:], run.stderr
+    assert not (project.folder / "results" / "bulk" / "gse1").exists()
 
 
 @pytest.mark.parametrize(
