@@ -7,7 +7,6 @@ per sample of 12,500. Each way then runs in its own process, one after the other
 clusters, UMAP and pseudobulk: compare ratios, the seconds belong to the machine and its load.
 """
 
-# ruff: noqa: PLC0415 (each way loads what it needs, in its own process)
 from __future__ import annotations
 
 import argparse

@@ -11,7 +11,6 @@ method); `peak_mb` of `limma_cameraPR` is that of R with the input.
 
 from __future__ import annotations
 
-# ruff: noqa: PLC0415 - each process imports only what it measures
 import argparse
 import os
 import resource

@@ -143,11 +143,11 @@ def read_input(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def run_python(engine: str, threads: int, folder: Path) -> None:
     """Fit and test in this process; print wall, CPU and compile seconds."""
-    import warnings  # noqa: PLC0415
+    import warnings
 
-    from pydeseq2.dds import DeseqDataSet  # noqa: PLC0415
-    from pydeseq2.default_inference import DefaultInference  # noqa: PLC0415
-    from pydeseq2.ds import DeseqStats  # noqa: PLC0415
+    from pydeseq2.dds import DeseqDataSet
+    from pydeseq2.default_inference import DefaultInference
+    from pydeseq2.ds import DeseqStats
 
     warnings.simplefilter("ignore")
     steps: dict[str, float] = {}
@@ -194,7 +194,7 @@ def run_python(engine: str, threads: int, folder: Path) -> None:
     compile_seconds = 0.0
     if engine == "batched":
         sys.path.insert(0, str(HERE.parent / "workflow" / "src"))
-        from alsmuscle.fit import BatchedInference  # noqa: PLC0415
+        from alsmuscle.fit import BatchedInference
 
         inference: object = BatchedInference(n_cpus=threads)
         small, small_obs = simulate(60, 12)
