@@ -83,6 +83,141 @@ def test_a_wrong_card_names_file_and_key(tmp_path, good, key, value, expected):
     _complains(lambda: _load(tmp_path, card), ["gse1.yaml", *expected])
 
 
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ({"source": "geo_raw"}, []),
+        ({"source": "geo_supplement", "match": r".*counts\.txt\.gz", "accession": "GSM7"}, []),
+        ({"source": "geo_matrix", "platform": "GPL570", "sha256": "0" * 64}, []),
+        ({"source": "recount3", "accession": "SRP1", "table": "sra"}, []),
+        ({"source": "cellxgene", "accession": "a" * 36, "dataset": "b" * 36}, []),
+        ({"url": "x.gz", "md5": "0" * 32, "bytes": 7}, []),
+        ({"sha256": "0" * 64}, ["files.counts", "exactly one of `url` and `source`"]),
+        ({"url": "x.gz", "source": "geo_raw"}, ["exactly one of `url` and `source`"]),
+        ({"url": "x.gz", "match": "x"}, ["files.counts.match", "belongs to `source`"]),
+        ({"source": "geo_supplement"}, ["needs name or match"]),
+        ({"source": "geo_supplement", "name": "a", "match": "a"}, ["needs name or match"]),
+        ({"source": "geo_supplement", "match": "(a"}, ["files.counts.match", "regular expression"]),
+        ({"source": "geo_raw", "platform": "GPL570"}, ["files.counts.platform", "accession"]),
+        ({"source": "geo_annotation"}, ["needs platform"]),
+        ({"source": "nowhere"}, ["files.counts.source", "geo_supplement"]),
+    ],
+)
+def test_a_file_is_named_by_address_or_by_place_in_an_archive(tmp_path, good, file, expected):
+    card = {**good, "files": {**good["files"], "counts": file}}
+    if not expected:
+        assert _load(tmp_path, card)["gse1"]["files"]["counts"] == file
+    else:
+        _complains(lambda: _load(tmp_path, card), ["gse1.yaml", *expected])
+
+
+def _modality(good, kind, block):
+    card = {key: value for key, value in good.items() if key != "counts"}
+    name = {"bulk": "counts", "array": "intensities"}.get(kind, kind)
+    return {**card, "modality": kind, **({name: block} if block else {})}
+
+
+STAR = {"file": "counts", "layout": "tar_tables", "type": "counts", "member": "(?P<sample_id>.)"}
+GENES = {"file": "sheet", "id_column": "ID", "symbol_column": "Gene symbol"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "block", "expected"),
+    [
+        ("bulk", {**STAR, "tool": "htseq"}, []),
+        ("bulk", {**STAR, "tool": "star", "strand": "reverse"}, []),
+        ("bulk", {**STAR, "tool": "star"}, ["counts.strand"]),
+        ("bulk", {**STAR, "tool": "htseq", "strand": "reverse"}, ["only `tool: star`"]),
+        ("bulk", STAR, ["counts.count_column"]),
+        ("bulk", {"file": "counts", "layout": "recount3", "type": "counts"}, ["belong together"]),
+        ("bulk", {"file": "counts", "layout": "recount3", "type": "coverage"}, ["counts.quality"]),
+        (
+            "bulk",
+            {"file": "counts", "layout": "table", "type": "counts", "annotation": GENES},
+            [],
+        ),
+        ("array", [{"platform": "GPL1", "file": "counts", "layout": "soft"}], []),
+        ("array", [{"platform": "GPL1", "file": "counts", "layout": "table"}], ["GPL1.annotation"]),
+        ("array", [{"platform": "GPL1", "file": "x", "layout": "soft"}], ["GPL1.file", "'x'"]),
+        ("array", None, ["intensities"]),
+        ("cells", {"layout": "10x_h5", "material": "nuclei"}, ["exactly one of"]),
+        ("cells", {"layout": "10x_h5", "material": "x", "file": "counts"}, ["cells.material"]),
+        ("cells", {"layout": "10x_h5", "material": "cells", "file": "counts"}, ["cells.member"]),
+        (
+            "cells",
+            {"layout": "h5ad", "material": "cells", "file": "counts", "sample_column": "donor"},
+            [],
+        ),
+        ("cells", {"layout": "h5ad", "material": "cells", "file": "counts"}, ["sample_column"]),
+        (
+            "cells",
+            {
+                "layout": "10x_triplets",
+                "material": "spots",
+                "samples": [{"sample_id": "GSM1", "file": "counts", "prefix": "GSM1_"}],
+            },
+            [],
+        ),
+        ("cells", None, ["cells"]),
+    ],
+)
+def test_every_modality_says_how_its_files_are_laid_out(tmp_path, good, kind, block, expected):
+    card = _modality(good, kind, block)
+    if not expected:
+        assert _load(tmp_path, card)["gse1"]["modality"] == kind
+    else:
+        _complains(lambda: _load(tmp_path, card), ["gse1.yaml", *expected])
+
+
+def test_groups_may_be_told_by_expressions(tmp_path, good):
+    card = copy.deepcopy(good)
+    card["samples"]["columns"]["condition"] = {
+        "from": "title",
+        "match": {r"\bALS\b": "als", "control|healthy": "healthy"},
+    }
+    _load(tmp_path, card)
+    card["contrasts"][0]["target"] = "mnd"
+    _complains(lambda: _load(tmp_path, card), ["no level 'mnd'", "als, healthy"])
+    card["samples"]["columns"]["condition"]["map"] = {"a": "als"}
+    _complains(lambda: _load(tmp_path, card), ["`map` or `match`"])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"kind": "interaction", "across": "sex", "at": "male"}, ["against", "missing"]),
+        ({"kind": "interaction", "across": "sex"}, ["unit", "missing", "`interaction`"]),
+        ({"kind": "interaction"}, ["across", "missing"]),
+        ({"across": "sex"}, [".at", "missing"]),
+        ({"at": "male"}, ["across", "missing"]),
+        ({"across": "sex", "at": "neither"}, ["'sex' has no level 'neither'", "female, male"]),
+        ({"across": "tissue", "at": "1"}, ["across", "no column 'tissue'"]),
+        ({"across": "sex", "at": "male", "adjust": ["sex"]}, ["adjust", "in the model already"]),
+        ({"across": "condition", "at": "als"}, ["cannot interact with itself"]),
+        ({"kind": "trend", "across": "sex"}, ["unit", "missing"]),
+        ({"kind": "continuous", "unit": "point"}, ["reference", "no such key"]),
+        ({"unit": "day"}, ["unit", "`difference` has no such key"]),
+        (
+            {"kind": "interaction", "across": "sex", "at": "male", "against": "male"},
+            ["at and against are the same level"],
+        ),
+    ],
+)
+def test_a_contrast_has_the_keys_of_its_kind(tmp_path, good, change, expected):
+    card = {**good, "contrasts": [{**good["contrasts"][0], **change}]}
+    _complains(lambda: _load(tmp_path, card), ["contrasts.als_vs_healthy", *expected])
+
+
+def test_a_label_ends_with_its_unit(tmp_path, good):
+    sided = ("target", "reference")
+    entry = {key: value for key, value in good["contrasts"][0].items() if key not in sided}
+    entry |= {"kind": "continuous", "variable": "condition", "unit": "point of severity"}
+    card = _load(tmp_path, {**good, "contrasts": [entry]})["gse1"]
+    full = registry.contrast(card, entry["id"])
+    assert full["label"] == "ALS against healthy (per point of severity)"
+    assert registry.design_id(full) == "condition (number)"
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path, good):
     _load(tmp_path, good)
     path = tmp_path / "gse1.yaml"
@@ -160,10 +295,10 @@ def test_contrasts_of_one_model_share_a_design(good):
     }
 
 
-def test_unpinned_collections_cannot_be_used():
+def test_collections_are_found_by_name():
     path = ROOT / "config" / "collections.yaml"
     assert registry.load_collections(path, ["hallmark"])["hallmark"]["sha256"]
-    _complains(lambda: registry.load_collections(path, ["reactome"]), ["reactome", "sha256"])
+    assert registry.load_collections(path, ["wikipathways"])["wikipathways"]["sha256"] is None
     _complains(lambda: registry.load_collections(path, ["kegg"]), ["kegg", "hallmark"])
 
 

@@ -211,6 +211,15 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
         card["citation"]["pmid"] = record["pubmed"].split(";")[0]
     if modality == "bulk":
         card["counts"] = counts
+    elif modality == "cells":
+        card["cells"] = _cells(counts, files, record, caveats)
+    else:
+        # The SOFT family also says which gene a probe measures.
+        files["soft_family"] = {"url": sources.geo_soft_family(accession)}
+        card["intensities"] = [
+            {"platform": name, "file": "soft_family", "layout": "soft", "scale": "auto"}
+            for name in record["platforms"].split(";")
+        ]
     card["samples"] = {
         "sheet": {"file": "series_matrix", "layout": "series_matrix"},
         "sample_id": "geo_accession",
@@ -332,6 +341,28 @@ def _member_pattern(accession: str, client: Client) -> str:
     endings = names.str.extract(r"((?:\.[A-Za-z]\w*)+)$")[0].dropna()
     ending = re.escape(endings.mode().iloc[0]) if len(endings) else ""
     return rf"^(?P<sample_id>GSM\d+)_.*{ending}$"
+
+
+def _cells(
+    counts: Mapping[str, Any],
+    files: Mapping[str, Mapping[str, str]],
+    record: Mapping[str, Any],
+    caveats: list[str],
+) -> dict[str, Any]:
+    """Return a proposed ``cells`` block; file names tell the layout, words the material."""
+    name = str(counts["file"])
+    inside = f"{files[name]['url']} {counts.get('member', '')}".replace("\\", "").lower()
+    layout = "h5ad" if "h5ad" in inside else "10x_h5" if ".h5" in inside else "10x_triplets"
+    words = f"{record['title']} {record['summary']}".lower()
+    material = "spots" if "visium" in words or "spatial" in words else "cells"
+    material = "nuclei" if re.search(r"nucle(us|i)\b|\bsn(rna|uc)", words) else material
+    caveats.append(f"That a barcode is one of {material} and the layout {layout} are guesses.")
+    block = {"layout": layout, "material": material, "file": name}
+    if layout == "h5ad":
+        return {**block, "sample_column": "sample"}
+    one = r"(?P<sample_id>GSM\d+)"
+    member = rf"^{one}.*\.h5$" if layout == "10x_h5" else rf"^(?P<prefix>{one}.*?)matrix\.mtx"
+    return {**block, "member": member}
 
 
 def _modality(record: Mapping[str, Any], files: Mapping[str, Mapping[str, str]]) -> str:
