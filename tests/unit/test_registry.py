@@ -83,6 +83,105 @@ def test_a_wrong_card_names_file_and_key(tmp_path, good, key, value, expected):
     _complains(lambda: _load(tmp_path, card), ["gse1.yaml", *expected])
 
 
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ({"source": "geo_raw"}, []),
+        ({"source": "geo_supplement", "match": r".*counts\.txt\.gz", "accession": "GSM7"}, []),
+        ({"source": "geo_matrix", "platform": "GPL570", "sha256": "0" * 64}, []),
+        ({"source": "recount3", "accession": "SRP1", "table": "sra"}, []),
+        ({"source": "cellxgene", "accession": "a" * 36, "dataset": "b" * 36}, []),
+        ({"url": "x.gz", "md5": "0" * 32, "bytes": 7}, []),
+        ({"sha256": "0" * 64}, ["files.counts", "exactly one of `url` and `source`"]),
+        ({"url": "x.gz", "source": "geo_raw"}, ["exactly one of `url` and `source`"]),
+        ({"url": "x.gz", "match": "x"}, ["files.counts.match", "belongs to `source`"]),
+        ({"source": "geo_supplement"}, ["needs name or match"]),
+        ({"source": "geo_supplement", "name": "a", "match": "a"}, ["needs name or match"]),
+        ({"source": "geo_supplement", "match": "(a"}, ["files.counts.match", "regular expression"]),
+        ({"source": "geo_raw", "platform": "GPL570"}, ["files.counts.platform", "accession"]),
+        ({"source": "geo_annotation"}, ["needs platform"]),
+        ({"source": "nowhere"}, ["files.counts.source", "geo_supplement"]),
+    ],
+)
+def test_a_file_is_named_by_address_or_by_place_in_an_archive(tmp_path, good, file, expected):
+    card = {**good, "files": {**good["files"], "counts": file}}
+    if not expected:
+        assert _load(tmp_path, card)["gse1"]["files"]["counts"] == file
+    else:
+        _complains(lambda: _load(tmp_path, card), ["gse1.yaml", *expected])
+
+
+def _modality(good, kind, block):
+    card = {key: value for key, value in good.items() if key != "counts"}
+    name = {"bulk": "counts", "array": "intensities"}.get(kind, kind)
+    return {**card, "modality": kind, **({name: block} if block else {})}
+
+
+STAR = {"file": "counts", "layout": "tar_tables", "type": "counts", "member": "(?P<sample_id>.)"}
+GENES = {"file": "sheet", "id_column": "ID", "symbol_column": "Gene symbol"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "block", "expected"),
+    [
+        ("bulk", {**STAR, "tool": "htseq"}, []),
+        ("bulk", {**STAR, "tool": "star", "strand": "reverse"}, []),
+        ("bulk", {**STAR, "tool": "star"}, ["counts.strand"]),
+        ("bulk", {**STAR, "tool": "htseq", "strand": "reverse"}, ["only `tool: star`"]),
+        ("bulk", STAR, ["counts.count_column"]),
+        ("bulk", {"file": "counts", "layout": "recount3", "type": "counts"}, ["belong together"]),
+        ("bulk", {"file": "counts", "layout": "recount3", "type": "coverage"}, ["counts.quality"]),
+        (
+            "bulk",
+            {"file": "counts", "layout": "table", "type": "counts", "annotation": GENES},
+            [],
+        ),
+        ("array", [{"platform": "GPL1", "file": "counts", "layout": "soft"}], []),
+        ("array", [{"platform": "GPL1", "file": "counts", "layout": "table"}], ["GPL1.annotation"]),
+        ("array", [{"platform": "GPL1", "file": "x", "layout": "soft"}], ["GPL1.file", "'x'"]),
+        ("array", None, ["intensities"]),
+        ("cells", {"layout": "10x_h5", "material": "nuclei"}, ["exactly one of"]),
+        ("cells", {"layout": "10x_h5", "material": "x", "file": "counts"}, ["cells.material"]),
+        ("cells", {"layout": "10x_h5", "material": "cells", "file": "counts"}, ["cells.member"]),
+        (
+            "cells",
+            {"layout": "h5ad", "material": "cells", "file": "counts", "sample_column": "donor"},
+            [],
+        ),
+        ("cells", {"layout": "h5ad", "material": "cells", "file": "counts"}, ["sample_column"]),
+        (
+            "cells",
+            {
+                "layout": "10x_triplets",
+                "material": "spots",
+                "samples": [{"sample_id": "GSM1", "file": "counts", "prefix": "GSM1_"}],
+            },
+            [],
+        ),
+        ("cells", None, ["cells"]),
+    ],
+)
+def test_every_modality_says_how_its_files_are_laid_out(tmp_path, good, kind, block, expected):
+    card = _modality(good, kind, block)
+    if not expected:
+        assert _load(tmp_path, card)["gse1"]["modality"] == kind
+    else:
+        _complains(lambda: _load(tmp_path, card), ["gse1.yaml", *expected])
+
+
+def test_groups_may_be_told_by_expressions(tmp_path, good):
+    card = copy.deepcopy(good)
+    card["samples"]["columns"]["condition"] = {
+        "from": "title",
+        "match": {r"\bALS\b": "als", "control|healthy": "healthy"},
+    }
+    _load(tmp_path, card)
+    card["contrasts"][0]["target"] = "mnd"
+    _complains(lambda: _load(tmp_path, card), ["no level 'mnd'", "als, healthy"])
+    card["samples"]["columns"]["condition"]["map"] = {"a": "als"}
+    _complains(lambda: _load(tmp_path, card), ["`map` or `match`"])
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path, good):
     _load(tmp_path, good)
     path = tmp_path / "gse1.yaml"
