@@ -278,12 +278,12 @@ def test_drafts_of_cells_and_arrays(archive: Archive, tmp_path: Path) -> None:
     )  # fmt: skip
     card = checked(draft(cells, archive), tmp_path)
     assert (card["modality"], card["organism"], card["role"]) == ("cells", "mouse", "denervation")
-    assert "counts" in card["missing"]
+    assert (card["cells"]["material"], card["cells"]["layout"]) == ("nuclei", "10x_triplets")
     array = series(archive, 16, ["a", "b"] * 2, gdstype="Expression profiling by array")
     card = checked(draft(array, archive), tmp_path)
     assert card["modality"] == "array"
     assert "counts" not in card
-    assert card["files"]["annotation_gpl24676"]["platform"] == "GPL24676"
+    assert card["files"]["soft_family"] == {"source": "geo_soft"}
 
 
 def test_a_draft_without_groups_says_so(archive: Archive, tmp_path: Path) -> None:

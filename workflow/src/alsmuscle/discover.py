@@ -216,11 +216,15 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
             card["missing"]["counts"] = (
                 "No supplementary file looks like a table of counts; use recount3, or the reads in ENA."
             )
-    elif modality == "array":
-        platforms = [name for name in str(record["platforms"]).split(";") if name]
-        card["intensities"] = _intensities(platforms, files)
+    elif modality == "cells":
+        card["cells"] = _cells(record, names, client, caveats)
     else:
-        card["missing"]["counts"] = "How the cells are laid out: fill in `cells`."
+        # The SOFT family also says which gene a probe measures.
+        files["soft_family"] = {"source": "geo_soft"}
+        card["intensities"] = [
+            {"platform": name, "file": "soft_family", "layout": "soft", "scale": "auto"}
+            for name in record["platforms"].split(";")
+        ]
     card["samples"] = {
         "sheet": {"file": "series_matrix", "layout": "series_matrix"},
         "sample_id": "geo_accession",
@@ -352,31 +356,6 @@ def _counts(
     return None
 
 
-def _intensities(
-    platforms: Sequence[str], files: dict[str, dict[str, str]]
-) -> list[dict[str, Any]]:
-    """Propose ``intensities``: each platform's series matrix with GEO's own annotation."""
-    chips = []
-    for platform in platforms:
-        several = len(platforms) > 1
-        matrix = f"matrix_{platform.lower()}" if several else "series_matrix"
-        if several:
-            files[matrix] = {"source": "geo_matrix", "platform": platform}
-        annotation = f"annotation_{platform.lower()}"
-        files[annotation] = {"source": "geo_annotation", "platform": platform}
-        columns = {"id_column": "ID", "symbol_column": "Gene symbol", "gene_column": "Gene ID"}
-        chips.append(
-            {
-                "platform": platform,
-                "file": matrix,
-                "layout": "series_matrix",
-                "scale": "auto",
-                "annotation": {"file": annotation, **columns},
-            }
-        )
-    return chips
-
-
 def _member_pattern(accession: str, client: Client) -> str:
     """Return an expression for the per-sample files of a ``_RAW.tar``, from their common ending."""
     try:
@@ -389,6 +368,28 @@ def _member_pattern(accession: str, client: Client) -> str:
     endings = names.str.extract(r"((?:\.[A-Za-z]\w*)+)$")[0].dropna()
     ending = re.escape(endings.mode().iloc[0]) if len(endings) else ""
     return rf"^(?P<sample_id>GSM\d+)_.*{ending}$"
+
+
+def _cells(
+    record: Mapping[str, Any], names: Mapping[str, str], client: Client, caveats: list[str]
+) -> dict[str, Any]:
+    """Propose a ``cells`` block; file names tell the layout, words the material."""
+    ranked = (r"\.h5ad", r"_RAW\.tar$", r"\.h5", r"")
+    file = next(key for want in ranked for key in names if re.search(want, names[key]))
+    words = f"{record['title']} {record['summary']}".lower()
+    material = "spots" if "visium" in words or "spatial" in words else "cells"
+    material = "nuclei" if re.search(r"nucle(us|i)\b|\bsn(rna|uc)", words) else material
+    tar = names[file].endswith("_RAW.tar")
+    inside = _member_pattern(record["accession"], client) if tar else names[file]
+    inside = inside.replace("\\", "")
+    layout = "h5ad" if ".h5ad" in inside else "10x_h5" if ".h5" in inside else "10x_triplets"
+    caveats.append(f"That a barcode is one of {material} and the layout {layout} are guesses.")
+    block = {"layout": layout, "material": material, "file": file}
+    if layout == "h5ad":
+        return {**block, "sample_column": "sample"}
+    one = r"(?P<sample_id>GSM\d+)"
+    member = rf"^{one}.*\.h5$" if layout == "10x_h5" else rf"^(?P<prefix>{one}.*?)matrix\.mtx"
+    return {**block, "member": member}
 
 
 def _modality(record: Mapping[str, Any], names: Iterable[str]) -> str:

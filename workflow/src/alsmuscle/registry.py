@@ -347,7 +347,8 @@ def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[s
     Raises
     ------
     InputError
-        The file breaks the schema, a name is unknown, or a collection has no pinned hash.
+        The file breaks the schema, or a name is unknown. A collection without a pinned hash is
+        held to that of its first download, or refused under ``data.pinned_only``, like any file.
     """
     known = load_yaml(path)
     validate(known, "collections", path)
@@ -358,12 +359,6 @@ def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[s
                 where="config: enrichment.collections",
                 expected=_one_of(known),
                 remedy=f"correct the name, or add it to {path}",
-            )
-        if not known[name]["sha256"]:
-            raise InputError(
-                f"collection '{name}' has no pinned hash",
-                where=f"{path}: {name}.sha256",
-                remedy="download the file, look at it, and set `sha256` and `verified: true`",
             )
     return {name: known[name] for name in names}
 
