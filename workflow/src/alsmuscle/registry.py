@@ -145,13 +145,21 @@ def load_cards(folder: str | Path) -> dict[str, Card]:
         raise InputError(
             "no study card found", where=folder, remedy="add a file <id>.yaml; see config/README.md"
         )
-    cards = {}
-    for path in paths:
-        card = load_yaml(path)
-        validate(card, "dataset", path)
-        check_card(card, path)
-        cards[card["id"]] = card
-    return cards
+    return {path.stem: load_card(path) for path in paths}
+
+
+def load_card(path: str | Path) -> Card:
+    """Read and check one study card.
+
+    Raises
+    ------
+    InputError
+        The card breaks the schema or contradicts itself; the message names file and key.
+    """
+    card = load_yaml(path)
+    validate(card, "dataset", path)
+    check_card(card, path)
+    return dict(card)
 
 
 def check_card(card: Card, path: str | Path) -> None:
@@ -168,9 +176,9 @@ def check_card(card: Card, path: str | Path) -> None:
 
     if card["id"] != Path(path).stem:
         fail("id", f"'{card['id']}' differs from the file's name '{Path(path).stem}'")
-    plain = re.sub(r"[^a-z0-9]", "", card["accession"].lower())
-    if card["id"] != plain and not card.get("simulated"):
-        fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{plain}'")
+    wanted = plain(card["accession"])
+    if card["id"] != wanted and not card.get("simulated"):
+        fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{wanted}'")
     if card["status"] == "draft" and card["use"]:
         fail(
             "status",
@@ -230,6 +238,17 @@ def check_card(card: Card, path: str | Path) -> None:
                     fail(key, f"'{column}' has no level '{level}'", _one_of(levels))
     if "effects" in card and card["effects"]["contrast"] not in seen:
         fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
+
+
+def plain(accession: str) -> str:
+    """Return the id that belongs to an accession.
+
+    Examples
+    --------
+    >>> plain("E-MTAB-13874")
+    'emtab13874'
+    """
+    return re.sub(r"[^a-z0-9]", "", accession.lower())
 
 
 # Columns that the workflow adds to the harmonised sheet.
@@ -431,6 +450,14 @@ def unusable(card: Mapping[str, Any]) -> str:
         *(["The card is incomplete: " + "; ".join(gaps)] if gaps else []),
     ]
     return " ".join(reasons)
+
+
+def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return how each fact of a card is known: fact, ``file``/``page``/``no``, where it was seen."""
+    return [
+        (name, value, "") if isinstance(value, str) else (name, value["verified"], value["seen"])
+        for name, value in card["facts"].items()
+    ]
 
 
 def _unselected(card: Mapping[str, Any]) -> str:
