@@ -177,7 +177,8 @@ def check_card(card: Card, path: str | Path) -> None:
     if card["id"] != Path(path).stem:
         fail("id", f"'{card['id']}' differs from the file's name '{Path(path).stem}'")
     wanted = plain(card["accession"])
-    if card["id"] != wanted and not card.get("simulated"):
+    # One accession can hold two studies, such as GSE167186: bulk, and `gse167186nuclei`.
+    if not re.fullmatch(rf"{wanted}[a-z]*", card["id"]) and not card.get("simulated"):
         fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{wanted}'")
     if card["status"] == "draft" and card["use"]:
         fail(
@@ -205,8 +206,13 @@ def check_card(card: Card, path: str | Path) -> None:
         except re.error as error:
             fail(key, f"not a regular expression: {error}")
     for name, rule in columns.items():
-        if ("from" in rule) == ("value" in rule):
-            fail(f"samples.columns.{name}", "give exactly one of `from` and `value`")
+        given = [key for key in ("from", "value", "levels") if key in rule]
+        if len(given) != 1 or (given == ["levels"] and "missing" not in card):
+            fail(
+                f"samples.columns.{name}",
+                "give exactly one of `from` and `value`",
+                "(`levels` alone only where `missing` says what is not known yet)",
+            )
         if "map" in rule and "match" in rule:
             fail(f"samples.columns.{name}", "give `map` or `match`, not both")
     seen: set[str] = set()
@@ -263,7 +269,7 @@ def possible_levels(rule: Mapping[str, Any]) -> list[str] | None:
         return sorted(set(rule["match"].values()))
     if "value" in rule:
         return [str(rule["value"])]
-    return None
+    return list(rule["levels"]) if "levels" in rule else None
 
 
 def _check_file(key: str, file: Mapping[str, Any], fail: Callable[..., None]) -> None:
