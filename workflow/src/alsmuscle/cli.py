@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="command", required=True)
 
     studies = commands.add_parser("studies", help="list the registry")
+    studies.add_argument("--markdown", action="store_true", help="as the table of the README")
     studies.set_defaults(run=_studies)
 
     find = commands.add_parser("discover", help="search GEO for studies that nobody listed")
@@ -98,15 +99,15 @@ def _studies(options: argparse.Namespace) -> int:
     from alsmuscle import registry
 
     cards = registry.load_cards(options.registry)
+    if options.markdown:
+        print("\n".join(registry.markdown(cards)))
+        return 0
+    shown = ("role", "organism", "modality", "title")
     rows = [
-        (
-            *(name, card["status"], card["role"], card["organism"], card["modality"]),
-            "" if card["use"] else "incomplete" if "missing" in card else "off",
-            card["title"],
-        )
+        (name, registry.standing(card), *(card[key] for key in shown))
         for name, card in cards.items()
     ]
-    _print(("id", "status", "role", "organism", "modality", "use", "title"), rows)
+    _print(("id", "standing", *shown), rows)
     return 0
 
 

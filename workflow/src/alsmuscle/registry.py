@@ -458,6 +458,28 @@ def unusable(card: Mapping[str, Any]) -> str:
     return " ".join(reasons)
 
 
+def standing(card: Mapping[str, Any]) -> str:
+    """Return in a word what a run would do with a card.
+
+    ``verified``, ``candidate`` and ``draft`` as its status; ``incomplete`` where something is
+    missing, ``not used`` where a person switched it off.
+    """
+    if "missing" in card and card["status"] != "draft":
+        return "incomplete"
+    return str(card["status"]) if card["use"] or card["status"] == "draft" else "not used"
+
+
+def markdown(cards: Mapping[str, Card]) -> list[str]:
+    """Return the registry as the lines of a Markdown table, ALS first, then by role."""
+    order = load_yaml(SCHEMAS / "dataset.schema.yaml")["$defs"]["role"]["enum"]
+    rows = sorted(cards.items(), key=lambda item: (order.index(item[1]["role"]), item[0]))
+    return [
+        "| card | what | role | standing |",
+        "|---|---|---|---|",
+        *(f"| `{n}` | {c['title']} | {c['role']} | {standing(c)} |" for n, c in rows),
+    ]
+
+
 def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return how each fact of a card is known: fact, ``file``/``page``/``no``, where it was seen."""
     return [
