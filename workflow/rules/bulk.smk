@@ -108,6 +108,7 @@ rule bulk_de:
         counts=result("bulk/{dataset}/counts.h5ad"),
     output:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
+        engines=result("bulk/{dataset}/{contrast}/engines.tsv"),
     log:
         log_of("bulk_de", "{dataset}.{contrast}"),
     benchmark:

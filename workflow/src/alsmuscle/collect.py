@@ -205,6 +205,7 @@ def _contrast(
         every = io.read_table(results / "bulk" / name / "omnibus.tsv", "omnibus")
         own = every[every["design"] == registry.design_id(contrast)]
         omnibus = own if len(own) else None
+        tables["engines"] = (results / "bulk" / name / key / "engines.tsv", "engines")
         tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
         tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
     meta = {
