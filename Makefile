@@ -1,8 +1,8 @@
 # Each target sets up what it needs by itself. Everything is installed into .venv, nothing elsewhere,
-# except by the targets that say so (verify, reference, benchmark: R and Chromium from Debian's packages).
+# except by the targets that say so (verify, slurm, benchmark: R, Chromium, SLURM from Debian's packages).
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run demo fetch calibrate test faults verify survive determinism benchmark lint format lock clean
+.PHONY: help run demo fetch calibrate test faults verify survive determinism slurm benchmark lint format lock clean
 
 PYTHON ?= python3
 PROFILE ?= local
@@ -53,6 +53,9 @@ survive: $(STAMP)  ## kill, interrupt and starve runs; each must end with the sa
 
 determinism: $(STAMP)  ## the demo twice from scratch, on 2 cores and on 1: the same bytes
 	@source $(BIN)/activate && python tests/survive.py --demo determinism
+
+slurm: $(STAMP)  ## the demo through a real SLURM on this machine; installs it, needs root
+	@source $(BIN)/activate && python tests/slurm.py
 
 benchmark: $(STAMP)  ## time and memory against alternatives: results/benchmarks; installs R
 	@tests/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && \

@@ -17,7 +17,7 @@ rule bulk_counts:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(1000, per_sample=3),
         runtime=growing(10),
     params:
         card=card_part("id", "organism", "files", "counts", "samples"),
@@ -38,7 +38,7 @@ rule bulk_design:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(500),
+        mem_mb=growing(800, per_sample=1),
         runtime=growing(5),
     params:
         card=card_part("id", "role", "contrasts"),
@@ -66,8 +66,8 @@ rule bulk_qc:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(20),
+        mem_mb=growing(1200, per_sample=3),
+        runtime=growing(15),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         card=card_part("id", "role", "contrasts"),
@@ -93,8 +93,8 @@ rule bulk_fit:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        mem_mb=growing(1500, per_sample=3),
+        runtime=growing(30),
     params:
         card=card_part("id", "role", "contrasts"),
         counts=SETTINGS["bulk"]["counts"],
@@ -120,8 +120,8 @@ rule bulk_de:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(20),
+        mem_mb=growing(1500, per_sample=3),
+        runtime=growing(15),
     params:
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],

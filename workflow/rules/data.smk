@@ -46,7 +46,7 @@ rule data_simulate:
         ENVIRONMENT
     resources:
         mem_mb=growing(1500),
-        runtime=growing(5),
+        runtime=growing(10),
     params:
         card=card_part("id", "files", "contrasts"),
         seed=SETTINGS["seed"],

@@ -22,7 +22,7 @@ rule enrichment_sets:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(3000),
+        mem_mb=growing(1500, per_sample=3),
         runtime=growing(20),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
@@ -55,7 +55,7 @@ rule enrichment_gsea:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(1500),
         runtime=growing(20),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
@@ -98,8 +98,8 @@ rule programmes_scores:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1500),
-        runtime=growing(10),
+        mem_mb=growing(1000, per_sample=2),
+        runtime=growing(5),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         code=code("programmes_scores"),
@@ -120,7 +120,7 @@ rule programmes_effects:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1500),
+        mem_mb=growing(1000, per_sample=3),
         runtime=growing(10),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],

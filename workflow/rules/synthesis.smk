@@ -23,7 +23,7 @@ rule synthesis_contrasts:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1500),
+        mem_mb=growing(1000, per_contrast=5),
         runtime=growing(10),
     params:
         cards=facts_of_cards,
@@ -52,7 +52,7 @@ rule synthesis_pool:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(1000, per_contrast=20),
         runtime=growing(20),
     params:
         rho=SETTINGS["synthesis"]["rules"]["rho"],
@@ -81,7 +81,7 @@ rule synthesis_denervation:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(6000),
+        mem_mb=growing(2000, per_contrast=10),
         runtime=growing(60),
     params:
         cards=facts_of_cards,
@@ -114,8 +114,8 @@ rule synthesis_claims:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(20),
+        mem_mb=growing(1000, per_contrast=2),
+        runtime=growing(10),
     params:
         rules=SETTINGS["synthesis"]["rules"],
         code=code("synthesis_claims"),
@@ -136,7 +136,7 @@ rule synthesis_export:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(1000, per_contrast=20),
         runtime=growing(10),
     params:
         code=code("synthesis_export"),
