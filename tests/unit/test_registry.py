@@ -195,16 +195,25 @@ def test_an_empty_registry_says_what_to_do(tmp_path):
 
 def _cards():
     def card(role, organism="human", **more):
-        return {"role": role, "organism": organism, "modality": "bulk", "use": True, **more}
+        common = {"modality": "bulk", "use": True, "status": "verified"}
+        return {"role": role, "organism": organism, **common, **more}
 
     return {
         "a": card("ageing"),
         "b": card("disuse", "mouse"),
         "c": card("ageing", use=False, use_reason="not muscle"),
+        "d": card("disuse", status="candidate"),
+        "e": card("disuse", status="candidate", use=False, missing={"groups": "who is who"}),
     }
 
 
-NONE: dict[str, list[str]] = {"ids": [], "roles": [], "organisms": [], "modalities": []}
+NONE: dict[str, list[str]] = {
+    "ids": [],
+    "roles": [],
+    "organisms": [],
+    "modalities": [],
+    "statuses": ["verified"],
+}
 
 
 @pytest.mark.parametrize(
@@ -215,6 +224,10 @@ NONE: dict[str, list[str]] = {"ids": [], "roles": [], "organisms": [], "modaliti
         ({"organisms": ["mouse"]}, ["b"]),
         ({"ids": ["b"]}, ["b"]),
         ({"modalities": ["bulk"], "roles": ["disuse", "ageing"]}, ["a", "b"]),
+        ({"statuses": ["verified", "candidate"]}, ["a", "b", "d"]),
+        ({"statuses": ["candidate"]}, ["d"]),
+        ({"statuses": []}, ["a", "b", "d"]),
+        ({"ids": ["a", "d"], "statuses": ["verified", "candidate"]}, ["a", "d"]),
     ],
 )
 def test_selection(lists, expected):
@@ -226,6 +239,8 @@ def test_selection(lists, expected):
     [
         ({"ids": ["z"]}, ["no study 'z'", "a, b, c"]),
         ({"ids": ["c"]}, ["switched off", "not muscle"]),
+        ({"ids": ["d"]}, ["'d' is a candidate", "statuses"]),
+        ({"ids": ["e"]}, ["switched off", "incomplete: groups (who is who)"]),
         ({"roles": ["regeneration"]}, ["roles", "regeneration", "ageing, disuse"]),
         ({"roles": ["ageing"], "organisms": ["mouse"]}, ["no study passes"]),
     ],
@@ -237,7 +252,30 @@ def test_selection_that_cannot_be_met(lists, expected):
 def test_what_is_left_out_has_its_reason():
     chosen = registry.select(_cards(), NONE | {"ids": ["a"]})
     rows = {row["dataset"]: row["reason"] for row in registry.left_out(_cards(), chosen)}
-    assert rows == {"b": "not selected in the configuration", "c": "not muscle"}
+    assert rows == {
+        "b": "not selected in the configuration",
+        "c": "not muscle",
+        "d": "not selected: a candidate, written from public pages and not yet run",
+        "e": "The card is incomplete: groups (who is who)",
+    }
+
+
+def test_an_incomplete_card_may_leave_parts_out_but_is_never_used(tmp_path, good):
+    card = {key: good[key] for key in good if key not in ("files", "counts", "samples")}
+    _complains(lambda: _load(tmp_path, card), ["files"])
+    card = {**card, "use": False, "missing": {"files": "name of the count file"}}
+    del card["contrasts"]
+    assert "count file" in registry.unusable(_load(tmp_path, card)["gse1"])
+    _complains(lambda: _load(tmp_path, {**card, "use": True}), ["gse1.yaml", "use"])
+    _complains(lambda: _load(tmp_path, {**card, "missing": {"colour": "of it"}}), ["colour"])
+
+
+def test_a_fact_may_say_where_it_was_seen(tmp_path, good):
+    facts = {"groups": {"verified": "page", "seen": "the series' page"}, "counts": "no"}
+    assert _load(tmp_path, {**good, "facts": facts})["gse1"]["facts"] == facts
+    _complains(
+        lambda: _load(tmp_path, {**good, "facts": {"groups": {"verified": "page"}}}), ["seen"]
+    )
 
 
 def test_contrasts_of_one_model_share_a_design(good):
@@ -259,10 +297,10 @@ def test_contrasts_of_one_model_share_a_design(good):
     }
 
 
-def test_unpinned_collections_cannot_be_used():
+def test_collections_are_found_by_name():
     path = ROOT / "config" / "collections.yaml"
     assert registry.load_collections(path, ["hallmark"])["hallmark"]["sha256"]
-    _complains(lambda: registry.load_collections(path, ["reactome"]), ["reactome", "sha256"])
+    assert registry.load_collections(path, ["wikipathways"])["wikipathways"]["sha256"] is None
     _complains(lambda: registry.load_collections(path, ["kegg"]), ["kegg", "hallmark"])
 
 

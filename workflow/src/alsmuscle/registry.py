@@ -177,7 +177,7 @@ def check_card(card: Card, path: str | Path) -> None:
             "a draft cannot be used",
             "`use: false`, or a person reads the card and sets `status: candidate`",
         )
-    files = card["files"]
+    files = card.get("files", {})
     for name, file in files.items():
         _check_file(f"files.{name}", file, fail)
     for key, name in _named_files(card):
@@ -347,7 +347,8 @@ def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[s
     Raises
     ------
     InputError
-        The file breaks the schema, a name is unknown, or a collection has no pinned hash.
+        The file breaks the schema, or a name is unknown. A collection without a pinned hash is
+        held to that of its first download, or refused under ``data.pinned_only``, like any file.
     """
     known = load_yaml(path)
     validate(known, "collections", path)
@@ -358,12 +359,6 @@ def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[s
                 where="config: enrichment.collections",
                 expected=_one_of(known),
                 remedy=f"correct the name, or add it to {path}",
-            )
-        if not known[name]["sha256"]:
-            raise InputError(
-                f"collection '{name}' has no pinned hash",
-                where=f"{path}: {name}.sha256",
-                remedy="download the file, look at it, and set `sha256` and `verified: true`",
             )
     return {name: known[name] for name in names}
 
@@ -383,10 +378,16 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
     for name in studies["ids"]:
         if name not in cards:
             raise InputError(f"no study '{name}'", where=f"{where}.ids", expected=_one_of(cards))
-        if not cards[name]["use"]:
+        if reason := unusable(cards[name]):
             raise InputError(
-                f"study '{name}' is switched off on its card: {cards[name]['use_reason']}",
+                f"study '{name}' is switched off on its card: {reason}", where=f"{where}.ids"
+            )
+        if studies["statuses"] and cards[name]["status"] not in studies["statuses"]:
+            raise InputError(
+                f"study '{name}' is a {cards[name]['status']}",
                 where=f"{where}.ids",
+                expected="a status of `studies.statuses`: " + ", ".join(studies["statuses"]),
+                remedy=f"add `{cards[name]['status']}` to `studies.statuses` to try it",
             )
     for key, field in (("roles", "role"), ("organisms", "organism"), ("modalities", "modality")):
         unknown = set(studies[key]) - {card[field] for card in cards.values()}
@@ -404,6 +405,7 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
         and (not studies["roles"] or card["role"] in studies["roles"])
         and (not studies["organisms"] or card["organism"] in studies["organisms"])
         and (not studies["modalities"] or card["modality"] in studies["modalities"])
+        and (not studies["statuses"] or card["status"] in studies["statuses"])
     }
     if not chosen:
         raise InputError("no study passes the selection", where=where, remedy="widen the lists")
@@ -413,13 +415,28 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
 def left_out(cards: Mapping[str, Card], chosen: Mapping[str, Card]) -> list[dict[str, str]]:
     """Return the cards that are not analysed, each with its reason."""
     return [
-        {
-            "dataset": name,
-            "reason": "not selected in the configuration" if card["use"] else card["use_reason"],
-        }
+        {"dataset": name, "reason": unusable(card) or _unselected(card)}
         for name, card in cards.items()
         if name not in chosen
     ]
+
+
+def unusable(card: Mapping[str, Any]) -> str:
+    """Say why a card cannot be analysed as it stands; empty where it can."""
+    if card["use"]:
+        return ""
+    gaps = [f"{part} ({what})" for part, what in card.get("missing", {}).items()]
+    reasons = [
+        *([card["use_reason"]] if "use_reason" in card else []),
+        *(["The card is incomplete: " + "; ".join(gaps)] if gaps else []),
+    ]
+    return " ".join(reasons)
+
+
+def _unselected(card: Mapping[str, Any]) -> str:
+    if card["status"] == "candidate":
+        return "not selected: a candidate, written from public pages and not yet run"
+    return "not selected in the configuration"
 
 
 def contrast(card: Card, contrast_id: str) -> dict[str, Any]:
