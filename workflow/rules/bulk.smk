@@ -1,6 +1,6 @@
 # In:  provenance/data/<dataset>.tsv and the files it names.
 # Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, qc.tsv, pca.tsv,
-#      correlation.tsv, vst.h5ad, fits.h5; bulk/<dataset>/<contrast>/de.tsv, also for published effects.
+#      correlation.tsv, vst.h5ad, fits.h5, omnibus.tsv; bulk/<dataset>/<contrast>/de.tsv, also for published effects.
 
 
 rule bulk_counts:
@@ -107,7 +107,7 @@ rule bulk_fit:
 rule bulk_de:
     input:
         fits=result("bulk/{dataset}/fits.h5"),
-        samples=result("bulk/{dataset}/samples.tsv"),
+        counts=result("bulk/{dataset}/counts.h5ad"),
     output:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
     log:
@@ -128,6 +128,32 @@ rule bulk_de:
         code=code("bulk_de"),
     script:
         "../scripts/bulk_de.py"
+
+
+rule bulk_omnibus:
+    input:
+        fits=result("bulk/{dataset}/fits.h5"),
+        counts=result("bulk/{dataset}/counts.h5ad"),
+    output:
+        omnibus=result("bulk/{dataset}/omnibus.tsv"),
+    log:
+        log_of("bulk_omnibus", "{dataset}"),
+    wildcard_constraints:
+        dataset=one_of(BULK),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=3000,
+        runtime=10,
+    params:
+        card=card_part("id", "role", "contrasts"),
+        de={
+            key: SETTINGS["bulk"]["de"][key]
+            for key in ("alpha", "min_replicates", "inference")
+        },
+        code=code("bulk_omnibus"),
+    script:
+        "../scripts/bulk_omnibus.py"
 
 
 rule effects_import:

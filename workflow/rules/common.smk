@@ -167,7 +167,12 @@ def facts_of_cards(wildcards):
     keys = ("id", "role", "organism", "modality", "platform", "cluster", "simulated")
     kept = (
         "id",
+        "kind",
         "variable",
+        "across",
+        "at",
+        "against",
+        "unit",
         "target",
         "reference",
         "adjust",

@@ -32,6 +32,7 @@ rule report_pages:
                 "samples.tsv",
                 "excluded.tsv",
                 "warnings.tsv",
+                "omnibus.tsv",
                 "qc.tsv",
                 "pca.tsv",
                 "correlation.tsv",
