@@ -197,6 +197,8 @@ def submissions() -> list[dict[str, str]]:
     rows = []
     for line in say("scontrol", "--oneliner", "show", "jobs").splitlines():
         facts = dict(re.findall(r"(\w+)=(\S*)", line))
+        if "JobId" not in facts:
+            continue  # no job is known
         memory = re.search(r"mem=(\d+)([MG])", line)
         size = int(memory[1]) * (1024 if memory[2] == "G" else 1) if memory else 0
         rows.append(

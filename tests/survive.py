@@ -123,6 +123,7 @@ def small_registry(folder: Path) -> Registry:
     """Two studies of ten samples and some hundred genes, with few random sets."""
     folder.mkdir(parents=True)
     project = make_project(folder, copy_code=False)
+    shutil.copytree(ROOT / "config" / "profiles", folder / "config" / "profiles")
     card = write_study(folder / "other", small_counts(seed=2))
     card |= {"id": "gse2", "accession": "GSE2", "role": "denervation"}
     path = folder / "config" / "datasets" / "gse2.yaml"

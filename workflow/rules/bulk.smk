@@ -138,13 +138,15 @@ rule bulk_omnibus:
         omnibus=result("bulk/{dataset}/omnibus.tsv"),
     log:
         log_of("bulk_omnibus", "{dataset}"),
+    benchmark:
+        time_of("bulk_omnibus", "{dataset}")
     wildcard_constraints:
         dataset=one_of(BULK),
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=growing(1500, per_sample=3),
+        runtime=growing(20),
     params:
         card=card_part("id", "role", "contrasts"),
         de={
