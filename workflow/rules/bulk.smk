@@ -53,9 +53,11 @@ rule bulk_qc:
         counts=result("bulk/{dataset}/counts.h5ad"),
         # A design that cannot be fitted stops the study before anything is computed.
         checked=ancient(result("bulk/{dataset}/warnings.tsv")),
+        panels="config/tissues.tsv",
     output:
         qc=result("bulk/{dataset}/qc.tsv"),
         pca=result("bulk/{dataset}/pca.tsv"),
+        covariates=result("bulk/{dataset}/pca_covariates.tsv"),
         correlation=result("bulk/{dataset}/correlation.tsv"),
         vst=result("bulk/{dataset}/vst.h5ad"),
     log:

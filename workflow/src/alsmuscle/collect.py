@@ -175,6 +175,7 @@ def _study(
         samples=samples,
         qc=io.read_table(folder / "qc.tsv", "qc"),
         pca=pca,
+        covariates=io.read_table(folder / "pca_covariates.tsv", "pca_covariates"),
         correlation=io.read_square(folder / "correlation.tsv"),
         explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
         contrasts=contrasts,

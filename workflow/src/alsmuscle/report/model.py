@@ -83,6 +83,8 @@ class StudyData:
         One row per sample, with ``sample_id``.
     pca
         ``sample_id, pc1, pc2``; without it ``qc`` is asked.
+    covariates
+        Contract ``pca_covariates``.
     correlation
         Samples by samples.
     explained
@@ -97,6 +99,7 @@ class StudyData:
     samples: pd.DataFrame | None = None
     qc: pd.DataFrame | None = None
     pca: pd.DataFrame | None = None
+    covariates: pd.DataFrame | None = None
     correlation: pd.DataFrame | None = None
     explained: Sequence[float] = ()
     contrasts: Sequence[ContrastData] = ()
