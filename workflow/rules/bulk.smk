@@ -22,6 +22,8 @@ rule bulk_counts:
     params:
         card=card_part("id", "organism", "files", "counts", "samples"),
         code=code("bulk_counts"),
+    message:
+        "{wildcards.dataset}: reading counts, samples and gene ids"
     script:
         "../scripts/bulk_counts.py"
 
@@ -42,6 +44,8 @@ rule bulk_design:
         card=card_part("id", "role", "contrasts"),
         min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         code=code("bulk_design"),
+    message:
+        "{wildcards.dataset}: checking whether the groups can be compared"
     script:
         "../scripts/bulk_design.py"
 
@@ -73,6 +77,8 @@ rule bulk_qc:
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         code=code("bulk_qc"),
+    message:
+        "{wildcards.dataset}: checking the quality of every sample"
     script:
         "../scripts/bulk_qc.py"
 
@@ -98,6 +104,8 @@ rule bulk_fit:
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         code=code("bulk_fit"),
+    message:
+        "{wildcards.dataset}: fitting every gene"
     script:
         "../scripts/bulk_fit.py"
 
@@ -124,6 +132,8 @@ rule bulk_de:
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],
         code=code("bulk_de"),
+    message:
+        "{wildcards.dataset}: testing every gene, {wildcards.contrast}"
     script:
         "../scripts/bulk_de.py"
 
@@ -145,5 +155,7 @@ rule effects_import:
     params:
         card=card_part("id", "organism", "effects"),
         code=code("effects_import"),
+    message:
+        "{wildcards.dataset}: importing published effects, {wildcards.contrast}"
     script:
         "../scripts/effects_import.py"

@@ -34,6 +34,8 @@ rule enrichment_sets:
         ora=SETTINGS["enrichment"]["ora"],
         seed=SETTINGS["seed"],
         code=code("enrichment_sets"),
+    message:
+        "{wildcards.dataset}: testing pathways, {wildcards.contrast}"
     script:
         "../scripts/enrichment_sets.py"
 
@@ -63,6 +65,8 @@ rule enrichment_gsea:
         gsea=SETTINGS["enrichment"]["gsea"],
         seed=SETTINGS["seed"],
         code=code("enrichment_gsea"),
+    message:
+        "{wildcards.dataset}: ranking pathways, {wildcards.contrast}"
     script:
         "../scripts/enrichment_gsea.py"
 
@@ -79,6 +83,8 @@ rule programmes_check:
         ENVIRONMENT
     params:
         code=code("programmes_check"),
+    message:
+        "checking the genes of the programmes"
     script:
         "../scripts/programmes_check.py"
 
@@ -99,6 +105,8 @@ rule programmes_scores:
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         code=code("programmes_scores"),
+    message:
+        "{wildcards.dataset}: scoring gene programmes per sample"
     script:
         "../scripts/programmes_scores.py"
 
@@ -123,5 +131,7 @@ rule programmes_effects:
         programmes=SETTINGS["programmes"],
         seed=SETTINGS["seed"],
         code=code("programmes_effects"),
+    message:
+        "{wildcards.dataset}: testing gene programmes, {wildcards.contrast}"
     script:
         "../scripts/programmes_effects.py"

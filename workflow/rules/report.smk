@@ -17,6 +17,8 @@ rule provenance_run:
     params:
         settings=SETTINGS,
         code=code("provenance_run"),
+    message:
+        "recording where everything came from"
     script:
         "../scripts/provenance_run.py"
 
@@ -46,6 +48,8 @@ rule report_pages:
             result("synthesis/{table}.tsv"),
             table=[
                 "contrasts",
+                "blocks",
+                "genes",
                 "claims",
                 "claim_studies",
                 "programmes",
@@ -77,10 +81,13 @@ rule report_pages:
     localrule: True
     conda:
         ENVIRONMENT
+    threads: 2
     params:
         cards=STUDIES,
         left_out=registry.left_out(CARDS, STUDIES),
         settings=SETTINGS,
         code=code("report_pages"),
+    message:
+        "writing the report"
     script:
         "../scripts/report_pages.py"

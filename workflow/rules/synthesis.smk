@@ -32,6 +32,8 @@ rule synthesis_contrasts:
             "inter_gene_correlation"
         ],
         code=code("synthesis_contrasts"),
+    message:
+        "all studies: deciding what may be pooled"
     script:
         "../scripts/synthesis_contrasts.py"
 
@@ -58,6 +60,8 @@ rule synthesis_pool:
         rho=SETTINGS["synthesis"]["rules"]["rho"],
         min_studies=SETTINGS["synthesis"]["rules"]["min_studies"],
         code=code("synthesis_pool"),
+    message:
+        "all studies: pooling effects"
     script:
         "../scripts/synthesis_pool.py"
 
@@ -88,6 +92,8 @@ rule synthesis_denervation:
         denervation=SETTINGS["synthesis"]["denervation"],
         seed=SETTINGS["seed"],
         code=code("synthesis_denervation"),
+    message:
+        "all studies: comparing ALS with denervation"
     script:
         "../scripts/synthesis_denervation.py"
 
@@ -119,6 +125,8 @@ rule synthesis_claims:
     params:
         rules=SETTINGS["synthesis"]["rules"],
         code=code("synthesis_claims"),
+    message:
+        "all studies: judging the claims"
     script:
         "../scripts/synthesis_claims.py"
 
@@ -138,5 +146,7 @@ rule synthesis_export:
         runtime=10,
     params:
         code=code("synthesis_export"),
+    message:
+        "all studies: writing the effects and the data dictionary"
     script:
         "../scripts/synthesis_export.py"

@@ -5,10 +5,14 @@ Pages hold no date except the provenance page: equal tables give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 
 from alsmuscle.errors import InputError
 from alsmuscle.report import about, claim, contrast, gene, index, programme, specificity, study
+from alsmuscle.report import time as time_axis
 from alsmuscle.report.model import (
     ContrastData,
     ReportData,
@@ -25,18 +29,36 @@ __all__ = ["ContrastData", "ReportData", "StudyData", "Synthesis", "build", "dra
 
 
 def draw(data: StudyData, alpha: float) -> dict[str, bytes]:
-    """Return every static figure of one study and its contrasts: path to bytes.
+    """Return every static figure of one study and its contrasts: path to bytes."""
+    return dict(_drawn([data], alpha, threads=1))
 
-    Separate from :func:`build` so that studies can be drawn in parallel and only when they change.
-    """
-    made = study.figures(data)
-    for item in data.contrasts:
-        made |= contrast.figures(data, item, alpha)
-    return made
+
+def _drawn(studies: Sequence[StudyData], alpha: float, threads: int) -> Iterator[tuple[str, bytes]]:
+    """Yield every figure; several processes share them when there are ``threads``."""
+    jobs: list[Callable[[], dict[str, bytes]]] = []
+    for item in studies:
+        alone = replace(item, contrasts=())  # a process gets no tables that it does not draw
+        jobs.append(partial(study.figures, alone))
+        jobs += [partial(contrast.figures, alone, part, alpha) for part in item.contrasts]
+    if threads < 2 or len(jobs) < 2 * threads:
+        for job in jobs:
+            yield from job().items()
+        return
+    with ProcessPoolExecutor(threads) as pool:
+        for made in pool.map(_call, jobs, chunksize=2):
+            yield from made.items()
+
+
+def _call(job: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
+    return job()
 
 
 def build(
-    templates: Mapping[str, str], data: ReportData, drawn: Collection[str] | None = None
+    templates: Mapping[str, str],
+    data: ReportData,
+    drawn: Collection[str] | None = None,
+    *,
+    threads: int = 1,
 ) -> dict[str, str | bytes]:
     """Return the whole report: path relative to the report folder, and text or bytes.
 
@@ -49,6 +71,8 @@ def build(
     drawn
         Paths of the figures that :func:`draw` made before; by default they are drawn here and
         returned with the pages.
+    threads
+        Processes that draw.
 
     Raises
     ------
@@ -70,11 +94,11 @@ def build(
         files[path] = content
 
     if drawn is None:
-        for item in data.studies:
-            for path, content in draw(item, data.alpha).items():
-                add(path, content)
+        for path, content in _drawn(data.studies, data.alpha, threads):
+            add(path, content)
         drawn = frozenset(files)
     add("index.html", index.page(site, data))
+    add("summary.txt", index.text_summary(data))
     for item in data.studies:
         add(study_path(item), study.page(site, data, item, drawn))
     for item, part in data.contrasts():
@@ -83,14 +107,16 @@ def build(
         script = contrast.script(item, part, data.alpha)
         if script is not None:
             add(f"assets/data/{contrast.source(item, part)}.js", script)
+    times = time_axis.points(data)
     if data.synthesis is not None:
         for entry in data.synthesis.document["claims"]:
             add(claim_path(entry["id"]), claim.page(site, data, data.synthesis, entry))
         add("specificity.html", specificity.page(site, data, data.synthesis))
+        add("time.html", time_axis.page(site, data, data.synthesis, times))
         add("changes.html", claim.changes(site, data.synthesis))
     add("programmes.html", programme.overview(site, data))
     for name in sorted(data.programme_names):
-        add(programme_path(name), programme.page(site, data, name))
+        add(programme_path(name), programme.page(site, data, name, times))
     add("gene.html", gene.page(site, data))
     for path, text in gene.scripts(site, data).items():
         add(path, text)
