@@ -159,7 +159,7 @@ def test_search_finds_a_gene_and_its_page_draws_it(folder, open_tab, typed):
     tab.locator("#search").press("Enter")
     tab.wait_for_selector("table.gene")
     assert "CHRNA1" in tab.locator("#gene h2").inner_text()
-    assert tab.locator("table.gene tbody tr:not(.group)").count() == 9
+    assert tab.locator("table.gene tbody tr:not(.group)").count() == 6
     assert tab.locator("table.gene").get_by_text("▲ confounded").count() == 2
     row = tab.locator("table.gene tbody tr:not(.group)").first
     values = fx.whole(2, n_genes=3000).studies[0].contrasts[0].de.iloc[2]
@@ -206,7 +206,7 @@ def test_tables_sort_filter_and_download(folder, open_tab):
     assert 0 < shown < 500
     assert box.get_by_role("status").inner_text() == f"{shown} of 500 rows"
     with tab.expect_download() as got:
-        box.get_by_role("button", name="Download").click()
+        box.get_by_role("button", name="download shown rows").click()
     lines = Path(got.value.path()).read_text(encoding="utf-8").splitlines()
     assert got.value.suggested_filename.endswith("genes.tsv")
     assert lines[0].split("\t")[:2] == ["Gene", "Log2 fold change"]
@@ -260,7 +260,7 @@ def test_gene_page_pools_first_and_shows_both_species(folder, open_tab):
     assert "ALS, patients' muscle, human" in pooled.inner_text()
     assert "+0.50 (+0.20 to +0.80)" in pooled.inner_text()
     assert "2 studies, too few for a verdict" in pooled.inner_text()
-    assert every.locator("tbody tr:not(.group)").count() == 9
+    assert every.locator("tbody tr:not(.group)").count() == 6
     assert "ENSG00000000002" in tab.locator("#gene h2").inner_text()
     assert watched.trouble == []
 
@@ -386,7 +386,7 @@ def test_downloads_hold_no_formula(attacked, open_tab):
     path = next(attacked.glob("studies/*.html")).relative_to(attacked)
     tab = watched.go(attacked, str(path))
     seen = ""
-    for button in tab.get_by_role("button", name="Download shown rows").all():
+    for button in tab.get_by_role("button", name="download shown rows").all():
         with tab.expect_download() as got:
             button.click()
         seen += Path(got.value.path()).read_text(encoding="utf-8")

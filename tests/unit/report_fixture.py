@@ -412,7 +412,7 @@ def document() -> dict[str, Any]:
 
 
 def timed(role: str, name: str, stages: list[str], n_genes: int, seed: int) -> StudyData:
-    """A mouse study with one contrast per stage."""
+    """A mouse study with one contrast per stage; the first has genes."""
     rng = np.random.default_rng(seed)
     contrasts = [
         ContrastData(
@@ -420,7 +420,9 @@ def timed(role: str, name: str, stages: list[str], n_genes: int, seed: int) -> S
                 "id": f"t{i}", "label": f"Diseased against control, {stage}", "target": "a",
                 "reference": "b", "role": role, "stage": stage, "n_target": 5, "n_reference": 5,
             },
-            de=de(rng, n_genes, 5, 5).assign(
+            de=None
+            if i
+            else de(rng, n_genes, 5, 5).assign(
                 gene_id=[f"ENSMUSG{g:011d}" for g in range(n_genes)],
                 symbol=lambda t: t["symbol"].str.title(),
             ),

@@ -650,10 +650,11 @@ def test_figures_drawn_elsewhere_are_linked_but_not_returned(files, data):
     assert not Parsed(bare["studies/gse000001.html"]).all("img")
 
 
-def test_figures_are_the_same_however_many_draw_them(data):
-    one = dict(page._drawn(data.studies[:2], 0.05, threads=1))
-    two = dict(page._drawn(data.studies[:2], 0.05, threads=2))
-    assert list(one) == list(two) and one == two and len(one) > 10
+def test_pages_and_figures_are_the_same_however_many_processes_make_them(files, data):
+    parts = list(page._parts(fx.templates(), data, None, threads=2))
+    made = {path: content for part, _ in parts for path, content in part.items()}
+    assert len(made) > 20 and {path: files[path] for path in made} == made
+    assert [len(genes) for _, genes in parts].count(1) == len(list(data.contrasts()))
 
 
 def test_bare_study_still_makes_every_page():

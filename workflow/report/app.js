@@ -122,9 +122,9 @@ window.alsmuscle = (() => {
       });
       tools.append(make("label", {}, "Filter", input));
     }
-    tools.append(make("button", {
+    const download = make("button", {
       type: "button",
-      class: "button",
+      class: "quiet",
       onclick: () => {
         const lines = [heads.map((h) => guard(h.textContent)).join("\t")];
         for (const row of body.rows) if (!row.hidden) lines.push([...row.cells].map((cell) => {
@@ -133,8 +133,10 @@ window.alsmuscle = (() => {
         }).join("\t"));
         save(`${box.dataset.name}.tsv`, lines.join("\n") + "\n", "text/tab-separated-values");
       },
-    }, "Download shown rows (TSV)"), status);
-    if (rows.length) box.prepend(tools);
+    }, "download shown rows (TSV)");
+    tools.append(status);
+    if (rows.length > 8) box.prepend(tools);
+    if (rows.length) box.querySelector(".table-note").append(" · ", download);
   }
 
   // ---- search --------------------------------------------------------------------------------

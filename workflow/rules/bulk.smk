@@ -32,7 +32,13 @@ rule bulk_design:
     input:
         counts=result("bulk/{dataset}/counts.h5ad"),
     output:
-        warnings=result("bulk/{dataset}/warnings.tsv"),
+        warnings=report(
+            result("bulk/{dataset}/warnings.tsv"),
+            caption="../report/captions/bulk_design.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "faults of the design"},
+        ),
     log:
         log_of("bulk_design", "{dataset}"),
     conda:
@@ -56,7 +62,13 @@ rule bulk_qc:
         # A design that cannot be fitted stops the study before anything is computed.
         checked=ancient(result("bulk/{dataset}/warnings.tsv")),
     output:
-        qc=result("bulk/{dataset}/qc.tsv"),
+        qc=report(
+            result("bulk/{dataset}/qc.tsv"),
+            caption="../report/captions/bulk_qc.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "sample quality"},
+        ),
         pca=result("bulk/{dataset}/pca.tsv"),
         correlation=result("bulk/{dataset}/correlation.tsv"),
         vst=result("bulk/{dataset}/vst.h5ad"),
@@ -115,7 +127,13 @@ rule bulk_de:
         fits=result("bulk/{dataset}/fits.h5"),
         samples=result("bulk/{dataset}/samples.tsv"),
     output:
-        de=result("bulk/{dataset}/{contrast}/de.tsv"),
+        de=report(
+            result("bulk/{dataset}/{contrast}/de.tsv"),
+            caption="../report/captions/bulk_de.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "genes, {contrast}"},
+        ),
     log:
         log_of("bulk_de", "{dataset}.{contrast}"),
     benchmark:

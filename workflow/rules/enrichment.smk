@@ -116,7 +116,13 @@ rule programmes_effects:
         vst=result("bulk/{dataset}/vst.h5ad"),
         programmes="config/programmes.tsv",
     output:
-        effects=result("programmes/{dataset}/{contrast}/effects.tsv"),
+        effects=report(
+            result("programmes/{dataset}/{contrast}/effects.tsv"),
+            caption="../report/captions/programmes_effects.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "programmes, {contrast}"},
+        ),
     log:
         log_of("programmes_effects", "{dataset}.{contrast}"),
     conda:

@@ -7,7 +7,12 @@ rule provenance_run:
         manifests(),
     output:
         config=result("provenance/config.yaml"),
-        lock=result("provenance/data_lock.tsv"),
+        lock=report(
+            result("provenance/data_lock.tsv"),
+            caption="../report/captions/provenance_run.rst",
+            category="Provenance",
+            labels={"table": "data lock"},
+        ),
         versions=result("provenance/versions.json"),
     log:
         log_of("provenance_run"),
@@ -73,6 +78,7 @@ rule report_pages:
             htmlindex="index.html",
             caption="../report/captions/report_pages.rst",
             category="Report",
+            labels={"page": "the whole report"},
         ),
     log:
         log_of("report_pages"),

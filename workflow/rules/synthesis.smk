@@ -14,7 +14,12 @@ rule synthesis_contrasts:
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:
-        contrasts=result("synthesis/contrasts.tsv"),
+        contrasts=report(
+            result("synthesis/contrasts.tsv"),
+            caption="../report/captions/synthesis_contrasts.rst",
+            category="Synthesis",
+            labels={"table": "comparisons"},
+        ),
         blocks=result("synthesis/blocks.tsv"),
     log:
         log_of("synthesis_contrasts"),
@@ -45,7 +50,12 @@ rule synthesis_pool:
         de=all_de(),
     output:
         genes=result("synthesis/genes.tsv"),
-        programmes=result("synthesis/programmes.tsv"),
+        programmes=report(
+            result("synthesis/programmes.tsv"),
+            caption="../report/captions/synthesis_pool.rst",
+            category="Synthesis",
+            labels={"table": "pooled programmes"},
+        ),
         specificity=result("synthesis/specificity.tsv"),
     log:
         log_of("synthesis_pool"),
@@ -75,7 +85,12 @@ rule synthesis_denervation:
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:
-        axis=result("synthesis/denervation.tsv"),
+        axis=report(
+            result("synthesis/denervation.tsv"),
+            caption="../report/captions/synthesis_denervation.rst",
+            category="Synthesis",
+            labels={"table": "denervation axis"},
+        ),
         deltas=result("synthesis/deltas.tsv"),
         random_sets=result("synthesis/random_sets.tsv"),
     log:
@@ -111,7 +126,12 @@ rule synthesis_claims:
         # Kept when the rule runs again, to say what moved.
         claims=update(result("synthesis/claims.tsv")),
         previous=update(result("synthesis/claims.previous.tsv")),
-        changes=result("synthesis/changes.tsv"),
+        changes=report(
+            result("synthesis/changes.tsv"),
+            caption="../report/captions/synthesis_claims.rst",
+            category="Synthesis",
+            labels={"table": "what moved"},
+        ),
         studies=result("synthesis/claim_studies.tsv"),
     log:
         log_of("synthesis_claims"),
@@ -136,7 +156,12 @@ rule synthesis_export:
         de=all_de(),
     output:
         effects=result("synthesis/effects.parquet"),
-        dictionary=result("synthesis/data_dictionary.tsv"),
+        dictionary=report(
+            result("synthesis/data_dictionary.tsv"),
+            caption="../report/captions/synthesis_export.rst",
+            category="Synthesis",
+            labels={"table": "data dictionary"},
+        ),
     log:
         log_of("synthesis_export"),
     conda:

@@ -23,6 +23,20 @@ SIGNS = {
 }
 """Verdict and its sign, in the order in which the first page groups claims."""
 
+MEANING = {
+    "supported": "Enough independent studies agree with the claim, it is more than this denervation "
+    "reference explains, and random gene sets move less.",
+    "contradicted": "The data move against the claim, or exclude an effect of the claimed size.",
+    "mixed": "Studies, or tests of the claim, move significantly in both directions.",
+    "not distinguishable from denervation": "It moves as claimed, and what remains beyond "
+    "denervation is as good as nothing.",
+    "cannot separate from denervation": "It moves, but what remains beyond denervation may be "
+    "nothing or large.",
+    "cannot tell": "No data, too few studies, the wrong material, or too wide an interval; the page "
+    "of the claim says which, and how small an effect could have been seen.",
+}
+"""What each verdict means; the rules are in :func:`alsmuscle.claims.decide`."""
+
 EXPECTED = {"up": "higher", "down": "lower", "changed": "different, in either direction"}
 
 

@@ -50,28 +50,48 @@ def bucket(gene: str) -> int:
     return h % BUCKETS
 
 
-def scripts(site: Site, data: m.ReportData) -> dict[str, str]:
+Measured = tuple[list[str], list[str], list[str]]
+"""Of one contrast: gene ids, labels, and the numbers of each gene as JSON."""
+
+
+def measured(contrast: m.ContrastData) -> Measured | None:
+    """Return what the gene page shows of a contrast, ``None`` without genes."""
+    if contrast.de is None or contrast.de.empty:
+        return None
+    frame = m.gene_frame(contrast.de)
+    frame["half"] = frame["ci_high"] - frame["log2fc"]
+    values = frame[["log2fc", "half", "pvalue", "padj"]].astype(float).to_numpy()
+    return (
+        frame["gene_id"].astype(str).tolist(),
+        frame["label"].astype(str).tolist(),
+        [_cells(row) for row in values.tolist()],
+    )
+
+
+def scripts(
+    site: Site, data: m.ReportData, found: Sequence[Measured | None] | None = None
+) -> dict[str, str]:
     """Return the data scripts of the gene page and of the search: path to text.
 
     Per gene: symbol, organism; per contrast its place in the page's list, log2 fold change, half of
     its 95 % interval, p and adjusted p; per role pooled over it the place of the role, species, cell
     type, studies, effect, interval and adjusted p; the id of its counterpart in the other organism.
+    ``found``: :func:`measured` of ``data.contrasts()``, where that is at hand.
     """
     records: dict[str, list[str]] = {}
     names: dict[str, tuple[str, str]] = {}
     pooled = _pooled(data)
     twins = {**data.orthologs, **{human: mouse for mouse, human in data.orthologs.items()}}
+    contrasts = [k for _, k in data.contrasts()]
+    if found is None:
+        found = [measured(k) for k in contrasts]
+    known = {id(k): genes for k, genes in zip(contrasts, found, strict=True)}
     members = [pair for _, pairs in data.by_role() for pair in pairs]
     for place, (study, contrast) in enumerate(members):
-        if contrast.de is None or contrast.de.empty:
-            continue
-        frame = m.gene_frame(contrast.de)
+        genes = known[id(contrast)]
         organism = str(study.card.get("organism") or "")
-        frame["half"] = frame["ci_high"] - frame["log2fc"]
-        columns = [frame[k].astype(float).tolist() for k in ("log2fc", "half", "pvalue", "padj")]
-        ids = frame["gene_id"].astype(str)
-        for gene, symbol, *values in zip(ids, frame["label"], *columns, strict=True):
-            records.setdefault(gene, []).append(f"[{place},{_cells(values)}]")
+        for gene, symbol, cells in zip(*genes, strict=True) if genes else ():
+            records.setdefault(gene, []).append(f"[{place},{cells}]")
             names.setdefault(gene, (symbol, organism))
     files: dict[int, list[str]] = {}
     for gene in sorted(records):
