@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from enum import Enum
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +71,12 @@ def test_a_failed_step_shows_its_log_unless_it_explained_itself(terminal, tmp_pa
     engine = {"event": Event.ERROR, "level": logging.ERROR}
     assert terminal("CalledProcessError in file", exception="RuleException", **engine) == []
     assert terminal("no such file", exception="MissingInputException", **engine) == ["no such file"]
+
+
+def test_every_rule_says_in_words_what_it_does():
+    silent = []
+    for path in (Path(__file__).parents[2] / "workflow" / "rules").glob("*.smk"):
+        blocks = re.split(r"^(?:rule|checkpoint) (\w+):\n", path.read_text(), flags=re.MULTILINE)
+        pairs = zip(blocks[1::2], blocks[2::2], strict=True)
+        silent += [name for name, body in pairs if "    message:\n" not in body]
+    assert silent == []
