@@ -22,6 +22,8 @@ rule bulk_counts:
     params:
         card=card_part("id", "organism", "files", "counts", "samples"),
         code=code("bulk_counts"),
+    message:
+        "{wildcards.dataset}: reading counts, samples and gene ids"
     script:
         "../scripts/bulk_counts.py"
 
@@ -30,7 +32,13 @@ rule bulk_design:
     input:
         counts=result("bulk/{dataset}/counts.h5ad"),
     output:
-        warnings=result("bulk/{dataset}/warnings.tsv"),
+        warnings=report(
+            result("bulk/{dataset}/warnings.tsv"),
+            caption="../report/captions/bulk_design.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "faults of the design"},
+        ),
     log:
         log_of("bulk_design", "{dataset}"),
     benchmark:
@@ -44,6 +52,8 @@ rule bulk_design:
         card=card_part("id", "role", "contrasts"),
         min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         code=code("bulk_design"),
+    message:
+        "{wildcards.dataset}: checking whether the groups can be compared"
     script:
         "../scripts/bulk_design.py"
 
@@ -55,7 +65,13 @@ rule bulk_qc:
         checked=ancient(result("bulk/{dataset}/warnings.tsv")),
         panels="config/tissues.tsv",
     output:
-        qc=result("bulk/{dataset}/qc.tsv"),
+        qc=report(
+            result("bulk/{dataset}/qc.tsv"),
+            caption="../report/captions/bulk_qc.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "sample quality"},
+        ),
         pca=result("bulk/{dataset}/pca.tsv"),
         covariates=result("bulk/{dataset}/pca_covariates.tsv"),
         correlation=result("bulk/{dataset}/correlation.tsv"),
@@ -77,6 +93,8 @@ rule bulk_qc:
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         code=code("bulk_qc"),
+    message:
+        "{wildcards.dataset}: checking the quality of every sample"
     script:
         "../scripts/bulk_qc.py"
 
@@ -102,6 +120,8 @@ rule bulk_fit:
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         code=code("bulk_fit"),
+    message:
+        "{wildcards.dataset}: fitting every gene"
     script:
         "../scripts/bulk_fit.py"
 
@@ -111,7 +131,13 @@ rule bulk_de:
         fits=result("bulk/{dataset}/fits.h5"),
         counts=result("bulk/{dataset}/counts.h5ad"),
     output:
-        de=result("bulk/{dataset}/{contrast}/de.tsv"),
+        de=report(
+            result("bulk/{dataset}/{contrast}/de.tsv"),
+            caption="../report/captions/bulk_de.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "genes, {contrast}"},
+        ),
         engines=result("bulk/{dataset}/{contrast}/engines.tsv"),
     log:
         log_of("bulk_de", "{dataset}.{contrast}"),
@@ -129,6 +155,8 @@ rule bulk_de:
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],
         code=code("bulk_de"),
+    message:
+        "{wildcards.dataset}: testing every gene, {wildcards.contrast}"
     script:
         "../scripts/bulk_de.py"
 
@@ -157,6 +185,8 @@ rule bulk_omnibus:
             for key in ("alpha", "min_replicates", "inference")
         },
         code=code("bulk_omnibus"),
+    message:
+        "{wildcards.dataset}: testing every gene over all groups"
     script:
         "../scripts/bulk_omnibus.py"
 
@@ -180,5 +210,7 @@ rule effects_import:
     params:
         card=card_part("id", "organism", "effects"),
         code=code("effects_import"),
+    message:
+        "{wildcards.dataset}: importing published effects, {wildcards.contrast}"
     script:
         "../scripts/effects_import.py"
