@@ -5,6 +5,7 @@ Whatever is written goes to a temporary name in the same folder and is renamed w
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io as stdio
@@ -298,7 +299,19 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
             raise InputError(f"damaged gzip: {error}", where=where) from None
     if not content.strip():
         raise InputError("the file is empty", where=where)
+    _refuse_other_content(content, where)
     separator = _SEPARATORS[spec.get("separator", "tab")]
+    if spec.get("header", True):
+        first = content.lstrip().split(b"\n", 1)[0].decode("utf-8-sig", "replace")
+        names = [name.strip() for name in next(csv.reader([first], delimiter=separator))]
+        twice = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
+        if twice:
+            raise InputError(
+                f"column '{twice[0]}' stands twice in the header",
+                where=where,
+                expected="one column per sample",
+                remedy="ask the source which of them it is, and correct the file",
+            )
     try:
         frame = pd.read_csv(
             stdio.BytesIO(content),
@@ -321,6 +334,8 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
         # R writes row names without a header of their own.
         frame = frame.rename_axis("gene").reset_index()
         frame["gene"] = frame["gene"].astype(str)
+    if frame.empty:
+        raise InputError("no row below the header", where=where)
     if frame.shape[1] < 2:
         raise InputError(
             "only one column",
@@ -329,6 +344,30 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
             remedy="set `counts.separator` on the card",
         )
     return frame
+
+
+def _refuse_other_content(content: bytes, where: str) -> None:
+    """Say what a file is that is no table of UTF-8 text."""
+    head = content[:512].lstrip().lower()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(
+            "the text is encoded as UTF-16",
+            where=where,
+            expected="UTF-8",
+            remedy="save the file as UTF-8 text",
+        )
+    if head.startswith((b"<!doctype", b"<html")):
+        raise InputError(
+            "a web page, not a table",
+            where=where,
+            remedy="look at the address in a browser: the archive may have moved the file",
+        )
+    if b"\0" in content[:4096]:
+        raise InputError(
+            "not text (a workbook or another binary file)",
+            where=where,
+            remedy="name the layout that the file has on the card",
+        )
 
 
 def _numeric(matrix: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -457,8 +496,6 @@ def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
     InputError
         There is no ``!Sample_geo_accession`` line.
     """
-    import csv
-
     import pandas as pd
 
     columns: dict[str, list[str]] = {}
