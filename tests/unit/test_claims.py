@@ -417,7 +417,7 @@ def test_genes_and_ratios_become_targets() -> None:
     de = pd.DataFrame(
         {
             "dataset": "a", "contrast": "c", "cell_type": "muscle", "gene_id": ["g1", "g2"],
-            "log2fc": [2.0, 0.5], "lfc_se": [0.3, 0.4],
+            "log2fc": [2.0, 0.5], "lfc_se": [0.3, 0.4], "df": [10.0, 20.0],
         }
     )  # fmt: skip
     ids = {"CHRNG": "g1", "CHRNE": "g2", "HDAC4": "absent"}
@@ -426,6 +426,9 @@ def test_genes_and_ratios_become_targets() -> None:
     assert out.loc["CHRNG", ["effect", "se"]].tolist() == [2.0, 0.3]
     assert out.loc["CHRNG:CHRNE", "effect"] == 1.5
     assert out.loc["CHRNG:CHRNE", "se"] == pytest.approx(0.5)
+    assert out.loc["CHRNG", "df"] == 10
+    # Satterthwaite: 0.25^2 / (0.09^2 / 10 + 0.16^2 / 20)
+    assert out.loc["CHRNG:CHRNE", "df"] == pytest.approx(29.9043, abs=1e-4)
     assert len(out) == 2
     members = claims.gene_members(targets, ids)
     assert members.loc[members["programme"] == "RATIO", "sign"].tolist() == [1, -1]

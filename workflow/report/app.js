@@ -461,9 +461,9 @@ window.alsmuscle = (() => {
       return;
     }
     const [symbol, organism, results] = record;
-    const rows = results.map(([k, lfc, se, p, padj, mean]) => ({
+    const rows = results.map(([k, lfc, half, p, padj, mean]) => ({
       ...spec.contrasts[k], lfc, p, padj, mean,
-      low: se === null ? null : lfc - 1.959964 * se, high: se === null ? null : lfc + 1.959964 * se,
+      low: half === null ? null : lfc - half, high: half === null ? null : lfc + half,
     }));
     const ends = rows.flatMap((r) => [r.lfc, r.low, r.high]).filter((v) => v !== null).concat(0);
     let [low, high] = [Math.min(...ends), Math.max(...ends)];

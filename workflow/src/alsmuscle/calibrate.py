@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 INFERENCE: Literal["batched"] = "batched"
+DISTRIBUTION: Literal["t"] = "t"
 MIN_TOTAL = 10
 ALPHA = 0.05
 # Genes whose blocks are not bent by the variance stabilisation of small counts.
@@ -132,6 +133,7 @@ def replicate(
         counts.obs,
         contrast,
         dataset=name,
+        distribution=DISTRIBUTION,
         alpha=ALPHA,
         min_replicates=3,
         shrink=False,
@@ -140,7 +142,7 @@ def replicate(
     called = table["padj"] < ALPHA
     null = table["log2fc_true"] == 0
     strong = table["log2fc_true"].abs() >= 1
-    half = 1.959964 * table["lfc_se"]
+    half = de.half_width(table["lfc_se"], table["df"])
     held = (table["log2fc"] - table["log2fc_true"]).abs() <= half
     row: dict[str, float | int | str] = {
         "scenario": name,
@@ -321,6 +323,7 @@ def null_split(counts: AnnData, half: Sequence[int]) -> dict[str, float | int | 
         part.obs,
         contrast,
         dataset="real_null",
+        distribution=DISTRIBUTION,
         alpha=ALPHA,
         min_replicates=3,
         shrink=False,

@@ -182,7 +182,7 @@ def gene_effects(
     Parameters
     ----------
     de
-        ``dataset, contrast, cell_type, gene_id, log2fc, lfc_se``.
+        ``dataset, contrast, cell_type, gene_id, log2fc, lfc_se, df``.
     targets
         ``GENE/<human symbol>`` or ``RATIO/<symbol>:<symbol>`` (log2 of first over second).
     gene_ids
@@ -191,10 +191,11 @@ def gene_effects(
     Returns
     -------
     DataFrame
-        ``dataset, contrast, cell_type, programme, block, stripped, effect, se`` with programme
-        ``GENE`` or ``RATIO``. A ratio's error takes both genes as independent.
+        ``dataset, contrast, cell_type, programme, block, stripped, effect, se, df`` with programme
+        ``GENE`` or ``RATIO``. A ratio's error takes both genes as independent; its degrees of
+        freedom are mixed after Satterthwaite.
     """
-    wide = de.set_index(["dataset", "contrast", "cell_type", "gene_id"])[["log2fc", "lfc_se"]]
+    wide = de.set_index(["dataset", "contrast", "cell_type", "gene_id"])[["log2fc", "lfc_se", "df"]]
     parts = []
     for target in targets:
         kind, name = target.split("/", 1)
@@ -209,13 +210,18 @@ def gene_effects(
         if len(pieces) < len(ids):
             continue
         effect, variance = pieces[0]["log2fc"], pieces[0]["lfc_se"] ** 2
+        df = pieces[0]["df"]
         if kind == RATIO:
             effect = effect - pieces[1]["log2fc"]
-            variance = variance + pieces[1]["lfc_se"] ** 2
-        rows = pd.DataFrame({"effect": effect, "se": np.sqrt(variance)}).reset_index()
+            own = [(piece["lfc_se"] ** 2, piece["df"].fillna(np.inf)) for piece in pieces]
+            variance = own[0][0] + own[1][0]
+            df = variance**2 / (own[0][0] ** 2 / own[0][1] + own[1][0] ** 2 / own[1][1])
+            df = df.replace(np.inf, np.nan)
+        rows = pd.DataFrame({"effect": effect, "se": np.sqrt(variance), "df": df}).reset_index()
         rows = rows.assign(programme=kind, block=name, stripped=False)
         parts.append(rows.dropna(subset=["effect", "se"]))
     columns = ["dataset", "contrast", "cell_type", "programme", "block", "stripped", "effect", "se"]
+    columns += ["df"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 

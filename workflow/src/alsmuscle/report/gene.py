@@ -43,8 +43,8 @@ def bucket(gene: str) -> int:
 def scripts(site: Site, data: m.ReportData) -> dict[str, str]:
     """Return the data scripts of the gene page and of the search: path to text.
 
-    Per gene and contrast: place of the contrast in the page's list, log2 fold change, standard
-    error, p, adjusted p, mean.
+    Per gene and contrast: place of the contrast in the page's list, log2 fold change, half the
+    width of its interval, p, adjusted p, mean.
     """
     records: dict[str, list[str]] = {}
     names: dict[str, tuple[str, str]] = {}
@@ -53,10 +53,11 @@ def scripts(site: Site, data: m.ReportData) -> dict[str, str]:
         if contrast.de is None or contrast.de.empty:
             continue
         frame = m.gene_frame(contrast.de)
+        frame["half"] = frame["ci_high"] - frame["log2fc"]
         organism = str(study.card.get("organism") or "")
         columns = [
             frame[k].astype(float).tolist() if k in frame else [math.nan] * len(frame)
-            for k in ("log2fc", "lfc_se", "pvalue", "padj", "base_mean")
+            for k in ("log2fc", "half", "pvalue", "padj", "base_mean")
         ]
         ids = frame["gene_id"].astype(str)
         for gene, symbol, *values in zip(ids, frame["label"], *columns, strict=True):
