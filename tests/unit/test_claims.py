@@ -626,13 +626,3 @@ def test_changes_notice_a_delta_that_appears_and_multiple_testing() -> None:
 
 
 # --- calibration -------------------------------------------------------------------------------
-
-
-def test_planted_truths_get_their_verdicts() -> None:
-    rates, counts = claims.calibrate_verdicts(n_replicates=2, seed=500)
-    assert rates["supported_intrinsic"] >= 0.8
-    assert rates["supported_denervation"] == rates["supported_null"] == 0
-    assert rates["contradicted_intrinsic"] == 0
-    assert rates["delta_coverage"] >= 0.75 and rates["level_coverage"] >= 0.75
-    beyond = [claims.LIKE_DENERVATION, claims.NOT_SEPARATED, claims.CANNOT_TELL]
-    assert counts.loc["denervation", beyond].sum() == counts.loc["denervation"].sum()

@@ -607,7 +607,8 @@ def vst(counts: AnnData, *, min_total: int, inference: Engine, threads: int = 1)
     import anndata
     import numpy as np
     import pandas as pd
-    from pydeseq2.dds import DeseqDataSet
+
+    from alsmuscle.fit import Dataset
 
     X = np.asarray(counts.X, dtype=np.int64)
     keep = X.sum(axis=0) >= min_total
@@ -616,7 +617,7 @@ def vst(counts: AnnData, *, min_total: int, inference: Engine, threads: int = 1)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dds = DeseqDataSet(
+        dds = Dataset(
             adata=slim,
             design=pd.DataFrame({"Intercept": np.ones(len(slim))}, index=slim.obs_names),
             inference=_inference(inference, threads),
