@@ -2,7 +2,7 @@
 # except by the targets that say so (verify, reference, benchmark: R and Chromium from Debian's packages).
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run demo fetch calibrate test faults verify benchmark lint format lock clean
+.PHONY: help run demo fetch check-online calibrate test faults verify benchmark lint format lock clean
 
 PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
@@ -37,6 +37,9 @@ demo: $(STAMP)  ## simulated studies with planted truth; needs no network, a few
 
 fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
 	@$(call SNAKEMAKE,fetch)
+
+check-online: $(STAMP)  ## hold every study card against the live archives: results/check-online.zip, to share
+	@$(BIN)/alsmuscle check --all --online --bundle results/check-online.zip
 
 test: $(STAMP)  ## what CI and users run: no R, browser, Slurm or mirror
 	@source $(BIN)/activate && $(MAKE) --no-print-directory lint && \

@@ -31,10 +31,12 @@ def test_every_make_target_of_the_readme_exists():
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
-def test_every_study_card_is_in_the_readme():
-    text = (ROOT / "README.md").read_text()
-    for path in (ROOT / "config" / "datasets").glob("*.yaml"):
-        assert f"`{path.stem}`" in text, path.stem
+def test_the_table_of_cards_is_that_of_the_registry():
+    """`alsmuscle studies --markdown` prints the table that belongs into the README."""
+    from alsmuscle import registry
+
+    cards = registry.load_cards(ROOT / "config" / "datasets")
+    assert "\n".join(registry.markdown(cards)) in (ROOT / "README.md").read_text()
 
 
 def test_every_import_is_among_the_pinned_packages():

@@ -145,13 +145,21 @@ def load_cards(folder: str | Path) -> dict[str, Card]:
         raise InputError(
             "no study card found", where=folder, remedy="add a file <id>.yaml; see config/README.md"
         )
-    cards = {}
-    for path in paths:
-        card = load_yaml(path)
-        validate(card, "dataset", path)
-        check_card(card, path)
-        cards[card["id"]] = card
-    return cards
+    return {path.stem: load_card(path) for path in paths}
+
+
+def load_card(path: str | Path) -> Card:
+    """Read and check one study card.
+
+    Raises
+    ------
+    InputError
+        The card breaks the schema or contradicts itself; the message names file and key.
+    """
+    card = load_yaml(path)
+    validate(card, "dataset", path)
+    check_card(card, path)
+    return dict(card)
 
 
 def check_card(card: Card, path: str | Path) -> None:
@@ -168,9 +176,10 @@ def check_card(card: Card, path: str | Path) -> None:
 
     if card["id"] != Path(path).stem:
         fail("id", f"'{card['id']}' differs from the file's name '{Path(path).stem}'")
-    plain = re.sub(r"[^a-z0-9]", "", card["accession"].lower())
-    if card["id"] != plain and not card.get("simulated"):
-        fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{plain}'")
+    wanted = plain(card["accession"])
+    # One accession can hold two studies, such as GSE167186: bulk, and `gse167186nuclei`.
+    if not re.fullmatch(rf"{wanted}[a-z]*", card["id"]) and not card.get("simulated"):
+        fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{wanted}'")
     if card["status"] == "draft" and card["use"]:
         fail(
             "status",
@@ -197,8 +206,13 @@ def check_card(card: Card, path: str | Path) -> None:
         except re.error as error:
             fail(key, f"not a regular expression: {error}")
     for name, rule in columns.items():
-        if ("from" in rule) == ("value" in rule):
-            fail(f"samples.columns.{name}", "give exactly one of `from` and `value`")
+        given = [key for key in ("from", "value", "levels") if key in rule]
+        if len(given) != 1 or (given == ["levels"] and "missing" not in card):
+            fail(
+                f"samples.columns.{name}",
+                "give exactly one of `from` and `value`",
+                "(`levels` alone only where `missing` says what is not known yet)",
+            )
         if "map" in rule and "match" in rule:
             fail(f"samples.columns.{name}", "give `map` or `match`, not both")
     seen: set[str] = set()
@@ -232,6 +246,17 @@ def check_card(card: Card, path: str | Path) -> None:
         fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
 
 
+def plain(accession: str) -> str:
+    """Return the id that belongs to an accession.
+
+    Examples
+    --------
+    >>> plain("E-MTAB-13874")
+    'emtab13874'
+    """
+    return re.sub(r"[^a-z0-9]", "", accession.lower())
+
+
 # Columns that the workflow adds to the harmonised sheet.
 DERIVED = ("sex_inferred",)
 
@@ -244,7 +269,7 @@ def possible_levels(rule: Mapping[str, Any]) -> list[str] | None:
         return sorted(set(rule["match"].values()))
     if "value" in rule:
         return [str(rule["value"])]
-    return None
+    return list(rule["levels"]) if "levels" in rule else None
 
 
 def _check_file(key: str, file: Mapping[str, Any], fail: Callable[..., None]) -> None:
@@ -431,6 +456,36 @@ def unusable(card: Mapping[str, Any]) -> str:
         *(["The card is incomplete: " + "; ".join(gaps)] if gaps else []),
     ]
     return " ".join(reasons)
+
+
+def standing(card: Mapping[str, Any]) -> str:
+    """Return in a word what a run would do with a card.
+
+    ``verified``, ``candidate`` and ``draft`` as its status; ``incomplete`` where something is
+    missing, ``not used`` where a person switched it off.
+    """
+    if "missing" in card and card["status"] != "draft":
+        return "incomplete"
+    return str(card["status"]) if card["use"] or card["status"] == "draft" else "not used"
+
+
+def markdown(cards: Mapping[str, Card]) -> list[str]:
+    """Return the registry as the lines of a Markdown table, ALS first, then by role."""
+    order = load_yaml(SCHEMAS / "dataset.schema.yaml")["$defs"]["role"]["enum"]
+    rows = sorted(cards.items(), key=lambda item: (order.index(item[1]["role"]), item[0]))
+    return [
+        "| card | what | role | standing |",
+        "|---|---|---|---|",
+        *(f"| `{n}` | {c['title']} | {c['role']} | {standing(c)} |" for n, c in rows),
+    ]
+
+
+def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return how each fact of a card is known: fact, ``file``/``page``/``no``, where it was seen."""
+    return [
+        (name, value, "") if isinstance(value, str) else (name, value["verified"], value["seen"])
+        for name, value in card["facts"].items()
+    ]
 
 
 def _unselected(card: Mapping[str, Any]) -> str:

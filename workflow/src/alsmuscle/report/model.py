@@ -27,6 +27,7 @@ ROLES = {
     "ageing": "Ageing",
     "regeneration": "Regeneration",
     "intervention": "Interventions",
+    "reference": "References for cell types",
 }
 """Role of a contrast and its heading, in display order: ALS first, then what it is held against."""
 
