@@ -192,16 +192,18 @@ def report(what: str, detail: str, began: float) -> None:
 
 def disturb(registry: Registry, how: str, chance: random.Random, rule: str = "") -> str | None:
     """Start a run and disturb it at a random point; say where, or None if it ended before."""
+    seen = {process.pid for process in registry.jobs()}  # those that outlived a former run
+    before = len(seen)
     run = registry.start()
     # Some jobs from here, at a random moment of that job's life: load does not shift the points.
     skip, delay = (0 if rule else chance.randrange(5)), chance.uniform(0, 3)
-    seen: set[int] = set()
     victim = None
     while run.poll() is None and victim is None:
         for process in registry.jobs(rule):
-            seen.add(process.pid)
-            if len(seen) > skip:
-                victim = process
+            if process.pid not in seen:
+                seen.add(process.pid)
+                if len(seen) - before > skip:
+                    victim = process
         time.sleep(0.02)
     time.sleep(delay)
     alive = [process for process in registry.jobs(rule) if process == victim]
@@ -218,8 +220,9 @@ def disturb(registry: Registry, how: str, chance: random.Random, rule: str = "")
     code = run.wait(PATIENCE)
     if code == 0:
         raise RunLostError(f"{how} killed in {running}, but the command says that all is well")
-    registry.check(whole=False)
+    time.sleep(2)
     orphans = len(registry.jobs())
+    registry.check(whole=False)
     return running + (f" ({orphans} jobs outlived it)" if orphans else "")
 
 
