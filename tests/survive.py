@@ -213,6 +213,12 @@ def disturb(registry: Registry, how: str, chance: random.Random, rule: str = "")
     running = ", ".join(sorted(_rule(process) for process in registry.jobs())) or "between jobs"
     if how == "job":
         alive[0].kill()
+        # Snakemake notices and goes on with the rest; a second blow spares the wait for its end.
+        while not rule and run.poll() is None:
+            if "Error in rule" in registry.output():
+                os.killpg(run.pid, signal.SIGKILL)
+                break
+            time.sleep(0.1)
     elif how == "workflow":
         registry.workflow(run).kill()
     else:
