@@ -115,10 +115,13 @@ class Registry:
 
 
 def _without_times(path: Path) -> bytes:
-    """Content of a result; the lock of the data without the time of retrieval."""
+    """Content of a result; manifests without when and whence this run got a file.
+
+    A download that was killed leaves its files behind: they are then `present`.
+    """
     if path.parent.name == "data" or path.name == "data_lock.tsv":
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-        return table.drop(columns="retrieved", errors="ignore").to_csv(index=False).encode()
+        return table.drop(columns=["retrieved", "source"]).to_csv(index=False).encode()
     return path.read_bytes()
 
 
