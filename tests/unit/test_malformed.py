@@ -10,7 +10,7 @@ import gzip
 
 import pytest
 
-from alsmuscle import counts, de, genes, io, registry, samples
+from alsmuscle import counts, de, genes, io, layouts, registry, samples
 from alsmuscle.errors import InputError
 
 GENES = ["ENSG00000142168", "ENSG00000129170", "ENSG00000122180", "ENSG00000109061"]
@@ -69,9 +69,9 @@ def _run(folder, matrix=MATRIX, sheet=SHEET, change=None):
     for name, content in (("matrix.tsv", matrix), ("sheet.csv", sheet)):
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     path = folder / "matrix.tsv"
-    table, symbols = io.read_matrix(path, card["counts"], {})
+    table, symbols = layouts.read_matrix(path, card["counts"], {})
     kept, excluded = samples.harmonise(
-        io.read_sheet(folder / "sheet.csv", card["samples"]["sheet"]), card
+        layouts.read_sheet(folder / "sheet.csv", card["samples"]["sheet"]), card
     )
     columns, _ = samples.match_matrix(list(table.columns), kept, excluded, card)
     raw, _ = counts.as_counts(
@@ -121,7 +121,7 @@ CASES = {
     ),
     "a web page": ({"matrix": "<html><body>Not found</body></html>"}, ["matrix.tsv", "web page"]),
     "utf-16": ({"matrix": MATRIX.encode("utf-16")}, ["matrix.tsv", "UTF-16", "UTF-8"]),
-    "a workbook": ({"matrix": b"PK\x03\x04" + bytes(range(256)) * 4}, ["matrix.tsv", "not text"]),
+    "a workbook": ({"matrix": b"PK\x03\x04" + bytes(range(256)) * 4}, ["matrix.tsv", "workbook"]),
     "damaged gzip": ({"matrix": gzip.compress(MATRIX.encode())[:-12]}, ["damaged gzip"]),
     "a row too long": (
         {"matrix": "\n".join([*ROWS[:3], ROWS[3] + "\t5\t6", *ROWS[4:]])},
