@@ -11,9 +11,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
-# Scripts run in processes of their own, with the Snakefile's folder but not the package on their path.
-if str(WORKFLOW / "src") not in sys.path:
-    sys.path.insert(0, str(WORKFLOW / "src"))
+SOURCE = str(WORKFLOW / "src")
+# Scripts run in processes of their own, with the Snakefile's folder but not the package on their path;
+# an installed package, perhaps that of another checkout, would come first: run what is digested.
+if SOURCE not in sys.path:
+    sys.path.insert(0, SOURCE)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([SOURCE, *filter(None, paths)])
 
 from alsmuscle import registry
 from alsmuscle.digest import code_digest
