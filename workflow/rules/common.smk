@@ -114,9 +114,9 @@ def growing(amount, per_sample=0, per_contrast=0):
     def needed(wildcards, attempt):
         need = amount
         if per_sample:
-            need += per_sample * STUDIES[wildcards.dataset]["samples"].get(
-                "expected", 0
-            )
+            # Published effects have no samples.
+            samples = STUDIES[wildcards.dataset].get("samples", {})
+            need += per_sample * samples.get("expected", 0)
         if per_contrast:
             need += per_contrast * sum(
                 len(card["contrasts"]) for card in STUDIES.values()
