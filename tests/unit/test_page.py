@@ -734,7 +734,7 @@ def test_search_knows_genes_studies_programmes_and_words(files):
     _, found = payload(files["assets/data/search.js"])
     assert "MYOG\tENSG00000000000\thuman" in found["genes"].split("\n")
     kinds = Counter(entry[1] for entry in found["pages"])
-    assert kinds["study"] == 4 and kinds["contrast"] == 9 and kinds["programme"] == 8
+    assert kinds["study"] == 4 and kinds["comparison"] == 9 and kinds["programme"] == 8
     assert kinds["claim"] == 7
     assert [
         "C1: Statement number 1 about muscle in ALS.",
