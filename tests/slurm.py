@@ -164,7 +164,8 @@ def say(*command: str) -> str:
 
 def run(registry: Registry, base: Path, *options: str) -> list[dict[str, str]]:
     """Run with one job starved of memory; return one row per submission."""
-    command = ["snakemake", "--workflow-profile", "config/profiles/slurm", "--cores", "2"]
+    # One core per submission: two studies side by side are faster than two threads in one.
+    command = ["snakemake", "--workflow-profile", "config/profiles/slurm", "--cores", "1"]
     command += ["--set-resources", f"{STARVED}:mem_mb={TOO_LITTLE_MB}*4**(attempt-1)"]
     command += ["--slurm-init-seconds-before-status-checks", "3"]
     command += ["--seconds-between-status-checks", "3"]
@@ -187,7 +188,8 @@ def run(registry: Registry, base: Path, *options: str) -> list[dict[str, str]]:
         raise RunLostError(f"other submissions ended as {sorted(others)}")
     if not (registry.results / "report" / "index.html").exists():
         raise RunLostError("there is no report")
-    print(f"{len(jobs)} submissions for {registry.output().count('jobid: ')} jobs; {STARVED}:")
+    total = re.search(r"^total +(\d+)", registry.output(), re.M)
+    print(f"{len(jobs)} submissions for {total and total[1]} jobs; {STARVED}:")
     print(f"killed at {memory[0]} MB ({reason}), submitted again with {memory[1]} MB, done")
     return jobs
 
@@ -199,8 +201,8 @@ def submissions() -> list[dict[str, str]]:
         facts = dict(re.findall(r"(\w+)=(\S*)", line))
         if "JobId" not in facts:
             continue  # no job is known
-        memory = re.search(r"mem=(\d+)([MG])", line)
-        size = int(memory[1]) * (1024 if memory[2] == "G" else 1) if memory else 0
+        memory = re.search(r"TRES=\S*mem=([\d.]+)([MG])", line)
+        size = round(float(memory[1]) * (1024 if memory[2] == "G" else 1)) if memory else 0
         rows.append(
             {
                 "job": facts["JobId"],
