@@ -3,7 +3,8 @@
 Starts munged, slurmctld and slurmd on the loopback interface, runs the demo with the profile
 `config/profiles/slurm`, gives one job too little memory, and checks that SLURM killed it, that it was
 submitted again with more, and that the tables are those of a local run where there is one. Whatever
-was started is stopped, by its process id; an existing /etc/slurm/slurm.conf is put back.
+was started is stopped, by its process id; an existing /etc/slurm/slurm.conf is put back. Arguments
+go to Snakemake: `python tests/slurm.py --config 'studies={"ids": ["simals1"]}'` runs a part.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +37,8 @@ PATIENCE = 3600  # seconds
 def main() -> None:
     """Run the demo through SLURM and report what happened."""
     install()
+    # Ended from outside, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     running = [p.name() for p in psutil.process_iter() if p.name() in DAEMONS]
     if running:
         sys.exit(
@@ -46,8 +50,9 @@ def main() -> None:
     try:
         registry = demo_registry(base / "project")
         with cluster(base):
-            jobs = run(registry, base, "--configfile", "config/demo.yaml")
-        compare(registry)
+            jobs = run(registry, base, "--configfile", "config/demo.yaml", *sys.argv[1:])
+        if not sys.argv[1:]:
+            compare(registry)
     except RunLostError as error:
         sys.exit(f"FAILED: {error}\n(the folder is {base})")
     table = ROOT / "results" / "slurm" / "jobs.tsv"

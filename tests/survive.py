@@ -115,10 +115,13 @@ class Registry:
 
 
 def _without_times(path: Path) -> bytes:
-    """Content of a result; the lock of the data without the time of retrieval."""
+    """Content of a result; manifests without when and whence this run got a file.
+
+    A download that was killed leaves its files behind: they are then `present`.
+    """
     if path.parent.name == "data" or path.name == "data_lock.tsv":
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-        return table.drop(columns="retrieved", errors="ignore").to_csv(index=False).encode()
+        return table.drop(columns=["retrieved", "source"]).to_csv(index=False).encode()
     return path.read_bytes()
 
 
@@ -213,6 +216,12 @@ def disturb(registry: Registry, how: str, chance: random.Random, rule: str = "")
     running = ", ".join(sorted(_rule(process) for process in registry.jobs())) or "between jobs"
     if how == "job":
         alive[0].kill()
+        # Snakemake notices and goes on with the rest; a second blow spares the wait for its end.
+        while not rule and run.poll() is None:
+            if "Error in rule" in registry.output():
+                os.killpg(run.pid, signal.SIGKILL)
+                break
+            time.sleep(0.1)
     elif how == "workflow":
         registry.workflow(run).kill()
     else:
