@@ -182,6 +182,42 @@ def test_groups_may_be_told_by_expressions(tmp_path, good):
     _complains(lambda: _load(tmp_path, card), ["`map` or `match`"])
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"kind": "interaction", "across": "sex", "at": "male"}, ["against", "missing"]),
+        ({"kind": "interaction", "across": "sex"}, ["unit", "missing", "`interaction`"]),
+        ({"kind": "interaction"}, ["across", "missing"]),
+        ({"across": "sex"}, [".at", "missing"]),
+        ({"at": "male"}, ["across", "missing"]),
+        ({"across": "sex", "at": "neither"}, ["'sex' has no level 'neither'", "female, male"]),
+        ({"across": "tissue", "at": "1"}, ["across", "no column 'tissue'"]),
+        ({"across": "sex", "at": "male", "adjust": ["sex"]}, ["adjust", "in the model already"]),
+        ({"across": "condition", "at": "als"}, ["cannot interact with itself"]),
+        ({"kind": "trend", "across": "sex"}, ["unit", "missing"]),
+        ({"kind": "continuous", "unit": "point"}, ["reference", "no such key"]),
+        ({"unit": "day"}, ["unit", "`difference` has no such key"]),
+        (
+            {"kind": "interaction", "across": "sex", "at": "male", "against": "male"},
+            ["at and against are the same level"],
+        ),
+    ],
+)
+def test_a_contrast_has_the_keys_of_its_kind(tmp_path, good, change, expected):
+    card = {**good, "contrasts": [{**good["contrasts"][0], **change}]}
+    _complains(lambda: _load(tmp_path, card), ["contrasts.als_vs_healthy", *expected])
+
+
+def test_a_label_ends_with_its_unit(tmp_path, good):
+    sided = ("target", "reference")
+    entry = {key: value for key, value in good["contrasts"][0].items() if key not in sided}
+    entry |= {"kind": "continuous", "variable": "condition", "unit": "point of severity"}
+    card = _load(tmp_path, {**good, "contrasts": [entry]})["gse1"]
+    full = registry.contrast(card, entry["id"])
+    assert full["label"] == "ALS against healthy (per point of severity)"
+    assert registry.design_id(full) == "condition (number)"
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path, good):
     _load(tmp_path, good)
     path = tmp_path / "gse1.yaml"

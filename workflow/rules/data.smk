@@ -11,6 +11,8 @@ rule data_fetch:
         checks=result("provenance/fetched/{dataset}.tsv"),
     log:
         log_of("data_fetch", "{dataset}"),
+    benchmark:
+        time_of("data_fetch", "{dataset}")
     wildcard_constraints:
         dataset=one_of(FETCHED),
     localrule: True
@@ -106,8 +108,8 @@ rule data_simulate:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=5,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         card=card_part("id", "files", "contrasts"),
         seed=SETTINGS["seed"],

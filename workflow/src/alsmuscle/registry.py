@@ -7,7 +7,7 @@ jsonschema.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -221,11 +221,11 @@ def check_card(card: Card, path: str | Path) -> None:
         if contrast["id"] in seen:
             fail(key, "two contrasts have this id")
         seen.add(contrast["id"])
-        if contrast["target"] == contrast["reference"]:
-            fail(key, "target and reference are the same level")
+        for field, problem in _kind_faults(contrast):
+            fail(f"{key}.{field}", problem)
         if card["modality"] == "effects":
             continue
-        for field in ("variable", "block"):
+        for field in ("variable", "block", "across"):
             if field in contrast and contrast[field] not in (*columns, *DERIVED):
                 fail(f"{key}.{field}", f"no column '{contrast[field]}'", _one_of(columns))
         for field in ("adjust", "within", "defined_by"):
@@ -234,16 +234,55 @@ def check_card(card: Card, path: str | Path) -> None:
                     fail(f"{key}.{field}", f"no column '{column}'", _one_of([*columns, *DERIVED]))
         if contrast["variable"] in contrast.get("adjust", []):
             fail(f"{key}.adjust", f"'{contrast['variable']}' is what is compared")
-        for column, wanted in [
-            (contrast["variable"], [contrast["target"], contrast["reference"]]),
-            *contrast.get("within", {}).items(),
-        ]:
+        named = [
+            (contrast[column], [contrast[key] for key in keys if key in contrast])
+            for column, keys in (
+                ("variable", ("target", "reference")),
+                ("across", ("at", "against")),
+            )
+            if column in contrast
+        ]
+        for column, wanted in [*named, *contrast.get("within", {}).items()]:
             levels = possible_levels(columns.get(column, {}))
             for level in wanted:
                 if levels is not None and level not in levels:
                     fail(key, f"'{column}' has no level '{level}'", _one_of(levels))
     if "effects" in card and card["effects"]["contrast"] not in seen:
         fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
+
+
+# What each kind of contrast needs beside `variable`, and what it may have. An interaction without
+# levels of `across` takes it as a number.
+KINDS: dict[str, tuple[set[str], set[str]]] = {
+    "difference": ({"target", "reference"}, {"across", "at"}),
+    "interaction": ({"target", "reference", "across"}, {"at", "against", "unit"}),
+    "trend": ({"target", "reference", "across", "unit"}, set()),
+    "continuous": ({"unit"}, set()),
+}
+
+
+def _kind_faults(contrast: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield key and problem where a contrast lacks a key of its kind, or has one too many."""
+    kind = contrast.get("kind", "difference")
+    needed, allowed = KINDS[kind]
+    if kind == "difference" and {"across", "at"} & set(contrast):
+        needed = needed | {"across", "at"}
+    if kind == "interaction":
+        needed = needed | ({"at", "against"} if {"at", "against"} & set(contrast) else {"unit"})
+    for field in sorted(needed - set(contrast)):
+        yield field, f"missing; a contrast of kind `{kind}` needs it"
+    every: set[str] = set().union(*(a | b for a, b in KINDS.values()))
+    for field in sorted((every & set(contrast)) - needed - allowed):
+        yield field, f"a contrast of kind `{kind}` has no such key"
+    if kind == "interaction" and {"at", "unit"} <= set(contrast):
+        yield "unit", "an interaction between levels has no unit"
+    for one, other in (("target", "reference"), ("at", "against")):
+        if one in contrast and contrast[one] == contrast.get(other):
+            yield one, f"{one} and {other} are the same level"
+    if contrast.get("across") == contrast["variable"]:
+        yield "across", "the variable cannot interact with itself"
+    if contrast.get("across") in contrast.get("adjust", []):
+        yield "adjust", f"'{contrast['across']}' is in the model already, as `across`"
 
 
 def plain(accession: str) -> str:
@@ -495,10 +534,23 @@ def _unselected(card: Mapping[str, Any]) -> str:
 
 
 def contrast(card: Card, contrast_id: str) -> dict[str, Any]:
-    """Return one contrast of a card with every optional key filled in."""
+    """Return one contrast of a card with every optional key filled in.
+
+    The label of what has a unit ends with it: a log2 fold change *per* something is no difference
+    between groups, and must never be read as one.
+    """
     for entry in card["contrasts"]:
         if entry["id"] == contrast_id:
+            unit = f" (per {entry['unit']})" if "unit" in entry else ""
+            variable = entry.get("variable", "")
             return {
+                "kind": "difference",
+                "target": f"higher {variable}",
+                "reference": f"lower {variable}",
+                "across": None,
+                "at": None,
+                "against": None,
+                "unit": "",
                 "adjust": [],
                 "block": None,
                 "within": {},
@@ -506,6 +558,7 @@ def contrast(card: Card, contrast_id: str) -> dict[str, Any]:
                 "role": card["role"],
                 "stage": "",
                 **entry,
+                "label": entry.get("label", "") + unit,
             }
     raise KeyError(contrast_id)
 
@@ -518,7 +571,13 @@ def design_id(contrast: Mapping[str, Any]) -> str:
     >>> design_id({"variable": "condition", "adjust": ["sex"], "block": None, "within": {}})
     'condition+sex'
     """
-    name = "+".join([contrast["variable"], *contrast["adjust"]])
+    kind, own = contrast.get("kind", "difference"), contrast["variable"]
+    if kind == "continuous":
+        own += " (number)"
+    if contrast.get("across"):
+        number = kind == "interaction" and not contrast.get("at")
+        own += f"*{contrast['across']}" + (" (number)" if number else "")
+    name = "+".join([own, *contrast["adjust"]])
     if contrast["block"]:
         name += f"|{contrast['block']}"
     for column, levels in sorted(contrast["within"].items()):
