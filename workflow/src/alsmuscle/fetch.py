@@ -696,7 +696,11 @@ def fetch_first(
     passing = any(isinstance(error, TransferError) for error in errors)
     raise (TransferError if passing else FetchError)(
         f"none of {len(urls)} addresses served the file: "
-        + "; ".join(f"{error.url}: {error.problem}" for error in errors),
+        + "; ".join(
+            f"{error.url}: {error.problem}"
+            + (f" (expected: {error.expected})" if error.expected else "")
+            for error in errors
+        ),
         url=urls[0] if urls else "",
         study=study,
     )
