@@ -101,6 +101,19 @@ def test_what_ncbi_dropped_or_cut_is_reported(archive: Archive) -> None:
     assert "first 50" in limited.attrs["problems"][0]
 
 
+def test_a_server_that_repeats_itself_is_not_asked_for_ever(archive: Archive) -> None:
+    archive.add(record(1))
+
+    def client(url: str) -> str:
+        if "esearch" in url:
+            return json.dumps({"esearchresult": {"count": "13", "idlist": ["200000001"]}})
+        return archive(url)
+
+    table = discover({"q": "t"}, client)
+    assert table["accession"].tolist() == ["GSE1"]
+    assert table.attrs["problems"] == ["q: 13 hits, but only 1 were given out"]
+
+
 def test_nothing_found_is_an_empty_table(archive: Archive) -> None:
     table = discover({"a": "one", "b": "two"}, archive)
     assert len(table) == 0
