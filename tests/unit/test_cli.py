@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alsmuscle import cli, fetch, registry, survey
+from alsmuscle import cli, fetch, registry, sources, survey
 from alsmuscle.discover import WITH_COUNTS
 from standin import Archive, StandIn, record, series, serving
 from support import ROOT
@@ -289,7 +289,7 @@ def test_a_card_that_differs_quotes_both_sides(
     assert cli.main(["check", "gse12", "--online"]) == 1
     out = capsys.readouterr().out
     assert "gse12: differs (organism)" in out
-    assert "the card says mouse, the archive Homo sapiens" in out
+    assert "organism: card “mouse”, archive “Homo sapiens”" in out
 
 
 def test_the_bundle_says_what_answered_and_what_differed(
@@ -314,6 +314,52 @@ def test_the_bundle_says_what_answered_and_what_differed(
     everything = "".join(content.values())
     assert str(tmp_path) not in everything
     assert str(Path.home()) not in everything
+
+
+def test_other_archives_and_plain_addresses_are_asked_too(
+    server: StandIn, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = {"organism": "mouse", "modality": "cells", "role": "denervation", "platform": "x"}
+    common |= {"use": False, "status": "candidate", "citation": {"text": "nobody"}}
+    common |= {"title": "made for the tests", "facts": {"accession": "no"}}
+    common |= {"missing": {"counts": "nobody has seen any"}}
+    files = {
+        "runs": {"source": "ena_report"},
+        "first": {"url": "https://example.org/a.h5ad", "bytes": 5},
+        "other": {"url": "https://example.org/b.h5ad", "bytes": 7},
+        "page": {"url": "https://example.org/c.h5ad"},
+        "gone": {"url": "https://example.org/d.h5ad"},
+    }
+    cards = {
+        "srp1": {"accession": "SRP1", "files": files, "archive": {"ids": ["SRR1-SRR2"]}},
+        "emtab1": {
+            "accession": "E-MTAB-1",
+            "files": {"sheet": {"source": "biostudies", "match": r".*\.sdrf\.txt"}},
+        },
+        "doi1": {"accession": "doi:1"},
+    }
+    for name, card in cards.items():
+        Path(f"config/datasets/{name}.yaml").write_text(
+            yaml.safe_dump({"id": name, **common, **card})
+        )
+    report = "run_accession\tscientific_name\tsample_title\nSRR1\tMus musculus\tDN-1\n"
+    archive.pages[sources.ena_file_report("SRP1")] = report + "SRR2\tMus musculus\tCTL-1\n"
+    study = {"section": {"files": [{"path": "E-MTAB-1.sdrf.txt", "size": 9}]}}
+    archive.pages[sources.biostudies_study("E-MTAB-1")] = json.dumps(study)
+    archive.pages |= {f"https://example.org/{name}.h5ad": "12345" for name in "ab"}
+    server.faults = [("c.h5ad", iter([(200, {"Content-Type": "text/html"}, "<html>")]))]
+    arguments = ["check", "srp1", "E-MTAB-1", "doi1", "--online", "--bundle", "b.zip"]
+    assert cli.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "srp1: differs (files.gone, files.other, files.page)" in out
+    assert "7 bytes”, archive “there, 5 bytes”" in out
+    assert "a page was served" in out
+    assert "HTTP 404" in out
+    assert "emtab1: agrees" in out
+    assert "doi1: not checked" in out
+    with zipfile.ZipFile("b.zip") as bundle:
+        assert "SRR1\tsample_title\tDN-1" in bundle.read("alsmuscle-check/samples.tsv").decode()
+        assert "E-MTAB-1.sdrf.txt" in bundle.read("alsmuscle-check/files.tsv").decode()
 
 
 def test_without_any_archive_the_check_ends_and_says_so_per_card(

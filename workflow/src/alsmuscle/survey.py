@@ -11,14 +11,14 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from alsmuscle import obtain, sources, verify
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchError, FetchPolicy, get_text, peek, redact
+from alsmuscle.fetch import FetchError, FetchPolicy, TransferError, get_text, peek, redact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ class Archives:
     def _noted(self, url: str, ask: Callable[[], T]) -> T:
         host = urlsplit(url).hostname or ""
         if host in self._down:
-            raise FetchError(f"{host} could not be reached", url=url)
+            raise TransferError(f"{host} could not be reached", url=url)
         begun, row = time.monotonic(), {"url": redact(url), "answer": "", "problem": ""}
         try:
             answer = ask()
@@ -87,91 +87,77 @@ class Archives:
             return answer
         except FetchError as error:
             row["problem"] = error.problem
-            if error.status is None:
+            if isinstance(error, TransferError) and error.status is None:
                 self._down.add(host)
             raise
         finally:
             self.asked.append({**row, "seconds": round(time.monotonic() - begun, 2)})
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What the archives said.
+@dataclass
+class Look:
+    """What one look at the archive gave for one card.
 
     Attributes
     ----------
-    cards
-        ``id, accession, status, result, detail``, one row per card.
+    id, accession, status
+        Of the card.
     facts
-        ``id, field, card, archive, agrees``.
+        Rows ``field, card, archive, agrees``.
     samples
-        ``id, sample, field, value``.
+        Rows ``sample, field, value``: what the archive says of each sample.
     files
-        ``id, folder, name, bytes``.
+        Rows ``folder, name, bytes``: what its folders hold.
+    unreached, refused
+        What could not be asked, and what the archive answered instead.
     """
 
-    cards: pd.DataFrame
-    facts: pd.DataFrame
-    samples: pd.DataFrame
-    files: pd.DataFrame
+    id: str
+    accession: str = ""
+    status: str = ""
+    facts: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    unreached: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    broken: str = ""
+
+    @property
+    def result(self) -> tuple[str, str]:
+        """The outcome in a word, and what stands behind it."""
+        if self.broken:
+            return BROKEN, self.broken
+        if differing := [row["field"] for row in self.facts if not row["agrees"]]:
+            return DIFFERS, ", ".join(differing)
+        if self.refused:
+            return NO_RECORD, self.refused[0]
+        if self.unreached:
+            return UNREACHED, self.unreached[0]
+        return (AGREES if self.facts else UNCHECKED), ""
 
 
-def survey(
-    cards: Mapping[str, Mapping[str, Any]],
-    client: Archives,
-    broken: Mapping[str, str] | None = None,
-) -> Survey:
-    """Hold each card against its archive; nothing that an archive does stops the others.
-
-    ``broken`` (id → message) are cards that could not be read; they are listed as such.
-    """
-    import pandas as pd
-
-    rows: list[tuple[str, str, str, str, str]] = []
-    facts: list[pd.DataFrame] = []
-    samples: list[pd.DataFrame] = []
-    files: list[tuple[str, str, str, object]] = []
-    for name, card in cards.items():
-        answers: list[pd.DataFrame] = []
-        unreached, refused = [], []
-        looks: list[Callable[[], None]] = [
-            lambda card=card, answers=answers: answers.append(verify.compare(card, client)),  # type: ignore[misc]
-            lambda card=card, answers=answers: answers.append(_elsewhere(card, client)),  # type: ignore[misc]
-            lambda card=card, name=name: _more(name, card["accession"], client, samples, files),  # type: ignore[misc]
-        ]
-        for look in looks[0 if verify.holder(card["accession"]) else 1 :]:
+def survey(cards: Iterable[Mapping[str, Any]], client: Archives) -> Iterator[Look]:
+    """Hold each card against its archive; nothing that an archive does stops the others."""
+    for card in cards:
+        look = Look(card["id"], card["accession"], card["status"])
+        for part in (_record, _elsewhere, _more):
             try:
-                look()
-            except FetchError as error:
-                unreached.append(error.problem)
+                part(card, client, look)
+            except TransferError as error:
+                look.unreached.append(error.problem)
             except InputError as error:
-                refused.append(error.problem)
-        table = _stacked(answers, list(verify.COLUMNS)).assign(id=name)
-        facts.append(table)
-        lacking = table.loc[~table["agrees"].astype(bool), "field"].tolist()
-        if lacking:
-            result, detail = DIFFERS, ", ".join(lacking)
-        elif refused:
-            result, detail = NO_RECORD, refused[0]
-        elif unreached:
-            result, detail = UNREACHED, unreached[0]
-        else:
-            result, detail = (AGREES if len(table) else UNCHECKED), ""
-        rows.append((name, card["accession"], card["status"], result, detail))
-    rows += [(name, "", "", BROKEN, text.split("\n")[0]) for name, text in (broken or {}).items()]
-    return Survey(
-        pd.DataFrame(rows, columns=["id", "accession", "status", "result", "detail"]),
-        _stacked(facts, ["id", "field", "card", "archive", "agrees"]),
-        _stacked(samples, ["id", "sample", "field", "value"]),
-        pd.DataFrame(files, columns=["id", "folder", "name", "bytes"]),
-    )
+                look.refused.append(error.problem)
+        yield look
 
 
-def _elsewhere(card: Mapping[str, Any], client: Archives) -> pd.DataFrame:
+def _record(card: Mapping[str, Any], client: Archives, look: Look) -> None:
+    """Compare the card with the archive's record."""
+    if verify.holder(card["accession"]):
+        look.facts += verify.compare(card, client).to_dict("records")
+
+
+def _elsewhere(card: Mapping[str, Any], client: Archives, look: Look) -> None:
     """Knock at the files that lie in no folder that an archive lists: plain addresses, recount3…"""
-    import pandas as pd
-
-    rows: list[tuple[str, str, str, bool]] = []
     for name, file in card.get("files", {}).items():
         if str(file.get("source", "")).startswith(("geo_", "biostudies", "ena_")):
             continue
@@ -183,8 +169,8 @@ def _elsewhere(card: Mapping[str, Any], client: Archives) -> pd.DataFrame:
         size, said = _first(urls, client)
         wanted = f"{urls[0]}, {file['bytes']:,} bytes" if "bytes" in file else urls[0]
         agrees = said.startswith("there") and size in (None, file.get("bytes", size))
-        rows.append((f"files.{name}", wanted, said, agrees))
-    return pd.DataFrame(rows, columns=list(verify.COLUMNS))
+        row = (f"files.{name}", wanted, said, agrees)
+        look.facts.append(dict(zip(verify.COLUMNS, row, strict=True)))
 
 
 def _first(urls: Sequence[str], client: Archives) -> tuple[int | None, str]:
@@ -195,55 +181,51 @@ def _first(urls: Sequence[str], client: Archives) -> tuple[int | None, str]:
             size = client.peek(url)
             return size, "there" if size is None else f"there, {size:,} bytes"
         except FetchError as error:
-            if error.status is not None or refused is None:
+            if refused is None or not isinstance(error, TransferError):
                 refused = error
-    assert refused is not None
-    if refused.status is None:
-        raise refused
+    if refused is None or isinstance(refused, TransferError):
+        raise refused or InputError("a file without an address")
     return None, refused.problem
 
 
-def _stacked(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([pd.DataFrame(columns=columns), *tables], ignore_index=True)[columns]
-
-
-def _more(
-    name: str,
-    accession: str,
-    client: Archives,
-    samples: list[pd.DataFrame],
-    files: list[tuple[str, str, str, object]],
-) -> None:
-    """Add what completes a card: what the archive says of each sample, and its files."""
+def _more(card: Mapping[str, Any], client: Archives, look: Look) -> None:
+    """Note what completes a card: what the archive says of each sample, and its files."""
+    accession = card["accession"]
     archive = verify.holder(accession)
+
+    def note(folder: str, name: str, size: object = "") -> None:
+        look.files.append({"folder": folder, "name": name, "bytes": size})
+
     if archive == "GEO":
         sheet = sources.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
-        samples.append(_long(sheet, "geo_accession").assign(id=name))
+        look.samples += _long(sheet, "geo_accession")
         for part in ("suppl", "matrix"):
             folder = sources.geo_folder(accession, part)
             names = verify.listed(folder, client)
-            files += [(name, folder, file, "") for file in names]
+            for name in names:
+                note(folder, name)
             if "filelist.txt" in names:
                 inside = sources.parse_filelist(client(f"{folder}filelist.txt"))
-                files += [
-                    (name, "filelist.txt", row.name, row.bytes) for row in inside.itertuples(False)
-                ]
+                for row in inside.itertuples(index=False):
+                    note("filelist.txt", str(row.name), row.bytes)
         page = sources.ncbi_counts_page(accession)
-        files += [(name, page, file, "") for file in sources.parse_counts_page(client(page))]
+        for name in sources.parse_counts_page(client(page)):
+            note(page, name)
     elif archive == "ENA":
         sheet = sources.parse_file_report(client(sources.ena_file_report(accession)))
-        samples.append(_long(sheet, "run_accession").assign(id=name))
+        look.samples += _long(sheet, "run_accession")
     elif archive == "BioStudies":
         listed = sources.parse_biostudies_study(client(sources.biostudies_study(accession)))
-        files += [(name, "BioStudies", row.path, row.bytes) for row in listed.itertuples()]
+        for row in listed.itertuples():
+            note("BioStudies", str(row.path), row.bytes)
 
 
-def _long(sheet: pd.DataFrame, key: str) -> pd.DataFrame:
+def _long(sheet: pd.DataFrame, key: str) -> list[dict[str, Any]]:
+    """Return a sample sheet as rows ``sample, field, value``, without what is empty or of no use."""
     long = sheet.melt(id_vars=key, var_name="field").rename(columns={key: "sample"})
     told = long["value"].ne("") & ~long["field"].str.match(_BORING)
-    return long[told].sort_values(["sample", "field"], kind="stable")
+    rows = long[told].sort_values(["sample", "field"], kind="stable").to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 # Laboratory protocols and addresses: long, the same for all samples, and of no use here.
@@ -252,13 +234,25 @@ _BORING = (
 )
 
 
-def pack(found: Survey, asked: list[dict[str, object]], versions: Mapping[str, str]) -> bytes:
+def pack(
+    looks: Sequence[Look], asked: list[dict[str, object]], versions: Mapping[str, str]
+) -> bytes:
     """Return the bundle: a zip of tables that open anywhere."""
     import pandas as pd
 
-    requests = pd.DataFrame(asked, columns=["url", "answer", "problem", "seconds"])
-    tables = {**vars(found), "requests": requests}
-    content = {f"{name}.tsv": tsv(table) for name, table in tables.items()}
+    def table(columns: list[str], part: str) -> pd.DataFrame:
+        rows = [{"id": look.id, **row} for look in looks for row in getattr(look, part)]
+        return pd.DataFrame(rows, columns=["id", *columns])
+
+    cards = [(look.id, look.accession, look.status, *look.result) for look in looks]
+    tables = {
+        "cards": pd.DataFrame(cards, columns=["id", "accession", "status", "result", "detail"]),
+        "facts": table(list(verify.COLUMNS), "facts"),
+        "samples": table(["sample", "field", "value"], "samples"),
+        "files": table(["folder", "name", "bytes"], "files"),
+        "requests": pd.DataFrame(asked, columns=["url", "answer", "problem", "seconds"]),
+    }
+    content = {f"{name}.tsv": tsv(frame) for name, frame in tables.items()}
     content["versions.json"] = json.dumps(dict(versions), indent=1, sort_keys=True) + "\n"
     content["README.txt"] = _README
     buffer = io.BytesIO()
