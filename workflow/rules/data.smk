@@ -27,6 +27,8 @@ rule data_fetch:
         # Without its gene sets no study is complete: that stops the run.
         required=lambda wildcards: wildcards.dataset == "collections",
         code=code("data_fetch"),
+    message:
+        "{wildcards.dataset}: downloading and verifying its files"
     script:
         "../scripts/data_fetch.py"
 
@@ -60,6 +62,8 @@ rule data_verify:
             "archive",
         ),
         code=code("data_verify"),
+    message:
+        "{wildcards.dataset}: reading its files as its card describes them"
     script:
         "../scripts/data_verify.py"
 
@@ -83,6 +87,8 @@ checkpoint data_admit:
         studies=list(STUDIES),
         all_required=SETTINGS["data"]["all_required"],
         code=code("data_admit"),
+    message:
+        "deciding which studies take part"
     script:
         "../scripts/data_admit.py"
 
@@ -114,5 +120,7 @@ rule data_simulate:
         card=card_part("id", "files", "contrasts"),
         seed=SETTINGS["seed"],
         code=code("data_simulate"),
+    message:
+        "{wildcards.dataset}: simulating a study with a known answer"
     script:
         "../scripts/data_simulate.py"

@@ -573,7 +573,7 @@ def _healthy(mirror: Any) -> AnnData:
     import anndata
 
     from alsmuscle import counts as raw
-    from alsmuscle import fetch, io, registry, samples
+    from alsmuscle import fetch, layouts, registry, samples
 
     card = registry.load_yaml("config/datasets/gse184951.yaml")
     index = fetch.read_mirror(mirror)
@@ -582,8 +582,10 @@ def _healthy(mirror: Any) -> AnnData:
         for name, file in card["files"].items()
     }
     spec = card["counts"]
-    matrix, _ = io.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
-    kept, excluded = samples.harmonise(io.read_sheet(path["sheet"], card["samples"]["sheet"]), card)
+    matrix, _ = layouts.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
+    kept, excluded = samples.harmonise(
+        layouts.read_sheet(path["sheet"], card["samples"]["sheet"]), card
+    )
     columns, _ = samples.match_matrix(list(matrix.columns), kept, excluded, card)
     whole, _ = raw.as_counts(
         matrix[list(columns)].rename(columns=columns), spec["type"], "GSE184951"

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle import admission, contracts, counts, de, genes, io, published, qc, registry, samples
+from alsmuscle import (
+    admission,
+    contracts,
+    counts,
+    de,
+    genes,
+    io,
+    layouts,
+    published,
+    qc,
+    registry,
+    samples,
+)
 from alsmuscle.errors import InputError
 from alsmuscle.verify import sheet_checks
 
@@ -43,14 +55,24 @@ def read_bulk(
     spec = card["counts"]
     path = io.cached(manifest, spec["file"])
     members = card["files"][spec["file"]].get("members", {})
-    matrix, symbols = io.read_matrix(path, spec, members)
+    beside = {key: spec[key] for key in ("quality",) if key in spec}
+    if "annotation" in spec:
+        beside["annotation"] = spec["annotation"]["file"]
+    matrix, symbols = layouts.read_matrix(
+        path,
+        spec,
+        members,
+        **{key: io.cached(manifest, name) for key, name in beside.items()},
+    )
     where = f"{card['id']}: {path}"
 
     sheet_spec = card["samples"]["sheet"]
     if sheet_spec["layout"] == "count_columns":
         sheet = samples.from_columns(matrix.columns)
     else:
-        sheet = io.read_sheet(io.cached(manifest, sheet_spec["file"]), sheet_spec)
+        sheet = read_sheet(card, manifest)
+    if "run_id" in card["samples"]:
+        sheet, matrix = samples.merge_runs(sheet, matrix, card)
     kept, excluded = samples.harmonise(sheet, card)
     columns, excluded = samples.match_matrix(list(matrix.columns), kept, excluded, card)
 
@@ -74,6 +96,13 @@ def read_bulk(
     adata.obs = adata.obs.join(derived)
     kept = kept.join(derived, on="sample_id")
     return contracts.check_counts(adata, where), kept, excluded
+
+
+def read_sheet(card: Mapping[str, Any], manifest: pd.DataFrame) -> pd.DataFrame:
+    """Read a study's sample sheet: one row per sample (or run), as text."""
+    spec = card["samples"]["sheet"]
+    names = [spec["file"]] if isinstance(spec["file"], str) else spec["file"]
+    return layouts.read_sheet([io.cached(manifest, name) for name in names], spec)
 
 
 def check_designs(card: Mapping[str, Any], obs: pd.DataFrame) -> None:
@@ -111,7 +140,7 @@ def read_effects(card: Mapping[str, Any], manifest: pd.DataFrame) -> pd.DataFram
     """
     spec = card["effects"]
     path = io.cached(manifest, spec["file"])
-    table = io.read_effects(path, spec)
+    table = layouts.read_effects(path, spec)
     where = f"{card['id']}: {path}"
     identity = genes.identify(
         table[spec["gene_column"]], io.read_gene_table(card["organism"]), where=where
@@ -144,7 +173,7 @@ def verify(
     try:
         sheet = card.get("samples", {}).get("sheet", {})
         if sheet.get("layout") in ("series_matrix", "soft"):
-            rows = sheet_checks(card, io.read_sheet(io.cached(manifest, sheet["file"]), sheet))
+            rows = sheet_checks(card, read_sheet(card, manifest))
         rows.append(admission.check(name, "reading", admission.AGREES, found=_read(card, manifest)))
     except InputError as error:
         rows.append(admission.failure(name, "reading", error))
