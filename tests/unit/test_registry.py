@@ -240,6 +240,7 @@ def _cards():
         "c": card("ageing", use=False, use_reason="not muscle"),
         "d": card("disuse", status="candidate"),
         "e": card("disuse", status="candidate", use=False, missing={"groups": "who is who"}),
+        "f": card("ageing", modality="array"),
     }
 
 
@@ -273,9 +274,10 @@ def test_selection(lists, expected):
 @pytest.mark.parametrize(
     ("lists", "expected"),
     [
-        ({"ids": ["z"]}, ["no study 'z'", "a, b, c"]),
+        ({"ids": ["z"]}, ["no study 'z'", "a, b, c, d, e, f"]),
         ({"ids": ["c"]}, ["switched off", "not muscle"]),
         ({"ids": ["d"]}, ["'d' is a candidate", "statuses"]),
+        ({"ids": ["f"]}, ["modality 'array'", "not analysed yet", "bulk"]),
         ({"ids": ["e"]}, ["switched off", "incomplete: groups (who is who)"]),
         ({"roles": ["regeneration"]}, ["roles", "regeneration", "ageing, disuse"]),
         ({"roles": ["ageing"], "organisms": ["mouse"]}, ["no study passes"]),
@@ -293,6 +295,7 @@ def test_what_is_left_out_has_its_reason():
         "c": "not muscle",
         "d": "not selected: a candidate, written from public pages and not yet run",
         "e": "The card is incomplete: groups (who is who)",
+        "f": "studies of modality 'array' are not analysed yet",
     }
 
 
