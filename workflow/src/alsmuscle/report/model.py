@@ -88,7 +88,11 @@ class StudyData:
     contrasts
         In display order.
     files
-        ``samples, qc``: path of the full TSV relative to the report folder.
+        ``samples, qc, completeness``: path of the full TSV relative to the report folder.
+    checks
+        Contract ``checks``: what the card says against what was found.
+    completeness
+        How many samples the archive's record has, were obtained, are analysed; in words.
     """
 
     card: Mapping[str, Any]
@@ -99,6 +103,8 @@ class StudyData:
     explained: Sequence[float] = ()
     contrasts: Sequence[ContrastData] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    checks: pd.DataFrame | None = None
+    completeness: str = ""
 
     @property
     def name(self) -> str:

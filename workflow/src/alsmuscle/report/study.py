@@ -39,6 +39,12 @@ EXCLUDED_COLUMNS = (
     c.Column("what", "What"),
     c.Column("reason", "Reason"),
 )
+CHECK_COLUMNS = (
+    c.Column("check", "What"),
+    c.Column("state", "State"),
+    c.Column("card", "The card says"),
+    c.Column("found", "Found"),
+)
 FLAG_COLUMNS = (
     c.Column("sample_id", "Sample"),
     c.Column("flag", "Flag"),
@@ -69,6 +75,16 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         contrasts=contrasts,
         facts=_card(study),
         checked=_facts(card.get("facts")),
+        checks=c.table(
+            study.checks,
+            CHECK_COLUMNS,
+            caption="What was checked in this run",
+            name=f"{card['id']}-checks",
+        )
+        if study.checks is not None and len(study.checks)
+        else Markup(""),
+        completeness=study.completeness,
+        account=root + study.files["completeness"] if "completeness" in study.files else "",
         caveats=[str(x) for x in as_list(card.get("caveats"))],
         simulated=bool(card.get("simulated")),
         experimental=bool(card.get("experimental")),
