@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 import yaml
@@ -184,7 +185,18 @@ def test_every_key_of_every_schema_is_described():
 def test_leaf_blocks_are_the_arguments_of_their_functions():
     from inspect import signature
 
-    from alsmuscle import claims, de, enrichment, programmes, qc, synthesis
+    from alsmuscle import (
+        activity,
+        cells,
+        celltypes,
+        claims,
+        composition,
+        de,
+        enrichment,
+        programmes,
+        qc,
+        synthesis,
+    )
 
     config = registry.load_yaml(ROOT / "config" / "config.yaml")
 
@@ -196,6 +208,14 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     fits(config["bulk"]["counts"], de.vst)
     fits(config["bulk"]["de"], de.test)
     fits(config["bulk"]["qc"], qc.metrics, qc.flag)
+    fits(config["cells"]["prepare"], cells.prepare_sample)
+    for function in (cells.prepare_sample, cells.integrate):
+        fits(config["cells"]["variable"], function)
+    fits(config["cells"]["embed"], cells.integrate)
+    fits(config["cells"]["annotate"], celltypes.annotate)
+    fits(config["cells"]["pseudobulk"], cells.pseudobulk)
+    fits(config["cells"]["composition"], composition.composition_test)
+    fits(config["cells"]["coexpression"], activity.coexpression_by_donor)
     fits(config["enrichment"]["gsea"], enrichment.gsea)
     fits(config["enrichment"]["sizes"], enrichment.gsea)
     for block in ("sizes", "sets", "ora"):
@@ -212,3 +232,65 @@ def test_the_shipped_cards_are_good():
     assert "gse184951" in cards
     for card in cards.values():
         registry.designs(card) if card["modality"] == "bulk" else None
+
+
+def cells_card():
+    return {
+        "id": "gse7",
+        "accession": "GSE7",
+        "title": "Nuclei",
+        "organism": "human",
+        "modality": "cells",
+        "material": "nuclei",
+        "role": "als_patient",
+        "platform": "10x",
+        "use": True,
+        "status": "candidate",
+        "citation": {"text": "nobody"},
+        "files": {"raw": {"url": "raw.tar"}},
+        "cells": {"file": "raw", "member": "^(?P<sample_id>GSM[0-9]+)_"},
+        "samples": {
+            "sheet": {"layout": "count_columns"},
+            "sample_id": "name",
+            "columns": {"condition": {"from": "name"}},
+        },
+        "contrasts": [
+            {"id": "a", "label": "A", "variable": "condition", "target": "x", "reference": "y"}
+        ],
+        "facts": {},
+    }
+
+
+def test_a_cells_card_says_where_its_matrices_are():
+    card = cells_card()
+    registry.validate(card, "dataset", "gse7.yaml")
+    registry.check_card(card, "gse7.yaml")
+    both = {"S1": {"file": "raw", "raw": "raw", "prefix": "a_", "raw_prefix": "b_"}}
+    registry.check_card({**card, "cells": {"matrices": both}}, "gse7.yaml")
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"file": "raw"}, "exactly one of `member`"),
+        ({"file": "nothing", "sample_column": "s"}, "cells.file: 'nothing'"),
+        ({"file": "raw", "member": "GSM"}, "no group `sample_id`"),
+        ({"file": "raw", "member": "(?P<sample_id>"}, "cells.member: not a regular expression"),
+        ({"file": "raw", "sample_column": "s", "member": "x"}, "exactly one of `member`"),
+        ({"matrices": {"S1": {"file": "raw", "raw": "lost"}}}, "cells.matrices.S1.raw: 'lost'"),
+        ({"matrices": {"S1": {"file": "raw"}}, "file": "raw"}, "exactly one of `matrices`"),
+    ],
+)
+def test_a_cells_card_that_contradicts_itself_is_refused(cells, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        registry.check_card({**cells_card(), "cells": cells}, "gse7.yaml")
+
+
+def test_material_belongs_to_cells_and_they_need_it():
+    card = cells_card()
+    del card["material"]
+    with pytest.raises(InputError, match="'material' is a required property"):
+        registry.validate(card, "dataset", "gse7.yaml")
+    bulk = registry.load_yaml(ROOT / "config" / "datasets" / "glds103.yaml")
+    with pytest.raises(InputError, match="material: only for studies of modality 'cells'"):
+        registry.check_card({**bulk, "material": "cells"}, "glds103.yaml")

@@ -32,6 +32,7 @@ if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+CELLS = [name for name, card in STUDIES.items() if card["modality"] == "cells"]
 PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
 # A card marked `simulated` may still name files; these are made here.
 SIMULATED = [

@@ -111,6 +111,8 @@ rule programmes_effects:
         effects=result("programmes/{dataset}/{contrast}/effects.tsv"),
     log:
         log_of("programmes_effects", "{dataset}.{contrast}"),
+    wildcard_constraints:
+        dataset=one_of(BULK),
     conda:
         ENVIRONMENT
     resources:

@@ -1,6 +1,6 @@
 """Readers of single-cell and spot matrices: 10x ``.h5``, 10x triplets (folder or tar), ``.h5ad``.
 
-Every reader returns barcodes x features as sparse CSR with int32 counts, ``var`` indexed by
+:class:`Matrices` finds a study's samples as its card describes them. Every reader returns barcodes x features as sparse CSR with int32 counts, ``var`` indexed by
 Ensembl gene id without version (or by what the file has, where it has no ids) with columns
 ``symbol`` and ``source_id``. Matrices that do not hold counts are refused, never rounded.
 """
@@ -12,14 +12,16 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from alsmuscle.cells import rename_genes
+from alsmuscle import io as files
+from alsmuscle.cells import PreparedSample, rename_genes, split_samples
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +35,120 @@ _OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", 
 _TRIPLET = re.compile(
     r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)"
 )
+_H5_MEMBER = re.compile(
+    r"^(?P<prefix>.*?)(?:filtered_)?(?:feature|gene)_bc_matrix(?:es)?(?:_h5)?\.h5$"
+)
 _ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+(_PAR_Y)?$")
+
+
+class Matrices:
+    """The count matrices of a study, one per sample, as ``cells`` of its card describes them.
+
+    Parameters
+    ----------
+    spec
+        ``cells`` of the card.
+    path_of
+        Name under ``files`` of the card to the fetched file's path.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], path_of: Callable[[str], Path]) -> None:
+        """Read nothing yet."""
+        self._spec, self._path_of = spec, path_of
+
+    @cached_property
+    def _one_file(self) -> dict[str, AnnData]:
+        """Samples of the one ``.h5ad`` that holds all."""
+        path = self._path_of(self._spec["file"])
+        try:
+            return split_samples(read_h5ad(path), self._spec["sample_column"])
+        except InputError as error:
+            if error.where:
+                raise
+            raise InputError(error.problem, where=path, expected=error.expected) from None
+
+    @cached_property
+    def _prefixes(self) -> dict[str, str]:
+        """Sample → prefix of its files in the archive."""
+        path, pattern = self._path_of(self._spec["file"]), re.compile(self._spec["member"])
+        found: dict[str, str] = {}
+        for prefix in list_10x_tar(path):
+            if not (match := pattern.search(prefix)):
+                continue
+            if match["sample_id"] in found:
+                raise InputError(
+                    f"two matrices give sample '{match['sample_id']}': '{prefix}' and "
+                    f"'{found[match['sample_id']]}'",
+                    where=path,
+                    remedy="make `cells.member` narrower",
+                )
+            found[match["sample_id"]] = prefix
+        if not found:
+            raise InputError(
+                "no matrix matches `cells.member`",
+                where=path,
+                expected=", ".join(list_10x_tar(path)[:5]) or "10x matrices in the archive",
+            )
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the samples that have a matrix."""
+        if "matrices" in self._spec:
+            return list(self._spec["matrices"])
+        return list(self._prefixes if "member" in self._spec else self._one_file)
+
+    def read(self, name: str) -> tuple[AnnData, AnnData | None]:
+        """Return one sample's counts and, where the card names it, its unfiltered matrix.
+
+        Raises InputError as the readers do.
+        """
+        if "matrices" in self._spec:
+            entry = self._spec["matrices"][name]
+            counts = read_sample(self._path_of(entry["file"]), prefix=entry.get("prefix", ""))
+            if "raw" not in entry:
+                return counts, None
+            path = self._path_of(entry["raw"])
+            return counts, read_sample(path, prefix=entry.get("raw_prefix", ""))
+        if "member" in self._spec:
+            return read_10x_tar(
+                self._path_of(self._spec["file"]), prefix=self._prefixes[name]
+            ), None
+        return self._one_file[name], None
+
+
+def write_prepared(path: str | Path, prepared: Iterable[PreparedSample]) -> None:
+    """Write samples that are not skipped, one after the other, so that one is in memory."""
+    import h5py
+    from anndata.io import write_elem
+
+    with files.atomic(path) as part, h5py.File(part, "w") as file:
+        for number, sample in enumerate(prepared):
+            if sample.summary["skipped"]:
+                continue
+            cells = sample.cells
+            cells.var = cells.var.join(sample.variable)
+            # Fast and half the size; the matrix is read once or twice.
+            write_elem(file, f"{number:05d}", cells, dataset_kwargs={"compression": "lzf"})
+            file[f"{number:05d}"].attrs["sample_id"] = sample.sample_id
+
+
+def read_prepared(path: str | Path, summaries: pd.DataFrame) -> list[PreparedSample]:
+    """Read what :func:`write_prepared` wrote; ``summaries``: contract ``cells_qc``."""
+    import h5py
+    from anndata.io import read_elem
+
+    by_sample = summaries.set_index("sample_id", drop=False)
+    found = []
+    with h5py.File(path, "r") as file:
+        for group in file.values():
+            cells = read_elem(group)
+            variable = cells.var[["variable", "dispersion"]]
+            cells.var = cells.var[["symbol", "source_id"]]
+            name = str(group.attrs["sample_id"])
+            summary = by_sample.loc[name].to_dict()
+            found.append(PreparedSample(name, cells, pd.DataFrame(), summary, variable))
+    return found
 
 
 def read_sample(path: str | Path, *, prefix: str = "") -> AnnData:
@@ -62,18 +177,18 @@ def read_sample(path: str | Path, *, prefix: str = "") -> AnnData:
     )
 
 
-def read_10x_h5(path: str | Path) -> AnnData:
+def read_10x_h5(path: str | Path, *, content: IO[bytes] | None = None) -> AnnData:
     """Read a 10x Genomics ``.h5`` (Cell Ranger 2: one group per genome; 3 and later: ``matrix``).
 
     Features other than gene expression (antibodies, guides) are left out and counted in
-    ``uns["n_other_features"]``. Raises InputError for a truncated file, a missing or
-    inconsistent part, an empty matrix, or values that are not counts.
+    ``uns["n_other_features"]``. ``content`` is read in place of the file where it lies in an
+    archive. Raises InputError for a truncated file, a missing or inconsistent part, an empty matrix, or values that are not counts.
     """
     import h5py
 
     path = Path(path)
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(content or path, "r") as file:
             if "matrix" in file:
                 group, names = file["matrix"], ("features/id", "features/name")
                 kinds = (
@@ -129,23 +244,31 @@ def read_10x_folder(path: str | Path, *, prefix: str = "") -> AnnData:
 
 
 def list_10x_tar(path: str | Path) -> list[str]:
-    """Return the prefixes of the complete 10x triplets in a tar, sorted."""
+    """Return the prefixes of the complete 10x triplets and 10x ``.h5`` files in a tar, sorted."""
     parts: dict[str, set[str]] = {}
     for name in _tar_names(Path(path)):
-        if match := _TRIPLET.match(Path(name).name):
+        if match := _H5_MEMBER.match(Path(name).name):
+            parts[match["prefix"]] = {"matrix", "barcodes", "features"}
+        elif match := _TRIPLET.match(Path(name).name):
             parts.setdefault(match["prefix"], set()).add(match["part"].split(".")[0])
     need = ({"matrix", "barcodes", "features"}, {"matrix", "barcodes", "genes"})
     return sorted(p for p, found in parts.items() if any(n <= found for n in need))
 
 
 def read_10x_tar(path: str | Path, *, prefix: str = "") -> AnnData:
-    """Read one sample's triplet from a tar (as GEO's ``_RAW.tar``), without unpacking it to disk.
+    """Read one sample's triplet or ``.h5`` from a tar (as GEO's ``_RAW.tar``), without unpacking it to disk.
 
     ``prefix`` is what precedes ``matrix.mtx`` in the sample's file names
     (``GSM5098789_ctrl_``). Raises InputError as :func:`read_10x_folder`.
     """
     path = Path(path)
     members = {Path(name).name: name for name in _tar_names(path)}
+    for name, member in members.items():
+        if (match := _H5_MEMBER.match(name)) and match["prefix"] == prefix:
+            with tarfile.open(path) as tar:
+                content = tar.extractfile(member)
+                assert content is not None  # listed as a regular file
+                return read_10x_h5(path / name, content=io.BytesIO(content.read()))
     chosen = _choose_triplet(path, list(members), prefix)
     contents = {}
     with tarfile.open(path) as tar:

@@ -7,7 +7,7 @@ jsonschema.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import yaml
 from alsmuscle.errors import InputError
 
 Card = dict[str, Any]
+Fail = Callable[..., None]
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
@@ -158,6 +159,11 @@ def check_card(card: Card, path: str | Path) -> None:
     for key in ("counts", "effects"):
         if key in card and card[key]["file"] not in files:
             fail(f"{key}.file", f"'{card[key]['file']}' is not under `files`", _one_of(files))
+    for key in ("cells", "material"):
+        if key in card and card["modality"] != "cells":
+            fail(key, f"only for studies of modality 'cells', not '{card['modality']}'")
+    if "cells" in card:
+        _check_cells(card["cells"], files, fail)
     columns = card["samples"]["columns"] if "samples" in card else {}
     sheet = card["samples"]["sheet"] if "samples" in card else {"layout": "count_columns"}
     if sheet["layout"] == "count_columns":
@@ -210,6 +216,25 @@ def check_card(card: Card, path: str | Path) -> None:
         fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
 
 
+def _check_cells(spec: Mapping[str, Any], files: Mapping[str, Any], fail: Fail) -> None:
+    """Check where a `cells` card says its matrices are."""
+    if ("matrices" in spec) == ("file" in spec):
+        fail("cells", "give exactly one of `matrices` and `file`")
+    named = {
+        f"matrices.{sample}.{key}": matrix[key]
+        for sample, matrix in spec.get("matrices", {}).items()
+        for key in ("file", "raw")
+        if key in matrix
+    }
+    for key, name in (named or {"file": spec["file"]}).items():
+        if name not in files:
+            fail(f"cells.{key}", f"'{name}' is not under `files`", _one_of(files))
+    if "file" in spec and ("member" in spec) == ("sample_column" in spec):
+        fail("cells", "`file` needs exactly one of `member` (archive) and `sample_column` (.h5ad)")
+    if "(?P<sample_id>" not in spec.get("member", "(?P<sample_id>"):
+        fail("cells.member", "the expression has no group `sample_id`", "(?P<sample_id>...)")
+
+
 # Columns that the workflow adds to the harmonised sheet.
 DERIVED = ("sex_inferred",)
 
@@ -229,8 +254,9 @@ def _patterns(card: Card) -> list[tuple[str, str]]:
         for name, rule in card.get("samples", {}).get("columns", {}).items()
         if "pattern" in rule
     ]
-    if "member" in card.get("counts", {}):
-        found.append(("counts.member", card["counts"]["member"]))
+    for part in ("counts", "cells"):
+        if "member" in card.get(part, {}):
+            found.append((f"{part}.member", card[part]["member"]))
     return found
 
 
