@@ -224,7 +224,7 @@ def test_a_draft_proposes_groups_and_passes_all_checks(archive: Archive, tmp_pat
     assert (card["status"], card["use"]) == ("draft", False)
     assert (card["organism"], card["modality"], card["role"]) == ("human", "bulk", "als_patient")
     assert card["counts"]["separator"] == "comma"
-    assert card["files"][card["counts"]["file"]]["url"].endswith("/suppl/GSE12_raw_counts.csv.gz")
+    assert card["files"][card["counts"]["file"]]["name"] == "GSE12_raw_counts.csv.gz"
     columns = card["samples"]["columns"]
     assert columns["condition"] == {
         "from": "disease:ch1",
@@ -254,7 +254,7 @@ def test_a_draft_takes_ncbi_counts_where_they_exist(archive: Archive, tmp_path: 
         f'<a href="{sources.ncbi_counts(accession).replace("&", "&amp;")}">counts</a>'
     )
     card = checked(draft(accession, archive), tmp_path)
-    assert card["files"][card["counts"]["file"]]["url"] == sources.ncbi_counts(accession)
+    assert card["files"][card["counts"]["file"]] == {"source": "ncbi_counts"}
 
 
 def test_a_draft_of_per_sample_files(archive: Archive, tmp_path: Path) -> None:
@@ -278,17 +278,19 @@ def test_drafts_of_cells_and_arrays(archive: Archive, tmp_path: Path) -> None:
     )  # fmt: skip
     card = checked(draft(cells, archive), tmp_path)
     assert (card["modality"], card["organism"], card["role"]) == ("cells", "mouse", "denervation")
+    assert (card["cells"]["material"], card["cells"]["layout"]) == ("nuclei", "10x_triplets")
     array = series(archive, 16, ["a", "b"] * 2, gdstype="Expression profiling by array")
     card = checked(draft(array, archive), tmp_path)
     assert card["modality"] == "array"
     assert "counts" not in card
+    assert card["files"]["soft_family"] == {"source": "geo_soft"}
 
 
 def test_a_draft_without_groups_says_so(archive: Archive, tmp_path: Path) -> None:
     accession = series(archive, 17, ["only one"] * 4, "GSE17_counts.txt.gz")
     card = checked(draft(accession, archive), tmp_path)
     assert card["contrasts"] == []
-    assert any("has to be filled in" in caveat for caveat in card["caveats"])
+    assert "No characteristic groups the samples" in registry.unusable(card)
 
 
 def test_labels_that_clash_or_look_odd_stay_apart(archive: Archive, tmp_path: Path) -> None:

@@ -235,6 +235,15 @@ def test_a_single_block_gives_the_ordinary_t_test(toy, small):
     assert e["hedges_g_var"] == pytest.approx(2 / 3 + g**2 / 8, rel=1e-9)
 
 
+def test_gene_correlation_of_two_genes_is_that_of_their_residuals(toy, small):
+    e = programmes.effects(small, TWO_GROUPS, TARGET, programmes.blocks(toy, "human", HUMAN))
+    e = e.set_index(["block", "stripped"])["gene_correlation"]
+    left = small.loc[["h4", "h5"]].T
+    left -= left.groupby(TWO_GROUPS["target"]).transform("mean")
+    assert e["down", False] == pytest.approx(left.corr().iloc[0, 1])
+    assert np.isnan(e["up", True])  # one gene is left
+
+
 def test_drivers_by_hand(toy):
     de = pd.DataFrame(
         {

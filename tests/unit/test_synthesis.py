@@ -114,6 +114,20 @@ def test_published_blocks_by_hand() -> None:
     # g3 and g4 have no usable error: mean of 1 and 3; variance (0.09 + 0.16 + 2 * 0.5 * 0.12) / 4
     assert out["effect"] == pytest.approx(2)
     assert out["se"] == pytest.approx(np.sqrt((0.25 + 0.12) / 4))
+    key = pd.MultiIndex.from_tuples([("P", "b", False)], names=synthesis.BLOCK)
+    told = synthesis.published_blocks(
+        effects, members, inter_gene_correlation=0.5, measured=pd.Series([1.0], index=key)
+    ).iloc[0]
+    assert told["se"] == pytest.approx((0.3 + 0.4) / 2)  # genes that err as one
+
+
+def test_gene_correlation_is_the_median_over_studies() -> None:
+    rows = [("a", "one", 0.2), ("a", "two", 0.4), ("b", "one", 0.5), ("c", "one", -0.9)]
+    effects = pd.DataFrame(rows, columns=["dataset", "contrast", "gene_correlation"])
+    effects = effects.assign(programme="P", block="b", stripped=False)
+    assert synthesis.gene_correlation(effects).loc[("P", "b", False)] == pytest.approx(0.3)
+    low = effects[effects["dataset"] == "c"]
+    assert synthesis.gene_correlation(low).loc[("P", "b", False)] == 0
 
 
 def test_human_ids_of_mouse_genes() -> None:

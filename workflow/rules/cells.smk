@@ -26,7 +26,7 @@ rule cells_prepare:
         runtime=120,
     params:
         card=card_part(
-            "id", "role", "organism", "material", "cells", "samples", "contrasts"
+            "id", "role", "organism", "cells", "samples", "contrasts"
         ),
         prepare=SETTINGS["cells"]["prepare"],
         variable=SETTINGS["cells"]["variable"],
@@ -57,7 +57,7 @@ rule cells_cluster:
         mem_mb=8000,
         runtime=120,
     params:
-        card=card_part("id", "organism", "material"),
+        card=card_part("id", "organism", "cells"),
         variable=SETTINGS["cells"]["variable"],
         embed=SETTINGS["cells"]["embed"],
         annotate=SETTINGS["cells"]["annotate"],
@@ -88,7 +88,7 @@ rule cells_pseudobulk:
         mem_mb=6000,
         runtime=60,
     params:
-        card=card_part("id", "organism", "material", "files"),
+        card=card_part("id", "organism", "cells", "files"),
         pseudobulk=SETTINGS["cells"]["pseudobulk"],
         coexpression=SETTINGS["cells"]["coexpression"],
         code=code("cells_pseudobulk"),

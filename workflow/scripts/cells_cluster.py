@@ -19,7 +19,7 @@ with log.job(snakemake.log[0]) as logger:
         study,
         panel,
         organism=card["organism"],
-        material=card["material"],
+        material=card["cells"]["material"],
         **snakemake.params.annotate,
     )
     named["top_genes"] = celltypes.top_genes(study)

@@ -7,7 +7,7 @@ with log.job(snakemake.log[0]) as logger:
     min_cells = snakemake.params.pseudobulk["min_cells"]
     study = io.read_h5ad(snakemake.input.cells)
     samples = io.read_table(snakemake.input.samples, "samples").set_index("sample_id")
-    sums = cells.pseudobulk(study, whole=f"all {card['material']}", min_cells=min_cells)
+    sums = cells.pseudobulk(study, whole=f"all {card['cells']['material']}", min_cells=min_cells)
     sums.uns["provenance"] = {"files": list(card["files"]), "n_cells": study.n_obs}
     types = by_type.count_types(study.obs, samples, dataset=dataset, min_cells=min_cells)
     members = programmes.blocks(

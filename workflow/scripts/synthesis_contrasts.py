@@ -22,7 +22,10 @@ with log.job(snakemake.log[0]) as logger:
 
     samples = by_study(snakemake.input.samples, "samples")
     warned = by_study(snakemake.input.warnings, "warnings")
-    facts, parts = [], []
+    effects = [io.read_table(path, "effects") for path in snakemake.input.effects]
+    measured = synthesis.gene_correlation(pd.concat(effects)) if effects else None
+    facts = []
+    parts = [synthesis.with_intervals(table, "samples") for table in effects]
     for path in snakemake.input.de:
         de = io.read_table(path, "de")
         card = cards[Path(path).parent.parent.name]
@@ -42,12 +45,11 @@ with log.job(snakemake.log[0]) as logger:
                 de,
                 members[card["organism"]],
                 inter_gene_correlation=snakemake.params.inter_gene_correlation,
+                measured=measured,
             )
             parts.append(synthesis.with_intervals(blocks, "published"))
         genes = claims.gene_effects(de[de["lfc_se"] > 0], targets, ids[card["organism"]])
         parts.append(synthesis.with_intervals(genes, "genes"))
-    for path in snakemake.input.effects:
-        parts.append(synthesis.with_intervals(io.read_table(path, "effects"), "samples"))
     table = claims.contrast_table(pd.DataFrame(facts), **snakemake.params.contrasts)
     logger.info("%d of %d contrasts may be pooled", table["eligible"].sum(), len(table))
     blocks = pd.concat([part for part in parts if len(part)], ignore_index=True)

@@ -32,11 +32,9 @@ GENE_EXPRESSION = "Gene Expression"
 _RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 _AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
 _OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
+_SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";"}
 _TRIPLET = re.compile(
     r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)"
-)
-_H5_MEMBER = re.compile(
-    r"^(?P<prefix>.*?)(?:filtered_)?(?:feature|gene)_bc_matrix(?:es)?(?:_h5)?\.h5$"
 )
 _ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+(_PAR_Y)?$")
 
@@ -55,66 +53,102 @@ class Matrices:
     def __init__(self, spec: Mapping[str, Any], path_of: Callable[[str], Path]) -> None:
         """Read nothing yet."""
         self._spec, self._path_of = spec, path_of
-
-    @cached_property
-    def _one_file(self) -> dict[str, AnnData]:
-        """Samples of the one ``.h5ad`` that holds all."""
-        path = self._path_of(self._spec["file"])
-        try:
-            return split_samples(read_h5ad(path), self._spec["sample_column"])
-        except InputError as error:
-            if error.where:
-                raise
-            raise InputError(error.problem, where=path, expected=error.expected) from None
-
-    @cached_property
-    def _prefixes(self) -> dict[str, str]:
-        """Sample → prefix of its files in the archive."""
-        path, pattern = self._path_of(self._spec["file"]), re.compile(self._spec["member"])
-        found: dict[str, str] = {}
-        for prefix in list_10x_tar(path):
-            if not (match := pattern.search(prefix)):
-                continue
-            if match["sample_id"] in found:
-                raise InputError(
-                    f"two matrices give sample '{match['sample_id']}': '{prefix}' and "
-                    f"'{found[match['sample_id']]}'",
-                    where=path,
-                    remedy="make `cells.member` narrower",
-                )
-            found[match["sample_id"]] = prefix
-        if not found:
-            raise InputError(
-                "no matrix matches `cells.member`",
-                where=path,
-                expected=", ".join(list_10x_tar(path)[:5]) or "10x matrices in the archive",
-            )
-        return found
+        self._listed = {entry["sample_id"]: entry for entry in spec.get("samples", [])}
 
     @property
     def names(self) -> list[str]:
         """Names of the samples that have a matrix."""
-        if "matrices" in self._spec:
-            return list(self._spec["matrices"])
-        return list(self._prefixes if "member" in self._spec else self._one_file)
+        if self._listed:
+            return list(self._listed)
+        in_archive = self._spec["layout"].startswith("10x")
+        return list(self._members if in_archive else self._whole)
+
+    def sheet(self) -> pd.DataFrame:
+        """Return what an ``.h5ad`` says of its samples: columns constant within each, as text.
+
+        The sample's own column is there under its name. Raises InputError for other layouts.
+        """
+        if self._spec["layout"] != "h5ad" or self._listed:
+            raise InputError("`obs` needs one .h5ad that holds all samples", where="samples.sheet")
+        rows = []
+        for name, sample in self._whole.items():
+            constant = sample.obs.nunique(dropna=False) == 1
+            row = sample.obs.loc[:, constant.to_numpy()].iloc[0]
+            rows.append({**row.fillna("").astype(str), self._spec["sample_column"]: name})
+        return pd.DataFrame(rows).fillna("")
 
     def read(self, name: str) -> tuple[AnnData, AnnData | None]:
         """Return one sample's counts and, where the card names it, its unfiltered matrix.
 
-        Raises InputError as the readers do.
+        The authors' cell types, where the card names their column, are ``obs["author_type"]``; no
+        other column of theirs is kept. Raises InputError as the readers do.
         """
-        if "matrices" in self._spec:
-            entry = self._spec["matrices"][name]
+        raw = None
+        if self._listed:
+            entry = self._listed[name]
             counts = read_sample(self._path_of(entry["file"]), prefix=entry.get("prefix", ""))
-            if "raw" not in entry:
-                return counts, None
-            path = self._path_of(entry["raw"])
-            return counts, read_sample(path, prefix=entry.get("raw_prefix", ""))
-        if "member" in self._spec:
-            return read_10x_tar(
-                self._path_of(self._spec["file"]), prefix=self._prefixes[name]
-            ), None
-        return self._one_file[name], None
+            if "raw" in entry:
+                path = self._path_of(entry["raw"])
+                raw = read_sample(path, prefix=entry.get("raw_prefix", ""))
+        elif self._spec["layout"] == "10x_h5":
+            counts = read_10x_h5_in_tar(self._path_of(self._spec["file"]), self._members[name])
+        elif self._spec["layout"] == "10x_triplets":
+            path = self._path_of(self._spec["file"])
+            counts = read_10x_tar(path, prefix=self._members[name])
+        else:
+            counts = self._whole.pop(name)  # released once it was handed out
+        label = self._spec.get("label_column")
+        kept = counts.obs[[label]].astype(str) if label in counts.obs else counts.obs[[]]
+        counts.obs = kept.rename(columns={label: "author_type"})
+        return counts, raw
+
+    @cached_property
+    def _members(self) -> dict[str, str]:
+        """Sample → its member's name (``.h5``) or its files' prefix (triplets) in the archive."""
+        path, pattern = self._path_of(self._spec["file"]), re.compile(self._spec["member"])
+        triplets = self._spec["layout"] == "10x_triplets"
+        found: dict[str, str] = {}
+        names = _tar_names(path)
+        for name in names:
+            base = Path(name).name
+            part = _TRIPLET.match(base) if triplets else None
+            match = pattern.search(base)
+            if match is None or (triplets and (part is None or part["part"] != "matrix.mtx")):
+                continue
+            value = part["prefix"] if part else name
+            if found.setdefault(match["sample_id"], value) != value:
+                raise InputError(
+                    f"two matrices give sample '{match['sample_id']}': '{value}' and "
+                    f"'{found[match['sample_id']]}'",
+                    where=path,
+                    remedy="make `cells.member` narrower",
+                )
+        if not found:
+            raise InputError(
+                "no matrix matches `cells.member`",
+                where=path,
+                expected=self._spec["member"],
+                remedy=f"members such as {', '.join(names[:3])}",
+            )
+        return found
+
+    @cached_property
+    def _whole(self) -> dict[str, AnnData]:
+        """Samples of the one file that holds all."""
+        spec, path = self._spec, self._path_of(self._spec["file"])
+        if spec["layout"] == "table":
+            metadata = _read_text_table(self._path_of(spec["metadata"]), spec)
+            study = read_table(path, metadata, spec)
+        else:
+            study = read_h5ad(path)
+        try:
+            return split_samples(study, spec["sample_column"])
+        except InputError as error:
+            raise InputError(
+                error.problem,
+                where=f"{path}: cells.sample_column",
+                expected=error.expected,
+            ) from None
 
 
 def write_prepared(path: str | Path, prepared: Iterable[PreparedSample]) -> None:
@@ -243,32 +277,14 @@ def read_10x_folder(path: str | Path, *, prefix: str = "") -> AnnData:
     return _read_triplet(path, chosen, contents)
 
 
-def list_10x_tar(path: str | Path) -> list[str]:
-    """Return the prefixes of the complete 10x triplets and 10x ``.h5`` files in a tar, sorted."""
-    parts: dict[str, set[str]] = {}
-    for name in _tar_names(Path(path)):
-        if match := _H5_MEMBER.match(Path(name).name):
-            parts[match["prefix"]] = {"matrix", "barcodes", "features"}
-        elif match := _TRIPLET.match(Path(name).name):
-            parts.setdefault(match["prefix"], set()).add(match["part"].split(".")[0])
-    need = ({"matrix", "barcodes", "features"}, {"matrix", "barcodes", "genes"})
-    return sorted(p for p, found in parts.items() if any(n <= found for n in need))
-
-
 def read_10x_tar(path: str | Path, *, prefix: str = "") -> AnnData:
-    """Read one sample's triplet or ``.h5`` from a tar (as GEO's ``_RAW.tar``), without unpacking it to disk.
+    """Read one sample's triplet from a tar (as GEO's ``_RAW.tar``), without unpacking it to disk.
 
     ``prefix`` is what precedes ``matrix.mtx`` in the sample's file names
     (``GSM5098789_ctrl_``). Raises InputError as :func:`read_10x_folder`.
     """
     path = Path(path)
     members = {Path(name).name: name for name in _tar_names(path)}
-    for name, member in members.items():
-        if (match := _H5_MEMBER.match(name)) and match["prefix"] == prefix:
-            with tarfile.open(path) as tar:
-                content = tar.extractfile(member)
-                assert content is not None  # listed as a regular file
-                return read_10x_h5(path / name, content=io.BytesIO(content.read()))
     chosen = _choose_triplet(path, list(members), prefix)
     contents = {}
     with tarfile.open(path) as tar:
@@ -278,6 +294,72 @@ def read_10x_tar(path: str | Path, *, prefix: str = "") -> AnnData:
                 raise InputError(f"'{name}' is not a regular file", where=path)
             contents[part] = stream.read()
     return _read_triplet(path, chosen, contents)
+
+
+def read_10x_h5_in_tar(path: str | Path, member: str) -> AnnData:
+    """Read one sample's 10x ``.h5`` from a tar, without unpacking it to disk."""
+    path = Path(path)
+    with tarfile.open(path) as tar:
+        stream = tar.extractfile(member)
+        if stream is None:
+            raise InputError(f"'{member}' is not a regular file", where=path)
+        return read_10x_h5(path / member, content=io.BytesIO(stream.read()))
+
+
+def read_table(path: str | Path, metadata: pd.DataFrame, spec: Mapping[str, Any]) -> AnnData:
+    """Read a text table, genes in rows and barcodes in columns, some thousand genes at a time.
+
+    Parameters
+    ----------
+    metadata
+        One row per barcode, text; joined to ``obs``.
+    spec
+        ``cells`` of the card: ``barcode_column`` of ``metadata``, and ``separator``.
+
+    Raises
+    ------
+    InputError
+        For a table that is not regular or holds no counts, and for barcodes without metadata.
+    """
+    from scipy import sparse
+
+    path, column = Path(path), spec["barcode_column"]
+    if column not in metadata:
+        raise InputError(
+            f"the metadata has no column '{column}'", where=path, expected=", ".join(metadata)
+        )
+    blocks, ids, barcodes = [], [], []
+    try:
+        for part in pd.read_csv(
+            path, sep=_SEPARATORS[spec.get("separator", "tab")], index_col=0, chunksize=2000
+        ):
+            barcodes = [str(name) for name in part.columns]
+            ids += [str(name) for name in part.index]
+            blocks.append(sparse.csr_matrix(part.to_numpy(dtype=np.float64)))
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"not a regular table of numbers ({error})", where=path, remedy=_RAW
+        ) from error
+    if not blocks:
+        raise InputError("the table has no row", where=path, remedy=_AGAIN)
+    X = sparse.vstack(blocks).T.tocsr()
+    study = _assemble(path, _csr(path, X.data, X.indices, X.indptr, X.shape), barcodes, ids, ids)
+    rows = metadata.drop_duplicates(column).set_index(column).reindex(barcodes)
+    lost = rows.isna().all(axis=1)
+    if lost.any():
+        raise InputError(
+            f"{int(lost.sum())} of {len(barcodes)} barcodes are not in the metadata, such as "
+            f"{rows.index[lost][0]}",
+            where=path,
+            remedy="check `cells.barcode_column`; names may differ in a suffix",
+        )
+    study.obs = rows.set_axis(study.obs_names)
+    return study
+
+
+def _read_text_table(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
+    separator = _SEPARATORS[spec.get("separator", "tab")]
+    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
 
 
 def read_h5ad(path: str | Path) -> AnnData:

@@ -299,9 +299,11 @@ TABLES: dict[str, Table] = {
             "df": "number",
             "n_genes": "count",
             "n_mapped": "count",
+            "gene_correlation": "number",
         },
         ("dataset", "contrast", "cell_type", "programme", "block", "stripped"),
         {
+            "gene_correlation": "mean correlation of the errors of the block's genes; missing for one gene",
             "effect": "difference of the block's score, log2 units, target minus reference",
             "sign": "expected direction of the block's genes when the programme is more active; 0: none",
             "pvalue": "does the block move?",

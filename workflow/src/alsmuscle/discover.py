@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import pandas as pd
 
@@ -190,8 +189,8 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
             remedy="write the card by hand for one species",
         )
     caveats: list[str] = []
-    files, counts = _files(record, organisms[0], client, caveats)
-    modality = _modality(record, files)
+    files, names = _files(record, client, caveats)
+    modality = _modality(record, names.values())
     columns, contrasts = _groups(samples, caveats)
     card: dict[str, Any] = {
         "id": re.sub(r"[^a-z0-9]", "", accession.lower()),
@@ -202,7 +201,8 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
         "role": _role(record, caveats),
         "platform": record["platforms"].replace(";", ", ") or "unknown",
         "use": False,
-        "use_reason": "Draft written by a program: nobody has read it yet.",
+        "use_reason": DRAFT,
+        "missing": {},
         "status": "draft",
         "citation": {"text": f"GEO series {accession}, public {record['published']}"},
         "files": files,
@@ -210,13 +210,33 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
     if record["pubmed"]:
         card["citation"]["pmid"] = record["pubmed"].split(";")[0]
     if modality == "bulk":
-        card["counts"] = counts
+        card["counts"] = _counts(accession, names, client, caveats)
+        if card["counts"] is None:
+            del card["counts"]
+            card["missing"]["counts"] = (
+                "No supplementary file looks like a table of counts; use recount3, or the reads in ENA."
+            )
+    elif modality == "cells":
+        card["cells"] = _cells(record, names, client, caveats)
+    else:
+        # The SOFT family also says which gene a probe measures.
+        files["soft_family"] = {"source": "geo_soft"}
+        card["intensities"] = [
+            {"platform": name, "file": "soft_family", "layout": "soft", "scale": "auto"}
+            for name in record["platforms"].split(";")
+        ]
     card["samples"] = {
         "sheet": {"file": "series_matrix", "layout": "series_matrix"},
         "sample_id": "geo_accession",
         "expected": int(record["n_samples"]),
         "columns": columns,
     }
+    if not contrasts:
+        card["missing"]["groups"] = (
+            "No characteristic groups the samples: fill in the condition and the contrasts."
+        )
+    if not card["missing"]:
+        del card["missing"]
     card["caveats"] = caveats
     card["contrasts"] = contrasts
     card["facts"] = {
@@ -224,6 +244,9 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
         **dict.fromkeys(("modality", "role", "groups", "counts", "contrasts"), "no"),
     }
     return card
+
+
+DRAFT = "Draft written by a program: nobody has read it yet."
 
 
 def card_text(card: Mapping[str, Any]) -> str:
@@ -276,48 +299,61 @@ def _listed(url: str, client: Client) -> list[str]:
 
 
 def _files(
-    record: Mapping[str, Any], organism: str, client: Client, caveats: list[str]
-) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
-    """Return ``files`` and a proposed ``counts`` block."""
+    record: Mapping[str, Any], client: Client, caveats: list[str]
+) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Return ``files``, and the file names of those that are supplementary: key to name."""
     accession = record["accession"]
     matrices = _listed(sources.geo_folder(accession, "matrix"), client)
     matrices = [name for name in matrices if name.endswith("_series_matrix.txt.gz")]
-    first = sources.geo_folder(accession, "matrix") + matrices[0] if matrices else ""
-    files = {"series_matrix": {"url": first or sources.geo_series_matrix(accession)}}
+    files = {"series_matrix": {"source": "geo_matrix"}}
     if len(matrices) > 1:
         caveats.append(
             f"The series has {len(matrices)} series matrices, one per platform; "
             "the sheet is the first."
         )
-    names = _listed(sources.geo_folder(accession, "suppl"), client)
-    for name in names:
-        if name != "filelist.txt":
-            key = _slug(name.removeprefix(f"{accession}_"), files)
-            files[key] = {"url": sources.geo_supplementary(accession, name)}
+    if matrices and (platform := re.search(r"-(GPL\d+)_", matrices[0])):
+        files["series_matrix"]["platform"] = platform[1]
+    names = {}
+    for name in _listed(sources.geo_folder(accession, "suppl"), client):
+        if name == "filelist.txt":
+            continue
+        key = _slug(name.removeprefix(f"{accession}_"), files)
+        names[key] = name
+        raw = name == f"{accession}_RAW.tar"
+        files[key] = {"source": "geo_raw"} if raw else {"source": "geo_supplement", "name": name}
     links = sources.parse_counts_page(client(sources.ncbi_counts_page(accession)))
-    raw = next((url for name, url in links.items() if "_raw_counts_" in name), "")
-    plain = {"gene_column": 0, "header": True, "type": "counts", "layout": "table"}
-    table = next((key for key in files if re.search(r"count", key) and "norm" not in key), "")
-    tar = next((key for key, file in files.items() if file["url"].endswith("_RAW.tar")), "")
-    if raw:
-        files["ncbi_counts"] = {"url": raw}
-        return files, {"file": "ncbi_counts", **plain, "separator": "tab"}
-    caveats.append("The layout of the count file is a guess: open it before use.")
-    if table:
-        comma = re.search(r"\.csv(\.gz)?$", files[table]["url"])
-        return files, {"file": table, **plain, "separator": "comma" if comma else "tab"}
-    if tar:
-        member = _member_pattern(accession, client)
-        layout = {"layout": "tar_tables", "member": member, "count_column": 1, "header": False}
-        return files, {"file": tar, **plain, **layout, "separator": "tab"}
-    others = [key for key in files if key != "series_matrix"]
-    if not others and "sequencing" in record["study_type"]:
+    if any("_raw_counts_" in name for name in links):
+        files["ncbi_counts"] = {"source": "ncbi_counts"}
+        names["ncbi_counts"] = next(name for name in links if "_raw_counts_" in name)
+    if not names and "sequencing" in record["study_type"]:
         raise InputError(
             "the series offers no processed file",
             where=accession,
             remedy="use recount3, or the reads in ENA",
         )
-    return files, {"file": (others or ["series_matrix"])[0], **plain, "separator": "tab"}
+    return files, names
+
+
+def _counts(
+    accession: str, names: Mapping[str, str], client: Client, caveats: list[str]
+) -> dict[str, Any] | None:
+    """Propose a ``counts`` block: NCBI's counts, else a table, else a tar of tables."""
+    plain = {"layout": "table", "type": "counts", "header": True, "gene_column": 0}
+    if "ncbi_counts" in names:
+        return {"file": "ncbi_counts", **plain, "separator": "tab"}
+    caveats.append("The layout of the count file is a guess: open it before use.")
+    for key, name in names.items():
+        if re.search(r"count", key) and not re.search(r"norm|fpkm|tpm|rpkm", key):
+            if re.search(r"\.xlsx?(\.gz)?$", name):
+                return {"file": key, **plain}
+            comma = re.search(r"\.csv(\.gz)?$", name)
+            return {"file": key, **plain, "separator": "comma" if comma else "tab"}
+    tar = next((key for key, name in names.items() if name.endswith("_RAW.tar")), "")
+    if tar:
+        member = _member_pattern(accession, client)
+        layout = {"layout": "tar_tables", "member": member, "count_column": 1, "header": False}
+        return {"file": tar, **plain, **layout, "separator": "tab"}
+    return None
 
 
 def _member_pattern(accession: str, client: Client) -> str:
@@ -334,13 +370,36 @@ def _member_pattern(accession: str, client: Client) -> str:
     return rf"^(?P<sample_id>GSM\d+)_.*{ending}$"
 
 
-def _modality(record: Mapping[str, Any], files: Mapping[str, Mapping[str, str]]) -> str:
+def _cells(
+    record: Mapping[str, Any], names: Mapping[str, str], client: Client, caveats: list[str]
+) -> dict[str, Any]:
+    """Propose a ``cells`` block; file names tell the layout, words the material."""
+    ranked = (r"\.h5ad", r"_RAW\.tar$", r"\.h5", r"")
+    file = next(key for want in ranked for key in names if re.search(want, names[key]))
     words = f"{record['title']} {record['summary']}".lower()
-    names = " ".join(file["url"].lower() for file in files.values())
+    material = "spots" if "visium" in words or "spatial" in words else "cells"
+    material = "nuclei" if re.search(r"nucle(us|i)\b|\bsn(rna|uc)", words) else material
+    tar = names[file].endswith("_RAW.tar")
+    inside = _member_pattern(record["accession"], client) if tar else names[file]
+    inside = inside.replace("\\", "")
+    layout = "h5ad" if ".h5ad" in inside else "10x_h5" if ".h5" in inside else "10x_triplets"
+    caveats.append(f"That a barcode is one of {material} and the layout {layout} are guesses.")
+    block = {"layout": layout, "material": material, "file": file}
+    if layout == "h5ad":
+        return {**block, "sample_column": "sample"}
+    one = r"(?P<sample_id>GSM\d+)"
+    member = rf"^{one}.*\.h5$" if layout == "10x_h5" else rf"^(?P<prefix>{one}.*?)matrix\.mtx"
+    return {**block, "member": member}
+
+
+def _modality(record: Mapping[str, Any], names: Iterable[str]) -> str:
+    words = f"{record['title']} {record['summary']}".lower()
     if "sequencing" not in record["study_type"]:
         return "array"
     single = r"single[- ](cell|nucle)|\bs[cn]rna|10x genomics|drop-seq"
-    if re.search(single, words) or re.search(r"barcodes|\.mtx|\.h5(ad)?\b", names):
+    if re.search(single, words) or re.search(
+        r"barcodes|\.mtx|\.h5(ad)?\b", " ".join(names).lower()
+    ):
         return "cells"
     return "bulk"
 
@@ -403,7 +462,6 @@ def _groups(
     }
     ranked = sorted(fit, key=lambda name: (not re.search(_TELLING, name.lower()), len(fit[name])))
     if not ranked:
-        caveats.append("No characteristic groups the samples: the condition has to be filled in.")
         return {"condition": {"value": ""}, **columns}, []
     chosen, *others = ranked
     groups = "; ".join(f"{level!r} {count}" for level, count in fit[chosen].items())
@@ -489,13 +547,35 @@ def compare(card: Mapping[str, Any], client: Client) -> pd.DataFrame:
         rows.append(("pmid", pmid, record["pubmed"], pmid in record["pubmed"].split(";")))
     listed: dict[str, list[str]] = {}
     for name, file in card["files"].items():
-        path = PurePosixPath(unquote(urlsplit(file["url"]).path))
-        if not file["url"].startswith(sources.GEO):
+        folder, wanted, exact = _place(card["accession"], file)
+        if not folder:
             continue
-        folder = file["url"].rsplit("/", 1)[0] + "/"
         if folder not in listed:
             listed[folder] = _listed(folder, client)
-        there = path.name in listed[folder]
-        seen = path.name if there else ", ".join(listed[folder][:20]) or "no files"
-        rows.append((f"files.{name}", path.name, seen, there))
+        found = [item for item in listed[folder] if re.fullmatch(exact, item)]
+        seen = ", ".join(found or listed[folder][:20]) or "no files"
+        rows.append((f"files.{name}", wanted, seen, len(found) == 1))
     return pd.DataFrame(rows, columns=["field", "card", "archive", "agrees"])
+
+
+def _place(accession: str, file: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return a file's folder in GEO, its name or pattern, and an expression that it must match."""
+    accession = str(file.get("accession", accession))
+    source, platform = file.get("source", ""), file.get("platform")
+    suppl = sources.geo_folder(accession, "suppl") if source.startswith("geo_") else ""
+    if source == "geo_supplement":
+        wanted = str(file.get("name") or file["match"])
+        return suppl, wanted, re.escape(wanted) if "name" in file else wanted
+    if source == "geo_raw":
+        wanted = f"{accession}_RAW.tar"
+        return suppl, wanted, re.escape(wanted)
+    address = str(file.get("url", ""))
+    if source == "geo_matrix":
+        address = sources.geo_series_matrix(accession, platform)
+    elif source == "geo_soft":
+        address = sources.geo_soft_family(accession)
+    if not address.startswith(sources.GEO):
+        return "", "", ""
+    folder, _, wanted = address.rpartition("/")
+    wanted = unquote(wanted)
+    return f"{folder}/", wanted, re.escape(wanted)

@@ -167,8 +167,9 @@ def steps(
             "from every recorded column; simulated studies never with real ones. Effects that share "
             "donors, controls or a laboratory are combined first, with an assumed correlation of "
             f"{rules['rho']:g}; the range over 0 to 0.95 is kept in the table. Where only gene "
-            "effects are published, a block's effect is their signed mean, its error taking genes as "
-            f"correlated by {axis['inter_gene_correlation']:g}.",
+            "effects are published, a block's effect is their signed mean, its error taking the block's "
+            "genes as correlated as in the studies with samples (median; "
+            f"{axis['inter_gene_correlation']:g} where none tells).",
             "Borenstein et al. 2009",
             "10.1002/9780470743386",
         ),

@@ -632,10 +632,11 @@ def effects(
     -------
     DataFrame
         One row per block and version: ``programme, block, stripped, sign, effect, se, ci_low,
-        ci_high, pvalue, padj, hedges_g, hedges_g_var, n_genes, n_mapped, df, background,
-        background_sd, se_competitive, pvalue_competitive, padj_competitive``. ``effect`` is the
-        contrast of the block's score; ``se`` its moderated standard error with ``df`` degrees of
-        freedom; ``background`` the mean effect of the matched sets and ``background_sd`` the
+        ci_high, pvalue, padj, hedges_g, hedges_g_var, n_genes, n_mapped, df, gene_correlation,
+        background, background_sd, se_competitive, pvalue_competitive, padj_competitive``.
+        ``effect`` is the contrast of the block's score; ``se`` its moderated standard error with
+        ``df`` degrees of freedom; ``gene_correlation`` the mean correlation of its genes' errors,
+        which turns their variances into the block's; ``background`` the mean effect of the matched sets and ``background_sd`` the
         standard deviation of their true effects; (effect - background) / ``se_competitive`` is the
         statistic of the competitive test. ``padj`` is Benjamini-Hochberg over the complete blocks,
         and over the stripped ones.
@@ -688,6 +689,7 @@ def effects(
         n_genes=sets.n_genes,
         n_mapped=[len(r) for r in sets.rows],
         df=df,
+        gene_correlation=_gene_correlation(s2, model.fit(values)[1], sets),
     )
     background = np.full((len(out), 4), np.nan)
     if n_matched > 0 and model.df > 0:
@@ -698,7 +700,8 @@ def effects(
     for p, q in (("pvalue", "padj"), ("pvalue_competitive", "padj_competitive")):
         out[q] = out.groupby("stripped")[p].transform(_bh)
     columns = [*KEY, "sign", "effect", "se", "ci_low", "ci_high", "pvalue", "padj", "hedges_g"]
-    columns += ["hedges_g_var", "n_genes", "n_mapped", "df", "background", "background_sd"]
+    columns += ["hedges_g_var", "n_genes", "n_mapped", "df", "gene_correlation"]
+    columns += ["background", "background_sd"]
     return out[[*columns, "se_competitive", "pvalue_competitive", "padj_competitive"]]
 
 
@@ -711,6 +714,17 @@ def _moderated(s2: Floats, prior: npt.NDArray[np.bool_], df: int) -> tuple[Float
     if np.isinf(fit.df_prior):
         return np.where(np.isnan(s2), np.nan, fit.var_prior), total
     return (df * s2 + fit.df_prior * fit.var_prior) / (df + fit.df_prior), total
+
+
+def _gene_correlation(block_variance: Floats, gene_variance: Floats, sets: _Sets) -> Floats:
+    """Correlation r of a block's n genes in n^2 Var(mean) = sum s^2 + r ((sum s)^2 - sum s^2)."""
+    square = np.array([gene_variance[rows].sum() for rows in sets.rows])
+    total = np.array([np.sqrt(gene_variance[rows]).sum() for rows in sets.rows]) ** 2
+    size = np.array([len(rows) for rows in sets.rows], dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        out: Floats = (size**2 * block_variance - square) / (total - square)
+    out[size < 2] = np.nan
+    return out
 
 
 def _test(effect: Floats, se: Floats, df: float, confidence: float) -> Mapping[str, Floats]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,29 @@ import yaml
 from alsmuscle.errors import InputError
 
 Card = dict[str, Any]
-Fail = Callable[..., None]
+
+# Where an archive keeps a file: `source` of a card → keys that it needs, and keys that it may have
+# beside the pins; `accession` is the card's unless it is given.
+SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "geo_supplement": (("name|match",), ("accession",)),
+    "geo_raw": ((), ("accession",)),
+    "geo_matrix": ((), ("accession", "platform")),
+    "geo_soft": ((), ("accession",)),
+    "geo_annotation": (("platform",), ()),
+    "ncbi_counts": ((), ("accession",)),
+    "ncbi_annotation": ((), ()),
+    "recount3": ((), ("accession", "table")),
+    "ena_report": ((), ("accession",)),
+    "biostudies": (("name|match",), ("accession",)),
+    "cellxgene": (("accession", "dataset"), ()),
+}
+_PINS = {"source", "sha256", "md5", "bytes", "members"}
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
-class _StrictLoader(yaml.SafeLoader):
+# libyaml reads the cards ten times faster than the loader in Python; not every build has it.
+class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML without silent overwriting of a repeated key."""
 
 
@@ -33,7 +51,7 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
             line = key_node.start_mark.line + 1
             raise yaml.YAMLError(f"key '{key}' stands twice (second time in line {line})")
         seen.add(key)
-    return loader.construct_mapping(node, deep=True)
+    return dict(loader.construct_mapping(node, deep=True))
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -64,10 +82,7 @@ def validate(document: Any, schema: str, where: str | Path) -> None:
     InputError
         With every violation: the key's path, what was expected, and the key's description.
     """
-    from jsonschema import Draft202012Validator
-
-    rules = load_yaml(SCHEMAS / f"{schema}.schema.yaml")
-    errors = sorted(Draft202012Validator(rules).iter_errors(document), key=lambda e: list(e.path))
+    errors = sorted(_validator(schema).iter_errors(document), key=lambda e: list(e.path))
     if not errors:
         return
     problems = []
@@ -85,6 +100,13 @@ def validate(document: Any, schema: str, where: str | Path) -> None:
         where=where,
         remedy=f"correct the key; workflow/schemas/{schema}.schema.yaml describes each one",
     )
+
+
+@cache
+def _validator(schema: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(load_yaml(SCHEMAS / f"{schema}.schema.yaml"))
 
 
 def _unknown(error: Any) -> str:
@@ -155,28 +177,20 @@ def check_card(card: Card, path: str | Path) -> None:
             "a draft cannot be used",
             "`use: false`, or a person reads the card and sets `status: candidate`",
         )
-    files = card["files"]
-    for key in ("counts", "effects"):
-        if key in card and card[key]["file"] not in files:
-            fail(f"{key}.file", f"'{card[key]['file']}' is not under `files`", _one_of(files))
-    for key in ("cells", "material"):
-        if key in card and card["modality"] != "cells":
-            fail(key, f"only for studies of modality 'cells', not '{card['modality']}'")
-    if "cells" in card:
-        _check_cells(card["cells"], files, fail)
+    files = card.get("files", {})
+    for name, file in files.items():
+        _check_file(f"files.{name}", file, fail)
+    for key, name in _named_files(card):
+        if name not in files:
+            fail(key, f"'{name}' is not under `files`", _one_of(files))
+    _check_layout(card, fail)
     columns = card["samples"]["columns"] if "samples" in card else {}
     sheet = card["samples"]["sheet"] if "samples" in card else {"layout": "count_columns"}
-    if sheet["layout"] == "count_columns":
+    if sheet["layout"] in ("count_columns", "obs"):
         if "file" in sheet:
-            fail("samples.sheet.file", "`count_columns` takes no file")
-    elif sheet.get("file") not in files:
-        fail("samples.sheet.file", f"'{sheet.get('file')}' is not under `files`", _one_of(files))
-    if card.get("counts", {}).get("layout") == "tar_tables":
-        for needed in ("member", "count_column"):
-            if needed not in card["counts"]:
-                fail(f"counts.{needed}", "missing; the layout `tar_tables` needs it")
-        if "(?P<sample_id>" not in card["counts"]["member"]:
-            fail("counts.member", "the expression has no group `sample_id`", "(?P<sample_id>...)")
+            fail("samples.sheet.file", f"`{sheet['layout']}` takes no file")
+    elif "file" not in sheet:
+        fail("samples.sheet.file", "missing", _one_of(files))
     for key, pattern in _patterns(card):
         try:
             re.compile(pattern)
@@ -185,6 +199,8 @@ def check_card(card: Card, path: str | Path) -> None:
     for name, rule in columns.items():
         if ("from" in rule) == ("value" in rule):
             fail(f"samples.columns.{name}", "give exactly one of `from` and `value`")
+        if "map" in rule and "match" in rule:
+            fail(f"samples.columns.{name}", "give `map` or `match`, not both")
     seen: set[str] = set()
     for contrast in card.get("contrasts", []):
         key = f"contrasts.{contrast['id']}"
@@ -216,25 +232,6 @@ def check_card(card: Card, path: str | Path) -> None:
         fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
 
 
-def _check_cells(spec: Mapping[str, Any], files: Mapping[str, Any], fail: Fail) -> None:
-    """Check where a `cells` card says its matrices are."""
-    if ("matrices" in spec) == ("file" in spec):
-        fail("cells", "give exactly one of `matrices` and `file`")
-    named = {
-        f"matrices.{sample}.{key}": matrix[key]
-        for sample, matrix in spec.get("matrices", {}).items()
-        for key in ("file", "raw")
-        if key in matrix
-    }
-    for key, name in (named or {"file": spec["file"]}).items():
-        if name not in files:
-            fail(f"cells.{key}", f"'{name}' is not under `files`", _one_of(files))
-    if "file" in spec and ("member" in spec) == ("sample_column" in spec):
-        fail("cells", "`file` needs exactly one of `member` (archive) and `sample_column` (.h5ad)")
-    if "(?P<sample_id>" not in spec.get("member", "(?P<sample_id>"):
-        fail("cells.member", "the expression has no group `sample_id`", "(?P<sample_id>...)")
-
-
 # Columns that the workflow adds to the harmonised sheet.
 DERIVED = ("sex_inferred",)
 
@@ -243,20 +240,105 @@ def possible_levels(rule: Mapping[str, Any]) -> list[str] | None:
     """Return the levels that a column's rule can yield, or None where only the data can tell."""
     if "map" in rule:
         return sorted(set(rule["map"].values()))
+    if "match" in rule:
+        return sorted(set(rule["match"].values()))
     if "value" in rule:
         return [str(rule["value"])]
     return None
 
 
-def _patterns(card: Card) -> list[tuple[str, str]]:
-    found = [
-        (f"samples.columns.{name}.pattern", rule["pattern"])
-        for name, rule in card.get("samples", {}).get("columns", {}).items()
-        if "pattern" in rule
+def _check_file(key: str, file: Mapping[str, Any], fail: Callable[..., None]) -> None:
+    """Check that a file is named by its address or by its place in an archive."""
+    if ("url" in file) == ("source" in file):
+        fail(key, "give exactly one of `url` and `source`")
+    if "url" in file:
+        if odd := set(file) - _PINS - {"url"}:
+            fail(f"{key}.{min(odd)}", "this key belongs to `source`; a `url` is complete")
+        return
+    needed, allowed = SOURCES[file["source"]]
+    for group in needed:
+        if len(set(group.split("|")) & set(file)) != 1:
+            fail(key, f"`source: {file['source']}` needs " + " or ".join(group.split("|")))
+    known = {part for group in needed for part in group.split("|")} | set(allowed) | _PINS
+    if odd := set(file) - known:
+        fail(f"{key}.{min(odd)}", f"`source: {file['source']}` has no such key", _one_of(known))
+
+
+def _named_files(card: Card) -> list[tuple[str, str]]:
+    """Return key → name for every place of a card that names one of its files."""
+    found = [(f"{key}.file", card[key]["file"]) for key in ("counts", "effects") if key in card]
+    counts, cells = card.get("counts", {}), card.get("cells", {})
+    found += [(f"counts.{key}", counts[key]) for key in ("quality",) if key in counts]
+    found += [(f"cells.{key}", cells[key]) for key in ("file", "metadata") if key in cells]
+    found += [
+        ("cells.samples", entry[key])
+        for entry in cells.get("samples", [])
+        for key in ("file", "raw")
+        if key in entry
     ]
-    for part in ("counts", "cells"):
-        if "member" in card.get(part, {}):
-            found.append((f"{part}.member", card[part]["member"]))
+    blocks = [("counts", counts)]
+    blocks += [(f"intensities.{c['platform']}", c) for c in card.get("intensities", [])]
+    found += [(f"{key}.file", chip["file"]) for key, chip in blocks[1:]]
+    found += [
+        (f"{key}.annotation", block["annotation"]["file"])
+        for key, block in blocks
+        if "annotation" in block
+    ]
+    sheet = card.get("samples", {}).get("sheet", {}).get("file", [])
+    return found + [
+        ("samples.sheet.file", n) for n in ([sheet] if isinstance(sheet, str) else sheet)
+    ]
+
+
+def _check_layout(card: Card, fail: Callable[..., None]) -> None:
+    """Check that each layout has the keys that it needs."""
+    counts, cells = card.get("counts", {}), card.get("cells", {})
+    if counts.get("layout") == "tar_tables":
+        needed = ["member", *([] if "tool" in counts else ["count_column"])]
+        needed += (
+            ["strand"] if counts.get("tool") == "star" and "count_column" not in counts else []
+        )
+        for key in needed:
+            if key not in counts:
+                fail(f"counts.{key}", "missing; the layout `tar_tables` needs it")
+        if "(?P<sample_id>" not in counts["member"]:
+            fail("counts.member", "the expression has no group `sample_id`", "(?P<sample_id>...)")
+    if "strand" in counts and counts.get("tool") != "star":
+        fail("counts.strand", "only `tool: star` has columns by strand")
+    if (counts.get("layout") == "recount3") != (counts.get("type") == "coverage"):
+        fail("counts.type", "`coverage` and the layout `recount3` belong together")
+    if counts.get("layout") == "recount3" and "quality" not in counts:
+        fail("counts.quality", "missing; gene sums become counts by the lengths in `recount_qc`")
+    for chip in card.get("intensities", []):
+        if "annotation" not in chip and chip["layout"] != "soft":
+            fail(f"intensities.{chip['platform']}.annotation", "missing: what leads to genes?")
+    if cells:
+        if ("file" in cells) == ("samples" in cells):
+            fail("cells", "give exactly one of `file` and `samples`")
+        whole = cells["layout"] if "file" in cells else ""  # one file holds all samples
+        if whole.startswith("10x") and "(?P<sample_id>" not in cells.get("member", ""):
+            fail("cells.member", "no expression with a group `sample_id`", "(?P<sample_id>...)")
+        if whole in ("h5ad", "table") and "sample_column" not in cells:
+            fail("cells.sample_column", "missing: which column says whose cell it is?")
+        for key in ("metadata", "barcode_column") if whole == "table" else ():
+            if key not in cells:
+                fail(f"cells.{key}", "missing; the layout `table` needs it")
+
+
+def _patterns(card: Card) -> list[tuple[str, str]]:
+    found = []
+    for name, rule in card.get("samples", {}).get("columns", {}).items():
+        key = f"samples.columns.{name}"
+        found += [(f"{key}.pattern", rule["pattern"])] if "pattern" in rule else []
+        found += [(f"{key}.match", pattern) for pattern in rule.get("match", {})]
+    for block in ("counts", "cells"):
+        if "member" in card.get(block, {}):
+            found.append((f"{block}.member", card[block]["member"]))
+    found += [
+        (f"files.{name}.match", file["match"])
+        for name, file in card.get("files", {}).items()
+        if "match" in file
+    ]
     return found
 
 
@@ -270,7 +352,8 @@ def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[s
     Raises
     ------
     InputError
-        The file breaks the schema, a name is unknown, or a collection has no pinned hash.
+        The file breaks the schema, or a name is unknown. A collection without a pinned hash is
+        held to that of its first download, or refused under ``data.pinned_only``, like any file.
     """
     known = load_yaml(path)
     validate(known, "collections", path)
@@ -281,12 +364,6 @@ def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[s
                 where="config: enrichment.collections",
                 expected=_one_of(known),
                 remedy=f"correct the name, or add it to {path}",
-            )
-        if not known[name]["sha256"]:
-            raise InputError(
-                f"collection '{name}' has no pinned hash",
-                where=f"{path}: {name}.sha256",
-                remedy="download the file, look at it, and set `sha256` and `verified: true`",
             )
     return {name: known[name] for name in names}
 
@@ -306,10 +383,16 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
     for name in studies["ids"]:
         if name not in cards:
             raise InputError(f"no study '{name}'", where=f"{where}.ids", expected=_one_of(cards))
-        if not cards[name]["use"]:
+        if reason := unusable(cards[name]):
             raise InputError(
-                f"study '{name}' is switched off on its card: {cards[name]['use_reason']}",
+                f"study '{name}' is switched off on its card: {reason}", where=f"{where}.ids"
+            )
+        if studies["statuses"] and cards[name]["status"] not in studies["statuses"]:
+            raise InputError(
+                f"study '{name}' is a {cards[name]['status']}",
                 where=f"{where}.ids",
+                expected="a status of `studies.statuses`: " + ", ".join(studies["statuses"]),
+                remedy=f"add `{cards[name]['status']}` to `studies.statuses` to try it",
             )
     for key, field in (("roles", "role"), ("organisms", "organism"), ("modalities", "modality")):
         unknown = set(studies[key]) - {card[field] for card in cards.values()}
@@ -327,6 +410,7 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
         and (not studies["roles"] or card["role"] in studies["roles"])
         and (not studies["organisms"] or card["organism"] in studies["organisms"])
         and (not studies["modalities"] or card["modality"] in studies["modalities"])
+        and (not studies["statuses"] or card["status"] in studies["statuses"])
     }
     if not chosen:
         raise InputError("no study passes the selection", where=where, remedy="widen the lists")
@@ -336,13 +420,28 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
 def left_out(cards: Mapping[str, Card], chosen: Mapping[str, Card]) -> list[dict[str, str]]:
     """Return the cards that are not analysed, each with its reason."""
     return [
-        {
-            "dataset": name,
-            "reason": "not selected in the configuration" if card["use"] else card["use_reason"],
-        }
+        {"dataset": name, "reason": unusable(card) or _unselected(card)}
         for name, card in cards.items()
         if name not in chosen
     ]
+
+
+def unusable(card: Mapping[str, Any]) -> str:
+    """Say why a card cannot be analysed as it stands; empty where it can."""
+    if card["use"]:
+        return ""
+    gaps = [f"{part} ({what})" for part, what in card.get("missing", {}).items()]
+    reasons = [
+        *([card["use_reason"]] if "use_reason" in card else []),
+        *(["The card is incomplete: " + "; ".join(gaps)] if gaps else []),
+    ]
+    return " ".join(reasons)
+
+
+def _unselected(card: Mapping[str, Any]) -> str:
+    if card["status"] == "candidate":
+        return "not selected: a candidate, written from public pages and not yet run"
+    return "not selected in the configuration"
 
 
 def contrast(card: Card, contrast_id: str) -> dict[str, Any]:

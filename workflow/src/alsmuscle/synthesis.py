@@ -87,13 +87,17 @@ def contrast_facts(
 
 
 def published_blocks(
-    effects: pd.DataFrame, members: pd.DataFrame, *, inter_gene_correlation: float
+    effects: pd.DataFrame,
+    members: pd.DataFrame,
+    *,
+    inter_gene_correlation: float,
+    measured: pd.Series[float] | None = None,
 ) -> pd.DataFrame:
     """Block effects of a contrast of which only gene effects are public.
 
-    E = mean of sign × log2 fold change over the block's genes. Its standard error takes every two
-    genes' errors as correlated by ``inter_gene_correlation``, which a published table cannot tell:
-    sqrt((1 - rho) sum s^2 + rho (sum s)^2) / n (Wu and Smyth 2012, Nucleic Acids Res 40:e133).
+    E = mean of sign × log2 fold change over the block's genes. Its standard error is
+    sqrt((1 - rho) sum s^2 + rho (sum s)^2) / n (Wu and Smyth 2012, Nucleic Acids Res 40:e133),
+    with a correlation rho of the genes' errors that a published table cannot tell.
 
     Parameters
     ----------
@@ -101,6 +105,11 @@ def published_blocks(
         ``dataset, contrast, cell_type, gene_id, log2fc, lfc_se``.
     members
         From ``programmes.blocks``: ``programme, block, stripped, sign, gene_id``.
+    inter_gene_correlation
+        rho of blocks that ``measured`` lacks, at least 0.
+    measured
+        rho by ``programme, block, stripped``, as :func:`gene_correlation` finds it in studies with
+        a matrix.
 
     Returns
     -------
@@ -118,9 +127,23 @@ def published_blocks(
         squares=("square", "sum"),
         n=("sign", "size"),
     )
-    rho = inter_gene_correlation
+    out = out.reset_index()
+    rho = np.full(len(out), inter_gene_correlation)
+    if measured is not None:
+        found = measured.reindex(pd.MultiIndex.from_frame(out[BLOCK])).to_numpy()
+        rho = np.where(np.isnan(found), rho, found)
     out["se"] = np.sqrt((1 - rho) * out["squares"] + rho * out["total"] ** 2) / out["n"]
-    return out[["effect", "se"]].reset_index()
+    return out[[*KEY, *BLOCK, "effect", "se"]]
+
+
+def gene_correlation(effects: pd.DataFrame) -> pd.Series[float]:
+    """Correlation of genes' errors per block: the median over studies, not below 0.
+
+    ``effects``: rows of all ``effects`` tables. A study's contrasts count once, as their mean: they
+    share samples. Index ``programme, block, stripped``; blocks of one gene are missing.
+    """
+    studies = effects.groupby(["dataset", *BLOCK], sort=False)["gene_correlation"].mean()
+    return studies.groupby(BLOCK, sort=False).median().clip(lower=0)
 
 
 def with_intervals(effects: pd.DataFrame, source: str) -> pd.DataFrame:

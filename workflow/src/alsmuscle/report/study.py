@@ -214,7 +214,7 @@ def _facts(facts: object) -> Markup:
     rows: list[dict[str, Any]] = []
     if isinstance(facts, Mapping):
         for key, value in facts.items():
-            row = dict(value) if isinstance(value, Mapping) else {"checked_against": value}
+            row = dict(value) if isinstance(value, Mapping) else {"verified": value}
             rows.append({"fact": key, **row})
     else:
         rows = [dict(v) if isinstance(v, Mapping) else {"fact": v} for v in as_list(facts)]
