@@ -25,9 +25,7 @@ rule cells_prepare:
         mem_mb=4000,
         runtime=120,
     params:
-        card=card_part(
-            "id", "role", "organism", "cells", "samples", "contrasts"
-        ),
+        card=card_part("id", "role", "organism", "cells", "samples", "contrasts"),
         prepare=SETTINGS["cells"]["prepare"],
         variable=SETTINGS["cells"]["variable"],
         min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],

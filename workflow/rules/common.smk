@@ -141,7 +141,25 @@ def facts_of_cards(wildcards):
 
 def all_de():
     """The `de` tables of all contrasts."""
+    return tissue_de() + per_contrast("cells/{dataset}/{contrast}/de.tsv", CELLS)
+
+
+def tissue_de():
+    """The `de` tables of contrasts of whole tissue."""
     return per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+
+
+def all_effects():
+    """Programme effects of all contrasts that have samples."""
+    return per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK + CELLS)
+
+
+def per_study(table):
+    """A table of every study that has samples."""
+    return [
+        *(result(f"bulk/{name}/{table}") for name in BULK),
+        *(result(f"cells/{name}/{table}") for name in CELLS),
+    ]
 
 
 def compared():

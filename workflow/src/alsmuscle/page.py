@@ -8,8 +8,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from alsmuscle.errors import InputError
-from alsmuscle.report import about, claim, contrast, gene, index, programme, specificity, study
+from alsmuscle.report import (
+    about,
+    cells,
+    claim,
+    contrast,
+    gene,
+    index,
+    programme,
+    specificity,
+    study,
+)
 from alsmuscle.report.model import (
+    CellsData,
     ContrastData,
     ReportData,
     StudyData,
@@ -21,7 +32,7 @@ from alsmuscle.report.model import (
 )
 from alsmuscle.report.site import Site
 
-__all__ = ["ContrastData", "ReportData", "StudyData", "Synthesis", "build", "draw"]
+__all__ = ["CellsData", "ContrastData", "ReportData", "StudyData", "Synthesis", "build", "draw"]
 
 
 def draw(data: StudyData, alpha: float) -> dict[str, bytes]:
@@ -29,7 +40,7 @@ def draw(data: StudyData, alpha: float) -> dict[str, bytes]:
 
     Separate from :func:`build` so that studies can be drawn in parallel and only when they change.
     """
-    made = study.figures(data)
+    made = study.figures(data) if data.cells is None else cells.figures(data)
     for item in data.contrasts:
         made |= contrast.figures(data, item, alpha)
     return made
@@ -76,7 +87,8 @@ def build(
         drawn = frozenset(files)
     add("index.html", index.page(site, data))
     for item in data.studies:
-        add(study_path(item), study.page(site, data, item, drawn))
+        one = study if item.cells is None else cells
+        add(study_path(item), one.page(site, data, item, drawn))
     for item, part in data.contrasts():
         _one_cell_type(item, part)
         add(contrast_path(item, part), contrast.page(site, data, item, part, drawn))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import claim
+from alsmuscle.report import cells, claim
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
@@ -20,17 +20,22 @@ ALL_OPEN = 12
 
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``index.html``."""
-    heads = {id(k): m.headline(data, k) for _, k in data.contrasts()}
+    # A single-cell study has a page of its own for its many cell types.
+    tissue = [(s, k) for s, k in data.contrasts() if not k.meta.get("cell_type")]
+    heads = {id(k): m.headline(data, k) for _, k in tissue}
     drawn = [f for f in heads.values() if len(f)]
     span = c.domain(drawn)
-    n_contrasts = sum(len(s.contrasts) for s in data.studies)
+    n_contrasts = len(tissue)
     groups = [
         {
             "title": role,
             "open": place == 0 or n_contrasts <= ALL_OPEN,
-            "answers": [_answer(data, s, k, heads[id(k)], span) for s, k in members],
+            "answers": [
+                _answer(data, s, k, heads[id(k)], span) for s, k in members if id(k) in heads
+            ],
         }
         for place, (role, members) in enumerate(data.by_role())
+        if any(id(k) in heads for _, k in members)
     ]
     return site.render(
         "index.html.j2",
@@ -40,6 +45,7 @@ def page(site: Site, data: m.ReportData) -> str:
         groups=groups,
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
+        cells=[cells.line(s) for s in data.studies if s.cells is not None],
         n_studies=len(data.studies),
         n_contrasts=n_contrasts,
         studies=_studies(data),
