@@ -39,7 +39,7 @@ rule data_simulate:
     benchmark:
         time_of("data_simulate", "{dataset}")
     wildcard_constraints:
-        dataset=one_of(SIMULATED),
+        dataset=one_of(set(SIMULATED) - set(CELLS)),
     conda:
         ENVIRONMENT
     resources:
@@ -51,3 +51,32 @@ rule data_simulate:
         code=code("data_simulate"),
     script:
         "../scripts/data_simulate.py"
+
+
+rule data_simulate_cells:
+    input:
+        panel="config/celltypes.tsv",
+        programmes="config/programmes.tsv",
+    output:
+        manifest=result("provenance/data/{dataset}.tsv"),
+        counts=f"{SETTINGS['data']['cache']}/{{dataset}}/nuclei.h5ad",
+        sheet=f"{SETTINGS['data']['cache']}/{{dataset}}/samples.csv",
+        truth_nuclei=result("truth/{dataset}/nuclei.tsv.gz"),
+        truth_genes=result("truth/{dataset}/genes.tsv.gz"),
+    log:
+        log_of("data_simulate_cells", "{dataset}"),
+    benchmark:
+        time_of("data_simulate_cells", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(set(SIMULATED) & set(CELLS)),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        card=card_part("id", "files"),
+        seed=SETTINGS["seed"],
+        code=code("data_simulate_cells"),
+    script:
+        "../scripts/data_simulate_cells.py"
