@@ -1,19 +1,16 @@
 # Each target sets up what it needs by itself. Everything is installed into .venv, nothing elsewhere,
-# except by the targets that say so (verify, reference, benchmark: R and Chromium from Debian's packages).
+# except by the targets that say so (verify, slurm, benchmark: R, Chromium, SLURM from Debian's packages).
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run demo fetch calibrate test faults verify benchmark lint format lock clean
+.PHONY: help run demo fetch check-online calibrate test faults verify survive determinism slurm benchmark lint format lock clean
 
 PYTHON ?= python3
-CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+PROFILE ?= local
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# One flock for all runs in this folder: a lock that Snakemake left behind is removed only by its holder.
-SNAKEMAKE = source $(BIN)/activate && exec 9>.run.lock && \
-	{ flock -n 9 || { echo "another run is going on in this folder; wait for it to end" >&2; exit 1; }; } && \
-	{ [ ! -e .snakemake/locks ] || [ -z "$$(ls -A .snakemake/locks)" ] || snakemake --unlock --quiet all $(1); } && \
-	snakemake --cores $(CORES) --workflow-profile config/profiles/local $(1)
+SNAKEMAKE = source $(BIN)/activate && snakemake --workflow-profile config/profiles/$(PROFILE) \
+	$(if $(CORES),--cores $(CORES)) $(1)
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +35,9 @@ demo: $(STAMP)  ## simulated studies with planted truth; needs no network, a few
 fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
 	@$(call SNAKEMAKE,fetch)
 
+check-online: $(STAMP)  ## hold every study card against the live archives: results/check-online.zip, to share
+	@$(BIN)/alsmuscle check --all --online --bundle results/check-online.zip
+
 test: $(STAMP)  ## what CI and users run: no R, browser, Slurm or mirror
 	@source $(BIN)/activate && $(MAKE) --no-print-directory lint && \
 	python -m pytest -n 2 --dist loadfile -m "not verify" tests
@@ -50,6 +50,15 @@ faults: $(STAMP)  ## downloads against a local server that misbehaves
 
 verify: $(STAMP)  ## all tests, with R, Chromium and the mirror (ALSMUSCLE_MIRROR); a skip is a failure
 	@tests/verify.sh
+
+survive: $(STAMP)  ## kill, interrupt and starve runs; each must end with the same bytes
+	@source $(BIN)/activate && python tests/survive.py
+
+determinism: $(STAMP)  ## the demo twice from scratch, on 2 cores and on 1: the same bytes
+	@source $(BIN)/activate && python tests/survive.py --demo determinism
+
+slurm: $(STAMP)  ## the demo through a real SLURM on this machine; installs it, needs root
+	@source $(BIN)/activate && python tests/slurm.py
 
 benchmark: $(STAMP)  ## time and memory against alternatives: results/benchmarks; installs R
 	@tests/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && \

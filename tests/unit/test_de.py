@@ -93,7 +93,7 @@ def test_unknown_covariates_and_within_leave_samples_out():
             ["cannot be separated from 'batch'", "'als' sample has batch 2", "drop 'batch'"],
         ),
         ({}, {"adjust": ["site"]}, ["no column 'site'"]),
-        ({"sex": ["", "", "male", "male"]}, {"adjust": ["sex"]}, ["no reference sample is left"]),
+        ({"sex": ["", "", "male", "male"]}, {"adjust": ["sex"]}, ["'healthy' is left", "'sex'"]),
         (
             {"donor": ["a", "b", "c", "d"]},
             {"block": "donor"},

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from alsmuscle import registry, sources
-from alsmuscle.discover import QUERIES, WITH_COUNTS, card_text, compare, discover, draft
+from alsmuscle.discover import WITH_COUNTS, card_text, compare, discover, draft
 from alsmuscle.errors import InputError
 from alsmuscle.fetch import FetchError
 
@@ -159,7 +159,7 @@ def test_what_ncbi_dropped_or_cut_is_reported(archive: Archive) -> None:
 
 
 def test_nothing_found_is_an_empty_table(archive: Archive) -> None:
-    table = discover(QUERIES, archive)
+    table = discover({"a": "one", "b": "two"}, archive)
     assert len(table) == 0
     assert {"accession", "found_by"} <= set(table.columns)
 

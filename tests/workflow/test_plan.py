@@ -12,6 +12,7 @@ FULL = {
     "bulk_qc": 1,
     "bulk_fit": 1,
     "bulk_de": 1,
+    "bulk_omnibus": 1,
     "enrichment_sets": 1,
     "programmes_check": 1,
     "programmes_scores": 1,

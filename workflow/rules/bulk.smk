@@ -1,6 +1,6 @@
 # In:  provenance/data/<dataset>.tsv and the files it names.
 # Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, qc.tsv, pca.tsv,
-#      correlation.tsv, vst.h5ad, fits.h5; bulk/<dataset>/<contrast>/de.tsv, also for published effects.
+#      correlation.tsv, vst.h5ad, fits.h5, omnibus.tsv; bulk/<dataset>/<contrast>/de.tsv, also for published effects.
 
 
 rule bulk_counts:
@@ -17,8 +17,8 @@ rule bulk_counts:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(1000, per_sample=3),
+        runtime=growing(10),
     params:
         card=card_part("id", "organism", "files", "counts", "samples"),
         code=code("bulk_counts"),
@@ -33,11 +33,13 @@ rule bulk_design:
         warnings=result("bulk/{dataset}/warnings.tsv"),
     log:
         log_of("bulk_design", "{dataset}"),
+    benchmark:
+        time_of("bulk_design", "{dataset}")
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=growing(800, per_sample=1),
+        runtime=growing(5),
     params:
         card=card_part("id", "role", "contrasts"),
         min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
@@ -64,8 +66,8 @@ rule bulk_qc:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=20,
+        mem_mb=growing(1200, per_sample=3),
+        runtime=growing(15),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         card=card_part("id", "role", "contrasts"),
@@ -91,8 +93,8 @@ rule bulk_fit:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(1500, per_sample=3),
+        runtime=growing(30),
     params:
         card=card_part("id", "role", "contrasts"),
         counts=SETTINGS["bulk"]["counts"],
@@ -105,7 +107,7 @@ rule bulk_fit:
 rule bulk_de:
     input:
         fits=result("bulk/{dataset}/fits.h5"),
-        samples=result("bulk/{dataset}/samples.tsv"),
+        counts=result("bulk/{dataset}/counts.h5ad"),
     output:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
     log:
@@ -118,14 +120,42 @@ rule bulk_de:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=20,
+        mem_mb=growing(1500, per_sample=3),
+        runtime=growing(15),
     params:
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],
         code=code("bulk_de"),
     script:
         "../scripts/bulk_de.py"
+
+
+rule bulk_omnibus:
+    input:
+        fits=result("bulk/{dataset}/fits.h5"),
+        counts=result("bulk/{dataset}/counts.h5ad"),
+    output:
+        omnibus=result("bulk/{dataset}/omnibus.tsv"),
+    log:
+        log_of("bulk_omnibus", "{dataset}"),
+    benchmark:
+        time_of("bulk_omnibus", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(BULK),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(1500, per_sample=3),
+        runtime=growing(20),
+    params:
+        card=card_part("id", "role", "contrasts"),
+        de={
+            key: SETTINGS["bulk"]["de"][key]
+            for key in ("alpha", "min_replicates", "inference")
+        },
+        code=code("bulk_omnibus"),
+    script:
+        "../scripts/bulk_omnibus.py"
 
 
 rule effects_import:
@@ -135,13 +165,15 @@ rule effects_import:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
     log:
         log_of("effects_import", "{dataset}.{contrast}"),
+    benchmark:
+        time_of("effects_import", "{dataset}.{contrast}")
     wildcard_constraints:
         dataset=one_of(PUBLISHED),
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=growing(1000),
+        runtime=growing(5),
     params:
         card=card_part("id", "organism", "effects"),
         code=code("effects_import"),

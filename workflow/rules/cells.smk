@@ -22,8 +22,8 @@ rule cells_prepare:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(3000, per_sample=50),
+        runtime=growing(20, per_sample=10),
     params:
         card=card_part("id", "role", "organism", "cells", "samples", "contrasts"),
         prepare=SETTINGS["cells"]["prepare"],
@@ -52,8 +52,8 @@ rule cells_cluster:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(3000, per_sample=250),
+        runtime=growing(20, per_sample=10),
     params:
         card=card_part("id", "organism", "cells"),
         variable=SETTINGS["cells"]["variable"],
@@ -83,8 +83,8 @@ rule cells_pseudobulk:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=growing(2000, per_sample=200),
+        runtime=growing(20, per_sample=2),
     params:
         card=card_part("id", "organism", "cells", "files"),
         pseudobulk=SETTINGS["cells"]["pseudobulk"],
@@ -114,8 +114,8 @@ rule cells_contrast:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(2000, per_sample=10),
+        runtime=growing(30),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         contrast=contrast_of,

@@ -1,6 +1,8 @@
 # In:  the configuration and the study cards.
 # Out: names for the other files of this folder, such as STUDIES, result(), card_part(), code()
+import fcntl
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -46,6 +48,32 @@ FETCHED = [
 ]
 
 
+def run_lock():
+    """Hold a lock while this run lives; say whether it is alone in this folder.
+
+    The system frees the lock when the process ends, also of SIGKILL. Who is alone removes the lock
+    that Snakemake leaves behind when it is killed, so that nobody has to unlock by hand.
+    """
+    try:
+        handle = open(".run.lock", "w")
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        alone = False
+    except OSError:
+        return (
+            None,
+            False,
+        )  # a file system without locks: Snakemake's own is all there is
+    else:
+        alone = True
+        shutil.rmtree(".snakemake/locks", ignore_errors=True)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle, alone
+
+
+RUN_LOCK, ALONE = run_lock() if workflow.is_main_process else (None, False)
+
+
 wildcard_constraints:
     dataset="[a-z][a-z0-9]*",
     contrast="[a-z][a-z0-9_]*",
@@ -69,6 +97,27 @@ def log_of(rule, key=""):
 def time_of(rule, key=""):
     """Benchmark file of a rule's job."""
     return result(f"benchmarks/{rule}/{key or 'all'}.tsv")
+
+
+def growing(amount, per_sample=0, per_contrast=0):
+    """Resource function: what a job needs, doubled with every further attempt.
+
+    ``per_sample`` counts the samples that the study's card expects, ``per_contrast`` all contrasts.
+    """
+
+    def needed(wildcards, attempt):
+        need = amount
+        if per_sample:
+            need += per_sample * STUDIES[wildcards.dataset]["samples"].get(
+                "expected", 0
+            )
+        if per_contrast:
+            need += per_contrast * sum(
+                len(card["contrasts"]) for card in STUDIES.values()
+            )
+        return need * 2 ** (attempt - 1)
+
+    return needed
 
 
 def code(rule):
@@ -119,7 +168,12 @@ def facts_of_cards(wildcards):
     keys = ("id", "role", "organism", "modality", "platform", "cluster", "simulated")
     kept = (
         "id",
+        "kind",
         "variable",
+        "across",
+        "at",
+        "against",
+        "unit",
         "target",
         "reference",
         "adjust",
@@ -186,3 +240,7 @@ onerror:
 onstart:
     for stale in Path(result("logs")).glob("**/*.error"):
         stale.unlink()
+    if ALONE:
+        # Unfinished files of jobs that were killed.
+        for stale in Path(SETTINGS["results"]).glob("**/.*.part.*"):
+            stale.unlink(missing_ok=True)

@@ -8,6 +8,8 @@ rule data_fetch:
         manifest=result("provenance/data/{dataset}.tsv"),
     log:
         log_of("data_fetch", "{dataset}"),
+    benchmark:
+        time_of("data_fetch", "{dataset}")
     wildcard_constraints:
         dataset=one_of(FETCHED),
     localrule: True
@@ -43,8 +45,8 @@ rule data_simulate:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=5,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         card=card_part("id", "files", "contrasts"),
         seed=SETTINGS["seed"],
@@ -72,8 +74,8 @@ rule data_simulate_cells:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         card=card_part("id", "files"),
         seed=SETTINGS["seed"],

@@ -22,8 +22,8 @@ rule enrichment_sets:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=3000,
-        runtime=20,
+        mem_mb=growing(1500, per_sample=3),
+        runtime=growing(20),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         contrast=contrast_of,
@@ -55,8 +55,8 @@ rule enrichment_gsea:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(1500),
+        runtime=growing(20),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         sizes=SETTINGS["enrichment"]["sizes"],
@@ -74,6 +74,8 @@ rule programmes_check:
         coverage=result("programmes/coverage.tsv"),
     log:
         log_of("programmes_check"),
+    benchmark:
+        time_of("programmes_check")
     localrule: True
     conda:
         ENVIRONMENT
@@ -91,11 +93,13 @@ rule programmes_scores:
         scores=result("programmes/{dataset}/scores.tsv"),
     log:
         log_of("programmes_scores", "{dataset}"),
+    benchmark:
+        time_of("programmes_scores", "{dataset}")
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1000, per_sample=2),
+        runtime=growing(5),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         code=code("programmes_scores"),
@@ -111,13 +115,15 @@ rule programmes_effects:
         effects=result("programmes/{dataset}/{contrast}/effects.tsv"),
     log:
         log_of("programmes_effects", "{dataset}.{contrast}"),
+    benchmark:
+        time_of("programmes_effects", "{dataset}.{contrast}")
     wildcard_constraints:
         dataset=one_of(BULK),
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1000, per_sample=3),
+        runtime=growing(10),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         contrast=contrast_of,

@@ -11,6 +11,8 @@ rule provenance_run:
         versions=result("provenance/versions.json"),
     log:
         log_of("provenance_run"),
+    benchmark:
+        time_of("provenance_run")
     localrule: True
     conda:
         ENVIRONMENT
@@ -30,6 +32,7 @@ rule report_pages:
                 "samples.tsv",
                 "excluded.tsv",
                 "warnings.tsv",
+                "omnibus.tsv",
                 "qc.tsv",
                 "pca.tsv",
                 "correlation.tsv",

@@ -23,8 +23,8 @@ rule synthesis_contrasts:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1000, per_contrast=5),
+        runtime=growing(10),
     params:
         cards=facts_of_cards,
         contrasts=SETTINGS["synthesis"]["contrasts"],
@@ -52,8 +52,8 @@ rule synthesis_pool:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(1000, per_contrast=20),
+        runtime=growing(20),
     params:
         rho=SETTINGS["synthesis"]["rules"]["rho"],
         min_studies=SETTINGS["synthesis"]["rules"]["min_studies"],
@@ -81,8 +81,8 @@ rule synthesis_denervation:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=growing(2000, per_contrast=10),
+        runtime=growing(60),
     params:
         cards=facts_of_cards,
         denervation=SETTINGS["synthesis"]["denervation"],
@@ -114,8 +114,8 @@ rule synthesis_claims:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(1000, per_contrast=2),
+        runtime=growing(10),
     params:
         rules=SETTINGS["synthesis"]["rules"],
         code=code("synthesis_claims"),
@@ -131,11 +131,13 @@ rule synthesis_export:
         dictionary=result("synthesis/data_dictionary.tsv"),
     log:
         log_of("synthesis_export"),
+    benchmark:
+        time_of("synthesis_export")
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(1000, per_contrast=20),
+        runtime=growing(10),
     params:
         code=code("synthesis_export"),
     script:

@@ -4,7 +4,7 @@ with log.job(snakemake.log[0]):
     contrast = snakemake.params.contrast
     table = de.test(
         io.read_h5ads(snakemake.input.fits, registry.design_id(contrast)),
-        io.read_table(snakemake.input.samples, "samples").set_index("sample_id"),
+        io.read_h5ad(snakemake.input.counts).obs,
         contrast,
         dataset=snakemake.wildcards.dataset,
         threads=snakemake.threads,

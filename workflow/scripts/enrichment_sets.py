@@ -19,7 +19,6 @@ with log.job(snakemake.log[0]):
         **snakemake.params.gsea,
     )
     used = de.used_samples(vst.obs, contrast)
-    target, reference = de.sides(used, contrast)
     design = de.design_matrix(used, contrast)
     # Programmes have a table of their own, with signs and stripped versions.
     tested = enrichment.test_sets(
@@ -30,7 +29,7 @@ with log.job(snakemake.log[0]):
         sets,
         ranked,
         names=names,
-        tested=min(target.sum(), reference.sum()) >= snakemake.params.min_replicates,
+        tested=de.smallest_cell(used, contrast) >= snakemake.params.min_replicates,
         seed=snakemake.params.seed,
         **sizes,
         **snakemake.params.sets,

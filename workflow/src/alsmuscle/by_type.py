@@ -71,8 +71,7 @@ def contrasts_by_type(
             left_out[cell_type] = reason
             continue
         sums = sums[de.used_samples(sums.obs, contrast).index].copy()
-        target, reference = de.sides(sums.obs, contrast)
-        tested = min(target.sum(), reference.sum()) >= de_options["min_replicates"]
+        tested = de.smallest_cell(sums.obs, contrast) >= de_options["min_replicates"]
         fitted = de.fit(
             sums, contrast, inference=de_options["inference"], threads=threads, **counts
         )
@@ -146,7 +145,7 @@ def _effects(
     design = de.design_matrix(vst.obs, contrast)
     target, reference = de.sides(vst.obs, contrast)
     groups = None
-    if contrast["block"]:
+    if contrast["block"] and contrast["kind"] == "difference":
         groups = vst.obs[contrast["variable"]].astype(str).where(target | reference)
     table = programmes.effects(
         vst.to_df().T,
@@ -160,6 +159,8 @@ def _effects(
     )
     if not tested:
         table[NO_EFFECT_TEST] = np.nan
+    if contrast["kind"] != "difference":  # no standardised difference between two groups
+        table[["hedges_g", "hedges_g_var"]] = np.nan
     return table
 
 

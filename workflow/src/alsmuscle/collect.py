@@ -202,7 +202,11 @@ def _contrast(
         "de": (results / "bulk" / name / key / "de.tsv", "de"),
         "gsea": (results / "enrichment" / name / key / "gsea.tsv", "gsea"),
     }
+    omnibus = None
     if not published:
+        every = io.read_table(results / "bulk" / name / "omnibus.tsv", "omnibus")
+        own = every[every["design"] == registry.design_id(contrast)]
+        omnibus = own if len(own) else None
         tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
         tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
     meta = {
@@ -215,11 +219,15 @@ def _contrast(
         **more,
     }
     found = {table: io.read_table(*where) for table, where in tables.items()}
+    files = {table: _link(results, where[0]) for table, where in tables.items()}
+    if omnibus is not None:
+        files["omnibus"] = _link(results, results / "bulk" / name / "omnibus.tsv")
     return ContrastData(
         meta=meta,
         **found,
         drivers=drivers(found["de"], members),
-        files={table: _link(results, where[0]) for table, where in tables.items()},
+        omnibus=omnibus,
+        files=files,
     )
 
 

@@ -189,6 +189,31 @@ TABLES: dict[str, Table] = {
             "n_reference": "samples in the reference group",
         },
     ),
+    "omnibus": Table(
+        {
+            "dataset": "text",
+            "design": "text",
+            "test": "text",
+            "cell_type": "text",
+            "gene_id": "text",
+            "symbol": "text",
+            "base_mean": "number",
+            "stat": "number",
+            "df": "count",
+            "pvalue": "number",
+            "padj": "number",
+        },
+        ("dataset", "design", "test", "cell_type", "gene_id"),
+        {
+            "design": "the model: variable, covariates, block, samples",
+            "test": "variable: no group differs; variable:column: the same difference at every "
+            "level of the column",
+            "stat": "twice the gain in log likelihood over the model without these terms",
+            "base_mean": "mean of counts divided by size factors",
+            "df": "degrees of freedom: terms left out",
+            "padj": "Benjamini–Hochberg over genes passing independent filtering, else empty",
+        },
+    ),
     "gsea": Table(
         {
             "dataset": "text",

@@ -14,30 +14,12 @@ from urllib.parse import unquote
 
 import pandas as pd
 
-from alsmuscle import log, sources
+from alsmuscle import registry, sources
 from alsmuscle.errors import InputError
 from alsmuscle.fetch import FetchError
 
 Client = Callable[[str], str]
 
-# The searches of the catalogue's pre-flight list; E-utilities' query language.
-QUERIES: dict[str, str] = {
-    "als_human": (
-        "(amyotrophic lateral sclerosis[Title] OR ALS[Title] OR motor neuron disease) AND "
-        "(skeletal muscle OR muscle biopsy OR myotubes OR myoblasts) AND "
-        '"Homo sapiens"[Organism] AND gse[ETYP]'
-    ),
-    "als_models": (
-        "(SOD1 OR G93A OR G86R OR TARDBP OR TDP-43 OR FUS OR C9orf72) AND "
-        '(gastrocnemius OR "tibialis anterior" OR soleus OR EDL OR extraocular OR diaphragm OR '
-        'satellite cell) AND ("Mus musculus"[Organism] OR "Rattus norvegicus"[Organism]) AND '
-        '"expression profiling by high throughput sequencing"[DataSet Type] AND gse[ETYP]'
-    ),
-    "denervation": (
-        '(denervation OR "sciatic nerve") AND skeletal muscle AND '
-        "(single-nucleus OR single-cell OR RNA-seq) AND gse[ETYP]"
-    ),
-}
 WITH_COUNTS = '"rnaseq counts"[Filter]'
 COLUMNS = (
     "accession",
@@ -71,7 +53,7 @@ def discover(
     Parameters
     ----------
     queries
-        Name → term in E-utilities' query language (``QUERIES``).
+        Name → term in E-utilities' query language (``searches`` of ``config/discovery.yaml``).
     client
         URL → text; raises :class:`FetchError` when it cannot answer. It keeps NCBI's pace.
     papers
@@ -86,7 +68,8 @@ def discover(
     DataFrame
         Columns ``COLUMNS``, newest first; ``ncbi_counts`` tells whether NCBI generated
         counts (``yes``, ``no``, ``unknown``).
-        ``attrs["problems"]`` holds one line per query that failed, was cut or changed by NCBI.
+        ``attrs["problems"]`` holds one line per query that failed, was cut or changed by NCBI,
+        ``attrs["failed"]`` the names of those that failed.
 
     Raises
     ------
@@ -96,7 +79,7 @@ def discover(
     found_by: dict[str, list[str]] = {}
     counts: dict[str, str] = {}
     problems: list[str] = []
-    answered = 0
+    failed: list[str] = []
     searches: list[tuple[str, Callable[[], list[str]]]] = [
         (name, lambda term=term, name=name: _search(term, client, limit, name, problems))  # type: ignore[misc]
         for name, term in queries.items()
@@ -106,7 +89,6 @@ def discover(
     for name, search in searches:
         try:
             uids = search()
-            answered += 1
             for uid in uids:
                 found_by.setdefault(uid, []).append(name)
             if name in queries:
@@ -115,7 +97,8 @@ def discover(
                 counts |= {uid: "yes" if uid in counted else "no" for uid in uids}
         except InputError as error:
             problems.append(f"{name}: {error}")
-    if not answered:
+            failed.append(name)
+    if len(failed) == len(searches):
         raise InputError("no search was answered: " + "; ".join(problems))
     # gds also holds samples, platforms and curated sets; series are 200000000 + number.
     series = [uid for uid in found_by if re.fullmatch(r"2\d{8}", uid)]
@@ -131,9 +114,7 @@ def discover(
     table = table[table["type"] == "GSE"].sort_values(
         ["published", "accession"], ascending=[False, True], ignore_index=True
     )[list(COLUMNS)]
-    for problem in problems:
-        log.get("discover").warning("%s", problem)
-    table.attrs["problems"] = problems
+    table.attrs |= {"problems": problems, "failed": failed}
     return table
 
 
@@ -193,7 +174,7 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
     modality = _modality(record, names.values())
     columns, contrasts = _groups(samples, caveats)
     card: dict[str, Any] = {
-        "id": re.sub(r"[^a-z0-9]", "", accession.lower()),
+        "id": registry.plain(accession),
         "accession": accession,
         "title": record["title"],
         "organism": organisms[0],

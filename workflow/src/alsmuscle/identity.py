@@ -178,7 +178,7 @@ def flag(
 
     found: dict[str, list[tuple[str, str]]] = {sample: [] for sample in table.index}
     for contrast in contrasts:
-        if contrast["block"]:
+        if contrast["block"] or contrast.get("kind", "difference") != "difference":
             continue
         used = de.used_samples(vst.obs, contrast)
         target, reference = de.sides(used, contrast)

@@ -9,8 +9,8 @@ import gzip
 import hashlib
 import io as stdio
 import json
-import os
 import re
+import secrets
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,8 +33,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays: writers such as anndata's choose their format by it.
-    part = path.with_name(f".{os.getpid()}.part.{path.name}")
+    # Nodes of a cluster may have the same process ids. The suffix stays: writers such as anndata's
+    # choose their format by it.
+    part = path.with_name(f".{secrets.token_hex(4)}.part.{path.name}")
     try:
         yield part
         part.replace(path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +37,25 @@ def to_file(path: str | Path | None, level: int = logging.INFO) -> None:
         root.addHandler(handler)
 
 
+def _end_with_parent() -> None:
+    """Ask Linux to end this process with the one that started it, even if that one is killed.
+
+    A job that outlives its run would write beside the same job of the next run.
+    """
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _one_blas_thread() -> None:
+    """Keep sums in one order: the number of cores must not change a digit."""
+    from threadpoolctl import threadpool_limits
+
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
+        os.environ[name] = "1"  # for libraries that are loaded later
+    threadpool_limits(1, user_api="blas")
+
+
 @contextmanager
 def job(path: str | Path) -> Iterator[logging.Logger]:
     """Run a rule's script: log to ``path``; turn an ``InputError`` into one readable message.
@@ -41,6 +63,8 @@ def job(path: str | Path) -> Iterator[logging.Logger]:
     The message goes to stderr and to ``<path>.error``, from where the workflow repeats it last; the
     process then ends with status 1 and no traceback.
     """
+    _end_with_parent()
+    _one_blas_thread()
     to_file(path)
     logger = get()
     message = Path(f"{path}.error")

@@ -23,6 +23,8 @@ def contrast_sentence(
         Package → version.
     """
     model = "a negative-binomial model of " + contrast["variable"]
+    if contrast["across"]:
+        model += f" and its interaction with {contrast['across']}"
     if contrast["adjust"]:
         model += " adjusted for " + ", ".join(contrast["adjust"])
     if contrast["block"]:
@@ -122,7 +124,9 @@ def steps(
             "negative-binomial fit for all groups of a design, Wald test with fitted means floored "
             "at 0.5 as in R, Cook's replacement, independent filtering at alpha "
             f"{de['alpha']:g}. Fewer than {de['min_replicates']} samples a side: effects without "
-            "p-values. Intervals are log2 fold change ± 1.96 standard errors.",
+            "p-values. Intervals are log2 fold change ± 1.96 standard errors. Designs with more than "
+            "two groups, or with an interaction, also get likelihood-ratio tests over all of them "
+            "at the same dispersions.",
             "Love, Huber & Anders 2014; Muzellec et al. 2023",
             "10.1186/s13059-014-0550-8",
         ),

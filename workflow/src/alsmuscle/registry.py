@@ -7,7 +7,7 @@ jsonschema.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -145,13 +145,21 @@ def load_cards(folder: str | Path) -> dict[str, Card]:
         raise InputError(
             "no study card found", where=folder, remedy="add a file <id>.yaml; see config/README.md"
         )
-    cards = {}
-    for path in paths:
-        card = load_yaml(path)
-        validate(card, "dataset", path)
-        check_card(card, path)
-        cards[card["id"]] = card
-    return cards
+    return {path.stem: load_card(path) for path in paths}
+
+
+def load_card(path: str | Path) -> Card:
+    """Read and check one study card.
+
+    Raises
+    ------
+    InputError
+        The card breaks the schema or contradicts itself; the message names file and key.
+    """
+    card = load_yaml(path)
+    validate(card, "dataset", path)
+    check_card(card, path)
+    return dict(card)
 
 
 def check_card(card: Card, path: str | Path) -> None:
@@ -168,9 +176,10 @@ def check_card(card: Card, path: str | Path) -> None:
 
     if card["id"] != Path(path).stem:
         fail("id", f"'{card['id']}' differs from the file's name '{Path(path).stem}'")
-    plain = re.sub(r"[^a-z0-9]", "", card["accession"].lower())
-    if card["id"] != plain and not card.get("simulated"):
-        fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{plain}'")
+    wanted = plain(card["accession"])
+    # One accession can hold two studies, such as GSE167186: bulk, and `gse167186nuclei`.
+    if not re.fullmatch(rf"{wanted}[a-z]*", card["id"]) and not card.get("simulated"):
+        fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{wanted}'")
     if card["status"] == "draft" and card["use"]:
         fail(
             "status",
@@ -197,8 +206,13 @@ def check_card(card: Card, path: str | Path) -> None:
         except re.error as error:
             fail(key, f"not a regular expression: {error}")
     for name, rule in columns.items():
-        if ("from" in rule) == ("value" in rule):
-            fail(f"samples.columns.{name}", "give exactly one of `from` and `value`")
+        given = [key for key in ("from", "value", "levels") if key in rule]
+        if len(given) != 1 or (given == ["levels"] and "missing" not in card):
+            fail(
+                f"samples.columns.{name}",
+                "give exactly one of `from` and `value`",
+                "(`levels` alone only where `missing` says what is not known yet)",
+            )
         if "map" in rule and "match" in rule:
             fail(f"samples.columns.{name}", "give `map` or `match`, not both")
     seen: set[str] = set()
@@ -207,11 +221,11 @@ def check_card(card: Card, path: str | Path) -> None:
         if contrast["id"] in seen:
             fail(key, "two contrasts have this id")
         seen.add(contrast["id"])
-        if contrast["target"] == contrast["reference"]:
-            fail(key, "target and reference are the same level")
+        for field, problem in _kind_faults(contrast):
+            fail(f"{key}.{field}", problem)
         if card["modality"] == "effects":
             continue
-        for field in ("variable", "block"):
+        for field in ("variable", "block", "across"):
             if field in contrast and contrast[field] not in (*columns, *DERIVED):
                 fail(f"{key}.{field}", f"no column '{contrast[field]}'", _one_of(columns))
         for field in ("adjust", "within", "defined_by"):
@@ -220,16 +234,66 @@ def check_card(card: Card, path: str | Path) -> None:
                     fail(f"{key}.{field}", f"no column '{column}'", _one_of([*columns, *DERIVED]))
         if contrast["variable"] in contrast.get("adjust", []):
             fail(f"{key}.adjust", f"'{contrast['variable']}' is what is compared")
-        for column, wanted in [
-            (contrast["variable"], [contrast["target"], contrast["reference"]]),
-            *contrast.get("within", {}).items(),
-        ]:
+        named = [
+            (contrast[column], [contrast[key] for key in keys if key in contrast])
+            for column, keys in (
+                ("variable", ("target", "reference")),
+                ("across", ("at", "against")),
+            )
+            if column in contrast
+        ]
+        for column, wanted in [*named, *contrast.get("within", {}).items()]:
             levels = possible_levels(columns.get(column, {}))
             for level in wanted:
                 if levels is not None and level not in levels:
                     fail(key, f"'{column}' has no level '{level}'", _one_of(levels))
     if "effects" in card and card["effects"]["contrast"] not in seen:
         fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
+
+
+# What each kind of contrast needs beside `variable`, and what it may have. An interaction without
+# levels of `across` takes it as a number.
+KINDS: dict[str, tuple[set[str], set[str]]] = {
+    "difference": ({"target", "reference"}, {"across", "at"}),
+    "interaction": ({"target", "reference", "across"}, {"at", "against", "unit"}),
+    "trend": ({"target", "reference", "across", "unit"}, set()),
+    "continuous": ({"unit"}, set()),
+}
+
+
+def _kind_faults(contrast: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield key and problem where a contrast lacks a key of its kind, or has one too many."""
+    kind = contrast.get("kind", "difference")
+    needed, allowed = KINDS[kind]
+    if kind == "difference" and {"across", "at"} & set(contrast):
+        needed = needed | {"across", "at"}
+    if kind == "interaction":
+        needed = needed | ({"at", "against"} if {"at", "against"} & set(contrast) else {"unit"})
+    for field in sorted(needed - set(contrast)):
+        yield field, f"missing; a contrast of kind `{kind}` needs it"
+    every: set[str] = set().union(*(a | b for a, b in KINDS.values()))
+    for field in sorted((every & set(contrast)) - needed - allowed):
+        yield field, f"a contrast of kind `{kind}` has no such key"
+    if kind == "interaction" and {"at", "unit"} <= set(contrast):
+        yield "unit", "an interaction between levels has no unit"
+    for one, other in (("target", "reference"), ("at", "against")):
+        if one in contrast and contrast[one] == contrast.get(other):
+            yield one, f"{one} and {other} are the same level"
+    if contrast.get("across") == contrast["variable"]:
+        yield "across", "the variable cannot interact with itself"
+    if contrast.get("across") in contrast.get("adjust", []):
+        yield "adjust", f"'{contrast['across']}' is in the model already, as `across`"
+
+
+def plain(accession: str) -> str:
+    """Return the id that belongs to an accession.
+
+    Examples
+    --------
+    >>> plain("E-MTAB-13874")
+    'emtab13874'
+    """
+    return re.sub(r"[^a-z0-9]", "", accession.lower())
 
 
 # Columns that the workflow adds to the harmonised sheet.
@@ -244,7 +308,7 @@ def possible_levels(rule: Mapping[str, Any]) -> list[str] | None:
         return sorted(set(rule["match"].values()))
     if "value" in rule:
         return [str(rule["value"])]
-    return None
+    return list(rule["levels"]) if "levels" in rule else None
 
 
 def _check_file(key: str, file: Mapping[str, Any], fail: Callable[..., None]) -> None:
@@ -438,6 +502,36 @@ def unusable(card: Mapping[str, Any]) -> str:
     return " ".join(reasons)
 
 
+def standing(card: Mapping[str, Any]) -> str:
+    """Return in a word what a run would do with a card.
+
+    ``verified``, ``candidate`` and ``draft`` as its status; ``incomplete`` where something is
+    missing, ``not used`` where a person switched it off.
+    """
+    if "missing" in card and card["status"] != "draft":
+        return "incomplete"
+    return str(card["status"]) if card["use"] or card["status"] == "draft" else "not used"
+
+
+def markdown(cards: Mapping[str, Card]) -> list[str]:
+    """Return the registry as the lines of a Markdown table, ALS first, then by role."""
+    order = load_yaml(SCHEMAS / "dataset.schema.yaml")["$defs"]["role"]["enum"]
+    rows = sorted(cards.items(), key=lambda item: (order.index(item[1]["role"]), item[0]))
+    return [
+        "| card | what | role | standing |",
+        "|---|---|---|---|",
+        *(f"| `{n}` | {c['title']} | {c['role']} | {standing(c)} |" for n, c in rows),
+    ]
+
+
+def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return how each fact of a card is known: fact, ``file``/``page``/``no``, where it was seen."""
+    return [
+        (name, value, "") if isinstance(value, str) else (name, value["verified"], value["seen"])
+        for name, value in card["facts"].items()
+    ]
+
+
 def _unselected(card: Mapping[str, Any]) -> str:
     if card["status"] == "candidate":
         return "not selected: a candidate, written from public pages and not yet run"
@@ -445,10 +539,23 @@ def _unselected(card: Mapping[str, Any]) -> str:
 
 
 def contrast(card: Card, contrast_id: str) -> dict[str, Any]:
-    """Return one contrast of a card with every optional key filled in."""
+    """Return one contrast of a card with every optional key filled in.
+
+    The label of what has a unit ends with it: a log2 fold change *per* something is no difference
+    between groups, and must never be read as one.
+    """
     for entry in card["contrasts"]:
         if entry["id"] == contrast_id:
+            unit = f" (per {entry['unit']})" if "unit" in entry else ""
+            variable = entry.get("variable", "")
             return {
+                "kind": "difference",
+                "target": f"higher {variable}",
+                "reference": f"lower {variable}",
+                "across": None,
+                "at": None,
+                "against": None,
+                "unit": "",
                 "adjust": [],
                 "block": None,
                 "within": {},
@@ -456,6 +563,7 @@ def contrast(card: Card, contrast_id: str) -> dict[str, Any]:
                 "role": card["role"],
                 "stage": "",
                 **entry,
+                "label": entry.get("label", "") + unit,
             }
     raise KeyError(contrast_id)
 
@@ -468,7 +576,13 @@ def design_id(contrast: Mapping[str, Any]) -> str:
     >>> design_id({"variable": "condition", "adjust": ["sex"], "block": None, "within": {}})
     'condition+sex'
     """
-    name = "+".join([contrast["variable"], *contrast["adjust"]])
+    kind, own = contrast.get("kind", "difference"), contrast["variable"]
+    if kind == "continuous":
+        own += " (number)"
+    if contrast.get("across"):
+        number = kind == "interaction" and not contrast.get("at")
+        own += f"*{contrast['across']}" + (" (number)" if number else "")
+    name = "+".join([own, *contrast["adjust"]])
     if contrast["block"]:
         name += f"|{contrast['block']}"
     for column, levels in sorted(contrast["within"].items()):

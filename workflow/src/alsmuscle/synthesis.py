@@ -64,9 +64,12 @@ def contrast_facts(
         "simulated": card.get("simulated", False),
         "published": card["modality"] == "effects",
         "tag": contrast.get("tag", ""),
+        "problem": "",
         "n_target": 0,
         "n_reference": 0,
     }
+    if contrast.get("kind", "difference") != "difference" and not row["tag"]:
+        row["problem"] = "no difference between two groups: its effects mean something else"
     if effects is not None and len(effects):
         row["n_target"] = int(effects["n_target"].max())
         row["n_reference"] = int(effects["n_reference"].max())
@@ -299,7 +302,7 @@ def refit(vst: AnnData, contrast: Mapping[str, Any], *, n_replicates: int, seed:
             design.to_numpy(),
             vector,
             subjects=donors.where(donors != "", used.index.to_series().astype(str)).to_numpy(),
-            strata=used[contrast["variable"]].astype(str).to_numpy(),
+            strata=de.strata(used, contrast).to_numpy(),
             n_replicates=n_replicates,
             seed=seed,
         )

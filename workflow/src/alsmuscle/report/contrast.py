@@ -40,6 +40,14 @@ SET_COLUMNS = (
     c.Column("nes", "NES (descriptive)", "number", 2, True, "Normalised enrichment score"),
     c.Column("edge", "Leading genes"),
 )
+OMNIBUS_COLUMNS = (
+    c.Column("label", "Gene"),
+    c.Column("stat", "Statistic", "number", 1, title="Twice the gain in log likelihood, or F"),
+    c.Column("pvalue", "p", "p"),
+    c.Column("padj", "Adjusted p", "p"),
+    c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("gene_id", "Ensembl id"),
+)
 TERM_COLUMNS = (
     c.Column("term", "Gene set"),
     c.Column("collection", "Collection"),
@@ -53,6 +61,7 @@ FILES = (
     ("sets", "all pathways"),
     ("gsea", "all pathways, GSEA"),
     ("programmes", "programme effects"),
+    ("omnibus", "omnibus tests of the study"),
 )
 
 
@@ -80,6 +89,7 @@ def page(
         heading=m.label(meta),
         study={"name": study.name, "href": root + m.study_path(study)},
         what=m.what(study.card, meta),
+        reading=m.reading(meta),
         target=target,
         reference=reference,
         n_target=n_target,
@@ -106,6 +116,7 @@ def page(
         has_null=rows is not None and "null_low" in rows,
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
+        omnibus=_omnibus(data, study, contrast, root, full.get("omnibus")),
         terms=_terms(study, contrast, full.get("gsea"), data.top)
         if contrast.sets is None
         else _sets(study, contrast, full.get("sets"), data.top),
@@ -162,6 +173,45 @@ def _genes(
         limit=data.top,
         order="smallest p first" if tested else "largest effect first",
     )
+
+
+def _omnibus(
+    data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, root: str, full: str | None
+) -> list[dict[str, Any]]:
+    """Return question, answer and strongest genes of every omnibus test of the design."""
+    if contrast.omnibus is None:
+        return []
+    found = []
+    for test, part in contrast.omnibus.groupby("test", sort=False):
+        called = int((part["padj"] < data.alpha).sum())
+        tested = int(part["pvalue"].notna().sum())
+        frame = part.head(min(data.top, 50)).copy()
+        names = frame["symbol"].where(frame["symbol"].map(lambda v: not c.is_missing(v)))
+        frame["label"] = [
+            c.local(str(name), f"{root}gene.html#{gene}")
+            for name, gene in zip(names.fillna(frame["gene_id"]), frame["gene_id"], strict=True)
+        ]
+        found.append(
+            {
+                "question": m.omnibus_question(contrast.meta, str(test)),
+                "answer": f"{c.number(called, 0)} of {c.number(tested, 0)} genes at adjusted p "
+                f"< {data.alpha:g}"
+                if tested
+                else "too few samples for a test",
+                "df": int(part["df"].iloc[0]),
+                "table": c.table(
+                    frame,
+                    OMNIBUS_COLUMNS,
+                    caption=f"Omnibus test: {m.omnibus_question(contrast.meta, str(test))}",
+                    name=f"{m.contrast_key(study, contrast)}-omnibus-{c.slug(test)}",
+                    full=full,
+                    total=len(part),
+                    limit=50,
+                    order="smallest p first",
+                ),
+            }
+        )
+    return found
 
 
 def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:

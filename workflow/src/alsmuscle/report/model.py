@@ -27,6 +27,7 @@ ROLES = {
     "ageing": "Ageing",
     "regeneration": "Regeneration",
     "intervention": "Interventions",
+    "reference": "References for cell types",
 }
 """Role of a contrast and its heading, in display order: ALS first, then what it is held against."""
 
@@ -53,8 +54,10 @@ class ContrastData:
         Contracts ``de.tsv`` (one cell type), ``gsea.tsv``, ``sets.tsv`` and ``effects.tsv``.
     drivers
         ``programmes.drivers`` of the complete blocks.
+    omnibus
+        Contract ``omnibus``: the rows of the contrast's design.
     files
-        ``de, gsea, sets, programmes``: path of the full TSV relative to the report folder.
+        ``de, gsea, sets, programmes, omnibus``: path of the full TSV relative to the report folder.
     """
 
     meta: Mapping[str, Any]
@@ -63,6 +66,7 @@ class ContrastData:
     sets: pd.DataFrame | None = None
     programmes: pd.DataFrame | None = None
     drivers: pd.DataFrame | None = None
+    omnibus: pd.DataFrame | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -298,6 +302,41 @@ def sides(meta: Mapping[str, Any]) -> tuple[str, str]:
         str(meta.get("target_label") or guess[0]),
         str(meta.get("reference_label") or guess[1]),
     )
+
+
+def reading(meta: Mapping[str, Any]) -> str:
+    """Say what a positive number means where it is no plain difference; empty where it is one."""
+    kind, across = meta.get("kind", "difference"), meta.get("across")
+    if kind == "continuous":
+        return (
+            f"Effects are log2 units per {meta['unit']}: positive numbers mean higher with higher "
+            f"{str(meta['variable']).replace('_', ' ')}. Counts of samples are those above the "
+            "median and the others."
+        )
+    if kind in ("interaction", "trend"):
+        target, reference = sides(meta)
+        difference = f"the difference between {target} and {reference}"
+        if meta.get("at"):
+            return (
+                f"Effects are differences of differences: positive numbers mean that {difference} "
+                f"is larger (more positive) with {across} {meta['at']} than with {meta['against']}."
+            )
+        return (
+            f"Effects are log2 units per {meta['unit']}: positive numbers mean that {difference} "
+            f"grows (more positive) with {across}."
+        )
+    return ""
+
+
+def omnibus_question(meta: Mapping[str, Any], test: str) -> str:
+    """Return the question of an omnibus test in words."""
+    variable, _, across = test.partition(":")
+    plain = variable.replace("_", " ")
+    if across:
+        return f"Does the difference in {plain} depend on {across.replace('_', ' ')}?"
+    if meta.get("across"):
+        return f"Is there a difference in {plain} at any {str(meta['across']).replace('_', ' ')}?"
+    return f"Is there any difference between the groups of {plain}?"
 
 
 def what(card: Mapping[str, Any], meta: Mapping[str, Any]) -> str:

@@ -1,0 +1,313 @@
+"""Interaction, several groups, continuous variables, time courses: what is read, and what stops."""
+
+from __future__ import annotations
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from alsmuscle import de, registry
+from alsmuscle.errors import InputError
+
+BASE = {"id": "c", "adjust": [], "block": None, "within": {}}
+SIDES = {"variable": "genotype", "target": "sod1", "reference": "wildtype"}
+AT60 = {**BASE, **SIDES, "kind": "difference", "across": "day", "at": "60"}
+INTERACTION = {**BASE, **SIDES, "kind": "interaction", "across": "day", "at": "90", "against": "30"}
+TREND = {**BASE, **SIDES, "kind": "trend", "across": "day", "unit": "day"}
+CONTINUOUS = {**BASE, "kind": "continuous", "variable": "severity", "unit": "point"}
+BY_AGE = {**BASE, **SIDES, "kind": "interaction", "across": "age", "unit": "year"}
+FIT = {"min_total": 10, "inference": "batched"}
+TEST = {"dataset": "x", "alpha": 0.05, "min_replicates": 3, "inference": "batched"}
+
+
+def _samples(n=4):
+    rows = [(g, d) for g in ("wildtype", "sod1") for d in ("30", "60", "90") for _ in range(n)]
+    frame = pd.DataFrame(rows, columns=["genotype", "day"])
+    frame.index = [f"s{i}" for i in range(len(frame))]
+    frame["subject_id"], frame["dataset"] = frame.index, "x"
+    rng = np.random.default_rng(3)
+    frame["severity"] = rng.uniform(0, 48, len(frame))
+    frame["age"] = rng.uniform(40, 80, len(frame))
+    frame["sex"] = ["female", "male"] * (len(frame) // 2)
+    return frame
+
+
+def _counts(samples, log2, n_genes=300, seed=1, size=30):
+    """Counts whose first 20 genes follow ``log2``, per sample; the others nothing."""
+    rng = np.random.default_rng(seed)
+    mu = np.exp(rng.normal(6, 0.5, n_genes)) * np.ones((len(samples), 1))
+    mu[:, :20] *= 2 ** np.asarray(log2, float)[:, None]
+    X = rng.negative_binomial(size, size / (size + mu))
+    names = [f"G{i}" for i in range(n_genes)]
+    var = pd.DataFrame({"symbol": names, "source_id": names}, index=names)
+    return anndata.AnnData(X=X, obs=samples, var=var)
+
+
+def _effect(samples, log2, contrast, **more):
+    counts = _counts(samples, log2)
+    fitted = de.fit(counts, contrast, **FIT)
+    table = de.test(fitted, samples, contrast, shrink=False, **TEST | more).set_index("gene_id")
+    others = table["log2fc"].drop([f"G{i}" for i in range(20)]).median()
+    return table.loc[[f"G{i}" for i in range(20)], "log2fc"].median() - others, table
+
+
+# --- what is read ---
+
+
+def test_the_terms_of_an_interaction():
+    samples = _samples(1)
+    design = de.design_matrix(samples, AT60)
+    assert list(design) == [
+        *("Intercept", "genotype[sod1]", "day[60]", "day[90]"),
+        *("genotype[sod1]:day[60]", "genotype[sod1]:day[90]"),
+    ]
+    assert de.contrast_vector(design, AT60).tolist() == [0, 1, 0, 0, 1, 0]
+    assert de.contrast_vector(design, {**AT60, "at": "30"}).tolist() == [0, 1, 0, 0, 0, 0]
+    assert de.contrast_vector(design, INTERACTION).tolist() == [0, 0, 0, 0, 0, 1]
+    # Slope of the three differences on 30, 60, 90: (d90 - d30) / 60.
+    np.testing.assert_allclose(
+        de.contrast_vector(design, TREND), [0, 0, 0, 0, 0, 1 / 60], atol=1e-12
+    )
+
+
+def _true(samples, contrast):
+    """The contrast of exact cell means, through the design: what a perfect fit would give."""
+    sod1, day = samples["genotype"] == "sod1", samples["day"].astype(float)
+    mean = 5 + 0.02 * day + sod1 * (1 + 0.1 * (day - 30))
+    design = de.design_matrix(samples, contrast)
+    beta = np.linalg.lstsq(design.to_numpy(), mean.to_numpy(), rcond=None)[0]
+    return de.contrast_vector(design, contrast) @ beta
+
+
+@pytest.mark.parametrize(
+    ("contrast", "expected"),
+    [
+        (AT60, 4.0),
+        ({**AT60, "at": "90"}, 7.0),
+        (INTERACTION, 6.0),
+        ({**INTERACTION, "at": "60", "against": "90"}, -3.0),
+        (TREND, 0.1),
+        ({**TREND, "target": "wildtype", "reference": "sod1"}, -0.1),
+    ],
+)
+def test_contrasts_of_exact_means(contrast, expected):
+    assert _true(_samples(), contrast) == pytest.approx(expected)
+    # Whatever covariate stands beside it: these means do not depend on it.
+    assert _true(_samples(), {**contrast, "adjust": ["sex", "age"]}) == pytest.approx(expected)
+
+
+def test_missing_cells_leave_the_others_what_they_are():
+    samples = _samples()
+    part = samples[~((samples["genotype"] == "wildtype") & (samples["day"] == "90"))]
+    assert _true(part, AT60) == pytest.approx(4.0)
+    de.check_contrast(part, AT60, "x")
+    with pytest.raises(InputError, match="no sample is 'wildtype' with day '90'"):
+        de.check_contrast(part, {**AT60, "at": "90"}, "x")
+    with pytest.raises(InputError, match="no sample is 'wildtype' with day '90'"):
+        de.check_contrast(part, TREND, "x")
+
+
+def test_a_slope_is_per_unit_whatever_the_scale():
+    samples = _samples()
+    slope, _ = _effect(samples, 0.05 * samples["severity"], CONTINUOUS)
+    assert slope == pytest.approx(0.05, abs=0.01)
+    wide = samples.assign(severity=samples["severity"] * 1000)
+    large, _ = _effect(wide, 0.05 * samples["severity"], CONTINUOUS)
+    assert large * 1000 == pytest.approx(slope, rel=1e-3)
+
+
+def test_a_difference_that_changes_with_age():
+    samples = _samples()
+    sod1 = samples["genotype"] == "sod1"
+    slope, table = _effect(samples, sod1 * 0.08 * (samples["age"] - 60), BY_AGE)
+    assert slope == pytest.approx(0.08, abs=0.02)
+    assert (table.loc[[f"G{i}" for i in range(20)], "padj"] < 0.05).mean() > 0.8
+
+
+def test_a_fit_serves_every_contrast_of_its_design():
+    samples = _samples()
+    sod1, day = samples["genotype"] == "sod1", samples["day"].astype(float)
+    counts = _counts(samples, sod1 * 0.03 * (day - 30))
+    names = {registry.design_id(c) for c in (AT60, INTERACTION, TREND)}
+    assert names == {"genotype*day"}
+    fitted = de.fit(counts, TREND, **FIT)
+    for contrast, expected in ((AT60, 0.9), (INTERACTION, 1.8), (TREND, 0.03)):
+        table = de.test(fitted, samples, contrast, shrink=True, **TEST).set_index("gene_id")
+        own = table.loc[[f"G{i}" for i in range(20)]]
+        shift = table["log2fc"].drop(own.index).median()
+        assert own["log2fc"].median() - shift == pytest.approx(expected, rel=0.25)
+        assert (own["padj"] < 0.05).sum() >= 10
+        assert table["log2fc_shrunk"].abs().sum() < table["log2fc"].abs().sum()
+
+
+def test_interaction_and_sides_count_samples_of_their_levels_only():
+    samples = _samples(3)
+    target, reference = de.sides(samples, INTERACTION)
+    assert (target.sum(), reference.sum()) == (6, 6)
+    assert de.smallest_cell(samples, INTERACTION) == 3
+    assert de.smallest_cell(samples, AT60) == 3
+    assert de.smallest_cell(samples, TREND) == 3
+    above, below = de.sides(samples, CONTINUOUS)
+    assert (above.sum(), below.sum()) == (9, 9)
+    assert (~(above & below)).all()
+
+
+def test_a_cell_of_two_gives_no_test():
+    samples = _samples(2)
+    _, table = _effect(samples, np.zeros(12), INTERACTION)
+    assert table["log2fc"].notna().all()
+    assert table["pvalue"].isna().all()
+
+
+def test_one_sample_per_cell_gives_the_difference_of_differences():
+    samples = _samples(1)
+    sod1, late = samples["genotype"] == "sod1", samples["day"] == "90"
+    effect, table = _effect(samples, 2.0 * (sod1 & late), INTERACTION)
+    assert effect == pytest.approx(2, abs=0.4)
+    assert table[["stat", "pvalue", "padj"]].isna().all().all()
+
+
+# --- omnibus ---
+
+
+def _omnibus(samples, log2, contrast, **more):
+    fitted = de.fit(_counts(samples, log2), contrast, **FIT)
+    table = de.omnibus(fitted, samples, contrast, **TEST | more)
+    return {name: part.set_index("gene_id") for name, part in table.groupby("test", sort=False)}
+
+
+PLANTED = [f"G{i}" for i in range(20)]
+
+
+def test_a_constant_difference_moves_one_hypothesis_and_not_the_other():
+    samples = _samples()
+    found = _omnibus(samples, 1.5 * (samples["genotype"] == "sod1"), AT60)
+    assert list(found) == ["genotype", "genotype:day"]
+    assert found["genotype"]["df"].unique() == [3]
+    assert found["genotype:day"]["df"].unique() == [2]
+    assert (found["genotype"].loc[PLANTED, "padj"] < 0.05).all()
+    assert (found["genotype:day"].loc[PLANTED, "pvalue"] < 0.05).mean() < 0.3
+
+
+def test_a_difference_that_changes_is_found():
+    samples = _samples()
+    late = (samples["genotype"] == "sod1") & (samples["day"] == "90")
+    found = _omnibus(samples, 2.0 * late, AT60)
+    assert (found["genotype:day"].loc[PLANTED, "padj"] < 0.05).mean() > 0.9
+    others = found["genotype:day"]["pvalue"].drop(PLANTED)
+    assert (others < 0.05).mean() < 0.08
+
+
+def test_three_groups_have_one_test_and_two_have_none():
+    samples = _samples()
+    three = {**BASE, "variable": "day", "target": "60", "reference": "30"}
+    found = _omnibus(samples, samples["day"] == "90", three)
+    assert list(found) == ["day"]
+    assert (found["day"].loc[PLANTED, "padj"] < 0.05).mean() > 0.9
+    assert _omnibus(samples, np.zeros(24), {**BASE, **SIDES}) == {}
+    assert _omnibus(samples, np.zeros(24), CONTINUOUS) == {}
+
+
+def test_the_statistic_is_twice_the_gain_in_likelihood():
+    from scipy.optimize import minimize
+    from scipy.stats import nbinom
+
+    samples = _samples()
+    late = (samples["genotype"] == "sod1") & (samples["day"] == "90")
+    fitted = de.fit(_counts(samples, 1.0 * late), AT60, **FIT)
+    X = fitted.obsm["design_matrix"].to_numpy(float)
+    size = fitted.obs["size_factors"].to_numpy()
+    for gene in (0, 5, 50):
+        y, alpha = fitted.X[:, gene], fitted.var["dispersions"].iloc[gene]
+
+        def best(matrix, y=y, alpha=alpha):
+            def loss(beta):
+                mu = size * np.exp(matrix @ beta)
+                return -nbinom.logpmf(y, 1 / alpha, 1 / (1 + alpha * mu)).sum()
+
+            start = np.zeros(matrix.shape[1])
+            start[0] = np.log((y / size).mean())
+            return -minimize(loss, start, method="BFGS").fun
+
+        expected = 2 * (best(X) - best(X[:, :4]))
+        assert fitted.varm["omnibus"]["genotype:day"].iloc[gene] == pytest.approx(
+            expected, abs=2e-3
+        )
+
+
+def test_few_samples_give_statistics_without_a_test():
+    found = _omnibus(_samples(2), np.zeros(12), AT60)
+    assert found["genotype"]["stat"].notna().all()
+    assert found["genotype"]["pvalue"].isna().all()
+
+
+# --- what stops ---
+
+
+@pytest.mark.parametrize(
+    ("change", "contrast", "expected"),
+    [
+        ({}, {**AT60, "at": "120"}, ["no sample has day = '120'", "30, 60, 90"]),
+        ({}, {**AT60, "target": "fus"}, ["no sample has genotype = 'fus'"]),
+        ({"severity": "bad"}, CONTINUOUS, ["'severity' does not hold numbers", "numeric: true"]),
+        ({"severity": 1.0}, CONTINUOUS, ["1 different value(s)", "at least 3"]),
+        ({"severity": np.nan}, CONTINUOUS, ["0 different value(s)"]),
+        (
+            {"site": lambda f: f["severity"].round(3).astype(str)},
+            {**CONTINUOUS, "adjust": ["site"]},
+            ["cannot be separated from 'site'", "does not vary among samples of the same site"],
+        ),
+        (
+            {"double": lambda f: 2 * f["severity"] + 1},
+            {**CONTINUOUS, "adjust": ["double"]},
+            ["cannot be separated from 'double'", "drop 'double'"],
+        ),
+        (
+            {"batch": lambda f: ((f["genotype"] == "sod1") & (f["day"] == "90")).astype(str)},
+            {**INTERACTION, "adjust": ["batch"]},
+            ["cannot be separated from 'batch'", "'sod1' with day '90' sample has batch True"],
+        ),
+        ({"day": lambda f: "d" + f["day"]}, TREND, ["'d30', which is no number"]),
+        ({"day": lambda f: f["day"].replace("90", "60")}, TREND, ["only 2 level(s)"]),
+        ({}, {**CONTINUOUS, "variable": "crp"}, ["no column 'crp'"]),
+        ({}, {**AT60, "across": "week"}, ["no column 'week'"]),
+    ],
+)
+def test_what_cannot_be_answered_stops_in_words(change, contrast, expected):
+    samples = _samples().assign(**change)
+    with pytest.raises(InputError) as caught:
+        de.check_contrast(samples, contrast, "card: contrasts.c")
+    for words in ["card: contrasts.c", *expected]:
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("contrast", [AT60, INTERACTION, TREND, CONTINUOUS, BY_AGE])
+def test_sound_designs_pass_without_a_warning(contrast):
+    samples = _samples()
+    de.check_contrast(samples, contrast, "x")
+    assert de.design_warnings(samples, contrast, "x", 3).empty
+
+
+def test_confounding_of_what_is_not_in_the_model():
+    samples = _samples().assign(
+        lane=lambda f: ((f["genotype"] == "sod1") & (f["day"] == "90")).map(
+            {True: "2", False: "1"}
+        ),
+        score=lambda f: f["severity"] + np.arange(len(f)) % 3,
+        block=lambda f: pd.cut(f["severity"], 12).astype(str),
+    )
+    found = de.design_warnings(samples, INTERACTION, "x", 3)
+    assert found[["kind", "column"]].to_numpy().tolist() == [["confounded", "lane"]]
+    assert "cannot be told from lane" in found["text"].iloc[0]
+    found = de.design_warnings(samples, CONTINUOUS, "x", 3).set_index("column")
+    assert found["kind"].to_dict() == {"score": "near_confounded", "block": "near_confounded"}
+    repeated = samples.assign(subject_id="one")[list(_samples())]
+    found = de.design_warnings(repeated, CONTINUOUS, "x", 3)
+    assert found["kind"].tolist() == ["unpaired"]
+
+
+def test_numbers_and_their_text_are_one_level():
+    samples = _samples().assign(day=lambda f: f["day"].astype(float))
+    assert _true(samples, AT60) == pytest.approx(4.0)
+    assert _true(samples, TREND) == pytest.approx(0.1)

@@ -1,0 +1,67 @@
+"""What each rule asks of a machine, and how the SLURM profile submits it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from support import ROOT
+
+BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.M | re.S)
+RULES = {
+    name: body
+    for path in [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
+    for name, body in BLOCK.findall(path.read_text())
+}
+LOCAL = {name for name, body in RULES.items() if "localrule: True" in body}
+PROFILE = yaml.safe_load((ROOT / "config" / "profiles" / "slurm" / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("rule", sorted(set(RULES) - LOCAL))
+def test_a_job_asks_for_memory_and_time_that_grow_when_it_is_killed(rule):
+    for resource in ("mem_mb", "runtime"):
+        assert re.search(rf"\b{resource}=growing\(", RULES[rule]), f"{rule}: {resource}"
+
+
+@pytest.mark.parametrize("rule", sorted(name for name in RULES if "script:" in RULES[name]))
+def test_every_job_is_measured(rule):
+    assert "benchmark:" in RULES[rule]
+
+
+def test_downloads_and_pages_run_where_snakemake_runs():
+    assert {"data_fetch", "provenance_run", "report_pages"} <= LOCAL
+
+
+def test_the_profile_groups_every_small_job_of_a_study_and_no_other():
+    groups = PROFILE["groups"]
+    assert set(groups) <= set(RULES) - LOCAL
+    per_study = {
+        name
+        for name, body in RULES.items()
+        if name not in LOCAL
+        and re.search(r'log_of\("\w+", "\{dataset\}', body)
+        and not name.startswith("cells_")  # hours, not minutes: each by itself
+    }
+    assert per_study <= set(groups), "jobs that would flood the queue"
+    assert not any(name.startswith("synthesis_") for name in groups)
+    assert set(PROFILE["group-components"]) <= set(groups.values())
+
+
+def test_a_plan_with_the_profile_groups_without_a_circle(project):
+    # Snakemake checks while planning that no group waits for itself; it needs no SLURM for that.
+    run = project.snakemake(
+        "--dry-run", "--workflow-profile", str(ROOT / "config" / "profiles" / "slurm")
+    )
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    memory = re.findall(r"rule bulk_fit:.*?mem_mb=(\d+)", run.stdout, re.S)
+    assert memory and int(memory[0]) >= 1000
+
+
+def test_profiles_hold_machine_facts_only():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    for path in (ROOT / "config" / "profiles").glob("*/config.yaml"):
+        profile = yaml.safe_load(path.read_text())
+        assert not set(profile) & (set(config) | {"config", "configfile", "configfiles"}), path
+        assert profile["rerun-incomplete"] and profile["keep-going"], path
