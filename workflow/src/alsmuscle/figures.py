@@ -335,15 +335,18 @@ def dots(frame: pd.DataFrame) -> Figure:
     types = sorted(frame["cell_type"].unique())
     x = frame["gene"].cat.codes.to_numpy()
     y = np.array([types.index(name) for name in frame["cell_type"]])
+    from matplotlib.figure import Figure
+
+    width, height = max(6.0, 3.6 + 0.2 * len(genes)), 1.5 + 0.24 * len(types)
     with _style():
-        height = max(2.4, 1.3 + 0.24 * len(types))
-        fig, ax = _new(max(6.0, 3.4 + 0.2 * len(genes)), height, left=2.4, right=0.9)
+        fig = Figure(figsize=(width, height), dpi=100)
+        box = (2.4 / width, 1.0 / height, 1 - 3.2 / width, 1 - 1.2 / height)
+        ax = fig.add_axes(box)
         drawn = ax.scatter(
             x, -y, s=2 + 70 * frame["detected"], c=frame["scaled"], cmap="cividis_r", vmin=0, vmax=1
         )
         ax.set_xticks(range(len(genes)), genes, rotation=90, fontsize=7)
         ax.set_yticks(-np.arange(len(types)), [_short(t, 34) for t in types], fontsize=7)
-        ax.xaxis.tick_top()
         ax.set_ylim(-len(types) + 0.4, 0.6)
         ax.set_xlim(-0.7, len(genes) - 0.3)
         fig.colorbar(drawn, ax=ax, fraction=0.03, pad=0.02, label="mean, relative to the highest")

@@ -267,12 +267,14 @@ def _map(
     wide = long.pivot(index="what", columns="cell_type", values="effect").loc[order]
     ends = zip(long["ci_low"], long["ci_high"], strict=True)
     sure = long.assign(sure=[c.direction(low, high) != 0 for low, high in ends])
+    # All cells together first: what bulk tissue would show.
+    wide = wide[sorted(wide.columns, key=lambda name: (not name.startswith("all "), name))]
     pages = {str(k.meta["cell_type"]): root + m.contrast_path(study, k) for k in study.contrasts}
     return c.heatmap(
         wide,
         caption=f"Effects per cell type, log2 units; bold: the 95 % interval excludes 0. {title}",
         head="Programme",
-        sure=sure.pivot(index="what", columns="cell_type", values="sure").loc[order],
+        sure=sure.pivot(index="what", columns="cell_type", values="sure").loc[order, wide.columns],
         column_links=pages,
     )
 
@@ -297,9 +299,15 @@ def _coexpression(cells: m.CellsData, full: str | None) -> Markup:
             dict(zip(("condition", "group", "gene"), keys, strict=True))
             | {"n_donors": n, "n_nuclei": part["n_nuclei"].sum()}
             | {"n_positive": part["n_positive"].sum(), "share": x.mean()}
-            | {"low": max(0.0, x.mean() - half), "high": x.mean() + half}
+            # np.maximum keeps a missing end missing.
+            | {"low": np.maximum(0.0, x.mean() - half), "high": x.mean() + half}
         )
-    frame = pd.DataFrame(rows).sort_values(["gene", "group", "condition"], kind="stable")
+    order = {gene: place for place, gene in enumerate(dict.fromkeys(table["gene"]))}
+    frame = pd.DataFrame(rows).sort_values(
+        ["gene", "group", "condition"],
+        key=lambda column: column.map(order) if column.name == "gene" else column,
+        kind="stable",
+    )
     return c.table(
         frame,
         GROUP_COLUMNS,
@@ -390,8 +398,8 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
     ),
     "markers": (
         "Dot plot: mean expression and detection of panel markers in the named types.",
-        "Panel markers by cluster name. Size: share of barcodes that show it; colour: mean, relative "
-        "to the highest.",
+        "Panel markers by name. Size: share of barcodes that show it; colour: mean, relative to the "
+        "highest cluster.",
         (960, 520),
     ),
 }
