@@ -630,7 +630,7 @@ def integrate(
     n_top_genes: int = 2000,
     n_pcs: int = 30,
     n_neighbors: int = 15,
-    resolution: float = 1.0,
+    resolution: float = 2.0,
     exact_below: int = 50_000,
     over_samples: bool = True,
     seed: int = 0,
@@ -736,7 +736,9 @@ def embed(
     Components by ARPACK on the sparse matrix; Harmony (Korsunsky et al. 2019, Nat Methods 16:1289)
     over samples where there are several; neighbours exact up to ``exact_below`` cells (there as
     fast, and deterministic), else by nearest-neighbour descent; Leiden in igraph (Traag et al.
-    2019, Sci Rep 9:5233), two iterations; UMAP started from the first two components (Kobak and
+    2019, Sci Rep 9:5233), two iterations,
+    rather too fine, since clusters of one name are one type while two rare types in one cluster
+    lose a name; UMAP started from the first two components (Kobak and
     Linderman 2021, Nat Biotechnol 39:156), which is deterministic and saves the spectral start.
     Raises InputError for fewer than 10 cells.
     """
