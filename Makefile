@@ -2,7 +2,7 @@
 # except by the targets that say so (verify, slurm, benchmark: R, Chromium, SLURM from Debian's packages).
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run demo fetch check-online calibrate test faults verify survive determinism slurm benchmark lint format lock clean
+.PHONY: help run demo fetch check-online calibrate test faults page-test verify survive determinism slurm benchmark lint format lock clean
 
 PYTHON ?= python3
 PROFILE ?= local
@@ -25,12 +25,10 @@ $(STAMP): envs/requirements.txt pyproject.toml
 
 run: $(STAMP)  ## the real analysis of config/config.yaml
 	@$(call SNAKEMAKE)
-	@echo "report: results/report/index.html"
 
 demo: $(STAMP)  ## simulated studies with planted truth; needs no network, a few minutes
 	@# Many small studies: two jobs side by side are faster than two threads in one.
 	@$(call SNAKEMAKE,--configfile config/demo.yaml --max-threads 1)
-	@echo "report: results/demo/report/index.html"
 
 fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
 	@$(call SNAKEMAKE,fetch)
@@ -47,6 +45,9 @@ calibrate: $(STAMP)  ## how well a planted truth is recovered: results/calibrati
 
 faults: $(STAMP)  ## downloads against a local server that misbehaves
 	@source $(BIN)/activate && python -m pytest -q tests/faults
+
+page-test: $(STAMP)  ## the pages in headless Chromium, with axe; a part of verify that needs no R and no mirror
+	@tests/verify.sh pages
 
 verify: $(STAMP)  ## all tests, with R, Chromium and the mirror (ALSMUSCLE_MIRROR); a skip is a failure
 	@tests/verify.sh

@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
 # Installs R with the packages that numbers are held against, and any further package named, from
-# Debian's packages (root needed). What is there already is left alone.
+# Debian's packages (root needed). What is there already is left alone. `--no-r`: the named ones only.
 set -euo pipefail
 
+wanted=(r-bioc-deseq2 r-bioc-edger r-bioc-limma r-cran-metafor r-cran-statmod)
+if [ "${1:-}" = --no-r ]; then
+    wanted=()
+    shift
+fi
 packages=()
-for name in r-bioc-deseq2 r-bioc-edger r-bioc-limma r-cran-metafor r-cran-statmod npm "$@"; do
+for name in "${wanted[@]}" "$@"; do
     case $name in
         npm | chromium) command -v "$name" >/dev/null || packages+=("$name") ;;
         *) dpkg -s "$name" >/dev/null 2>&1 || packages+=("$name") ;;

@@ -6,11 +6,13 @@ ALSMUSCLE_AXE names.
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -38,6 +40,11 @@ PAGES = [
     "programmes.html",
     "programmes/MYOGENIC_DIFF.html",
     "gene.html#ENSG00000000002",
+    "claims/C1.html",
+    "claims/C7.html",
+    "specificity.html",
+    "time.html",
+    "changes.html",
     "methods.html",
     "provenance.html",
     "glossary.html",
@@ -56,7 +63,7 @@ def write(folder: Path, data: report.ReportData) -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     # A space in the path: reports are opened from folders like that.
-    return write(tmp_path_factory.mktemp("the report"), fx.report(2, n_genes=3000))
+    return write(tmp_path_factory.mktemp("the report"), fx.whole(2, n_genes=3000))
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +159,10 @@ def test_search_finds_a_gene_and_its_page_draws_it(folder, open_tab, typed):
     tab.locator("#search").press("Enter")
     tab.wait_for_selector("table.gene")
     assert "CHRNA1" in tab.locator("#gene h2").inner_text()
-    assert tab.locator("table.gene tbody tr:not(.group)").count() == 4
+    assert tab.locator("table.gene tbody tr:not(.group)").count() == 6
     assert tab.locator("table.gene").get_by_text("▲ confounded").count() == 2
     row = tab.locator("table.gene tbody tr:not(.group)").first
-    values = fx.report(2, n_genes=3000).studies[0].contrasts[0].de.iloc[2]
+    values = fx.whole(2, n_genes=3000).studies[0].contrasts[0].de.iloc[2]
     assert f"{values['log2fc']:+.2f}".replace("-", "\u2212") in row.inner_text()
     assert watched.trouble == []
 
@@ -199,7 +206,7 @@ def test_tables_sort_filter_and_download(folder, open_tab):
     assert 0 < shown < 500
     assert box.get_by_role("status").inner_text() == f"{shown} of 500 rows"
     with tab.expect_download() as got:
-        box.get_by_role("button", name="Download").click()
+        box.get_by_role("button", name="download shown rows").click()
     lines = Path(got.value.path()).read_text(encoding="utf-8").splitlines()
     assert got.value.suggested_filename.endswith("genes.tsv")
     assert lines[0].split("\t")[:2] == ["Gene", "Log2 fold change"]
@@ -233,6 +240,52 @@ def test_plots_zoom_mark_hover_and_save(folder, open_tab):
     with tab.expect_download() as got:
         figure.get_by_role("button", name="PNG").click()
     assert Path(got.value.path()).read_bytes().startswith(b"\x89PNG")
+    assert watched.trouble == []
+
+
+def test_search_finds_a_claim(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "index.html")
+    tab.locator("#search").fill("statement number 3")
+    tab.locator("#found a", has_text="C3").click()
+    tab.wait_for_url("**/claims/C3.html")
+    assert watched.trouble == []
+
+
+def test_gene_page_pools_first_and_shows_both_species(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "gene.html#Chrna1")
+    tab.wait_for_selector("table.forest")
+    pooled, every = tab.locator("table.forest:not(.gene)"), tab.locator("table.gene")
+    assert "ALS, patients' muscle, human" in pooled.inner_text()
+    assert "+0.50 (+0.20 to +0.80)" in pooled.inner_text()
+    assert "2 studies, too few for a verdict" in pooled.inner_text()
+    assert every.locator("tbody tr:not(.group)").count() == 6
+    assert "ENSG00000000002" in tab.locator("#gene h2").inner_text()
+    assert watched.trouble == []
+
+
+@pytest.mark.parametrize("where", ["claims/C1.html", "gene.html#ENSG00000000002"])
+def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
+    watched = open_tab()
+    tab = watched.go(folder, where)
+    tab.wait_for_selector("table.forest")
+    found = {}
+    for kind in ("SVG", "PNG", "data (TSV)"):
+        with tab.expect_download() as got:
+            tab.get_by_role("button", name=kind, exact=True).first.click()
+        found[kind] = Path(got.value.path()).read_bytes()
+    assert found["PNG"].startswith(b"\x89PNG") and len(found["PNG"]) > 5000
+    picture = ElementTree.fromstring(found["SVG"])
+    words = " ".join(
+        "".join(e.itertext()) for e in picture.iter("{http://www.w3.org/2000/svg}text")
+    )
+    table = list(csv.reader(found["data (TSV)"].decode().splitlines(), delimiter="\t"))
+    assert table[0][3:6] == ["effect", "ci_low", "ci_high"]
+    assert len(table) > 2 and all(len(row) == len(table[0]) for row in table)
+    effect, low, high = (float(x) for x in table[1][3:6])
+    assert low < effect < high
+    assert f"{effect:+.2f} ({low:+.2f} to".replace("-", "\u2212") in words
     assert watched.trouble == []
 
 
@@ -333,7 +386,7 @@ def test_downloads_hold_no_formula(attacked, open_tab):
     path = next(attacked.glob("studies/*.html")).relative_to(attacked)
     tab = watched.go(attacked, str(path))
     seen = ""
-    for button in tab.get_by_role("button", name="Download shown rows").all():
+    for button in tab.get_by_role("button", name="download shown rows").all():
         with tab.expect_download() as got:
             button.click()
         seen += Path(got.value.path()).read_text(encoding="utf-8")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from alsmuscle.page import ContrastData, ReportData, StudyData
+from alsmuscle import claims
+from alsmuscle.page import ContrastData, ReportData, StudyData, Synthesis
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "workflow" / "report"
 HOSTILE = "<script>window.pwned=1</script>\"'><img src=x onerror=window.pwned=1>"
@@ -368,6 +370,200 @@ def report(n_studies: int = 2, n_genes: int = 2000) -> ReportData:
     )
 
 
+# ---- synthesis ----------------------------------------------------------------------------------
+
+VERDICTS = (
+    "supported",
+    "contradicted",
+    "mixed",
+    "not distinguishable from denervation",
+    "cannot separate from denervation",
+    "cannot tell",
+    "cannot tell",
+)
+CONTEXTS = {
+    "biopsy": {"label": "ALS muscle biopsies, bulk", "role": "als_patient"},
+    "satellite": {"label": "Satellite cells in ALS muscle, single nucleus", "role": "als_patient"},
+}
+
+
+def document() -> dict[str, Any]:
+    """Seven claims, one per verdict and one without any data."""
+    blocks = [f"{programme}/{block}" for programme, (_, block, _) in PROGRAMMES.items()]
+    targets = [*blocks[:5], "GENE/MYOG", "RATIO/A:B"]
+    claims = [
+        {
+            "id": f"C{i + 1}",
+            "topic": "denervation",
+            "statement": f"Statement number {i + 1} about muscle in ALS.",
+            "reviews": [{"review": "r", "basis": "section heading"}],
+            "subject": "satellite_cell",
+            "denervation_sensitive": True,
+            "tests": [{"id": "main", "target": target, "expected": "up", "contexts": [*CONTEXTS]}],
+            "refuting_control": "Matched denervation.",
+            "falsifier": "No difference.",
+            "conflict": "Reports disagree.",
+            "evidence": [{"text": "Somebody 2011", "mark": "M"}],
+        }
+        for i, target in enumerate(targets)
+    ]
+    reviews = {"r": {"citation": "A review 2025", "read": "abstract"}}
+    return {"reviews": reviews, "contexts": CONTEXTS, "claims": claims}
+
+
+def timed(role: str, name: str, stages: list[str], n_genes: int, seed: int) -> StudyData:
+    """A mouse study with one contrast per stage; the first has genes."""
+    rng = np.random.default_rng(seed)
+    contrasts = [
+        ContrastData(
+            meta={
+                "id": f"t{i}", "label": f"Diseased against control, {stage}", "target": "a",
+                "reference": "b", "role": role, "stage": stage, "n_target": 5, "n_reference": 5,
+            },
+            de=None
+            if i
+            else de(rng, n_genes, 5, 5).assign(
+                gene_id=[f"ENSMUSG{g:011d}" for g in range(n_genes)],
+                symbol=lambda t: t["symbol"].str.title(),
+            ),
+            programmes=programme_effects(rng, 0.5 + 0.5 * i),
+        )
+        for i, stage in enumerate(stages)
+    ]  # fmt: skip
+    card = {"id": name, "accession": name.upper(), "title": f"Mice, {role}", "role": role}
+    return StudyData(card={**card, "organism": "mouse", "modality": "bulk"}, contrasts=contrasts)
+
+
+def _pooled(role: str, species: str, key: str, effect: float, k: int) -> dict[str, Any]:
+    return {
+        "role": role, "species": species, "stage": "", "cell_type": "muscle", "key": key, "k": k,
+        "n_contrasts": k, "effect": effect, "se": 0.1, "ci_low": effect - 0.3,
+        "ci_high": effect + 0.3, "pvalue": 0.01, "padj": 0.02, "tau2": 0.01, "i2": 20.0,
+        "pi_low": effect - 0.6, "pi_high": effect + 0.6, "status": "pooled",
+    }  # fmt: skip
+
+
+def synthesis(studies: list[StudyData]) -> Synthesis:
+    """Tables of a synthesis whose claims cover every verdict."""
+    words = document()
+    rows, own, contrasts, blocks = [], [], [], []
+    for item in studies:
+        for part in item.contrasts:
+            contrasts.append(
+                {
+                    "dataset": item.card["id"], "contrast": part.meta["id"],
+                    "role": part.meta["role"], "species": item.card["organism"],
+                    "stage": part.meta.get("stage", ""), "muscle": "", "material": "biopsy",
+                    "platform": "rna-seq", "n_target": 22, "n_reference": 10,
+                    "cluster": item.card["id"], "confounded": "", "evidence": "reanalysed",
+                    "eligible": part.meta.get("eligible", True),
+                    "reason": part.meta.get("reason", ""),
+                }
+            )  # fmt: skip
+            keys = {"dataset": item.card["id"], "contrast": part.meta["id"], "cell_type": "muscle"}
+            blocks.append(part.programmes.assign(**keys))
+    pool = [part.meta["id"] for part in studies[0].contrasts][:1]
+    for i, (entry, verdict) in enumerate(zip(words["claims"], VERDICTS, strict=True)):
+        for name in CONTEXTS:
+            data = name == "biopsy" and i < 6
+            effect = (0.8, -0.6, 0.4, 0.5, 0.45, 0.1, np.nan)[i] if data else np.nan
+            rows.append(
+                {
+                    "claim": entry["id"], "test": "main", "context": name,
+                    "statement": entry["statement"], "target": entry["tests"][0]["target"],
+                    "expected": "up", "means": "", "counted": True, "k": 3 if data else 0,
+                    "n_contrasts": 3 if data else 0, "studies": "", "effect": effect,
+                    "ci_low": effect - 0.3, "ci_high": effect + 0.3, "pvalue": 0.01, "padj": 0.02,
+                    "tau2": 0.02, "i2": 40.0, "pi_low": effect - 0.7, "pi_high": effect + 0.7,
+                    "influential": "gse000001/als_v_healthy", "stripped_effect": effect / 2,
+                    "stripped_ci_low": effect / 2 - 0.3, "stripped_ci_high": effect / 2 + 0.3,
+                    "random_share": 0.03, "delta": effect / 2, "delta_ci_low": effect / 2 - 0.4,
+                    "delta_ci_high": effect / 2 + 0.4, "delta_padj": 0.2, "delta_source": "x",
+                    "detectable_effect": 0.42, "detectable_basis": "these 3 studies",
+                    "verdict": verdict if data else "cannot tell",
+                    "reason": f"effect {effect:+.2f}, as expected"
+                    if data
+                    else "no data: no study of this kind is in this run",
+                }
+            )  # fmt: skip
+        for item in studies[:2] if i < 6 else []:
+            own += [
+                {
+                    "claim": entry["id"], "test": "main", "context": "biopsy",
+                    "dataset": item.card["id"], "contrast": contrast, "cell_type": "muscle",
+                    "effect": 0.7, "se": 0.2, "ci_low": 0.3, "ci_high": 1.1, "delta": 0.3,
+                    "delta_ci_low": -0.2, "delta_ci_high": 0.8, "reference": "x",
+                    "eligible": True, "reason": "",
+                }
+                for contrast in pool
+            ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    keys = [entry["tests"][0]["target"] for entry in words["claims"]]
+    pooled = [
+        _pooled(role, species, key, effect, k) | {"stripped": False}
+        for role, species, effect, k in (
+            ("als_patient", "human", 0.8, 3),
+            ("denervation", "mouse", 1.2, 1),
+            ("ageing", "human", -0.1, 2),
+        )
+        for key in keys
+    ]
+    genes = [
+        _pooled("als_patient", "human", f"ENSG{g:011d}", 0.5, 3) | {"symbol": "x"} for g in range(9)
+    ]
+    genes.append(_pooled("als_model", "mouse", "ENSMUSG00000000002", 0.4, 2) | {"symbol": "Chrna1"})
+    return Synthesis(
+        document=words,
+        contrasts=pd.DataFrame(contrasts),
+        claims=table,
+        studies=pd.DataFrame(own),
+        programmes=pd.DataFrame(pooled),
+        axis=pd.DataFrame(
+            {
+                "dataset": ["gse000001"],
+                "contrast": ["als_v_healthy"],
+                "cell_type": ["muscle"],
+                "reference": ["den1/t0"],
+                "mode": ["lambda"],
+                "lambda": [0.6],
+                "ci_low": [0.4],
+                "ci_high": [0.8],
+                "correlation": [0.7],
+                "interval": ["donor bootstrap"],
+                "reason": [""],
+            }
+        ),
+        changes=pd.DataFrame(
+            {
+                "claim": ["C1"],
+                "test": ["main"],
+                "context": ["biopsy"],
+                "change": ["verdict"],
+                "old_verdict": ["cannot tell"],
+                "new_verdict": ["supported"],
+                "why": ["one more study"],
+            }
+        ),
+        overall=claims.overall(table),
+        blocks=pd.concat(blocks, ignore_index=True),
+        genes=pd.DataFrame(genes),
+        files={"claims": "../synthesis/claims.tsv"},
+    )
+
+
+def whole(n_studies: int = 2, n_genes: int = 700) -> ReportData:
+    """A report with a synthesis, a time course and gene counterparts."""
+    bare = report(n_studies, n_genes)
+    stages = ["presymptomatic", "onset", "end"]
+    studies = [
+        *bare.studies,
+        timed("als_model", "sod1", stages, n_genes, 7),
+        timed("denervation", "den1", ["day 3", "day 14"], n_genes, 8),
+    ]
+    twins = {f"ENSMUSG{g:011d}": f"ENSG{g:011d}" for g in range(n_genes)}
+    return replace(bare, studies=studies, synthesis=synthesis(studies), orthologs=twins)
+
+
 def hostile(n_genes: int = 60) -> ReportData:
     """Every text that comes from outside is an attack: markup, handlers, links, formulas."""
     whole = report(1, n_genes)
@@ -407,6 +603,23 @@ def hostile(n_genes: int = 60) -> ReportData:
         "citation": {"text": HOSTILE, "doi": '"><script>window.pwned=1</script>', "pmid": HOSTILE},
         "facts": {HOSTILE: {"value": HOSTILE, HOSTILE: formula}},
     }  # fmt: skip
+    mice = timed("als_model", "sod1", [f"day 3 {HOSTILE}", f"{HOSTILE} day 9"], n_genes, 7)
+    mice.contrasts[0].meta["label"] = HOSTILE
+    said = synthesis([item, mice])
+    for entry in said.document["claims"]:
+        entry |= dict.fromkeys(["statement", "conflict", "falsifier", "topic"], HOSTILE)
+        entry["evidence"] = [{"text": HOSTILE, "mark": "M"}]
+    for context in said.document["contexts"].values():
+        context["label"] = HOSTILE
+    texts = {"reason": HOSTILE, "influential": formula, "means": HOSTILE}
+    said = replace(
+        said,
+        claims=said.claims.assign(**texts, detectable_basis=HOSTILE),
+        studies=said.studies.assign(reason=HOSTILE, eligible=False, dataset=HOSTILE),
+        contrasts=said.contrasts.assign(reason=HOSTILE, material=formula, stage=HOSTILE),
+        changes=said.changes.assign(why=HOSTILE, context=HOSTILE),
+        axis=said.axis.assign(reference=HOSTILE, reason=formula),
+    )
     return ReportData(
         studies=[
             StudyData(
@@ -416,8 +629,10 @@ def hostile(n_genes: int = 60) -> ReportData:
                 correlation=matrix,
                 contrasts=(attacked,),
                 files={"samples": bad_link, "qc": bad_link},
-            )
+            ),
+            mice,
         ],
+        synthesis=said,
         title=HOSTILE,
         excluded=pd.DataFrame([dict.fromkeys(["kind", "id", "what", "reason"], HOSTILE)]),
         coverage=coverage().assign(block=HOSTILE, unknown=HOSTILE, former=formula),

@@ -14,7 +14,7 @@ from pydeseq2 import utils
 from pydeseq2.dds import DeseqDataSet
 from pydeseq2.default_inference import DefaultInference
 from pydeseq2.ds import DeseqStats
-from scipy import integrate, special
+from scipy import integrate, optimize, special, stats
 
 from alsmuscle import fit
 from alsmuscle.errors import InputError
@@ -52,17 +52,19 @@ def analyse(
 ) -> pd.DataFrame:
     dds = DeseqDataSet(counts=counts, metadata=obs, design=design, inference=inference, quiet=True)
     dds.deseq2()
-    stats = DeseqStats(
+    test = DeseqStats(
         dds, contrast=["condition", "treated", "control"], inference=inference, quiet=True
     )
-    stats.summary()
-    table = stats.results_df.copy()
+    test.summary()
+    table = test.results_df.copy()
     if shrink:
-        stats.lfc_shrink("condition[T.treated]")
-        table["shrunk"] = stats.results_df["log2FoldChange"]
-        table["shrunk_se"] = stats.results_df["lfcSE"]
+        test.lfc_shrink("condition[T.treated]")
+        table["shrunk"] = test.results_df["log2FoldChange"]
+        table["shrunk_se"] = test.results_df["lfcSE"]
     for name in ("genewise_dispersions", "MAP_dispersions", "dispersions"):
         table[name] = dds.var[name]
+    steps = ["_genewise_converged", "_MAP_converged", "_LFC_converged"]
+    table["converged"] = dds.var[steps].fillna(True).all(axis=1)
     return table
 
 
@@ -153,7 +155,12 @@ def both() -> tuple[pd.DataFrame, pd.DataFrame, BatchedInference]:
 )
 def test_numbers_are_the_default_s(both: Any, column: str) -> None:
     ours, default, _ = both
-    assert beyond(ours[column], default[column], 1e-4) == 0
+    # Rounding decides for which genes the default's line search fails; its grid search is coarse.
+    reached = default["converged"]
+    assert reached.mean() > 0.98
+    # The prior of the shrinkage is estimated from all genes, those included.
+    tolerance = 1e-3 if column.startswith("shrunk") else 1e-4
+    assert beyond(ours[column][reached], default[column][reached], tolerance) == 0
 
 
 def test_genewise_dispersions_take_the_default_s_steps(both: Any) -> None:
@@ -260,6 +267,35 @@ def test_dispersion_is_at_the_optimum() -> None:
         return float(utils.nb_nll(counts[:, 0], mu[:, 0], alpha))
 
     assert loss(found[0]) <= min(loss(a) for a in np.geomspace(1e-4, 10, 2000)) + 1e-6
+
+
+def test_search_comes_back_from_the_plain() -> None:
+    # Far above the optimum the first step overshoots to where the likelihood is all but flat.
+    # The default takes rounding for a stop there, in some genes; the optimum is 0.02 or so.
+    X, start = np.ones((40, 1)), np.array([0.5])
+    lost = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        y = rng.poisson(rng.gamma(50.0, 4.0, 40))
+        mu = np.full(40, y.mean())
+
+        def loss(log_alpha: float, y: Any = y, mu: Any = mu) -> float:
+            r = np.exp(-log_alpha)
+            information = float((mu / (1 + mu / r)).sum())
+            return 0.5 * np.log(information) - stats.nbinom.logpmf(y, r, r / (r + mu)).sum()
+
+        best = optimize.minimize_scalar(
+            loss, bounds=(np.log(1e-3), np.log(10)), method="bounded", options={"xatol": 1e-9}
+        )
+        found, converged = BatchedInference().alpha_mle(
+            y[:, None], X, mu[:, None], start, 1e-8, 40.0
+        )
+        assert converged.all()
+        assert found[0] == pytest.approx(np.exp(best.x), rel=1e-4)
+        theirs, ok = utils.fit_alpha_mle(y, X, mu, start[0], 1e-8, 40.0)
+        if ok and theirs < 1e-6:
+            lost.append(loss(np.log(1e-3)) - best.fun)
+    assert min(lost) > 1  # log-likelihood; if this is empty, the docstring of `fit` has aged
 
 
 # ------------------------------------------------------------------------- invariances

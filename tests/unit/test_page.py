@@ -19,12 +19,12 @@ from markupsafe import Markup
 
 from alsmuscle import page
 from alsmuscle.errors import InputError
-from alsmuscle.report import about, contrast, gene, index, programme, study
+from alsmuscle.report import about, claim, contrast, gene, index, programme, study, time
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
 
-VOID = {"meta", "img", "input", "br", "link", "hr", "path", "line", "circle"}
+VOID = {"meta", "img", "input", "br", "link", "hr"}
 
 
 class Parsed(HTMLParser):
@@ -74,7 +74,7 @@ class Parsed(HTMLParser):
 
 @pytest.fixture(scope="module")
 def data() -> m.ReportData:
-    return fx.report(2, n_genes=700)
+    return fx.whole(2, n_genes=700)
 
 
 @pytest.fixture(scope="module")
@@ -504,6 +504,10 @@ def test_pages_exist_and_stay_small(files):
         "programmes.html",
         "programmes/MYOGENIC_DIFF.html",
         "gene.html",
+        "claims/C1.html",
+        "specificity.html",
+        "time.html",
+        "changes.html",
         "methods.html",
         "provenance.html",
         "glossary.html",
@@ -549,7 +553,7 @@ def test_every_local_link_leads_somewhere(files, pages):
             for step in where.split("/") if where else []:
                 parts = parts[:-1] if step == ".." and parts else [*parts, step]
             full = "/".join(parts) if where else path
-            if full.startswith("../bulk/"):
+            if full.startswith(("../bulk/", "../synthesis/")):
                 continue
             assert full in files, (path, target)
             if mark and full != "gene.html":
@@ -577,15 +581,20 @@ def test_pages_are_accessible_as_far_as_html_tells(pages):
 
 def test_index_answers_first(pages, data):
     text = pages["index.html"].text
-    order = [text.index(w) for w in ("The answer", "What data went in", "What was left out")]
+    heads = (
+        "7 claims of the reviews",
+        "Every comparison",
+        "What data went in",
+        "What was left out",
+    )
+    order = [text.index(w) for w in heads]
     assert order == sorted(order)
-    assert "GSE000001: ALS v healthy" in text and "22 v 10 donors" in text
+    assert "ALS v healthy GSE000001" in text and "22 v 10 donors" in text
     assert "MYOD1 and MYOG rise with denervation" in text
     assert "▲ confounded: batch" in text and "fat biopsy: 80 % adipose reads" in text
-    number = c.interval_text(
-        *data.studies[0].contrasts[0].programmes.loc[0, ["effect", "ci_low", "ci_high"]]
-    )
-    assert number in text
+    first = data.studies[0].contrasts[0].programmes.iloc[0]
+    low, high = (c.number(first[key], sign=True) for key in ("ci_low", "ci_high"))
+    assert f"{c.number(first['effect'], sign=True)} {low} to {high}" in text
 
 
 def test_contrast_page_says_it_plainly(pages):
@@ -628,7 +637,7 @@ def test_dates_stand_on_the_provenance_page_only(pages):
 
 
 def test_equal_tables_give_equal_bytes(files):
-    again = page.build(fx.templates(), fx.report(2, n_genes=700))
+    again = page.build(fx.templates(), fx.whole(2, n_genes=700))
     assert again.keys() == files.keys()
     assert [k for k in files if files[k] != again[k]] == []
 
@@ -639,6 +648,13 @@ def test_figures_drawn_elsewhere_are_linked_but_not_returned(files, data):
     assert rest == {k: v for k, v in files.items() if k not in drawn}
     bare = page.build(fx.templates(), data, ())
     assert not Parsed(bare["studies/gse000001.html"]).all("img")
+
+
+def test_pages_and_figures_are_the_same_however_many_processes_make_them(files, data):
+    parts = list(page._parts(fx.templates(), data, None, threads=2))
+    made = {path: content for part, _ in parts for path, content in part.items()}
+    assert len(made) > 20 and {path: files[path] for path in made} == made
+    assert [len(genes) for _, genes in parts].count(1) == len(list(data.contrasts()))
 
 
 def test_bare_study_still_makes_every_page():
@@ -692,13 +708,17 @@ def test_gene_scripts_hold_every_gene_where_the_page_looks(files, data):
     row = de[de["symbol"] == "CHRNA1"].iloc[0]
     name, genes = payload(files[f"assets/data/gene-{gene.bucket(row['gene_id'])}.js"])
     assert name == f"gene-{gene.bucket(row['gene_id'])}"
-    symbol, organism, records = genes[row["gene_id"]]
+    symbol, organism, records, pooled, twin = genes[row["gene_id"]]
     assert (symbol, organism, len(records)) == ("CHRNA1", "human", 4)
-    assert records[0][0] == 0
-    assert records[0][1] == pytest.approx(row["log2fc"], rel=5e-3)
-    assert records[0][4] == pytest.approx(row["padj"], rel=5e-3)
+    assert pooled == [[0, "human", "muscle", 3, 0.5, 0.2, 0.8, 0.02]]
+    assert twin == "ENSMUSG00000000002"
+    place, effect, half, _, padj = records[0]
+    assert place == 0
+    assert effect == pytest.approx(row["log2fc"], rel=5e-3)
+    assert half == pytest.approx(1.959964 * row["lfc_se"], rel=5e-3)
+    assert padj == pytest.approx(row["padj"], rel=5e-3)
     total = sum(len(payload(files[f"assets/data/gene-{i}.js"])[1]) for i in range(gene.BUCKETS))
-    assert total == 700
+    assert total == 1400
 
 
 def test_plot_script_matches_the_table(files, data):
@@ -714,7 +734,14 @@ def test_search_knows_genes_studies_programmes_and_words(files):
     _, found = payload(files["assets/data/search.js"])
     assert "MYOG\tENSG00000000000\thuman" in found["genes"].split("\n")
     kinds = Counter(entry[1] for entry in found["pages"])
-    assert kinds["study"] == 2 and kinds["contrast"] == 4 and kinds["programme"] == 8
+    assert kinds["study"] == 4 and kinds["contrast"] == 9 and kinds["programme"] == 8
+    assert kinds["claim"] == 7
+    assert [
+        "C1: Statement number 1 about muscle in ALS.",
+        "claim",
+        "claims/C1.html",
+        "denervation",
+    ] in (found["pages"])
     assert all(entry[2].partition("#")[0] in files for entry in found["pages"])
 
 
@@ -737,7 +764,7 @@ def hostile() -> m.ReportData:
 
 def test_hostile_metadata_stays_text():
     files = page.build(fx.templates(), hostile())
-    clean = page.build(fx.templates(), fx.report(1, n_genes=60))
+    clean = page.build(fx.templates(), fx.whole(1, n_genes=60))
     allowed = {t for p in clean if p.endswith(".html") for t, _ in Parsed(clean[p]).tags}
     shown = 0
     for path, text in files.items():
@@ -830,3 +857,120 @@ def test_programme_page_shows_what_drives_each_block(pages, data):
 def test_overview_tells_which_listed_genes_are_unknown(pages):
     text = pages["programmes.html"].text.split("Genes found", 1)[1]
     assert "Vamp7" in text and "Naip1, Naip5" in text
+
+
+# ---- claims, time -------------------------------------------------------------------------------
+
+
+def test_index_counts_every_verdict_and_draws_each_decided_claim(pages):
+    text = pages["index.html"].text
+    tally = text.split("7 claims of the reviews", 1)[1].split("They rest on")[0]
+    assert [int(n) for n in re.findall(r"(?<!\S)\d+(?!\S)", tally)] == [1, 1, 1, 1, 1, 2]
+    decided = text.split("They rest on")[1].split("2 claims cannot be told")[0]
+    assert "+0.80 (+0.50 to +1.10)" in decided and "1 supported, 1 cannot tell" in decided
+    assert decided.count("Statement number") == 5
+    rest = text.split("2 claims cannot be told")[1].split("Every comparison")[0]
+    assert rest.count("Statement number") == 2
+    assert "no study of this kind in this run" in rest
+    assert "+0.10 (−0.20 to +0.40), 3 studies" in rest and "0.42" in rest
+
+
+def test_donors_behind_the_verdicts_are_counted_once(pages):
+    # two studies of 22 v 10, the same donors in their second comparison; one mouse study
+    assert "5 comparisons of ALS with controls from 3 studies" in pages["index.html"].text
+    assert "about 96 donors" in pages["index.html"].text
+
+
+def test_without_als_data_the_index_says_so_before_anything_else(data):
+    whole = data.synthesis
+    none = replace(
+        whole,
+        contrasts=whole.contrasts[~whole.contrasts["role"].str.startswith("als_")],
+        overall=whole.overall.assign(verdict="cannot tell"),
+    )
+    found = claim.summary(data, none)
+    assert found["basis"].startswith("This run holds no ALS muscle")
+    assert found["groups"] == [] and found["n_open"] == 7
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("no data: no study of this kind is in this run", "no study of this kind in this run"),
+        ("no eligible data: x/y: confounded", "no comparison that may be pooled"),
+        ("one independent study, fewer than the 3 that a verdict needs", "too few studies"),
+        ("bulk tissue cannot decide a claim about satellite cells", "bulk tissue cannot decide it"),
+        ("effect +0.1 (-0.2 to +0.4, k = 3): too uncertain", "too uncertain"),
+    ],
+)
+def test_reasons_in_a_few_words(reason, words):
+    assert claim.short_reason(reason) == words
+
+
+def test_pooled_rows_are_bars_with_the_range_of_a_new_study(files):
+    text = files["claims/C1.html"]
+    assert text.count('class="pool up"') == 1
+    assert 'class="ci ci-new up"' in text and text.count(" data-pooled") == 2
+    assert 'data-drawn="0.8,0.5,1.1;0.4,0,0.8" data-pooled' in text
+
+
+@pytest.mark.parametrize(
+    ("stage", "place"),
+    [
+        ("presymptomatic", 0),
+        ("end", 3),
+        ("day 3", 3),
+        ("14 d", 14),
+        ("2 weeks", 14),
+        ("week 2", 14),
+        ("12 hours", 0.5),
+        ("", None),
+        ("unknown", None),
+    ],
+)
+def test_stages_have_a_place_on_the_axis(stage, place):
+    assert time.place(stage) == place
+
+
+def test_time_points_come_in_order_with_their_study(data):
+    frame = time.points(data)
+    first = frame[(frame["programme"] == "DENERVATION") & (frame["role"] == "als_model")]
+    assert first["stage"].tolist() == ["presymptomatic", "onset", "end"]
+    assert first["study"].unique().tolist() == ["SOD1"]
+    table = data.studies[2].contrasts[2].programmes
+    expected = table[(table["programme"] == "DENERVATION") & ~table["stripped"]]["effect"]
+    assert first["effect"].iloc[2] == expected.item()
+
+
+def test_courses_speak_their_numbers(pages):
+    drawn = [a for a in pages["time.html"].all("svg") if a.get("role") == "img"]
+    assert len(drawn) == 12  # six programmes, two axes
+    assert drawn[0]["aria-label"].startswith(
+        "ALS models, by stage, log2 units. SOD1, presymptomatic: "
+    )
+    on_page = [a for a in pages["programmes/DENERVATION.html"].all("svg") if a.get("role") == "img"]
+    assert len(on_page) == 2
+
+
+def test_a_point_lies_where_its_value_says():
+    text = str(
+        c.course(
+            [{"name": "s", "points": [(0, 0.0, -0.5, 0.5), (1, 1.0, 0.5, 1.5)]}],
+            ["a", "b"],
+            title="t",
+            span=(-1.0, 3.0),
+        )
+    )
+    # from 186 at -1 to 14 at 3: 43 pixels per unit
+    assert re.findall(r'cx="([\d.]+)%" cy="([\d.]+)"', text) == [
+        ("13.00", "143.0"),
+        ("95.00", "100.0"),
+    ]
+
+
+def test_summary_for_the_terminal_names_what_was_done_left_out_and_flagged(files):
+    lines = files["summary.txt"].splitlines()
+    assert lines[0] == "4 studies done: GSE000001, GSE000002, SOD1, DEN1"
+    assert lines[1:4] == ["1 study left out", "  gse999999: no counts", "1 sample left out"]
+    assert "4 samples flagged: GSE000001 2, GSE000002 2" in lines
+    assert lines[-1].startswith("7 claims: 1 supported, 1 contradicted, 1 mixed")

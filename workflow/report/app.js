@@ -122,9 +122,9 @@ window.alsmuscle = (() => {
       });
       tools.append(make("label", {}, "Filter", input));
     }
-    tools.append(make("button", {
+    const download = make("button", {
       type: "button",
-      class: "button",
+      class: "quiet",
       onclick: () => {
         const lines = [heads.map((h) => guard(h.textContent)).join("\t")];
         for (const row of body.rows) if (!row.hidden) lines.push([...row.cells].map((cell) => {
@@ -133,8 +133,10 @@ window.alsmuscle = (() => {
         }).join("\t"));
         save(`${box.dataset.name}.tsv`, lines.join("\n") + "\n", "text/tab-separated-values");
       },
-    }, "Download shown rows (TSV)"), status);
-    if (rows.length) box.prepend(tools);
+    }, "download shown rows (TSV)");
+    tools.append(status);
+    if (rows.length > 8) box.prepend(tools);
+    if (rows.length) box.querySelector(".table-note").append(" · ", download);
   }
 
   // ---- search --------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ window.alsmuscle = (() => {
       const later = [];
       for (const [symbol, id, organism] of index.genes) {
         const s = symbol.toLowerCase();
-        if (s === wanted || id.toLowerCase() === wanted) hits.unshift([symbol, "gene", `gene.html#${encodeURIComponent(id)}`, `${id} ${organism}`]);
+        if (s === wanted || id.toLowerCase() === wanted) hits.push([symbol, "gene", `gene.html#${encodeURIComponent(id)}`, `${id} ${organism}`]);
         else if (later.length < 12 && s.startsWith(wanted)) later.push([symbol, "gene", `gene.html#${encodeURIComponent(id)}`, `${id} ${organism}`]);
       }
       const pages = index.pages.filter(([title, kind, , more]) => {
@@ -433,6 +435,145 @@ window.alsmuscle = (() => {
     seen.observe(figure);
   }
 
+  // ---- forest plots --------------------------------------------------------------------------
+  const numbers = (text) => (text || ",,").split(",").map((v) => (v === "" ? null : Number(v)));
+  const side = (low, high) => (low === null ? "none" : low > 0 ? "up" : high < 0 ? "down" : "none");
+  const hue = { up: "#b84a00", down: "#0067a5", none: "#5f6772" };
+  const estimate = (x, low, high) => (x === null ? "–" : low === null ? `${fixed(x, 2, true)} (no interval)` : `${fixed(x, 2, true)} (${fixed(low, 2, true)} to ${fixed(high, 2, true)})`);
+
+  // Rows: {group, label, href, marks, sizes, effect, low, high, padj, pooled}. As components.forest_plot.
+  function forest(rows, caption, first) {
+    const ends = rows.flatMap((r) => [r.effect, r.low, r.high]).filter((v) => v !== null).concat(0);
+    let [low, high] = [Math.min(...ends), Math.max(...ends)];
+    const pad = 0.06 * (high - low) || 1;
+    low -= pad;
+    high += pad;
+    const at = (v) => `${((100 * (v - low)) / (high - low)).toFixed(2)}%`;
+    const axis = draw("svg", { class: "axis", width: "100%", height: 22, "aria-hidden": "true" },
+      draw("line", { x1: 0, x2: "100%", y1: 0.5, y2: 0.5 }),
+      ...steps(low, high, 4).flatMap((t) => [draw("line", { x1: at(t), x2: at(t), y1: 0, y2: 5 }), draw("text", { x: at(t), y: 18 }, tickText(t))]));
+    const cell = (text, more = {}) => make("td", { role: "cell", ...more }, text);
+    const body = [];
+    let group = null;
+    for (const r of rows) {
+      if (r.group && r.group !== group) {
+        group = r.group;
+        body.push(make("tr", { class: "group", role: "row" }, make("th", { role: "rowheader", scope: "rowgroup", colspan: 5 }, group)));
+      }
+      const kind = side(r.low, r.high);
+      const bar = draw("svg", { class: "interval", width: "100%", height: 22, "aria-hidden": "true" },
+        draw("line", { class: "zero", x1: at(0), x2: at(0), y1: 0, y2: 22 }));
+      if (r.low !== null && r.pooled) {
+        bar.append(draw("rect", { class: `pool ${kind}`, x: at(r.low), width: `${((100 * (r.high - r.low)) / (high - low)).toFixed(2)}%`, y: 6, height: 10 }),
+          draw("line", { class: "pool-middle", x1: at(r.effect), x2: at(r.effect), y1: 6, y2: 16 }));
+      } else {
+        if (r.low !== null) bar.append(draw("line", { class: `ci ci-main ${kind}`, x1: at(r.low), x2: at(r.high), y1: 11, y2: 11 }));
+        if (r.effect !== null) bar.append(draw("circle", { class: `dot dot-main ${kind}`, cx: at(r.effect), cy: 11, r: 5 }));
+      }
+      body.push(make("tr", { role: "row", "data-drawn": [r.effect, r.low, r.high].map((v) => (v === null ? "" : v)).join(","), "data-pooled": r.pooled },
+        make("th", { role: "rowheader", scope: "row" }, r.href ? make("a", { href: root + r.href }, r.label) : r.label,
+          ...r.marks.flatMap((m) => [" ", make("span", { class: "badge" }, m)])),
+        cell(r.sizes, { "data-head": first[1] }),
+        make("td", { role: "cell", class: "plot-cell" }, bar),
+        make("td", { role: "cell", class: "est-cell" }, make("span", { class: "est" }, estimate(r.effect, r.low, r.high))),
+        cell(pText(r.padj), { "data-head": "Adjusted p", class: "num" })));
+    }
+    const head = (text, more = {}) => make("th", { scope: "col", role: "columnheader", ...more }, text);
+    const drawn = make("div", {}, make("span", { class: "ends" }, make("span", {}, "← lower"), make("span", {}, "higher →")), axis);
+    const box = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+      make("table", { class: "forest", role: "table", "data-span": `${low} ${high}` }, make("caption", {}, caption),
+        make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, head(first[0]), head(first[1]), head(drawn, { class: "plot-cell" }), head("log2 (95 % interval)"), head("Adjusted p", { class: "num" }))),
+        make("tbody", { role: "rowgroup" }, ...body)));
+    return box;
+  }
+
+  // A forest plot as one picture that stands alone: labels, donors, intervals, numbers.
+  function forestPicture(table) {
+    const [low, high] = table.dataset.span.split(" ").map(Number);
+    const font = { "font-family": "Arial, Helvetica, sans-serif", "font-size": 12, fill: "#1b1f24" };
+    const [left, plot, right, step] = [360, 320, 230, 24];
+    const width = left + plot + right;
+    const x = (v) => left + ((v - low) / (high - low)) * plot;
+    const cut = (text, n) => (text.length > n ? `${text.slice(0, n - 1)}…` : text);
+    const words = (node) => (node ? node.textContent.replace(/\s+/g, " ").trim() : "");
+    const nodes = [];
+    let y = 44;
+    const mark = ([v, a, b], row, hollow, pooled) => {
+      if (v === null) return;
+      const colour = hue[side(a, b)];
+      if (a !== null && pooled && !hollow) {
+        nodes.push(draw("rect", { x: x(a), width: x(b) - x(a), y: row - 5, height: 10, fill: colour }),
+          draw("line", { x1: x(v), x2: x(v), y1: row - 5, y2: row + 5, stroke: "#fff", "stroke-width": 2 }));
+        return;
+      }
+      if (a !== null) nodes.push(draw("line", { x1: x(a), x2: x(b), y1: row, y2: row, stroke: colour, "stroke-width": hollow ? 1.3 : 2.2, "stroke-dasharray": hollow ? "4 3" : "none" }));
+      nodes.push(draw("circle", { cx: x(v), cy: row, r: 4, fill: hollow ? "#fff" : colour, stroke: colour, "stroke-width": 1.3 }));
+    };
+    for (const row of table.tBodies[0].rows) {
+      if (row.classList.contains("group")) {
+        nodes.push(draw("text", { ...font, x: 8, y: y + 16, "font-weight": 700 }, cut(words(row.querySelector("th").firstChild), 120)));
+        y += step;
+        continue;
+      }
+      const [main, alt] = row.dataset.drawn.split(";").map(numbers);
+      const both = alt && alt[0] !== null;
+      const name = row.querySelector("th");
+      const donors = words(row.querySelector("td[data-head=Donors], td[data-head=Studies]"));
+      nodes.push(draw("text", { ...font, x: 16, y: y + 15 }, cut(words(name.querySelector("a") || name), donors ? 40 : 56)));
+      if (donors) nodes.push(draw("text", { ...font, x: left - 14, y: y + 15, "text-anchor": "end", fill: "#525b66" }, cut(donors, 24)));
+      mark(main, y + 11, false, row.dataset.pooled !== undefined);
+      nodes.push(draw("text", { ...font, x: left + plot + 14, y: y + 15 }, words(row.querySelector(".est"))));
+      if (both) {
+        mark(alt, y + 11 + step * 0.75, true, false);
+        nodes.push(draw("text", { ...font, x: left + plot + 14, y: y + 15 + step * 0.75, fill: "#525b66" }, words(row.querySelector(".est-alt"))));
+      }
+      y += both ? step * 1.75 : step;
+    }
+    const grid = steps(low, high, 4).flatMap((t) => [
+      draw("line", { x1: x(t), x2: x(t), y1: 40, y2: y + 4, stroke: t === 0 ? "#767f8a" : "#e3e7eb" }),
+      draw("text", { ...font, x: x(t), y: y + 20, "text-anchor": "middle", fill: "#525b66" }, tickText(t)),
+    ]);
+    return draw("svg", { xmlns: svgNS, width, height: y + 44, viewBox: `0 0 ${width} ${y + 44}` },
+      draw("rect", { width, height: y + 44, fill: "#fff" }),
+      draw("text", { ...font, x: 8, y: 22, "font-weight": 700, "font-size": 14 }, cut(words(table.caption), 130)),
+      ...grid, ...nodes,
+      draw("text", { ...font, x: left + plot / 2, y: y + 38, "text-anchor": "middle", fill: "#525b66" }, "log2 units, 95 % interval"));
+  }
+  const fileName = (text) => text.trim().replace(/[^A-Za-z0-9]+/g, "-").slice(0, 60).replace(/^-|-$/g, "");
+  const svgText = (picture) => `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(picture)}\n`;
+  function savePNG(picture, name) {
+    const image = new Image();
+    image.addEventListener("load", () => {
+      const canvas = make("canvas", { width: 2.5 * image.width, height: 2.5 * image.height });
+      const ctx = canvas.getContext("2d");
+      ctx.scale(2.5, 2.5);
+      ctx.drawImage(image, 0, 0);
+      canvas.toBlob((blob) => save(`${name}.png`, blob));
+    });
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svgText(picture))}`;
+  }
+  function forestTools(table) {
+    const name = fileName(table.caption.textContent);
+    const data = () => {
+      const lines = [["group", "label", "donors", "effect", "ci_low", "ci_high", "second_effect", "second_ci_low", "second_ci_high"].join("\t")];
+      let group = "";
+      for (const row of table.tBodies[0].rows) {
+        const title = row.querySelector("th");
+        if (row.classList.contains("group")) { group = title.firstChild.textContent; continue; }
+        const more = row.querySelector("td[data-head=Donors], td[data-head=Studies]");
+        const [main, alt] = row.dataset.drawn.split(";");
+        const values = [...numbers(main), ...numbers(alt)].map((v) => (v === null ? "" : String(v)));
+        lines.push([group, title.textContent.trim(), more ? more.textContent : "", ...values].map(guard).join("\t"));
+      }
+      return lines.join("\n") + "\n";
+    };
+    const button = (text, act) => make("button", { type: "button", class: "quiet", onclick: act }, text);
+    table.parentElement.after(make("p", { class: "downloads" }, "Download: ",
+      button("SVG", () => save(`${name}.svg`, svgText(forestPicture(table)), "image/svg+xml")), " · ",
+      button("PNG", () => savePNG(forestPicture(table), name)), " · ",
+      button("data (TSV)", () => save(`${name}.tsv`, data(), "text/tab-separated-values"))));
+  }
+
   // ---- genes ---------------------------------------------------------------------------------
   function bucket(gene, buckets) {
     let h = 0;
@@ -445,68 +586,50 @@ window.alsmuscle = (() => {
     let id;
     try { id = decodeURIComponent(location.hash.slice(1)); } catch (error) { id = location.hash.slice(1); }
     if (!id || id === "main") return;
-    let record;
+    const sorry = (text) => box.replaceChildren(make("p", { class: "absent" }, text));
+    const record = async (name) => {
+      const found = (await load(`gene-${bucket(name, spec.buckets)}`))[name];
+      return Array.isArray(found) ? found : null;
+    };
+    let own;
+    let twin = null;
     try {
-      record = (await load(`gene-${bucket(id, spec.buckets)}`))[id];
-      if (!Array.isArray(record)) {
+      own = await record(id);
+      if (!own) {
         const hit = (await load("search")).genes.split("\n").map((l) => l.split("\t")).find((g) => g[0].toLowerCase() === id.toLowerCase());
-        if (hit) { id = hit[1]; record = (await load(`gene-${bucket(id, spec.buckets)}`))[id]; }
+        if (hit) { id = hit[1]; own = await record(id); }
       }
+      if (own && own[4]) twin = await record(own[4]);
     } catch (error) {
-      box.replaceChildren(make("p", { class: "absent" }, `Cannot read this gene: ${error.message}.`));
-      return;
+      return sorry(`Cannot read this gene: ${error.message}.`);
     }
-    if (!Array.isArray(record)) {
-      box.replaceChildren(make("p", { class: "absent" }, `No contrast measured “${id}”.`));
-      return;
-    }
-    const [symbol, organism, results] = record;
-    const rows = results.map(([k, lfc, se, p, padj, mean]) => ({
-      ...spec.contrasts[k], lfc, p, padj, mean,
-      low: se === null ? null : lfc - 1.959964 * se, high: se === null ? null : lfc + 1.959964 * se,
-    }));
-    const ends = rows.flatMap((r) => [r.lfc, r.low, r.high]).filter((v) => v !== null).concat(0);
-    let [low, high] = [Math.min(...ends), Math.max(...ends)];
-    const pad = 0.06 * (high - low) || 1;
-    low -= pad;
-    high += pad;
-    const at = (v) => `${((100 * (v - low)) / (high - low)).toFixed(2)}%`;
-    const axis = draw("svg", { class: "axis", width: "100%", height: 22, "aria-hidden": "true" },
-      draw("line", { x1: 0, x2: "100%", y1: 0.5, y2: 0.5 }),
-      ...steps(low, high, 4).flatMap((t) => [draw("line", { x1: at(t), x2: at(t), y1: 0, y2: 5 }), draw("text", { x: at(t), y: 18 }, tickText(t))]));
-    const cell = (text, more = {}) => make("td", { role: "cell", ...more }, text);
-    let group = null;
-    const body = [];
-    for (const r of rows) {
-      if (r.role !== group) {
-        group = r.role;
-        body.push(make("tr", { class: "group", role: "row" }, make("th", { role: "rowheader", scope: "rowgroup", colspan: 5 }, group)));
-      }
-      const side = r.low > 0 ? "up" : r.high < 0 ? "down" : "none";
-      const bar = draw("svg", { class: "interval", width: "100%", height: 22, "aria-hidden": "true" },
-        draw("line", { class: "zero", x1: at(0), x2: at(0), y1: 0, y2: 22 }));
-      if (r.low !== null) bar.append(draw("line", { class: `ci ci-main ${side}`, x1: at(r.low), x2: at(r.high), y1: 11, y2: 11 }));
-      if (r.lfc !== null) bar.append(draw("circle", { class: `dot dot-main ${r.low === null ? "none" : side}`, cx: at(r.lfc), cy: 11, r: 5 }));
-      body.push(make("tr", { role: "row" },
-        make("th", { role: "rowheader", scope: "row" }, make("a", { href: root + r.href }, `${r.study}: ${r.label}`),
-          ...r.marks.flatMap((m) => [" ", make("span", { class: "badge" }, m)])),
-        cell(r.sizes, { "data-head": "Donors" }),
-        make("td", { role: "cell", class: "plot-cell" }, bar),
-        cell(r.low === null ? `${fixed(r.lfc, 2, true)} (no interval)` : `${fixed(r.lfc, 2, true)} (${fixed(r.low, 2, true)} to ${fixed(r.high, 2, true)})`, { class: "est" }),
-        cell(pText(r.padj), { "data-head": "Adjusted p", class: "num" })));
-    }
-    const head = (text, more = {}) => make("th", { scope: "col", role: "columnheader", ...more }, text);
-    const caption = `${symbol} in every contrast, log2 fold change`;
-    const lines = ["study\tcontrast\tsizes\tlog2fc\tci_low\tci_high\tpvalue\tpadj\tmarks"].concat(rows.map((r) =>
-      [r.study, r.label, r.sizes, r.lfc, r.low, r.high, r.p, r.padj, r.marks.join(" ")].map((v) => guard(v === null ? "" : String(v))).join("\t")));
-    box.replaceChildren(
-      make("h2", {}, symbol, " ", make("small", { class: "muted" }, `${id} ${organism}`)),
-      make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-        make("table", { class: "forest gene", role: "table" }, make("caption", {}, caption),
-          make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, head("Contrast"), head("Donors"), head(axis, { class: "plot-cell" }), head("log2 (95 % interval)"), head("Adjusted p", { class: "num" }))),
-          make("tbody", { role: "rowgroup" }, ...body))),
-      make("p", { class: "tools" }, make("button", { type: "button", class: "button", onclick: () => save(`${symbol.replace(/[^A-Za-z0-9_-]/g, "-")}.tsv`, lines.join("\n") + "\n", "text/tab-separated-values") }, "Download (TSV)")));
+    if (!own) return sorry(`No comparison measured “${id}”.`);
+    const found = twin ? [own, twin] : [own];
+    const species = found.map((f) => f[1]);
+    const rows = found.flatMap((f) => f[2].map(([k, effect, half, p, padj]) => {
+      const about = spec.contrasts[k];
+      return {
+        ...about, place: k, group: about.role, effect, padj, p,
+        label: `${about.study}: ${about.label}${twin ? `, ${f[1]}` : ""}`,
+        low: half === null ? null : effect - half, high: half === null ? null : effect + half,
+      };
+    })).sort((a, b) => a.place - b.place);
+    const pooled = found.flatMap((f) => f[3].map(([role, kind, cells, k, effect, low, high, padj]) => ({
+      place: role, label: `${spec.roles[role]}, ${kind === "all" ? "human and mouse together" : kind}${cells === "muscle" ? "" : `, ${cells}`}`,
+      sizes: `${k} ${k === 1 ? "study" : "studies"}${k === 2 ? ", too few for a verdict" : ""}`,
+      marks: [], effect, low, high, padj, pooled: k > 1,
+    }))).sort((a, b) => a.place - b.place);
+    const symbol = own[0];
+    const parts = [make("h2", {}, symbol, " ", make("small", { class: "muted" }, found.map((f, i) => `${f[0]} (${species[i]}, ${i ? own[4] : id})`).join(" and its counterpart ")))];
+    if (pooled.length) parts.push(make("h3", {}, "In short: pooled per condition"), forest(pooled, `${symbol} pooled per condition, log2 fold change`, ["Condition", "Studies"]));
+    else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
+    parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
+    box.replaceChildren(...parts);
+    const tables = [...box.querySelectorAll("table.forest")];
+    tables.at(-1).classList.add("gene");
+    tables.forEach(forestTools);
     document.title = `${symbol} · ${document.title.split(" · ").pop()}`;
+    return undefined;
   }
 
   // ---- start ---------------------------------------------------------------------------------
@@ -514,6 +637,7 @@ window.alsmuscle = (() => {
     search();
     addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
     document.querySelectorAll(".table").forEach(table);
+    document.querySelectorAll("table.forest").forEach(forestTools);
     document.querySelectorAll(".figure").forEach((f) => { if (f.querySelector(".plot-spec")) plot(f); });
     if (document.getElementById("gene-spec")) {
       gene();

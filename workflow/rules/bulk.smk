@@ -22,6 +22,8 @@ rule bulk_counts:
     params:
         card=card_part("id", "organism", "files", "counts", "samples"),
         code=code("bulk_counts"),
+    message:
+        "{wildcards.dataset}: reading counts, samples and gene ids"
     script:
         "../scripts/bulk_counts.py"
 
@@ -30,7 +32,13 @@ rule bulk_design:
     input:
         counts=result("bulk/{dataset}/counts.h5ad"),
     output:
-        warnings=result("bulk/{dataset}/warnings.tsv"),
+        warnings=report(
+            result("bulk/{dataset}/warnings.tsv"),
+            caption="../report/captions/bulk_design.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "faults of the design"},
+        ),
     log:
         log_of("bulk_design", "{dataset}"),
     benchmark:
@@ -44,6 +52,8 @@ rule bulk_design:
         card=card_part("id", "role", "contrasts"),
         min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         code=code("bulk_design"),
+    message:
+        "{wildcards.dataset}: checking whether the groups can be compared"
     script:
         "../scripts/bulk_design.py"
 
@@ -54,7 +64,13 @@ rule bulk_qc:
         # A design that cannot be fitted stops the study before anything is computed.
         checked=ancient(result("bulk/{dataset}/warnings.tsv")),
     output:
-        qc=result("bulk/{dataset}/qc.tsv"),
+        qc=report(
+            result("bulk/{dataset}/qc.tsv"),
+            caption="../report/captions/bulk_qc.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "sample quality"},
+        ),
         pca=result("bulk/{dataset}/pca.tsv"),
         correlation=result("bulk/{dataset}/correlation.tsv"),
         vst=result("bulk/{dataset}/vst.h5ad"),
@@ -75,6 +91,8 @@ rule bulk_qc:
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         code=code("bulk_qc"),
+    message:
+        "{wildcards.dataset}: checking the quality of every sample"
     script:
         "../scripts/bulk_qc.py"
 
@@ -100,6 +118,8 @@ rule bulk_fit:
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         code=code("bulk_fit"),
+    message:
+        "{wildcards.dataset}: fitting every gene"
     script:
         "../scripts/bulk_fit.py"
 
@@ -109,7 +129,13 @@ rule bulk_de:
         fits=result("bulk/{dataset}/fits.h5"),
         counts=result("bulk/{dataset}/counts.h5ad"),
     output:
-        de=result("bulk/{dataset}/{contrast}/de.tsv"),
+        de=report(
+            result("bulk/{dataset}/{contrast}/de.tsv"),
+            caption="../report/captions/bulk_de.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "genes, {contrast}"},
+        ),
     log:
         log_of("bulk_de", "{dataset}.{contrast}"),
     benchmark:
@@ -126,6 +152,8 @@ rule bulk_de:
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],
         code=code("bulk_de"),
+    message:
+        "{wildcards.dataset}: testing every gene, {wildcards.contrast}"
     script:
         "../scripts/bulk_de.py"
 
@@ -154,6 +182,8 @@ rule bulk_omnibus:
             for key in ("alpha", "min_replicates", "inference")
         },
         code=code("bulk_omnibus"),
+    message:
+        "{wildcards.dataset}: testing every gene over all groups"
     script:
         "../scripts/bulk_omnibus.py"
 
@@ -177,5 +207,7 @@ rule effects_import:
     params:
         card=card_part("id", "organism", "effects"),
         code=code("effects_import"),
+    message:
+        "{wildcards.dataset}: importing published effects, {wildcards.contrast}"
     script:
         "../scripts/effects_import.py"

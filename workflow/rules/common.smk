@@ -4,9 +4,11 @@ import fcntl
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
 # Scripts run in processes of their own, with the Snakefile's folder but not the package on their path.
@@ -16,6 +18,7 @@ if str(WORKFLOW / "src") not in sys.path:
 from alsmuscle import registry
 from alsmuscle.digest import code_digest
 from alsmuscle.errors import InputError
+from alsmuscle.progress import PlainWords
 
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "analysis.yaml")
 
@@ -228,6 +231,25 @@ def compared():
             for entry in STUDIES[name]["contrasts"]
         }
     ]
+
+
+STARTED = time.time()
+
+# The terminal says in plain words what goes on, whoever starts the run; the log file keeps every
+# detail. Dry runs and --verbose speak Snakemake's own language.
+if not (workflow.output_settings.dryrun or workflow.output_settings.verbose):
+    for handler in [h for h in logger.handlers if h.name == "DefaultStreamHandler"]:
+        plain = PlainWords(result("report/index.html"))
+        plain.filters = handler.filters
+        logger.removeHandler(handler)
+        logger.addHandler(plain)
+
+
+onsuccess:
+    # What the report came to, where this run wrote it.
+    summary = Path(result("report/summary.txt"))
+    if summary.exists() and summary.stat().st_mtime > STARTED:
+        print(f"\n{summary.read_text().strip()}", file=sys.stderr)
 
 
 onerror:

@@ -20,6 +20,8 @@ rule data_fetch:
         cache=SETTINGS["data"]["cache"],
         pinned_only=SETTINGS["data"]["pinned_only"],
         code=code("data_fetch"),
+    message:
+        "{wildcards.dataset}: downloading and verifying its files"
     script:
         "../scripts/data_fetch.py"
 
@@ -51,6 +53,8 @@ rule data_simulate:
         card=card_part("id", "files", "contrasts"),
         seed=SETTINGS["seed"],
         code=code("data_simulate"),
+    message:
+        "{wildcards.dataset}: simulating a study with a known answer"
     script:
         "../scripts/data_simulate.py"
 

@@ -34,6 +34,8 @@ rule enrichment_sets:
         ora=SETTINGS["enrichment"]["ora"],
         seed=SETTINGS["seed"],
         code=code("enrichment_sets"),
+    message:
+        "{wildcards.dataset}: testing pathways, {wildcards.contrast}"
     script:
         "../scripts/enrichment_sets.py"
 
@@ -63,6 +65,8 @@ rule enrichment_gsea:
         gsea=SETTINGS["enrichment"]["gsea"],
         seed=SETTINGS["seed"],
         code=code("enrichment_gsea"),
+    message:
+        "{wildcards.dataset}: ranking pathways, {wildcards.contrast}"
     script:
         "../scripts/enrichment_gsea.py"
 
@@ -81,6 +85,8 @@ rule programmes_check:
         ENVIRONMENT
     params:
         code=code("programmes_check"),
+    message:
+        "checking the genes of the programmes"
     script:
         "../scripts/programmes_check.py"
 
@@ -103,6 +109,8 @@ rule programmes_scores:
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         code=code("programmes_scores"),
+    message:
+        "{wildcards.dataset}: scoring gene programmes per sample"
     script:
         "../scripts/programmes_scores.py"
 
@@ -112,7 +120,13 @@ rule programmes_effects:
         vst=result("bulk/{dataset}/vst.h5ad"),
         programmes="config/programmes.tsv",
     output:
-        effects=result("programmes/{dataset}/{contrast}/effects.tsv"),
+        effects=report(
+            result("programmes/{dataset}/{contrast}/effects.tsv"),
+            caption="../report/captions/programmes_effects.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "programmes, {contrast}"},
+        ),
     log:
         log_of("programmes_effects", "{dataset}.{contrast}"),
     benchmark:
@@ -131,5 +145,7 @@ rule programmes_effects:
         programmes=SETTINGS["programmes"],
         seed=SETTINGS["seed"],
         code=code("programmes_effects"),
+    message:
+        "{wildcards.dataset}: testing gene programmes, {wildcards.contrast}"
     script:
         "../scripts/programmes_effects.py"

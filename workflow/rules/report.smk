@@ -7,7 +7,12 @@ rule provenance_run:
         manifests(),
     output:
         config=result("provenance/config.yaml"),
-        lock=result("provenance/data_lock.tsv"),
+        lock=report(
+            result("provenance/data_lock.tsv"),
+            caption="../report/captions/provenance_run.rst",
+            category="Provenance",
+            labels={"table": "data lock"},
+        ),
         versions=result("provenance/versions.json"),
     log:
         log_of("provenance_run"),
@@ -19,6 +24,8 @@ rule provenance_run:
     params:
         settings=SETTINGS,
         code=code("provenance_run"),
+    message:
+        "recording where everything came from"
     script:
         "../scripts/provenance_run.py"
 
@@ -68,6 +75,8 @@ rule report_pages:
             result("synthesis/{table}.tsv"),
             table=[
                 "contrasts",
+                "blocks",
+                "genes",
                 "claims",
                 "claim_studies",
                 "programmes",
@@ -91,6 +100,7 @@ rule report_pages:
             htmlindex="index.html",
             caption="../report/captions/report_pages.rst",
             category="Report",
+            labels={"page": "the whole report"},
         ),
     log:
         log_of("report_pages"),
@@ -99,10 +109,13 @@ rule report_pages:
     localrule: True
     conda:
         ENVIRONMENT
+    threads: 2
     params:
         cards=STUDIES,
         left_out=registry.left_out(CARDS, STUDIES),
         settings=SETTINGS,
         code=code("report_pages"),
+    message:
+        "writing the report"
     script:
         "../scripts/report_pages.py"

@@ -14,7 +14,12 @@ rule synthesis_contrasts:
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:
-        contrasts=result("synthesis/contrasts.tsv"),
+        contrasts=report(
+            result("synthesis/contrasts.tsv"),
+            caption="../report/captions/synthesis_contrasts.rst",
+            category="Synthesis",
+            labels={"table": "comparisons"},
+        ),
         blocks=result("synthesis/blocks.tsv"),
     log:
         log_of("synthesis_contrasts"),
@@ -32,6 +37,8 @@ rule synthesis_contrasts:
             "inter_gene_correlation"
         ],
         code=code("synthesis_contrasts"),
+    message:
+        "all studies: deciding what may be pooled"
     script:
         "../scripts/synthesis_contrasts.py"
 
@@ -43,7 +50,12 @@ rule synthesis_pool:
         de=all_de(),
     output:
         genes=result("synthesis/genes.tsv"),
-        programmes=result("synthesis/programmes.tsv"),
+        programmes=report(
+            result("synthesis/programmes.tsv"),
+            caption="../report/captions/synthesis_pool.rst",
+            category="Synthesis",
+            labels={"table": "pooled programmes"},
+        ),
         specificity=result("synthesis/specificity.tsv"),
     log:
         log_of("synthesis_pool"),
@@ -58,6 +70,8 @@ rule synthesis_pool:
         rho=SETTINGS["synthesis"]["rules"]["rho"],
         min_studies=SETTINGS["synthesis"]["rules"]["min_studies"],
         code=code("synthesis_pool"),
+    message:
+        "all studies: pooling effects"
     script:
         "../scripts/synthesis_pool.py"
 
@@ -71,7 +85,12 @@ rule synthesis_denervation:
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:
-        axis=result("synthesis/denervation.tsv"),
+        axis=report(
+            result("synthesis/denervation.tsv"),
+            caption="../report/captions/synthesis_denervation.rst",
+            category="Synthesis",
+            labels={"table": "denervation axis"},
+        ),
         deltas=result("synthesis/deltas.tsv"),
         random_sets=result("synthesis/random_sets.tsv"),
     log:
@@ -88,6 +107,8 @@ rule synthesis_denervation:
         denervation=SETTINGS["synthesis"]["denervation"],
         seed=SETTINGS["seed"],
         code=code("synthesis_denervation"),
+    message:
+        "all studies: comparing ALS with denervation"
     script:
         "../scripts/synthesis_denervation.py"
 
@@ -105,7 +126,12 @@ rule synthesis_claims:
         # Kept when the rule runs again, to say what moved.
         claims=update(result("synthesis/claims.tsv")),
         previous=update(result("synthesis/claims.previous.tsv")),
-        changes=result("synthesis/changes.tsv"),
+        changes=report(
+            result("synthesis/changes.tsv"),
+            caption="../report/captions/synthesis_claims.rst",
+            category="Synthesis",
+            labels={"table": "what moved"},
+        ),
         studies=result("synthesis/claim_studies.tsv"),
     log:
         log_of("synthesis_claims"),
@@ -119,6 +145,8 @@ rule synthesis_claims:
     params:
         rules=SETTINGS["synthesis"]["rules"],
         code=code("synthesis_claims"),
+    message:
+        "all studies: judging the claims"
     script:
         "../scripts/synthesis_claims.py"
 
@@ -128,7 +156,12 @@ rule synthesis_export:
         de=all_de(),
     output:
         effects=result("synthesis/effects.parquet"),
-        dictionary=result("synthesis/data_dictionary.tsv"),
+        dictionary=report(
+            result("synthesis/data_dictionary.tsv"),
+            caption="../report/captions/synthesis_export.rst",
+            category="Synthesis",
+            labels={"table": "data dictionary"},
+        ),
     log:
         log_of("synthesis_export"),
     benchmark:
@@ -140,5 +173,7 @@ rule synthesis_export:
         runtime=growing(10),
     params:
         code=code("synthesis_export"),
+    message:
+        "all studies: writing the effects and the data dictionary"
     script:
         "../scripts/synthesis_export.py"

@@ -19,7 +19,7 @@ with log.job(snakemake.log[0]) as logger:
         ),
     )
     templates = {Path(name).name: io.read_text(name) for name in snakemake.input.templates}
-    pages = page.build(templates, data)
+    pages = page.build(templates, data, threads=snakemake.threads)
     for name, content in pages.items():
         io.write_text(folder / name, content)
     logger.info("%d files, %.1f MB", len(pages), sum(len(p) for p in pages.values()) / 1e6)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle import claims, io, methods, registry
+from alsmuscle import claims, io, methods, registry, synthesis_io
 from alsmuscle.page import CellsData, ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.programmes import blocks, drivers
 
@@ -93,6 +93,7 @@ def report_data(
         config=(results / "provenance" / "config.yaml").read_text(encoding="utf-8"),
         parameters=settings,
         synthesis=_synthesis(results, document),
+        orthologs=synthesis_io.human_ids(),
     )
 
 
@@ -105,6 +106,8 @@ def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
         "programmes": ("programmes.tsv", "pooled_programmes"),
         "axis": ("denervation.tsv", "denervation"),
         "changes": ("changes.tsv", "changes"),
+        "blocks": ("blocks.tsv", "blocks"),
+        "genes": ("genes.tsv", "pooled_genes"),
     }
     tables = {key: io.read_table(folder / file, name) for key, (file, name) in names.items()}
     files = [file for file, _ in names.values()] + ["specificity.tsv"]

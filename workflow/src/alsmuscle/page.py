@@ -5,7 +5,8 @@ Pages hold no date except the provenance page: equal tables give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 
 from alsmuscle.errors import InputError
 from alsmuscle.report import (
@@ -19,6 +20,7 @@ from alsmuscle.report import (
     specificity,
     study,
 )
+from alsmuscle.report import time as time_axis
 from alsmuscle.report.model import (
     CellsData,
     ContrastData,
@@ -32,23 +34,18 @@ from alsmuscle.report.model import (
 )
 from alsmuscle.report.site import Site
 
-__all__ = ["CellsData", "ContrastData", "ReportData", "StudyData", "Synthesis", "build", "draw"]
+__all__ = ["CellsData", "ContrastData", "ReportData", "StudyData", "Synthesis", "build"]
 
-
-def draw(data: StudyData, alpha: float) -> dict[str, bytes]:
-    """Return every static figure of one study and its contrasts: path to bytes.
-
-    Separate from :func:`build` so that studies can be drawn in parallel and only when they change.
-    """
-    made = study.figures(data) if data.cells is None else cells.figures(data)
-    for item in data.contrasts:
-        made |= contrast.figures(data, item, alpha)
-    return made
+Files = dict[str, str | bytes]
 
 
 def build(
-    templates: Mapping[str, str], data: ReportData, drawn: Collection[str] | None = None
-) -> dict[str, str | bytes]:
+    templates: Mapping[str, str],
+    data: ReportData,
+    drawn: Collection[str] | None = None,
+    *,
+    threads: int = 1,
+) -> Files:
     """Return the whole report: path relative to the report folder, and text or bytes.
 
     Parameters
@@ -58,8 +55,10 @@ def build(
     data
         Cards and tables, already read and checked.
     drawn
-        Paths of the figures that :func:`draw` made before; by default they are drawn here and
-        returned with the pages.
+        Paths of the figures that exist already; by default they are drawn here and returned with
+        the pages.
+    threads
+        Processes that share the studies' pages and figures.
 
     Raises
     ------
@@ -67,8 +66,10 @@ def build(
         When templates are missing, two studies, contrasts or programmes would share a page, or a
         contrast holds several cell types.
     """
+    for item, part in data.contrasts():
+        _one_cell_type(item, part)
     site = Site(templates, data.title, data.synthesis is not None)
-    files: dict[str, str | bytes] = {}
+    files: Files = {}
 
     def add(path: str, content: str | bytes) -> None:
         if path in files:
@@ -80,36 +81,84 @@ def build(
             )
         files[path] = content
 
-    if drawn is None:
-        for item in data.studies:
-            for path, content in draw(item, data.alpha).items():
-                add(path, content)
-        drawn = frozenset(files)
     add("index.html", index.page(site, data))
-    for item in data.studies:
-        one = study if item.cells is None else cells
-        add(study_path(item), one.page(site, data, item, drawn))
-    for item, part in data.contrasts():
-        _one_cell_type(item, part)
-        add(contrast_path(item, part), contrast.page(site, data, item, part, drawn))
-        script = contrast.script(item, part, data.alpha)
-        if script is not None:
-            add(f"assets/data/{contrast.source(item, part)}.js", script)
+    add("summary.txt", index.text_summary(data))
+    measured: list[gene.Measured | None] = []
+    for made, genes in _parts(templates, data, drawn, threads):
+        for path, content in made.items():
+            add(path, content)
+        measured += genes
+    times = time_axis.points(data)
     if data.synthesis is not None:
         for entry in data.synthesis.document["claims"]:
             add(claim_path(entry["id"]), claim.page(site, data, data.synthesis, entry))
         add("specificity.html", specificity.page(site, data, data.synthesis))
+        add("time.html", time_axis.page(site, data, data.synthesis, times))
         add("changes.html", claim.changes(site, data.synthesis))
     add("programmes.html", programme.overview(site, data))
     for name in sorted(data.programme_names):
-        add(programme_path(name), programme.page(site, data, name))
+        add(programme_path(name), programme.page(site, data, name, times))
     add("gene.html", gene.page(site, data))
-    for path, text in gene.scripts(site, data).items():
+    for path, text in gene.scripts(site, data, measured).items():
         add(path, text)
     add("methods.html", about.methods(site, data))
     add("provenance.html", about.provenance(site, data))
     add("glossary.html", about.glossary(site))
     return files
+
+
+# ---- what every study adds, in parallel ---------------------------------------------------------
+
+# A study's index, and its contrast's index or None for the study itself.
+_Job = tuple[int, int | None]
+_Made = tuple[Files, list[gene.Measured | None]]
+_Shared = tuple[Site, ReportData, Collection[str] | None]
+# What every job of a process needs; set once per process.
+_SHARED: list[_Shared] = []
+
+
+def _parts(
+    templates: Mapping[str, str],
+    data: ReportData,
+    drawn: Collection[str] | None,
+    threads: int,
+) -> Iterator[_Made]:
+    """Yield the files of every study and contrast, in order of ``data.contrasts()``."""
+    jobs: list[_Job] = []
+    for i, item in enumerate(data.studies):
+        jobs += [(i, None), *((i, j) for j in range(len(item.contrasts)))]
+    if threads < 2 or len(jobs) < 2 * threads:
+        _share(templates, data, drawn)
+        yield from map(_part, jobs)
+        _SHARED.clear()
+        return
+    # The tables go to a process once, not with every job.
+    with ProcessPoolExecutor(
+        threads, initializer=_share, initargs=(templates, data, drawn)
+    ) as pool:
+        yield from pool.map(_part, jobs)
+
+
+def _share(templates: Mapping[str, str], data: ReportData, drawn: Collection[str] | None) -> None:
+    _SHARED[:] = [(Site(templates, data.title, data.synthesis is not None), data, drawn)]
+
+
+def _part(job: _Job) -> _Made:
+    site, data, known = _SHARED[0]
+    item = data.studies[job[0]]
+    if job[1] is None:
+        maker = study if item.cells is None else cells
+        figures = maker.figures(item) if known is None else {}
+        page = maker.page(site, data, item, figures if known is None else known)
+        return {study_path(item): page, **figures}, []
+    part = item.contrasts[job[1]]
+    figures = contrast.figures(item, part, data.alpha) if known is None else {}
+    page = contrast.page(site, data, item, part, figures if known is None else known)
+    files: Files = {contrast_path(item, part): page, **figures}
+    script = contrast.script(item, part, data.alpha)
+    if script is not None:
+        files[f"assets/data/{contrast.source(item, part)}.js"] = script
+    return files, [gene.measured(part)]
 
 
 def _one_cell_type(item: StudyData, part: ContrastData) -> None:

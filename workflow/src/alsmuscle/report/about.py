@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
+from alsmuscle.report.claim import MEANING, verdict_badge
 from alsmuscle.report.site import Site
 from alsmuscle.report.study import citation
 
@@ -106,4 +107,10 @@ def glossary(site: Site) -> str:
     """Return the words used, for readers who are not bioinformaticians."""
     entries = sorted(site.glossary, key=lambda e: e["term"].lower())
     heading = "Words used here"
-    return site.render("glossary.html.j2", path="glossary.html", heading=heading, entries=entries)
+    return site.render(
+        "glossary.html.j2",
+        path="glossary.html",
+        heading=heading,
+        entries=entries,
+        verdicts=[(verdict_badge(verdict), text) for verdict, text in MEANING.items()],
+    )

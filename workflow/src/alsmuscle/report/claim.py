@@ -23,9 +23,21 @@ SIGNS = {
 }
 """Verdict and its sign, in the order in which the first page groups claims."""
 
+MEANING = {
+    "supported": "Enough independent studies agree with the claim, it is more than this denervation "
+    "reference explains, and random gene sets move less.",
+    "contradicted": "The data move against the claim, or exclude an effect of the claimed size.",
+    "mixed": "Studies, or tests of the claim, move significantly in both directions.",
+    "not distinguishable from denervation": "It moves as claimed, and what remains beyond "
+    "denervation is as good as nothing.",
+    "cannot separate from denervation": "It moves, but what remains beyond denervation may be "
+    "nothing or large.",
+    "cannot tell": "No data, too few studies, the wrong material, or too wide an interval; the page "
+    "of the claim says which, and how small an effect could have been seen.",
+}
+"""What each verdict means; the rules are in :func:`alsmuscle.claims.decide`."""
+
 EXPECTED = {"up": "higher", "down": "lower", "changed": "different, in either direction"}
-DRAWN = 4
-"""Most rows of the small plot beside a claim."""
 
 
 def verdict_badge(verdict: str) -> Markup:
@@ -52,34 +64,158 @@ def is_simulated(synthesis: m.Synthesis) -> bool:
 
 
 def summary(data: m.ReportData, synthesis: m.Synthesis) -> dict[str, Any]:
-    """Return what the first page shows: counts in words, and the claims grouped by verdict."""
+    """Return what the first page shows: the count of every verdict, what it rests on, the claims."""
     overall = synthesis.overall.set_index("claim")
     entries = {entry["id"]: entry for entry in synthesis.document["claims"]}
+    names = [name for name in entries if name in overall.index]
+    counts = overall["verdict"].value_counts()
+    decided = [n for n in names if overall.loc[n, "verdict"] != "cannot tell"]
+    telling = {n: _telling(_rows_of(synthesis, n), overall.loc[n, "verdict"]) for n in names}
+    span = c.domain([_plain(telling[n]) for n in decided])
     groups = []
     for verdict in SIGNS:
-        members = [name for name in entries if name in overall.index]
-        members = [name for name in members if overall.loc[name, "verdict"] == verdict]
-        if members:
-            answers = [_answer(data, synthesis, entries[name], verdict) for name in members]
-            groups.append({"title": verdict.capitalize(), "answers": answers, "open": True})
-    if len(groups) > 1:
-        groups[-1]["open"] = groups[-1]["title"] != "Cannot tell"
-    counts = overall["verdict"].value_counts()
-    said = ", ".join(f"{counts[v]} {v}" for v in SIGNS if counts.get(v, 0))
-    table = synthesis.contrasts
-    als = table["role"].str.startswith("als_") & table["eligible"].astype(bool)
-    eligible = int(als.sum())
-    basis = (
-        f"{eligible} eligible ALS comparison{'s' * (eligible != 1)}"
-        if eligible
-        else "no eligible ALS comparison is in this run, so no claim can be decided; the other "
-        "conditions show what an ALS finding must be held against"
-    )
+        members = [n for n in decided if overall.loc[n, "verdict"] == verdict]
+        lines = [_line(data, synthesis, entries[n], telling[n], span) for n in members]
+        if lines:
+            groups.append({"badge": verdict_badge(verdict), "lines": lines})
+    open_claims = [n for n in names if n not in decided]
     return {
-        "title": f"{len(overall)} claims: {said}",
-        "text": f"Resting on {basis}." if eligible else f"{basis[0].upper()}{basis[1:]}.",
+        "counts": [
+            {"verdict": v, "sign": SIGNS[v], "n": int(counts.get(v, 0)), "css": c.slug(v)}
+            for v in SIGNS
+        ],
+        "total": len(names),
+        "basis": _basis(synthesis, decided=bool(decided)),
         "groups": groups,
+        "axis": c.axis(span),
+        "open": _cannot_tell(data, synthesis, open_claims, entries) if open_claims else None,
+        "n_open": len(open_claims),
+        "why": _why_open(synthesis, open_claims),
     }
+
+
+def _basis(synthesis: m.Synthesis, *, decided: bool) -> str:
+    """In words, on how much ALS data the verdicts rest."""
+    table = synthesis.contrasts
+    als = table[table["role"].str.startswith("als_") & table["eligible"].astype(bool)]
+    if als.empty:
+        return (
+            "This run holds no ALS muscle that could be pooled, so no claim can be decided. What "
+            "follows is the background that any ALS finding must be held against."
+        )
+    first = als.sort_values("n_target").drop_duplicates("dataset", keep="last")
+    donors = int(first[["n_target", "n_reference"]].astype("Float64").sum().sum())
+    n, k = len(als), als["dataset"].nunique()
+    text = (
+        f"They rest on {n} comparison{'s' * (n != 1)} of ALS with controls from {k} "
+        f"stud{'ies' if k != 1 else 'y'} with about {c.number(donors, 0)} donors"
+    )
+    return text + ("." if decided else "; that is not enough for a verdict on any claim.")
+
+
+def _plain(row: pd.Series[Any]) -> pd.DataFrame:
+    return pd.DataFrame([{key: row[key] for key in ("effect", "ci_low", "ci_high")}])
+
+
+def _line(
+    data: m.ReportData,
+    synthesis: m.Synthesis,
+    entry: Mapping[str, Any],
+    row: pd.Series[Any],
+    span: tuple[float, float],
+) -> dict[str, Any]:
+    """One claim that has a verdict: what it rests on, drawn, and how its tests came out."""
+    drawn = {str(k): row[k] for k in ("effect", "ci_low", "ci_high")} | {"pooled": True}
+    return {
+        "id": entry["id"],
+        "statement": entry["statement"],
+        "href": m.claim_path(entry["id"]),
+        "measure": target_title(data, row["target"]),
+        "where": _context(synthesis, row["context"]),
+        "studies": m.studies(row["k"]),
+        "plot": c.interval(drawn, span),
+        "estimate": c.interval_text(row["effect"], row["ci_low"], row["ci_high"]),
+        "tests": _tests(_rows_of(synthesis, entry["id"])),
+    }
+
+
+def _tests(rows: pd.DataFrame) -> str:
+    """How the counted tests of a claim came out, in words."""
+    counts = rows.loc[rows["counted"].astype(bool), "verdict"].value_counts()
+    return ", ".join(f"{counts[v]} {v}" for v in SIGNS if counts.get(v, 0))
+
+
+REASONS = (
+    ("no data", "no study of this kind in this run"),
+    ("no eligible data", "no comparison that may be pooled"),
+    ("not measured", "not measured"),
+    ("bulk tissue cannot decide", "bulk tissue cannot decide it"),
+    ("fewer than the", "too few studies"),
+)
+"""What a reason holds, and what it comes to in a few words; anything else is too uncertain."""
+
+
+def short_reason(reason: object) -> str:
+    """Return in a few words why a test cannot tell."""
+    text = str(reason)
+    return next((words for mark, words in REASONS if mark in text), "too uncertain")
+
+
+def _why_open(synthesis: m.Synthesis, names: list[str]) -> str:
+    """Why the tests of the undecided claims cannot tell: each reason with its number of tests."""
+    rows = synthesis.claims
+    rows = rows[rows["claim"].isin(names) & rows["counted"].astype(bool)]
+    counts = rows["reason"].map(short_reason).value_counts()
+    return "; ".join(f"{reason}: {n} test{'s' * (n != 1)}" for reason, n in counts.items())
+
+
+OPEN = (
+    c.Column("claim", "Claim"),
+    c.Column("why", "Why"),
+    c.Column("seen", "Best evidence so far"),
+    c.Column("detectable", "Detectable effect", "number", title="Smallest, log2 units"),
+)
+
+
+def _cannot_tell(
+    data: m.ReportData,
+    synthesis: m.Synthesis,
+    names: list[str],
+    entries: Mapping[str, Mapping[str, Any]],
+) -> Markup:
+    """The undecided claims, one line each: why, what was seen, what could have been seen."""
+    lines = []
+    for name in names:
+        rows = _rows_of(synthesis, name)
+        rows = rows[rows["counted"].astype(bool)]
+        row = _telling(rows, "cannot tell")
+        reasons = rows["reason"].map(short_reason).value_counts()
+        seen = "no data"
+        if not c.is_missing(row["effect"]):
+            seen = (
+                f"{target_title(data, row['target'])}: "
+                f"{c.interval_text(row['effect'], row['ci_low'], row['ci_high'])}, "
+                f"{m.studies(row['k'])}"
+            )
+        link = Markup('<a href="{}">{}: {}</a>').format(
+            m.claim_path(name), name, entries[name]["statement"]
+        )
+        lines.append(
+            {
+                "claim": link,
+                "why": "; ".join(str(r) for r in reasons.index),
+                "seen": seen,
+                "detectable": row["detectable_effect"],
+            }
+        )
+    return c.table(
+        pd.DataFrame(lines),
+        OPEN,
+        caption="Claims that cannot be decided",
+        name="claims-cannot-tell",
+        full=synthesis.files.get("claims"),
+        order="in the order of the claims file",
+    )
 
 
 def _rows_of(synthesis: m.Synthesis, claim: str) -> pd.DataFrame:
@@ -113,65 +249,10 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _answer(
-    data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[str, Any], verdict: str
-) -> dict[str, Any]:
-    rows = _rows_of(synthesis, entry["id"])
-    seen = rows[rows["counted"].astype(bool) & rows["effect"].notna()]
-    note = ""
-    if len(seen):
-        # what the verdict rests on first, then what rests on most studies
-        telling = _telling(rows, verdict).name
-        seen = seen.loc[sorted(seen.index, key=lambda i: (i != telling, -int(seen.loc[i, "k"])))]
-        drawn = pd.DataFrame(
-            {
-                "label": [
-                    f"{target_title(data, row.target)}, {_context(synthesis, row.context)}"
-                    for row in seen.itertuples()
-                ],
-                **{key: seen[key].to_numpy() for key in ("effect", "ci_low", "ci_high")},
-            }
-        ).head(DRAWN)
-    else:
-        first = _telling(rows, verdict)
-        drawn = _elsewhere(synthesis, str(first["target"])).head(DRAWN)
-        note = f"No ALS data. {target_title(data, str(first['target']))} in other conditions:"
-    n = int(rows["counted"].astype(bool).sum())
-    return {
-        "id": entry["id"],
-        "statement": entry["statement"],
-        "href": m.claim_path(entry["id"]),
-        "badge": verdict_badge(verdict),
-        "tests": f"{n} test{'s' * (n != 1)}, {len(seen)} with data",
-        "reason": _sentence(data, synthesis, _telling(rows, verdict)),
-        "note": note,
-        "plot": c.mini_forest(drawn, c.domain([drawn]), f"Effects in log2 units, {entry['id']}")
-        if len(drawn)
-        else c.not_computed("this measure in any condition"),
-    }
-
-
 def _elsewhere(synthesis: m.Synthesis, target: str) -> pd.DataFrame:
     """The target pooled in every role that is not ALS, one row per role and species."""
-    pooled = synthesis.programmes
-    rows = pooled[
-        (pooled["key"] == target)
-        & (pooled["stage"] == "")
-        & (pooled["species"] != "all")
-        & ~pooled["stripped"].astype(bool)
-        & ~pooled["role"].str.startswith("als_")
-    ].copy()
-    order = {role: place for place, role in enumerate(m.ROLES)}
-    rows["place"] = rows["role"].map(order).fillna(len(order))
-    rows = rows.sort_values(["place", "species", "cell_type"], kind="stable")
-    rows["label"] = [
-        f"{m.role_title(row.role)}, {row.species}, {_studies(row.k)}" for row in rows.itertuples()
-    ]
-    return rows[["label", "effect", "ci_low", "ci_high"]].reset_index(drop=True)
-
-
-def _studies(k: float) -> str:
-    return "1 study" if k == 1 else f"{k:.0f} studies"
+    rows = m.pooled_rows(synthesis, target)
+    return rows[~rows["role"].str.startswith("als_")]
 
 
 def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[str, Any]) -> str:
@@ -280,8 +361,11 @@ def _part(
     lines.sort(key=lambda line: line["group"] != "Studies")
     if not c.is_missing(row["effect"]) and row["k"] > 1:
         pooled = {
-            "label": f"Pooled, {_studies(row['k'])}",
+            "label": f"Pooled, {m.studies(row['k'])}",
             "group": "Pooled (random effects)",
+            "pooled": True,
+            "pi_low": row["pi_low"],
+            "pi_high": row["pi_high"],
             "badges": Markup(""),
             "effect": row["effect"],
             "ci_low": row["ci_low"],
@@ -292,8 +376,10 @@ def _part(
         }
         lines.append(pooled)
     frame = pd.DataFrame(lines).astype(object).where(lambda t: t.notna(), None)
-    for column in ("effect", "ci_low", "ci_high", "alt_effect", "alt_ci_low", "alt_ci_high"):
-        frame[column] = pd.to_numeric(frame[column], errors="coerce")
+    numbers = ("effect", "ci_low", "ci_high", "alt_effect", "alt_ci_low", "alt_ci_high")
+    for column in (*numbers, "pi_low", "pi_high"):
+        if column in frame:
+            frame[column] = pd.to_numeric(frame[column], errors="coerce")
     title = f"{target_title(data, row['target'])}: {_context(synthesis, row['context'])}"
     expected = EXPECTED.get(row["expected"], row["expected"])
     if row["means"]:
@@ -311,7 +397,7 @@ def _part(
             main="against controls",
             alt="beyond the denervation reference",
         ),
-        "facts": c.definitions(_facts(row)),
+        "facts": c.definitions(_facts(row), compact=True),
     }
 
 

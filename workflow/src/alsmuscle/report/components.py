@@ -258,13 +258,18 @@ def folded(text: object, shown: int = 60) -> Markup:
     return Markup("<p>{}</p>").format(whole)
 
 
-def definitions(pairs: Iterable[tuple[str, object]]) -> Markup:
-    """Return a definition list; missing values are said to be unknown, not dropped."""
+def definitions(pairs: Iterable[tuple[str, object]], *, compact: bool = False) -> Markup:
+    """Return a definition list; missing values are said to be unknown, not dropped.
+
+    ``compact``: terms above their values, several beside each other.
+    """
     rows = [
         Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(k, "not stated" if is_missing(v) else v)
         for k, v in pairs
     ]
-    return Markup('<dl class="facts">{}</dl>').format(Markup("").join(rows))
+    return Markup('<dl class="facts{}">{}</dl>').format(
+        " compact" if compact else "", Markup("").join(rows)
+    )
 
 
 # ---- tables -------------------------------------------------------------------------------------
@@ -381,6 +386,7 @@ _DRAWN = (
     *("effect", "ci_low", "ci_high"),
     *("alt_effect", "alt_ci_low", "alt_ci_high"),
     *("null_low", "null_high"),
+    *("pi_low", "pi_high"),
 )
 
 
@@ -413,6 +419,8 @@ def _mark(row: Mapping[str, Any], prefix: str, y: int, span: tuple[float, float]
     side = ("none", "up", "down")[direction(low, high)]
     kind, line = "alt" if prefix else "main", Markup("")
     if low is not None and high is not None and not (is_missing(low) or is_missing(high)):
+        if _is_pooled(row) and not prefix:
+            return _bar(row, side, y, span)
         line = Markup('<line class="ci ci-{} {}" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
             kind, side, _at(float(low), span), _at(float(high), span), y=y
         )
@@ -420,6 +428,31 @@ def _mark(row: Mapping[str, Any], prefix: str, y: int, span: tuple[float, float]
         kind, side, _at(float(effect), span), y, 4 if prefix else 5
     )
     return line + dot
+
+
+def _is_pooled(row: Mapping[str, Any]) -> bool:
+    return not is_missing(row.get("pooled")) and bool(row["pooled"])
+
+
+def _bar(row: Mapping[str, Any], side: str, y: int, span: tuple[float, float]) -> Markup:
+    """A pooled estimate: its interval as a bar, where a new study would lie as a thin line."""
+    effect, low, high = (float(row[key]) for key in ("effect", "ci_low", "ci_high"))
+    thin, (pi_low, pi_high) = Markup(""), (row.get("pi_low"), row.get("pi_high"))
+    if not (is_missing(pi_low) or is_missing(pi_high)):
+        thin = Markup('<line class="ci ci-new {}" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
+            side,
+            _at(float(pi_low), span),  # type: ignore[arg-type]
+            _at(float(pi_high), span),  # type: ignore[arg-type]
+            y=y,
+        )
+    width = 100 * (high - low) / (span[1] - span[0])
+    bar = Markup('<rect class="pool {}" x="{}" width="{:.2f}%" y="{}" height="10"/>').format(
+        side, _at(low, span), width, y - 5
+    )
+    middle = Markup('<line class="pool-middle" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
+        _at(effect, span), y - 5, y + 5
+    )
+    return thin + bar + middle
 
 
 def _band(row: Mapping[str, Any], height: int, span: tuple[float, float]) -> Markup:
@@ -490,7 +523,8 @@ def forest_plot(
         alt_ci_low, alt_ci_high`` (a second estimate, drawn hollow), ``n`` (donors, as text),
         ``padj``, ``null_p`` (against random gene sets), ``null_low, null_high`` (their range, a
         grey band), ``genes`` (text), ``caveat`` (text), ``href`` (relative), ``group``
-        (subheading) with ``group_href`` and ``group_note``, ``badges`` (``Markup``).
+        (subheading) with ``group_href`` and ``group_note``, ``badges`` (``Markup``), ``pooled``
+        (true: drawn as a bar) with ``pi_low, pi_high`` (prediction interval, a thin line).
     caption, unit
         What is shown and in which unit.
     left, right
@@ -523,10 +557,13 @@ def forest_plot(
         body.append(_forest_row({str(k): v for k, v in row.items()}, has, span))
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
-        '<table class="forest" role="table"><caption>{caption}</caption>'
+        '<table class="forest" role="table" data-span="{low:.6g} {high:.6g}">'
+        "<caption>{caption}</caption>"
         '<thead role="rowgroup">{head}</thead><tbody role="rowgroup">{body}</tbody></table></div>'
     ).format(
         caption=caption,
+        low=span[0],
+        high=span[1],
         head=_forest_head(has, span, head=head, unit=unit, ends=(left, right), keys=(main, alt)),
         body=Markup("\n").join(body),
     )
@@ -586,12 +623,24 @@ def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]
     if "caveat" in has:
         caveat = "" if is_missing(row.get("caveat")) else folded(f"※ {row['caveat']}")
         cells.append(Markup('<td role="cell" class="caveat">{}</td>').format(caveat))
-    return Markup('<tr role="row">{}</tr>').format(Markup("").join(cells))
+    drawn = [_numbers(row, key) for key in ("", "alt_")]
+    return Markup('<tr role="row" data-drawn="{}"{}>{}</tr>').format(
+        ";".join(drawn),
+        Markup(" data-pooled") if _is_pooled(row) else "",
+        Markup("").join(cells),
+    )
+
+
+def _numbers(row: Mapping[str, Any], prefix: str) -> str:
+    """Effect and interval for the downloads of the drawn figure; empty where missing."""
+    found = (row.get(f"{prefix}{key}") for key in ("effect", "ci_low", "ci_high"))
+    return ",".join("" if is_missing(x) else f"{float(x):.6g}" for x in found)  # type: ignore[arg-type]
 
 
 def _role_cell(head: str, value: object, css: str = "") -> Markup:
+    blank = is_missing(value) or value == MISSING
     return Markup('<td role="cell" data-head="{}" class="{}">{}</td>').format(
-        head, css, MISSING if is_missing(value) else value
+        head, f"{css} blank".strip() if blank else css, MISSING if blank else value
     )
 
 
@@ -687,6 +736,102 @@ def heatmap(
     ).format(c=caption, h=head, t=heads, b=Markup("\n").join(body))
 
 
+# ---- effects in cells ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EffectColumn:
+    """One column of :func:`effect_table`: its label, page, and whether a caveat belongs to it."""
+
+    label: str
+    href: str
+    caveat: bool = False
+
+
+@dataclass(frozen=True)
+class EffectRow:
+    """One row of :func:`effect_table`.
+
+    ``cells`` holds ``(effect, ci_low, ci_high)`` per column, ``None`` where there is none; ``note``
+    and ``more`` stand below the label, ``n`` is the number of donors in words.
+    """
+
+    group: str
+    label: str
+    href: str
+    note: Markup
+    more: str
+    badges: Markup
+    n: str
+    cells: tuple[tuple[Any, Any, Any] | None, ...]
+
+
+def shade(x: float, top: float) -> str:
+    """Return the class of a cell's colour: five steps each side of 0, full at ``top``."""
+    level = max(-5, min(5, round(5 * x / top)))
+    return f"heat heat-{'p' if level >= 0 else 'n'}{abs(level)}"
+
+
+def effect_table(
+    rows: Sequence[EffectRow], columns: Sequence[EffectColumn], *, caption: str
+) -> Markup:
+    """Return rows of effects as numbers with intervals; the colour says how far and which way.
+
+    A cell is coloured only where its interval excludes 0, so that what is settled stands out.
+    """
+    known = [abs(float(x[0])) for row in rows for x in row.cells if x and not is_missing(x[0])]
+    top = max(known, default=1.0) or 1.0
+    head = Markup("").join(
+        Markup('<th scope="col" class="num">{}{}</th>').format(
+            local(k.label, k.href), " ※" if k.caveat else ""
+        )
+        for k in columns
+    )
+    body, group = [], None
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            body.append(
+                Markup('<tr class="group"><th scope="rowgroup" colspan="{}">{}</th></tr>').format(
+                    2 + len(columns), group
+                )
+            )
+        cells = []
+        for cell in row.cells:
+            if cell is None or is_missing(cell[0]):
+                cells.append(Markup('<td class="num">{}</td>').format(MISSING))
+                continue
+            effect, low, high = cell
+            css = f" {shade(float(effect), top)}" if direction(low, high) else ""
+            ends = (
+                "no interval"
+                if is_missing(low) or is_missing(high)
+                else f"{number(low, sign=True)} to {number(high, sign=True)}"
+            )
+            cells.append(
+                Markup('<td class="num{}"><b>{}</b><small>{}</small></td>').format(
+                    css, number(effect, sign=True), ends
+                )
+            )
+        about = Markup("<small>{}{}{}</small>").format(
+            row.note, " · " if row.more else "", row.more
+        )
+        body.append(
+            Markup('<tr><th scope="row">{}{}{}</th><td class="n">{}</td>{}</tr>').format(
+                local(row.label, row.href),
+                about,
+                Markup("<div>{}</div>").format(row.badges) if row.badges else "",
+                row.n,
+                Markup("").join(cells),
+            )
+        )
+    return Markup(
+        '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="effects">'
+        '<caption>{c}</caption><thead><tr><th scope="col">Comparison</th><th scope="col">Donors</th>'
+        "{h}</tr></thead><tbody>{b}</tbody></table></div>"
+    ).format(c=caption, h=head, b=Markup("\n").join(body))
+
+
 # ---- figures ------------------------------------------------------------------------------------
 
 
@@ -740,4 +885,106 @@ def figure(
         caption=caption,
         links=Markup('<span class="downloads">Download: {}</span>').format(links) if links else "",
         script=script,
+    )
+
+
+# ---- courses over time --------------------------------------------------------------------------
+
+_COLOURS = 6
+"""Colours and shapes of series; further ones repeat them."""
+_LEFT, _RIGHT = 13.0, 95.0
+"""Where the first and the last time lie, in per cent of the width."""
+
+
+def course(
+    series: Sequence[Mapping[str, Any]],
+    times: Sequence[str],
+    *,
+    title: str,
+    span: tuple[float, float],
+    unit: str = "log2 units",
+) -> Markup:
+    """Return effects over time as a drawing whose text keeps its size on any screen.
+
+    Parameters
+    ----------
+    series
+        Per study ``name`` and ``points``: ``(place in times, effect, ci_low, ci_high)``; lines join
+        the points of one study.
+    times
+        Names of the times in order, evenly spaced.
+    title, unit
+        What the panel shows; it is also the drawing's accessible name, with the values.
+    span
+        Range of the values, shared by the panels beside each other.
+    """
+    top, bottom, height = 14.0, 186.0, 222
+
+    def y(value: float) -> str:
+        return f"{bottom - (value - span[0]) / (span[1] - span[0]) * (bottom - top):.1f}"
+
+    def x(place: int, which: int) -> str:
+        step = (_RIGHT - _LEFT) / max(len(times) - 1, 1)
+        middle = (_LEFT + _RIGHT) / 2 if len(times) == 1 else _LEFT + step * place
+        return f"{middle + 1.6 * (which - (len(series) - 1) / 2):.2f}%"
+
+    parts = [
+        Markup(
+            '<line class="{}" x1="0" x2="100%" y1="{y}" y2="{y}"/><text class="y" x="0" y="{t}">{}</text>'
+        ).format(
+            "zero" if tick == 0 else "grid",
+            number(tick, 2, sign=True).rstrip("0").rstrip(".") if tick else "0",
+            y=y(tick),
+            t=f"{float(y(tick)) - 3:.1f}",
+        )
+        for tick in ticks(*span, count=4)
+    ]
+    for place, name in enumerate(times):
+        anchor = "end" if place == len(times) - 1 > 0 else "middle"
+        where = x(place, 0) if len(times) > 1 else "54%"
+        parts.append(
+            Markup('<text class="x {}" x="{}" y="206">{}</text>').format(anchor, where, name)
+        )
+    spoken = []
+    for which, item in enumerate(series):
+        css, before = f"s{which % _COLOURS}", None
+        drawn = [p for p in item["points"] if not is_missing(p[1])]
+        for place, effect, *_ in drawn:
+            here = (x(place, which), y(effect))
+            if before:
+                parts.append(
+                    Markup('<line class="join {}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+                        css, *before, *here
+                    )
+                )
+            before = here
+        for place, effect, low, high in drawn:
+            if not (is_missing(low) or is_missing(high)):
+                parts.append(
+                    Markup('<line class="ci {}" x1="{x}" x2="{x}" y1="{}" y2="{}"/>').format(
+                        css, y(low), y(high), x=x(place, which)
+                    )
+                )
+            words = f"{item['name']}, {times[place]}: {interval_text(effect, low, high)}"
+            spoken.append(words)
+            parts.append(
+                Markup(
+                    '<circle class="{}" cx="{}" cy="{}" r="4.5"><title>{}</title></circle>'
+                ).format(css, x(place, which), y(effect), words)
+            )
+    legend = Markup("").join(
+        Markup('<li class="s{}">{}</li>').format(i % _COLOURS, item["name"])
+        for i, item in enumerate(series)
+    )
+    return Markup(
+        '<figure class="course"><figcaption>{title}</figcaption>'
+        '<svg role="img" aria-label="{title}, {unit}. {spoken}" width="100%" height="{height}">{parts}'
+        '</svg><ul class="course-key">{legend}</ul></figure>'
+    ).format(
+        title=title,
+        unit=unit,
+        spoken="; ".join(spoken),
+        height=height,
+        parts=Markup("").join(parts),
+        legend=legend,
     )

@@ -106,7 +106,6 @@ def page(
         else "",
         few=m.few(study, contrast),
         caveats=[str(x) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
-        hedge=m.hedge(study, contrast),
         verdict=m.verdict(head) if len(head) else None,
         n_shown=len(head),
         found=found,

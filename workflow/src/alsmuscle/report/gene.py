@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -28,7 +29,16 @@ def page(site: Site, data: m.ReportData) -> str:
         for role, members in data.by_role()
         for s, k in members
     ]
-    spec = Markup(c.embed_json({"contrasts": contrasts, "buckets": BUCKETS}))
+    spec = Markup(
+        c.embed_json(
+            {
+                "contrasts": contrasts,
+                "roles": list(map(m.role_title, m.ROLES)),
+                "buckets": BUCKETS,
+                "pooled": data.synthesis is not None,
+            }
+        )
+    )
     return site.render("gene.html.j2", path="gene.html", heading="Gene look-up", spec=spec)
 
 
@@ -40,33 +50,57 @@ def bucket(gene: str) -> int:
     return h % BUCKETS
 
 
-def scripts(site: Site, data: m.ReportData) -> dict[str, str]:
+Measured = tuple[list[str], list[str], list[str]]
+"""Of one contrast: gene ids, labels, and the numbers of each gene as JSON."""
+
+
+def measured(contrast: m.ContrastData) -> Measured | None:
+    """Return what the gene page shows of a contrast, ``None`` without genes."""
+    if contrast.de is None or contrast.de.empty:
+        return None
+    frame = m.gene_frame(contrast.de)
+    frame["half"] = frame["ci_high"] - frame["log2fc"]
+    values = frame[["log2fc", "half", "pvalue", "padj"]].astype(float).to_numpy()
+    return (
+        frame["gene_id"].astype(str).tolist(),
+        frame["label"].astype(str).tolist(),
+        [_cells(row) for row in values.tolist()],
+    )
+
+
+def scripts(
+    site: Site, data: m.ReportData, found: Sequence[Measured | None] | None = None
+) -> dict[str, str]:
     """Return the data scripts of the gene page and of the search: path to text.
 
-    Per gene and contrast: place of the contrast in the page's list, log2 fold change, standard
-    error, p, adjusted p, mean.
+    Per gene: symbol, organism; per contrast its place in the page's list, log2 fold change, half of
+    its 95 % interval, p and adjusted p; per role pooled over it the place of the role, species, cell
+    type, studies, effect, interval and adjusted p; the id of its counterpart in the other organism.
+    ``found``: :func:`measured` of ``data.contrasts()``, where that is at hand.
     """
     records: dict[str, list[str]] = {}
     names: dict[str, tuple[str, str]] = {}
+    pooled = _pooled(data)
+    twins = {**data.orthologs, **{human: mouse for mouse, human in data.orthologs.items()}}
+    contrasts = [k for _, k in data.contrasts()]
+    if found is None:
+        found = [measured(k) for k in contrasts]
+    known = {id(k): genes for k, genes in zip(contrasts, found, strict=True)}
     members = [pair for _, pairs in data.by_role() for pair in pairs]
     for place, (study, contrast) in enumerate(members):
-        if contrast.de is None or contrast.de.empty:
-            continue
-        frame = m.gene_frame(contrast.de)
+        genes = known[id(contrast)]
         organism = str(study.card.get("organism") or "")
-        columns = [
-            frame[k].astype(float).tolist() if k in frame else [math.nan] * len(frame)
-            for k in ("log2fc", "lfc_se", "pvalue", "padj", "base_mean")
-        ]
-        ids = frame["gene_id"].astype(str)
-        for gene, symbol, *values in zip(ids, frame["label"], *columns, strict=True):
-            cells = ",".join(f"{v:.3g}" if math.isfinite(v) else "null" for v in values)
+        for gene, symbol, cells in zip(*genes, strict=True) if genes else ():
             records.setdefault(gene, []).append(f"[{place},{cells}]")
             names.setdefault(gene, (symbol, organism))
     files: dict[int, list[str]] = {}
     for gene in sorted(records):
         head = c.embed_json([gene, *names[gene]])[1:-1].split(",", 1)
-        entry = f"{head[0]}:[{head[1]},[{','.join(records[gene])}]]"
+        twin = c.embed_json(twins.get(gene) if twins.get(gene) in records else None)
+        entry = (
+            f"{head[0]}:[{head[1]},[{','.join(records[gene])}],"
+            f"[{','.join(pooled.get(gene, []))}],{twin}]"
+        )
         files.setdefault(bucket(gene), []).append(entry)
     made = {
         f"assets/data/gene-{i}.js": f'alsmuscle.receive("gene-{i}",{{{",".join(files[i])}}});\n'
@@ -78,6 +112,27 @@ def scripts(site: Site, data: m.ReportData) -> dict[str, str]:
         "search", {"pages": _pages(site, data), "genes": _lines(names)}
     )
     return made
+
+
+def _cells(values: Sequence[float]) -> str:
+    return ",".join(f"{v:.3g}" if math.isfinite(v) else "null" for v in values)
+
+
+def _pooled(data: m.ReportData) -> dict[str, list[str]]:
+    """Gene id → its rows over all stages, one per role, species and cell type."""
+    found: dict[str, list[str]] = {}
+    if data.synthesis is None or data.synthesis.genes is None:
+        return found
+    table = data.synthesis.genes
+    table = table[(table["stage"] == "") & table["role"].isin(m.ROLES)]
+    place = {role: i for i, role in enumerate(m.ROLES)}
+    keys = [table[k].astype(str) for k in ("key", "species", "cell_type")]
+    columns = ["k", "effect", "ci_low", "ci_high", "padj"]
+    values = table[columns].astype(float).to_numpy()
+    for gene, species, cells, role, row in zip(*keys, table["role"], values, strict=True):
+        head = c.embed_json([place[role], species, cells])[1:-1]
+        found.setdefault(gene, []).append(f"[{head},{_cells(row)}]")
+    return found
 
 
 def _lines(names: dict[str, tuple[str, str]]) -> str:
@@ -108,5 +163,11 @@ def _pages(site: Site, data: m.ReportData) -> list[list[str]]:
         [m.programme_title(data.programme_info, p), "programme", m.programme_path(p), p]
         for p in sorted(data.programme_names)
     ]
+    if data.synthesis is not None:
+        topics = {e["id"]: e.get("topic", "") for e in data.synthesis.document["claims"]}
+        pages += [
+            [f"{e['id']}: {e['statement']}", "claim", m.claim_path(e["id"]), topics[e["id"]]]
+            for e in data.synthesis.document["claims"]
+        ]
     pages += [[e["term"], "glossary", f"glossary.html#{e['key']}", ""] for e in site.glossary]
     return pages

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from markupsafe import Markup
@@ -14,67 +13,73 @@ from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
 from alsmuscle.report.study import excluded_table, flagged
 
-ALL_OPEN = 12
-"""With more contrasts than this only the first role is unfolded."""
-
 
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``index.html``."""
     # A single-cell study has a page of its own for its many cell types.
-    tissue = [(s, k) for s, k in data.contrasts() if not k.meta.get("cell_type")]
-    heads = {id(k): m.headline(data, k) for _, k in tissue}
+    tissue = [k for _, k in data.contrasts() if not k.meta.get("cell_type")]
+    heads = {id(k): m.headline(data, k) for k in tissue}
     drawn = [f for f in heads.values() if len(f)]
-    span = c.domain(drawn)
-    n_contrasts = len(tissue)
-    groups = [
-        {
-            "title": role,
-            "open": place == 0 or n_contrasts <= ALL_OPEN,
-            "answers": [
-                _answer(data, s, k, heads[id(k)], span) for s, k in members if id(k) in heads
-            ],
-        }
-        for place, (role, members) in enumerate(data.by_role())
-        if any(id(k) in heads for _, k in members)
-    ]
     return site.render(
         "index.html.j2",
         path="index.html",
         heading=data.title,
         claims=claim.summary(data, data.synthesis) if data.synthesis is not None else None,
-        groups=groups,
+        matrix=_matrix(data, heads),
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
-        cells=[cells.line(s) for s in data.studies if s.cells is not None],
         n_studies=len(data.studies),
-        n_contrasts=n_contrasts,
+        n_contrasts=len(tissue),
+        cells=[cells.line(s) for s in data.studies if s.cells is not None],
         studies=_studies(data),
         excluded=excluded_table(data.excluded),
     )
 
 
-def _answer(
-    data: m.ReportData,
-    study: m.StudyData,
-    contrast: m.ContrastData,
-    rows: pd.DataFrame,
-    span: tuple[float, float],
-) -> dict[str, Any]:
-    name = m.label(contrast.meta)
-    return {
-        "label": name,
-        "href": m.contrast_path(study, contrast),
-        "study": study.name,
-        "study_href": m.study_path(study),
-        "what": m.what(study.card, contrast.meta),
-        "sizes": m.sizes(study, contrast),
-        "sentence": m.sentence(study, contrast, rows),
-        "genes": m.gene_sentence(contrast.de, data.alpha),
-        "badges": m.badges(study, contrast),
-        "plot": c.mini_forest(rows, span, f"Programme effects in log2 units, {name}")
-        if len(rows)
-        else c.not_computed("programme effects"),
-    }
+def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
+    """Every comparison in one line: donors, and the chosen programmes with their intervals."""
+    labels: dict[tuple[str, str], str] = {}
+    for frame in heads.values():
+        for row in frame.to_dict("records"):
+            labels.setdefault((str(row["programme"]), str(row["block"])), str(row["label"]))
+    order = [pair for pair in data.headline if pair in labels] or list(labels)
+    columns = [
+        c.EffectColumn(labels[pair], m.programme_path(pair[0]), caveat=_has_caveat(data, pair))
+        for pair in order
+    ]
+    lines = []
+    for role, members in data.by_role():
+        for study, contrast in members:
+            if id(contrast) not in heads:
+                continue
+            frame = heads[id(contrast)]
+            found = {
+                (str(r["programme"]), str(r["block"])): (r["effect"], r["ci_low"], r["ci_high"])
+                for r in frame.to_dict("records")
+            }
+            lines.append(
+                c.EffectRow(
+                    group=role,
+                    label=m.label(contrast.meta),
+                    href=m.contrast_path(study, contrast),
+                    note=c.local(study.name, m.study_path(study)),
+                    more=m.what(study.card, contrast.meta),
+                    badges=m.badges(study, contrast),
+                    n=m.sizes(study, contrast),
+                    cells=tuple(found.get(pair) for pair in order),
+                )
+            )
+    if not lines:
+        return c.not_computed("any comparison of whole tissue")
+    return c.effect_table(
+        lines,
+        columns,
+        caption="Every comparison: change of chosen programmes in log2 units, 95 % interval below",
+    )
+
+
+def _has_caveat(data: m.ReportData, pair: tuple[str, str]) -> bool:
+    return m.caveat(data.programme_info, *pair) is not None
 
 
 def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, Markup]]:
@@ -128,3 +133,35 @@ def _studies(data: m.ReportData) -> Markup:
     frame = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
     order = "in the order of the configuration"
     return c.table(frame, COLUMNS, caption="Studies that went in", name="studies", order=order)
+
+
+def text_summary(data: m.ReportData) -> str:
+    """Return the report in a few lines for the terminal: studies done, left out, flagged; verdicts."""
+    names = [study.name for study in data.studies]
+    lines = [f"{_count(len(names), 'study', 'studies')} done: {', '.join(names) or 'none'}"]
+    out = data.excluded
+    if out is not None:
+        whole = out[out["kind"] == "study"]
+        lines.append(f"{_count(len(whole), 'study', 'studies')} left out")
+        lines += [f"  {row['id']}: {row['reason']}" for row in whole.to_dict("records")]
+        n = int((out["kind"] == "sample").sum())
+        if n:
+            lines.append(f"{_count(n, 'sample', 'samples')} left out")
+    flags = {
+        s.name: f["sample_id"].nunique() for s in data.studies if (f := flagged(s)) is not None
+    }
+    found = ", ".join(f"{name} {n}" for name, n in flags.items() if n)
+    n = sum(flags.values())
+    lines.append(f"{_count(n, 'sample', 'samples')} flagged" + (f": {found}" if found else ""))
+    doubtful = sum(bool(m.confounders(k.meta)) for _, k in data.contrasts())
+    if doubtful:
+        lines.append(f"{_count(doubtful, 'comparison', 'comparisons')} confounded, not pooled")
+    if data.synthesis is not None:
+        counts = data.synthesis.overall["verdict"].value_counts()
+        said = ", ".join(f"{counts[v]} {v}" for v in claim.SIGNS if counts.get(v, 0))
+        lines.append(f"{_count(len(data.synthesis.overall), 'claim', 'claims')}: {said or 'none'}")
+    return "\n".join(lines) + "\n"
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"

@@ -146,6 +146,8 @@ class Synthesis:
         Contracts ``contrasts, claims, claim_studies, pooled_programmes, denervation, changes``.
     overall
         One row per claim: ``claim, verdict, n_tests`` (:func:`alsmuscle.claims.overall`).
+    blocks, genes
+        Contracts ``blocks`` (every contrast's programme effects) and ``pooled_genes``.
     files
         Name to path of the TSV, relative to the report folder.
     """
@@ -158,6 +160,8 @@ class Synthesis:
     axis: pd.DataFrame
     changes: pd.DataFrame
     overall: pd.DataFrame
+    blocks: pd.DataFrame | None = None
+    genes: pd.DataFrame | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -195,6 +199,8 @@ class ReportData:
         Package versions, run times per job, commit of the code.
     synthesis
         Pooled effects and verdicts; without it those pages are left out.
+    orthologs
+        Mouse gene id to the id of its 1:1 human counterpart.
     """
 
     studies: Sequence[StudyData]
@@ -214,6 +220,7 @@ class ReportData:
     runtimes: pd.DataFrame | None = None
     commit: str = ""
     synthesis: Synthesis | None = None
+    orthologs: Mapping[str, str] = field(default_factory=dict)
 
     def contrasts(self) -> Iterator[tuple[StudyData, ContrastData]]:
         """Yield every contrast with its study."""
@@ -429,7 +436,9 @@ def marks(study: StudyData, contrast: ContrastData) -> list[tuple[str, str | Non
     if meta.get("evidence") == "published":
         found.append(("published", None))
     if meta.get("eligible") is False:
-        found.append(("excluded", str(meta["reason"]) if meta.get("reason") else None))
+        reason = str(meta.get("reason") or "")
+        said = any(reason.startswith("confounded") for _ in confounders(meta))
+        found.append(("excluded", None if said else reason or None))
     if few(study, contrast):
         found.append(("small", None))
     return found
@@ -480,6 +489,41 @@ def gene_sentence(de: pd.DataFrame | None, alpha: float) -> str:
     n = {k: c.number(v, 0) for k, v in found.items()}
     text = f"{n['called']} of {n['tested']} genes at adjusted p < {alpha:g}"
     return text + (f" ({n['up']} higher, {n['down']} lower)" if found["called"] else "")
+
+
+# ---- pooled -------------------------------------------------------------------------------------
+
+
+def studies(k: float) -> str:
+    """Return a number of studies in words."""
+    return "1 study" if k == 1 else f"{k:.0f} studies"
+
+
+def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
+    """Return ``PROGRAMME/block`` pooled per role and species, as rows of a forest plot.
+
+    Over all stages, complete blocks, ALS first; the number of studies stands in ``label``, and
+    ``pooled`` is false for a single study.
+    """
+    pooled = synthesis.programmes
+    rows = pooled[
+        (pooled["key"] == target)
+        & (pooled["stage"] == "")
+        & (pooled["species"] != "all")
+        & ~pooled["stripped"].astype(bool)
+    ].copy()
+    order = {role: place for place, role in enumerate(ROLES)}
+    rows["place"] = rows["role"].map(order).fillna(len(order))
+    rows = rows.sort_values(["place", "species", "cell_type"], kind="stable")
+    rows["label"] = [
+        f"{role_title(row.role)}, {row.species}"
+        + ("" if row.cell_type == "muscle" else f", {row.cell_type}")
+        + f", {studies(row.k)}"
+        for row in rows.itertuples()
+    ]
+    rows["pooled"] = rows["k"] > 1
+    kept = ["role", "label", "effect", "ci_low", "ci_high", "pooled"]
+    return rows[kept].reset_index(drop=True)
 
 
 # ---- programmes ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
+from alsmuscle.report.time import panels
 
 GENE_COLUMNS = (
     c.Column("block", "Block"),
@@ -106,8 +107,11 @@ def overview(site: Site, data: m.ReportData) -> str:
     )
 
 
-def page(site: Site, data: m.ReportData, programme: str) -> str:
-    """Return a programme's page: its caveat, its effect in every contrast, its genes."""
+def page(site: Site, data: m.ReportData, programme: str, times: pd.DataFrame | None = None) -> str:
+    """Return a programme's page: its caveat, its effect pooled, in every contrast and over time.
+
+    ``times``: from :func:`alsmuscle.report.time.points`.
+    """
     path, info = m.programme_path(programme), data.programme_info.get(programme, {})
     parts: dict[str, list[dict[str, Any]]] = {}
     for role, members in data.by_role():
@@ -135,6 +139,8 @@ def page(site: Site, data: m.ReportData, programme: str) -> str:
         {
             "title": title[block],
             "caveat": info.get("caveats", {}).get(block),
+            "pooled": _pooled(data, f"{programme}/{block}", title[block]),
+            "course": _course(times, programme, block),
             "drivers": _drivers(data, programme, block, m.root(path)),
             "plot": c.forest_plot(
                 frame,
@@ -153,8 +159,23 @@ def page(site: Site, data: m.ReportData, programme: str) -> str:
         description=info.get("description", ""),
         caveat=info.get("caveat", ""),
         blocks=blocks,
+        synthesis=data.synthesis is not None,
         genes=_genes(data, programme),
     )
+
+
+def _pooled(data: m.ReportData, target: str, title: str) -> Markup | None:
+    """The block per condition: what moves in ALS beside what moves elsewhere."""
+    if data.synthesis is None or (rows := m.pooled_rows(data.synthesis, target)).empty:
+        return None
+    return c.forest_plot(rows, caption=f"{title}, pooled per condition", head="Condition")
+
+
+def _course(times: pd.DataFrame | None, programme: str, block: str) -> Markup | None:
+    if times is None:
+        return None
+    rows = times[(times["programme"] == programme) & (times["block"] == block)]
+    return panels(rows) if len(rows) else None
 
 
 def _drivers(data: m.ReportData, programme: str, block: str, root: str) -> Markup | None:

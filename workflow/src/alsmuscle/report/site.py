@@ -18,6 +18,7 @@ NEEDED = {"layout.html.j2", "style.css", "app.js", "glossary.tsv", "methods.tsv"
 MENU = (
     ("index.html", "Answer"),
     ("specificity.html", "Specificity"),
+    ("time.html", "Time"),
     ("changes.html", "Changes"),
     ("programmes.html", "Programmes"),
     ("gene.html", "Genes"),
@@ -25,7 +26,7 @@ MENU = (
     ("provenance.html", "Provenance"),
     ("glossary.html", "Glossary"),
 )
-OF_SYNTHESIS = {"specificity.html", "changes.html"}
+OF_SYNTHESIS = {"specificity.html", "time.html", "changes.html"}
 
 
 class Site:
