@@ -600,6 +600,9 @@ KINDS = {
 }
 
 COMMON = {
+    "n_cells": "cells, nuclei or spots",
+    "cluster": "Leiden cluster",
+    "subject_id": "donor",
     "dataset": "study, as its card's id",
     "contrast": "comparison within the study",
     "cell_type": "cell type; muscle for bulk tissue",
