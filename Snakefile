@@ -27,4 +27,5 @@ rule all:
 rule fetch:
     input:
         manifests(),
+        result("provenance/admission.tsv"),
     localrule: True

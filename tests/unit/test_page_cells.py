@@ -211,10 +211,7 @@ def test_spots_are_never_called_cells():
     page = text(report(study("spots", tested=False, title="Visium"))["studies/sim.html"])
     assert "Visium spots, not cells" in page
     assert "2 named signatures" in page
-    assert (
-        "no cell type can be tested: effects are described, no test is claimed"
-        in page.lower()
-    )
+    assert "no cell type can be tested: effects are described, no test is claimed" in page.lower()
 
 
 def test_the_first_page_leads_to_the_cells_and_lists_no_type(made):

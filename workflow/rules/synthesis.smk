@@ -80,7 +80,7 @@ rule synthesis_denervation:
     input:
         contrasts=result("synthesis/contrasts.tsv"),
         blocks=result("synthesis/blocks.tsv"),
-        vst=expand(result("bulk/{dataset}/vst.h5ad"), dataset=compared()),
+        vst=of_admitted("bulk/{dataset}/vst.h5ad", compared()),
         de=tissue_de(),
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",

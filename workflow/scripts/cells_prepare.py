@@ -1,23 +1,12 @@
 import pandas as pd
 
-from alsmuscle import cells, cells_io, de, genes, io, log, qc, registry, samples
+from alsmuscle import cells, cells_io, de, genes, io, log, qc, registry, study
 
 with log.job(snakemake.log[0]) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
     dataset, material = card["id"], card["cells"]["material"]
     manifest = io.read_table(snakemake.input.manifest, "manifest")
-    matrices = cells_io.Matrices(card["cells"], lambda name: io.cached(manifest, name))
-    sheet_spec = card["samples"]["sheet"]
-    if sheet_spec["layout"] == "count_columns":
-        sheet = samples.from_columns(matrices.names)
-    elif sheet_spec["layout"] == "obs":
-        sheet = matrices.sheet()
-    else:
-        sheet = io.read_sheet(io.cached(manifest, sheet_spec["file"]), sheet_spec)
-    kept, excluded = samples.harmonise(sheet, card)
-    # A card may say biopsy here; what one barcode holds is what decides.
-    kept["material"] = material
-    names, excluded = samples.match_matrix(matrices.names, kept, excluded, card)
+    matrices, names, kept, excluded = study.cell_samples(card, manifest)
     table = io.read_gene_table(card["organism"])
     summaries, barcodes, sums = [], [], {}
 
