@@ -49,6 +49,8 @@ class Registry:
         """Give the command, in a session of its own."""
         apart = ("ALSMUSCLE_MIRROR", "PYTHONDONTWRITEBYTECODE")
         environment = {key: value for key, value in os.environ.items() if key not in apart}
+        # The copy, not the checkout that the environment names: that one may be edited meanwhile.
+        environment["PYTHONPATH"] = str(self.folder / "workflow" / "src")
         output = (self.folder / "output.txt").open("w")
         return subprocess.Popen(
             [*self.command, *options],

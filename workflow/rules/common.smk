@@ -11,9 +11,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
-# Scripts run in processes of their own, with the Snakefile's folder but not the package on their path.
-if str(WORKFLOW / "src") not in sys.path:
-    sys.path.insert(0, str(WORKFLOW / "src"))
+SOURCE = str(WORKFLOW / "src")
+# Scripts run in processes of their own, with the Snakefile's folder but not the package on their path;
+# an installed package, perhaps that of another checkout, would come first: run what is digested.
+if SOURCE not in sys.path:
+    sys.path.insert(0, SOURCE)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([SOURCE, *filter(None, paths)])
 
 from alsmuscle import admission, registry
 from alsmuscle.digest import code_digest
@@ -111,9 +115,9 @@ def growing(amount, per_sample=0, per_contrast=0):
     def needed(wildcards, attempt):
         need = amount
         if per_sample:
-            need += per_sample * STUDIES[wildcards.dataset]["samples"].get(
-                "expected", 0
-            )
+            # Published effects have no samples.
+            samples = STUDIES[wildcards.dataset].get("samples", {})
+            need += per_sample * samples.get("expected", 0)
         if per_contrast:
             need += per_contrast * sum(
                 len(card["contrasts"]) for card in STUDIES.values()

@@ -46,8 +46,8 @@ rule data_verify:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(1000, per_sample=3),
+        runtime=growing(10),
     params:
         card=card_part(
             "id",
@@ -81,6 +81,8 @@ checkpoint data_admit:
         checks=result("provenance/checks.tsv"),
     log:
         log_of("data_admit"),
+    benchmark:
+        time_of("data_admit")
     localrule: True
     conda:
         ENVIRONMENT
