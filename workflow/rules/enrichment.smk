@@ -131,6 +131,8 @@ rule programmes_effects:
         log_of("programmes_effects", "{dataset}.{contrast}"),
     benchmark:
         time_of("programmes_effects", "{dataset}.{contrast}")
+    wildcard_constraints:
+        dataset=one_of(BULK),
     conda:
         ENVIRONMENT
     resources:

@@ -73,8 +73,8 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         path=path,
         heading=f"{study.name}: {card.get('title') or 'untitled study'}",
         contrasts=contrasts,
-        facts=_card(study),
-        checked=_facts(card.get("facts")),
+        facts=card_facts(study),
+        checked=checked_facts(card.get("facts")),
         checks=c.table(
             study.checks,
             CHECK_COLUMNS,
@@ -104,8 +104,8 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         )
         if frame is not None
         else c.not_computed("sample quality"),
-        samples=_samples(study, root),
-        excluded=excluded_table(_own(data.excluded, str(card["id"]))),
+        samples=samples_table(study, root),
+        excluded=excluded_table(own(data.excluded, str(card["id"]))),
     )
 
 
@@ -181,14 +181,16 @@ def excluded_table(excluded: pd.DataFrame | None) -> Markup:
     return c.table(excluded, EXCLUDED_COLUMNS, caption="Left out, and why", name="left-out")
 
 
-def _own(excluded: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
+def own(excluded: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
+    """Return the rows of one study."""
     if excluded is None:
         return None
     key = "dataset" if "dataset" in excluded else "id"
     return excluded[excluded[key].astype(str) == study]
 
 
-def _card(study: m.StudyData) -> Markup:
+def card_facts(study: m.StudyData) -> Markup:
+    """Return what a study is, from its card."""
     card = study.card
     accession = c.link(card["accession"], card.get("url")) if card.get("accession") else None
     return c.definitions(
@@ -226,7 +228,8 @@ def citation(entry: Mapping[str, Any]) -> Markup | None:
     return Markup(" · ").join(parts) if parts else None
 
 
-def _facts(facts: object) -> Markup:
+def checked_facts(facts: object) -> Markup:
+    """Return the card's facts and how each was checked."""
     rows: list[dict[str, Any]] = []
     if isinstance(facts, Mapping):
         for key, value in facts.items():
@@ -246,7 +249,8 @@ def _flat(value: object) -> object:
     return value if isinstance(value, (str, int, float)) or value is None else str(value)
 
 
-def _samples(study: m.StudyData, root: str) -> Markup:
+def samples_table(study: m.StudyData, root: str) -> Markup:
+    """Return the sample table: harmonised values, then the raw ones."""
     if study.samples is None:
         return c.not_computed("the sample table")
     frame = with_id(study.samples)
