@@ -43,6 +43,7 @@ rule report_pages:
                 "omnibus.tsv",
                 "qc.tsv",
                 "pca.tsv",
+                "pca_covariates.tsv",
                 "correlation.tsv",
                 "counts.h5ad",
             )

@@ -236,6 +236,7 @@ def _study(
         samples=samples,
         qc=io.read_table(folder / "qc.tsv", "qc"),
         pca=pca,
+        covariates=io.read_table(folder / "pca_covariates.tsv", "pca_covariates"),
         correlation=io.read_square(folder / "correlation.tsv"),
         explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
         contrasts=contrasts,
@@ -268,6 +269,7 @@ def _contrast(
         every = io.read_table(results / "bulk" / name / "omnibus.tsv", "omnibus")
         own = every[every["design"] == registry.design_id(contrast)]
         omnibus = own if len(own) else None
+        tables["engines"] = (results / "bulk" / name / key / "engines.tsv", "engines")
         tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
         tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
     meta = {
