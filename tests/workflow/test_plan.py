@@ -16,7 +16,6 @@ FULL = {
     "enrichment_sets": 1,
     "programmes_check": 1,
     "programmes_scores": 1,
-    "programmes_effects": 1,
     "synthesis_contrasts": 1,
     "synthesis_pool": 1,
     "synthesis_denervation": 1,
@@ -32,7 +31,7 @@ def test_a_new_run_has_one_job_per_step(project):
     assert project.planned() == FULL
 
 
-def test_a_contrast_adds_three_jobs_and_a_collection_one_download(project):
+def test_a_contrast_adds_two_jobs_and_a_collection_one_download(project):
     def paired(card):
         card["contrasts"].append({**card["contrasts"][0], "id": "paired", "block": "subject_id"})
 
@@ -46,7 +45,6 @@ def test_a_contrast_adds_three_jobs_and_a_collection_one_download(project):
         "data_fetch": 2,
         "bulk_de": 2,
         "enrichment_sets": 2,
-        "programmes_effects": 2,
     }
 
 
