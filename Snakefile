@@ -26,4 +26,5 @@ rule all:
 rule fetch:
     input:
         manifests(),
+        result("provenance/admission.tsv"),
     localrule: True

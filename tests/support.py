@@ -85,6 +85,10 @@ class Project:
             timeout=900,
         )
 
+    def admit(self) -> subprocess.CompletedProcess[str]:
+        """Download and verify all studies, so that the plan behind that is known."""
+        return self.snakemake("fetch", "--quiet", "host")
+
     def planned(self, *arguments: str) -> dict[str, int]:
         """Rule → number of jobs of a dry run."""
         run = self.snakemake("--dry-run", "--quiet", "host", *arguments)

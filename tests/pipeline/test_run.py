@@ -61,6 +61,8 @@ def restored(done):
 
 TABLES = {
     "manifest": "provenance/data/gse1.tsv",
+    "checks": "provenance/checks.tsv",
+    "admission": "provenance/admission.tsv",
     "samples": "bulk/gse1/samples.tsv",
     "excluded": "bulk/gse1/excluded.tsv",
     "warnings": "bulk/gse1/warnings.tsv",
@@ -262,8 +264,12 @@ def test_a_new_study_runs_that_study_only(restored):
     path = restored.folder / "config" / "datasets" / "gse2.yaml"
     path.write_text(yaml.safe_dump(card, sort_keys=False))
     jobs = restored.planned()
+    assert {jobs[name] for name in ("data_fetch", "data_verify", "data_admit")} == {1}
+    assert "bulk_fit" not in jobs
+    assert restored.admit().returncode == 0
+    jobs = restored.planned()
     assert all(count == 1 for count in jobs.values())
-    assert {"data_fetch", "bulk_fit", "report_pages", "provenance_run"} | SYNTHESIS < set(jobs)
+    assert {"bulk_fit", "report_pages", "provenance_run"} | SYNTHESIS < set(jobs)
 
 
 def test_changed_rules_judge_again_and_fit_nothing(restored):

@@ -383,22 +383,24 @@ def test_calls_by_hand():
     assert m.gene_sentence(None, 0.05) == "no gene-level test"
 
 
-def test_gene_interval_is_wald():
+def test_gene_intervals_are_normal_or_of_t():
     frame = m.gene_frame(
         pd.DataFrame(
             {
-                "gene_id": ["ENSG1", "ENSG2"],
-                "symbol": ["MYOG", None],
-                "log2fc": [1.0, 0.0],
-                "lfc_se": [0.5, np.nan],
-                "pvalue": [0.0, 0.01],
+                "gene_id": ["ENSG1", "ENSG2", "ENSG3"],
+                "symbol": ["MYOG", None, "MYH2"],
+                "log2fc": [1.0, 0.0, 1.0],
+                "lfc_se": [0.5, np.nan, 0.5],
+                "df": [np.nan, 10, 10],
+                "pvalue": [0.0, 0.01, 0.1],
             }
         )
     )
     assert frame["ci_low"][0] == pytest.approx(0.020018, abs=1e-6)
     assert frame["ci_high"][0] == pytest.approx(1.979982, abs=1e-6)
-    assert frame["label"].tolist() == ["MYOG", "ENSG2"]
-    assert frame["nlp"].tolist() == [300, 2]
+    assert frame["ci_high"][2] == pytest.approx(1 + 0.5 * 2.228139, abs=1e-6)  # tables of t
+    assert frame["label"].tolist() == ["MYOG", "ENSG2", "MYH2"]
+    assert frame["nlp"].tolist() == [300, 2, 1]
 
 
 @pytest.mark.parametrize("as_text", [False, True])

@@ -55,8 +55,7 @@ def test_a_plan_with_the_profile_groups_without_a_circle(project):
         "--dry-run", "--workflow-profile", str(ROOT / "config" / "profiles" / "slurm")
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    memory = re.findall(r"rule bulk_fit:.*?mem_mb=(\d+)", run.stdout, re.S)
-    assert memory and int(memory[0]) >= 1000
+    assert run.stdout.count("Group job study") == 1
 
 
 def test_profiles_hold_machine_facts_only():

@@ -15,7 +15,7 @@ WORKFLOW = Path(workflow.basedir) / "workflow"
 if str(WORKFLOW / "src") not in sys.path:
     sys.path.insert(0, str(WORKFLOW / "src"))
 
-from alsmuscle import registry
+from alsmuscle import admission, registry
 from alsmuscle.digest import code_digest
 from alsmuscle.errors import InputError
 from alsmuscle.progress import PlainWords
@@ -141,14 +141,30 @@ def contrast_of(wildcards):
     return registry.contrast(STUDIES[wildcards.dataset], wildcards.contrast)
 
 
-def files_of(wildcards):
-    """Params function: the files that a study needs; `collections` stands for the gene sets."""
-    if wildcards.dataset == "collections":
-        return {
-            name: {"url": entry["url"], "sha256": entry["sha256"]}
-            for name, entry in COLLECTIONS.items()
-        }
-    return STUDIES[wildcards.dataset]["files"]
+def archive_of(wildcards):
+    """Params function: what to fetch for a study; `collections` stands for the gene sets."""
+    if wildcards.dataset != "collections":
+        keys = (
+            "id",
+            "accession",
+            "organism",
+            "files",
+            "samples",
+            "archive",
+            "citation",
+        )
+        return card_part(*keys)(wildcards)
+    files = {
+        name: {key: entry[key] for key in ("url", "sha256") if entry[key]}
+        for name, entry in COLLECTIONS.items()
+    }
+    return {"id": "collections", "accession": "", "organism": "", "files": files}
+
+
+def last_failure(wildcards):
+    """Params function: when a download last failed; a failure is thus tried again by the next run."""
+    mark = Path(SETTINGS["data"]["cache"]) / wildcards.dataset / "unreachable"
+    return mark.read_text() if mark.is_file() else ""
 
 
 def manifests():
@@ -156,13 +172,25 @@ def manifests():
     return [result(f"provenance/data/{name}.tsv") for name in [*FETCHED, *SIMULATED]]
 
 
-def per_contrast(pattern, datasets):
-    """A path per contrast of the given studies."""
-    return [
-        result(pattern.format(dataset=name, contrast=contrast["id"]))
-        for name in datasets
-        for contrast in STUDIES[name]["contrasts"]
-    ]
+def of_admitted(pattern, datasets):
+    """Input function: a path per admitted study, and per contrast where the pattern has one.
+
+    Asking for it waits until every study has been downloaded and looked at.
+    """
+
+    def paths(wildcards):
+        table = checkpoints.data_admit.get().output.admission
+        kept = set(admission.admitted(table))
+        names = [name for name in datasets if name in kept]
+        if "{contrast}" not in pattern:
+            return [result(pattern.format(dataset=name)) for name in names]
+        return [
+            result(pattern.format(dataset=name, contrast=contrast["id"]))
+            for name in names
+            for contrast in STUDIES[name]["contrasts"]
+        ]
+
+    return paths
 
 
 def facts_of_cards(wildcards):
@@ -196,8 +224,8 @@ def facts_of_cards(wildcards):
 
 
 def all_de():
-    """The `de` tables of all contrasts."""
-    return per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+    """Input function: the `de` tables of all contrasts."""
+    return of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
 
 
 def compared():
@@ -231,6 +259,9 @@ onsuccess:
     summary = Path(result("report/summary.txt"))
     if summary.exists() and summary.stat().st_mtime > STARTED:
         print(f"\n{summary.read_text().strip()}", file=sys.stderr)
+    # Last, which studies are not in the results, and why.
+    for study, reason in admission.left_out(result("provenance/admission.tsv")):
+        print(f"\nleft out: {study}: {reason}", file=sys.stderr)
 
 
 onerror:

@@ -32,10 +32,9 @@ rule provenance_run:
 
 rule report_pages:
     input:
-        expand(
-            result("bulk/{dataset}/{table}"),
-            dataset=BULK,
-            table=[
+        *(
+            of_admitted(f"bulk/{{dataset}}/{table}", BULK)
+            for table in (
                 "samples.tsv",
                 "excluded.tsv",
                 "warnings.tsv",
@@ -44,13 +43,13 @@ rule report_pages:
                 "pca.tsv",
                 "correlation.tsv",
                 "counts.h5ad",
-            ],
+            )
         ),
-        expand(result("programmes/{dataset}/scores.tsv"), dataset=BULK),
-        per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED),
-        per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
-        per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
-        per_contrast("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
+        of_admitted("programmes/{dataset}/scores.tsv", BULK),
+        all_de(),
+        of_admitted("programmes/{dataset}/{contrast}/effects.tsv", BULK),
+        of_admitted("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
+        of_admitted("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
         rules.programmes_check.output,
         expand(
             result("synthesis/{table}.tsv"),
@@ -69,6 +68,8 @@ rule report_pages:
         # Not read by the pages; part of every finished run.
         result("synthesis/data_dictionary.tsv"),
         rules.provenance_run.output,
+        admission=result("provenance/admission.tsv"),
+        checks=result("provenance/checks.tsv"),
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",

@@ -7,10 +7,10 @@
 
 rule synthesis_contrasts:
     input:
-        samples=expand(result("bulk/{dataset}/samples.tsv"), dataset=BULK),
-        warnings=expand(result("bulk/{dataset}/warnings.tsv"), dataset=BULK),
+        samples=of_admitted("bulk/{dataset}/samples.tsv", BULK),
+        warnings=of_admitted("bulk/{dataset}/warnings.tsv", BULK),
         de=all_de(),
-        effects=per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
+        effects=of_admitted("programmes/{dataset}/{contrast}/effects.tsv", BULK),
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:
@@ -80,7 +80,7 @@ rule synthesis_denervation:
     input:
         contrasts=result("synthesis/contrasts.tsv"),
         blocks=result("synthesis/blocks.tsv"),
-        vst=expand(result("bulk/{dataset}/vst.h5ad"), dataset=compared()),
+        vst=of_admitted("bulk/{dataset}/vst.h5ad", compared()),
         de=all_de(),
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",

@@ -32,9 +32,9 @@ def report_data(
     results
         The results folder, complete.
     cards
-        The studies that were analysed.
+        The studies that were selected; those that were not admitted are listed as left out.
     left_out
-        Studies that were not, with reasons.
+        Studies that were not selected, with reasons.
     settings
         The effective configuration.
     programmes, notes
@@ -47,6 +47,10 @@ def report_data(
     import pandas as pd
 
     results = Path(results)
+    admission = io.read_table(results / "provenance" / "admission.tsv", "admission")
+    refused = admission[~admission["admitted"]]
+    cards = {name: card for name, card in cards.items() if name not in set(refused["dataset"])}
+    left_out = [*left_out, *refused[["dataset", "reason"]].to_dict("records")]
     versions = io.read_json(results / "provenance" / "versions.json")
     listed = io.read_plain(programmes)
     members = {

@@ -5,6 +5,7 @@ A broken hand-over thus fails where it happens, with the column's name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -80,6 +81,29 @@ _ABOUT_POOLED = {
 }
 
 TABLES: dict[str, Table] = {
+    "checks": Table(
+        {
+            "dataset": "text",
+            "check": "text",
+            "state": "text",
+            "card": "text",
+            "found": "text",
+            "remedy": "text",
+        },
+        ("dataset", "check"),
+        {
+            "check": "what was looked at",
+            "state": "agrees, differs, failed, unreachable (tried again by the next run), or not verified",
+            "card": "what the study card says or expects",
+            "found": "what the archive or the file says, or what went wrong",
+            "remedy": "what to do about it",
+        },
+    ),
+    "admission": Table(
+        {"dataset": "text", "admitted": "flag", "reason": "text"},
+        ("dataset",),
+        {"admitted": "whether the study takes part", "reason": "why it does not"},
+    ),
     "manifest": Table(
         {
             "study": "text",
@@ -172,6 +196,7 @@ TABLES: dict[str, Table] = {
             "lfc_se": "number",
             "log2fc_shrunk": "number",
             "stat": "number",
+            "df": "number",
             "pvalue": "number",
             "padj": "number",
             "n_target": "count",
@@ -184,6 +209,7 @@ TABLES: dict[str, Table] = {
             "lfc_se": "standard error of log2fc",
             "log2fc_shrunk": "log2fc shrunken with the apeglm prior",
             "stat": "Wald statistic",
+            "df": "degrees of freedom of the t distribution behind p-value and intervals; empty: normal",
             "padj": "Benjamini–Hochberg over genes passing independent filtering, else empty",
             "n_target": "samples in the target group",
             "n_reference": "samples in the reference group",
@@ -567,6 +593,13 @@ def dtypes(name: str) -> dict[str, str]:
         column: {"text": "string[python]", "count": "Int64", "flag": "boolean"}.get(kind, "float64")
         for column, kind in TABLES[name].columns.items()
     }
+
+
+def rows(found: Sequence[Mapping[str, object]], name: str) -> pd.DataFrame:
+    """Make a table of rows, with the contract's columns also where there is no row."""
+    import pandas as pd
+
+    return pd.DataFrame(list(found), columns=list(TABLES[name].columns))
 
 
 def check_table(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:

@@ -21,7 +21,8 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
     matrix
         Genes × samples, numeric.
     kind
-        ``counts`` or ``expected_counts`` (rounded, with a note).
+        ``counts``, ``expected_counts`` (rounded, with a note), or ``coverage`` (recount3's sums,
+        already turned into read counts; with a note).
     where
         Study and file, for the message.
 
@@ -53,7 +54,7 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
         )
     whole = float(np.mean(values[values != 0] % 1 == 0)) if (values != 0).any() else 1.0
     guess = _looks_like(values, whole)
-    if guess or (values < 0).any() or (kind == "counts" and whole < 1):
+    if guess or (values < 0).any() or (kind != "expected_counts" and whole < 1):
         raise InputError(
             f"these are not raw counts: {guess or _fraction(whole)}",
             where=where,
@@ -70,6 +71,10 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
         notes.append(
             "Counts are estimates (RSEM or salmon) and were rounded to whole numbers; "
             f"{1 - whole:.0%} of the non-zero values were not whole."
+        )
+    if kind == "coverage":
+        notes.append(
+            "Read counts are recount3's base-pair sums divided by the mean mapped read length."
         )
     rounded = np.rint(values)
     dtype = np.int32 if rounded.max() < np.iinfo(np.int32).max else np.int64

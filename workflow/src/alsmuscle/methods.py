@@ -7,6 +7,14 @@ from typing import Any
 
 Step = dict[str, str]
 
+# What Wald statistics are read against (bulk.de.distribution).
+_REFERENCE = {
+    "t": "p-values and 95 % intervals are those of Student's t, as DESeq2's option useT has it; its "
+    "degrees of freedom are the residual ones and those that the dispersions' prior is worth "
+    "(Smyth 2004). DESeq2's default, the normal distribution, would call more genes.",
+    "normal": "p-values and 95 % intervals are those of the normal distribution.",
+}
+
 
 def contrast_sentence(
     contrast: Mapping[str, Any], settings: Mapping[str, Any], packages: Mapping[str, str]
@@ -110,9 +118,8 @@ def steps(
             "negative-binomial fit for all groups of a design, Wald test with fitted means floored "
             "at 0.5 as in R, Cook's replacement, independent filtering at alpha "
             f"{de['alpha']:g}. Fewer than {de['min_replicates']} samples a side: effects without "
-            "p-values. Intervals are log2 fold change ± 1.96 standard errors. Designs with more than "
-            "two groups, or with an interaction, also get likelihood-ratio tests over all of them "
-            "at the same dispersions.",
+            f"p-values. {_REFERENCE[de['distribution']]} Designs with more than two groups, or with an "
+            "interaction, also get likelihood-ratio tests over all of them at the same dispersions.",
             "Love, Huber & Anders 2014; Muzellec et al. 2023",
             "10.1186/s13059-014-0550-8",
         ),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 KEY = ["dataset", "contrast", "cell_type"]
 BLOCK = ["programme", "block", "stripped"]
 ALS_ROLES = ("als_patient", "als_model", "als_cells")
-Z95 = 1.959964
 FIRST_RUN = "first run"
 
 
@@ -150,11 +149,11 @@ def gene_correlation(effects: pd.DataFrame) -> pd.Series[float]:
 
 
 def with_intervals(effects: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Add ``source`` and, where they are not there, Wald 95 % intervals."""
+    """Add ``source`` and, where they are not there, 95 % intervals (of t where ``df`` is given)."""
     out = effects.copy()
     if "ci_low" not in out:
-        out["ci_low"] = out["effect"] - Z95 * out["se"]
-        out["ci_high"] = out["effect"] + Z95 * out["se"]
+        half = de.half_width(out["se"], out.get("df", np.nan))
+        out["ci_low"], out["ci_high"] = out["effect"] - half, out["effect"] + half
     return out[[*KEY, *BLOCK, "effect", "se", "ci_low", "ci_high"]].assign(source=source)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.de import half_width
 from alsmuscle.report import components as c
 
 ROLES = {
@@ -32,7 +33,7 @@ ROLES = {
 """Role of a contrast and its heading, in display order: ALS first, then what it is held against."""
 
 Z95 = 1.959964
-"""Half width of a 95 % Wald interval in standard errors."""
+"""Half width of a 95 % interval of the normal distribution in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -422,11 +423,11 @@ def badges(study: StudyData, contrast: ContrastData) -> Markup:
 
 
 def gene_frame(de: pd.DataFrame) -> pd.DataFrame:
-    """Return ``de`` with ``label``, 95 % Wald interval and ``nlp`` = -log10 p (p = 0: 300)."""
+    """Return ``de`` with ``label``, 95 % interval and ``nlp`` = -log10 p (p = 0: 300)."""
     frame = de.copy()
     symbol = frame["symbol"] if "symbol" in frame else pd.Series(np.nan, index=frame.index)
     frame["label"] = symbol.where(symbol.notna() & (symbol != ""), frame["gene_id"]).astype(str)
-    half = Z95 * pd.to_numeric(frame["lfc_se"], errors="coerce")
+    half = half_width(*(pd.to_numeric(frame[k], errors="coerce") for k in ("lfc_se", "df")))
     frame["ci_low"], frame["ci_high"] = frame["log2fc"] - half, frame["log2fc"] + half
     frame["nlp"] = -np.log10(frame["pvalue"].astype(float).clip(lower=1e-300))
     return frame
