@@ -32,6 +32,9 @@ ROLES = {
 }
 """Role of a contrast and its heading, in display order: ALS first, then what it is held against."""
 
+TISSUE = "muscle"
+"""Cell type of bulk tissue."""
+
 Z95 = 1.959964
 """Half width of a 95 % interval of the normal distribution in standard deviations."""
 
@@ -72,6 +75,28 @@ class ContrastData:
 
 
 @dataclass(frozen=True)
+class CellsData:
+    """What a single-cell study has beside its contrasts; contracts of the same names.
+
+    ``map``: one row per cell with ``umap1, umap2, sample_id, condition, cell_type`` and block
+    scores (``PROGRAMME/block``); ``composition``: all contrasts; ``qc``: contract ``cells_qc``;
+    ``files``: name to path of the TSV relative to the report folder.
+    """
+
+    material: str
+    map: pd.DataFrame
+    qc: pd.DataFrame
+    barcodes: pd.DataFrame
+    clusters: pd.DataFrame
+    markers: pd.DataFrame
+    types: pd.DataFrame
+    activity: pd.DataFrame
+    coexpression: pd.DataFrame
+    composition: pd.DataFrame
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StudyData:
     """One study: card, tables per sample, contrasts.
 
@@ -91,9 +116,16 @@ class StudyData:
     explained
         Share of variance per component, 0 to 1.
     contrasts
-        In display order.
+        In display order; of a single-cell study one per contrast and cell type, whose ``meta`` has
+        ``cell_type`` and ``contrast`` (the card's id).
+    cells
+        For single-cell studies.
     files
-        ``samples, qc``: path of the full TSV relative to the report folder.
+        ``samples, qc, completeness``: path of the full TSV relative to the report folder.
+    checks
+        Contract ``checks``: what the card says against what was found.
+    completeness
+        How many samples the archive's record has, were obtained, are analysed; in words.
     """
 
     card: Mapping[str, Any]
@@ -104,7 +136,10 @@ class StudyData:
     correlation: pd.DataFrame | None = None
     explained: Sequence[float] = ()
     contrasts: Sequence[ContrastData] = ()
+    cells: CellsData | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    checks: pd.DataFrame | None = None
+    completeness: str = ""
 
     @property
     def name(self) -> str:
@@ -227,6 +262,13 @@ class ReportData:
 
 
 # ---- paths --------------------------------------------------------------------------------------
+
+
+def place(study: StudyData, contrast: ContrastData) -> tuple[str, str, str]:
+    """Return dataset, contrast and cell type, as the tables of the synthesis name them."""
+    meta = contrast.meta
+    kind = meta.get("cell_type") or TISSUE
+    return str(study.card["id"]), str(meta.get("contrast") or meta["id"]), str(kind)
 
 
 def study_path(study: StudyData) -> str:

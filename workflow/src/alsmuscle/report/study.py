@@ -50,6 +50,12 @@ EXCLUDED_COLUMNS = (
     c.Column("what", "What"),
     c.Column("reason", "Reason"),
 )
+CHECK_COLUMNS = (
+    c.Column("check", "What"),
+    c.Column("state", "State"),
+    c.Column("card", "The card says"),
+    c.Column("found", "Found"),
+)
 COVARIATE_COLUMNS = (
     c.Column("component", "Component"),
     c.Column("covariate", "Goes with"),
@@ -85,8 +91,18 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         path=path,
         heading=f"{study.name}: {card.get('title') or 'untitled study'}",
         contrasts=contrasts,
-        facts=_card(study),
-        checked=_facts(card.get("facts")),
+        facts=card_facts(study),
+        checked=checked_facts(card.get("facts")),
+        checks=c.table(
+            study.checks,
+            CHECK_COLUMNS,
+            caption="What was checked in this run",
+            name=f"{card['id']}-checks",
+        )
+        if study.checks is not None and len(study.checks)
+        else Markup(""),
+        completeness=study.completeness,
+        account=root + study.files["completeness"] if "completeness" in study.files else "",
         caveats=[str(x) for x in as_list(card.get("caveats"))],
         simulated=bool(card.get("simulated")),
         experimental=bool(card.get("experimental")),
@@ -107,8 +123,8 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         if frame is not None
         else c.not_computed("sample quality"),
         components=_components(study, data.alpha),
-        samples=_samples(study, root),
-        excluded=excluded_table(_own(data.excluded, str(card["id"]))),
+        samples=samples_table(study, root),
+        excluded=excluded_table(own(data.excluded, str(card["id"]))),
     )
 
 
@@ -204,14 +220,16 @@ def excluded_table(excluded: pd.DataFrame | None) -> Markup:
     return c.table(excluded, EXCLUDED_COLUMNS, caption="Left out, and why", name="left-out")
 
 
-def _own(excluded: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
+def own(excluded: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
+    """Return the rows of one study."""
     if excluded is None:
         return None
     key = "dataset" if "dataset" in excluded else "id"
     return excluded[excluded[key].astype(str) == study]
 
 
-def _card(study: m.StudyData) -> Markup:
+def card_facts(study: m.StudyData) -> Markup:
+    """Return what a study is, from its card."""
     card = study.card
     accession = c.link(card["accession"], card.get("url")) if card.get("accession") else None
     return c.definitions(
@@ -249,7 +267,8 @@ def citation(entry: Mapping[str, Any]) -> Markup | None:
     return Markup(" · ").join(parts) if parts else None
 
 
-def _facts(facts: object) -> Markup:
+def checked_facts(facts: object) -> Markup:
+    """Return the card's facts and how each was checked."""
     rows: list[dict[str, Any]] = []
     if isinstance(facts, Mapping):
         for key, value in facts.items():
@@ -269,7 +288,8 @@ def _flat(value: object) -> object:
     return value if isinstance(value, (str, int, float)) or value is None else str(value)
 
 
-def _samples(study: m.StudyData, root: str) -> Markup:
+def samples_table(study: m.StudyData, root: str) -> Markup:
+    """Return the sample table: harmonised values, then the raw ones."""
     if study.samples is None:
         return c.not_computed("the sample table")
     frame = with_id(study.samples)
