@@ -11,6 +11,7 @@ configfile: "config/config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/bulk.smk"
+include: "workflow/rules/cells.smk"
 include: "workflow/rules/enrichment.smk"
 include: "workflow/rules/synthesis.smk"
 include: "workflow/rules/report.smk"
@@ -26,4 +27,5 @@ rule all:
 rule fetch:
     input:
         manifests(),
+        result("provenance/admission.tsv"),
     localrule: True

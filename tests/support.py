@@ -85,6 +85,10 @@ class Project:
             timeout=900,
         )
 
+    def admit(self) -> subprocess.CompletedProcess[str]:
+        """Download and verify all studies, so that the plan behind that is known."""
+        return self.snakemake("fetch", "--quiet", "host")
+
     def planned(self, *arguments: str) -> dict[str, int]:
         """Rule → number of jobs of a dry run."""
         run = self.snakemake("--dry-run", "--quiet", "host", *arguments)
@@ -213,7 +217,7 @@ def make_project(folder: Path, *, copy_code: bool) -> Project:
     (folder / "config" / "datasets").mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)
     plain = ("config.yaml", "collections.yaml", "claims.yaml", "programmes.tsv")
-    for name in (*plain, "programme_notes.tsv"):
+    for name in (*plain, "programme_notes.tsv", "tissues.tsv"):
         shutil.copy(ROOT / "config" / name, folder / "config")
     if copy_code:
         skip = shutil.ignore_patterns("__pycache__")

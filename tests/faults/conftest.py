@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from faultserver import FaultServer, FtpServer
+from faultserver import Archives, FaultServer, FtpServer, certificate
 
 from alsmuscle.fetch import FetchPolicy
 
@@ -16,6 +18,26 @@ def server() -> Iterator[FaultServer]:
     server = FaultServer()
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def archive_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    return certificate(tmp_path_factory.mktemp("archives"))
+
+
+@pytest.fixture
+def archives(archive_certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archives]:
+    """The public archives, as far as the environment lets this process see."""
+    server = Archives(archive_certificate)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, server.url(""))
+    monkeypatch.setenv("SSL_CERT_FILE", str(archive_certificate))
     yield server
     server.shutdown()
     server.server_close()

@@ -6,14 +6,19 @@ import contextlib
 import gzip
 import hashlib
 import random
+import shlex
 import socket
 import socketserver
+import ssl
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
 
 MODIFIED = "Wed, 01 May 2024 10:00:00 GMT"
 
@@ -60,7 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.guard:
             self.server.seen.append((self.path, headers, form))
             number = sum(seen.partition("?")[0] == path for seen, _, _ in self.server.seen)
-        script = self.server.scripts.get(path, Reply(b"not here", 404, etag=None))
+        scripts, missing = self.server.scripts, Reply(b"not here", 404, etag=None)
+        script = scripts.get(self.path, scripts.get(path, missing))
         reply = script(number, headers) if callable(script) else script
         body, status, extra = reply.body, reply.status, dict(reply.headers)
         wanted = headers.get("range", "")
@@ -108,14 +114,41 @@ class _Handler(BaseHTTPRequestHandler):
             super().finish()
 
 
+class _ArchiveHandler(_Handler):
+    """Answers for any host, by its whole address: it stands in for the network, as a proxy does."""
+
+    server: Archives
+    host = ""
+
+    def do_CONNECT(self) -> None:
+        self.host = self.path.removesuffix(":443")
+        self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb")
+        self.close_connection = False
+
+    def do_GET(self) -> None:
+        self._located(lambda: self._answer(""))
+
+    def do_POST(self) -> None:
+        form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        self._located(lambda: self._answer(form))
+
+    def _located(self, answer: Callable[[], None]) -> None:
+        if self.host:
+            self.path = f"https://{self.host}{self.path}"
+        answer()
+
+
 class FaultServer(ThreadingHTTPServer):
     """Serves ``scripts`` (path to reply) and notes the requests in ``seen``."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, handler: type[_Handler] = _Handler) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self.scripts: dict[str, Script] = {}
         self.seen: list[tuple[str, dict[str, str], str]] = []
         self.guard = threading.Lock()
@@ -125,6 +158,65 @@ class FaultServer(ThreadingHTTPServer):
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
+
+
+class Archives(FaultServer):
+    """The public archives on this machine: ``scripts`` by whole address, TLS and all.
+
+    Set as the proxy of the environment it receives what is meant for the archives, so that the code
+    under test asks its true addresses.
+    """
+
+    HOSTS = (
+        "ftp.ncbi.nlm.nih.gov",
+        "www.ncbi.nlm.nih.gov",
+        "eutils.ncbi.nlm.nih.gov",
+        "www.ebi.ac.uk",
+        "ftp.ebi.ac.uk",
+        "api.cellxgene.cziscience.com",
+        "datasets.cellxgene.cziscience.com",
+        "recount-opendata.s3.amazonaws.com",
+        "data.idies.jhu.edu",
+    )
+
+    def __init__(self, certificate: Path) -> None:
+        super().__init__(_ArchiveHandler)
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(certificate)
+
+    def serve(self, url: str, content: bytes | str | Reply) -> None:
+        """Give out ``content`` under an address."""
+        if not isinstance(content, Reply):
+            content = Reply(content.encode() if isinstance(content, str) else content)
+        self.scripts[url] = content
+
+    def folder(self, url: str, files: dict[str, bytes]) -> None:
+        """Give out a folder: its files, and their listing as Apache writes it."""
+        lines = [
+            f'<a href="{quote(name)}">{name}</a>   2024-05-01 10:00  {max(1, len(content) >> 10)}K'
+            for name, content in files.items()
+        ]
+        head = '<pre>Name Last modified Size<hr><a href="/geo/">Parent Directory</a>   -'
+        self.serve(url, "\n".join([f"<html><body>{head}", *lines, "<hr></pre></body></html>"]))
+        for name, content in files.items():
+            self.serve(url + quote(name), content)
+
+
+def certificate(folder: Path) -> Path:
+    """Make a key and a certificate for all hosts of :class:`Archives`; needs openssl."""
+    names = ",".join(f"DNS:{host}" for host in Archives.HOSTS)
+    subprocess.run(
+        shlex.split(
+            "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=archives "
+            f"-addext subjectAltName={names} -out cert.pem -keyout key.pem"
+        ),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    pair = folder / "archives.pem"
+    pair.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
+    return pair
 
 
 def _counts(rows: int) -> bytes:

@@ -43,6 +43,7 @@ def test_against_r(tmp_path_factory, study, contrast_id, name, calls_count):
         counts.obs,
         contrast,
         dataset=study,
+        distribution="normal",
         alpha=0.1,
         min_replicates=3,
         shrink=False,

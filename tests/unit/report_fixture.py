@@ -113,6 +113,7 @@ def de(rng: np.random.Generator, n_genes: int, n_target: int, n_reference: int) 
             "lfc_se": se,
             "log2fc_shrunk": lfc * 0.8,
             "stat": stat,
+            "df": np.nan,
             "pvalue": pvalue,
             "padj": padj,
             "n_target": n_target,
@@ -185,7 +186,7 @@ def sets() -> pd.DataFrame:
 def drivers(genes: pd.DataFrame) -> pd.DataFrame:
     """Seven genes of one block in falling contribution."""
     first = genes.dropna(subset=["log2fc"]).head(7)
-    columns = ["gene_id", "symbol", "base_mean", "log2fc", "lfc_se", "padj"]
+    columns = ["gene_id", "symbol", "base_mean", "log2fc", "lfc_se", "df", "padj"]
     return first[columns].assign(
         programme="MYOGENIC_DIFF",
         block="mrf",

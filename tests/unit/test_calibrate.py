@@ -45,27 +45,27 @@ def test_halves_are_different_and_none_is_anothers_complement() -> None:
 
 def test_means_errors_and_targets() -> None:
     table = rows("alike", [0.02, 0.04, 0.06, 0.08])
-    summary = calibrate.summarise(table, pd.DataFrame(), None)
+    summary = calibrate.summarise(table, pd.DataFrame(), pd.DataFrame(), None)
     found = line(summary, "all exact nulls", "false discovery rate")
     assert found["value"] == pytest.approx(0.05)
     assert found["se"] == pytest.approx(np.std([0.02, 0.04, 0.06, 0.08], ddof=1) / 2)
     assert found["met"] == "yes"
-    bad = calibrate.summarise(rows("alike", [0.1, 0.2]), pd.DataFrame(), None)
+    bad = calibrate.summarise(rows("alike", [0.1, 0.2]), pd.DataFrame(), pd.DataFrame(), None)
     assert line(bad, "all exact nulls", "false discovery rate")["met"] == "no"
     # Too good is off target as well: a method that calls nothing must not pass.
-    none = calibrate.summarise(rows("alike", [0.0, 0.0]), pd.DataFrame(), None)
+    none = calibrate.summarise(rows("alike", [0.0, 0.0]), pd.DataFrame(), pd.DataFrame(), None)
     assert line(none, "all exact nulls", "false discovery rate")["met"] == "no"
 
 
 def test_scenarios_without_exact_nulls_do_not_enter_the_false_discovery_rate() -> None:
     table = pd.concat([rows("alike", [0.04]), rows("swapped", [0.9]), rows("unequal", [0.9])])
-    summary = calibrate.summarise(table, pd.DataFrame(), None)
+    summary = calibrate.summarise(table, pd.DataFrame(), pd.DataFrame(), None)
     assert line(summary, "all exact nulls", "false discovery rate")["value"] == 0.04
 
 
 def test_rates_of_flags_are_over_planted_and_other_samples() -> None:
     table = rows("swapped", [0.1, 0.1], swap_planted=2, swap_found=1, swap_false=4)
-    summary = calibrate.summarise(table, pd.DataFrame(), None)
+    summary = calibrate.summarise(table, pd.DataFrame(), pd.DataFrame(), None)
     flagged = line(summary, "swapped", "swapped samples flagged")
     assert (flagged["value"], flagged["n"], flagged["met"]) == (0.5, 4, "no")
     alarms = line(summary, "swapped", "swapped samples: false alarms")
@@ -83,7 +83,7 @@ def test_lambda_and_real_null() -> None:
         }
     )
     real = pd.DataFrame({"called": [0, 0, 5], "p_below_05": [0.05, 0.05, 0.05]})
-    summary = calibrate.summarise(rows("null", [0.0]), axis, real)
+    summary = calibrate.summarise(rows("null", [0.0]), axis, pd.DataFrame(), real)
     name = "lambda 0.4 (day90)"
     assert line(summary, name, "mean error")["value"] == pytest.approx(0)
     assert line(summary, name, "root mean square")["value"] == pytest.approx(0.1)
@@ -93,8 +93,59 @@ def test_lambda_and_real_null() -> None:
     assert line(summary, real_name, "share of halves")["value"] == pytest.approx(1 / 3)
 
 
+def told(truth: str, verdict: str, n: int, *, held: bool = True) -> pd.DataFrame:
+    row = {"truth": truth, "verdict": verdict, "level_held": held, "beyond_held": held}
+    return pd.DataFrame([row] * n)
+
+
+def test_verdicts_right_and_wrong() -> None:
+    table = pd.concat(
+        [
+            told("intrinsic", "supported", 9),
+            told("intrinsic", "cannot tell", 1),
+            told("denervation", "not distinguishable from denervation", 8),
+            told("denervation", "cannot separate from denervation", 1),
+            told("denervation", "supported", 1),
+            told("random set", "cannot tell", 10, held=False),
+        ]
+    )
+    nothing = pd.DataFrame()
+    summary = calibrate.summarise(rows("null", [0.0]), nothing, table, None)
+    expected = {
+        "true claims supported": (0.9, "yes"),
+        "true claims contradicted": (0.0, "yes"),
+        "wrong among supported": (0.1, "no"),
+        "false claims supported": (0.05, "yes"),
+        "pure denervation: supported": (0.1, "no"),
+        "pure denervation: not distinguishable": (0.8, ""),
+        "pure denervation: not more": (0.9, "no"),
+        "random sets: supported": (0.0, "yes"),
+        "coverage of pooled 95 % intervals beyond": (20 / 30, "no"),
+    }
+    for what, (value, met) in expected.items():
+        found = line(summary, "verdicts", what)
+        assert found["value"] == pytest.approx(value), what
+        assert found["met"] == met, what
+    # A tool that never tells must fail.
+    silent = told("intrinsic", "cannot tell", 5)
+    summary = calibrate.summarise(rows("null", [0.0]), nothing, silent, None)
+    assert line(summary, "verdicts", "true claims supported")["met"] == "no"
+
+
+def test_planted_truths_get_their_verdicts() -> None:
+    made = pd.DataFrame([row for seed in (1, 2) for row in calibrate.verdict_replicate(seed=seed)])
+    assert made["truth"].value_counts().to_dict() == {
+        "random set": 6, "denervation": 6, "intrinsic": 4,
+    }  # fmt: skip
+    supported = made.loc[made["verdict"] == "supported", "truth"]
+    assert set(supported) == {"intrinsic"}
+    assert len(supported) >= 3
+    assert made[["level_held", "beyond_held"]].mean().min() >= 0.75
+    assert made["level"].between(-2, 3).all()
+
+
 def test_the_page_says_simulated_and_loads_nothing() -> None:
-    summary = calibrate.summarise(rows("alike", [0.04, 0.05]), pd.DataFrame(), None)
+    summary = calibrate.summarise(rows("alike", [0.04, 0.05]), pd.DataFrame(), pd.DataFrame(), None)
     page = calibrate.page(summary)
     assert "SIMULATED" in page
     assert "http" not in page

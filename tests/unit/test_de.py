@@ -4,6 +4,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from alsmuscle import de
 from alsmuscle.errors import InputError
@@ -20,6 +21,7 @@ CONTRAST = {
 FIT = {"min_total": 10, "inference": "batched"}
 TEST = {
     "dataset": "x",
+    "distribution": "t",
     "alpha": 0.05,
     "min_replicates": 3,
     "shrink": False,
@@ -221,6 +223,52 @@ def test_both_inferences_agree():
     two = de.test(fitted, samples, CONTRAST, **(TEST | {"inference": "default"}))
     two = two.set_index("gene_id").loc[one.index]
     np.testing.assert_allclose(one["log2fc"], two["log2fc"], rtol=1e-4, atol=1e-5)
+
+
+def test_degrees_of_freedom_are_residual_and_the_prior_s():
+    samples = _samples(4)
+    fitted = de.fit(_counts(samples), CONTRAST, **FIT)
+    # Nearly equal dispersions: the prior is as tight as DESeq2 lets it be.
+    fitted.uns["prior_disp_var"] = 0.25
+    assert de.degrees_of_freedom(fitted, [1.0])[0] == pytest.approx(6 + 8.9588, abs=1e-4)
+    fitted.uns["prior_disp_var"] = np.pi**2 / 6  # trigamma(1): two more degrees
+    np.testing.assert_allclose(de.degrees_of_freedom(fitted, [1, 0.5, 0]), [8, 14, np.inf])
+
+
+def test_t_changes_nothing_but_p():
+    samples = _samples(4)
+    counts = _counts(samples)
+    fitted = de.fit(counts, CONTRAST, **FIT)
+    t = de.test(fitted, samples, CONTRAST, **TEST).set_index("gene_id")
+    normal = de.test(fitted, samples, CONTRAST, **(TEST | {"distribution": "normal"}))
+    normal = normal.set_index("gene_id").loc[t.index]
+    pd.testing.assert_frame_equal(
+        t[["log2fc", "lfc_se", "stat"]], normal[["log2fc", "lfc_se", "stat"]]
+    )
+    assert normal["df"].isna().all()
+    # Two groups: the variance is sum(1 / mean + dispersion) / n, of which dispersion is a share.
+    alpha = fitted.var.loc[t.index, "dispersions"]
+    size = fitted.obs["size_factors"].to_numpy()
+    mean = np.exp(fitted.obsm["design_matrix"].to_numpy() @ fitted.varm["LFC"].to_numpy().T)
+    weight = 1 / (1 / (mean * size[:, None]) + fitted.var["dispersions"].to_numpy())
+    total = sum(1 / weight[side].sum(0) for side in (slice(0, 4), slice(4, 8)))
+    part = sum(
+        (weight[side] ** 2).sum(0) / weight[side].sum(0) ** 2 for side in (slice(0, 4), slice(4, 8))
+    )
+    share = pd.Series(part / total, fitted.var_names).loc[t.index] * alpha
+    np.testing.assert_allclose(t["df"], de.degrees_of_freedom(fitted, share), rtol=2e-3)
+    np.testing.assert_allclose(t["pvalue"], 2 * stats.t.sf(t["stat"].abs(), t["df"]))
+    np.testing.assert_allclose(normal["pvalue"], 2 * stats.norm.sf(t["stat"].abs()))
+    assert (t["padj"] < 0.05).sum() < (normal["padj"] < 0.05).sum()
+
+
+def test_half_widths_are_quantiles_of_t_and_of_the_normal_without_df():
+    np.testing.assert_allclose(
+        de.half_width([1.0, 2.0, 1.0], [10, np.nan, np.inf]),
+        [2.228139, 2 * 1.959964, 1.959964],
+        atol=1e-6,
+    )  # tables of t
+    assert de.half_width(1.0, 10, level=0.9) == pytest.approx(1.812461, abs=1e-6)
 
 
 def test_pairing_uses_the_pairs():

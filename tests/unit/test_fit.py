@@ -179,6 +179,36 @@ def test_calls_are_the_default_s(both: Any) -> None:
     assert ((ours["padj"] < 0.05) == (default["padj"] < 0.05)).all()
 
 
+@pytest.mark.parametrize("vst", [False, True])
+def test_trend_is_the_default_s(vst: bool) -> None:
+    counts, obs = simulate(seed=5)
+    counts["g7"] = 0
+    counts["g8"] = [50_000, *[0] * 11]  # far off the curve: leaves it after the first round
+    trends = []
+    for kind in (DeseqDataSet, fit.Dataset):
+        inference = BatchedInference(n_cpus=1)
+        dds = kind(counts=counts, metadata=obs, design="~batch", inference=inference, quiet=True)
+        if vst:
+            dds.vst()
+            trends.append([dds.uns["vst_trend_coeffs"]])
+        else:
+            dds.deseq2()
+            trends.append([dds.uns["trend_coeffs"], dds.var["fitted_dispersions"]])
+    for default, ours in zip(*trends, strict=True):
+        pd.testing.assert_series_equal(ours, default, rtol=1e-12)
+
+
+def test_without_a_trend_the_mean_of_dispersions_stands() -> None:
+    counts, obs = simulate(seed=5)
+    inference = BatchedInference(n_cpus=1)
+    inference.dispersion_trend_gamma_glm = lambda *_: (np.full(2, np.nan), np.nan, False)  # type: ignore[method-assign]
+    dds = fit.Dataset(counts=counts, metadata=obs, design="~batch", inference=inference, quiet=True)
+    with pytest.warns(UserWarning, match="mean of dispersions stands"):
+        dds.fit_size_factors()
+        dds.fit_dispersion_trend()
+    assert dds.var["fitted_dispersions"].nunique() == 1
+
+
 def test_kernels_do_the_work(both: Any) -> None:
     assert sum(both[2].fallbacks.values()) < 10
 

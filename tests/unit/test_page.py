@@ -255,7 +255,15 @@ def test_heatmap_scales_to_the_strongest_cell():
     sure = frame.abs() > 0.5
     cells = [a.get("class") for a in Parsed(str(c.heatmap(frame, caption="h", head="p"))).all("td")]
     assert cells == ["num heat heat-p5", "num heat heat-n5", "num heat heat-p0", "num"]
-    assert str(c.heatmap(frame, caption="h", head="p", sure=sure)).count("<strong>") == 2
+    marked = str(c.heatmap(frame, caption="h", head="p", sure=sure))
+    assert marked.count("<strong>") == marked.count("heat-") == 2
+
+
+def test_a_group_of_one_row_takes_one_line():
+    frame = pd.DataFrame({"x": [1.0, 0.5, 0.2]}, index=["a", "b", "c"])
+    parsed = Parsed(str(c.heatmap(frame, caption="h", head="p", groups=["G", "G", "One"])))
+    heads = [w for w in parsed.text.replace("One, c", "One,c").split() if w in {"G", "One,c"}]
+    assert heads == ["G", "One,c"]
 
 
 def test_unknown_badge_is_refused():
@@ -383,22 +391,24 @@ def test_calls_by_hand():
     assert m.gene_sentence(None, 0.05) == "no gene-level test"
 
 
-def test_gene_interval_is_wald():
+def test_gene_intervals_are_normal_or_of_t():
     frame = m.gene_frame(
         pd.DataFrame(
             {
-                "gene_id": ["ENSG1", "ENSG2"],
-                "symbol": ["MYOG", None],
-                "log2fc": [1.0, 0.0],
-                "lfc_se": [0.5, np.nan],
-                "pvalue": [0.0, 0.01],
+                "gene_id": ["ENSG1", "ENSG2", "ENSG3"],
+                "symbol": ["MYOG", None, "MYH2"],
+                "log2fc": [1.0, 0.0, 1.0],
+                "lfc_se": [0.5, np.nan, 0.5],
+                "df": [np.nan, 10, 10],
+                "pvalue": [0.0, 0.01, 0.1],
             }
         )
     )
     assert frame["ci_low"][0] == pytest.approx(0.020018, abs=1e-6)
     assert frame["ci_high"][0] == pytest.approx(1.979982, abs=1e-6)
-    assert frame["label"].tolist() == ["MYOG", "ENSG2"]
-    assert frame["nlp"].tolist() == [300, 2]
+    assert frame["ci_high"][2] == pytest.approx(1 + 0.5 * 2.228139, abs=1e-6)  # tables of t
+    assert frame["label"].tolist() == ["MYOG", "ENSG2", "MYH2"]
+    assert frame["nlp"].tolist() == [300, 2, 1]
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -734,7 +744,7 @@ def test_search_knows_genes_studies_programmes_and_words(files):
     _, found = payload(files["assets/data/search.js"])
     assert "MYOG\tENSG00000000000\thuman" in found["genes"].split("\n")
     kinds = Counter(entry[1] for entry in found["pages"])
-    assert kinds["study"] == 4 and kinds["contrast"] == 9 and kinds["programme"] == 8
+    assert kinds["study"] == 4 and kinds["comparison"] == 9 and kinds["programme"] == 8
     assert kinds["claim"] == 7
     assert [
         "C1: Statement number 1 about muscle in ALS.",

@@ -251,6 +251,7 @@ def test_drivers_by_hand(toy):
             "base_mean": 1.0,
             "log2fc": [0.5, -2.0, 3.0, np.nan, 9.0],
             "lfc_se": 0.1,
+            "df": 12.0,
             "padj": 0.5,
         }
     )

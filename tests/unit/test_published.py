@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from alsmuscle import contracts, io, published
+from alsmuscle import contracts, layouts, published
 from alsmuscle.errors import InputError
 
 SPEC = {
@@ -79,9 +79,9 @@ def test_r_data_files(tmp_path):
     rdata.write_rda(path, {"one": TABLE, "two": TABLE})
     spec = {**SPEC, "layout": "rdata"}
     with pytest.raises(InputError, match="several data frames"):
-        io.read_effects(path, spec)
-    frame = io.read_effects(path, {**spec, "object": "two"})
+        layouts.read_effects(path, spec)
+    frame = layouts.read_effects(path, {**spec, "object": "two"})
     assert frame["lfc"].tolist() == TABLE["lfc"].tolist()
     path.write_bytes(b"nothing of R")
     with pytest.raises(InputError, match="R data"):
-        io.read_effects(path, spec)
+        layouts.read_effects(path, spec)

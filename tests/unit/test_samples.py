@@ -148,3 +148,45 @@ def test_a_sheet_that_does_not_fit_the_matrix(names, template, expected):
         samples.match_matrix(names, table, excluded, card)
     for words in expected:
         assert words in str(caught.value)
+
+
+def test_labels_are_made_safe_once_and_kept_for_display():
+    labels = ["GSM1", "Müller-1", "Müller 1", "3 weeks", "ß+", "Muller_1", "日本"]
+    names = samples.safe_names(labels)
+    assert names == ["GSM1", "Muller_1.2", "Muller_1.3", "S3_weeks", "ss", "Muller_1", "sample"]
+    assert len(set(names)) == len(names)
+    assert samples.safe_names(names) == names
+
+
+RUNS = {
+    "id": "srp1",
+    "samples": {
+        "sample_id": "sample",
+        "run_id": "run",
+        "columns": {"condition": {"from": "group"}, "lane": {"value": "x"}},
+    },
+}
+
+
+def test_runs_of_one_sample_are_added():
+    sheet = pd.DataFrame(
+        {"run": ["R1", "R2", "R3"], "sample": ["A", "B", "A"], "group": ["x", "y", "x"]}
+    )
+    matrix = pd.DataFrame({"R3": [10, 0], "R1": [1, 2], "R2": [5, 5], "R9": [7, 7]})
+    merged, counts = samples.merge_runs(sheet, matrix, RUNS)
+    assert merged["sample"].tolist() == ["A", "B"]
+    assert counts.to_dict("list") == {"A": [11, 2], "B": [5, 5], "R9": [7, 7]}
+    with pytest.raises(InputError, match="runs of sample 'A' differ in 'group': x, z"):
+        samples.merge_runs(sheet.assign(group=["x", "y", "z"]), matrix, RUNS)
+    with pytest.raises(InputError, match="run 'R3' is in the sheet but not in the matrix"):
+        samples.merge_runs(sheet, matrix.drop(columns="R3"), RUNS)
+
+
+def test_groups_are_told_by_expressions_that_must_be_unambiguous():
+    rule = {"from": "t", "match": {r"\bals\b": "als", "control|healthy": "healthy"}}
+    sheet = pd.DataFrame({"t": ["ALS 1", "Control 2"]})
+    values, raw = samples._column(sheet, "condition", rule, "here")
+    assert values.tolist() == ["als", "healthy"] and raw.tolist() == ["ALS 1", "Control 2"]
+    for text, words in (("FALS", "matches no expression"), ("ALS control", "als and healthy")):
+        with pytest.raises(InputError, match=words):
+            samples._column(pd.DataFrame({"t": [text]}), "condition", rule, "here")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from alsmuscle import io
 from support import small_counts
 
-FULL = {
-    "data_fetch": 1,
+GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
+STUDY = {
     "bulk_counts": 1,
     "bulk_design": 1,
     "bulk_qc": 1,
@@ -14,9 +16,10 @@ FULL = {
     "bulk_de": 1,
     "bulk_omnibus": 1,
     "enrichment_sets": 1,
-    "programmes_check": 1,
     "programmes_scores": 1,
-    "programmes_effects": 1,
+}
+REST = {
+    "programmes_check": 1,
     "synthesis_contrasts": 1,
     "synthesis_pool": 1,
     "synthesis_denervation": 1,
@@ -29,10 +32,13 @@ FULL = {
 
 
 def test_a_new_run_has_one_job_per_step(project):
-    assert project.planned() == FULL
+    # What a study needs is known once it is admitted.
+    assert project.planned() == {**GATE, **REST}
+    assert project.admit().returncode == 0
+    assert project.planned() == {**STUDY, **REST}
 
 
-def test_a_contrast_adds_three_jobs_and_a_collection_one_download(project):
+def test_a_contrast_adds_two_jobs_and_a_collection_one_download(project):
     def paired(card):
         card["contrasts"].append({**card["contrasts"][0], "id": "paired", "block": "subject_id"})
 
@@ -40,19 +46,20 @@ def test_a_contrast_adds_three_jobs_and_a_collection_one_download(project):
         config["enrichment"]["collections"] = ["hallmark"]
 
     project.card(paired)
+    assert project.admit().returncode == 0
     project.config(hallmark)
     assert project.planned() == {
-        **FULL,
-        "data_fetch": 2,
+        **STUDY,
+        **REST,
+        "data_fetch": 1,
         "bulk_de": 2,
         "enrichment_sets": 2,
-        "programmes_effects": 2,
     }
 
 
 def test_a_users_own_gmt_is_fetched_and_read_like_any_other(project):
     project.own_sets(small_counts().index)
-    assert project.planned() == {**FULL, "data_fetch": 2}
+    assert project.planned() == {**GATE, **REST, "data_fetch": 2}
     manifest = project.folder / "results" / "provenance" / "data" / "collections.tsv"
     run = project.snakemake(str(manifest.relative_to(project.folder)), "--quiet", "all")
     assert run.returncode == 0, run.stderr
@@ -78,6 +85,11 @@ def test_published_effects_get_the_ranking_only(project):
         }
 
     project.card(published)
+    table = pd.DataFrame({"gene": ["XIST", "MYOG"], "log2fc": [1.0, 2.0], "se": [0.1, 0.2]})
+    path = project.folder / "effects.csv"
+    table.to_csv(path, index=False)
+    project.card(lambda card: card["files"].update(table={"url": str(path)}))
+    assert project.admit().returncode == 0
     jobs = project.planned()
     assert jobs["enrichment_gsea"] == 1
     assert "enrichment_sets" not in jobs

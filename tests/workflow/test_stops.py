@@ -1,9 +1,11 @@
-"""Through Snakemake: a mistake stops the run before anything is computed, with one message."""
+"""Through Snakemake: a wrong configuration or card stops the run; a wrong study is left out."""
 
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from alsmuscle import io
 from support import small_counts, write_study
 
 
@@ -46,7 +48,63 @@ def test_fpkm_instead_of_counts_is_refused(project):
     assert run.returncode != 0
     for words in ("gse1", "not raw counts", "FPKM", "use the study's raw counts"):
         assert words in run.stderr[-1500:], run.stderr
+    assert "no study could be obtained and verified" in run.stderr[-1500:]
     assert not (project.folder / "results" / "bulk" / "gse1").exists()
+
+
+def _second(project, change):
+    card = write_study(project.folder / "other", small_counts(seed=2))
+    card |= {"id": "gse2", "accession": "GSE2"}
+    change(card)
+    path = project.folder / "config" / "datasets" / "gse2.yaml"
+    path.write_text(yaml.safe_dump(card, sort_keys=False))
+
+
+def _states(project):
+    checks = io.read_table(project.folder / "results" / "provenance" / "checks.tsv", "checks")
+    return {(row.dataset, row.check): row.state for row in checks.itertuples()}
+
+
+def test_a_study_that_differs_from_its_card_is_left_out_and_the_others_go_on(project):
+    _second(project, _wrong_hash)
+    run = project.admit()
+    assert run.returncode == 0, run.stderr
+    assert "left out: gse2: " in run.stderr[-1500:]
+    assert "GSM1_x.txt.gz has sha256" in run.stderr[-1500:]
+    states = _states(project)
+    assert states["gse2", "files.counts"] == "failed"
+    assert states["gse1", "reading"] == "agrees"
+    jobs = project.planned()
+    assert jobs["bulk_fit"] == jobs["bulk_de"] == jobs["report_pages"] == 1
+    project.config(lambda config: config["data"].update(all_required=True))
+    run = project.admit()
+    assert run.returncode != 0
+    assert "1 of 2 studies could not be obtained" in run.stderr[-1500:]
+    assert "Traceback" not in run.stderr
+
+
+def test_a_file_that_was_out_of_reach_is_tried_again_by_the_next_run(project):
+    _second(project, lambda card: None)
+    away = project.folder / "other" / "sheet.csv"
+    kept = away.rename(away.with_name("elsewhere.csv"))
+    run = project.admit()
+    assert run.returncode == 0, run.stderr
+    assert "gse2" in run.stderr[-1500:] and "no such file" in run.stderr[-1500:]
+    assert _states(project)["gse2", "files.sheet"] == "unreachable"
+    kept.rename(away)
+    assert project.planned()["data_fetch"] == 1
+    run = project.admit()
+    assert "left out" not in run.stderr
+    assert _states(project)["gse2", "reading"] == "agrees"
+    assert "data_fetch" not in project.planned()
+
+
+def test_gene_sets_that_cannot_be_had_stop_the_run(project):
+    project.own_sets(small_counts().index)
+    (project.folder / "config" / "own.gmt").unlink()
+    run = project.admit()
+    assert run.returncode != 0
+    assert "own.gmt" in run.stderr[-1500:] and "no such file" in run.stderr[-1500:]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +117,7 @@ def test_fpkm_instead_of_counts_is_refused(project):
     ],
     ids=["hash", "level", "sample", "inestimable"],
 )
-def test_a_wrong_study_stops_before_any_fit(project, change, expected):
+def test_without_a_good_study_nothing_is_fitted(project, change, expected):
     project.card(change)
     run = project.snakemake("--quiet", "all")
     assert run.returncode != 0

@@ -19,7 +19,7 @@ if SOURCE not in sys.path:
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join([SOURCE, *filter(None, paths)])
 
-from alsmuscle import registry
+from alsmuscle import admission, registry
 from alsmuscle.digest import code_digest
 from alsmuscle.errors import InputError
 from alsmuscle.progress import PlainWords
@@ -41,12 +41,15 @@ if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+CELLS = [name for name, card in STUDIES.items() if card["modality"] == "cells"]
 PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
 # A card marked `simulated` may still name files; these are made here.
 SIMULATED = [
     name
     for name, card in STUDIES.items()
-    if all(file["url"].startswith("simulated:") for file in card["files"].values())
+    if all(
+        file.get("url", "").startswith("simulated:") for file in card["files"].values()
+    )
 ]
 FETCHED = [
     *(name for name in STUDIES if name not in SIMULATED),
@@ -114,9 +117,9 @@ def growing(amount, per_sample=0, per_contrast=0):
     def needed(wildcards, attempt):
         need = amount
         if per_sample:
-            need += per_sample * STUDIES[wildcards.dataset]["samples"].get(
-                "expected", 0
-            )
+            # Published effects have no samples.
+            samples = STUDIES[wildcards.dataset].get("samples", {})
+            need += per_sample * samples.get("expected", 0)
         if per_contrast:
             need += per_contrast * sum(
                 len(card["contrasts"]) for card in STUDIES.values()
@@ -145,14 +148,30 @@ def contrast_of(wildcards):
     return registry.contrast(STUDIES[wildcards.dataset], wildcards.contrast)
 
 
-def files_of(wildcards):
-    """Params function: the files that a study needs; `collections` stands for the gene sets."""
-    if wildcards.dataset == "collections":
-        return {
-            name: {"url": entry["url"], "sha256": entry["sha256"]}
-            for name, entry in COLLECTIONS.items()
-        }
-    return STUDIES[wildcards.dataset]["files"]
+def archive_of(wildcards):
+    """Params function: what to fetch for a study; `collections` stands for the gene sets."""
+    if wildcards.dataset != "collections":
+        keys = (
+            "id",
+            "accession",
+            "organism",
+            "files",
+            "samples",
+            "archive",
+            "citation",
+        )
+        return card_part(*keys)(wildcards)
+    files = {
+        name: {key: entry[key] for key in ("url", "sha256") if entry[key]}
+        for name, entry in COLLECTIONS.items()
+    }
+    return {"id": "collections", "accession": "", "organism": "", "files": files}
+
+
+def last_failure(wildcards):
+    """Params function: when a download last failed; a failure is thus tried again by the next run."""
+    mark = Path(SETTINGS["data"]["cache"]) / wildcards.dataset / "unreachable"
+    return mark.read_text() if mark.is_file() else ""
 
 
 def manifests():
@@ -160,13 +179,25 @@ def manifests():
     return [result(f"provenance/data/{name}.tsv") for name in [*FETCHED, *SIMULATED]]
 
 
-def per_contrast(pattern, datasets):
-    """A path per contrast of the given studies."""
-    return [
-        result(pattern.format(dataset=name, contrast=contrast["id"]))
-        for name in datasets
-        for contrast in STUDIES[name]["contrasts"]
-    ]
+def of_admitted(pattern, datasets):
+    """Input function: a path per admitted study, and per contrast where the pattern has one.
+
+    Asking for it waits until every study has been downloaded and looked at.
+    """
+
+    def paths(wildcards):
+        table = checkpoints.data_admit.get().output.admission
+        kept = set(admission.admitted(table))
+        names = [name for name in datasets if name in kept]
+        if "{contrast}" not in pattern:
+            return [result(pattern.format(dataset=name)) for name in names]
+        return [
+            result(pattern.format(dataset=name, contrast=contrast["id"]))
+            for name in names
+            for contrast in STUDIES[name]["contrasts"]
+        ]
+
+    return paths
 
 
 def facts_of_cards(wildcards):
@@ -199,9 +230,34 @@ def facts_of_cards(wildcards):
     }
 
 
+def joined(*functions):
+    """Input function: the paths of several input functions."""
+    return lambda wildcards: [
+        path for function in functions for path in function(wildcards)
+    ]
+
+
+def tissue_de():
+    """Input function: the `de` tables of contrasts of whole tissue."""
+    return of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+
+
 def all_de():
-    """The `de` tables of all contrasts."""
-    return per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+    """Input function: the `de` tables of all contrasts."""
+    return joined(tissue_de(), of_admitted("cells/{dataset}/{contrast}/de.tsv", CELLS))
+
+
+def per_study(table):
+    """Input function: a table of every study that has samples."""
+    return joined(
+        of_admitted(f"bulk/{{dataset}}/{table}", BULK),
+        of_admitted(f"cells/{{dataset}}/{table}", CELLS),
+    )
+
+
+def all_effects():
+    """Input function: programme effects of all contrasts that have samples."""
+    return of_admitted("programmes/{dataset}/{contrast}/effects.tsv", BULK + CELLS)
 
 
 def compared():
@@ -235,6 +291,9 @@ onsuccess:
     summary = Path(result("report/summary.txt"))
     if summary.exists() and summary.stat().st_mtime > STARTED:
         print(f"\n{summary.read_text().strip()}", file=sys.stderr)
+    # Last, which studies are not in the results, and why.
+    for study, reason in admission.left_out(result("provenance/admission.tsv")):
+        print(f"\nleft out: {study}: {reason}", file=sys.stderr)
 
 
 onerror:

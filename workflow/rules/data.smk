@@ -1,11 +1,14 @@
 # In:  files named on the study cards (archive, mirror or local); for simulated studies nothing.
 # Out: provenance/data/<dataset>.tsv: where each file came from, its hash, and where it lies;
+#      provenance/checks/<dataset>.tsv: what the card says against what was found;
+#      provenance/admission.tsv, checks.tsv: which studies take part, or why not;
 #      for simulated studies also the files themselves and truth/<dataset>/.
 
 
 rule data_fetch:
     output:
         manifest=result("provenance/data/{dataset}.tsv"),
+        checks=result("provenance/fetched/{dataset}.tsv"),
     log:
         log_of("data_fetch", "{dataset}"),
     benchmark:
@@ -16,14 +19,81 @@ rule data_fetch:
     conda:
         ENVIRONMENT
     params:
-        files=files_of,
+        card=archive_of,
         cache=SETTINGS["data"]["cache"],
         pinned_only=SETTINGS["data"]["pinned_only"],
+        offline=SETTINGS["data"]["offline"],
+        last_failure=last_failure,
+        # Without its gene sets no study is complete: that stops the run.
+        required=lambda wildcards: wildcards.dataset == "collections",
         code=code("data_fetch"),
     message:
         "{wildcards.dataset}: downloading and verifying its files"
     script:
         "../scripts/data_fetch.py"
+
+
+rule data_verify:
+    input:
+        manifest=result("provenance/data/{dataset}.tsv"),
+        checks=result("provenance/fetched/{dataset}.tsv"),
+    output:
+        checks=result("provenance/checks/{dataset}.tsv"),
+    log:
+        log_of("data_verify", "{dataset}"),
+    benchmark:
+        time_of("data_verify", "{dataset}")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(1000, per_sample=3),
+        runtime=growing(10),
+    params:
+        card=card_part(
+            "id",
+            "organism",
+            "modality",
+            "role",
+            "files",
+            "counts",
+            "cells",
+            "samples",
+            "effects",
+            "contrasts",
+            "archive",
+        ),
+        code=code("data_verify"),
+    message:
+        "{wildcards.dataset}: reading its files as its card describes them"
+    script:
+        "../scripts/data_verify.py"
+
+
+# The one place where the plan depends on data: studies that failed are not asked for any further.
+checkpoint data_admit:
+    input:
+        expand(
+            result("provenance/checks/{dataset}.tsv"),
+            dataset=[name for name in STUDIES if name not in SIMULATED],
+        ),
+    output:
+        admission=result("provenance/admission.tsv"),
+        checks=result("provenance/checks.tsv"),
+    log:
+        log_of("data_admit"),
+    benchmark:
+        time_of("data_admit")
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        studies=list(STUDIES),
+        all_required=SETTINGS["data"]["all_required"],
+        code=code("data_admit"),
+    message:
+        "deciding which studies take part"
+    script:
+        "../scripts/data_admit.py"
 
 
 rule data_simulate:
@@ -43,7 +113,7 @@ rule data_simulate:
     benchmark:
         time_of("data_simulate", "{dataset}")
     wildcard_constraints:
-        dataset=one_of(SIMULATED),
+        dataset=one_of(set(SIMULATED) - set(CELLS)),
     conda:
         ENVIRONMENT
     resources:
@@ -57,3 +127,32 @@ rule data_simulate:
         "{wildcards.dataset}: simulating a study with a known answer"
     script:
         "../scripts/data_simulate.py"
+
+
+rule data_simulate_cells:
+    input:
+        panel="config/celltypes.tsv",
+        programmes="config/programmes.tsv",
+    output:
+        manifest=result("provenance/data/{dataset}.tsv"),
+        counts=f"{SETTINGS['data']['cache']}/{{dataset}}/nuclei.h5ad",
+        sheet=f"{SETTINGS['data']['cache']}/{{dataset}}/samples.csv",
+        truth_nuclei=result("truth/{dataset}/nuclei.tsv.gz"),
+        truth_genes=result("truth/{dataset}/genes.tsv.gz"),
+    log:
+        log_of("data_simulate_cells", "{dataset}"),
+    benchmark:
+        time_of("data_simulate_cells", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(set(SIMULATED) & set(CELLS)),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        card=card_part("id", "files"),
+        seed=SETTINGS["seed"],
+        code=code("data_simulate_cells"),
+    script:
+        "../scripts/data_simulate_cells.py"

@@ -4,8 +4,10 @@
 
 rule provenance_run:
     input:
-        manifests(),
+        manifests=manifests(),
+        completeness=of_admitted("bulk/{dataset}/completeness.tsv", BULK),
     output:
+        completeness=result("provenance/completeness.tsv"),
         config=result("provenance/config.yaml"),
         lock=report(
             result("provenance/data_lock.tsv"),
@@ -32,25 +34,42 @@ rule provenance_run:
 
 rule report_pages:
     input:
-        expand(
-            result("bulk/{dataset}/{table}"),
-            dataset=BULK,
-            table=[
+        *(
+            of_admitted(f"bulk/{{dataset}}/{table}", BULK)
+            for table in (
                 "samples.tsv",
                 "excluded.tsv",
                 "warnings.tsv",
                 "omnibus.tsv",
                 "qc.tsv",
                 "pca.tsv",
+                "pca_covariates.tsv",
                 "correlation.tsv",
                 "counts.h5ad",
-            ],
+            )
         ),
-        expand(result("programmes/{dataset}/scores.tsv"), dataset=BULK),
-        per_contrast("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED),
-        per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
-        per_contrast("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
-        per_contrast("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
+        of_admitted("programmes/{dataset}/scores.tsv", BULK),
+        all_de(),
+        all_effects(),
+        *(
+            of_admitted(f"cells/{{dataset}}/{table}", CELLS)
+            for table in (
+                "samples.tsv",
+                "excluded.tsv",
+                "warnings.tsv",
+                "qc.tsv",
+                "barcodes.tsv",
+                "clusters.tsv",
+                "markers.tsv",
+                "types.tsv",
+                "activity.tsv",
+                "coexpression.tsv",
+                "map.parquet",
+                "{contrast}/composition.tsv",
+            )
+        ),
+        of_admitted("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
+        of_admitted("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
         rules.programmes_check.output,
         expand(
             result("synthesis/{table}.tsv"),
@@ -69,6 +88,8 @@ rule report_pages:
         # Not read by the pages; part of every finished run.
         result("synthesis/data_dictionary.tsv"),
         rules.provenance_run.output,
+        admission=result("provenance/admission.tsv"),
+        checks=result("provenance/checks.tsv"),
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes="config/programmes.tsv",
         notes="config/programme_notes.tsv",

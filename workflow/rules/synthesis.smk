@@ -7,10 +7,10 @@
 
 rule synthesis_contrasts:
     input:
-        samples=expand(result("bulk/{dataset}/samples.tsv"), dataset=BULK),
-        warnings=expand(result("bulk/{dataset}/warnings.tsv"), dataset=BULK),
+        samples=per_study("samples.tsv"),
+        warnings=per_study("warnings.tsv"),
         de=all_de(),
-        effects=per_contrast("programmes/{dataset}/{contrast}/effects.tsv", BULK),
+        effects=all_effects(),
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:
@@ -80,8 +80,8 @@ rule synthesis_denervation:
     input:
         contrasts=result("synthesis/contrasts.tsv"),
         blocks=result("synthesis/blocks.tsv"),
-        vst=expand(result("bulk/{dataset}/vst.h5ad"), dataset=compared()),
-        de=all_de(),
+        vst=of_admitted("bulk/{dataset}/vst.h5ad", compared()),
+        de=tissue_de(),
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:

@@ -2,7 +2,7 @@
 
 Every replicate simulates a study anew (:mod:`alsmuscle.simulate`) and sends it through the same
 functions as a real one. ``python -m alsmuscle.calibrate`` (``make calibrate``) writes
-``replicates.tsv``, ``denervation.tsv``, ``summary.tsv`` and ``index.html``; with a data mirror also
+``replicates.tsv``, ``denervation.tsv``, ``verdicts.tsv``, ``summary.tsv`` and ``index.html``; with a data mirror also
 ``real_null.tsv``, random halves of one homogeneous real group.
 """
 
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from alsmuscle.claims import CANNOT_TELL, CONTRADICTED, LIKE_DENERVATION, NOT_SEPARATED, SUPPORTED
 from alsmuscle.simulate import DEMO, Group, Plan, Simulated, block_truth, study
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 INFERENCE: Literal["batched"] = "batched"
+DISTRIBUTION: Literal["t"] = "t"
 MIN_TOTAL = 10
 ALPHA = 0.05
 # Genes whose blocks are not bent by the variance stabilisation of small counts.
@@ -132,6 +134,7 @@ def replicate(
         counts.obs,
         contrast,
         dataset=name,
+        distribution=DISTRIBUTION,
         alpha=ALPHA,
         min_replicates=3,
         shrink=False,
@@ -140,7 +143,7 @@ def replicate(
     called = table["padj"] < ALPHA
     null = table["log2fc_true"] == 0
     strong = table["log2fc_true"].abs() >= 1
-    half = 1.959964 * table["lfc_se"]
+    half = de.half_width(table["lfc_se"], table["df"])
     held = (table["log2fc"] - table["log2fc_true"]).abs() <= half
     row: dict[str, float | int | str] = {
         "scenario": name,
@@ -298,6 +301,149 @@ def lambda_replicate(
     return rows
 
 
+# Patients and healthy of the demo's five patient studies, and its denervated and sham mice.
+ALS_SIZES = [
+    (sum(g.n for g in plan.groups if g.condition == "als"), plan.groups[-1].n)
+    for plan in (DEMO[f"simals{number}"] for number in range(1, 6))
+]
+DENERVATION_SIZE = (DEMO["simden1"].groups[0].n, DEMO["simden1"].groups[1].n)
+# What is planted in the blocks of the verdicts' simulation, in this order.
+TRUTHS = ("intrinsic", "intrinsic", *("random set", "denervation") * 3)
+BEYOND = 0.6
+HETEROGENEITY = 0.15
+
+
+def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]:
+    """Plant truths in studies of the demo's sizes, and follow them through pooling to the verdicts.
+
+    Five ALS studies and one denervation reference share a biology
+    (:func:`alsmuscle.denervation.simulate_biology`: log2 scale, so that 200 replicates are cheap;
+    that counts lead to right effects is what :func:`replicate` measures). Each study has its own
+    lambda (0.5, standard deviation 0.1), and every block's effect differs between studies by
+    ``HETEROGENEITY`` (standard deviation, log2 units: site, cohort, platform), without which
+    modified Knapp-Hartung intervals hold more than they promise. Of eight blocks two carry ``BEYOND``
+    log2 units beyond denervation, three follow denervation only, and three are sets of genes at
+    random without an effect of their own. Each is claimed to go up, in bulk tissue, with denervation
+    as an alternative explanation. The reference is one for all studies: species and platform are
+    taken to be the same, which in the demo holds for the mouse models only.
+
+    Returns
+    -------
+    list of dict
+        Rows of ``verdicts.tsv``: per block its truth and verdict, whether the pooled 95 % intervals
+        of its level and of its part beyond denervation hold what was planted, and the smallest
+        detectable part beyond denervation.
+    """
+    from alsmuscle import claims
+    from alsmuscle import denervation as axis
+
+    rules = claims.Rules()
+    blocks = {f"P{number}": truth for number, truth in enumerate(TRUTHS)}
+    context = {
+        "role": "als_model",
+        "species": "mouse",
+        "sample_kinds": ["bulk_tissue"],
+        "cell_types": ["muscle"],
+    }
+    document = {
+        "contexts": {"model": context},
+        "claims": [
+            {
+                "id": name,
+                "statement": truth,
+                "subject": "tissue",
+                "denervation_sensitive": True,
+                "tests": [
+                    {"id": "up", "target": f"{name}/b", "expected": "up", "contexts": ["model"]}
+                ],
+            }
+            for name, truth in blocks.items()
+        ],
+    }
+    names = [f"als{number}" for number in range(len(ALS_SIZES))]
+    sizes = [*ALS_SIZES, DENERVATION_SIZE]
+    contrasts = claims.contrast_table(
+        pd.DataFrame(
+            {
+                "dataset": [*names, "den"],
+                "role": ["als_model"] * len(names) + ["denervation"],
+                "n_target": [target for target, _ in sizes],
+                "n_reference": [reference for _, reference in sizes],
+            }
+        ).assign(
+            **{"contrast": "c", "species": "mouse", "stage": "symptomatic", "material": "biopsy"},
+            **{"modality": "bulk", "simulated": True, "published": False},
+            **dict.fromkeys(("muscle", "platform", "cluster", "confounded"), ""),
+        )
+    )
+    rng = np.random.default_rng([seed, 7])
+    draw = iter(int(number) for number in rng.integers(2**31, size=len(names) + 2))
+    biology = axis.simulate_biology(seed=next(draw))
+    place = {
+        str(name): [int(gene[1:]) for gene in part["gene_id"]]
+        for name, part in biology.members.groupby("programme")
+    }
+    own = np.zeros(biology.denervation.size)
+    for name, truth in blocks.items():
+        own[place[name]] = BEYOND if truth == "intrinsic" else 0.0
+    cut = axis.simulate_study(
+        biology,
+        effect=biology.denervation,
+        n_target=DENERVATION_SIZE[0],
+        n_reference=DENERVATION_SIZE[1],
+        severity_sd=0.1,
+        seed=next(draw),
+    )
+    effects, deltas = [], []
+    for name, (target, reference) in zip(names, ALS_SIZES, strict=True):
+        shift = np.zeros(own.size)
+        for genes in place.values():
+            shift[genes] = rng.normal(0, HETEROGENEITY)
+        als = axis.simulate_study(
+            biology,
+            effect=rng.normal(0.5, 0.1) * biology.denervation + own + shift,
+            n_target=target,
+            n_reference=reference,
+            seed=next(draw),
+        )
+        label = {"dataset": name, "contrast": "c", "cell_type": "muscle"}
+        effects.append(als.blocks.assign(**label))
+        delta = axis.block_delta(
+            als.effects,
+            cut.effects,
+            als.blocks,
+            cut.blocks,
+            biology.members,
+            als_replicates=als.replicates,
+            den_replicates=cut.replicates,
+            als_df=als.df,
+            den_df=cut.df,
+        )
+        deltas.append(delta.assign(reference="den/c", **label))
+    told = claims.evaluate(
+        document, pd.concat(effects), contrasts, pd.concat(deltas), rules=rules
+    ).set_index("claim")
+    rows: list[dict[str, float | int | str | bool]] = []
+    for name, truth in blocks.items():
+        found = told.loc[name]
+        beyond = float(own[place[name]].mean())
+        level = 0.5 * float(biology.denervation[place[name]].mean()) + beyond
+        rows.append(
+            {
+                "seed": seed,
+                "block": name,
+                "truth": truth,
+                "level": level,
+                "beyond": beyond,
+                "verdict": found["verdict"],
+                "level_held": bool(found["ci_low"] <= level <= found["ci_high"]),
+                "beyond_held": bool(found["delta_ci_low"] <= beyond <= found["delta_ci_high"]),
+                "detectable": float(found["detectable_effect"]),
+            }
+        )
+    return rows
+
+
 def splits(n: int, count: int, seed: int) -> list[tuple[int, ...]]:
     """Return different halves of n samples (a half and its complement count once)."""
     halves = [half for half in itertools.combinations(range(n), n // 2) if n % 2 or 0 in half]
@@ -321,6 +467,7 @@ def null_split(counts: AnnData, half: Sequence[int]) -> dict[str, float | int | 
         part.obs,
         contrast,
         dataset="real_null",
+        distribution=DISTRIBUTION,
         alpha=ALPHA,
         min_replicates=3,
         shrink=False,
@@ -350,15 +497,60 @@ def _line(
     return {"what": what, "value": value, "se": se, "n": n, "low": low, "high": high, "met": met}
 
 
+def _verdict_lines(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+    """Say how often planted truths got their verdicts, and whether pooled intervals hold them."""
+    if verdicts.empty:
+        return []
+    true = verdicts[verdicts["truth"] == "intrinsic"]
+    false = verdicts[verdicts["truth"] != "intrinsic"]
+    pure = verdicts[verdicts["truth"] == "denervation"]
+    sets = verdicts[verdicts["truth"] == "random set"]
+    honest = [LIKE_DENERVATION, NOT_SEPARATED, CANNOT_TELL]
+
+    def share(rows: pd.DataFrame, *told: str) -> float:
+        return float(rows["verdict"].isin(told).mean())
+
+    level, beyond = (float(verdicts[f"{name}_held"].mean()) for name in ("level", "beyond"))
+    near, apart = LIKE_DENERVATION, NOT_SEPARATED
+    lines = [
+        _line("true claims supported", share(true, SUPPORTED), len(true), low=0.8),
+        _line("true claims contradicted", share(true, CONTRADICTED), len(true), high=0.05),
+        _line("wrong among supported claims", _wrong(verdicts), len(verdicts), high=0.05),
+        _line("false claims supported", share(false, SUPPORTED), len(false), high=0.05),
+        _line("pure denervation: supported", share(pure, SUPPORTED), len(pure), high=0.05),
+        _line(f"pure denervation: {near}", share(pure, near), len(pure)),
+        _line(f"pure denervation: {apart}", share(pure, apart), len(pure)),
+        _line("pure denervation: not more than that", share(pure, *honest), len(pure), low=0.95),
+        _line("random sets: supported", share(sets, SUPPORTED), len(sets), high=0.05),
+        _line("coverage of pooled 95 % intervals", level, len(verdicts), low=0.90, high=0.98),
+        _line(
+            "coverage of pooled 95 % intervals beyond denervation",
+            *(beyond, len(verdicts)),
+            low=0.90,
+            high=0.98,
+        ),
+    ]
+    return [{"scenario": "verdicts", **line} for line in lines]
+
+
+def _wrong(verdicts: pd.DataFrame) -> float:
+    supported = verdicts[verdicts["verdict"] == SUPPORTED]
+    return float((supported["truth"] != "intrinsic").mean()) if len(supported) else 0.0
+
+
 def summarise(
-    replicates: pd.DataFrame, lambdas: pd.DataFrame, real: pd.DataFrame | None
+    replicates: pd.DataFrame,
+    lambdas: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    real: pd.DataFrame | None,
 ) -> pd.DataFrame:
     """Return what was asked, what was measured, its Monte Carlo error, and whether the target is met.
 
     Parameters
     ----------
-    replicates, lambdas, real
-        Rows of :func:`replicate`, :func:`lambda_replicate` and :func:`null_split`.
+    replicates, lambdas, verdicts, real
+        Rows of :func:`replicate`, :func:`lambda_replicate`, :func:`verdict_replicate` and
+        :func:`null_split`.
 
     Returns
     -------
@@ -443,6 +635,7 @@ def summarise(
                     **_line("coverage of 95 % intervals", float(inside.mean()), len(rows), low=0.9),
                 },
             ]
+    lines += _verdict_lines(verdicts)
     if real is not None and len(real):
         called = float(real["called"].median())
         part = [
@@ -518,7 +711,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/calibration"))
-    parser.add_argument("--replicates", type=int, default=50)
+    parser.add_argument("--replicates", type=int, default=100)
+    parser.add_argument("--verdicts", type=int, default=200)
     parser.add_argument("--splits", type=int, default=100)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--seed", type=int, default=20260)
@@ -548,6 +742,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name in SCENARIOS
         ]
         axes = [pool.submit(partial(lambda_replicate, biology, seed=seed)) for seed in seeds]
+        told = [
+            pool.submit(partial(verdict_replicate, seed=options.seed + number))
+            for number in range(options.verdicts)
+        ]
         real = None
         if options.mirror:
             counts = _healthy(Path(options.mirror))
@@ -556,10 +754,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = {
             "replicates": pd.DataFrame([job.result() for job in studies]),
             "denervation": pd.DataFrame([row for job in axes for row in job.result()]),
+            "verdicts": pd.DataFrame([row for job in told for row in job.result()]),
         }
         if real is not None:
             rows["real_null"] = pd.DataFrame([job.result() for job in real])
-    summary = summarise(rows["replicates"], rows["denervation"], rows.get("real_null"))
+    summary = summarise(
+        rows["replicates"], rows["denervation"], rows["verdicts"], rows.get("real_null")
+    )
     for name, table in {**rows, "summary": summary}.items():
         text = table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n")
         io.write_text(options.out / f"{name}.tsv", text)
@@ -573,7 +774,7 @@ def _healthy(mirror: Any) -> AnnData:
     import anndata
 
     from alsmuscle import counts as raw
-    from alsmuscle import fetch, io, registry, samples
+    from alsmuscle import fetch, layouts, registry, samples
 
     card = registry.load_yaml("config/datasets/gse184951.yaml")
     index = fetch.read_mirror(mirror)
@@ -582,8 +783,10 @@ def _healthy(mirror: Any) -> AnnData:
         for name, file in card["files"].items()
     }
     spec = card["counts"]
-    matrix, _ = io.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
-    kept, excluded = samples.harmonise(io.read_sheet(path["sheet"], card["samples"]["sheet"]), card)
+    matrix, _ = layouts.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
+    kept, excluded = samples.harmonise(
+        layouts.read_sheet(path["sheet"], card["samples"]["sheet"]), card
+    )
     columns, _ = samples.match_matrix(list(matrix.columns), kept, excluded, card)
     whole, _ = raw.as_counts(
         matrix[list(columns)].rename(columns=columns), spec["type"], "GSE184951"

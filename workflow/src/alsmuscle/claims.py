@@ -29,7 +29,10 @@ NOT_SEPARATED = "cannot separate from denervation"
 CANNOT_TELL = "cannot tell"
 VERDICTS = (SUPPORTED, CONTRADICTED, MIXED, LIKE_DENERVATION, NOT_SEPARATED, CANNOT_TELL)
 
-SAMPLE_KINDS = ("bulk_tissue", "cultured_cells", "sorted_cells", "single_nucleus", "single_cell")
+SAMPLE_KINDS = (
+    *("bulk_tissue", "cultured_cells", "sorted_cells"),
+    *("single_nucleus", "single_cell", "spots"),
+)
 # Cells that grew without a nerve: denervation is no alternative explanation there.
 NERVE_FREE = {"cultured_cells"}
 EXPECTED = {"up": 1, "down": -1, "changed": 0}
@@ -49,6 +52,8 @@ def sample_kind(material: str, modality: str, role: str) -> str:
     if role == "als_cells":
         return "cultured_cells"
     if modality == "cells":
+        if "spot" in text:  # many cells share one: no claim about a cell type rests on it
+            return "spots"
         return "single_nucleus" if re.search(r"nucle", text) else "single_cell"
     if re.search(r"sort|facs|isolated (?:satellite|musc)", text):
         return "sorted_cells"
@@ -182,7 +187,7 @@ def gene_effects(
     Parameters
     ----------
     de
-        ``dataset, contrast, cell_type, gene_id, log2fc, lfc_se``.
+        ``dataset, contrast, cell_type, gene_id, log2fc, lfc_se, df``.
     targets
         ``GENE/<human symbol>`` or ``RATIO/<symbol>:<symbol>`` (log2 of first over second).
     gene_ids
@@ -191,10 +196,11 @@ def gene_effects(
     Returns
     -------
     DataFrame
-        ``dataset, contrast, cell_type, programme, block, stripped, effect, se`` with programme
-        ``GENE`` or ``RATIO``. A ratio's error takes both genes as independent.
+        ``dataset, contrast, cell_type, programme, block, stripped, effect, se, df`` with programme
+        ``GENE`` or ``RATIO``. A ratio's error takes both genes as independent; its degrees of
+        freedom are mixed after Satterthwaite.
     """
-    wide = de.set_index(["dataset", "contrast", "cell_type", "gene_id"])[["log2fc", "lfc_se"]]
+    wide = de.set_index(["dataset", "contrast", "cell_type", "gene_id"])[["log2fc", "lfc_se", "df"]]
     parts = []
     for target in targets:
         kind, name = target.split("/", 1)
@@ -209,13 +215,18 @@ def gene_effects(
         if len(pieces) < len(ids):
             continue
         effect, variance = pieces[0]["log2fc"], pieces[0]["lfc_se"] ** 2
+        df = pieces[0]["df"]
         if kind == RATIO:
             effect = effect - pieces[1]["log2fc"]
-            variance = variance + pieces[1]["lfc_se"] ** 2
-        rows = pd.DataFrame({"effect": effect, "se": np.sqrt(variance)}).reset_index()
+            own = [(piece["lfc_se"] ** 2, piece["df"].fillna(np.inf)) for piece in pieces]
+            variance = own[0][0] + own[1][0]
+            df = variance**2 / (own[0][0] ** 2 / own[0][1] + own[1][0] ** 2 / own[1][1])
+            df = df.replace(np.inf, np.nan)
+        rows = pd.DataFrame({"effect": effect, "se": np.sqrt(variance), "df": df}).reset_index()
         rows = rows.assign(programme=kind, block=name, stripped=False)
         parts.append(rows.dropna(subset=["effect", "se"]))
     columns = ["dataset", "contrast", "cell_type", "programme", "block", "stripped", "effect", "se"]
+    columns += ["df"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
@@ -1164,154 +1175,3 @@ def _why(a: pd.Series[Any], b: pd.Series[Any]) -> list[str]:
 def _narrower(a: pd.Series[Any], b: pd.Series[Any], name: str) -> bool:
     widths = [row[f"{name}ci_high"] - row[f"{name}ci_low"] for row in (a, b)]
     return bool(widths[1] < widths[0])
-
-
-# --- calibration -------------------------------------------------------------------------------
-
-TRUTHS = ("intrinsic", "denervation", "null")
-
-
-def calibrate_verdicts(
-    *,
-    n_replicates: int,
-    seed: int,
-    n_studies: int = 5,
-    n_als: tuple[int, int] = (15, 12),
-    n_den: tuple[int, int] = (6, 6),
-    intrinsic: float = 0.6,
-    lambda_sd: float = 0.1,
-    heterogeneity: float = 0.15,
-    rules: Rules | None = None,
-) -> tuple[dict[str, float], pd.DataFrame]:
-    """Plant truths, run pooling, denervation axis and rules, and count the verdicts.
-
-    Each replicate draws a biology (:func:`alsmuscle.denervation.simulate_biology`), one denervation
-    reference and ``n_studies`` ALS studies with their own lambda around 0.5; every block's effect
-    also differs between studies by ``heterogeneity`` (standard deviation, log2 units: site, cohort,
-    platform), without which modified Knapp-Hartung intervals hold more than they promise. Of eight blocks two
-    carry an ``intrinsic`` part (log2 units), three follow denervation only, three are random sets
-    without any effect of their own. Every block is claimed to be up, in bulk, with denervation as
-    an alternative explanation.
-
-    Returns
-    -------
-    rates, verdicts
-        ``rates``: ``supported_<truth>`` (share of tests), ``contradicted_intrinsic,
-        level_coverage, delta_coverage`` (pooled 95 % intervals), ``n``. ``verdicts``: truth ×
-        verdict counts.
-    """
-    from alsmuscle import denervation as axis
-
-    blocks = [f"P{number}" for number in range(8)]
-    truth = {
-        name: "intrinsic" if number < 2 else ("denervation" if number % 2 else "null")
-        for number, name in enumerate(blocks)
-    }
-    document = {
-        "contexts": {
-            "model": {
-                "role": "als_model",
-                "species": "mouse",
-                "sample_kinds": ["bulk_tissue"],
-                "cell_types": ["muscle"],
-            }
-        },
-        "claims": [
-            {
-                "id": name,
-                "statement": truth[name],
-                "subject": "tissue",
-                "denervation_sensitive": True,
-                "tests": [
-                    {"id": "up", "target": f"{name}/b", "expected": "up", "contexts": ["model"]}
-                ],
-            }
-            for name in blocks
-        ],
-    }
-    facts = pd.DataFrame(
-        {
-            "dataset": [*(f"als{i}" for i in range(n_studies)), "den"],
-            "contrast": "c",
-            "role": ["als_model"] * n_studies + ["denervation"],
-            "species": "mouse",
-            "stage": "symptomatic",
-            "muscle": "",
-            "material": "biopsy",
-            "modality": "bulk",
-            "platform": "",
-            "n_target": n_als[0],
-            "n_reference": n_als[1],
-            "cluster": "",
-            "confounded": "",
-            "simulated": True,
-            "published": False,
-        }
-    )
-    contrasts = contrast_table(facts)
-    counts = pd.DataFrame(0, index=list(TRUTHS), columns=list(VERDICTS))
-    level_in, delta_in = [], []
-    for replicate in range(n_replicates):
-        start = seed + 1000 * replicate
-        rng = np.random.default_rng(start)
-        biology = axis.simulate_biology(seed=start + 1)
-        place = {
-            name: [int(gene[1:]) for gene in part["gene_id"]]
-            for name, part in biology.members.groupby("programme")
-        }
-        own = np.zeros(biology.denervation.size)
-        for name in blocks[:2]:
-            own[place[name]] = intrinsic
-        den = axis.simulate_study(
-            biology,
-            effect=biology.denervation,
-            n_target=n_den[0],
-            n_reference=n_den[1],
-            severity_sd=0.1,
-            seed=start + 2,
-        )
-        effects, deltas = [], []
-        for study in range(n_studies):
-            shift = np.zeros(own.size)
-            for name in blocks:
-                shift[place[name]] = rng.normal(0, heterogeneity)
-            als = axis.simulate_study(
-                biology,
-                effect=rng.normal(0.5, lambda_sd) * biology.denervation + own + shift,
-                n_target=n_als[0],
-                n_reference=n_als[1],
-                seed=start + 10 * (study + 1),
-            )
-            label = {"dataset": f"als{study}", "contrast": "c", "cell_type": "muscle"}
-            effects.append(als.blocks.assign(**label))
-            delta = axis.block_delta(
-                als.effects,
-                den.effects,
-                als.blocks,
-                den.blocks,
-                biology.members,
-                als_replicates=als.replicates,
-                den_replicates=den.replicates,
-                als_df=als.df,
-                den_df=den.df,
-            )
-            deltas.append(delta.assign(reference="den/c", **label))
-        out = evaluate(
-            document, pd.concat(effects), contrasts, pd.concat(deltas), rules=rules
-        ).set_index("claim")
-        for name in blocks:
-            row = out.loc[name]
-            counts.loc[truth[name], row["verdict"]] += 1
-            rest = own[place[name]].mean()
-            level = 0.5 * biology.denervation[place[name]].mean() + rest
-            level_in.append(row["ci_low"] <= level <= row["ci_high"])
-            delta_in.append(row["delta_ci_low"] <= rest <= row["delta_ci_high"])
-    share = counts.div(counts.sum(axis=1), axis=0)
-    rates = {f"supported_{name}": float(share.loc[name, SUPPORTED]) for name in TRUTHS}
-    rates |= {
-        "contradicted_intrinsic": float(share.loc["intrinsic", CONTRADICTED]),
-        "level_coverage": float(np.mean(level_in)),
-        "delta_coverage": float(np.mean(delta_in)),
-        "n": float(n_replicates),
-    }
-    return rates, counts

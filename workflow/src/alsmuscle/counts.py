@@ -21,7 +21,8 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
     matrix
         Genes × samples, numeric.
     kind
-        ``counts`` or ``expected_counts`` (rounded, with a note).
+        ``counts``, ``expected_counts`` (rounded, with a note), or ``coverage`` (recount3's sums,
+        already turned into read counts; with a note).
     where
         Study and file, for the message.
 
@@ -53,7 +54,7 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
         )
     whole = float(np.mean(values[values != 0] % 1 == 0)) if (values != 0).any() else 1.0
     guess = _looks_like(values, whole)
-    if guess or (values < 0).any() or (kind == "counts" and whole < 1):
+    if guess or (values < 0).any() or (kind != "expected_counts" and whole < 1):
         raise InputError(
             f"these are not raw counts: {guess or _fraction(whole)}",
             where=where,
@@ -70,6 +71,10 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
         notes.append(
             "Counts are estimates (RSEM or salmon) and were rounded to whole numbers; "
             f"{1 - whole:.0%} of the non-zero values were not whole."
+        )
+    if kind == "coverage":
+        notes.append(
+            "Read counts are recount3's base-pair sums divided by the mean mapped read length."
         )
     rounded = np.rint(values)
     dtype = np.int32 if rounded.max() < np.iinfo(np.int32).max else np.int64
@@ -95,6 +100,27 @@ def _looks_like(values: np.ndarray, whole: float) -> str:
     if whole < 0.2:
         return f"{_fraction(whole)}, as in FPKM or another normalised unit"
     return ""
+
+
+def fingerprints(counts: AnnData) -> dict[str, str]:
+    """Return sample → sha256 of its non-zero counts by gene id.
+
+    Neither the order of the genes nor genes without reads matter, so that one library is known
+    again in another series that was counted the same way.
+    """
+    import hashlib
+
+    import numpy as np
+
+    ids = counts.var_names.to_numpy(dtype=str)
+    order = np.argsort(ids, kind="stable")
+    found = {}
+    for number, sample in enumerate(counts.obs_names):
+        row = np.asarray(counts.X[number]).ravel()[order]
+        kept = row > 0
+        content = "\n".join(ids[order][kept]).encode() + row[kept].astype("<i8").tobytes()
+        found[str(sample)] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def assemble(

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
+    from numpy.typing import ArrayLike
 
 Contrast = Mapping[str, Any]
 Engine = Literal["batched", "default"]
+Distribution = Literal["t", "normal"]
 
 # Measures of how a sample was processed, as ``qc.technical`` gives them, in words.
 TECHNICAL = {"library_size": "Number of reads", "pct_mito": "Mitochondrial share (per cent)"}
@@ -630,6 +632,7 @@ def fit(
         What a contrast needs: ``X`` counts, ``obs["size_factors"]``, ``var`` dispersions,
         ``varm["LFC"]`` natural-log coefficients, ``obsm["design_matrix"]``, ``uns["terms"]`` the
         terms' names, ``uns["attrs"]`` what :func:`contrast_vector` needs beside them,
+        ``uns["prior_disp_var"]`` the variance of log dispersions around their trend,
         ``uns["notes"]`` what the fit warned of; ``varm["omnibus"]`` the likelihood-ratio statistic
         of every hypothesis of :func:`hypotheses`, ``uns["omnibus"]`` their terms.
     """
@@ -686,6 +689,7 @@ def fit(
     result.varm["LFC"] = (
         pd.DataFrame(dds.varm["LFC"]).set_axis(design.columns, axis=1).loc[result.var_names]
     )
+    result.uns["prior_disp_var"] = float(dds.uns["prior_disp_var"])
     result.uns["notes"] = sorted({str(w.message).split("\n")[0] for w in caught})
     result.uns["fitted"] = True
     asked = hypotheses(terms, contrast)
@@ -695,13 +699,13 @@ def fit(
     return result
 
 
-def _stored_terms(fitted: AnnData) -> pd.DataFrame:
-    """The terms of a stored fit, as :func:`contrast_vector` wants them."""
+def stored_vector(fitted: AnnData, contrast: Contrast) -> np.ndarray:
+    """Return the contrast over the terms of a stored fit."""
     import pandas as pd
 
-    frame = pd.DataFrame(columns=list(fitted.uns["terms"]))
-    frame.attrs = json.loads(str(fitted.uns["attrs"]))
-    return frame
+    terms = pd.DataFrame(columns=list(fitted.uns["terms"]))
+    terms.attrs = json.loads(str(fitted.uns["attrs"]))
+    return contrast_vector(terms, contrast)
 
 
 # --- omnibus tests --------------------------------------------------------------------------
@@ -869,6 +873,7 @@ def test(
     contrast: Contrast,
     *,
     dataset: str,
+    distribution: Distribution,
     alpha: float,
     min_replicates: int,
     shrink: bool,
@@ -886,6 +891,9 @@ def test(
         Contract ``samples`` (index: sample id), to count the sides.
     contrast
         Target and reference levels.
+    distribution
+        What the Wald statistic is read against: ``t`` (see :func:`degrees_of_freedom`), or
+        ``normal`` as DESeq2 does by default. Effects, errors and statistics are the same.
     alpha
         Level for which independent filtering is optimised.
     min_replicates
@@ -914,10 +922,14 @@ def test(
     )
     empty = np.full(len(frame), np.nan)
     if fitted.uns["fitted"]:
-        values = _wald(fitted, contrast, alpha, shrink, _inference(inference, threads))
+        engine = _inference(inference, threads)
+        values = _wald(fitted, contrast, distribution, alpha, shrink, engine)
     else:
         values = _unreplicated(fitted, contrast)
-    for column in ("base_mean", "log2fc", "lfc_se", "log2fc_shrunk", "stat", "pvalue", "padj"):
+    for column in (
+        *("base_mean", "log2fc", "lfc_se", "log2fc_shrunk"),
+        *("stat", "df", "pvalue", "padj"),
+    ):
         frame[column] = values.get(column, empty)
     frame["n_target"] = int(target.sum())
     frame["n_reference"] = int(reference.sum())
@@ -930,17 +942,27 @@ def test(
 
 
 def _wald(
-    fitted: AnnData, contrast: Contrast, alpha: float, shrink: bool, inference: Any
+    fitted: AnnData,
+    contrast: Contrast,
+    distribution: Distribution,
+    alpha: float,
+    shrink: bool,
+    inference: Any,
 ) -> dict[str, np.ndarray]:
     import numpy as np
     import pandas as pd
     from pydeseq2.ds import DeseqStats
+    from scipy.stats import t
 
-    vector = contrast_vector(_stored_terms(fitted), contrast)
+    vector = stored_vector(fitted, contrast)
     dds = _reload(fitted, inference)
     stats = DeseqStats(dds, contrast=vector, alpha=alpha, inference=inference, quiet=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        df = np.full(fitted.n_vars, np.nan)
+        if distribution == "t":
+            df = degrees_of_freedom(fitted, _wald_with_share(stats))
+            stats.p_values = 2 * pd.Series(t.sf(stats.statistics.abs(), df), stats.statistics.index)
         stats.summary()
     table = stats.results_df
     values = {
@@ -948,6 +970,7 @@ def _wald(
         "log2fc": table["log2FoldChange"].to_numpy(),
         "lfc_se": table["lfcSE"].to_numpy(),
         "stat": table["stat"].to_numpy(),
+        "df": df,
         "pvalue": table["pvalue"].to_numpy(),
         "padj": table["padj"].to_numpy(),
     }
@@ -972,6 +995,75 @@ def _wald(
     return values
 
 
+def degrees_of_freedom(fitted: AnnData, share: ArrayLike) -> np.ndarray:
+    """Degrees of freedom of a fit's Wald statistics: how well their standard errors are known.
+
+    The normal approximation takes a gene's estimated dispersion as known: with few, unlike people its
+    tails are too light. DESeq2 offers Student's t for that (``nbinomWaldTest(useT = TRUE, df =
+    ...)``) and leaves the degrees of freedom to the user. Here they are those of a moderated t (Smyth
+    2004, Stat Appl Genet Mol Biol 3:3, 10.2202/1544-6115.1027), residual ones and d0 that the prior
+    is worth: DESeq2's prior is normal on log dispersion with variance sigma2, and a variance whose
+    inverse is chi-square with d0 degrees of freedom has a logarithm of variance trigamma(d0 / 2), so
+    trigamma(d0 / 2) = sigma2. (DESeq2 bounds sigma2 at 0.25 from below, d0 at 9 from above.)
+
+    Only a ``share`` f of a statistic's variance comes from dispersion, the rest is counting noise and
+    known. The data then know log dispersion with precision f^2 (n - p) / 2, the prior with d0 / 2,
+    and log SE^2 varies by f^2 over their sum. A mean square on df degrees varies by 2 / df; so
+    df = n - p + d0 / f^2.
+
+    Parameters
+    ----------
+    fitted
+        As :func:`fit` returns it.
+    share
+        Per gene d log SE^2 / d log dispersion, 0 to 1.
+
+    Returns
+    -------
+    ndarray
+        Per gene; infinite where dispersion plays no part.
+    """
+    import numpy as np
+
+    from alsmuscle.moderate import trigamma_inverse
+
+    n_samples, n_terms = fitted.obsm["design_matrix"].shape
+    prior = 2 * trigamma_inverse(fitted.uns["prior_disp_var"])
+    with np.errstate(divide="ignore"):
+        return np.asarray(n_samples - n_terms + prior / np.asarray(share, dtype=float) ** 2)
+
+
+def _wald_with_share(stats: Any) -> np.ndarray:
+    """Run PyDESeq2's Wald test, and return d log SE^2 / d log dispersion of each gene."""
+    import numpy as np
+
+    step = 1e-3
+    own = stats.dds.var["dispersions"].copy()
+    stats.dds.var["dispersions"] = own * np.exp(step)
+    stats.run_wald_test()
+    moved = stats.SE
+    stats.dds.var["dispersions"] = own
+    stats.run_wald_test()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = 2 * np.log(moved / stats.SE) / step
+    # Genes without a read after replacement have no error; their statistic is 0 whatever it is.
+    return np.asarray(share.fillna(1.0).clip(0.0, 1.0), dtype=float)
+
+
+def half_width(se: ArrayLike, df: ArrayLike, level: float = 0.95) -> np.ndarray:
+    """Return half the width of an interval: ``se`` times a quantile of t, of the normal without df.
+
+    ``se``, ``df``: one per effect, as in a ``de`` table; a missing ``df`` stands for the normal
+    distribution.
+    """
+    import numpy as np
+    from scipy.stats import t
+
+    free = np.asarray(df, dtype=float)
+    quantile = t.ppf((1 + level) / 2, np.where(np.isnan(free), np.inf, free))
+    return np.asarray(np.asarray(se, dtype=float) * quantile, dtype=float)
+
+
 def _unreplicated(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
     """Effects from normalised log counts, for designs without a residual degree of freedom."""
     import numpy as np
@@ -980,7 +1072,7 @@ def _unreplicated(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
     normed, _ = deseq2_norm(np.asarray(fitted.X))
     normed = np.asarray(normed)
     X = fitted.obsm["design_matrix"].to_numpy(float)
-    vector = contrast_vector(_stored_terms(fitted), contrast)
+    vector = stored_vector(fitted, contrast)
     log2fc = vector @ np.linalg.pinv(X) @ np.log2(normed + 0.5)
     return {"base_mean": normed.mean(axis=0), "log2fc": log2fc}
 
@@ -996,7 +1088,8 @@ def vst(counts: AnnData, *, min_total: int, inference: Engine, threads: int = 1)
     import anndata
     import numpy as np
     import pandas as pd
-    from pydeseq2.dds import DeseqDataSet
+
+    from alsmuscle.fit import Dataset
 
     X = np.asarray(counts.X, dtype=np.int64)
     keep = X.sum(axis=0) >= min_total
@@ -1005,7 +1098,7 @@ def vst(counts: AnnData, *, min_total: int, inference: Engine, threads: int = 1)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dds = DeseqDataSet(
+        dds = Dataset(
             adata=slim,
             design=pd.DataFrame({"Intercept": np.ones(len(slim))}, index=slim.obs_names),
             inference=_inference(inference, threads),

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 import pandas as pd
 
 from alsmuscle import registry, sources
 from alsmuscle.errors import InputError
 from alsmuscle.fetch import FetchError
+from alsmuscle.verify import ORGANISMS, compare, geo_summary, listed
 
 Client = Callable[[str], str]
+__all__ = ["card_text", "compare", "discover", "draft"]
 
 WITH_COUNTS = '"rnaseq counts"[Filter]'
 COLUMNS = (
@@ -37,7 +38,6 @@ COLUMNS = (
     "found_by",
 )
 _BATCH = 200
-_ORGANISMS = {"Homo sapiens": "human", "Mus musculus": "mouse", "Rattus norvegicus": "rat"}
 
 
 def discover(
@@ -130,14 +130,15 @@ def _search(term: str, client: Client, limit: int, name: str, problems: list[str
         total, page = sources.parse_esearch(text)
         if not found:
             problems += [f"{name}: NCBI says {word}" for word in sources.esearch_warnings(text)]
-        if not page:
+        page = [uid for uid in page if uid not in found]
+        if not page:  # nothing, or the same again
             if total > len(found):
                 problems.append(f"{name}: {total} hits, but only {len(found)} were given out")
             break
         found += page
     if total > limit:
         problems.append(f"{name}: {total} hits, the first {limit} are listed")
-    return list(dict.fromkeys(found[:limit]))
+    return found[:limit]
 
 
 # --- drafts ---------------------------------------------------------------------------------------
@@ -158,15 +159,15 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
     FetchError
         The archive did not answer.
     """
-    record = _record(accession, client)
+    record = geo_summary(accession, client)
     accession = str(record["accession"])
     samples = _samples(record, client)
-    organisms = [_ORGANISMS.get(name.strip(), "") for name in record["organism"].split(";")]
+    organisms = [ORGANISMS.get(name.strip(), "") for name in record["organism"].split(";")]
     if len(organisms) != 1 or not organisms[0]:
         raise InputError(
             f"the samples are of {record['organism']}",
             where=accession,
-            expected="one of " + ", ".join(_ORGANISMS),
+            expected="one of " + ", ".join(ORGANISMS),
             remedy="write the card by hand for one species",
         )
     caveats: list[str] = []
@@ -244,17 +245,6 @@ def card_text(card: Mapping[str, Any]) -> str:
     return head + text
 
 
-def _record(accession: str, client: Client) -> dict[str, Any]:
-    """Return the archive's summary of one series."""
-    uid = sources.gds_uid(accession)
-    if not uid.startswith("2"):
-        raise InputError(f"{accession} is not a series", expected="an accession as GSE67196")
-    table = sources.parse_esummary(client(sources.esummary([uid])))
-    if table.empty or table.loc[0, "type"] != "GSE":
-        raise InputError("the archive has no such public series", where=accession)
-    return {str(name): value for name, value in table.iloc[0].items()}
-
-
 def _samples(record: Mapping[str, Any], client: Client) -> pd.DataFrame:
     """Return all samples of a series, or raise if the archive gave fewer than its record says."""
     accession = record["accession"]
@@ -269,22 +259,12 @@ def _samples(record: Mapping[str, Any], client: Client) -> pd.DataFrame:
     return samples
 
 
-def _listed(url: str, client: Client) -> list[str]:
-    """Return the names in a folder; GEO answers 403 or 404 where there is none."""
-    try:
-        return [item.name for item in sources.parse_listing(client(url))]
-    except FetchError as error:
-        if error.status in (403, 404):
-            return []
-        raise
-
-
 def _files(
     record: Mapping[str, Any], client: Client, caveats: list[str]
 ) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """Return ``files``, and the file names of those that are supplementary: key to name."""
     accession = record["accession"]
-    matrices = _listed(sources.geo_folder(accession, "matrix"), client)
+    matrices = listed(sources.geo_folder(accession, "matrix"), client)
     matrices = [name for name in matrices if name.endswith("_series_matrix.txt.gz")]
     files = {"series_matrix": {"source": "geo_matrix"}}
     if len(matrices) > 1:
@@ -295,7 +275,7 @@ def _files(
     if matrices and (platform := re.search(r"-(GPL\d+)_", matrices[0])):
         files["series_matrix"]["platform"] = platform[1]
     names = {}
-    for name in _listed(sources.geo_folder(accession, "suppl"), client):
+    for name in listed(sources.geo_folder(accession, "suppl"), client):
         if name == "filelist.txt":
             continue
         key = _slug(name.removeprefix(f"{accession}_"), files)
@@ -493,70 +473,3 @@ def _slug(text: str, taken: Iterable[str]) -> str:
         number += 1
         name = f"{stem}_{number}"
     return name
-
-
-# --- cards against the archive --------------------------------------------------------------------
-
-
-def compare(card: Mapping[str, Any], client: Client) -> pd.DataFrame:
-    """Hold a GEO card's facts against the archive's record.
-
-    Returns
-    -------
-    DataFrame
-        ``field, card, archive, agrees``: organism, number of samples, and for every file in GEO's
-        folders whether it is listed there. Both sides are quoted as they are.
-
-    Raises
-    ------
-    InputError
-        The accession is not of GEO, or the archive has no such series.
-    FetchError
-        The archive did not answer.
-    """
-    record = _record(card["accession"], client)
-    organisms = {_ORGANISMS.get(name.strip(), name) for name in record["organism"].split(";")}
-    rows: list[tuple[str, str, str, bool]] = [
-        ("organism", card["organism"], record["organism"], card["organism"] in organisms)
-    ]
-    expected = card["samples"].get("expected")
-    if expected is not None:
-        same = expected == record["n_samples"]
-        rows.append(("samples", str(expected), str(record["n_samples"]), same))
-    pmid = card["citation"].get("pmid")
-    if pmid and record["pubmed"]:
-        rows.append(("pmid", pmid, record["pubmed"], pmid in record["pubmed"].split(";")))
-    listed: dict[str, list[str]] = {}
-    for name, file in card["files"].items():
-        folder, wanted, exact = _place(card["accession"], file)
-        if not folder:
-            continue
-        if folder not in listed:
-            listed[folder] = _listed(folder, client)
-        found = [item for item in listed[folder] if re.fullmatch(exact, item)]
-        seen = ", ".join(found or listed[folder][:20]) or "no files"
-        rows.append((f"files.{name}", wanted, seen, len(found) == 1))
-    return pd.DataFrame(rows, columns=["field", "card", "archive", "agrees"])
-
-
-def _place(accession: str, file: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return a file's folder in GEO, its name or pattern, and an expression that it must match."""
-    accession = str(file.get("accession", accession))
-    source, platform = file.get("source", ""), file.get("platform")
-    suppl = sources.geo_folder(accession, "suppl") if source.startswith("geo_") else ""
-    if source == "geo_supplement":
-        wanted = str(file.get("name") or file["match"])
-        return suppl, wanted, re.escape(wanted) if "name" in file else wanted
-    if source == "geo_raw":
-        wanted = f"{accession}_RAW.tar"
-        return suppl, wanted, re.escape(wanted)
-    address = str(file.get("url", ""))
-    if source == "geo_matrix":
-        address = sources.geo_series_matrix(accession, platform)
-    elif source == "geo_soft":
-        address = sources.geo_soft_family(accession)
-    if not address.startswith(sources.GEO):
-        return "", "", ""
-    folder, _, wanted = address.rpartition("/")
-    wanted = unquote(wanted)
-    return f"{folder}/", wanted, re.escape(wanted)

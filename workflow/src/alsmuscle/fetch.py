@@ -98,6 +98,10 @@ class FetchError(InputError):
         )
 
 
+class TransferError(FetchError):
+    """The bytes did not come for a reason that may pass: no network, a busy server, a full disk."""
+
+
 class _ContentError(FetchError):
     """The bytes arrived and are refused: nothing of them is worth keeping."""
 
@@ -219,6 +223,11 @@ class _Want:
 
     def error(self, problem: str, *, status: int | None = None, **more: str | None) -> FetchError:
         return FetchError(problem, url=self.url, study=self.study, status=status, **more)
+
+    def passing(
+        self, problem: str, *, status: int | None = None, remedy: str | None = None
+    ) -> FetchError:
+        return TransferError(problem, url=self.url, study=self.study, status=status, remedy=remedy)
 
     def refused(
         self, problem: str, *, expected: str | None = None, remedy: str | None = None
@@ -675,15 +684,23 @@ def fetch_first(
 
     Raises :class:`FetchError` with every URL's problem if none of them serves the file.
     """
-    problems = []
+    if len(urls) == 1:
+        return fetch(urls[0], dest, study=study, **options)
+    errors = []
     for url in urls:
         try:
             return fetch(url, dest, study=study, **options)
         except FetchError as error:
-            problems.append(f"{error.url}: {error.problem}")
+            errors.append(error)
             log.get("fetch").warning("%s", error)
-    raise FetchError(
-        f"none of {len(urls)} addresses served the file: " + "; ".join(problems),
+    passing = any(isinstance(error, TransferError) for error in errors)
+    raise (TransferError if passing else FetchError)(
+        f"none of {len(urls)} addresses served the file: "
+        + "; ".join(
+            f"{error.url}: {error.problem}"
+            + (f" (expected: {error.expected})" if error.expected else "")
+            for error in errors
+        ),
         url=urls[0] if urls else "",
         study=study,
     )
@@ -799,7 +816,7 @@ def _from_origin(want: _Want, name: str, part: _Part, policy: FetchPolicy) -> st
         _copy(want, local, part, policy)
         return "local"
     if policy.offline:
-        raise want.error(
+        raise want.passing(
             "the network is switched off, and the file is neither here nor in a mirror",
             remedy="run `make fetch` where there is a network, or add the file to a mirror",
         )
@@ -810,7 +827,8 @@ def _from_origin(want: _Want, name: str, part: _Part, policy: FetchPolicy) -> st
 def _copy(want: _Want, path: Path, part: _Part, policy: FetchPolicy) -> None:
     """Copy a local file to ``part``; the original is never moved or linked."""
     if not path.is_file():
-        raise want.error("there is no such file", expected="a readable file")
+        # A disk that is not mounted, a file still to be copied: worth another look by the next run.
+        raise want.passing("there is no such file", remedy="put it there, or correct the path")
     part.begin("", path.stat().st_size)
     part.announced = True
     _need_space(want, part.path.parent, path.stat().st_size, policy)
@@ -871,7 +889,7 @@ def get_text(
         except OSError as error:
             raise want.error(f"cannot be read: {error.strerror}") from error
     if policy.offline:
-        raise want.error("the network is switched off and the answer is not in the mirror")
+        raise want.passing("the network is switched off and the answer is not in the mirror")
 
     def once() -> Answer:
         with _request(client, want, {}, policy, ok=ok) as response:
@@ -883,6 +901,29 @@ def get_text(
                 if len(content) > _TEXT_LIMIT:
                     raise want.error(f"the answer is larger than {_size(_TEXT_LIMIT)}")
             return Answer(want.url, response.status_code, content.decode("utf-8", "replace"))
+
+    with _client(policy) as client:
+        return _persist(once, lambda: 0, want, policy)
+
+
+def peek(url: str, *, policy: FetchPolicy | None = None, study: str = "") -> int | None:
+    """Return the size in bytes that a server announces for a file, without downloading it.
+
+    None where it announces none. Raises :class:`FetchError` if it does not serve the file, or
+    answers with a page instead.
+    """
+    policy = policy or FetchPolicy()
+    want = _Want(canonical(url), study, None, None, None)
+
+    def once() -> int | None:
+        # One byte is asked for; a server that knows no ranges sends all, and is hung up on.
+        with _request(client, want, {"Range": "bytes=0-0"}, policy, ok=(200, 206)) as response:
+            if "html" in response.headers.get("content-type", ""):
+                raise want.error("a page was served instead of the file")
+            if response.status_code == 206:
+                return _content_range(response.headers.get("content-range", ""))[1]
+            length = response.headers.get("content-length", "")
+            return int(length) if length.isdigit() else None
 
     with _client(policy) as client:
         return _persist(once, lambda: 0, want, policy)
@@ -951,7 +992,7 @@ def _persist(
         return retrying(attempt)
     except _TransientError as error:
         tries = retrying.statistics.get("attempt_number", policy.attempts)
-        raise want.error(
+        raise want.passing(
             f"{error} (gave up after {tries} tries)",
             status=error.status,
             remedy="try again later: what has arrived is kept and resumed; "
@@ -1046,7 +1087,7 @@ def _refuse(response: httpx.Response, want: _Want, policy: FetchPolicy) -> None:
     if status in _RETRY_STATUS:
         wait = _retry_after(response.headers.get("retry-after", ""))
         if wait > policy.retry_after_max:
-            raise want.error(
+            raise want.passing(
                 f"{said}: the server asks to come back in {wait:.0f} s",
                 status=status,
                 remedy="try again after that time",
@@ -1582,7 +1623,7 @@ def _need_space(want: _Want, folder: Path, more: int, policy: FetchPolicy) -> No
 def _disk_full(want: _Want, folder: Path, more: int = 0) -> FetchError:
     free = shutil.disk_usage(folder).free
     need = f"{_size(more)} more are needed, " if more else ""
-    return want.error(
+    return want.passing(
         f"the disk is full: {need}{_size(free)} are free in {folder}",
         remedy="free some space and run again: what has arrived is kept and resumed",
     )

@@ -368,7 +368,7 @@ def drivers(de: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     de
-        ``gene_id, base_mean, log2fc, lfc_se, padj`` and, where computed, ``log2fc_shrunk``; every
+        ``gene_id, base_mean, log2fc, lfc_se, df, padj`` and, where computed, ``log2fc_shrunk``; every
         tested gene once.
     members
         From ``blocks``.
@@ -376,13 +376,13 @@ def drivers(de: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``programme, block, stripped, gene_id, symbol, sign, base_mean, log2fc, lfc_se, padj,
-        contribution``, the largest contributions of a block first. A contribution is
+        ``programme, block, stripped, gene_id, symbol, sign, base_mean, log2fc, lfc_se, df,
+        padj, contribution``, the largest contributions of a block first. A contribution is
         sign x fold change / number of tested genes, shrunken fold changes where there are any, so
         that noise in rare transcripts does not lead the list; their sum is near the block's effect
         but not equal to it, since effects come from variance-stabilised values.
     """
-    columns = ["gene_id", "base_mean", "log2fc", "lfc_se", "padj"]
+    columns = ["gene_id", "base_mean", "log2fc", "lfc_se", "df", "padj"]
     if de["gene_id"].duplicated().any():
         raise InputError("de has a gene twice", expected="one contrast and cell type")
     present = de.loc[de["log2fc"].notna(), columns].copy()

@@ -91,6 +91,7 @@ def effects(
             "lfc_se": se,
             "log2fc_shrunk": np.nan,
             "stat": log2fc / se,
+            "df": np.nan,
             "pvalue": number("pvalue_column") if "pvalue_column" in spec else nothing,
             "padj": number("padj_column") if "padj_column" in spec else nothing,
             "n_target": spec.get("n_target", 0),

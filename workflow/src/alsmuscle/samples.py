@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,9 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
     Returns
     -------
     samples
-        Contract ``samples``, plus further harmonised columns, plus ``<column>_raw`` with the value
-        that each was read from.
+        Contract ``samples``, plus ``sample_label`` (the id as the source writes it; ``sample_id``
+        is its safe form), further harmonised columns, and ``<column>_raw`` with the value that each
+        was read from.
     excluded
         Contract ``excluded``: samples left out by the card, with the reason.
 
@@ -88,7 +90,102 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
         )
     if samples.empty:
         raise InputError("every sample is excluded", where=f"{where}: samples.exclude")
+    samples.insert(2, "sample_label", samples["sample_id"])
+    samples["sample_id"] = safe_names(samples["sample_id"])
     return samples.reset_index(drop=True), excluded
+
+
+def safe_names(labels: Iterable[str]) -> list[str]:
+    """Return names of ASCII letters, digits, ``_`` and ``.`` that begin with a letter, each once.
+
+    Umlauts and accents lose their marks; a label that is safe already stays as it is.
+
+    Examples
+    --------
+    >>> safe_names(["GSM1", "Müller 1", "1-a", "1 a"])
+    ['GSM1', 'Muller_1', 'S1_a', 'S1_a.2']
+    """
+    labels = [str(label) for label in labels]
+    # Labels that are safe keep their names, whatever the others become.
+    taken = {label for label in labels if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", label)}
+    names = []
+    for label in labels:
+        if label in taken:
+            names.append(label)
+            continue
+        spelled = label.replace("ß", "ss").replace("ø", "o").replace("Ø", "O")
+        plain = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
+        stem = re.sub(r"[^A-Za-z0-9_.]+", "_", plain).strip("_") or "sample"
+        stem = stem if stem[0].isalpha() else f"S{stem}"
+        name, number = stem, 1
+        while name in taken:
+            number += 1
+            name = f"{stem}.{number}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def merge_runs(
+    sheet: pd.DataFrame, matrix: pd.DataFrame, card: Mapping[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Add up the runs of each sample, where sheet and matrix list sequencing runs.
+
+    Parameters
+    ----------
+    sheet
+        One row per run.
+    matrix
+        Genes x runs.
+    card
+        The study card; ``samples.run_id`` and ``samples.sample_id`` are the columns of the sheet.
+
+    Returns
+    -------
+    sheet
+        One row per sample.
+    matrix
+        Genes x samples; columns that are no run of the sheet stay.
+
+    Raises
+    ------
+    InputError
+        A run has no column, or the runs of a sample differ in what the card uses of the sheet.
+    """
+    import pandas as pd
+
+    spec = card["samples"]
+    where = f"config/datasets/{card['id']}.yaml: samples.run_id"
+    _need(sheet, spec["run_id"], where)
+    _need(sheet, spec["sample_id"], where)
+    used = [spec["sample_id"]]
+    for rule in spec["columns"].values():
+        named = rule.get("from", [])
+        used += [named] if isinstance(named, str) else list(named)
+    used = [
+        column for column in dict.fromkeys(used) if column in sheet and column != spec["run_id"]
+    ]
+    lacking = [run for run in sheet[spec["run_id"]] if run not in matrix.columns]
+    if lacking:
+        raise InputError(
+            f"run '{lacking[0]}' is in the sheet but not in the matrix ({len(lacking)} such run(s))",
+            where=where,
+            expected="runs such as " + ", ".join(map(str, matrix.columns[:5])),
+            remedy="a truncated series is not analysed: fetch the whole matrix",
+        )
+    first = sheet.drop_duplicates(spec["sample_id"])
+    for sample, runs in sheet.groupby(spec["sample_id"], sort=False):
+        mixed = [column for column in used if runs[column].nunique() > 1]
+        if mixed:
+            raise InputError(
+                f"the runs of sample '{sample}' differ in '{mixed[0]}': "
+                + ", ".join(sorted(set(runs[mixed[0]]))[:4]),
+                where=where,
+            )
+    owner = sheet.set_index(spec["run_id"])[spec["sample_id"]]
+    others = [column for column in matrix.columns if column not in owner.index]
+    added = matrix[list(owner.index)].T.groupby(owner, sort=False).sum().T
+    return first.reset_index(drop=True), pd.concat([added, matrix[others]], axis=1)
 
 
 def _need(sheet: pd.DataFrame, column: str, where: str) -> None:
@@ -127,9 +224,27 @@ def _column(sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str)
                 remedy="add it to the map, or correct the spelling there",
             )
         values = values.map(rule["map"])
+    if "match" in rule:
+        values = values.map(lambda value: _matched(value, rule["match"], where))
     if rule.get("numeric"):
         values = pd.to_numeric(values, errors="coerce")
     return values, raw
+
+
+def _matched(value: str, patterns: Mapping[str, str], where: str) -> str:
+    """Return the value of the one pattern that is found in a raw value."""
+    found = {
+        level for pattern, level in patterns.items() if re.search(pattern, value, re.IGNORECASE)
+    }
+    if len(found) != 1:
+        raise InputError(
+            f"raw value '{value}' "
+            + ("matches no expression" if not found else f"matches {' and '.join(sorted(found))}"),
+            where=where,
+            expected=", ".join(repr(pattern) for pattern in patterns),
+            remedy="correct the expressions under `match`, or list the values under `map`",
+        )
+    return found.pop()
 
 
 def _exclude(
@@ -204,13 +319,28 @@ def match_matrix(
     template = card.get("counts", {}).get("sample_template", "{sample_id}")
     where = f"config/datasets/{card['id']}.yaml: counts.sample_template"
     try:
-        wanted = {template.format(**row): row["sample_id"] for row in samples.to_dict("records")}
+        # The source names its columns by its own labels.
+        wanted = {
+            template.format(**{**row, "sample_id": row.get("sample_label", row["sample_id"])}): row[
+                "sample_id"
+            ]
+            for row in samples.to_dict("records")
+        }
     except KeyError as error:
         raise InputError(
             f"'{template}' uses column {error}, which the samples do not have", where=where
         ) from None
     lacking = [name for name in wanted if name not in names]
     if lacking:
+        like_genes = sum(bool(re.match(r"ENS[A-Z]*G\d+", str(name))) for name in names)
+        if like_genes > len(names) / 2:
+            raise InputError(
+                f"the matrix seems transposed: its columns are genes, such as '{names[0]}', and "
+                f"not samples, such as '{lacking[0]}'",
+                where=where,
+                expected="genes in rows, samples in columns",
+                remedy="transpose the file",
+            )
         raise InputError(
             f"sample '{wanted[lacking[0]]}' is in the sheet but its column '{lacking[0]}' is not "
             f"in the matrix ({len(lacking)} such sample(s))",

@@ -12,7 +12,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
@@ -114,6 +114,15 @@ def geo_soft_family(accession: str) -> str:
     Evidence: GEOquery, ``R/getGEOfile.R``; the mirror's GSE781. Rewritten like the series matrix.
     """
     return geo_folder(accession, "soft") + f"{_geo(accession)}_family.soft.gz"
+
+
+def geo_annotation(platform: str) -> str:
+    """Return the URL of GEO's annotation of a platform.
+
+    Evidence: GEOquery, ``R/getGEOfile.R``; GEOparse's recorded GPL97. Only curated platforms have
+    one; the SOFT family holds the submitter's table for all.
+    """
+    return geo_folder(platform, "annot") + f"{_geo(platform)}.annot.gz"
 
 
 def geo_brief(accession: str, target: str = "self") -> str:
@@ -625,6 +634,15 @@ def biostudies_study(accession: str) -> str:
     return f"{BIOSTUDIES}/api/v1/studies/{_biostudies(accession)}"
 
 
+def biostudies_file(accession: str, path: str = "") -> str:
+    """Return the URL of one file of a study, or without ``path`` their folder.
+
+    Evidence: ArrayExpress, ``R/getAE.r``, for array designs; the folder that ``info`` names
+    (:func:`parse_biostudies_info`) holds the same files under a longer address.
+    """
+    return f"{BIOSTUDIES}/files/{_biostudies(accession)}/{quote(path)}"
+
+
 def parse_biostudies_info(text: str) -> str:
     """Return the folder of a study's files, as https and ending in ``/Files/``."""
     link = _json(text, "BioStudies").get("ftpLink")
@@ -694,6 +712,36 @@ def parse_cellxgene(text: str, filetype: str = "H5AD") -> tuple[str, int]:
         if asset.get("filetype") == filetype:
             return str(asset["url"]), int(asset["filesize"])
     raise InputError(f"CELLxGENE: no {filetype} file: {_words(text)!r}")
+
+
+# --- files of a card --------------------------------------------------------------------------------
+
+
+def addresses(file: Mapping[str, Any], *, accession: str, organism: str) -> list[str]:
+    """Return the equivalent URLs of a card's file that is named by ``source``.
+
+    ``accession`` and ``organism`` are the card's. A folder's file without ``name`` gives the folder.
+    CELLxGENE has no lasting address without its record: :func:`parse_cellxgene`.
+    """
+    accession = file.get("accession", accession)
+    kind = file["source"]
+    if kind == "recount3":
+        table = file.get("table", "gene_sums")
+        if table == "gene_sums":
+            return recount3_gene_sums(accession, organism)
+        return recount3_metadata(accession, organism, table)
+    builders: dict[str, Callable[[], str]] = {
+        "geo_supplement": lambda: geo_supplementary(accession, file.get("name", "")),
+        "geo_raw": lambda: geo_raw_tar(accession),
+        "geo_matrix": lambda: geo_series_matrix(accession, file.get("platform")),
+        "geo_soft": lambda: geo_soft_family(accession),
+        "geo_annotation": lambda: geo_annotation(file["platform"]),
+        "ncbi_counts": lambda: ncbi_counts(accession, organism=organism),
+        "ncbi_annotation": lambda: ncbi_annotation(organism),
+        "ena_report": lambda: ena_file_report(accession),
+        "biostudies": lambda: biostudies_file(accession, file.get("name", "")),
+    }
+    return [builders[kind]()]
 
 
 # --- accessions -----------------------------------------------------------------------------------

@@ -1,0 +1,181 @@
+"""From what a card names to verified files: archives' folders and answers meet the downloader.
+
+``sources`` knows addresses, ``fetch`` knows how to download; here they are put together for one
+study, and what goes wrong with one file is noted instead of ending the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from alsmuscle import admission, sources, verify
+from alsmuscle.errors import InputError
+from alsmuscle.fetch import (
+    FetchPolicy,
+    TransferError,
+    fetch_first,
+    file_name,
+    get_text,
+    read_mirror,
+)
+
+Client = Callable[[str], str]
+
+
+def client(
+    *, mirror: str | Path | None = None, policy: FetchPolicy | None = None, study: str = ""
+) -> Client:
+    """Return a function from URL to text, with the downloader's patience and mirror."""
+
+    def ask(url: str) -> str:
+        # ENA says 204 where it knows nothing.
+        return get_text(url, ok=(200, 204), mirror=mirror, policy=policy, study=study).text
+
+    return ask
+
+
+def addresses(
+    file: Mapping[str, Any],
+    *,
+    accession: str,
+    organism: str,
+    ask: Client,
+    mirrored: tuple[str, ...] = (),
+) -> list[str]:
+    """Return equivalent URLs of a card's file, the first to be tried first.
+
+    Parameters
+    ----------
+    file
+        An entry of ``files``.
+    accession, organism
+        Of the card.
+    ask
+        URL → text; asked only where an archive has to be looked at (``match``, CELLxGENE).
+    mirrored
+        URLs that a mirror holds: a name in it that matches needs no look at the archive.
+
+    Raises
+    ------
+    InputError
+        No name, or more than one, matches; the archive's answer is not understood.
+    FetchError
+        The archive did not answer.
+    """
+    if "url" in file:
+        return [file["url"]]
+    if file["source"] == "cellxgene":
+        record = sources.cellxgene_dataset(file["accession"], file["dataset"])
+        return [sources.parse_cellxgene(ask(record))[0]]
+    if "match" not in file:
+        return sources.addresses(file, accession=accession, organism=organism)
+    return [_matching(file, accession, ask, mirrored)]
+
+
+def _matching(
+    file: Mapping[str, Any], accession: str, ask: Client, mirrored: tuple[str, ...]
+) -> str:
+    """Return the URL of the one name in the archive's folder that matches."""
+    accession = file.get("accession", accession)
+
+    def url(name: str) -> str:
+        return sources.addresses({**file, "name": name}, accession=accession, organism="")[0]
+
+    folder = url("")
+    held = [u.removeprefix(folder) for u in mirrored if u.startswith(folder)]
+    names = [name for name in held if re.fullmatch(file["match"], name)]
+    if len(names) != 1:
+        if file["source"] == "biostudies":
+            record = ask(sources.biostudies_study(accession))
+            listed = sources.parse_biostudies_study(record)["path"].tolist()
+        else:
+            listed = [item.name for item in sources.parse_listing(ask(folder))]
+        names = [name for name in listed if re.fullmatch(file["match"], name)]
+        if len(names) != 1:
+            raise InputError(
+                f"{len(names)} names match '{file['match']}'"
+                + (f": {', '.join(names[:5])}" if names else ""),
+                where=folder,
+                expected="exactly one of: " + ", ".join(listed[:20]),
+                remedy="correct `match` on the card, or give the `name`",
+            )
+    return url(names[0])
+
+
+def study_files(
+    card: Mapping[str, Any],
+    *,
+    cache: str | Path,
+    mirror: str | Path | None = None,
+    policy: FetchPolicy | None = None,
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Fetch all files of a study, and hold its card against the archive where that can be reached.
+
+    A file that fails does not keep the others from arriving.
+
+    Parameters
+    ----------
+    card
+        The study card.
+    cache
+        Folder that keeps the files, and the lock file.
+    mirror
+        Folder with an ``index.tsv``.
+    policy
+        Patience and limits.
+
+    Returns
+    -------
+    manifest
+        Rows of contract ``manifest``, for the files that are there.
+    checks
+        Rows of contract ``checks``: one per file, and what the archive's record said.
+    """
+    study, accession, organism = card["id"], card["accession"], card["organism"]
+    policy = policy or FetchPolicy()
+    mirrored = tuple(read_mirror(mirror)) if mirror else ()
+    ask = client(mirror=mirror, policy=policy, study=study)
+    manifest: list[dict[str, Any]] = []
+    checks: list[dict[str, str]] = []
+    taken: set[str] = set()
+    for name, file in card["files"].items():
+        members = file.get("members")
+        try:
+            urls = addresses(
+                file, accession=accession, organism=organism, ask=ask, mirrored=mirrored
+            )
+            target = file_name(urls[0])
+            target = f"{name}.{target}" if target in taken else target
+            taken.add(target)
+            got = fetch_first(
+                urls,
+                Path(cache) / study / target,
+                sha256=file.get("sha256"),
+                md5=file.get("md5"),
+                bytes=file.get("bytes"),
+                members=members,
+                mirror=mirror,
+                lock=Path(cache) / "lock.tsv",
+                policy=policy,
+                study=study,
+            )
+        except InputError as error:
+            passing = isinstance(error, TransferError)
+            state = admission.UNREACHABLE if passing else admission.FAILED
+            checks.append(admission.failure(study, f"files.{name}", error, state))
+            continue
+        known = file.get("sha256") or file.get("md5") or ""
+        pinned = "file" if known else "members" if members else ""
+        manifest.append({"study": study, "name": name, **asdict(got), "pinned": pinned})
+        known = known or (f"hashes of {len(members)} members" if members else "")
+        state = admission.AGREES if pinned else admission.NOT_VERIFIED
+        checks.append(admission.check(study, f"files.{name}", state, known, got.sha256))
+    if all(row["state"] != admission.UNREACHABLE for row in checks):
+        # The record is welcome, not needed: little patience.
+        hasty = replace(policy, attempts=2, wait_initial=0.5, connect_timeout=10.0)
+        checks += verify.checks(card, client(mirror=mirror, policy=hasty, study=study))
+    return manifest, checks
