@@ -2,7 +2,7 @@
 # except by the targets that say so (verify, slurm, benchmark: R, Chromium, SLURM from Debian's packages).
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run demo fetch check-online calibrate test faults page-test verify survive determinism slurm benchmark lint format lock clean
+.PHONY: help run demo fetch check-online calibrate test faults page-test verify reference survive determinism slurm benchmark lint format lock clean
 
 PYTHON ?= python3
 PROFILE ?= local
@@ -60,6 +60,9 @@ determinism: $(STAMP)  ## the demo twice from scratch, on 2 cores and on 1: the 
 
 slurm: $(STAMP)  ## the demo through a real SLURM on this machine; installs it, needs root
 	@source $(BIN)/activate && python tests/slurm.py
+
+reference: $(STAMP)  ## runs R again and compares with the frozen references; installs R
+	@tests/install_r.sh && source $(BIN)/activate && python -m pytest -q tests/reference/test_rerun.py
 
 benchmark: $(STAMP)  ## time and memory, also against R and PyDESeq2: results/benchmarks; installs R; hours
 	@tests/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && cd results/benchmarks && \

@@ -11,7 +11,7 @@ from alsmuscle import contracts, de, engines, linear
 def _both(log2, n=4, **more):
     samples = _samples(n)
     fitted = de.fit(_counts(samples, log2(samples)), AT60, min_total=10, inference="batched")
-    table = de.test(fitted, samples, AT60, shrink=False, **TEST | more)
+    table = de.test(fitted, samples, AT60, shrink=False, distribution="normal", **TEST | more)
     return table, engines.second(fitted, samples, AT60)
 
 

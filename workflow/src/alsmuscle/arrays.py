@@ -160,7 +160,7 @@ def test(
     -------
     DataFrame
         Contract ``de``: ``base_mean`` is the mean log2 intensity, ``log2fc_shrunk`` is empty,
-        ``stat`` the moderated t.
+        ``stat`` the moderated t on ``df`` degrees of freedom.
     """
     from scipy.stats import false_discovery_control
 
@@ -181,6 +181,7 @@ def test(
             "lfc_se": found["se"].to_numpy(),
             "log2fc_shrunk": np.nan,
             "stat": found["stat"].to_numpy(),
+            "df": found["df"].to_numpy(),
             "pvalue": found["pvalue"].to_numpy(),
             "padj": np.nan,
             "n_target": int(target.sum()),
@@ -188,7 +189,7 @@ def test(
         }
     )
     if de.smallest_cell(used, contrast) < min_replicates or found["pvalue"].isna().all():
-        frame[["stat", "pvalue"]] = np.nan
+        frame[["stat", "df", "pvalue"]] = np.nan
     else:
         frame["padj"] = false_discovery_control(frame["pvalue"])
     return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
