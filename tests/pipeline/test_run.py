@@ -63,6 +63,7 @@ TABLES = {
     "manifest": "provenance/data/gse1.tsv",
     "checks": "provenance/checks.tsv",
     "admission": "provenance/admission.tsv",
+    "completeness": "provenance/completeness.tsv",
     "samples": "bulk/gse1/samples.tsv",
     "excluded": "bulk/gse1/excluded.tsv",
     "warnings": "bulk/gse1/warnings.tsv",

@@ -107,3 +107,12 @@ def test_a_block_that_mapping_empties_stops_with_its_name(project):
     assert run.returncode != 0
     assert f"{cells[0]}/new_block/human" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_the_code_that_is_digested_is_the_code_that_runs(project):
+    # The tests' environment holds an installed package: that of the checkout, not of this project.
+    module = project.folder / "workflow" / "src" / "alsmuscle" / "programmes.py"
+    module.write_text(module.read_text() + '\n\nopen("ran", "w").write(__file__)\n')
+    run = project.snakemake("results/programmes/coverage.tsv", "--quiet", "all")
+    assert run.returncode == 0, run.stderr
+    assert (project.folder / "ran").read_text() == str(module)

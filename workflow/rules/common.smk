@@ -11,9 +11,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
-# Scripts run in processes of their own, with the Snakefile's folder but not the package on their path.
-if str(WORKFLOW / "src") not in sys.path:
-    sys.path.insert(0, str(WORKFLOW / "src"))
+SOURCE = str(WORKFLOW / "src")
+# Scripts run in processes of their own, with the Snakefile's folder but not the package on their path;
+# an installed package, perhaps that of another checkout, would come first: run what is digested.
+if SOURCE not in sys.path:
+    sys.path.insert(0, SOURCE)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([SOURCE, *filter(None, paths)])
 
 from alsmuscle import admission, registry
 from alsmuscle.digest import code_digest
@@ -37,12 +41,15 @@ if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+CELLS = [name for name, card in STUDIES.items() if card["modality"] == "cells"]
 PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
 # A card marked `simulated` may still name files; these are made here.
 SIMULATED = [
     name
     for name, card in STUDIES.items()
-    if all(file["url"].startswith("simulated:") for file in card["files"].values())
+    if all(
+        file.get("url", "").startswith("simulated:") for file in card["files"].values()
+    )
 ]
 FETCHED = [
     *(name for name in STUDIES if name not in SIMULATED),
@@ -110,9 +117,9 @@ def growing(amount, per_sample=0, per_contrast=0):
     def needed(wildcards, attempt):
         need = amount
         if per_sample:
-            need += per_sample * STUDIES[wildcards.dataset]["samples"].get(
-                "expected", 0
-            )
+            # Published effects have no samples.
+            samples = STUDIES[wildcards.dataset].get("samples", {})
+            need += per_sample * samples.get("expected", 0)
         if per_contrast:
             need += per_contrast * sum(
                 len(card["contrasts"]) for card in STUDIES.values()
@@ -223,9 +230,34 @@ def facts_of_cards(wildcards):
     }
 
 
+def joined(*functions):
+    """Input function: the paths of several input functions."""
+    return lambda wildcards: [
+        path for function in functions for path in function(wildcards)
+    ]
+
+
+def tissue_de():
+    """Input function: the `de` tables of contrasts of whole tissue."""
+    return of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+
+
 def all_de():
     """Input function: the `de` tables of all contrasts."""
-    return of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+    return joined(tissue_de(), of_admitted("cells/{dataset}/{contrast}/de.tsv", CELLS))
+
+
+def per_study(table):
+    """Input function: a table of every study that has samples."""
+    return joined(
+        of_admitted(f"bulk/{{dataset}}/{table}", BULK),
+        of_admitted(f"cells/{{dataset}}/{table}", CELLS),
+    )
+
+
+def all_effects():
+    """Input function: programme effects of all contrasts that have samples."""
+    return of_admitted("programmes/{dataset}/{contrast}/effects.tsv", BULK + CELLS)
 
 
 def compared():

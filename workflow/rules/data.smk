@@ -46,8 +46,8 @@ rule data_verify:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(1000, per_sample=3),
+        runtime=growing(10),
     params:
         card=card_part(
             "id",
@@ -56,6 +56,7 @@ rule data_verify:
             "role",
             "files",
             "counts",
+            "cells",
             "samples",
             "effects",
             "contrasts",
@@ -80,6 +81,8 @@ checkpoint data_admit:
         checks=result("provenance/checks.tsv"),
     log:
         log_of("data_admit"),
+    benchmark:
+        time_of("data_admit")
     localrule: True
     conda:
         ENVIRONMENT
@@ -110,7 +113,7 @@ rule data_simulate:
     benchmark:
         time_of("data_simulate", "{dataset}")
     wildcard_constraints:
-        dataset=one_of(SIMULATED),
+        dataset=one_of(set(SIMULATED) - set(CELLS)),
     conda:
         ENVIRONMENT
     resources:
@@ -124,3 +127,32 @@ rule data_simulate:
         "{wildcards.dataset}: simulating a study with a known answer"
     script:
         "../scripts/data_simulate.py"
+
+
+rule data_simulate_cells:
+    input:
+        panel="config/celltypes.tsv",
+        programmes="config/programmes.tsv",
+    output:
+        manifest=result("provenance/data/{dataset}.tsv"),
+        counts=f"{SETTINGS['data']['cache']}/{{dataset}}/nuclei.h5ad",
+        sheet=f"{SETTINGS['data']['cache']}/{{dataset}}/samples.csv",
+        truth_nuclei=result("truth/{dataset}/nuclei.tsv.gz"),
+        truth_genes=result("truth/{dataset}/genes.tsv.gz"),
+    log:
+        log_of("data_simulate_cells", "{dataset}"),
+    benchmark:
+        time_of("data_simulate_cells", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(set(SIMULATED) & set(CELLS)),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        card=card_part("id", "files"),
+        seed=SETTINGS["seed"],
+        code=code("data_simulate_cells"),
+    script:
+        "../scripts/data_simulate_cells.py"
