@@ -4,8 +4,10 @@
 
 rule provenance_run:
     input:
-        manifests(),
+        manifests=manifests(),
+        completeness=of_admitted("bulk/{dataset}/completeness.tsv", BULK),
     output:
+        completeness=result("provenance/completeness.tsv"),
         config=result("provenance/config.yaml"),
         lock=report(
             result("provenance/data_lock.tsv"),
@@ -41,6 +43,7 @@ rule report_pages:
                 "omnibus.tsv",
                 "qc.tsv",
                 "pca.tsv",
+                "pca_covariates.tsv",
                 "correlation.tsv",
                 "counts.h5ad",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,15 @@ def report_data(
     admission = io.read_table(results / "provenance" / "admission.tsv", "admission")
     refused = admission[~admission["admitted"]]
     cards = {name: card for name, card in cards.items() if name not in set(refused["dataset"])}
-    left_out = [*left_out, *refused[["dataset", "reason"]].to_dict("records")]
+    left_out = [
+        *(
+            {"dataset": row.dataset, "reason": row.reason, "what": "whole study, not admitted"}
+            for row in refused.itertuples()
+        ),
+        *left_out,
+    ]
+    checks = io.read_table(results / "provenance" / "checks.tsv", "checks")
+    account = io.read_table(results / "provenance" / "completeness.tsv", "completeness")
     versions = io.read_json(results / "provenance" / "versions.json")
     listed = io.read_plain(programmes)
     members = {
@@ -61,6 +70,19 @@ def report_data(
         name: _study(results, card, settings, versions, members[card["organism"]])
         for name, card in cards.items()
     }
+    settled = {
+        name: (
+            replace(
+                study,
+                checks=checks[checks["dataset"] == name],
+                completeness=completeness_sentence(
+                    account[account["dataset"] == name], checks[checks["dataset"] == name]
+                ),
+            ),
+            frame,
+        )
+        for name, (study, frame) in settled.items()
+    }
     excluded = [frame for _, frame in settled.values()]
     excluded.append(
         pd.DataFrame(
@@ -69,7 +91,7 @@ def report_data(
                     "kind": "study",
                     "dataset": row["dataset"],
                     "id": row["dataset"],
-                    "what": "whole study",
+                    "what": row.get("what", "whole study, not selected"),
                     "reason": row["reason"],
                 }
                 for row in left_out
@@ -99,6 +121,36 @@ def report_data(
         synthesis=_synthesis(results, document),
         orthologs=synthesis_io.human_ids(),
     )
+
+
+def completeness_sentence(account: pd.DataFrame, checks: pd.DataFrame) -> str:
+    """Say how many samples the archive's record has, how many came and how many are analysed."""
+    if account.empty:
+        return ""
+    number = {
+        source: checks.loc[checks["check"] == f"{source}.samples"]
+        for source in ("archive", "sheet")
+    }
+    seen = next((rows.iloc[0] for rows in number.values() if len(rows)), None)
+    who = (
+        "as the card says; the archive's record was not seen in this run"
+        if seen is None
+        else f"and the archive's {'record' if len(number['archive']) else 'own sheet'} says "
+        f"{seen['found']}"
+    )
+    missing = account.loc[~account["analysed"]]
+    text = (
+        f"{len(account)} samples in the record, {who}. {int(account['obtained'].sum())} obtained, "
+        f"{int(account['analysed'].sum())} analysed"
+    )
+    text += (
+        f"; each of the other {len(missing)} has its reason in the table." if len(missing) else "."
+    )
+    twins = account[account["identical_to"] != ""]
+    if len(twins):
+        pairs = "; ".join(f"{row.sample_label} = {row.identical_to}" for row in twins.itertuples())
+        text += f" Identical counts: {pairs}."
+    return text
 
 
 def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
@@ -184,10 +236,13 @@ def _study(
         samples=samples,
         qc=io.read_table(folder / "qc.tsv", "qc"),
         pca=pca,
+        covariates=io.read_table(folder / "pca_covariates.tsv", "pca_covariates"),
         correlation=io.read_square(folder / "correlation.tsv"),
         explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
         contrasts=contrasts,
-        files={key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc")},
+        files={
+            key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc", "completeness")
+        },
     )
     rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
     return study, rows[list(nothing)]
@@ -214,6 +269,7 @@ def _contrast(
         every = io.read_table(results / "bulk" / name / "omnibus.tsv", "omnibus")
         own = every[every["design"] == registry.design_id(contrast)]
         omnibus = own if len(own) else None
+        tables["engines"] = (results / "bulk" / name / key / "engines.tsv", "engines")
         tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
         tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
     meta = {

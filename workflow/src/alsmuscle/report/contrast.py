@@ -62,6 +62,7 @@ FILES = (
     ("gsea", "all pathways, GSEA"),
     ("programmes", "programme effects"),
     ("omnibus", "omnibus tests of the study"),
+    ("engines", "agreement with a second engine"),
 )
 
 
@@ -116,6 +117,7 @@ def page(
         has_null=rows is not None and "null_low" in rows,
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
+        engine=m.engine_sentence(contrast.engines),
         omnibus=_omnibus(data, study, contrast, root, full.get("omnibus")),
         terms=_terms(study, contrast, full.get("gsea"), data.top)
         if contrast.sets is None

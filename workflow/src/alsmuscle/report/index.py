@@ -50,9 +50,9 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
     lines = []
     for role, members in data.by_role():
         for study, contrast in members:
-            if id(contrast) not in heads:
+            frame = heads.get(id(contrast))
+            if frame is None:
                 continue
-            frame = heads[id(contrast)]
             found = {
                 (str(r["programme"]), str(r["block"])): (r["effect"], r["ci_low"], r["ci_high"])
                 for r in frame.to_dict("records")

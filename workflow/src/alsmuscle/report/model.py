@@ -55,6 +55,8 @@ class ContrastData:
         Contracts ``de.tsv`` (one cell type), ``gsea.tsv``, ``sets.tsv`` and ``effects.tsv``.
     drivers
         ``programmes.drivers`` of the complete blocks.
+    engines
+        Contract ``engines``: how far a second method agrees.
     omnibus
         Contract ``omnibus``: the rows of the contrast's design.
     files
@@ -67,6 +69,7 @@ class ContrastData:
     sets: pd.DataFrame | None = None
     programmes: pd.DataFrame | None = None
     drivers: pd.DataFrame | None = None
+    engines: pd.DataFrame | None = None
     omnibus: pd.DataFrame | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,6 +109,8 @@ class StudyData:
         One row per sample, with ``sample_id``.
     pca
         ``sample_id, pc1, pc2``; without it ``qc`` is asked.
+    covariates
+        Contract ``pca_covariates``.
     correlation
         Samples by samples.
     explained
@@ -116,18 +121,25 @@ class StudyData:
     cells
         For single-cell studies.
     files
-        ``samples, qc``: path of the full TSV relative to the report folder.
+        ``samples, qc, completeness``: path of the full TSV relative to the report folder.
+    checks
+        Contract ``checks``: what the card says against what was found.
+    completeness
+        How many samples the archive's record has, were obtained, are analysed; in words.
     """
 
     card: Mapping[str, Any]
     samples: pd.DataFrame | None = None
     qc: pd.DataFrame | None = None
     pca: pd.DataFrame | None = None
+    covariates: pd.DataFrame | None = None
     correlation: pd.DataFrame | None = None
     explained: Sequence[float] = ()
     contrasts: Sequence[ContrastData] = ()
     cells: CellsData | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    checks: pd.DataFrame | None = None
+    completeness: str = ""
 
     @property
     def name(self) -> str:
@@ -334,6 +346,25 @@ def reading(meta: Mapping[str, Any]) -> str:
             f"grows (more positive) with {across}."
         )
     return ""
+
+
+def engine_sentence(engines: pd.DataFrame | None) -> str:
+    """Say in one sentence how far a second method agrees; empty where there was none."""
+    if engines is None or engines.empty or not engines["n_genes"].iloc[0]:
+        return ""
+    row = engines.iloc[0]
+    text = (
+        f"Second engine ({row['engine']}, {c.number(row['n_genes'], 0)} genes): rank correlation of "
+        f"effects {row['spearman_effect']:.3f}"
+    )
+    if c.is_missing(row["called"]):
+        return text + "; no test is claimed."
+    return text + (
+        f", of statistics {row['spearman_stat']:.3f}; at adjusted p < {row['alpha']:g} "
+        f"{c.number(row['called_both'], 0)} genes called by both, "
+        f"{c.number(row['called'] - row['called_both'], 0)} by the main analysis alone, "
+        f"{c.number(row['called_other'] - row['called_both'], 0)} by the second alone."
+    )
 
 
 def omnibus_question(meta: Mapping[str, Any], test: str) -> str:
