@@ -350,6 +350,13 @@ def test_intensities_of_a_soft_family(tmp_path):
 # --- sample sheets --------------------------------------------------------------------------------
 
 
+def test_a_row_that_stands_twice_word_for_word_is_one_sample(tmp_path):
+    path = tmp_path / "sheet.csv"
+    path.write_text("id,group\nS1,a\nS1,a\nS2,b\nS2,c\n")
+    sheet = layouts.read_sheet(path, {"layout": "csv"})
+    assert sheet["id"].tolist() == ["S1", "S2", "S2"]  # what differs stays, and is refused later
+
+
 def test_several_sheets_are_put_below_each_other(tmp_path):
     one = _file(tmp_path, "id\tsex\na\tF\n", "1.tsv")
     two = _file(tmp_path, "id\tage\nb\t7\n", "2.tsv")

@@ -240,6 +240,7 @@ def _cards():
         "c": card("ageing", use=False, use_reason="not muscle"),
         "d": card("disuse", status="candidate"),
         "e": card("disuse", status="candidate", use=False, missing={"groups": "who is who"}),
+        "f": card("ageing", modality="array"),
     }
 
 
@@ -273,9 +274,10 @@ def test_selection(lists, expected):
 @pytest.mark.parametrize(
     ("lists", "expected"),
     [
-        ({"ids": ["z"]}, ["no study 'z'", "a, b, c"]),
+        ({"ids": ["z"]}, ["no study 'z'", "a, b, c, d, e, f"]),
         ({"ids": ["c"]}, ["switched off", "not muscle"]),
         ({"ids": ["d"]}, ["'d' is a candidate", "statuses"]),
+        ({"ids": ["f"]}, ["modality 'array'", "not analysed yet", "bulk"]),
         ({"ids": ["e"]}, ["switched off", "incomplete: groups (who is who)"]),
         ({"roles": ["regeneration"]}, ["roles", "regeneration", "ageing, disuse"]),
         ({"roles": ["ageing"], "organisms": ["mouse"]}, ["no study passes"]),
@@ -293,6 +295,7 @@ def test_what_is_left_out_has_its_reason():
         "c": "not muscle",
         "d": "not selected: a candidate, written from public pages and not yet run",
         "e": "The card is incomplete: groups (who is who)",
+        "f": "studies of modality 'array' are not analysed yet",
     }
 
 
@@ -417,3 +420,34 @@ def test_levels_alone_are_for_incomplete_cards(tmp_path, good):
     assert registry.standing(_load(tmp_path, card)["gse1"]) == "incomplete"
     card = _set(card, "contrasts.0.target", "sbma")
     _complains(lambda: _load(tmp_path, card), ["no level 'sbma'"])
+
+
+def test_the_cards_serve_the_contexts_of_the_claims():
+    """Once their data is there, ALS contrasts reach the contexts that claims ask for."""
+    import pandas as pd
+
+    from alsmuscle import claims
+
+    rows = []
+    for name, card in registry.load_cards(REGISTRY).items():
+        material = card.get("samples", {}).get("columns", {}).get("material", {}).get("value", "")
+        for entry in card.get("contrasts", []):
+            role = entry.get("role", card["role"])
+            kind = claims.sample_kind(material, card["modality"], role)
+            more = {"stage": entry.get("stage", ""), "tag": entry.get("tag", "")}
+            row = {"id": f"{name}.{entry['id']}", "role": role, "species": card["organism"]}
+            rows.append({**row, "sample_kind": kind, **more})
+    table = pd.DataFrame(rows)
+    contexts = registry.load_yaml(ROOT / "config" / "claims.yaml")["contexts"]
+
+    def served(context, tag=""):
+        return set(table.loc[claims.matching(table, contexts[context], tag), "id"])
+
+    assert {"gse3307.als_vs_healthy", "gse26276.als_vs_healthy"} <= served("human_biopsy")
+    assert "gse122261.als_vs_healthy" in served("patient_cultures")
+    assert served("patient_cultures", tag="versus_neurogenic") == {
+        "gse122261.als_vs_sbma",
+        "gse122261.als_vs_sma4",
+    }
+    # Patients before and after exercise say nothing about ALS against health.
+    assert not any(name.startswith("gse250455") for name in served("human_biopsy"))

@@ -46,7 +46,9 @@ PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effe
 SIMULATED = [
     name
     for name, card in STUDIES.items()
-    if all(file["url"].startswith("simulated:") for file in card["files"].values())
+    if all(
+        file.get("url", "").startswith("simulated:") for file in card["files"].values()
+    )
 ]
 FETCHED = [
     *(name for name in STUDIES if name not in SIMULATED),

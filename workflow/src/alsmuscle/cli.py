@@ -7,6 +7,7 @@ The analysis itself is run by Snakemake (``make run``). Imports happen in the co
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -204,21 +205,23 @@ def _check(options: argparse.Namespace) -> int:
 
 def _online(cards: dict[str, Any], broken: dict[str, str], bundle: str | None) -> int:
     from alsmuscle import io, provenance
-    from alsmuscle.survey import BROKEN, DIFFERS, pack, survey
+    from alsmuscle.survey import BROKEN, DIFFERS, Look, pack, survey
 
     archives = _archives()
-    found = survey(cards, archives, broken)
-    for row in found.cards.itertuples():
-        print(f"{row.id}: {row.result}" + (f" ({row.detail})" if row.detail else ""))
-        differing = found.facts[(found.facts["id"] == row.id) & ~found.facts["agrees"].astype(bool)]
-        for fact in differing.itertuples():
-            print(f"  {fact.field}: the card says {fact.card}, the archive {fact.archive}")
+    looks = [Look(name, broken=problem.split("\n")[0]) for name, problem in broken.items()]
+    for look in itertools.chain(list(looks), survey(cards.values(), archives)):
+        result, detail = look.result
+        print(f"{look.id}: {result}" + (f" ({detail})" if detail else ""), flush=True)
+        for fact in look.facts:
+            if not fact["agrees"]:
+                print(f"  {fact['field']}: card “{fact['card']}”, archive “{fact['archive']}”")
+        looks += [] if look.broken else [look]
     if bundle:
         versions = {**provenance.versions(), "commit": provenance.commit(".")}
-        io.write_text(bundle, pack(found, archives.asked, versions))
+        io.write_text(bundle, pack(looks, archives.asked, versions))
         print(f"\nto share: {bundle}")
         return 0  # the bundle is the result, whatever it says
-    return 1 if found.cards["result"].isin([DIFFERS, BROKEN]).any() else 0
+    return 1 if any(look.result[0] in (DIFFERS, BROKEN) for look in looks) else 0
 
 
 # --- helpers --------------------------------------------------------------------------------------

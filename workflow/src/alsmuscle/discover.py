@@ -130,14 +130,15 @@ def _search(term: str, client: Client, limit: int, name: str, problems: list[str
         total, page = sources.parse_esearch(text)
         if not found:
             problems += [f"{name}: NCBI says {word}" for word in sources.esearch_warnings(text)]
-        if not page:
+        page = [uid for uid in page if uid not in found]
+        if not page:  # nothing, or the same again
             if total > len(found):
                 problems.append(f"{name}: {total} hits, but only {len(found)} were given out")
             break
         found += page
     if total > limit:
         problems.append(f"{name}: {total} hits, the first {limit} are listed")
-    return list(dict.fromkeys(found[:limit]))
+    return found[:limit]
 
 
 # --- drafts ---------------------------------------------------------------------------------------

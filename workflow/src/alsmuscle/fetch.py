@@ -906,6 +906,29 @@ def get_text(
         return _persist(once, lambda: 0, want, policy)
 
 
+def peek(url: str, *, policy: FetchPolicy | None = None, study: str = "") -> int | None:
+    """Return the size in bytes that a server announces for a file, without downloading it.
+
+    None where it announces none. Raises :class:`FetchError` if it does not serve the file, or
+    answers with a page instead.
+    """
+    policy = policy or FetchPolicy()
+    want = _Want(canonical(url), study, None, None, None)
+
+    def once() -> int | None:
+        # One byte is asked for; a server that knows no ranges sends all, and is hung up on.
+        with _request(client, want, {"Range": "bytes=0-0"}, policy, ok=(200, 206)) as response:
+            if "html" in response.headers.get("content-type", ""):
+                raise want.error("a page was served instead of the file")
+            if response.status_code == 206:
+                return _content_range(response.headers.get("content-range", ""))[1]
+            length = response.headers.get("content-length", "")
+            return int(length) if length.isdigit() else None
+
+    with _client(policy) as client:
+        return _persist(once, lambda: 0, want, policy)
+
+
 def _client(policy: FetchPolicy) -> httpx.Client:
     """Return an HTTP client: TLS verified, proxies and certificates from the environment."""
     import httpx

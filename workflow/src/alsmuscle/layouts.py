@@ -748,7 +748,8 @@ def read_sheet(paths: Path | Sequence[Path], spec: Mapping[str, Any]) -> pd.Data
         frame = frame[frame[column] == value]
     if frame.empty:
         raise InputError("no sample row is left", where=where, remedy="check `samples.sheet.rows`")
-    return frame.reset_index(drop=True)
+    # A row that stands twice word for word is one sample (a third party's table of GSE186045).
+    return frame.drop_duplicates(ignore_index=True)
 
 
 def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:

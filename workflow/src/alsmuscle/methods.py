@@ -10,8 +10,8 @@ Step = dict[str, str]
 # What Wald statistics are read against (bulk.de.distribution).
 _REFERENCE = {
     "t": "p-values and 95 % intervals are those of Student's t, as DESeq2's option useT has it; its "
-    "degrees of freedom are the residual ones and those that the dispersions' prior is worth "
-    "(Smyth 2004). DESeq2's default, the normal distribution, would call more genes.",
+    "degrees of freedom are the residual ones and those that the dispersions' prior is worth, more "
+    "where counting noise prevails (after Smyth 2004). DESeq2's default, the normal distribution, would call more genes.",
     "normal": "p-values and 95 % intervals are those of the normal distribution.",
 }
 

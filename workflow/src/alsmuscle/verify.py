@@ -72,9 +72,8 @@ def compare(card: Mapping[str, Any], client: Client) -> pd.DataFrame:
         The archive did not answer.
     """
     accession = card["accession"]
-    for pattern, ask in _ARCHIVES.items():
-        if re.fullmatch(pattern, accession):
-            return _compared(card, ask(card, client))
+    if name := holder(accession):
+        return _compared(card, _ARCHIVES[name][1](card, client))
     raise InputError(
         f"no archive that alsmuscle asks holds {accession}",
         expected="an accession of GEO, SRA, ENA, ArrayExpress or BioStudies",
@@ -84,7 +83,7 @@ def compare(card: Mapping[str, Any], client: Client) -> pd.DataFrame:
 def checks(card: Mapping[str, Any], client: Client) -> list[dict[str, str]]:
     """Return :func:`compare` as rows of contract ``checks``; an archive out of reach is no fault."""
     name = card["id"]
-    if not any(_archival(file) for file in card["files"].values()):
+    if not any(_archival(file) for file in card.get("files", {}).values()):
         found = "no file of it is named by the archive's address"
         return [admission.check(name, "archive", admission.NOT_VERIFIED, card["accession"], found)]
     try:
@@ -93,7 +92,7 @@ def checks(card: Mapping[str, Any], client: Client) -> list[dict[str, str]]:
         found = f"archive not reached: {error.problem}"
         return [admission.check(name, "archive", admission.NOT_VERIFIED, card["accession"], found)]
     except InputError as error:
-        known = any(re.fullmatch(pattern, card["accession"]) for pattern in _ARCHIVES)
+        known = holder(card["accession"])
         state = admission.DIFFERS if known else admission.NOT_VERIFIED
         return [admission.check(name, "archive", state, card["accession"], error.problem)]
     return _rows(name, "archive", table)
@@ -164,7 +163,7 @@ def _compared(card: Mapping[str, Any], record: Record) -> pd.DataFrame:
     listed = sorted({name for names in record.files.values() for name in names})
     for name in wanted.get("files", []) if record.files else []:
         rows.append((f"files:{name}", name, ", ".join(listed[:20]) or "no files", name in listed))
-    for key, file in card["files"].items():
+    for key, file in card.get("files", {}).items():
         if (place := _place(file, card)) and place[0] in record.files:
             folder, name, pattern = place
             names = record.files[folder]
@@ -216,7 +215,7 @@ def _place(file: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[str, str, 
 
 def _folders(card: Mapping[str, Any], prefix: str) -> list[str]:
     """Return the archive's folders that a card's files lie in, each once."""
-    places = [_place(file, card) for file in card["files"].values()]
+    places = [_place(file, card) for file in card.get("files", {}).values()]
     found = [place[0] for place in places if place and place[0].startswith(prefix)]
     return list(dict.fromkeys(found))
 
@@ -330,8 +329,14 @@ def _biostudies(card: Mapping[str, Any], client: Client) -> Record:
     )
 
 
-_ARCHIVES: dict[str, Callable[[Mapping[str, Any], Client], Record]] = {
-    r"GSE\d+": _geo,
-    r"(PRJ[A-Z]{2}|[SED]RP)\d+": _reads,
-    r"[ES]-[A-Z0-9]+(-\d+)?": _biostudies,
+_ARCHIVES: dict[str, tuple[str, Callable[[Mapping[str, Any], Client], Record]]] = {
+    "GEO": (r"GSE\d+", _geo),
+    "ENA": (r"(PRJ[A-Z]{2}|[SED]RP)\d+", _reads),
+    "BioStudies": (r"[ES]-[A-Z0-9]+(-\d+)?", _biostudies),
 }
+
+
+def holder(accession: str) -> str:
+    """Return the archive that is asked about an accession (`GEO`, `ENA`, `BioStudies`), or ""."""
+    fits = (name for name, (form, _) in _ARCHIVES.items() if re.fullmatch(form, accession))
+    return next(fits, "")
