@@ -65,6 +65,7 @@ rule bulk_qc:
         counts=result("bulk/{dataset}/counts.h5ad"),
         # A design that cannot be fitted stops the study before anything is computed.
         checked=ancient(result("bulk/{dataset}/warnings.tsv")),
+        panels="config/tissues.tsv",
     output:
         qc=report(
             result("bulk/{dataset}/qc.tsv"),
@@ -74,6 +75,7 @@ rule bulk_qc:
             labels={"table": "sample quality"},
         ),
         pca=result("bulk/{dataset}/pca.tsv"),
+        covariates=result("bulk/{dataset}/pca_covariates.tsv"),
         correlation=result("bulk/{dataset}/correlation.tsv"),
         vst=result("bulk/{dataset}/vst.h5ad"),
     log:
@@ -138,6 +140,7 @@ rule bulk_de:
             subcategory="{dataset}",
             labels={"table": "genes, {contrast}"},
         ),
+        engines=result("bulk/{dataset}/{contrast}/engines.tsv"),
     log:
         log_of("bulk_de", "{dataset}.{contrast}"),
     benchmark:

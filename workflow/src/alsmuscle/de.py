@@ -699,13 +699,13 @@ def fit(
     return result
 
 
-def _stored_terms(fitted: AnnData) -> pd.DataFrame:
-    """The terms of a stored fit, as :func:`contrast_vector` wants them."""
+def stored_vector(fitted: AnnData, contrast: Contrast) -> np.ndarray:
+    """Return the contrast over the terms of a stored fit."""
     import pandas as pd
 
-    frame = pd.DataFrame(columns=list(fitted.uns["terms"]))
-    frame.attrs = json.loads(str(fitted.uns["attrs"]))
-    return frame
+    terms = pd.DataFrame(columns=list(fitted.uns["terms"]))
+    terms.attrs = json.loads(str(fitted.uns["attrs"]))
+    return contrast_vector(terms, contrast)
 
 
 # --- omnibus tests --------------------------------------------------------------------------
@@ -954,7 +954,7 @@ def _wald(
     from pydeseq2.ds import DeseqStats
     from scipy.stats import t
 
-    vector = contrast_vector(_stored_terms(fitted), contrast)
+    vector = stored_vector(fitted, contrast)
     dds = _reload(fitted, inference)
     stats = DeseqStats(dds, contrast=vector, alpha=alpha, inference=inference, quiet=True)
     with warnings.catch_warnings():
@@ -1072,7 +1072,7 @@ def _unreplicated(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
     normed, _ = deseq2_norm(np.asarray(fitted.X))
     normed = np.asarray(normed)
     X = fitted.obsm["design_matrix"].to_numpy(float)
-    vector = contrast_vector(_stored_terms(fitted), contrast)
+    vector = stored_vector(fitted, contrast)
     log2fc = vector @ np.linalg.pinv(X) @ np.log2(normed + 0.5)
     return {"base_mean": normed.mean(axis=0), "log2fc": log2fc}
 

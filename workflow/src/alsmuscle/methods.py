@@ -50,6 +50,20 @@ def contrast_sentence(
     )
 
 
+def cells_sentence(
+    card: Mapping[str, Any],
+    contrast: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    packages: Mapping[str, str],
+) -> str:
+    """Return one sentence that says how a contrast of one cell type was computed."""
+    return (
+        f"Counts of all {card['cells']['material']} of a sample and cell type were added, where a "
+        f"sample has at least {settings['cells']['pseudobulk']['min_cells']} of them; from there as "
+        f"for tissue. {contrast_sentence(contrast, settings, packages)}"
+    )
+
+
 def published_sentence(card: Mapping[str, Any]) -> str:
     """Return one sentence that says what a published contrast is and how its spread was derived."""
     spec = card["effects"]
@@ -133,6 +147,43 @@ def steps(
                 "10.1093/bioinformatics/bty895",
             )
         )
+    prepare, embed = settings["cells"]["prepare"], settings["cells"]["embed"]
+    rows += [
+        (
+            "Single cells and nuclei, quality",
+            f"Per sample: counts and genes within {prepare['n_mads']:g} median absolute deviations "
+            f"(log scale), at least {prepare['min_genes']} genes, mitochondrial share within "
+            f"{prepare['n_mads_mito']:g} deviations and at most "
+            f"{prepare['max_pct_mito']['nuclei']:g} % in nuclei, "
+            f"{prepare['max_pct_mito']['cells']:g} % in cells (spots: no limit). Doublets by "
+            "Scrublet per sample; ambient RNA estimated from myofibre transcripts in other cells, "
+            "and removed where the unfiltered matrix is public.",
+            "Wolock, Lopez & Klein 2019; Young & Behjati 2020",
+            "10.1093/gigascience/giaa151",
+        ),
+        (
+            "Single cells and nuclei, types",
+            f"{settings['cells']['variable']['n_top_genes']:,} genes that vary within samples, "
+            f"{embed['n_pcs']} components"
+            + (", Harmony over samples" if embed["over_samples"] else "")
+            + f", {embed['n_neighbors']} neighbours, Leiden at resolution {embed['resolution']:g}. "
+            "Clusters are named by a panel of markers; without two raised markers, a score of "
+            f"{settings['cells']['annotate']['min_score']:g} and a lead over other lineages they "
+            "stay unassigned.",
+            "Korsunsky et al. 2019; Traag, Waltman & van Eck 2019; Ianevski, Giri & Aittokallio 2022",
+            "10.1038/s41592-019-0619-0",
+        ),
+        (
+            "Single cells and nuclei, comparison",
+            "The donor is the unit. Counts are summed per sample and cell type "
+            f"({settings['cells']['pseudobulk']['min_cells']} cells or more) and compared as tissue "
+            "is. Shares of cell types: moderated t on "
+            f"{settings['cells']['composition']['transform']}-transformed shares. Cells are never "
+            "counted as replicates.",
+            "Squair et al. 2021; Phipson et al. 2022",
+            "10.1093/bioinformatics/btac582",
+        ),
+    ]
     rules, axis = settings["synthesis"]["rules"], settings["synthesis"]["denervation"]
     donors = settings["synthesis"]["contrasts"]["min_donors"]
     rows += [

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from alsmuscle.cells_io import Matrices
+
 
 def read_bulk(
     card: Mapping[str, Any], manifest: pd.DataFrame
@@ -97,6 +99,45 @@ def read_bulk(
     adata.obs = adata.obs.join(derived)
     kept = kept.join(derived, on="sample_id")
     return contracts.check_counts(adata, where), kept, excluded
+
+
+def cell_samples(
+    card: Mapping[str, Any], manifest: pd.DataFrame
+) -> tuple[Matrices, dict[str, str], pd.DataFrame, pd.DataFrame]:
+    """Find the samples of a single-cell study and their matrices.
+
+    Parameters
+    ----------
+    card
+        Keys ``id``, ``cells``, ``samples`` of the study card.
+    manifest
+        Contract ``manifest``.
+
+    Returns
+    -------
+    matrices
+        Reads one sample's counts at a time.
+    names
+        Name of a matrix → sample id, for the samples that are kept.
+    kept, excluded
+        Contracts ``samples`` and ``excluded``. ``material`` is what one barcode holds.
+
+    Raises
+    ------
+    InputError
+        The files are not what the card says.
+    """
+    from alsmuscle.cells_io import Matrices
+
+    matrices = Matrices(card["cells"], lambda name: io.cached(manifest, name))
+    layout = card["samples"]["sheet"]["layout"]
+    if layout == "count_columns":
+        sheet = samples.from_columns(matrices.names)
+    else:
+        sheet = matrices.sheet() if layout == "obs" else read_sheet(card, manifest)
+    kept, excluded = samples.harmonise(sheet, card)
+    names, excluded = samples.match_matrix(matrices.names, kept, excluded, card)
+    return matrices, names, kept.assign(material=card["cells"]["material"]), excluded
 
 
 def read_sheet(card: Mapping[str, Any], manifest: pd.DataFrame) -> pd.DataFrame:
@@ -256,6 +297,17 @@ def verify(
 def _read(card: Mapping[str, Any], manifest: pd.DataFrame) -> str:
     if card["modality"] == "effects":
         return f"effects of {len(read_effects(card, manifest)):,} genes"
+    if card["modality"] == "cells":
+        matrices, names, kept, _ = cell_samples(card, manifest)
+        # Sex is inferred from the counts, later.
+        known = [
+            entry
+            for entry in card["contrasts"]
+            if not set(registry.DERIVED) & {entry["variable"], *entry.get("adjust", [])}
+        ]
+        check_designs({**card, "contrasts": known}, kept)
+        n = sum(matrices.read(name)[0].n_obs for name in names)
+        return f"{len(kept)} samples, {n:,} barcodes"
     adata, kept, _ = read_bulk(card, manifest)
     check_designs(card, adata.obs)
     return f"{len(kept)} samples, {adata.n_vars:,} genes"
