@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import claim
+from alsmuscle.report import cells, claim
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
@@ -30,6 +30,7 @@ def page(site: Site, data: m.ReportData) -> str:
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
         n_studies=len(data.studies),
         n_contrasts=len(tissue),
+        cells=[cells.line(s) for s in data.studies if s.cells is not None],
         studies=_studies(data),
         excluded=excluded_table(data.excluded),
     )
@@ -71,7 +72,7 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
                 )
             )
     if not lines:
-        return c.not_computed("any comparison")
+        return c.not_computed("any comparison of whole tissue")
     return c.effect_table(
         lines,
         columns,
