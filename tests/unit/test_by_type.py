@@ -20,7 +20,13 @@ CONTRAST = {
     },
     **{"adjust": [], "block": None, "within": {}, "defined_by": [], "across": None},
 }
-OPTIONS = {"inference": "batched", "alpha": 0.05, "min_replicates": 3, "shrink": False}
+OPTIONS = {
+    "inference": "batched",
+    "distribution": "t",
+    "alpha": 0.05,
+    "min_replicates": 3,
+    "shrink": False,
+}
 
 
 def sums(sizes: dict[str, tuple[int, int]], n_genes: int = 200, seed: int = 0) -> AnnData:

@@ -27,6 +27,7 @@ def contrast(cell_type: str, *, tested: bool = True, label: str = "ALS against c
             "base_mean": [100.0, 50.0],
             "log2fc": [2.0, -0.1],
             "lfc_se": [0.2, 0.3] if tested else [np.nan] * 2,
+            "df": np.nan,
             "pvalue": p,
             "padj": p,
             "n_target": 6,

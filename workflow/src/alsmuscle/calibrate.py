@@ -534,7 +534,7 @@ def _verdict_lines(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     lines = [
         _line("true claims supported", share(true, SUPPORTED), len(true), low=0.8),
         _line("true claims contradicted", share(true, CONTRADICTED), len(true), high=0.05),
-        _line("wrong among supported claims", _wrong(verdicts), len(verdicts), high=0.05),
+        _line("wrong among supported claims", *_wrong(verdicts), high=0.05),
         _line("false claims supported", share(false, SUPPORTED), len(false), high=0.05),
         _line("pure denervation: supported", share(pure, SUPPORTED), len(pure), high=0.05),
         _line(f"pure denervation: {near}", share(pure, near), len(pure)),
@@ -552,9 +552,11 @@ def _verdict_lines(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     return [{"scenario": "verdicts", **line} for line in lines]
 
 
-def _wrong(verdicts: pd.DataFrame) -> float:
+def _wrong(verdicts: pd.DataFrame) -> tuple[float, int]:
+    """Return the share of supported claims that are not true, and how many were supported."""
     supported = verdicts[verdicts["verdict"] == SUPPORTED]
-    return float((supported["truth"] != "intrinsic").mean()) if len(supported) else 0.0
+    wrong = int((supported["truth"] != "intrinsic").sum())
+    return wrong / max(len(supported), 1), len(supported)
 
 
 def summarise(

@@ -247,15 +247,9 @@ def _gene(contrast: m.ContrastData, symbol: str) -> dict[str, float] | None:
     rows = contrast.de[contrast.de["symbol"].astype(str).str.upper() == symbol.upper()]
     if rows.empty:
         return None
-    row = rows.iloc[0]
-    half = m.Z95 * row["lfc_se"]
-    effect = row["log2fc"]
-    return {
-        "effect": effect,
-        "ci_low": effect - half,
-        "ci_high": effect + half,
-        "padj": row["padj"],
-    }
+    row = m.gene_frame(rows.head(1)).iloc[0]
+    found = {key: row[key] for key in ("ci_low", "ci_high", "padj")}
+    return {"effect": row["log2fc"], **found}
 
 
 def _map(
