@@ -61,11 +61,14 @@ determinism: $(STAMP)  ## the demo twice from scratch, on 2 cores and on 1: the 
 slurm: $(STAMP)  ## the demo through a real SLURM on this machine; installs it, needs root
 	@source $(BIN)/activate && python tests/slurm.py
 
-benchmark: $(STAMP)  ## time and memory against alternatives: results/benchmarks; installs R
-	@tests/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && \
-	python benchmarks/fit.py --out results/benchmarks/fit.tsv && \
-	python benchmarks/enrichment.py | tee results/benchmarks/enrichment.tsv && \
-	python benchmarks/meta.py | tee results/benchmarks/meta.txt
+benchmark: $(STAMP)  ## time and memory, also against R and PyDESeq2: results/benchmarks; installs R; hours
+	@tests/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && cd results/benchmarks && \
+	python ../../benchmarks/fit.py --out fit.tsv && \
+	python ../../benchmarks/enrichment.py | tee enrichment.tsv && \
+	python ../../benchmarks/meta.py | tee meta.tsv && \
+	rm -f cells.tsv && python ../../benchmarks/cells.py 50000 --folder cells --out cells.tsv && \
+	python ../../benchmarks/workflow.py --out workflow.tsv --demo --real && \
+	python ../../benchmarks/page.py .
 
 lint: $(STAMP)  ## ruff, mypy, snakefmt, snakemake --lint
 	@source $(BIN)/activate && ruff check . && ruff format --check . && mypy && \

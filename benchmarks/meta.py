@@ -1,13 +1,15 @@
-"""Pool 20,000 genes × 20 studies; the same model in R metafor on a random subset, extrapolated.
+"""Pool 20,000 genes over 5, 50 and 500 contrasts; the same model in R metafor, extrapolated.
 
-Run: python benchmarks/meta.py [--genes 20000] [--studies 20] [--subset 400]
-Prints seconds per task and the ratio. metafor is timed inside R, without its start-up, on one core,
-on ``--subset`` genes; its total is that time × genes / subset, because it fits gene by gene.
+Run: python benchmarks/meta.py [--genes 20000] [--contrasts 5 50 500] [--subset 100]
+Prints a table. metafor is timed inside R, without its start-up, on one core, on ``--subset`` genes
+(leave-one-out on 40 of them); its total is that time × genes / subset, because it fits gene by gene.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -39,55 +41,81 @@ cat(plain, loo)
 """
 
 
-def main() -> None:
-    """Simulate, time, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--genes", type=int, default=20_000)
-    parser.add_argument("--studies", type=int, default=20)
-    parser.add_argument("--subset", type=int, default=400)
-    given = parser.parse_args()
+def inputs(n_genes: int, n_contrasts: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return effects and standard errors, a tenth missing."""
     rng = np.random.default_rng(1)
-    shape = (given.genes, given.studies)
+    shape = (n_genes, n_contrasts)
     errors = np.exp(rng.normal(-1.2, 0.6, shape))
-    tau = rng.choice([0.0, 0.1, 0.4], given.genes)[:, None]
-    effects = rng.normal(rng.normal(0, 0.3, given.genes)[:, None], np.sqrt(tau**2 + errors**2))
+    tau = rng.choice([0.0, 0.1, 0.4], n_genes)[:, None]
+    effects = rng.normal(rng.normal(0, 0.3, n_genes)[:, None], np.sqrt(tau**2 + errors**2))
     effects[rng.random(shape) < 0.1] = np.nan
-    index = [f"g{i}" for i in range(given.genes)]
-    columns = [f"s{i}" for i in range(given.studies)]
-    effect, se = (pd.DataFrame(table, index, columns) for table in (effects, errors))
-    own_clusters = {name: name for name in columns}
-    paired = {name: columns[i // 2] for i, name in enumerate(columns)}
+    index = [f"g{i}" for i in range(n_genes)]
+    columns = [f"s{i}" for i in range(n_contrasts)]
+    return pd.DataFrame(effects, index, columns), pd.DataFrame(errors, index, columns)
 
-    meta.random_effects(effect.head(100), se.head(100))  # imports
-    took = {}
-    for label, task in {
-        "pool, no leave-one-out": lambda: meta.random_effects(effect, se, leave_one_out=False),
-        "pool + leave-one-out (REML)": lambda: meta.pool(effect, se, own_clusters),
-        "pool + leave-one-out (PM)": lambda: meta.pool(effect, se, own_clusters, estimator="PM"),
-        "clusters of two, rho range": lambda: meta.pool(effect, se, paired),
-    }.items():
-        start = time.perf_counter()
-        result = task()
-        took[label] = time.perf_counter() - start
-        print(f"alsmuscle {label:32s} {took[label]:8.2f} s for {given.genes} x {given.studies}")
-        assert np.isfinite(result["effect"]).all()
 
+def ours(task: str, effect: pd.DataFrame, se: pd.DataFrame) -> dict[str, float]:
+    """Time one task of ours in this process."""
+    columns = list(effect)
+    meta.random_effects(effect.head(100), se.head(100), leave_one_out=False)  # imports
+    wall, cpu = time.perf_counter(), time.process_time()
+    if task == "pool":
+        result = meta.random_effects(effect, se, leave_one_out=False)
+    else:
+        size = 1 if task == "pool + leave-one-out" else 2
+        clusters = {name: columns[i // size * size] for i, name in enumerate(columns)}
+        result = meta.pool(effect, se, clusters)
+    took = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    if not np.isfinite(result["effect"]).all():
+        raise RuntimeError(f"{task}: genes without an effect")
+    return took | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def metafor(effect: pd.DataFrame, se: pd.DataFrame, n_genes: int) -> dict[str, float]:
+    """Return R's seconds per task, for ``n_genes``, measured on the genes given."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = rng.choice(given.genes, given.subset, replace=False)
-        effect.iloc[rows].to_csv(Path(folder) / "effect.csv", na_rep="NA")
-        se.iloc[rows].to_csv(Path(folder) / "se.csv", na_rep="NA")
+        effect.to_csv(Path(folder) / "effect.csv", na_rep="NA")
+        se.to_csv(Path(folder) / "se.csv", na_rep="NA")
         done = subprocess.run(
             ["Rscript", "-e", R_SCRIPT], cwd=folder, capture_output=True, text=True, check=True
         )
-    plain, loo = (float(value) * given.genes / given.subset for value in done.stdout.split())
-    for label, seconds, ours in (
-        ("REML, adhoc, predict", plain, took["pool, no leave-one-out"]),
-        ("the same + leave1out", loo, took["pool + leave-one-out (REML)"]),
-    ):
-        print(
-            f"metafor   {label:32s} {seconds:8.0f} s extrapolated from {given.subset} genes"
-            f" (leave1out from 40); ratio {seconds / ours:.0f}"
-        )
+    plain, loo = (float(value) * n_genes / len(effect) for value in done.stdout.split())
+    return {"pool": plain, "pool + leave-one-out": loo}
+
+
+TASKS = ("pool", "pool + leave-one-out", "clusters of two, rho range")
+
+
+def main() -> None:
+    """Each size and task in a process of its own; rows on stdout, tab-separated."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--genes", type=int, default=20_000)
+    parser.add_argument("--contrasts", type=int, nargs="+", default=[5, 50, 500])
+    parser.add_argument("--subset", type=int, default=100, help="genes that metafor fits")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        task, n = given.one
+        print(json.dumps(ours(task, *inputs(given.genes, int(n)))))
+        return
+    print("# metafor is timed inside R, on a subset of the genes; it fits gene by gene")
+    print(
+        "task", "genes", "contrasts", "wall_s", "cpu_s", "peak_mb", "metafor_s", "ratio", sep="\t"
+    )
+    for n in given.contrasts:
+        effect, se = inputs(given.genes, n)
+        theirs = metafor(effect.head(given.subset), se.head(given.subset), given.genes)
+        for task in TASKS:
+            command = [sys.executable, __file__, "--genes", str(given.genes), "--one", task, str(n)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+            took = json.loads(done.stdout) if done.returncode == 0 else {}
+            figures = [f"{took[key]:.3g}" if took else "failed" for key in ("wall_s", "cpu_s")]
+            figures.append(f"{took['peak_mb']:.0f}" if took else "")
+            r = theirs.get(task)
+            ratio = f"{r / took['wall_s']:.3g}" if r and took else ""
+            print(
+                task, given.genes, n, *figures, f"{r:.3g}" if r else "", ratio, sep="\t", flush=True
+            )
 
 
 if __name__ == "__main__":

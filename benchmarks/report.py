@@ -11,6 +11,7 @@ is there as often as there are studies. Tab-separated on standard output.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -30,7 +31,7 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background
 
 def finished(config: str) -> page.ReportData:
     """Read all tables of a finished run."""
-    settings = registry.load_config(io_yaml(config), config)
+    settings = registry.load_config(settings_of(config), config)
     cards = registry.load_cards(settings["registry"])
     studies = registry.select(cards, settings["studies"])
     listed = io.read_plain("config/programmes.tsv")
@@ -48,7 +49,7 @@ def finished(config: str) -> page.ReportData:
     )
 
 
-def io_yaml(config: str) -> dict[str, Any]:
+def settings_of(config: str) -> dict[str, Any]:
     """Read the configuration as Snakemake does: the given file over `config/config.yaml`."""
     base = registry.load_yaml("config/config.yaml")
     return base if config == "config/config.yaml" else _over(base, registry.load_yaml(config))
@@ -123,13 +124,18 @@ def first_view(folder: Path, path: str) -> float:
     return min(times) / 1000
 
 
+def _cpu() -> float:
+    """Return CPU seconds of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
 def measure(data: page.ReportData, n: int, threads: int) -> dict[str, Any]:
     """Build and write the report of ``n`` studies; return times (seconds) and sizes (MB)."""
     many = grown(data, n)
     templates = {p.name: io.read_text(p) for p in Path("workflow/report").glob("*.*")}
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), _cpu()
     files = page.build(templates, many, threads=threads)
-    built = time.perf_counter() - start
+    built, cpu = time.perf_counter() - start, _cpu() - busy
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "report"
         for path, content in files.items():
@@ -143,6 +149,7 @@ def measure(data: page.ReportData, n: int, threads: int) -> dict[str, Any]:
             "comparisons": sum(len(s.contrasts) for s in many.studies),
             "threads": threads,
             "build_s": round(built, 1),
+            "build_cpu_s": round(cpu, 1),
             "written_s": round(written, 1),
             "files": len(files),
             "total_mb": round(sum(map(len, files.values())) / 1e6, 1),

@@ -121,7 +121,7 @@ def _without_times(path: Path) -> bytes:
 
     A download that was killed leaves its files behind: they are then `present`.
     """
-    if path.parent.name == "data" or path.name == "data_lock.tsv":
+    if path.match("provenance/data/*.tsv") or path.name == "data_lock.tsv":
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
         return table.drop(columns=["retrieved", "source"]).to_csv(index=False).encode()
     return path.read_bytes()

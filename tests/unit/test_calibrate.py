@@ -83,7 +83,7 @@ def test_lambda_and_real_null() -> None:
         }
     )
     real = pd.DataFrame({"called": [0, 0, 5], "p_below_05": [0.05, 0.05, 0.05]})
-    summary = calibrate.summarise(rows("null", [0.0]), axis, pd.DataFrame(), real)
+    summary = calibrate.summarise(rows("nothing", [0.0]), axis, pd.DataFrame(), real)
     name = "lambda 0.4 (day90)"
     assert line(summary, name, "mean error")["value"] == pytest.approx(0)
     assert line(summary, name, "root mean square")["value"] == pytest.approx(0.1)
@@ -110,7 +110,7 @@ def test_verdicts_right_and_wrong() -> None:
         ]
     )
     nothing = pd.DataFrame()
-    summary = calibrate.summarise(rows("null", [0.0]), nothing, table, None)
+    summary = calibrate.summarise(rows("nothing", [0.0]), nothing, table, None)
     expected = {
         "true claims supported": (0.9, "yes"),
         "true claims contradicted": (0.0, "yes"),
@@ -128,7 +128,7 @@ def test_verdicts_right_and_wrong() -> None:
         assert found["met"] == met, what
     # A tool that never tells must fail.
     silent = told("intrinsic", "cannot tell", 5)
-    summary = calibrate.summarise(rows("null", [0.0]), nothing, silent, None)
+    summary = calibrate.summarise(rows("nothing", [0.0]), nothing, silent, None)
     assert line(summary, "verdicts", "true claims supported")["met"] == "no"
 
 
@@ -145,8 +145,11 @@ def test_planted_truths_get_their_verdicts() -> None:
 
 
 def test_the_page_says_simulated_and_loads_nothing() -> None:
-    summary = calibrate.summarise(rows("alike", [0.04, 0.05]), pd.DataFrame(), pd.DataFrame(), None)
-    page = calibrate.page(summary)
+    table = told("intrinsic", "supported", 7)
+    summary = calibrate.summarise(rows("alike", [0.04, 0.05]), pd.DataFrame(), table, None)
+    page = calibrate.page(summary, table)
+    assert "<th>supported</th>" in page
+    assert '<tr><td>intrinsic</td><td class="n">7</td></tr>' in page
     assert "SIMULATED" in page
     assert "http" not in page
     assert "<script" not in page

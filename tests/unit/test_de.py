@@ -225,24 +225,39 @@ def test_both_inferences_agree():
     np.testing.assert_allclose(one["log2fc"], two["log2fc"], rtol=1e-4, atol=1e-5)
 
 
-def test_t_adds_the_prior_s_degrees_of_freedom_and_changes_nothing_but_p():
+def test_degrees_of_freedom_are_residual_and_the_prior_s():
+    samples = _samples(4)
+    fitted = de.fit(_counts(samples), CONTRAST, **FIT)
+    # Nearly equal dispersions: the prior is as tight as DESeq2 lets it be.
+    fitted.uns["prior_disp_var"] = 0.25
+    assert de.degrees_of_freedom(fitted, [1.0])[0] == pytest.approx(6 + 8.9588, abs=1e-4)
+    fitted.uns["prior_disp_var"] = np.pi**2 / 6  # trigamma(1): two more degrees
+    np.testing.assert_allclose(de.degrees_of_freedom(fitted, [1, 0.5, 0]), [8, 14, np.inf])
+
+
+def test_t_changes_nothing_but_p():
     samples = _samples(4)
     counts = _counts(samples)
     fitted = de.fit(counts, CONTRAST, **FIT)
-    # Nearly equal dispersions: the prior is as tight as DESeq2 lets it be, 0.25.
-    fitted.uns["prior_disp_var"] = 0.25
-    assert de.degrees_of_freedom(fitted) == pytest.approx(6 + 8.9588, abs=1e-4)
-    fitted.uns["prior_disp_var"] = np.pi**2 / 6  # trigamma(1): two more degrees
-    assert de.degrees_of_freedom(fitted) == pytest.approx(8)
     t = de.test(fitted, samples, CONTRAST, **TEST).set_index("gene_id")
     normal = de.test(fitted, samples, CONTRAST, **(TEST | {"distribution": "normal"}))
     normal = normal.set_index("gene_id").loc[t.index]
     pd.testing.assert_frame_equal(
         t[["log2fc", "lfc_se", "stat"]], normal[["log2fc", "lfc_se", "stat"]]
     )
-    assert (t["df"] == 8).all()
     assert normal["df"].isna().all()
-    np.testing.assert_allclose(t["pvalue"], 2 * stats.t.sf(t["stat"].abs(), 8))
+    # Two groups: the variance is sum(1 / mean + dispersion) / n, of which dispersion is a share.
+    alpha = fitted.var.loc[t.index, "dispersions"]
+    size = fitted.obs["size_factors"].to_numpy()
+    mean = np.exp(fitted.obsm["design_matrix"].to_numpy() @ fitted.varm["LFC"].to_numpy().T)
+    weight = 1 / (1 / (mean * size[:, None]) + fitted.var["dispersions"].to_numpy())
+    total = sum(1 / weight[side].sum(0) for side in (slice(0, 4), slice(4, 8)))
+    part = sum(
+        (weight[side] ** 2).sum(0) / weight[side].sum(0) ** 2 for side in (slice(0, 4), slice(4, 8))
+    )
+    share = pd.Series(part / total, fitted.var_names).loc[t.index] * alpha
+    np.testing.assert_allclose(t["df"], de.degrees_of_freedom(fitted, share), rtol=2e-3)
+    np.testing.assert_allclose(t["pvalue"], 2 * stats.t.sf(t["stat"].abs(), t["df"]))
     np.testing.assert_allclose(normal["pvalue"], 2 * stats.norm.sf(t["stat"].abs()))
     assert (t["padj"] < 0.05).sum() < (normal["padj"] < 0.05).sum()
 

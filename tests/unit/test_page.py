@@ -255,7 +255,15 @@ def test_heatmap_scales_to_the_strongest_cell():
     sure = frame.abs() > 0.5
     cells = [a.get("class") for a in Parsed(str(c.heatmap(frame, caption="h", head="p"))).all("td")]
     assert cells == ["num heat heat-p5", "num heat heat-n5", "num heat heat-p0", "num"]
-    assert str(c.heatmap(frame, caption="h", head="p", sure=sure)).count("<strong>") == 2
+    marked = str(c.heatmap(frame, caption="h", head="p", sure=sure))
+    assert marked.count("<strong>") == marked.count("heat-") == 2
+
+
+def test_a_group_of_one_row_takes_one_line():
+    frame = pd.DataFrame({"x": [1.0, 0.5, 0.2]}, index=["a", "b", "c"])
+    parsed = Parsed(str(c.heatmap(frame, caption="h", head="p", groups=["G", "G", "One"])))
+    heads = [w for w in parsed.text.replace("One, c", "One,c").split() if w in {"G", "One,c"}]
+    assert heads == ["G", "One,c"]
 
 
 def test_unknown_badge_is_refused():
@@ -736,7 +744,7 @@ def test_search_knows_genes_studies_programmes_and_words(files):
     _, found = payload(files["assets/data/search.js"])
     assert "MYOG\tENSG00000000000\thuman" in found["genes"].split("\n")
     kinds = Counter(entry[1] for entry in found["pages"])
-    assert kinds["study"] == 4 and kinds["contrast"] == 9 and kinds["programme"] == 8
+    assert kinds["study"] == 4 and kinds["comparison"] == 9 and kinds["programme"] == 8
     assert kinds["claim"] == 7
     assert [
         "C1: Statement number 1 about muscle in ALS.",

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import qc
+from alsmuscle import io, qc
+from support import ROOT
 
 THRESHOLDS = {
     "min_library_size": 1000,
@@ -15,7 +16,11 @@ THRESHOLDS = {
     "max_pct_mito": 60.0,
     "max_dissimilarity": 2.0,
     "max_outlier_distance": 3.0,
+    "min_muscle": 8.0,
+    "min_tissue": 6.0,
+    "max_tissue_excess": 3.0,
 }
+PANELS = io.read_plain(ROOT / "config" / "tissues.tsv")
 SYMBOLS = ["XIST", "RPS4Y1", "DDX3Y", "KDM5D", "HBB", "MT-CO1", "RPL3", "RPS6KA1"]
 
 
@@ -32,17 +37,22 @@ def _study(n=8, seed=0):
             "dataset": "x",
             "condition": ["a", "b"] * (n // 2),
             "sex": np.where(female, "female", "male"),
+            "muscle": "",
         },
         index=[f"s{i}" for i in range(n)],
     )
-    var = pd.DataFrame({"symbol": genes}, index=[f"G{i}" for i in range(len(genes))])
+    var = pd.DataFrame(
+        {"symbol": genes, "source_id": genes}, index=[f"G{i}" for i in range(len(genes))]
+    )
     return anndata.AnnData(X=X, obs=obs, var=var)
 
 
 def _measure(counts):
     vst = counts.copy()
     vst.X = np.log2(np.asarray(counts.X) / np.asarray(counts.X).sum(1, keepdims=True) * 1e6 + 1)
-    table, pca, correlation = qc.metrics(counts, vst, "human", n_variable_genes=100, n_components=3)
+    table, pca, correlation = qc.metrics(
+        counts, vst, "human", PANELS, n_variable_genes=100, n_components=3
+    )
     return qc.flag(table, **THRESHOLDS).set_index("sample_id"), pca, correlation
 
 
@@ -123,3 +133,32 @@ def test_components_do_not_depend_on_the_order_of_samples():
     one = qc.components(counts, 100, 3).set_index("sample_id")
     two = qc.components(counts[order].copy(), 100, 3).set_index("sample_id").loc[one.index]
     np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+# --- components and covariates ---
+
+
+def test_a_covariate_is_named_with_its_component():
+    n = 24
+    rng = np.random.default_rng(4)
+    obs = pd.DataFrame({"dataset": "x", "batch": ["1", "2"] * (n // 2)})
+    obs.index = pd.Index([f"s{i}" for i in range(n)], name="sample_id")
+    obs["age"] = rng.uniform(30, 80, n)
+    obs["age_raw"], obs["name"], obs["site"] = obs["age"], obs.index, "one"
+    pca = pd.DataFrame({"sample_id": obs.index, "pc1_explained": 0.5})
+    pca["pc1"] = np.where(obs["batch"] == "2", 5, -5) + rng.normal(0, 1, n)
+    pca["pc2"] = 0.3 * obs["age"].to_numpy() + rng.normal(0, 1, n)
+    table = pd.DataFrame({"library_size": rng.integers(1, 100, n)}, index=obs.index)
+    found = qc.associations(pca, obs, table)
+    assert set(found["covariate"]) == {"batch", "age", "library_size"}
+    called = found[found["padj"] < 0.001]
+    assert sorted(zip(called["component"], called["covariate"], strict=True)) == [
+        ("pc1", "batch"),
+        ("pc2", "age"),
+    ]
+    row = found[(found["component"] == "pc2") & (found["covariate"] == "age")].iloc[0]
+    expected = np.corrcoef(pca["pc2"], obs["age"])[0, 1] ** 2
+    assert row["r2"] == pytest.approx(expected)
+    from scipy.stats import pearsonr
+
+    assert row["pvalue"] == pytest.approx(pearsonr(pca["pc2"], obs["age"]).pvalue)

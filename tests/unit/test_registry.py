@@ -360,7 +360,18 @@ def test_every_key_of_every_schema_is_described():
 def test_leaf_blocks_are_the_arguments_of_their_functions():
     from inspect import signature
 
-    from alsmuscle import claims, de, enrichment, programmes, qc, synthesis
+    from alsmuscle import (
+        activity,
+        cells,
+        celltypes,
+        claims,
+        composition,
+        de,
+        enrichment,
+        programmes,
+        qc,
+        synthesis,
+    )
 
     config = registry.load_yaml(ROOT / "config" / "config.yaml")
 
@@ -372,6 +383,14 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     fits(config["bulk"]["counts"], de.vst)
     fits(config["bulk"]["de"], de.test)
     fits(config["bulk"]["qc"], qc.metrics, qc.flag)
+    fits(config["cells"]["prepare"], cells.prepare_sample)
+    for function in (cells.prepare_sample, cells.integrate):
+        fits(config["cells"]["variable"], function)
+    fits(config["cells"]["embed"], cells.integrate)
+    fits(config["cells"]["annotate"], celltypes.annotate)
+    fits(config["cells"]["pseudobulk"], cells.pseudobulk)
+    fits(config["cells"]["composition"], composition.composition_test)
+    fits(config["cells"]["coexpression"], activity.coexpression_by_donor)
     fits(config["enrichment"]["gsea"], enrichment.gsea)
     fits(config["enrichment"]["sizes"], enrichment.gsea)
     for block in ("sizes", "sets", "ora"):

@@ -124,10 +124,26 @@ def test_published_blocks_by_hand() -> None:
 def test_gene_correlation_is_the_median_over_studies() -> None:
     rows = [("a", "one", 0.2), ("a", "two", 0.4), ("b", "one", 0.5), ("c", "one", -0.9)]
     effects = pd.DataFrame(rows, columns=["dataset", "contrast", "gene_correlation"])
-    effects = effects.assign(programme="P", block="b", stripped=False)
+    effects = effects.assign(programme="P", block="b", stripped=False, cell_type="muscle")
+    # A single-cell study's genes go together for other reasons.
+    other = effects.assign(cell_type="FAP, pan", dataset="d", gene_correlation=0.9)
+    effects = pd.concat([effects, other], ignore_index=True)
     assert synthesis.gene_correlation(effects).loc[("P", "b", False)] == pytest.approx(0.3)
     low = effects[effects["dataset"] == "c"]
     assert synthesis.gene_correlation(low).loc[("P", "b", False)] == 0
+
+
+def test_a_cell_type_of_too_few_donors_is_no_evidence() -> None:
+    rows = [("muscle", np.nan), ("muscle", 0.1), ("FAP, pan", np.nan), ("FAP, pan", 0.2)]
+    table = pd.DataFrame(rows, columns=["cell_type", "se"])
+    assert synthesis.usable_effects(table).index.tolist() == [0, 1, 3]
+
+
+def test_cells_are_not_held_against_a_denervated_tissue() -> None:
+    table = facts(("a", "als_patient", "human"), ("n", "als_patient", "human"))
+    table["modality"] = ["bulk", "cells"]
+    pairs = synthesis.comparable_pairs(table)
+    assert {name for name, _ in synthesis.needed_contrasts(table, pairs)} == {"a"}
 
 
 def test_human_ids_of_mouse_genes() -> None:

@@ -1,5 +1,5 @@
 # In:  provenance/data/<dataset>.tsv and the files it names.
-# Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, qc.tsv, pca.tsv,
+# Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
 #      correlation.tsv, vst.h5ad, fits.h5, omnibus.tsv; bulk/<dataset>/<contrast>/de.tsv, also for published effects.
 
 
@@ -31,6 +31,7 @@ rule bulk_counts:
 rule bulk_design:
     input:
         counts=result("bulk/{dataset}/counts.h5ad"),
+        excluded=result("bulk/{dataset}/excluded.tsv"),
     output:
         warnings=report(
             result("bulk/{dataset}/warnings.tsv"),
@@ -39,6 +40,7 @@ rule bulk_design:
             subcategory="{dataset}",
             labels={"table": "faults of the design"},
         ),
+        completeness=result("bulk/{dataset}/completeness.tsv"),
     log:
         log_of("bulk_design", "{dataset}"),
     benchmark:
@@ -63,6 +65,7 @@ rule bulk_qc:
         counts=result("bulk/{dataset}/counts.h5ad"),
         # A design that cannot be fitted stops the study before anything is computed.
         checked=ancient(result("bulk/{dataset}/warnings.tsv")),
+        panels="config/tissues.tsv",
     output:
         qc=report(
             result("bulk/{dataset}/qc.tsv"),
@@ -72,6 +75,7 @@ rule bulk_qc:
             labels={"table": "sample quality"},
         ),
         pca=result("bulk/{dataset}/pca.tsv"),
+        covariates=result("bulk/{dataset}/pca_covariates.tsv"),
         correlation=result("bulk/{dataset}/correlation.tsv"),
         vst=result("bulk/{dataset}/vst.h5ad"),
     log:
@@ -136,6 +140,7 @@ rule bulk_de:
             subcategory="{dataset}",
             labels={"table": "genes, {contrast}"},
         ),
+        engines=result("bulk/{dataset}/{contrast}/engines.tsv"),
     log:
         log_of("bulk_de", "{dataset}.{contrast}"),
     benchmark:

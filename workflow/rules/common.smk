@@ -41,6 +41,7 @@ if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
 
 BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+CELLS = [name for name, card in STUDIES.items() if card["modality"] == "cells"]
 PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
 # A card marked `simulated` may still name files; these are made here.
 SIMULATED = [
@@ -229,9 +230,34 @@ def facts_of_cards(wildcards):
     }
 
 
+def joined(*functions):
+    """Input function: the paths of several input functions."""
+    return lambda wildcards: [
+        path for function in functions for path in function(wildcards)
+    ]
+
+
+def tissue_de():
+    """Input function: the `de` tables of contrasts of whole tissue."""
+    return of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+
+
 def all_de():
     """Input function: the `de` tables of all contrasts."""
-    return of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+    return joined(tissue_de(), of_admitted("cells/{dataset}/{contrast}/de.tsv", CELLS))
+
+
+def per_study(table):
+    """Input function: a table of every study that has samples."""
+    return joined(
+        of_admitted(f"bulk/{{dataset}}/{table}", BULK),
+        of_admitted(f"cells/{{dataset}}/{table}", CELLS),
+    )
+
+
+def all_effects():
+    """Input function: programme effects of all contrasts that have samples."""
+    return of_admitted("programmes/{dataset}/{contrast}/effects.tsv", BULK + CELLS)
 
 
 def compared():

@@ -56,6 +56,7 @@ rule data_verify:
             "role",
             "files",
             "counts",
+            "cells",
             "samples",
             "effects",
             "contrasts",
@@ -112,7 +113,7 @@ rule data_simulate:
     benchmark:
         time_of("data_simulate", "{dataset}")
     wildcard_constraints:
-        dataset=one_of(SIMULATED),
+        dataset=one_of(set(SIMULATED) - set(CELLS)),
     conda:
         ENVIRONMENT
     resources:
@@ -126,3 +127,32 @@ rule data_simulate:
         "{wildcards.dataset}: simulating a study with a known answer"
     script:
         "../scripts/data_simulate.py"
+
+
+rule data_simulate_cells:
+    input:
+        panel="config/celltypes.tsv",
+        programmes="config/programmes.tsv",
+    output:
+        manifest=result("provenance/data/{dataset}.tsv"),
+        counts=f"{SETTINGS['data']['cache']}/{{dataset}}/nuclei.h5ad",
+        sheet=f"{SETTINGS['data']['cache']}/{{dataset}}/samples.csv",
+        truth_nuclei=result("truth/{dataset}/nuclei.tsv.gz"),
+        truth_genes=result("truth/{dataset}/genes.tsv.gz"),
+    log:
+        log_of("data_simulate_cells", "{dataset}"),
+    benchmark:
+        time_of("data_simulate_cells", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(set(SIMULATED) & set(CELLS)),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        card=card_part("id", "files"),
+        seed=SETTINGS["seed"],
+        code=code("data_simulate_cells"),
+    script:
+        "../scripts/data_simulate_cells.py"

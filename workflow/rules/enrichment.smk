@@ -4,6 +4,7 @@
 #      programmes/<dataset>/<contrast>/effects.tsv.
 
 
+# Public sets and curated programmes in one job: both need the matrix, and reading it costs more.
 rule enrichment_sets:
     input:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
@@ -13,6 +14,13 @@ rule enrichment_sets:
     output:
         gsea=result("enrichment/{dataset}/{contrast}/gsea.tsv"),
         sets=result("enrichment/{dataset}/{contrast}/sets.tsv"),
+        effects=report(
+            result("programmes/{dataset}/{contrast}/effects.tsv"),
+            caption="../report/captions/enrichment_sets.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "programmes, {contrast}"},
+        ),
     log:
         log_of("enrichment_sets", "{dataset}.{contrast}"),
     benchmark:
@@ -32,10 +40,11 @@ rule enrichment_sets:
         gsea=SETTINGS["enrichment"]["gsea"],
         sets=SETTINGS["enrichment"]["sets"],
         ora=SETTINGS["enrichment"]["ora"],
+        programmes=SETTINGS["programmes"],
         seed=SETTINGS["seed"],
         code=code("enrichment_sets"),
     message:
-        "{wildcards.dataset}: testing pathways, {wildcards.contrast}"
+        "{wildcards.dataset}: testing pathways and gene programmes, {wildcards.contrast}"
     script:
         "../scripts/enrichment_sets.py"
 
@@ -113,37 +122,3 @@ rule programmes_scores:
         "{wildcards.dataset}: scoring gene programmes per sample"
     script:
         "../scripts/programmes_scores.py"
-
-
-rule programmes_effects:
-    input:
-        vst=result("bulk/{dataset}/vst.h5ad"),
-        programmes="config/programmes.tsv",
-    output:
-        effects=report(
-            result("programmes/{dataset}/{contrast}/effects.tsv"),
-            caption="../report/captions/programmes_effects.rst",
-            category="Studies",
-            subcategory="{dataset}",
-            labels={"table": "programmes, {contrast}"},
-        ),
-    log:
-        log_of("programmes_effects", "{dataset}.{contrast}"),
-    benchmark:
-        time_of("programmes_effects", "{dataset}.{contrast}")
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=growing(1000, per_sample=3),
-        runtime=growing(10),
-    params:
-        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
-        contrast=contrast_of,
-        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
-        programmes=SETTINGS["programmes"],
-        seed=SETTINGS["seed"],
-        code=code("programmes_effects"),
-    message:
-        "{wildcards.dataset}: testing gene programmes, {wildcards.contrast}"
-    script:
-        "../scripts/programmes_effects.py"

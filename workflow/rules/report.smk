@@ -4,8 +4,10 @@
 
 rule provenance_run:
     input:
-        manifests(),
+        manifests=manifests(),
+        completeness=of_admitted("bulk/{dataset}/completeness.tsv", BULK),
     output:
+        completeness=result("provenance/completeness.tsv"),
         config=result("provenance/config.yaml"),
         lock=report(
             result("provenance/data_lock.tsv"),
@@ -41,13 +43,31 @@ rule report_pages:
                 "omnibus.tsv",
                 "qc.tsv",
                 "pca.tsv",
+                "pca_covariates.tsv",
                 "correlation.tsv",
                 "counts.h5ad",
             )
         ),
         of_admitted("programmes/{dataset}/scores.tsv", BULK),
         all_de(),
-        of_admitted("programmes/{dataset}/{contrast}/effects.tsv", BULK),
+        all_effects(),
+        *(
+            of_admitted(f"cells/{{dataset}}/{table}", CELLS)
+            for table in (
+                "samples.tsv",
+                "excluded.tsv",
+                "warnings.tsv",
+                "qc.tsv",
+                "barcodes.tsv",
+                "clusters.tsv",
+                "markers.tsv",
+                "types.tsv",
+                "activity.tsv",
+                "coexpression.tsv",
+                "map.parquet",
+                "{contrast}/composition.tsv",
+            )
+        ),
         of_admitted("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
         of_admitted("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
         rules.programmes_check.output,

@@ -7,10 +7,10 @@
 
 rule synthesis_contrasts:
     input:
-        samples=of_admitted("bulk/{dataset}/samples.tsv", BULK),
-        warnings=of_admitted("bulk/{dataset}/warnings.tsv", BULK),
+        samples=per_study("samples.tsv"),
+        warnings=per_study("warnings.tsv"),
         de=all_de(),
-        effects=of_admitted("programmes/{dataset}/{contrast}/effects.tsv", BULK),
+        effects=all_effects(),
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:
@@ -81,7 +81,7 @@ rule synthesis_denervation:
         contrasts=result("synthesis/contrasts.tsv"),
         blocks=result("synthesis/blocks.tsv"),
         vst=of_admitted("bulk/{dataset}/vst.h5ad", compared()),
-        de=all_de(),
+        de=tissue_de(),
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:

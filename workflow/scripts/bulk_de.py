@@ -1,13 +1,22 @@
-from alsmuscle import de, io, log, registry
+from alsmuscle import de, engines, io, log, registry
 
 with log.job(snakemake.log[0]):
     contrast = snakemake.params.contrast
+    fitted = io.read_h5ads(snakemake.input.fits, registry.design_id(contrast))
+    obs = io.read_h5ad(snakemake.input.counts).obs
     table = de.test(
-        io.read_h5ads(snakemake.input.fits, registry.design_id(contrast)),
-        io.read_h5ad(snakemake.input.counts).obs,
+        fitted,
+        obs,
         contrast,
         dataset=snakemake.wildcards.dataset,
         threads=snakemake.threads,
         **snakemake.params.de,
     )
+    agreement = engines.agreement(
+        table,
+        engines.second(fitted, obs, contrast),
+        engine="voom",
+        alpha=snakemake.params.de["alpha"],
+    )
+    io.write_table(snakemake.output.engines, agreement, "engines")
     io.write_table(snakemake.output.de, table, "de")

@@ -1,10 +1,11 @@
 import pandas as pd
 
-from alsmuscle import de, io, log, registry
+from alsmuscle import de, io, log, registry, study
 
 with log.job(snakemake.log[0]):
     card = snakemake.params.card
-    samples = io.read_h5ad(snakemake.input.counts).obs
+    counts = io.read_h5ad(snakemake.input.counts)
+    samples = counts.obs
     found = []
     for entry in card["contrasts"]:
         contrast = registry.contrast(card, entry["id"])
@@ -13,4 +14,7 @@ with log.job(snakemake.log[0]):
         found.append(
             de.design_warnings(samples, contrast, card["id"], snakemake.params.min_replicates)
         )
+    excluded = io.read_table(snakemake.input.excluded, "excluded")
+    account = study.completeness(card, counts, excluded)
+    io.write_table(snakemake.output.completeness, account, "completeness")
     io.write_table(snakemake.output.warnings, pd.concat(found, ignore_index=True), "warnings")

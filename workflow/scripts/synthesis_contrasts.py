@@ -22,7 +22,9 @@ with log.job(snakemake.log[0]) as logger:
 
     samples = by_study(snakemake.input.samples, "samples")
     warned = by_study(snakemake.input.warnings, "warnings")
-    effects = [io.read_table(path, "effects") for path in snakemake.input.effects]
+    effects = [
+        synthesis.usable_effects(io.read_table(path, "effects")) for path in snakemake.input.effects
+    ]
     measured = synthesis.gene_correlation(pd.concat(effects)) if effects else None
     facts = []
     parts = [synthesis.with_intervals(table, "samples") for table in effects]

@@ -25,8 +25,20 @@ student <- function(case, samples, design) {
   stopifnot(is.null(mcols(dds)$replace) || !any(mcols(dds)$replace, na.rm = TRUE))
   prior <- attr(dispersionFunction(dds), "dispPriorVar")
   terms <- length(resultsNames(dds))
-  df <- ncol(dds) - terms + 2 * limma::trigammaInverse(prior)
-  dds <- nbinomWaldTest(dds, useT = TRUE, df = rep(df, nrow(dds)), quiet = TRUE)
+  # Share of each statistic's variance that is due to dispersion.
+  X <- model.matrix(design, colData(dds))
+  target <- "conditiontreated"
+  share <- sapply(seq_len(nrow(dds)), function(gene) {
+    alpha <- dispersions(dds)[gene]
+    if (is.na(alpha)) return(NA)
+    mu <- pmax(assays(dds)[["mu"]][gene, ], 0.5)
+    w <- mu / (1 + alpha * mu)
+    inverse <- solve(crossprod(X, w * X))
+    moved <- inverse %*% crossprod(X, w^2 * X) %*% inverse
+    alpha * moved[target, target] / inverse[target, target]
+  })
+  df <- ncol(dds) - terms + 2 * limma::trigammaInverse(prior) / share^2
+  dds <- nbinomWaldTest(dds, useT = TRUE, df = df, quiet = TRUE)
   found <- results(dds, name = "condition_treated_vs_control", alpha = 0.05)
   data.frame(
     case = case, gene_id = rownames(counts), dispersion_prior = prior, df = df, stat = found$stat,

@@ -18,6 +18,35 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+def signed_blocks(members: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return ``PROGRAMME/block`` -> gene id -> sign of the complete blocks, for :func:`score_cells`.
+
+    ``members``: from ``programmes.blocks``; genes of blocks without a direction count as positive.
+    """
+    complete = members[~members["stripped"].astype(bool)]
+    names = complete["programme"] + "/" + complete["block"]
+    return {
+        str(name): dict(zip(rows["gene_id"], rows["sign"].replace(0, 1).astype(float), strict=True))
+        for name, rows in complete.groupby(names, sort=False)
+    }
+
+
+def split_block(levels: pd.DataFrame) -> pd.DataFrame:
+    """Give ``PROGRAMME/block`` back its two columns, and leave out blocks that were not measured."""
+    parts = levels["block"].str.split("/", n=1, expand=True).reindex(columns=[0, 1])
+    out = levels.assign(programme=parts[0], block=parts[1])
+    return out[out["mean"].notna()]
+
+
+def cell_map(cells: AnnData, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return what drawings need of every cell: UMAP, labels and block scores, one row per cell."""
+    labels = ["sample_id", "subject_id", "condition", "cell_type", "lineage", "cluster"]
+    out = cells.obs[labels].copy()
+    out["umap1"], out["umap2"] = cells.obsm["X_umap"][:, 0], cells.obsm["X_umap"][:, 1]
+    out = out.join(scores.dropna(axis=1, how="all"))
+    return out.rename_axis("cell").reset_index()
+
+
 def score_cells(
     cells: AnnData, blocks: Mapping[str, Mapping[str, float]], *, chunk: int = 10_000
 ) -> pd.DataFrame:
@@ -150,3 +179,49 @@ def coexpression(
         tables.append(table.assign(gene=gene, share=table["n_positive"] / table["n_nuclei"]))
     columns = [unit, "group", "gene", "n_nuclei", "n_positive", "share"]
     return pd.concat(tables, ignore_index=True)[columns]
+
+
+def coexpression_by_donor(
+    cells: AnnData,
+    *,
+    defining: Mapping[str, Sequence[str]],
+    targets: Sequence[str],
+    min_counts: Mapping[str, int],
+    names: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Run :func:`coexpression` per condition, on human symbols (contract ``coexpression``).
+
+    Parameters
+    ----------
+    names
+        For another species: gene id -> symbol of the 1:1 human ortholog.
+
+    Returns
+    -------
+    DataFrame
+        Empty where a defining gene or all targets are not measured: there is nothing to tell apart.
+    """
+    from anndata import AnnData
+
+    symbols = cells.var["symbol"].astype(str)
+    if names is not None:
+        symbols = pd.Series(cells.var_names.map(names), index=cells.var_names).fillna(symbols)
+    wanted = {gene for genes in defining.values() for gene in genes} | set(targets)
+    chosen = symbols.isin(wanted).to_numpy()
+    small = AnnData(
+        layers={"counts": cells.layers["counts"][:, chosen]},
+        obs=cells.obs[["subject_id", "condition"]],
+        var=symbols[chosen].to_frame("symbol"),
+    )
+    columns = ["subject_id", "condition", "group", "gene", "n_nuclei", "n_positive", "share"]
+    tables = []
+    for condition in sorted(small.obs["condition"].astype(str).unique()):
+        part = small[(small.obs["condition"].astype(str) == condition).to_numpy()]
+        try:
+            found = coexpression(part, defining=defining, targets=targets, min_counts=min_counts)
+        except InputError:
+            continue
+        tables.append(found.assign(condition=condition))
+    return (
+        pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    )

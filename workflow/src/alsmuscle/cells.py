@@ -630,7 +630,7 @@ def integrate(
     n_top_genes: int = 2000,
     n_pcs: int = 30,
     n_neighbors: int = 15,
-    resolution: float = 1.0,
+    resolution: float = 2.0,
     exact_below: int = 50_000,
     over_samples: bool = True,
     seed: int = 0,
@@ -736,7 +736,9 @@ def embed(
     Components by ARPACK on the sparse matrix; Harmony (Korsunsky et al. 2019, Nat Methods 16:1289)
     over samples where there are several; neighbours exact up to ``exact_below`` cells (there as
     fast, and deterministic), else by nearest-neighbour descent; Leiden in igraph (Traag et al.
-    2019, Sci Rep 9:5233), two iterations; UMAP started from the first two components (Kobak and
+    2019, Sci Rep 9:5233), two iterations,
+    rather too fine, since clusters of one name are one type while two rare types in one cluster
+    lose a name; UMAP started from the first two components (Kobak and
     Linderman 2021, Nat Biotechnol 39:156), which is deterministic and saves the spectral start.
     Raises InputError for fewer than 10 cells.
     """
@@ -805,7 +807,12 @@ def neighbours(data: AnnData, *, n_neighbors: int, exact: bool, seed: int) -> No
 
 
 def pseudobulk(
-    cells: AnnData, *, by: str = "cell_type", min_cells: int = 10, leave_out: str = "unassigned"
+    cells: AnnData,
+    *,
+    by: str = "cell_type",
+    min_cells: int = 10,
+    leave_out: str = "unassigned",
+    whole: str = "",
 ) -> AnnData:
     """Sum raw counts per sample and cell type, to the contract of bulk counts.
 
@@ -815,6 +822,8 @@ def pseudobulk(
         ``layers["counts"]`` CSR; ``obs``: ``sample_id``, ``by``, and sample columns.
     by, leave_out
         Column of cell types, and the label that is none.
+    whole
+        Name under which all cells of a sample, unassigned ones too, are summed as well.
     min_cells
         Sums over fewer cells are dropped (Squair et al. 2021 and muscat use 10) and listed in
         ``uns["dropped"]``.
@@ -845,6 +854,10 @@ def pseudobulk(
         here = np.flatnonzero((sample == sample_id).to_numpy())
         code = pd.Categorical(cell_type.iloc[here], categories=names).codes
         n_cells = np.bincount(code[code >= 0], minlength=len(names))
+        if whole and len(here) >= min_cells:
+            sums.append(np.asarray(counts[here].sum(axis=0, dtype=np.int64)))
+            first = cells.obs.iloc[here[0]][constant]
+            rows.append({**first, "cell_type": whole, "n_cells": len(here)})
         sizes = {"sample_id": sample_id, "n_cells": n_cells, "cell_type": names}
         dropped.append(pd.DataFrame(sizes)[(n_cells > 0) & (n_cells < min_cells)])
         enough = np.flatnonzero(n_cells >= min_cells)
@@ -871,6 +884,37 @@ def pseudobulk(
     out = AnnData(np.vstack(sums).astype(np.int64), obs=obs, var=cells.var[["symbol", "source_id"]])
     out.uns["dropped"] = pd.concat(dropped, ignore_index=True)
     return out
+
+
+def count_reasons(barcodes: pd.DataFrame) -> pd.DataFrame:
+    """Count a sample's barcodes by why they were left out: ``reason, n``; ``kept`` for the rest."""
+    reasons = barcodes["reason"].where(barcodes["reason"] != "", "kept")
+    return reasons.value_counts().rename_axis("reason").rename("n").reset_index()
+
+
+def sum_sample(cells: AnnData) -> pd.DataFrame:
+    """Sum one sample's counts over its cells: index gene id, ``count`` and ``symbol``."""
+    total = np.asarray(cells.X.sum(axis=0, dtype=np.int64)).ravel()
+    return pd.DataFrame({"count": total, "symbol": cells.var["symbol"]}, index=cells.var_names)
+
+
+def stack_sums(sums: Mapping[str, pd.DataFrame], *, where: str) -> AnnData:
+    """Put sums of :func:`sum_sample` into one matrix, samples x genes, a missing gene as 0.
+
+    Raises InputError when every sample was skipped.
+    """
+    from anndata import AnnData
+
+    if not sums:
+        raise InputError(
+            "no sample has enough cells left after quality control",
+            where=where,
+            remedy="look at the sample table's `skipped` column; check material and matrices",
+        )
+    wide = pd.DataFrame({name: table["count"] for name, table in sums.items()}).fillna(0).T
+    symbols = pd.concat([table["symbol"] for table in sums.values()])
+    symbols = symbols[~symbols.index.duplicated()].reindex(wide.columns)
+    return AnnData(wide.to_numpy(np.int64), obs=wide[[]], var=symbols.to_frame())
 
 
 def _limits(values: pd.Series, n_mads: float) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Readers of single-cell and spot matrices: 10x ``.h5``, 10x triplets (folder or tar), ``.h5ad``.
 
-Every reader returns barcodes x features as sparse CSR with int32 counts, ``var`` indexed by
+:class:`Matrices` finds a study's samples as its card describes them. Every reader returns barcodes x features as sparse CSR with int32 counts, ``var`` indexed by
 Ensembl gene id without version (or by what the file has, where it has no ids) with columns
 ``symbol`` and ``source_id``. Matrices that do not hold counts are refused, never rounded.
 """
@@ -12,14 +12,16 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from alsmuscle.cells import rename_genes
+from alsmuscle import io as files
+from alsmuscle.cells import PreparedSample, rename_genes, split_samples
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,10 +32,157 @@ GENE_EXPRESSION = "Gene Expression"
 _RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 _AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
 _OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
+_SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";"}
 _TRIPLET = re.compile(
     r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)"
 )
 _ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+(_PAR_Y)?$")
+
+
+class Matrices:
+    """The count matrices of a study, one per sample, as ``cells`` of its card describes them.
+
+    Parameters
+    ----------
+    spec
+        ``cells`` of the card.
+    path_of
+        Name under ``files`` of the card to the fetched file's path.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], path_of: Callable[[str], Path]) -> None:
+        """Read nothing yet."""
+        self._spec, self._path_of = spec, path_of
+        self._listed = {entry["sample_id"]: entry for entry in spec.get("samples", [])}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the samples that have a matrix."""
+        if self._listed:
+            return list(self._listed)
+        in_archive = self._spec["layout"].startswith("10x")
+        return list(self._members if in_archive else self._whole)
+
+    def sheet(self) -> pd.DataFrame:
+        """Return what an ``.h5ad`` says of its samples: columns constant within each, as text.
+
+        The sample's own column is there under its name. Raises InputError for other layouts.
+        """
+        if self._spec["layout"] != "h5ad" or self._listed:
+            raise InputError("`obs` needs one .h5ad that holds all samples", where="samples.sheet")
+        rows = []
+        for name, sample in self._whole.items():
+            constant = sample.obs.nunique(dropna=False) == 1
+            row = sample.obs.loc[:, constant.to_numpy()].iloc[0]
+            rows.append({**row.fillna("").astype(str), self._spec["sample_column"]: name})
+        return pd.DataFrame(rows).fillna("")
+
+    def read(self, name: str) -> tuple[AnnData, AnnData | None]:
+        """Return one sample's counts and, where the card names it, its unfiltered matrix.
+
+        The authors' cell types, where the card names their column, are ``obs["author_type"]``; no
+        other column of theirs is kept. Raises InputError as the readers do.
+        """
+        raw = None
+        if self._listed:
+            entry = self._listed[name]
+            counts = read_sample(self._path_of(entry["file"]), prefix=entry.get("prefix", ""))
+            if "raw" in entry:
+                path = self._path_of(entry["raw"])
+                raw = read_sample(path, prefix=entry.get("raw_prefix", ""))
+        elif self._spec["layout"] == "10x_h5":
+            counts = read_10x_h5_in_tar(self._path_of(self._spec["file"]), self._members[name])
+        elif self._spec["layout"] == "10x_triplets":
+            path = self._path_of(self._spec["file"])
+            counts = read_10x_tar(path, prefix=self._members[name])
+        else:
+            counts = self._whole.pop(name)  # released once it was handed out
+        label = self._spec.get("label_column")
+        kept = counts.obs[[label]].astype(str) if label in counts.obs else counts.obs[[]]
+        counts.obs = kept.rename(columns={label: "author_type"})
+        return counts, raw
+
+    @cached_property
+    def _members(self) -> dict[str, str]:
+        """Sample → its member's name (``.h5``) or its files' prefix (triplets) in the archive."""
+        path, pattern = self._path_of(self._spec["file"]), re.compile(self._spec["member"])
+        triplets = self._spec["layout"] == "10x_triplets"
+        found: dict[str, str] = {}
+        names = _tar_names(path)
+        for name in names:
+            base = Path(name).name
+            part = _TRIPLET.match(base) if triplets else None
+            match = pattern.search(base)
+            if match is None or (triplets and (part is None or part["part"] != "matrix.mtx")):
+                continue
+            value = part["prefix"] if part else name
+            if found.setdefault(match["sample_id"], value) != value:
+                raise InputError(
+                    f"two matrices give sample '{match['sample_id']}': '{value}' and "
+                    f"'{found[match['sample_id']]}'",
+                    where=path,
+                    remedy="make `cells.member` narrower",
+                )
+        if not found:
+            raise InputError(
+                "no matrix matches `cells.member`",
+                where=path,
+                expected=self._spec["member"],
+                remedy=f"members such as {', '.join(names[:3])}",
+            )
+        return found
+
+    @cached_property
+    def _whole(self) -> dict[str, AnnData]:
+        """Samples of the one file that holds all."""
+        spec, path = self._spec, self._path_of(self._spec["file"])
+        if spec["layout"] == "table":
+            metadata = _read_text_table(self._path_of(spec["metadata"]), spec)
+            study = read_table(path, metadata, spec)
+        else:
+            study = read_h5ad(path)
+        try:
+            return split_samples(study, spec["sample_column"])
+        except InputError as error:
+            raise InputError(
+                error.problem,
+                where=f"{path}: cells.sample_column",
+                expected=error.expected,
+            ) from None
+
+
+def write_prepared(path: str | Path, prepared: Iterable[PreparedSample]) -> None:
+    """Write samples that are not skipped, one after the other, so that one is in memory."""
+    import h5py
+    from anndata.io import write_elem
+
+    with files.atomic(path) as part, h5py.File(part, "w") as file:
+        for number, sample in enumerate(prepared):
+            if sample.summary["skipped"]:
+                continue
+            cells = sample.cells
+            cells.var = cells.var.join(sample.variable)
+            # Fast and half the size; the matrix is read once or twice.
+            write_elem(file, f"{number:05d}", cells, dataset_kwargs={"compression": "lzf"})
+            file[f"{number:05d}"].attrs["sample_id"] = sample.sample_id
+
+
+def read_prepared(path: str | Path, summaries: pd.DataFrame) -> list[PreparedSample]:
+    """Read what :func:`write_prepared` wrote; ``summaries``: contract ``cells_qc``."""
+    import h5py
+    from anndata.io import read_elem
+
+    by_sample = summaries.set_index("sample_id", drop=False)
+    found = []
+    with h5py.File(path, "r") as file:
+        for group in file.values():
+            cells = read_elem(group)
+            variable = cells.var[["variable", "dispersion"]]
+            cells.var = cells.var[["symbol", "source_id"]]
+            name = str(group.attrs["sample_id"])
+            summary = by_sample.loc[name].to_dict()
+            found.append(PreparedSample(name, cells, pd.DataFrame(), summary, variable))
+    return found
 
 
 def read_sample(path: str | Path, *, prefix: str = "") -> AnnData:
@@ -62,18 +211,18 @@ def read_sample(path: str | Path, *, prefix: str = "") -> AnnData:
     )
 
 
-def read_10x_h5(path: str | Path) -> AnnData:
+def read_10x_h5(path: str | Path, *, content: IO[bytes] | None = None) -> AnnData:
     """Read a 10x Genomics ``.h5`` (Cell Ranger 2: one group per genome; 3 and later: ``matrix``).
 
     Features other than gene expression (antibodies, guides) are left out and counted in
-    ``uns["n_other_features"]``. Raises InputError for a truncated file, a missing or
-    inconsistent part, an empty matrix, or values that are not counts.
+    ``uns["n_other_features"]``. ``content`` is read in place of the file where it lies in an
+    archive. Raises InputError for a truncated file, a missing or inconsistent part, an empty matrix, or values that are not counts.
     """
     import h5py
 
     path = Path(path)
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(content or path, "r") as file:
             if "matrix" in file:
                 group, names = file["matrix"], ("features/id", "features/name")
                 kinds = (
@@ -128,16 +277,6 @@ def read_10x_folder(path: str | Path, *, prefix: str = "") -> AnnData:
     return _read_triplet(path, chosen, contents)
 
 
-def list_10x_tar(path: str | Path) -> list[str]:
-    """Return the prefixes of the complete 10x triplets in a tar, sorted."""
-    parts: dict[str, set[str]] = {}
-    for name in _tar_names(Path(path)):
-        if match := _TRIPLET.match(Path(name).name):
-            parts.setdefault(match["prefix"], set()).add(match["part"].split(".")[0])
-    need = ({"matrix", "barcodes", "features"}, {"matrix", "barcodes", "genes"})
-    return sorted(p for p, found in parts.items() if any(n <= found for n in need))
-
-
 def read_10x_tar(path: str | Path, *, prefix: str = "") -> AnnData:
     """Read one sample's triplet from a tar (as GEO's ``_RAW.tar``), without unpacking it to disk.
 
@@ -155,6 +294,72 @@ def read_10x_tar(path: str | Path, *, prefix: str = "") -> AnnData:
                 raise InputError(f"'{name}' is not a regular file", where=path)
             contents[part] = stream.read()
     return _read_triplet(path, chosen, contents)
+
+
+def read_10x_h5_in_tar(path: str | Path, member: str) -> AnnData:
+    """Read one sample's 10x ``.h5`` from a tar, without unpacking it to disk."""
+    path = Path(path)
+    with tarfile.open(path) as tar:
+        stream = tar.extractfile(member)
+        if stream is None:
+            raise InputError(f"'{member}' is not a regular file", where=path)
+        return read_10x_h5(path / member, content=io.BytesIO(stream.read()))
+
+
+def read_table(path: str | Path, metadata: pd.DataFrame, spec: Mapping[str, Any]) -> AnnData:
+    """Read a text table, genes in rows and barcodes in columns, some thousand genes at a time.
+
+    Parameters
+    ----------
+    metadata
+        One row per barcode, text; joined to ``obs``.
+    spec
+        ``cells`` of the card: ``barcode_column`` of ``metadata``, and ``separator``.
+
+    Raises
+    ------
+    InputError
+        For a table that is not regular or holds no counts, and for barcodes without metadata.
+    """
+    from scipy import sparse
+
+    path, column = Path(path), spec["barcode_column"]
+    if column not in metadata:
+        raise InputError(
+            f"the metadata has no column '{column}'", where=path, expected=", ".join(metadata)
+        )
+    blocks, ids, barcodes = [], [], []
+    try:
+        for part in pd.read_csv(
+            path, sep=_SEPARATORS[spec.get("separator", "tab")], index_col=0, chunksize=2000
+        ):
+            barcodes = [str(name) for name in part.columns]
+            ids += [str(name) for name in part.index]
+            blocks.append(sparse.csr_matrix(part.to_numpy(dtype=np.float64)))
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"not a regular table of numbers ({error})", where=path, remedy=_RAW
+        ) from error
+    if not blocks:
+        raise InputError("the table has no row", where=path, remedy=_AGAIN)
+    X = sparse.vstack(blocks).T.tocsr()
+    study = _assemble(path, _csr(path, X.data, X.indices, X.indptr, X.shape), barcodes, ids, ids)
+    rows = metadata.drop_duplicates(column).set_index(column).reindex(barcodes)
+    lost = rows.isna().all(axis=1)
+    if lost.any():
+        raise InputError(
+            f"{int(lost.sum())} of {len(barcodes)} barcodes are not in the metadata, such as "
+            f"{rows.index[lost][0]}",
+            where=path,
+            remedy="check `cells.barcode_column`; names may differ in a suffix",
+        )
+    study.obs = rows.set_axis(study.obs_names)
+    return study
+
+
+def _read_text_table(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
+    separator = _SEPARATORS[spec.get("separator", "tab")]
+    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
 
 
 def read_h5ad(path: str | Path) -> AnnData:

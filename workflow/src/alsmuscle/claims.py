@@ -29,7 +29,10 @@ NOT_SEPARATED = "cannot separate from denervation"
 CANNOT_TELL = "cannot tell"
 VERDICTS = (SUPPORTED, CONTRADICTED, MIXED, LIKE_DENERVATION, NOT_SEPARATED, CANNOT_TELL)
 
-SAMPLE_KINDS = ("bulk_tissue", "cultured_cells", "sorted_cells", "single_nucleus", "single_cell")
+SAMPLE_KINDS = (
+    *("bulk_tissue", "cultured_cells", "sorted_cells"),
+    *("single_nucleus", "single_cell", "spots"),
+)
 # Cells that grew without a nerve: denervation is no alternative explanation there.
 NERVE_FREE = {"cultured_cells"}
 EXPECTED = {"up": 1, "down": -1, "changed": 0}
@@ -49,6 +52,8 @@ def sample_kind(material: str, modality: str, role: str) -> str:
     if role == "als_cells":
         return "cultured_cells"
     if modality == "cells":
+        if "spot" in text:  # many cells share one: no claim about a cell type rests on it
+            return "spots"
         return "single_nucleus" if re.search(r"nucle", text) else "single_cell"
     if re.search(r"sort|facs|isolated (?:satellite|musc)", text):
         return "sorted_cells"

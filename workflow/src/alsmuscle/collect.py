@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle import claims, io, methods, registry, synthesis_io
-from alsmuscle.page import ContrastData, ReportData, StudyData, Synthesis
+from alsmuscle.page import CellsData, ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.programmes import blocks, drivers
 
 if TYPE_CHECKING:
@@ -50,7 +51,15 @@ def report_data(
     admission = io.read_table(results / "provenance" / "admission.tsv", "admission")
     refused = admission[~admission["admitted"]]
     cards = {name: card for name, card in cards.items() if name not in set(refused["dataset"])}
-    left_out = [*left_out, *refused[["dataset", "reason"]].to_dict("records")]
+    left_out = [
+        *(
+            {"dataset": row.dataset, "reason": row.reason, "what": "whole study, not admitted"}
+            for row in refused.itertuples()
+        ),
+        *left_out,
+    ]
+    checks = io.read_table(results / "provenance" / "checks.tsv", "checks")
+    account = io.read_table(results / "provenance" / "completeness.tsv", "completeness")
     versions = io.read_json(results / "provenance" / "versions.json")
     listed = io.read_plain(programmes)
     members = {
@@ -61,6 +70,19 @@ def report_data(
         name: _study(results, card, settings, versions, members[card["organism"]])
         for name, card in cards.items()
     }
+    settled = {
+        name: (
+            replace(
+                study,
+                checks=checks[checks["dataset"] == name],
+                completeness=completeness_sentence(
+                    account[account["dataset"] == name], checks[checks["dataset"] == name]
+                ),
+            ),
+            frame,
+        )
+        for name, (study, frame) in settled.items()
+    }
     excluded = [frame for _, frame in settled.values()]
     excluded.append(
         pd.DataFrame(
@@ -69,7 +91,7 @@ def report_data(
                     "kind": "study",
                     "dataset": row["dataset"],
                     "id": row["dataset"],
-                    "what": "whole study",
+                    "what": row.get("what", "whole study, not selected"),
                     "reason": row["reason"],
                 }
                 for row in left_out
@@ -99,6 +121,36 @@ def report_data(
         synthesis=_synthesis(results, document),
         orthologs=synthesis_io.human_ids(),
     )
+
+
+def completeness_sentence(account: pd.DataFrame, checks: pd.DataFrame) -> str:
+    """Say how many samples the archive's record has, how many came and how many are analysed."""
+    if account.empty:
+        return ""
+    number = {
+        source: checks.loc[checks["check"] == f"{source}.samples"]
+        for source in ("archive", "sheet")
+    }
+    seen = next((rows.iloc[0] for rows in number.values() if len(rows)), None)
+    who = (
+        "as the card says; the archive's record was not seen in this run"
+        if seen is None
+        else f"and the archive's {'record' if len(number['archive']) else 'own sheet'} says "
+        f"{seen['found']}"
+    )
+    missing = account.loc[~account["analysed"]]
+    text = (
+        f"{len(account)} samples in the record, {who}. {int(account['obtained'].sum())} obtained, "
+        f"{int(account['analysed'].sum())} analysed"
+    )
+    text += (
+        f"; each of the other {len(missing)} has its reason in the table." if len(missing) else "."
+    )
+    twins = account[account["identical_to"] != ""]
+    if len(twins):
+        pairs = "; ".join(f"{row.sample_label} = {row.identical_to}" for row in twins.itertuples())
+        text += f" Identical counts: {pairs}."
+    return text
 
 
 def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
@@ -133,6 +185,8 @@ def _study(
     """Return one study and its excluded samples."""
     import pandas as pd
 
+    if card["modality"] == "cells":
+        return _cells_study(results, card, settings, versions, members)
     name = card["id"]
     folder = results / "bulk" / name
     nothing = pd.DataFrame(columns=["kind", "dataset", "id", "what", "reason"])
@@ -182,10 +236,13 @@ def _study(
         samples=samples,
         qc=io.read_table(folder / "qc.tsv", "qc"),
         pca=pca,
+        covariates=io.read_table(folder / "pca_covariates.tsv", "pca_covariates"),
         correlation=io.read_square(folder / "correlation.tsv"),
         explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
         contrasts=contrasts,
-        files={key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc")},
+        files={
+            key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc", "completeness")
+        },
     )
     rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
     return study, rows[list(nothing)]
@@ -212,6 +269,7 @@ def _contrast(
         every = io.read_table(results / "bulk" / name / "omnibus.tsv", "omnibus")
         own = every[every["design"] == registry.design_id(contrast)]
         omnibus = own if len(own) else None
+        tables["engines"] = (results / "bulk" / name / key / "engines.tsv", "engines")
         tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
         tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
     meta = {
@@ -234,6 +292,93 @@ def _contrast(
         omnibus=omnibus,
         files=files,
     )
+
+
+CELL_TABLES = {
+    "qc": "cells_qc",
+    **{
+        name: name
+        for name in ("barcodes", "clusters", "markers", "types", "activity", "coexpression")
+    },
+}
+MAP = ["cell", "sample_id", "condition", "cell_type", "umap1", "umap2"]
+
+
+def _cells_study(
+    results: Path,
+    card: registry.Card,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    members: pd.DataFrame,
+) -> tuple[StudyData, pd.DataFrame]:
+    """Return a single-cell study, one contrast per cell type, and its excluded samples."""
+    import pandas as pd
+
+    folder = results / "cells" / card["id"]
+    samples = io.read_table(folder / "samples.tsv", "samples")
+    warned = io.read_table(folder / "warnings.tsv", "warnings")
+    excluded = io.read_table(folder / "excluded.tsv", "excluded")
+    tables = {
+        name: io.read_table(folder / f"{name}.tsv", kind) for name, kind in CELL_TABLES.items()
+    }
+    files = {name: _link(results, folder / f"{name}.tsv") for name in ("samples", *CELL_TABLES)}
+    contrasts, shares = [], []
+    for entry in card["contrasts"]:
+        full = registry.contrast(card, entry["id"])
+        own = warned[warned["contrast"] == full["id"]]
+        paths = {
+            "de": folder / full["id"] / "de.tsv",
+            "composition": folder / full["id"] / "composition.tsv",
+            "effects": results / "programmes" / card["id"] / full["id"] / "effects.tsv",
+        }
+        found = {name: io.read_table(path, name) for name, path in paths.items()}
+        links = {name: _link(results, path) for name, path in paths.items()}
+        shares.append(found["composition"])
+        files |= {f"{full['id']}/{name}": link for name, link in links.items()}
+        effects = dict(list(found["effects"].groupby("cell_type")))
+        for cell_type, de in found["de"].groupby("cell_type", sort=True):
+            meta = {
+                **full,
+                "id": f"{full['id']}-{cell_type}",
+                "contrast": full["id"],
+                "contrast_label": full["label"],
+                "cell_type": cell_type,
+                "label": f"{cell_type}: {full['label']}",
+                "target_label": full["target"],
+                "reference_label": full["reference"],
+                "n_target": int(de["n_target"].iloc[0]),
+                "n_reference": int(de["n_reference"].iloc[0]),
+                "simulated": card.get("simulated", False),
+                "evidence": "computed",
+                "confounded": own.loc[own["kind"] == "confounded", "column"].tolist(),
+                "caveat": " ".join(own["text"]),
+                "method": methods.cells_sentence(card, full, settings, versions["packages"]),
+            }
+            contrasts.append(
+                ContrastData(
+                    meta=meta,
+                    de=de,
+                    programmes=effects.get(cell_type),
+                    drivers=drivers(de, members),
+                    files={"de": links["de"], "programmes": links["effects"]},
+                )
+            )
+    blocks = [f"{programme}/{block}" for programme, block in settings["report"]["headline"]]
+    study = StudyData(
+        card={**card, "material": card["cells"]["material"]},
+        samples=samples,
+        contrasts=contrasts,
+        cells=CellsData(
+            material=card["cells"]["material"],
+            map=io.read_parquet(folder / "map.parquet", [*MAP, *blocks]),
+            composition=pd.concat(shares, ignore_index=True),
+            files=files,
+            **tables,
+        ),
+        files={"samples": files["samples"]},
+    )
+    rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
+    return study, rows[["kind", "dataset", "id", "what", "reason"]]
 
 
 def _link(results: Path, path: Path) -> str:

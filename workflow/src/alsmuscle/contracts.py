@@ -99,6 +99,29 @@ TABLES: dict[str, Table] = {
             "remedy": "what to do about it",
         },
     ),
+    "completeness": Table(
+        {
+            "dataset": "text",
+            "sample_id": "text",
+            "sample_label": "text",
+            "in_record": "flag",
+            "obtained": "flag",
+            "analysed": "flag",
+            "reason": "text",
+            "counts_sha256": "text",
+            "identical_to": "text",
+        },
+        ("dataset", "sample_label"),
+        {
+            "sample_label": "the sample's name in its source",
+            "in_record": "whether the archive's record (sheet, or number of samples) holds it",
+            "obtained": "whether its data arrived",
+            "analysed": "whether it enters the model of at least one contrast",
+            "reason": "why it was not obtained or not analysed",
+            "counts_sha256": "hash of its non-zero counts by gene; equal hashes are one library",
+            "identical_to": "other samples with the same counts, as study/sample, joined with ;",
+        },
+    ),
     "admission": Table(
         {"dataset": "text", "admitted": "flag", "reason": "text"},
         ("dataset",),
@@ -160,6 +183,20 @@ TABLES: dict[str, Table] = {
             "pct_hb": "number",
             "top_gene_share": "share",
             "top_gene": "text",
+            "top50_share": "number",
+            "muscle": "number",
+            "blood": "number",
+            "leukocyte": "number",
+            "fat": "number",
+            "tendon": "number",
+            "nerve": "number",
+            "skin": "number",
+            "slow_fast": "number",
+            "leg": "number",
+            "arm": "number",
+            "site_inferred": "text",
+            "sod1": "number",
+            "sod1_gene": "text",
             "xist": "number",
             "y_genes": "number",
             "sex_inferred": "text",
@@ -172,6 +209,20 @@ TABLES: dict[str, Table] = {
         ("sample_id",),
         {
             "library_size": "reads counted in genes",
+            "top50_share": "share of reads in the 50 most abundant genes: low complexity is high",
+            "muscle": "mean log2 expression of ACTA1, TTN and NEB",
+            "blood": "mean log2 expression of haemoglobins, ALAS2 and SLC4A1",
+            "leukocyte": "mean log2 expression of leukocyte markers (config/tissues.tsv)",
+            "fat": "mean log2 expression of adipocyte markers",
+            "tendon": "mean log2 expression of tendon markers",
+            "nerve": "mean log2 expression of myelin genes",
+            "skin": "mean log2 expression of epidermal markers",
+            "slow_fast": "mean log2 expression of slow minus that of fast fibre genes",
+            "leg": "log2 expression of the strongest hind-limb gene (HOXC, HOXD, PITX1, TBX4)",
+            "arm": "log2 expression of TBX5",
+            "site_inferred": "limb that these genes speak for: leg, arm or unclear",
+            "sod1": "log2 expression of SOD1",
+            "sod1_gene": "human: the human gene in a mouse matrix; own: the organism's",
             "pct_mito": "per cent of reads in mitochondrial genes",
             "pct_ribo": "per cent of reads in genes of ribosomal proteins",
             "pct_hb": "per cent of reads in haemoglobin genes",
@@ -181,6 +232,28 @@ TABLES: dict[str, Table] = {
             "outlier_distance": "distance from the components' centre, multiples of the median",
             "flags": "names of raised flags, joined with ;",
             "reasons": "per flag: metric, value and threshold, joined with ;",
+        },
+    ),
+    "pca_covariates": Table(
+        {
+            "dataset": "text",
+            "component": "text",
+            "covariate": "text",
+            "kind": "text",
+            "n_samples": "count",
+            "r2": "number",
+            "pvalue": "number",
+            "padj": "number",
+        },
+        ("dataset", "component", "covariate"),
+        {
+            "component": "principal component",
+            "covariate": "column of the sample sheet, or metric of sample quality",
+            "kind": "number or groups",
+            "n_samples": "samples with a value",
+            "r2": "share of the component's variance that the covariate explains",
+            "pvalue": "F test",
+            "padj": "Benjamini–Hochberg over all pairs of the study",
         },
     ),
     "pca": Table({"sample_id": "text", "pc1": "number", "pc2": "number"}, ("sample_id",)),
@@ -213,6 +286,34 @@ TABLES: dict[str, Table] = {
             "padj": "Benjamini–Hochberg over genes passing independent filtering, else empty",
             "n_target": "samples in the target group",
             "n_reference": "samples in the reference group",
+        },
+    ),
+    "engines": Table(
+        {
+            "dataset": "text",
+            "contrast": "text",
+            "cell_type": "text",
+            "engine": "text",
+            "alpha": "number",
+            "n_genes": "count",
+            "spearman_effect": "number",
+            "spearman_stat": "number",
+            "same_direction": "number",
+            "called": "number",
+            "called_other": "number",
+            "called_both": "number",
+        },
+        ("dataset", "contrast", "cell_type", "engine"),
+        {
+            "engine": "second method: voom, or moderated t with the other prior variance (arrays)",
+            "alpha": "level of the calls",
+            "n_genes": "genes that both engines measure",
+            "spearman_effect": "rank correlation of the log2 fold changes",
+            "spearman_stat": "rank correlation of the test statistics",
+            "same_direction": "share of genes of equal sign",
+            "called": "genes called by the first engine, among those of both",
+            "called_other": "genes called by the second engine",
+            "called_both": "genes called by both",
         },
     ),
     "omnibus": Table(
@@ -364,6 +465,189 @@ TABLES: dict[str, Table] = {
             "n_genes": "genes of the block",
             "n_mapped": "genes of the block measured in the study",
             "stripped": "true: genes of the denervation signature left out",
+        },
+    ),
+    "cells_qc": Table(
+        {
+            "dataset": "text",
+            "sample_id": "text",
+            "material": "text",
+            "n_barcodes": "count",
+            "n_kept": "count",
+            "median_counts": "number",
+            "median_genes": "number",
+            "median_pct_mito": "number",
+            "min_counts": "number",
+            "max_counts": "number",
+            "min_genes": "number",
+            "max_genes": "number",
+            "max_pct_mito": "number",
+            "doublet_share": "number",
+            "doublet_expected": "number",
+            "doublet_threshold": "number",
+            "doublet_note": "text",
+            "ambient_share": "number",
+            "ambient_source": "text",
+            "ambient_corrected": "flag",
+            "skipped": "text",
+            "flag": "text",
+        },
+        ("sample_id",),
+        {
+            "material": "nuclei, cells or spots",
+            "n_barcodes": "barcodes read",
+            "n_kept": "barcodes that passed",
+            "median_counts": "median of counts per barcode, before any is left out",
+            "median_genes": "median of genes per barcode",
+            "median_pct_mito": "median per cent of mitochondrial counts",
+            "min_counts": "threshold on counts, from this sample's spread",
+            "max_counts": "upper threshold on counts",
+            "min_genes": "threshold on genes",
+            "max_genes": "upper threshold on genes",
+            "max_pct_mito": "threshold on mitochondrial per cent",
+            "doublet_share": "share of barcodes called doublets",
+            "doublet_expected": "share expected from the number of barcodes",
+            "doublet_threshold": "score above which a barcode is called a doublet",
+            "doublet_note": "how the threshold was found where the scores did not show it",
+            "ambient_share": "estimated share of counts that is ambient RNA",
+            "ambient_source": "what the ambient profile was estimated from",
+            "ambient_corrected": "counts were corrected for ambient RNA",
+            "skipped": "why the sample takes no part; empty where it does",
+            "flag": "metric, value and threshold of what is unlike the other samples",
+        },
+    ),
+    "barcodes": Table(
+        {"dataset": "text", "sample_id": "text", "reason": "text", "n": "count"},
+        ("sample_id", "reason"),
+        {"reason": "why barcodes were left out; kept for those that were not", "n": "barcodes"},
+    ),
+    "clusters": Table(
+        {
+            "dataset": "text",
+            "cluster": "text",
+            "n_cells": "count",
+            "cell_type": "text",
+            "lineage": "text",
+            "score": "number",
+            "runner_up": "text",
+            "margin": "number",
+            "near": "text",
+            "reason": "text",
+            "top_genes": "text",
+        },
+        ("cluster",),
+        {
+            "cluster": "Leiden cluster",
+            "score": "score of the best admissible type, -1 to 1",
+            "runner_up": "best type of another lineage",
+            "margin": "lead over it",
+            "near": "types of the same lineage that fit almost as well",
+            "reason": "why a cluster stays unassigned",
+            "top_genes": "genes that stand out most against all other cells",
+            "lineage": "coarser type",
+        },
+    ),
+    "markers": Table(
+        {
+            "dataset": "text",
+            "cluster": "text",
+            "cell_type": "text",
+            "gene": "text",
+            "listed_for": "text",
+            "mean": "number",
+            "detected": "share",
+            "scaled": "share",
+        },
+        ("cluster", "gene"),
+        {
+            "cell_type": "name that the cluster was given",
+            "gene": "symbol of a panel marker",
+            "listed_for": "types that list the marker as positive, joined with ;",
+            "mean": "mean counts per 10,000",
+            "detected": "share of cells in which it is seen",
+            "scaled": "mean over the mean of the highest cluster",
+        },
+    ),
+    "types": Table(
+        {
+            "dataset": "text",
+            "sample_id": "text",
+            "subject_id": "text",
+            "condition": "text",
+            "cell_type": "text",
+            "n_cells": "count",
+            "share": "share",
+            "used": "flag",
+        },
+        ("sample_id", "cell_type"),
+        {
+            "n_cells": "cells of the type in the sample",
+            "share": "of the sample's cells",
+            "used": "enough cells for a sum of counts",
+        },
+    ),
+    "activity": Table(
+        {
+            "dataset": "text",
+            "cell_type": "text",
+            "condition": "text",
+            "programme": "text",
+            "block": "text",
+            "n_donors": "count",
+            "n_cells": "count",
+            "mean": "number",
+            "ci_low": "number",
+            "ci_high": "number",
+        },
+        ("cell_type", "condition", "programme", "block"),
+        {
+            "n_donors": "donors with enough cells of the type",
+            "n_cells": "their cells",
+            "mean": "mean over donors of the block's score (sign × log-normalised expression)",
+        },
+    ),
+    "coexpression": Table(
+        {
+            "dataset": "text",
+            "subject_id": "text",
+            "condition": "text",
+            "group": "text",
+            "gene": "text",
+            "n_nuclei": "count",
+            "n_positive": "count",
+            "share": "share",
+        },
+        ("subject_id", "condition", "group", "gene"),
+        {
+            "group": "cells by the genes they express; several: of more than one group",
+            "gene": "gene looked for, symbol",
+            "n_nuclei": "barcodes of the group",
+            "n_positive": "of them, with at least one count of the gene",
+            "share": "n_positive over n_nuclei",
+        },
+    ),
+    "composition": Table(
+        {
+            "dataset": "text",
+            "contrast": "text",
+            "cell_type": "text",
+            "effect": "number",
+            **_EFFECT,
+            "stat": "number",
+            "df": "number",
+            "pvalue": "number",
+            "padj": "number",
+            "mean_share": "share",
+            "n_target": "count",
+            "n_reference": "count",
+        },
+        ("dataset", "contrast", "cell_type"),
+        {
+            "effect": "difference of the transformed share (logit: log odds ratio), natural log",
+            "stat": "moderated t",
+            "mean_share": "mean share over samples",
+            "n_target": "samples in the target group",
+            "n_reference": "samples in the reference group",
         },
     ),
     "warnings": Table(
@@ -693,3 +977,40 @@ def check_counts(adata: AnnData, where: str) -> AnnData:
     if values.size and not np.array_equal(values, np.floor(values)):
         fail("X has values that are not whole numbers")
     return adata
+
+
+def check_cells(adata: AnnData, where: str) -> AnnData:
+    """Check the AnnData of an annotated single-cell study.
+
+    ``layers["counts"]`` holds whole numbers from 0; ``obs`` sample, donor, condition, cell type and
+    its score, and the metrics; ``obsm`` components and UMAP; ``var`` is indexed by gene id.
+
+    Raises
+    ------
+    InputError
+        Names the part that is wrong.
+    """
+
+    def fail(problem: str) -> None:
+        raise InputError(problem, where=where)
+
+    if "counts" not in adata.layers:
+        fail("there is no layer 'counts'")
+    if adata.layers["counts"].dtype.kind != "i":
+        fail("layer 'counts' does not hold whole numbers")
+    for column in CELL_COLUMNS:
+        if column not in adata.obs:
+            fail(f"obs has no column '{column}'")
+    for key in ("X_pca", "X_umap"):
+        if key not in adata.obsm:
+            fail(f"obsm has no '{key}'")
+    for axis, index in (("cell", adata.obs_names), ("gene", adata.var_names)):
+        if not index.is_unique:
+            fail(f"{axis} '{index[index.duplicated()][0]}' stands twice")
+    return adata
+
+
+CELL_COLUMNS = (
+    *("dataset", "sample_id", "subject_id", "condition", "cell_type", "cell_type_score"),
+    *("n_counts", "n_genes", "pct_mito", "doublet_score", "kept"),
+)

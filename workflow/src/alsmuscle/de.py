@@ -699,13 +699,13 @@ def fit(
     return result
 
 
-def _stored_terms(fitted: AnnData) -> pd.DataFrame:
-    """The terms of a stored fit, as :func:`contrast_vector` wants them."""
+def stored_vector(fitted: AnnData, contrast: Contrast) -> np.ndarray:
+    """Return the contrast over the terms of a stored fit."""
     import pandas as pd
 
-    frame = pd.DataFrame(columns=list(fitted.uns["terms"]))
-    frame.attrs = json.loads(str(fitted.uns["attrs"]))
-    return frame
+    terms = pd.DataFrame(columns=list(fitted.uns["terms"]))
+    terms.attrs = json.loads(str(fitted.uns["attrs"]))
+    return contrast_vector(terms, contrast)
 
 
 # --- omnibus tests --------------------------------------------------------------------------
@@ -954,15 +954,14 @@ def _wald(
     from pydeseq2.ds import DeseqStats
     from scipy.stats import t
 
-    vector = contrast_vector(_stored_terms(fitted), contrast)
+    vector = stored_vector(fitted, contrast)
     dds = _reload(fitted, inference)
     stats = DeseqStats(dds, contrast=vector, alpha=alpha, inference=inference, quiet=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stats.run_wald_test()
-        df = np.nan
+        df = np.full(fitted.n_vars, np.nan)
         if distribution == "t":
-            df = degrees_of_freedom(fitted)
+            df = degrees_of_freedom(fitted, _wald_with_share(stats))
             stats.p_values = 2 * pd.Series(t.sf(stats.statistics.abs(), df), stats.statistics.index)
         stats.summary()
     table = stats.results_df
@@ -971,7 +970,7 @@ def _wald(
         "log2fc": table["log2FoldChange"].to_numpy(),
         "lfc_se": table["lfcSE"].to_numpy(),
         "stat": table["stat"].to_numpy(),
-        "df": np.full(len(table), df),
+        "df": df,
         "pvalue": table["pvalue"].to_numpy(),
         "padj": table["padj"].to_numpy(),
     }
@@ -996,22 +995,59 @@ def _wald(
     return values
 
 
-def degrees_of_freedom(fitted: AnnData) -> float:
-    """Degrees of freedom of a fit's Wald statistics: residual, and what shrinkage adds to them.
+def degrees_of_freedom(fitted: AnnData, share: ArrayLike) -> np.ndarray:
+    """Degrees of freedom of a fit's Wald statistics: how well their standard errors are known.
 
-    A gene's dispersion is estimated, and the normal approximation takes it as known: with few
-    samples its tails are too light. DESeq2 offers Student's t for that (``nbinomWaldTest(useT =
-    TRUE, df = ...)``) and leaves the degrees of freedom to the user. Here they are those of a
-    moderated t (Smyth 2004, Stat Appl Genet Mol Biol 3:3, 10.2202/1544-6115.1027): residual ones
-    plus those that the prior is worth. The prior of DESeq2 is normal on log dispersion with variance
-    sigma2; a variance whose inverse is chi-square with d0 degrees of freedom has a logarithm of
-    variance trigamma(d0 / 2); so d0 solves trigamma(d0 / 2) = sigma2. DESeq2 bounds sigma2 at 0.25
-    from below, d0 therefore at 9 from above.
+    The normal approximation takes a gene's estimated dispersion as known: with few, unlike people its
+    tails are too light. DESeq2 offers Student's t for that (``nbinomWaldTest(useT = TRUE, df =
+    ...)``) and leaves the degrees of freedom to the user. Here they are those of a moderated t (Smyth
+    2004, Stat Appl Genet Mol Biol 3:3, 10.2202/1544-6115.1027), residual ones and d0 that the prior
+    is worth: DESeq2's prior is normal on log dispersion with variance sigma2, and a variance whose
+    inverse is chi-square with d0 degrees of freedom has a logarithm of variance trigamma(d0 / 2), so
+    trigamma(d0 / 2) = sigma2. (DESeq2 bounds sigma2 at 0.25 from below, d0 at 9 from above.)
+
+    Only a ``share`` f of a statistic's variance comes from dispersion, the rest is counting noise and
+    known. The data then know log dispersion with precision f^2 (n - p) / 2, the prior with d0 / 2,
+    and log SE^2 varies by f^2 over their sum. A mean square on df degrees varies by 2 / df; so
+    df = n - p + d0 / f^2.
+
+    Parameters
+    ----------
+    fitted
+        As :func:`fit` returns it.
+    share
+        Per gene d log SE^2 / d log dispersion, 0 to 1.
+
+    Returns
+    -------
+    ndarray
+        Per gene; infinite where dispersion plays no part.
     """
+    import numpy as np
+
     from alsmuscle.moderate import trigamma_inverse
 
     n_samples, n_terms = fitted.obsm["design_matrix"].shape
-    return float(n_samples - n_terms + 2 * trigamma_inverse(fitted.uns["prior_disp_var"]))
+    prior = 2 * trigamma_inverse(fitted.uns["prior_disp_var"])
+    with np.errstate(divide="ignore"):
+        return np.asarray(n_samples - n_terms + prior / np.asarray(share, dtype=float) ** 2)
+
+
+def _wald_with_share(stats: Any) -> np.ndarray:
+    """Run PyDESeq2's Wald test, and return d log SE^2 / d log dispersion of each gene."""
+    import numpy as np
+
+    step = 1e-3
+    own = stats.dds.var["dispersions"].copy()
+    stats.dds.var["dispersions"] = own * np.exp(step)
+    stats.run_wald_test()
+    moved = stats.SE
+    stats.dds.var["dispersions"] = own
+    stats.run_wald_test()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = 2 * np.log(moved / stats.SE) / step
+    # Genes without a read after replacement have no error; their statistic is 0 whatever it is.
+    return np.asarray(share.fillna(1.0).clip(0.0, 1.0), dtype=float)
 
 
 def half_width(se: ArrayLike, df: ArrayLike, level: float = 0.95) -> np.ndarray:
@@ -1036,7 +1072,7 @@ def _unreplicated(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
     normed, _ = deseq2_norm(np.asarray(fitted.X))
     normed = np.asarray(normed)
     X = fitted.obsm["design_matrix"].to_numpy(float)
-    vector = contrast_vector(_stored_terms(fitted), contrast)
+    vector = stored_vector(fitted, contrast)
     log2fc = vector @ np.linalg.pinv(X) @ np.log2(normed + 0.5)
     return {"base_mean": normed.mean(axis=0), "log2fc": log2fc}
 

@@ -215,3 +215,139 @@ def _genes(fig: Figure, ax: Axes, frame: pd.DataFrame, alpha: float) -> None:
             label=f"{label} ({len(part):,})",
         )
     fig.legend(loc="upper right", ncols=3, frameon=False, fontsize=8.5, markerscale=2)
+
+
+# Okabe and Ito's eight do not reach for a dozen types: matplotlib's two sets of twenty follow.
+def _many(names: Sequence[str], last: str = "") -> dict[str, Any]:
+    """Name → colour; ``last`` is grey."""
+    from matplotlib import colormaps
+
+    more = [*colormaps["tab20b"].colors, *colormaps["tab20c"].colors]  # type: ignore[attr-defined]
+    colours = [*PALETTE[:6], *more[::2], *more[1::2]]
+    found = {
+        name: colours[i % len(colours)] for i, name in enumerate(n for n in names if n != last)
+    }
+    return found | ({last: "#C9CED6"} if last in names else {})
+
+
+def _plane(ax: Axes, title: str = "") -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_title(title, fontsize=8, loc="left")
+
+
+def umap(frame: pd.DataFrame, label: pd.Series, *, last: str = "") -> Figure:
+    """Draw cells on ``umap1, umap2`` by label; the commonest first, so that rare ones stay visible.
+
+    ``last`` names the label that is none; it is drawn grey, below the others.
+    """
+    with _style():
+        fig, ax = _new(8.6, 5.2, left=0.1, right=3.0)
+        counts = label.value_counts()
+        order = sorted(counts.index, key=lambda name: (name != last, -counts[name], name))
+        colours = _many(sorted(counts.index), last)
+        size = float(np.clip(6e4 / max(len(frame), 1), 1.5, 14))
+        for name in order:
+            part = frame[(label == name).to_numpy()]
+            ax.scatter(
+                part["umap1"],
+                part["umap2"],
+                s=size,
+                color=colours[name],
+                linewidths=0,
+                label=f"{_short(name, 34)} ({counts[name]:,})",
+            )
+        _plane(ax)
+        handles, texts = ax.get_legend_handles_labels()
+        by_name = sorted(zip(texts, handles, strict=True))
+        fig.legend(
+            [h for _, h in by_name],
+            [t for t, _ in by_name],
+            loc="center right",
+            frameon=False,
+            fontsize=7.5,
+            markerscale=max(1.0, 5 / size**0.5),
+            ncols=1 if len(by_name) <= 30 else 2,
+        )
+    return fig
+
+
+def umap_scores(frame: pd.DataFrame, blocks: Sequence[str]) -> Figure:
+    """Draw cells coloured by the score of each block, scaled to its 1st and 99th percentile."""
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(blocks))
+    rows = -(-len(blocks) // columns)
+    with _style():
+        fig = Figure(figsize=(3.2 * columns, 2.5 * rows + 0.1), dpi=100)
+        size = float(np.clip(2e4 / max(len(frame), 1), 0.8, 8))
+        for place, block in enumerate(blocks):
+            ax = fig.add_subplot(rows, columns, place + 1)
+            values = frame[block].to_numpy(dtype=float)
+            low, high = np.nanpercentile(values, [1, 99])
+            order = np.argsort(values, kind="stable")
+            drawn = ax.scatter(
+                frame["umap1"].to_numpy()[order],
+                frame["umap2"].to_numpy()[order],
+                c=values[order],
+                s=size,
+                cmap="cividis",
+                vmin=low,
+                vmax=high if high > low else low + 1,
+                linewidths=0,
+            )
+            _plane(ax, block.replace("_", " ").replace("/", ": "))
+            fig.colorbar(drawn, ax=ax, fraction=0.04, pad=0.01).ax.tick_params(labelsize=6)
+        fig.subplots_adjust(left=0.01, right=0.95, bottom=0.01, top=0.96, wspace=0.12, hspace=0.12)
+    return fig
+
+
+def stacked_shares(types: pd.DataFrame, *, last: str = "") -> Figure:
+    """Draw the share of each cell type per sample, samples by condition (contract ``types``)."""
+    wide = types.pivot(index=["condition", "sample_id"], columns="cell_type", values="share")
+    wide = wide.sort_index().fillna(0)
+    names = sorted(wide.columns, key=lambda name: (name == last, -wide[name].mean(), name))
+    colours = _many(sorted(wide.columns), last)
+    with _style():
+        fig, ax = _new(8.6, max(2.2, 1.0 + 0.22 * len(wide)), left=1.8, right=3.0)
+        place, left = np.arange(len(wide))[::-1], np.zeros(len(wide))
+        for name in names:
+            share = wide[name].to_numpy()
+            ax.barh(
+                place, share, left=left, color=colours[name], label=_short(name, 34), height=0.8
+            )
+            left = left + share
+        ax.set_yticks(place, [_short(f"{s} {g}", 26) for g, s in wide.index], fontsize=7)
+        ax.set_xlim(0, 1)
+        ax.set_xlabel("share of the sample")
+        fig.legend(loc="center right", frameon=False, fontsize=7.5)
+    return fig
+
+
+def dots(frame: pd.DataFrame) -> Figure:
+    """Draw markers × cell types: size = share of cells that show it, colour = scaled mean.
+
+    ``frame``: ``cell_type``, ``gene`` (ordered categorical), ``detected``, ``scaled``.
+    """
+    genes = list(frame["gene"].cat.categories)
+    types = sorted(frame["cell_type"].unique())
+    x = frame["gene"].cat.codes.to_numpy()
+    y = np.array([types.index(name) for name in frame["cell_type"]])
+    from matplotlib.figure import Figure
+
+    width, height = max(6.0, 3.6 + 0.2 * len(genes)), 1.5 + 0.24 * len(types)
+    with _style():
+        fig = Figure(figsize=(width, height), dpi=100)
+        box = (2.4 / width, 1.0 / height, 1 - 3.2 / width, 1 - 1.2 / height)
+        ax = fig.add_axes(box)
+        drawn = ax.scatter(
+            x, -y, s=2 + 70 * frame["detected"], c=frame["scaled"], cmap="cividis_r", vmin=0, vmax=1
+        )
+        ax.set_xticks(range(len(genes)), genes, rotation=90, fontsize=7)
+        ax.set_yticks(-np.arange(len(types)), [_short(t, 34) for t in types], fontsize=7)
+        ax.set_ylim(-len(types) + 0.4, 0.6)
+        ax.set_xlim(-0.7, len(genes) - 0.3)
+        fig.colorbar(drawn, ax=ax, fraction=0.03, pad=0.02, label="mean, relative to the highest")
+    return fig

@@ -92,6 +92,23 @@ def read_table(path: str | Path, contract: str) -> pd.DataFrame:
     return contracts.check_table(frame, contract, str(path))
 
 
+def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as parquet, compressed."""
+    with atomic(path) as part:
+        frame.to_parquet(part, index=False, compression="zstd")
+
+
+def read_parquet(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a parquet table, or some of its columns: those that it lacks are left out."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    if columns is not None:
+        known = set(pq.read_schema(path).names)
+        columns = [column for column in columns if column in known]
+    return pd.read_parquet(path, columns=columns)
+
+
 def write_h5ad(path: str | Path, adata: AnnData) -> None:
     """Write an AnnData, lightly compressed."""
     with atomic(path) as part:

@@ -398,9 +398,14 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
     content = unpacked(content, where)
     if not content.strip():
         raise InputError("the file is empty", where=where)
+    _refuse_other_content(content, where)
     separator = _SEPARATORS[spec.get("separator", "tab")]
     # featureCounts begins with its command line.
     skipped = 1 if spec.get("tool") == "featurecounts" and content.startswith(b"#") else 0
+    if spec.get("header", True):
+        _refuse_repeated_names(
+            content.lstrip().split(b"\n", skipped + 1)[skipped], separator, where
+        )
     try:
         frame = pd.read_csv(
             io.BytesIO(content),
@@ -424,6 +429,8 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
         # R writes row names without a header of their own.
         frame = frame.rename_axis("gene").reset_index()
         frame["gene"] = frame["gene"].astype(str)
+    if frame.empty:
+        raise InputError("no row below the header", where=where)
     if frame.shape[1] < 2:
         raise InputError(
             "only one column",
@@ -432,6 +439,44 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
             remedy="set `counts.separator` on the card",
         )
     return frame
+
+
+def _refuse_other_content(content: bytes, where: str) -> None:
+    """Say what a file is that is no table of UTF-8 text."""
+    head = content[:512].lstrip().lower()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(
+            "the text is encoded as UTF-16",
+            where=where,
+            expected="UTF-8",
+            remedy="save the file as UTF-8 text",
+        )
+    if head.startswith((b"<!doctype", b"<html")):
+        raise InputError(
+            "a web page, not a table",
+            where=where,
+            remedy="look at the address in a browser: the archive may have moved the file",
+        )
+    if b"\0" in content[:4096]:
+        raise InputError(
+            "not text (some binary file)",
+            where=where,
+            remedy="name the layout that the file has on the card",
+        )
+
+
+def _refuse_repeated_names(header: bytes, separator: str, where: str) -> None:
+    """Stop at a header that names a column twice: pandas would rename the second."""
+    text = header.decode("utf-8-sig", "replace").rstrip("\r")
+    names = [name.strip() for name in next(csv.reader([text], delimiter=separator), [])]
+    twice = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"column '{twice[0]}' stands twice in the header",
+            where=where,
+            expected="one column per sample",
+            remedy="find out from the source which of them it is, and correct the file",
+        )
 
 
 def _read_workbook(content: bytes, spec: Mapping[str, Any], where: str) -> pd.DataFrame:

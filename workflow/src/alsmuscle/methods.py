@@ -10,8 +10,8 @@ Step = dict[str, str]
 # What Wald statistics are read against (bulk.de.distribution).
 _REFERENCE = {
     "t": "p-values and 95 % intervals are those of Student's t, as DESeq2's option useT has it; its "
-    "degrees of freedom are the residual ones and those that the dispersions' prior is worth "
-    "(Smyth 2004). DESeq2's default, the normal distribution, would call more genes.",
+    "degrees of freedom are the residual ones and those that the dispersions' prior is worth, more "
+    "where counting noise prevails (after Smyth 2004). DESeq2's default, the normal distribution, would call more genes.",
     "normal": "p-values and 95 % intervals are those of the normal distribution.",
 }
 
@@ -47,6 +47,20 @@ def contrast_sentence(
     return (
         f"Raw counts; {model} (PyDESeq2 {packages['pydeseq2']}); Wald test; Cook's outliers replaced; "
         f"independent filtering at alpha {de['alpha']:g}; Benjamini–Hochberg adjustment."
+    )
+
+
+def cells_sentence(
+    card: Mapping[str, Any],
+    contrast: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    packages: Mapping[str, str],
+) -> str:
+    """Return one sentence that says how a contrast of one cell type was computed."""
+    return (
+        f"Counts of all {card['cells']['material']} of a sample and cell type were added, where a "
+        f"sample has at least {settings['cells']['pseudobulk']['min_cells']} of them; from there as "
+        f"for tissue. {contrast_sentence(contrast, settings, packages)}"
     )
 
 
@@ -133,6 +147,43 @@ def steps(
                 "10.1093/bioinformatics/bty895",
             )
         )
+    prepare, embed = settings["cells"]["prepare"], settings["cells"]["embed"]
+    rows += [
+        (
+            "Single cells and nuclei, quality",
+            f"Per sample: counts and genes within {prepare['n_mads']:g} median absolute deviations "
+            f"(log scale), at least {prepare['min_genes']} genes, mitochondrial share within "
+            f"{prepare['n_mads_mito']:g} deviations and at most "
+            f"{prepare['max_pct_mito']['nuclei']:g} % in nuclei, "
+            f"{prepare['max_pct_mito']['cells']:g} % in cells (spots: no limit). Doublets by "
+            "Scrublet per sample; ambient RNA estimated from myofibre transcripts in other cells, "
+            "and removed where the unfiltered matrix is public.",
+            "Wolock, Lopez & Klein 2019; Young & Behjati 2020",
+            "10.1093/gigascience/giaa151",
+        ),
+        (
+            "Single cells and nuclei, types",
+            f"{settings['cells']['variable']['n_top_genes']:,} genes that vary within samples, "
+            f"{embed['n_pcs']} components"
+            + (", Harmony over samples" if embed["over_samples"] else "")
+            + f", {embed['n_neighbors']} neighbours, Leiden at resolution {embed['resolution']:g}. "
+            "Clusters are named by a panel of markers; without two raised markers, a score of "
+            f"{settings['cells']['annotate']['min_score']:g} and a lead over other lineages they "
+            "stay unassigned.",
+            "Korsunsky et al. 2019; Traag, Waltman & van Eck 2019; Ianevski, Giri & Aittokallio 2022",
+            "10.1038/s41592-019-0619-0",
+        ),
+        (
+            "Single cells and nuclei, comparison",
+            "The donor is the unit. Counts are summed per sample and cell type "
+            f"({settings['cells']['pseudobulk']['min_cells']} cells or more) and compared as tissue "
+            "is. Shares of cell types: moderated t on "
+            f"{settings['cells']['composition']['transform']}-transformed shares. Cells are never "
+            "counted as replicates.",
+            "Squair et al. 2021; Phipson et al. 2022",
+            "10.1093/bioinformatics/btac582",
+        ),
+    ]
     rules, axis = settings["synthesis"]["rules"], settings["synthesis"]["denervation"]
     donors = settings["synthesis"]["contrasts"]["min_donors"]
     rows += [

@@ -20,13 +20,14 @@ class SqueezedVariance(NamedTuple):
     """Moderated variances.
 
     ``var_post`` has one value per feature (df_prior-weighted mean of own and prior variance);
-    ``var_prior`` and ``df_prior`` are the prior's scale and degrees of freedom. ``df_prior`` is
+    ``var_prior`` (one number, or one per feature with a trend) and ``df_prior`` are the prior's
+    scale and degrees of freedom. ``df_prior`` is
     ``inf`` where the variances scatter no more than sampling alone would make them, and 0 where
     nothing could be learned (fewer than two usable features).
     """
 
     var_post: Floats
-    var_prior: float
+    var_prior: float | Floats
     df_prior: float
 
 
@@ -54,7 +55,28 @@ def trigamma_inverse(x: float) -> float:
     return y
 
 
-def squeeze_var(s2: npt.ArrayLike, df: float | npt.ArrayLike) -> SqueezedVariance:
+def natural_spline(x: Floats, data: Floats, n_terms: int) -> Floats:
+    """Basis of natural cubic splines on the range of ``data``, at ``x``; shape (n, n_terms >= 2).
+
+    Inner knots at equally spaced quantiles of ``data``: the space that R's ``ns(data, df=n_terms,
+    intercept=TRUE)`` spans, in the basis of Hastie, Tibshirani and Friedman (2009, section 5.2.1).
+    """
+    knots = np.quantile(data, np.linspace(0, 1, n_terms))
+    scaled = (x - knots[0]) / (knots[-1] - knots[0])
+    knots = (knots - knots[0]) / (knots[-1] - knots[0])
+
+    def bend(k: int) -> Floats:
+        top = np.maximum(scaled - knots[k], 0) ** 3 - np.maximum(scaled - knots[-1], 0) ** 3
+        return np.asarray(top / (knots[-1] - knots[k]))
+
+    last = bend(n_terms - 2)
+    bends = [bend(k) - last for k in range(n_terms - 2)]
+    return np.column_stack([np.ones_like(x), scaled, *bends])
+
+
+def squeeze_var(
+    s2: npt.ArrayLike, df: float | npt.ArrayLike, *, trend: npt.ArrayLike | None = None
+) -> SqueezedVariance:
     """Shrink residual variances towards a common prior, as limma's ``squeezeVar``.
 
     Parameters
@@ -66,6 +88,9 @@ def squeeze_var(s2: npt.ArrayLike, df: float | npt.ArrayLike) -> SqueezedVarianc
     df
         Residual degrees of freedom, a scalar or shape (n,). Features without any (0) take no part
         in the fit and receive the prior variance.
+    trend
+        Per feature a covariate, such as mean log expression, on which the prior variance depends
+        through a natural cubic spline of at most four terms (limma-trend).
 
     Returns
     -------
@@ -106,16 +131,36 @@ def squeeze_var(s2: npt.ArrayLike, df: float | npt.ArrayLike) -> SqueezedVarianc
     middle = float(np.median(x))
     x = np.maximum(x, 1e-5 * (middle if middle > 0 else 1.0))
     e = np.log(x) - digamma(half) + np.log(half)
-    excess = float(np.var(e, ddof=1) - np.mean(polygamma(1, half)))
+    level: float | Floats
+    if trend is None:
+        level, scatter = float(np.mean(e)), float(np.var(e, ddof=1))
+    else:
+        level, scatter = _trend(e, np.asarray(trend, dtype=np.float64), usable)
+    excess = scatter - float(np.mean(polygamma(1, half)))
+    var_prior: float | Floats
     if excess > 0:
         df_prior = 2 * trigamma_inverse(excess)
-        log_scale = np.mean(e) + digamma(df_prior / 2) - np.log(df_prior / 2)
-        var_prior = float(np.exp(log_scale))
+        scale = np.exp(level + digamma(df_prior / 2) - np.log(df_prior / 2))
+        var_prior = float(scale) if trend is None else scale
         # A variance without degrees of freedom carries no information, whatever its value.
         own: Any = np.where(dof > 0, var, 0.0)
         post = (dof * own + df_prior * var_prior) / (dof + df_prior)
     else:
         df_prior = np.inf
-        var_prior = float(np.mean(x))  # the maximum-likelihood scale when all sigma2 are equal
+        # The maximum-likelihood scale when all sigma2 are equal.
+        var_prior = float(np.mean(x)) if trend is None else np.exp(level)
         post = np.full(var.shape, var_prior)
     return SqueezedVariance(post, var_prior, float(df_prior))
+
+
+def _trend(e: Floats, covariate: Floats, usable: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Level of log variances along the covariate, for all features, and the scatter around it."""
+    if covariate.shape != usable.shape or not np.isfinite(covariate).all():
+        raise ValueError("trend must be finite, one value per variance")
+    n_terms = min(4, len(np.unique(covariate[usable])), int(usable.sum()) - 1)
+    if n_terms < 2:
+        return np.full(covariate.shape, np.mean(e)), float(np.var(e, ddof=1))
+    basis = natural_spline(covariate, covariate[usable], n_terms)
+    beta = np.linalg.lstsq(basis[usable], e, rcond=None)[0]
+    residual = e - basis[usable] @ beta
+    return basis @ beta, float(residual @ residual / (len(e) - n_terms))

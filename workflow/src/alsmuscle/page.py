@@ -9,9 +9,20 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 
 from alsmuscle.errors import InputError
-from alsmuscle.report import about, claim, contrast, gene, index, programme, specificity, study
+from alsmuscle.report import (
+    about,
+    cells,
+    claim,
+    contrast,
+    gene,
+    index,
+    programme,
+    specificity,
+    study,
+)
 from alsmuscle.report import time as time_axis
 from alsmuscle.report.model import (
+    CellsData,
     ContrastData,
     ReportData,
     StudyData,
@@ -23,7 +34,7 @@ from alsmuscle.report.model import (
 )
 from alsmuscle.report.site import Site
 
-__all__ = ["ContrastData", "ReportData", "StudyData", "Synthesis", "build"]
+__all__ = ["CellsData", "ContrastData", "ReportData", "StudyData", "Synthesis", "build"]
 
 Files = dict[str, str | bytes]
 
@@ -136,8 +147,9 @@ def _part(job: _Job) -> _Made:
     site, data, known = _SHARED[0]
     item = data.studies[job[0]]
     if job[1] is None:
-        figures = study.figures(item) if known is None else {}
-        page = study.page(site, data, item, figures if known is None else known)
+        maker = study if item.cells is None else cells
+        figures = maker.figures(item) if known is None else {}
+        page = maker.page(site, data, item, figures if known is None else known)
         return {study_path(item): page, **figures}, []
     part = item.contrasts[job[1]]
     figures = contrast.figures(item, part, data.alpha) if known is None else {}

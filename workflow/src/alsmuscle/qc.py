@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alsmuscle import tissue
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -109,7 +111,13 @@ def technical(counts: AnnData) -> pd.DataFrame:
 
 
 def metrics(
-    counts: AnnData, vst: AnnData, organism: str, *, n_variable_genes: int, n_components: int
+    counts: AnnData,
+    vst: AnnData,
+    organism: str,
+    panels: pd.DataFrame,
+    *,
+    n_variable_genes: int,
+    n_components: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Measure every sample.
 
@@ -120,7 +128,9 @@ def metrics(
     vst
         The same samples, variance-stabilised.
     organism
-        For the sex genes.
+        For the sex genes and the markers.
+    panels
+        ``config/tissues.tsv``: marker genes of tissues, limbs and fibre types.
     n_variable_genes, n_components
         Of the principal components.
 
@@ -163,8 +173,12 @@ def metrics(
         },
         index=counts.obs_names,
     )
+    table["top50_share"] = np.sort(X, axis=1)[:, -50:].sum(axis=1) / total
     table[["xist", "y_genes", "sex_inferred"]] = sex_expression(counts, organism)
     table["sex_declared"] = counts.obs["sex"].astype(str)
+    table = table.join(tissue.measure(log_cpm(counts), counts.var, panels, organism))
+    table["muscle_declared"] = counts.obs["muscle"].astype(str)
+    table["transgenic"] = tissue.transgenic(counts.obs)
     table["median_correlation"] = _median_correlation(correlation, counts.obs["condition"])
     table["outlier_distance"] = _distance(pca.filter(regex=r"^pc\d+$"))
     return table, pca, correlation
@@ -239,6 +253,9 @@ def flag(
     max_pct_mito: float,
     max_dissimilarity: float,
     max_outlier_distance: float,
+    min_muscle: float,
+    min_tissue: float,
+    max_tissue_excess: float,
 ) -> pd.DataFrame:
     """Add ``flags`` and ``reasons``: every reason states metric, value and threshold.
 
@@ -252,6 +269,12 @@ def flag(
     DataFrame
         Contract ``qc``.
     """
+    tissues = tissue.flags(
+        table,
+        min_muscle=min_muscle,
+        min_tissue=min_tissue,
+        max_tissue_excess=max_tissue_excess,
+    )
     dissimilarity = _multiple(1 - table["median_correlation"].to_numpy())
     flags: list[str] = []
     reasons: list[str] = []
@@ -288,10 +311,72 @@ def flag(
                     f"{max_outlier_distance}",
                 )
             )
+        found += tissues[str(row.Index)]
         found += _sex_flag(row.sex_declared, row.sex_inferred, row.xist, row.y_genes)
         flags.append(";".join(name for name, _ in found))
         reasons.append(";".join(reason for _, reason in found))
     return table.assign(flags=flags, reasons=reasons)
+
+
+def associations(pca: pd.DataFrame, obs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Say which covariate goes with which principal component.
+
+    Parameters
+    ----------
+    pca
+        Contract ``pca``.
+    obs
+        Harmonised columns, index sample id; columns of raw values and ids are not looked at.
+    table
+        Metrics of :func:`metrics`: library size, mitochondrial share, scores of tissues and fibres.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``pca_covariates``: share of a component's variance that a covariate explains (r2,
+        of a number by a straight line, of groups by their means), with the F test's p-value and
+        Benjamini-Hochberg over all pairs; smallest p first. Covariates with a value for under six
+        samples, or with a level per sample, are left out.
+    """
+    import numpy as np
+    import pandas as pd
+    from scipy.stats import f, false_discovery_control
+
+    measured = ["library_size", "genes_detected", "pct_mito", "pct_ribo", "top50_share"]
+    measured += ["slow_fast", "muscle", *tissue.FOREIGN]
+    skip = {"dataset", "subject_id", "age_unit", *measured}
+    own = [c for c in obs.columns if c not in skip and not c.endswith("_raw")]
+    covariates = obs[own].join(
+        table[[c for c in measured if c in table]].rename_axis(obs.index.name)
+    )
+    scores = pca.set_index("sample_id").loc[covariates.index]
+    rows = []
+    for name in covariates:
+        values = covariates[name]
+        number = pd.api.types.is_numeric_dtype(values)
+        known = values.notna() & (values.astype(str) != "")
+        levels = values[known].nunique()
+        if known.sum() < 6 or levels < 2 or (not number and levels > known.sum() / 2):
+            continue
+        if number:
+            X = np.column_stack([np.ones(known.sum()), values[known].astype(float)])
+        else:
+            X = pd.get_dummies(values[known].astype(str), dtype=float).to_numpy()
+        df1, df2 = X.shape[1] - 1, int(known.sum()) - X.shape[1]
+        for component in [c for c in scores if c.startswith("pc") and not c.endswith("explained")]:
+            y = scores.loc[known, component].to_numpy(float)
+            rest = ((y - X @ np.linalg.lstsq(X, y, rcond=None)[0]) ** 2).sum()
+            total = ((y - y.mean()) ** 2).sum()
+            r2 = 1 - rest / total if total > 0 else 0.0
+            ratio = (r2 / df1) / max((1 - r2) / df2, 1e-12)
+            pvalue = float(f.sf(ratio, df1, df2))
+            kind = "number" if number else "groups"
+            rows.append((component, name, kind, int(known.sum()), r2, pvalue))
+    columns = ["component", "covariate", "kind", "n_samples", "r2", "pvalue"]
+    found = pd.DataFrame(rows, columns=columns)
+    found["padj"] = false_discovery_control(found["pvalue"]) if len(found) else []
+    found.insert(0, "dataset", obs["dataset"].iloc[0])
+    return found.sort_values(["pvalue", "component", "covariate"], ignore_index=True)
 
 
 def _sex_flag(declared: str, inferred: str, xist: float, y_genes: float) -> list[tuple[str, str]]:

@@ -337,7 +337,12 @@ def _named_files(card: Card) -> list[tuple[str, str]]:
     counts, cells = card.get("counts", {}), card.get("cells", {})
     found += [(f"counts.{key}", counts[key]) for key in ("quality",) if key in counts]
     found += [(f"cells.{key}", cells[key]) for key in ("file", "metadata") if key in cells]
-    found += [("cells.samples", entry["file"]) for entry in cells.get("samples", [])]
+    found += [
+        ("cells.samples", entry[key])
+        for entry in cells.get("samples", [])
+        for key in ("file", "raw")
+        if key in entry
+    ]
     blocks = [("counts", counts)]
     blocks += [(f"intensities.{c['platform']}", c) for c in card.get("intensities", [])]
     found += [(f"{key}.file", chip["file"]) for key, chip in blocks[1:]]

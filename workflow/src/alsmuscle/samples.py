@@ -332,6 +332,15 @@ def match_matrix(
         ) from None
     lacking = [name for name in wanted if name not in names]
     if lacking:
+        like_genes = sum(bool(re.match(r"ENS[A-Z]*G\d+", str(name))) for name in names)
+        if like_genes > len(names) / 2:
+            raise InputError(
+                f"the matrix seems transposed: its columns are genes, such as '{names[0]}', and "
+                f"not samples, such as '{lacking[0]}'",
+                where=where,
+                expected="genes in rows, samples in columns",
+                remedy="transpose the file",
+            )
         raise InputError(
             f"sample '{wanted[lacking[0]]}' is in the sheet but its column '{lacking[0]}' is not "
             f"in the matrix ({len(lacking)} such sample(s))",

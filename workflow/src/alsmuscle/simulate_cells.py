@@ -7,7 +7,7 @@ myofibre programme that also makes up the ambient soup, as in real muscle nuclei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,6 +103,9 @@ def simulate_nuclei(
     low_quality: bool = True,
     empty_droplets: int = 0,
     null: bool = False,
+    reserved: Sequence[str] = (),
+    filler: Sequence[str] = (),
+    programmes: Mapping[str, Mapping[str, float]] | None = None,
 ) -> AnnData:
     """Simulate a two-group single-nucleus study of human muscle.
 
@@ -138,6 +141,12 @@ def simulate_nuclei(
         ``obs["true_empty"]``.
     null
         No effects and no composition shift.
+    reserved
+        Symbols of genes that exist but never change at random, such as those of programmes.
+    filler
+        Symbols for the other genes; ``GENE00000`` and so on where they do not reach.
+    programmes
+        Cell type -> symbol -> log2 fold change in ALS, in that type only.
 
     Returns
     -------
@@ -163,22 +172,36 @@ def simulate_nuclei(
     named = sorted({*human["gene"], *MYOFIBRE_GENES, *MITO_GENES})
     if n_genes < 2 * len(named):
         raise ValueError(f"n_genes must be at least {2 * len(named)} to hold the panel")
-    generic = [f"GENE{i:05d}" for i in range(n_genes - len(named))]
-    symbols = pd.Index([*named, *generic], name="symbol")
+    reserved = [g for g in dict.fromkeys(reserved) if g not in set(named)]
+    taken = {*named, *reserved}
+    generic = [*reserved, *(g for g in dict.fromkeys(filler) if g not in taken)]
+    generic += [f"GENE{i:05d}" for i in range(n_genes - len(named) - len(generic))]
+    symbols = pd.Index([*named, *generic[: n_genes - len(named)]], name="symbol")
     gene_ids = pd.Index([f"SIM{i:08d}" for i in range(n_genes)], name="gene_id")
     profiles, markers_on = _profiles(rng, symbols, markers, expressed_share)
 
     affected = {"Type IIA myonuclei": 40, "FAP, pan": 40} if affected is None else affected
     shifted = {"Macrophage, resident LYVE1+": 4.0} if shifted is None else shifted
     if null:
-        affected, shifted = {}, {}
-    is_generic = np.arange(n_genes) >= len(named)
-    effects, planted = {}, []
+        affected, shifted, programmes = {}, {}, {}
+    is_generic = np.arange(n_genes) >= len(named) + len(reserved)
+    effects: dict[str, tuple[Any, Any]] = {}
+    planted: list[pd.DataFrame] = []
+    for name, changes in (programmes or {}).items():
+        there = [gene for gene in changes if gene in symbols]
+        change = np.array([changes[gene] for gene in there], dtype=float)
+        effects[name] = (symbols.get_indexer(pd.Index(there)), change)
     for name, n_changed in affected.items():
         detectable = is_generic & (profiles.loc[name].to_numpy() * median_counts > 0.3)
         chosen = rng.choice(np.flatnonzero(detectable), n_changed, replace=False)
         change = np.where(np.arange(n_changed) % 2 == 0, log2fc, -log2fc)
+        if name in effects:
+            chosen, change = (
+                np.append(former, new)
+                for former, new in zip(effects[name], (chosen, change), strict=True)
+            )
         effects[name] = (chosen, change)
+    for name, (chosen, change) in effects.items():
         planted.append(
             pd.DataFrame({"cell_type": name, "gene_id": gene_ids[chosen], "log2fc": change})
         )
@@ -252,3 +275,54 @@ def simulate_nuclei(
     }
     study.uns["simulated"] = True
     return study
+
+
+DEMO: dict[str, Any] = {"n_donors": 12, "nuclei_per_donor": 700, "n_genes": 3000}
+# What is planted beside the defaults: activated satellite cells, as if reinnervation had failed.
+DEMO_PROGRAMME = ("Satellite cell, quiescent", "SC_ACTIVATION", "activated_up", 1.5)
+
+
+def demo_study(
+    panel: pd.DataFrame, curated: pd.DataFrame, genes: pd.DataFrame, *, seed: int
+) -> AnnData:
+    """Simulate the demo's nuclei: real symbols everywhere, one programme planted in one type.
+
+    Parameters
+    ----------
+    panel, curated, genes
+        ``config/celltypes.tsv``, ``config/programmes.tsv`` and the human gene table.
+    """
+    cell_type, programme, block, log2fc = DEMO_PROGRAMME
+    chosen = curated[(curated["programme"] == programme) & (curated["block"] == block)]
+    in_panel = set(panel.loc[panel["kind"] != "negative", "gene"])
+    changes = {gene: log2fc for gene in chosen["human"] if gene and gene not in in_panel}
+    known = genes.loc[genes["primary"].astype(str) == "1", "symbol"]
+    other = known[(known != "") & ~known.str.startswith("MT-")].sort_values(ignore_index=True)
+    return simulate_nuclei(
+        panel,
+        seed=seed,
+        reserved=[gene for gene in curated["human"] if gene and not gene.startswith("MT-")],
+        # A fixed draw over the alphabet: neighbours in it are one family.
+        filler=other.sample(frac=1, random_state=0).tolist(),
+        programmes={cell_type: changes},
+        **DEMO,
+    )
+
+
+def as_deposited(study: AnnData) -> AnnData:
+    """Return what an archive would hold: counts, symbols, the sample of each barcode; no truth."""
+    from anndata import AnnData
+
+    return AnnData(
+        study.X,
+        obs=study.obs[["sample_id"]],
+        var=pd.DataFrame(index=pd.Index(study.var["symbol"].to_numpy(dtype=object))),
+    )
+
+
+def truth_tables(study: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the truth per barcode and per changed gene (``cell_type, symbol, log2fc``)."""
+    columns = ["sample_id", "true_type", "true_doublet", "true_ambient"]
+    nuclei = study.obs[columns].rename_axis("barcode").reset_index()
+    genes = study.uns["truth"]["de"].assign(symbol=lambda t: t["gene_id"].map(study.var["symbol"]))
+    return nuclei, genes[["cell_type", "symbol", "log2fc"]]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from alsmuscle.cells_io import Matrices
+
 
 def read_bulk(
     card: Mapping[str, Any], manifest: pd.DataFrame
@@ -89,6 +91,7 @@ def read_bulk(
             "files": manifest[["name", "url", "sha256"]].to_dict("list"),
             "notes": notes,
             "samples_in_source": len(sheet),
+            "columns_in_source": [str(name) for name in matrix.columns],
         },
     )
     derived = qc.technical(adata)
@@ -96,6 +99,45 @@ def read_bulk(
     adata.obs = adata.obs.join(derived)
     kept = kept.join(derived, on="sample_id")
     return contracts.check_counts(adata, where), kept, excluded
+
+
+def cell_samples(
+    card: Mapping[str, Any], manifest: pd.DataFrame
+) -> tuple[Matrices, dict[str, str], pd.DataFrame, pd.DataFrame]:
+    """Find the samples of a single-cell study and their matrices.
+
+    Parameters
+    ----------
+    card
+        Keys ``id``, ``cells``, ``samples`` of the study card.
+    manifest
+        Contract ``manifest``.
+
+    Returns
+    -------
+    matrices
+        Reads one sample's counts at a time.
+    names
+        Name of a matrix → sample id, for the samples that are kept.
+    kept, excluded
+        Contracts ``samples`` and ``excluded``. ``material`` is what one barcode holds.
+
+    Raises
+    ------
+    InputError
+        The files are not what the card says.
+    """
+    from alsmuscle.cells_io import Matrices
+
+    matrices = Matrices(card["cells"], lambda name: io.cached(manifest, name))
+    layout = card["samples"]["sheet"]["layout"]
+    if layout == "count_columns":
+        sheet = samples.from_columns(matrices.names)
+    else:
+        sheet = matrices.sheet() if layout == "obs" else read_sheet(card, manifest)
+    kept, excluded = samples.harmonise(sheet, card)
+    names, excluded = samples.match_matrix(matrices.names, kept, excluded, card)
+    return matrices, names, kept.assign(material=card["cells"]["material"]), excluded
 
 
 def read_sheet(card: Mapping[str, Any], manifest: pd.DataFrame) -> pd.DataFrame:
@@ -116,6 +158,75 @@ def check_designs(card: Mapping[str, Any], obs: pd.DataFrame) -> None:
     for entry in card["contrasts"]:
         where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
         de.check_contrast(obs, registry.contrast(dict(card), entry["id"]), where)
+
+
+def completeness(card: Mapping[str, Any], adata: AnnData, excluded: pd.DataFrame) -> pd.DataFrame:
+    """Account for every sample of the archive's record: obtained, analysed, or why not.
+
+    Parameters
+    ----------
+    card
+        Keys ``id``, ``role``, ``contrasts`` of the study card.
+    adata
+        Contract ``counts.h5ad``, as :func:`read_bulk` returns it.
+    excluded
+        Contract ``excluded``; its ``sample_id`` is the label of the source.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``completeness``, analysed samples first; duplicates within the study are marked.
+    """
+    import pandas as pd
+
+    obs = adata.obs
+    used: dict[str, list[str]] = {str(sample): [] for sample in obs.index}
+    for entry in card["contrasts"]:
+        for sample in de.used_samples(obs, registry.contrast(dict(card), entry["id"])).index:
+            used[str(sample)].append(entry["id"])
+    labels = obs["sample_label"] if "sample_label" in obs else obs.index.to_series()
+    rows = [
+        {
+            "sample_id": str(sample),
+            "sample_label": str(labels[sample]),
+            "obtained": True,
+            "analysed": bool(used[str(sample)]),
+            "reason": "" if used[str(sample)] else _unused(obs.loc[sample]),
+        }
+        for sample in obs.index
+    ]
+    columns = {str(name) for name in adata.uns["provenance"]["columns_in_source"]}
+    spare = len(columns) - len(obs)  # columns that belong to no kept sample
+    rows += [
+        {
+            "sample_id": row.sample_id,
+            "sample_label": row.sample_id,
+            "obtained": row.sample_id in columns or spare == len(excluded),
+            "analysed": False,
+            "reason": row.reason,
+        }
+        for row in excluded.itertuples()
+    ]
+    table = pd.DataFrame(rows).assign(dataset=card["id"], in_record=True)
+    table["counts_sha256"] = table["sample_id"].map(counts.fingerprints(adata)).fillna("")
+    table = table.sort_values("analysed", ascending=False, kind="stable", ignore_index=True)
+    return mark_identical(table)
+
+
+def _unused(sample: pd.Series) -> str:
+    return f"in no contrast (condition '{sample['condition']}', or a covariate is unknown)"
+
+
+def mark_identical(table: pd.DataFrame) -> pd.DataFrame:
+    """Fill ``identical_to``: the samples, of any study in the table, with the same counts."""
+    names = table["dataset"] + "/" + table["sample_label"]
+    known = table["counts_sha256"].ne("")
+    twins = names[known].groupby(table.loc[known, "counts_sha256"]).agg(list).to_dict()
+    others = [
+        ";".join(name for name in twins.get(digest, []) if name != own)
+        for own, digest in zip(names, table["counts_sha256"], strict=True)
+    ]
+    return table.assign(identical_to=others)
 
 
 def read_effects(card: Mapping[str, Any], manifest: pd.DataFrame) -> pd.DataFrame:
@@ -186,6 +297,17 @@ def verify(
 def _read(card: Mapping[str, Any], manifest: pd.DataFrame) -> str:
     if card["modality"] == "effects":
         return f"effects of {len(read_effects(card, manifest)):,} genes"
+    if card["modality"] == "cells":
+        matrices, names, kept, _ = cell_samples(card, manifest)
+        # Sex is inferred from the counts, later.
+        known = [
+            entry
+            for entry in card["contrasts"]
+            if not set(registry.DERIVED) & {entry["variable"], *entry.get("adjust", [])}
+        ]
+        check_designs({**card, "contrasts": known}, kept)
+        n = sum(matrices.read(name)[0].n_obs for name in names)
+        return f"{len(kept)} samples, {n:,} barcodes"
     adata, kept, _ = read_bulk(card, manifest)
     check_designs(card, adata.obs)
     return f"{len(kept)} samples, {adata.n_vars:,} genes"

@@ -141,11 +141,20 @@ def published_blocks(
 def gene_correlation(effects: pd.DataFrame) -> pd.Series[float]:
     """Correlation of genes' errors per block: the median over studies, not below 0.
 
-    ``effects``: rows of all ``effects`` tables. A study's contrasts count once, as their mean: they
+    ``effects``: rows of all ``effects`` tables; those of tissue are used. A study's contrasts count once, as their mean: they
     share samples. Index ``programme, block, stripped``; blocks of one gene are missing.
     """
+    effects = effects[effects["cell_type"] == "muscle"]
     studies = effects.groupby(["dataset", *BLOCK], sort=False)["gene_correlation"].mean()
     return studies.groupby(BLOCK, sort=False).median().clip(lower=0)
+
+
+def usable_effects(effects: pd.DataFrame) -> pd.DataFrame:
+    """Leave out cell types that too few donors have for a standard error (an ``effects`` table).
+
+    They stand in the study's own table; a pool, and a claim, would take them for evidence.
+    """
+    return effects[effects["se"].notna() | (effects["cell_type"] == "muscle")]
 
 
 def with_intervals(effects: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -310,8 +319,12 @@ def comparable_pairs(contrasts: pd.DataFrame) -> pd.DataFrame:
 
 
 def needed_contrasts(contrasts: pd.DataFrame, pairs: pd.DataFrame) -> list[tuple[str, str]]:
-    """Contrasts to refit: eligible ones of an ALS role, and references of a comparable pair."""
-    als = contrasts[contrasts["role"].isin(ALS_ROLES) & contrasts["eligible"].astype(bool)]
+    """Contrasts to refit: eligible ones of an ALS role, and references of a comparable pair.
+
+    Tissue only: there is no cell type in which a denervation reference is public.
+    """
+    tissue = contrasts[contrasts["modality"] != "cells"]
+    als = tissue[tissue["role"].isin(ALS_ROLES) & tissue["eligible"].astype(bool)]
     paired = pairs[pairs["mode"] != "none"]
     names = [
         *zip(als["dataset"], als["contrast"], strict=True),
@@ -586,6 +599,9 @@ KINDS = {
 }
 
 COMMON = {
+    "n_cells": "cells, nuclei or spots",
+    "cluster": "Leiden cluster",
+    "subject_id": "donor",
     "dataset": "study, as its card's id",
     "contrast": "comparison within the study",
     "cell_type": "cell type; muscle for bulk tissue",
@@ -652,7 +668,7 @@ COMMON = {
     "modality": "bulk, array, cells or effects (published)",
     "platform": "measuring platform, as the archive names it",
     "platform_kind": "sequencing, array, cells or unknown; lambda stays within a kind",
-    "sample_kind": "bulk_tissue, cultured_cells, sorted_cells, single_nucleus or single_cell",
+    "sample_kind": "bulk_tissue, cultured_cells, sorted_cells, single_nucleus, single_cell or spots",
     "stripped": "True: genes of the denervation signature left out",
     "stripped_effect": "pooled effect without the denervation signature's genes",
     "stripped_ci_low": "lower end of its 95 % interval",

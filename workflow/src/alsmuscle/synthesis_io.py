@@ -72,9 +72,3 @@ def read_former(path: str | Path) -> pd.DataFrame | None:
         return io.read_table(path, "claims")
     except InputError:
         return None
-
-
-def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a table as parquet, compressed."""
-    with io.atomic(path) as part:
-        frame.to_parquet(part, index=False, compression="zstd")

@@ -337,10 +337,10 @@ def _part(
     studies: pd.DataFrame,
     to_root: str,
 ) -> dict[str, Any]:
-    known = {(s.card["id"], k.meta["id"]): (s, k) for s, k in data.contrasts()}
+    known = {m.place(s, k): (s, k) for s, k in data.contrasts()}
     lines = []
     for item in studies.itertuples():
-        pair = known.get((item.dataset, item.contrast))
+        pair = known.get((item.dataset, item.contrast, item.cell_type))
         line = {
             "label": f"{pair[0].name}: {m.label(pair[1].meta)}"
             if pair

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -686,9 +687,10 @@ def heatmap(
     values
         Numbers; index and columns are the labels shown.
     sure
-        Same shape, true where the interval excludes zero: those numbers are bold.
+        Same shape, true where the interval excludes zero: only those cells are coloured and bold.
     groups
-        Per row the subheading it stands under; rows of one group are adjacent.
+        Per row the subheading it stands under; rows of one group are adjacent. The only row of a
+        group takes the group's name before its own.
     row_links, column_links
         Label (with ``groups``: subheading) to relative path.
     """
@@ -700,8 +702,10 @@ def heatmap(
         for c in values.columns
     )
     body, last = [], None
+    members = Counter(groups or ())
     for place, (label, row) in enumerate(values.iterrows()):
-        if groups is not None and groups[place] != last:
+        alone = groups is not None and members[groups[place]] == 1
+        if groups is not None and not alone and groups[place] != last:
             last = groups[place]
             body.append(
                 Markup('<tr class="group"><th scope="rowgroup" colspan="{}">{}</th></tr>').format(
@@ -713,21 +717,22 @@ def heatmap(
             if is_missing(x):
                 cells.append(Markup('<td class="num">{}</td>').format(MISSING))
                 continue
-            level = round(5 * float(x) / top)
             bold = sure is not None and bool(sure.iloc[place][name])  # type: ignore[call-overload]
             text = number(x, 2, sign=True)
             cells.append(
-                Markup('<td class="num heat heat-{}{}">{}</td>').format(
-                    "p" if level >= 0 else "n",
-                    abs(level),
+                Markup('<td class="num{}">{}</td>').format(
+                    f" {shade(float(x), top)}" if bold or sure is None else "",
                     Markup("<strong>{}</strong>").format(text) if bold else text,
                 )
             )
         key = str(label)
+        head_cell: object = local(key, links[key]) if key in links else key
+        if alone and groups is not None:
+            whole = groups[place]
+            title = local(whole, links[whole]) if whole in links else escape(whole)
+            head_cell = Markup("{}, {}").format(title, head_cell)
         body.append(
-            Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-                local(key, links[key]) if key in links else key, Markup("").join(cells)
-            )
+            Markup('<tr><th scope="row">{}</th>{}</tr>').format(head_cell, Markup("").join(cells))
         )
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="heatmap">'

@@ -62,6 +62,7 @@ FILES = (
     ("gsea", "all pathways, GSEA"),
     ("programmes", "programme effects"),
     ("omnibus", "omnibus tests of the study"),
+    ("engines", "agreement with a second engine"),
 )
 
 
@@ -96,6 +97,7 @@ def page(
         n_reference=n_reference,
         unit=unit,
         badges=m.badges(study, contrast),
+        cell_type=str(meta.get("cell_type") or ""),
         confounders=m.confounders(meta),
         simulated=m.is_marked(study, contrast, "simulated"),
         experimental=m.is_marked(study, contrast, "experimental"),
@@ -115,6 +117,7 @@ def page(
         has_null=rows is not None and "null_low" in rows,
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
+        engine=m.engine_sentence(contrast.engines),
         omnibus=_omnibus(data, study, contrast, root, full.get("omnibus")),
         terms=_terms(study, contrast, full.get("gsea"), data.top)
         if contrast.sets is None
@@ -318,12 +321,20 @@ def source(study: m.StudyData, contrast: m.ContrastData) -> str:
     return f"genes-{m.contrast_key(study, contrast)}"
 
 
+def _drawn(contrast: m.ContrastData, alpha: float) -> bool:
+    """Whether genes are drawn: of a study's many cell types those in which a gene is called."""
+    if contrast.de is None or contrast.de.empty:
+        return False
+    found = m.calls(contrast.de, alpha)
+    return not contrast.meta.get("cell_type") or bool(found and found["called"])
+
+
 def figures(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> dict[str, bytes]:
     """Return volcano and MA plot as SVG: path below the report folder to bytes."""
     from alsmuscle import figures as f
 
     made: dict[str, bytes] = {}
-    if contrast.de is None or contrast.de.empty:
+    if contrast.de is None or not _drawn(contrast, alpha):
         return made
     frame = m.gene_frame(contrast.de).dropna(subset=["log2fc"])
     base = _base(study, contrast)
@@ -336,7 +347,7 @@ def figures(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> dict[
 
 def script(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> str | None:
     """Return the data script of the gene plots: every gene, rounded to what a screen shows."""
-    if contrast.de is None or contrast.de.empty:
+    if contrast.de is None or not _drawn(contrast, alpha):
         return None
     frame = m.gene_frame(contrast.de).dropna(subset=["log2fc"])
     called = frame["padj"] < alpha

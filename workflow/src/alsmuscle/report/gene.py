@@ -153,7 +153,7 @@ def _pages(site: Site, data: m.ReportData) -> list[list[str]]:
     pages += [
         [
             m.label(k.meta),
-            "contrast",
+            "comparison",
             m.contrast_path(s, k),
             f"{s.name} {m.what(s.card, k.meta)}",
         ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import claim
+from alsmuscle.report import cells, claim
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
@@ -16,7 +16,9 @@ from alsmuscle.report.study import excluded_table, flagged
 
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``index.html``."""
-    heads = {id(k): m.headline(data, k) for _, k in data.contrasts()}
+    # A single-cell study has a page of its own for its many cell types.
+    tissue = [k for _, k in data.contrasts() if not k.meta.get("cell_type")]
+    heads = {id(k): m.headline(data, k) for k in tissue}
     drawn = [f for f in heads.values() if len(f)]
     return site.render(
         "index.html.j2",
@@ -27,7 +29,8 @@ def page(site: Site, data: m.ReportData) -> str:
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
         n_studies=len(data.studies),
-        n_contrasts=sum(len(s.contrasts) for s in data.studies),
+        n_contrasts=len(tissue),
+        cells=[cells.line(s) for s in data.studies if s.cells is not None],
         studies=_studies(data),
         excluded=excluded_table(data.excluded),
     )
@@ -47,7 +50,9 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
     lines = []
     for role, members in data.by_role():
         for study, contrast in members:
-            frame = heads[id(contrast)]
+            frame = heads.get(id(contrast))
+            if frame is None:
+                continue
             found = {
                 (str(r["programme"]), str(r["block"])): (r["effect"], r["ci_low"], r["ci_high"])
                 for r in frame.to_dict("records")
@@ -65,7 +70,7 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
                 )
             )
     if not lines:
-        return c.not_computed("any comparison")
+        return c.not_computed("any comparison of whole tissue")
     return c.effect_table(
         lines,
         columns,

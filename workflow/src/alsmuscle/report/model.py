@@ -32,6 +32,9 @@ ROLES = {
 }
 """Role of a contrast and its heading, in display order: ALS first, then what it is held against."""
 
+TISSUE = "muscle"
+"""Cell type of bulk tissue."""
+
 Z95 = 1.959964
 """Half width of a 95 % interval of the normal distribution in standard deviations."""
 
@@ -52,6 +55,8 @@ class ContrastData:
         Contracts ``de.tsv`` (one cell type), ``gsea.tsv``, ``sets.tsv`` and ``effects.tsv``.
     drivers
         ``programmes.drivers`` of the complete blocks.
+    engines
+        Contract ``engines``: how far a second method agrees.
     omnibus
         Contract ``omnibus``: the rows of the contrast's design.
     files
@@ -64,7 +69,30 @@ class ContrastData:
     sets: pd.DataFrame | None = None
     programmes: pd.DataFrame | None = None
     drivers: pd.DataFrame | None = None
+    engines: pd.DataFrame | None = None
     omnibus: pd.DataFrame | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CellsData:
+    """What a single-cell study has beside its contrasts; contracts of the same names.
+
+    ``map``: one row per cell with ``umap1, umap2, sample_id, condition, cell_type`` and block
+    scores (``PROGRAMME/block``); ``composition``: all contrasts; ``qc``: contract ``cells_qc``;
+    ``files``: name to path of the TSV relative to the report folder.
+    """
+
+    material: str
+    map: pd.DataFrame
+    qc: pd.DataFrame
+    barcodes: pd.DataFrame
+    clusters: pd.DataFrame
+    markers: pd.DataFrame
+    types: pd.DataFrame
+    activity: pd.DataFrame
+    coexpression: pd.DataFrame
+    composition: pd.DataFrame
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -81,24 +109,37 @@ class StudyData:
         One row per sample, with ``sample_id``.
     pca
         ``sample_id, pc1, pc2``; without it ``qc`` is asked.
+    covariates
+        Contract ``pca_covariates``.
     correlation
         Samples by samples.
     explained
         Share of variance per component, 0 to 1.
     contrasts
-        In display order.
+        In display order; of a single-cell study one per contrast and cell type, whose ``meta`` has
+        ``cell_type`` and ``contrast`` (the card's id).
+    cells
+        For single-cell studies.
     files
-        ``samples, qc``: path of the full TSV relative to the report folder.
+        ``samples, qc, completeness``: path of the full TSV relative to the report folder.
+    checks
+        Contract ``checks``: what the card says against what was found.
+    completeness
+        How many samples the archive's record has, were obtained, are analysed; in words.
     """
 
     card: Mapping[str, Any]
     samples: pd.DataFrame | None = None
     qc: pd.DataFrame | None = None
     pca: pd.DataFrame | None = None
+    covariates: pd.DataFrame | None = None
     correlation: pd.DataFrame | None = None
     explained: Sequence[float] = ()
     contrasts: Sequence[ContrastData] = ()
+    cells: CellsData | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    checks: pd.DataFrame | None = None
+    completeness: str = ""
 
     @property
     def name(self) -> str:
@@ -223,6 +264,13 @@ class ReportData:
 # ---- paths --------------------------------------------------------------------------------------
 
 
+def place(study: StudyData, contrast: ContrastData) -> tuple[str, str, str]:
+    """Return dataset, contrast and cell type, as the tables of the synthesis name them."""
+    meta = contrast.meta
+    kind = meta.get("cell_type") or TISSUE
+    return str(study.card["id"]), str(meta.get("contrast") or meta["id"]), str(kind)
+
+
 def study_path(study: StudyData) -> str:
     """Return the study page's path."""
     return f"studies/{c.slug(study.card['id'])}.html"
@@ -298,6 +346,25 @@ def reading(meta: Mapping[str, Any]) -> str:
             f"grows (more positive) with {across}."
         )
     return ""
+
+
+def engine_sentence(engines: pd.DataFrame | None) -> str:
+    """Say in one sentence how far a second method agrees; empty where there was none."""
+    if engines is None or engines.empty or not engines["n_genes"].iloc[0]:
+        return ""
+    row = engines.iloc[0]
+    text = (
+        f"Second engine ({row['engine']}, {c.number(row['n_genes'], 0)} genes): rank correlation of "
+        f"effects {row['spearman_effect']:.3f}"
+    )
+    if c.is_missing(row["called"]):
+        return text + "; no test is claimed."
+    return text + (
+        f", of statistics {row['spearman_stat']:.3f}; at adjusted p < {row['alpha']:g} "
+        f"{c.number(row['called_both'], 0)} genes called by both, "
+        f"{c.number(row['called'] - row['called_both'], 0)} by the main analysis alone, "
+        f"{c.number(row['called_other'] - row['called_both'], 0)} by the second alone."
+    )
 
 
 def omnibus_question(meta: Mapping[str, Any], test: str) -> str:

@@ -26,7 +26,7 @@ GENE_COLUMNS = (
 )
 
 DRIVER_COLUMNS = (
-    c.Column("contrast", "Contrast"),
+    c.Column("contrast", "Comparison"),
     c.Column("gene", "Gene"),
     c.Column("log2fc", "Log2 fold change", "number", 2, True),
     c.Column("ci_low", "95 % from", "number", 2, True),
@@ -144,8 +144,8 @@ def page(site: Site, data: m.ReportData, programme: str, times: pd.DataFrame | N
             "drivers": _drivers(data, programme, block, m.root(path)),
             "plot": c.forest_plot(
                 frame,
-                caption=f"{title[block]}, all contrasts",
-                head="Contrast",
+                caption=f"{title[block]}, every comparison",
+                head="Comparison",
                 span=span,
             ),
         }
@@ -208,7 +208,7 @@ def _drivers(data: m.ReportData, programme: str, block: str, root: str) -> Marku
         DRIVER_COLUMNS,
         caption=f"Genes that carry {m.programme_title(data.programme_info, programme, block)}",
         name=f"{programme}-{block}-drivers",
-        order=f"up to {DRIVERS} per contrast, largest contribution first",
+        order=f"up to {DRIVERS} per comparison, largest contribution first",
     )
 
 

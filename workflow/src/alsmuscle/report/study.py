@@ -23,6 +23,17 @@ QC_COLUMNS = (
     c.Column("pct_ribo", "Ribosomal %", "number", 1),
     c.Column("pct_hb", "Haemoglobin %", "number", 2),
     c.Column("top_gene_share", "Top gene share", "number", 3),
+    c.Column("top50_share", "Top 50 genes' share", "number", 3),
+    c.Column("muscle", "Muscle", "number", 1, title="ACTA1, TTN and NEB, mean log2"),
+    c.Column("fat", "Fat", "number", 1, title="Adipocyte markers, mean log2"),
+    c.Column("blood", "Blood", "number", 1, title="Erythroid markers, mean log2"),
+    c.Column("leukocyte", "Leukocytes", "number", 1, title="Leukocyte markers, mean log2"),
+    c.Column("tendon", "Tendon", "number", 1, title="Tendon markers, mean log2"),
+    c.Column("nerve", "Nerve", "number", 1, title="Myelin genes, mean log2"),
+    c.Column("skin", "Skin", "number", 1, title="Epidermal markers, mean log2"),
+    c.Column("slow_fast", "Slow − fast", "number", 1, True, "Slow minus fast fibre genes, log2"),
+    c.Column("site_inferred", "Limb from RNA"),
+    c.Column("sod1", "SOD1", "number", 1, title="log2; the human gene where a mouse matrix has it"),
     c.Column("median_correlation", "Median correlation", "number", 3),
     c.Column("outlier_distance", "Outlier distance", "number", 2),
     c.Column("xist", "XIST", "number", 1),
@@ -38,6 +49,19 @@ EXCLUDED_COLUMNS = (
     c.Column("id", "Id"),
     c.Column("what", "What"),
     c.Column("reason", "Reason"),
+)
+CHECK_COLUMNS = (
+    c.Column("check", "What"),
+    c.Column("state", "State"),
+    c.Column("card", "The card says"),
+    c.Column("found", "Found"),
+)
+COVARIATE_COLUMNS = (
+    c.Column("component", "Component"),
+    c.Column("covariate", "Goes with"),
+    c.Column("r2", "Share explained", "number", 2),
+    c.Column("n_samples", "Samples", "count"),
+    c.Column("padj", "Adjusted p", "p"),
 )
 FLAG_COLUMNS = (
     c.Column("sample_id", "Sample"),
@@ -67,8 +91,18 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         path=path,
         heading=f"{study.name}: {card.get('title') or 'untitled study'}",
         contrasts=contrasts,
-        facts=_card(study),
-        checked=_facts(card.get("facts")),
+        facts=card_facts(study),
+        checked=checked_facts(card.get("facts")),
+        checks=c.table(
+            study.checks,
+            CHECK_COLUMNS,
+            caption="What was checked in this run",
+            name=f"{card['id']}-checks",
+        )
+        if study.checks is not None and len(study.checks)
+        else Markup(""),
+        completeness=study.completeness,
+        account=root + study.files["completeness"] if "completeness" in study.files else "",
         caveats=[str(x) for x in as_list(card.get("caveats"))],
         simulated=bool(card.get("simulated")),
         experimental=bool(card.get("experimental")),
@@ -88,12 +122,33 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         )
         if frame is not None
         else c.not_computed("sample quality"),
-        samples=_samples(study, root),
-        excluded=excluded_table(_own(data.excluded, str(card["id"]))),
+        components=_components(study, data.alpha),
+        samples=samples_table(study, root),
+        excluded=excluded_table(own(data.excluded, str(card["id"]))),
     )
 
 
 # ---- tables -------------------------------------------------------------------------------------
+
+
+def _components(study: m.StudyData, alpha: float) -> Markup:
+    """Return what goes with the principal components: pairs below ``alpha``, strongest first."""
+    frame = study.covariates
+    if frame is None:
+        return c.not_computed("what the components stand for")
+    found = frame[frame["padj"] < alpha].sort_values("r2", ascending=False, kind="stable")
+    if found.empty:
+        return Markup("<p>No covariate or metric goes with a principal component.</p>")
+    found = found.assign(
+        component=found["component"].str.upper(),
+        covariate=found["covariate"].str.replace("_", " "),
+    )
+    return c.table(
+        found,
+        COVARIATE_COLUMNS,
+        caption="What the principal components go with",
+        name=f"{study.card['id']}-components",
+    )
 
 
 def flagged(study: m.StudyData) -> pd.DataFrame | None:
@@ -165,14 +220,16 @@ def excluded_table(excluded: pd.DataFrame | None) -> Markup:
     return c.table(excluded, EXCLUDED_COLUMNS, caption="Left out, and why", name="left-out")
 
 
-def _own(excluded: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
+def own(excluded: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
+    """Return the rows of one study."""
     if excluded is None:
         return None
     key = "dataset" if "dataset" in excluded else "id"
     return excluded[excluded[key].astype(str) == study]
 
 
-def _card(study: m.StudyData) -> Markup:
+def card_facts(study: m.StudyData) -> Markup:
+    """Return what a study is, from its card."""
     card = study.card
     accession = c.link(card["accession"], card.get("url")) if card.get("accession") else None
     return c.definitions(
@@ -210,7 +267,8 @@ def citation(entry: Mapping[str, Any]) -> Markup | None:
     return Markup(" · ").join(parts) if parts else None
 
 
-def _facts(facts: object) -> Markup:
+def checked_facts(facts: object) -> Markup:
+    """Return the card's facts and how each was checked."""
     rows: list[dict[str, Any]] = []
     if isinstance(facts, Mapping):
         for key, value in facts.items():
@@ -230,7 +288,8 @@ def _flat(value: object) -> object:
     return value if isinstance(value, (str, int, float)) or value is None else str(value)
 
 
-def _samples(study: m.StudyData, root: str) -> Markup:
+def samples_table(study: m.StudyData, root: str) -> Markup:
+    """Return the sample table: harmonised values, then the raw ones."""
     if study.samples is None:
         return c.not_computed("the sample table")
     frame = with_id(study.samples)

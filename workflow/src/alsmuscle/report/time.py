@@ -61,7 +61,7 @@ def points(data: m.ReportData) -> pd.DataFrame:
     for study, contrast in data.contrasts():
         role = str(contrast.meta.get("role") or study.card.get("role") or "")
         where = place(contrast.meta.get("stage") or "")
-        if role in roles and where is not None:
+        if role in roles and where is not None and not contrast.meta.get("cell_type"):
             about.append(
                 {
                     "role": role,

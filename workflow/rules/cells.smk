@@ -1,0 +1,129 @@
+# In:  provenance/data/<dataset>.tsv and the files it names, config/celltypes.tsv, config/programmes.tsv.
+# Out: cells/<dataset>/: samples.tsv, excluded.tsv, warnings.tsv, qc.tsv, barcodes.tsv, prepared.h5;
+#      cells.h5ad, clusters.tsv, markers.tsv; pseudobulk.h5ad, types.tsv, activity.tsv,
+#      coexpression.tsv, map.parquet; cells/<dataset>/<contrast>/: de.tsv, composition.tsv; and
+#      programmes/<dataset>/<contrast>/effects.tsv. In these, cell_type is a column.
+
+
+rule cells_prepare:
+    input:
+        manifest=result("provenance/data/{dataset}.tsv"),
+    output:
+        prepared=result("cells/{dataset}/prepared.h5"),
+        samples=result("cells/{dataset}/samples.tsv"),
+        excluded=result("cells/{dataset}/excluded.tsv"),
+        warnings=result("cells/{dataset}/warnings.tsv"),
+        qc=result("cells/{dataset}/qc.tsv"),
+        barcodes=result("cells/{dataset}/barcodes.tsv"),
+    log:
+        log_of("cells_prepare", "{dataset}"),
+    benchmark:
+        time_of("cells_prepare", "{dataset}")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(3000, per_sample=50),
+        runtime=growing(20, per_sample=10),
+    params:
+        card=card_part("id", "role", "organism", "cells", "samples", "contrasts"),
+        prepare=SETTINGS["cells"]["prepare"],
+        variable=SETTINGS["cells"]["variable"],
+        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
+        seed=SETTINGS["seed"],
+        code=code("cells_prepare"),
+    script:
+        "../scripts/cells_prepare.py"
+
+
+rule cells_cluster:
+    input:
+        prepared=result("cells/{dataset}/prepared.h5"),
+        qc=result("cells/{dataset}/qc.tsv"),
+        samples=result("cells/{dataset}/samples.tsv"),
+        panel="config/celltypes.tsv",
+    output:
+        cells=result("cells/{dataset}/cells.h5ad"),
+        clusters=result("cells/{dataset}/clusters.tsv"),
+        markers=result("cells/{dataset}/markers.tsv"),
+    log:
+        log_of("cells_cluster", "{dataset}"),
+    benchmark:
+        time_of("cells_cluster", "{dataset}")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(3000, per_sample=250),
+        runtime=growing(20, per_sample=10),
+    params:
+        card=card_part("id", "organism", "cells"),
+        variable=SETTINGS["cells"]["variable"],
+        embed=SETTINGS["cells"]["embed"],
+        annotate=SETTINGS["cells"]["annotate"],
+        seed=SETTINGS["seed"],
+        code=code("cells_cluster"),
+    script:
+        "../scripts/cells_cluster.py"
+
+
+rule cells_pseudobulk:
+    input:
+        cells=result("cells/{dataset}/cells.h5ad"),
+        samples=result("cells/{dataset}/samples.tsv"),
+        programmes="config/programmes.tsv",
+    output:
+        pseudobulk=result("cells/{dataset}/pseudobulk.h5ad"),
+        types=result("cells/{dataset}/types.tsv"),
+        activity=result("cells/{dataset}/activity.tsv"),
+        coexpression=result("cells/{dataset}/coexpression.tsv"),
+        map=result("cells/{dataset}/map.parquet"),
+    log:
+        log_of("cells_pseudobulk", "{dataset}"),
+    benchmark:
+        time_of("cells_pseudobulk", "{dataset}")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000, per_sample=200),
+        runtime=growing(20, per_sample=2),
+    params:
+        card=card_part("id", "organism", "cells", "files"),
+        pseudobulk=SETTINGS["cells"]["pseudobulk"],
+        coexpression=SETTINGS["cells"]["coexpression"],
+        code=code("cells_pseudobulk"),
+    script:
+        "../scripts/cells_pseudobulk.py"
+
+
+rule cells_contrast:
+    input:
+        pseudobulk=result("cells/{dataset}/pseudobulk.h5ad"),
+        types=result("cells/{dataset}/types.tsv"),
+        samples=result("cells/{dataset}/samples.tsv"),
+        programmes="config/programmes.tsv",
+    output:
+        de=result("cells/{dataset}/{contrast}/de.tsv"),
+        composition=result("cells/{dataset}/{contrast}/composition.tsv"),
+        effects=result("programmes/{dataset}/{contrast}/effects.tsv"),
+    log:
+        log_of("cells_contrast", "{dataset}.{contrast}"),
+    benchmark:
+        time_of("cells_contrast", "{dataset}.{contrast}")
+    wildcard_constraints:
+        dataset=one_of(CELLS),
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=growing(2000, per_sample=10),
+        runtime=growing(30),
+    params:
+        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
+        contrast=contrast_of,
+        counts=SETTINGS["bulk"]["counts"],
+        de=SETTINGS["bulk"]["de"],
+        programmes=SETTINGS["programmes"],
+        composition=SETTINGS["cells"]["composition"],
+        seed=SETTINGS["seed"],
+        code=code("cells_contrast"),
+    script:
+        "../scripts/cells_contrast.py"

@@ -1,0 +1,58 @@
+import pandas as pd
+
+from alsmuscle import cells, cells_io, de, genes, io, log, qc, registry, study
+
+with log.job(snakemake.log[0]) as logger:
+    card, seed = snakemake.params.card, snakemake.params.seed
+    dataset, material = card["id"], card["cells"]["material"]
+    manifest = io.read_table(snakemake.input.manifest, "manifest")
+    matrices, names, kept, excluded = study.cell_samples(card, manifest)
+    table = io.read_gene_table(card["organism"])
+    summaries, barcodes, sums = [], [], {}
+
+    def prepared():
+        for name, sample_id in names.items():
+            counts, raw = matrices.read(name)
+            identity = genes.identify(
+                counts.var["source_id"],
+                table,
+                symbols=counts.var["symbol"],
+                where=f"{dataset}: {sample_id}",
+            )
+            sample = cells.prepare_sample(
+                cells.rename_genes(counts, identity),
+                raw=None if raw is None else cells.rename_genes(raw, identity),
+                sample_id=sample_id,
+                material=material,
+                seed=seed,
+                **snakemake.params.prepare,
+                **snakemake.params.variable,
+            )
+            summaries.append(sample.summary)
+            barcodes.append(cells.count_reasons(sample.barcodes).assign(sample_id=sample_id))
+            if sample.cells.n_obs:
+                sums[sample_id] = cells.sum_sample(sample.cells)
+            logger.info("%s: %s", sample_id, sample.summary["skipped"] or sample.cells.shape)
+            yield sample
+
+    cells_io.write_prepared(snakemake.output.prepared, prepared())
+    table = cells.flag_samples(summaries).assign(dataset=dataset)
+    io.write_table(snakemake.output.qc, table, "cells_qc")
+    whole = cells.stack_sums(sums, where=dataset)
+    derived = qc.technical(whole)
+    derived["sex_inferred"] = qc.sex_expression(whole, card["organism"])["sex_inferred"]
+    kept = kept.set_index("sample_id", drop=False)
+    used = kept.loc[list(whole.obs_names)].join(derived).reset_index(drop=True)
+    skipped = table.loc[table["skipped"] != "", ["dataset", "sample_id", "skipped"]]
+    excluded = pd.concat([excluded, skipped.rename(columns={"skipped": "reason"})])
+    warned = []
+    for entry in card["contrasts"]:
+        contrast = registry.contrast(card, entry["id"])
+        where = f"config/datasets/{dataset}.yaml: contrasts.{entry['id']}"
+        de.check_contrast(used, contrast, where)
+        warned.append(de.design_warnings(used, contrast, dataset, snakemake.params.min_replicates))
+    lost = pd.concat(barcodes, ignore_index=True).assign(dataset=dataset)
+    io.write_table(snakemake.output.barcodes, lost, "barcodes")
+    io.write_table(snakemake.output.samples, used, "samples")
+    io.write_table(snakemake.output.excluded, excluded, "excluded")
+    io.write_table(snakemake.output.warnings, pd.concat(warned, ignore_index=True), "warnings")
