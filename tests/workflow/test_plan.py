@@ -55,6 +55,8 @@ def test_a_contrast_adds_two_jobs_and_a_collection_one_download(project):
         "bulk_de": 2,
         "enrichment_sets": 2,
     }
+    # Of a study's own, with download and check: imports are not paid for a job per table.
+    assert len(STUDY) + len({"bulk_de", "enrichment_sets"}) + 2 <= 12
 
 
 def test_a_users_own_gmt_is_fetched_and_read_like_any_other(project):
