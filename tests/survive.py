@@ -330,7 +330,7 @@ def two_at_once(registry: Registry) -> int:
     while not registry.jobs() and first.poll() is None:
         time.sleep(0.05)
     environment = {**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
-    for command in (registry.command, ["snakemake", "--cores", "1"]):
+    for command in (registry.command, ["snakemake", "--cores", "1", "--rerun-incomplete"]):
         second = subprocess.run(
             command,
             cwd=registry.folder,

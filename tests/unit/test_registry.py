@@ -470,3 +470,27 @@ def test_the_cards_serve_the_contexts_of_the_claims():
     }
     # Patients before and after exercise say nothing about ALS against health.
     assert not any(name.startswith("gse250455") for name in served("human_biopsy"))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "raw", "expected"),
+    [
+        ("gse3307", "condition", ["GSM74246", "GSM74410", "GSM74411"], "als healthy quadriplegic"),
+        ("gse250455", "condition", ["P-1-Pre", "P-1-Post"], "before after"),
+        ("gse111016", "condition", ["yes", "no"], "sarcopenia old"),
+        ("gse220915", "condition", ["Normal muscle", "Myositis (IBM)"], "healthy ibm"),
+        ("gse143437", "condition", ["D0_A", "D7_C"], "day0 day7"),
+        ("gse113165", "condition", ["pre bed rest", "post bed rest"], "before after"),
+        ("emtab13874", "sex", ["Female", "M"], "female male"),
+        ("gse167186nuclei", "condition", ["GSM5098741", "GSM5098737"], "young old"),
+    ],
+)
+def test_the_rules_of_candidates_read_what_was_seen(name, column, raw, expected):
+    import pandas as pd
+
+    from alsmuscle import samples
+
+    rule = registry.load_card(REGISTRY / f"{name}.yaml")["samples"]["columns"][column]
+    sheet = pd.DataFrame({rule["from"]: raw})
+    values, _ = samples._column(sheet, column, rule, name)
+    assert all(map(str.startswith, values, expected.split())), list(values)

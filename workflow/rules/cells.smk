@@ -31,6 +31,8 @@ rule cells_prepare:
         min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         seed=SETTINGS["seed"],
         code=code("cells_prepare"),
+    message:
+        "{wildcards.dataset}: reading cells and checking their quality"
     script:
         "../scripts/cells_prepare.py"
 
@@ -61,6 +63,8 @@ rule cells_cluster:
         annotate=SETTINGS["cells"]["annotate"],
         seed=SETTINGS["seed"],
         code=code("cells_cluster"),
+    message:
+        "{wildcards.dataset}: clustering and naming cells"
     script:
         "../scripts/cells_cluster.py"
 
@@ -90,6 +94,8 @@ rule cells_pseudobulk:
         pseudobulk=SETTINGS["cells"]["pseudobulk"],
         coexpression=SETTINGS["cells"]["coexpression"],
         code=code("cells_pseudobulk"),
+    message:
+        "{wildcards.dataset}: summing counts per sample and cell type"
     script:
         "../scripts/cells_pseudobulk.py"
 
@@ -125,5 +131,7 @@ rule cells_contrast:
         composition=SETTINGS["cells"]["composition"],
         seed=SETTINGS["seed"],
         code=code("cells_contrast"),
+    message:
+        "{wildcards.dataset}: testing every cell type, {wildcards.contrast}"
     script:
         "../scripts/cells_contrast.py"

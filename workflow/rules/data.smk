@@ -154,5 +154,7 @@ rule data_simulate_cells:
         card=card_part("id", "files"),
         seed=SETTINGS["seed"],
         code=code("data_simulate_cells"),
+    message:
+        "{wildcards.dataset}: simulating nuclei with a known answer"
     script:
         "../scripts/data_simulate_cells.py"

@@ -242,7 +242,8 @@ def _sentence(data: m.ReportData, synthesis: m.Synthesis, row: pd.Series[Any]) -
 
 def _typeset(reason: object) -> str:
     """Return a reason with true minus signs before numbers and without a full stop."""
-    return re.sub(r"(?<![\w)])-(?=\d)", c.MINUS, str(reason)).rstrip(".")
+    text = str(reason).removeprefix("no data: ")
+    return re.sub(r"(?<![\w)])-(?=\d)", c.MINUS, text).rstrip(".")
 
 
 def _capital(text: str) -> str:
@@ -321,13 +322,22 @@ def _review(synthesis: m.Synthesis, item: Mapping[str, Any]) -> str:
 
 
 def _caveats(data: m.ReportData, targets: list[str]) -> list[tuple[str, str]]:
-    found = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     for target in targets:
         programme, block = target.split("/", 1)
         text = m.caveat(data.programme_info, programme, block)
         if text:
-            found[m.programme_title(data.programme_info, programme, block)] = text
-    return list(found.items())
+            found.setdefault(text, []).append(
+                (programme, m.programme_title(data.programme_info, programme, block))
+            )
+    # one caveat of several blocks stands once, under their programme
+    return [
+        (
+            names[0][1] if len(names) == 1 else m.programme_title(data.programme_info, names[0][0]),
+            text,
+        )
+        for text, names in found.items()
+    ]
 
 
 def _part(
@@ -440,6 +450,9 @@ def _untested(
         return None
     frame = pd.DataFrame(rows)[["target", "context", "verdict", "reason", "detectable_effect"]]
     frame["target"] = [target_title(data, name) for name in frame["target"]]
+    frame["reason"] = [
+        _capital(_typeset(str(text).split("; for comparison")[0])) for text in frame["reason"]
+    ]
     frame["context"] = [_context(synthesis, name) for name in frame["context"]]
     return c.table(
         frame,

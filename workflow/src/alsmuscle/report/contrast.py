@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -106,7 +107,7 @@ def page(
         if meta.get("eligible") is False
         else "",
         few=m.few(study, contrast),
-        caveats=[str(x) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
+        caveats=[_sentences(str(x)) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
         verdict=m.verdict(head) if len(head) else None,
         n_shown=len(head),
         found=found,
@@ -126,6 +127,11 @@ def page(
         method=_method(data, meta),
         files=[(text, full[key]) for key, text in FILES if key in full],
     )
+
+
+def _sentences(text: str) -> str:
+    """Return a text whose sentences begin with a capital letter."""
+    return re.sub(r"(^|\. )([a-z])", lambda found: found[1] + found[2].upper(), text)
 
 
 def _forest(

@@ -53,6 +53,8 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
             frame = heads.get(id(contrast))
             if frame is None:
                 continue
+            if frame.empty:  # published effects: the blocks of the synthesis
+                frame = _blocks(data, study, contrast)
             found = {
                 (str(r["programme"]), str(r["block"])): (r["effect"], r["ci_low"], r["ci_high"])
                 for r in frame.to_dict("records")
@@ -76,6 +78,19 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
         columns,
         caption="Every comparison: change of chosen programmes in log2 units, 95 % interval below",
     )
+
+
+def _blocks(data: m.ReportData, study: m.StudyData, contrast: m.ContrastData) -> pd.DataFrame:
+    """Programme effects of a contrast as the synthesis has them; complete blocks."""
+    if data.synthesis is None or data.synthesis.blocks is None:
+        return pd.DataFrame()
+    table = data.synthesis.blocks
+    return table[
+        (table["dataset"] == study.card["id"])
+        & (table["contrast"] == contrast.meta["id"])
+        & (table["cell_type"] == "muscle")
+        & ~m.truth(table["stripped"])
+    ]
 
 
 def _has_caveat(data: m.ReportData, pair: tuple[str, str]) -> bool:
@@ -143,7 +158,10 @@ def text_summary(data: m.ReportData) -> str:
     if out is not None:
         whole = out[out["kind"] == "study"]
         lines.append(f"{_count(len(whole), 'study', 'studies')} left out")
-        lines += [f"  {row['id']}: {row['reason']}" for row in whole.to_dict("records")]
+        refused = ~whole["reason"].astype(str).str.startswith(
+            ("not selected", "The card is incomplete")
+        )
+        lines += [f"  {row['id']}: {row['reason']}" for row in whole[refused].to_dict("records")]
         n = int((out["kind"] == "sample").sum())
         if n:
             lines.append(f"{_count(n, 'sample', 'samples')} left out")
