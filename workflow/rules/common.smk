@@ -16,14 +16,13 @@ SOURCE = str(WORKFLOW / "src")
 # an installed package, perhaps that of another checkout, would come first: run what is digested.
 if SOURCE not in sys.path:
     sys.path.insert(0, SOURCE)
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    os.environ["PYTHONPATH"] = os.pathsep.join([SOURCE, *filter(None, paths)])
 
 from alsmuscle import admission, registry
-from alsmuscle.digest import code_digest
+from alsmuscle.digest import code_digest, put_first
 from alsmuscle.errors import InputError
 from alsmuscle.progress import PlainWords
 
+put_first(SOURCE)
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "analysis.yaml")
 
 try:

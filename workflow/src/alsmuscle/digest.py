@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
@@ -59,3 +60,10 @@ def _source(module: str) -> Path:
 
 def _exists(module: str) -> bool:
     return _source(module).is_file()
+
+
+def put_first(folder: str) -> None:
+    """Let processes that this one starts import from ``folder`` before anything installed."""
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if folder not in others:
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, *others])
