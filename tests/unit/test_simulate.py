@@ -192,6 +192,8 @@ def test_block_truth_is_the_signed_mean_of_its_genes() -> None:
 
 def test_every_demo_card_has_its_plan() -> None:
     cards = registry.load_cards(ROOT / "config" / "demo")
+    # Nuclei are simulated by simulate_cells.py, after a plan of their own.
+    cards = {name: card for name, card in cards.items() if card["modality"] == "bulk"}
     assert set(cards) == set(DEMO)
     for name, card in cards.items():
         plan = DEMO[name]

@@ -18,7 +18,7 @@ CONTRAST = {
     "reference": "healthy",
     "within": {"condition": ["als", "healthy"]},
 }
-CARD = {"id": "gse1", "role": "als_patient", "contrasts": [CONTRAST]}
+CARD = {"id": "gse1", "role": "als_patient", "modality": "bulk", "contrasts": [CONTRAST]}
 
 
 def _counts(conditions, *, columns=None, X=None):
