@@ -290,6 +290,7 @@ onsuccess:
     summary = Path(result("report/summary.txt"))
     if summary.exists() and summary.stat().st_mtime > STARTED:
         print(f"\n{summary.read_text().strip()}", file=sys.stderr)
+        print(f"report: {result('report/index.html')}", file=sys.stderr)
     # Last, which studies are not in the results, and why.
     for study, reason in admission.left_out(result("provenance/admission.tsv")):
         print(f"\nleft out: {study}: {reason}", file=sys.stderr)
