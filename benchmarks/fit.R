@@ -61,4 +61,5 @@ write.table(
   file.path(folder, paste0(engine, threads, ".tsv")),
   sep = "\t", quote = FALSE, row.names = FALSE, na = ""
 )
-cat(seconds[["elapsed"]], sum(seconds[c("user.self", "sys.self", "user.child", "sys.child")]), "\n")
+peak <- grep("^VmHWM:", readLines("/proc/self/status"), value = TRUE)
+cat(as.numeric(gsub("[^0-9]", "", peak)) / 1024, seconds[["elapsed"]], sum(seconds[c("user.self", "sys.self", "user.child", "sys.child")]), "\n")
