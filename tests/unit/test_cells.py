@@ -448,7 +448,8 @@ def test_nothing_becomes_dense() -> None:
     names = [*samples["a"].obs_names, *samples["b"].obs_names]
     obs = pd.DataFrame({"n_counts": 200, "cell_type": "a"}, index=names)
     obs["sample_id"] = ["a"] * 2000 + ["b"] * 2000
-    study = AnnData(obs=obs, var=pd.DataFrame({"variable": []}, dtype=bool))
+    no_genes = pd.DataFrame({"variable": []}, index=pd.Index([], dtype=str), dtype=bool)
+    study = AnnData(obs=obs, var=no_genes)
     pseudobulk(each_sample(study, prepared_samples))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
