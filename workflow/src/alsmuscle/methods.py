@@ -172,7 +172,8 @@ def steps(
             + f", {embed['n_neighbors']} neighbours, Leiden at resolution {embed['resolution']:g}. "
             "Clusters are named by a panel of markers; without two raised markers, a score of "
             f"{settings['cells']['annotate']['min_score']:g} and a lead over other lineages they "
-            "stay unassigned.",
+            "stay unassigned. One machine repeats its results exactly; on another, cells between two "
+            "clusters and coordinates of the map may differ.",
             "Korsunsky et al. 2019; Traag, Waltman & van Eck 2019; Ianevski, Giri & Aittokallio 2022",
             "10.1038/s41592-019-0619-0; 10.1038/s41598-019-41695-z; 10.1038/s41467-022-28803-w",
         ),
