@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from alsmuscle import sources
-from alsmuscle.fetch import FetchError
+from alsmuscle.fetch_terms import FetchError
 
 HEADER = {"type": "", "version": "0.3"}
 

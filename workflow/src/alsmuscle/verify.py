@@ -18,7 +18,7 @@ import pandas as pd
 
 from alsmuscle import admission, sheets, sources
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchError
+from alsmuscle.fetch_terms import FetchError
 
 Client = Callable[[str], str]
 
