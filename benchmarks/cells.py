@@ -55,15 +55,17 @@ def write_counts(folder: Path, n_cells: int, seed: int = 0) -> list[Path]:
         if path.exists():
             continue
         donor = profiles * drawn.lognormal(0, 0.15, N_GENES)
-        donor /= donor.sum(axis=1, keepdims=True)
+        below = np.cumsum(donor / donor.sum(axis=1, keepdims=True), axis=1)
         kind = drawn.choice(N_TYPES, n, p=shares)
         totals = (3000 * drawn.lognormal(0, 0.4, n)).astype(int)
         blocks: list[sparse.csr_matrix] = []
         for start in range(0, n, 2_500):
             rows = slice(start, min(start + 2_500, n))
+            # Uniform numbers come sorted, as sums of exponential ones: searched ten times faster.
+            gaps = (drawn.exponential(size=t + 1).cumsum() for t in totals[rows])
             genes = [
-                np.searchsorted(np.cumsum(donor[k]), drawn.random(t))
-                for k, t in zip(kind[rows], totals[rows], strict=True)
+                np.searchsorted(below[k], u[:-1] / u[-1])
+                for k, u in zip(kind[rows], gaps, strict=True)
             ]
             cell = np.repeat(np.arange(len(genes)), totals[rows])
             column = np.minimum(np.concatenate(genes), N_GENES - 1).astype(np.int32)
