@@ -237,7 +237,7 @@ class Told(BatchedInference):
 
 
 LISTED = HERE / "fit" / "differences.tsv"
-STUDIES = ("GLDS-103", "GSE140261", "GSE184951", "GSE129643", "simulated_40")
+STUDIES = ("GLDS-103", "simulated_40", "GSE140261", "GSE184951", "GSE129643")
 
 
 @pytest.mark.verify
