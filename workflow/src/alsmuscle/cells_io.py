@@ -243,6 +243,7 @@ def write_cells(path: str | Path, study: AnnData, parts: Iterable[AnnData]) -> N
             check_cells(part, str(path))
             if number == 0:
                 whole = AnnData(obs=study.obs, var=part.var, obsm=study.obsm, uns=study.uns)
+                whole.strings_to_categoricals()
                 write_elem(file, "/", whole, dataset_kwargs=_FAST)
                 for key, X in zip(matrices, (part.X, part.layers["counts"]), strict=True):
                     write_elem(file, key, _wide(X), dataset_kwargs=_FAST)
