@@ -29,7 +29,6 @@ from alsmuscle.report.model import (
     Synthesis,
     claim_path,
     contrast_path,
-    programme_path,
     study_path,
 )
 from alsmuscle.report.site import Site
@@ -96,8 +95,8 @@ def build(
         add("time.html", time_axis.page(site, data, data.synthesis, times))
         add("changes.html", claim.changes(site, data.synthesis))
     add("programmes.html", programme.overview(site, data))
-    for name in sorted(data.programme_names):
-        add(programme_path(name), programme.page(site, data, name, times))
+    for path, content in programme.pages(site, data, times):
+        add(path, content)
     add("gene.html", gene.page(site, data))
     for path, text in gene.scripts(site, data, measured).items():
         add(path, text)
