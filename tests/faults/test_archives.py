@@ -12,7 +12,7 @@ from faultserver import PACKED, Archives, Reply, sha256
 
 from alsmuscle import obtain, sources
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchPolicy
+from alsmuscle.fetch_terms import FetchPolicy
 
 ACCESSION = "GSE183802"
 SUPPL = "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE183nnn/GSE183802/suppl/"
@@ -111,7 +111,7 @@ def test_a_source_leads_to_the_archives_address(
     # The second time the lock file tells.
     asked = len(archives.seen)
     again, _ = get(tmp_path, policy, **file)
-    assert again["source"] == "present"
+    assert again == row
     assert all(url not in seen for seen, _, _ in archives.seen[asked:])
     wrong, check = get(tmp_path / "other", policy, **file, sha256="0" * 64)
     assert not wrong

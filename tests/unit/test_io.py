@@ -33,9 +33,6 @@ def test_text_for_a_number_breaks_the_contract(tmp_path):
         ("k", [1.5, 2], False),
         ("k", [-1, 2], False),
         ("k", [np.nan, 2], False),
-        ("sign_agreement", [0.0, 1.0], True),
-        ("sign_agreement", [np.nan, 0.5], True),
-        ("sign_agreement", [1.2, 0.5], False),
         ("effect", [np.nan, -np.inf], True),
         ("effect", ["1.5", 2], True),
         ("effect", ["", 2], False),
@@ -55,6 +52,21 @@ def test_kinds_of_columns(column, values, fine):
     checked = contracts.check_table(frame, "pooled_genes", "x")
     dtype = {"text": object, "count": np.int64}.get(table.columns[column], np.float64)
     assert checked[column].dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "fine"),
+    [("share", 1.0, True), ("share", np.nan, True), ("share", 1.2, False), ("used", "no", False)],
+)
+def test_shares_and_flags(column, value, fine):
+    plain = {"text": "a", "count": 1, "share": 0.5, "flag": True}
+    columns = contracts.TABLES["types"].columns
+    frame = pd.DataFrame([{**{c: plain[k] for c, k in columns.items()}, column: value}])
+    if fine:
+        contracts.check_table(frame, "types", "x")
+        return
+    with pytest.raises(InputError, match=f"'{column}' breaks the contract"):
+        contracts.check_table(frame, "types", "x")
 
 
 def test_flags_are_true_or_false(tmp_path):

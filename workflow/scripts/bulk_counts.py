@@ -1,6 +1,6 @@
 import pandas as pd
 
-from alsmuscle import de, io, log, registry, study
+from alsmuscle import account, de, io, log, registry, study
 
 with log.job(snakemake.log[0]):
     card = snakemake.params.card
@@ -14,9 +14,9 @@ with log.job(snakemake.log[0]):
         found.append(
             de.design_warnings(counts.obs, contrast, card["id"], snakemake.params.min_replicates)
         )
-    account = study.completeness(card, counts, excluded)
+    completeness = account.completeness(card, counts, excluded)
     io.write_table(snakemake.output.warnings, pd.concat(found, ignore_index=True), "warnings")
-    io.write_table(snakemake.output.completeness, account, "completeness")
+    io.write_table(snakemake.output.completeness, completeness, "completeness")
     io.write_table(snakemake.output.samples, samples, "samples")
     io.write_table(snakemake.output.excluded, excluded, "excluded")
     io.write_h5ad(snakemake.output.counts, counts)

@@ -824,18 +824,18 @@ def _healthy(mirror: Any) -> AnnData:
     import anndata
 
     from alsmuscle import counts as raw
-    from alsmuscle import fetch, layouts, registry, samples
+    from alsmuscle import fetch_terms, layouts, records, registry, samples, sheets
 
     card = registry.load_yaml("config/datasets/gse184951.yaml")
-    index = fetch.read_mirror(mirror)
+    index = records.read_mirror(mirror)
     path = {
-        name: mirror / index[fetch.canonical(file["url"])]["path"]
+        name: mirror / index[fetch_terms.canonical(file["url"])]["path"]
         for name, file in card["files"].items()
     }
     spec = card["counts"]
     matrix, _ = layouts.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
     kept, excluded = samples.harmonise(
-        layouts.read_sheet(path["sheet"], card["samples"]["sheet"]), card
+        sheets.read_sheet(path["sheet"], card["samples"]["sheet"]), card
     )
     columns, _ = samples.match_matrix(list(matrix.columns), kept, excluded, card)
     whole, _ = raw.as_counts(

@@ -14,14 +14,9 @@ from typing import Any
 
 from alsmuscle import admission, sources, verify
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import (
-    FetchPolicy,
-    TransferError,
-    fetch_first,
-    file_name,
-    get_text,
-    read_mirror,
-)
+from alsmuscle.fetch import fetch_first, file_name, get_text
+from alsmuscle.fetch_terms import FetchPolicy, TransferError
+from alsmuscle.records import first_source, read_mirror
 
 Client = Callable[[str], str]
 
@@ -115,7 +110,8 @@ def study_files(
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Fetch all files of a study, and hold its card against the archive where that can be reached.
 
-    A file that fails does not keep the others from arriving.
+    A file that fails does not keep the others from arriving. The archive's record is asked for only
+    if some file came from the network: with a complete mirror there is no request at all.
 
     Parameters
     ----------
@@ -142,6 +138,7 @@ def study_files(
     manifest: list[dict[str, Any]] = []
     checks: list[dict[str, str]] = []
     taken: set[str] = set()
+    lock = Path(cache) / "lock.tsv"
     for name, file in card["files"].items():
         members = file.get("members")
         try:
@@ -159,10 +156,13 @@ def study_files(
                 bytes=file.get("bytes"),
                 members=members,
                 mirror=mirror,
-                lock=Path(cache) / "lock.tsv",
+                lock=lock,
                 policy=policy,
                 study=study,
             )
+            if got.source == "present":
+                # Where it came from at first: a second look leaves the manifest as it was.
+                got = replace(got, source=first_source(lock, got))
         except InputError as error:
             passing = isinstance(error, TransferError)
             state = admission.UNREACHABLE if passing else admission.FAILED
@@ -175,7 +175,10 @@ def study_files(
         state = admission.AGREES if pinned else admission.NOT_VERIFIED
         checks.append(admission.check(study, f"files.{name}", state, known, got.sha256))
     if all(row["state"] != admission.UNREACHABLE for row in checks):
-        # The record is welcome, not needed: little patience.
+        # The record is welcome, not needed: little patience, and none where nothing of the study
+        # came from the network. A mirror may hold the record, too.
         hasty = replace(policy, attempts=2, wait_initial=0.5, connect_timeout=10.0)
+        if not any(row["source"] == "network" for row in manifest):
+            hasty = replace(hasty, offline=True)
         checks += verify.checks(card, client(mirror=mirror, policy=hasty, study=study))
     return manifest, checks

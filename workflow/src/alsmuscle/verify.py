@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from alsmuscle import admission, sources
+from alsmuscle import admission, sheets, sources
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchError
+from alsmuscle.fetch_terms import FetchError
 
 Client = Callable[[str], str]
 
@@ -101,8 +101,10 @@ def checks(card: Mapping[str, Any], client: Client) -> list[dict[str, str]]:
 def sheet_checks(card: Mapping[str, Any], sheet: pd.DataFrame) -> list[dict[str, str]]:
     """Hold a card against a sample sheet that is the archive's own (series matrix, SOFT family).
 
-    This is what can be said where the archive itself is out of reach.
+    This is what can be said where the archive itself is out of reach. The sheet of a series on
+    several platforms holds the samples of one, so ``archive.samples`` says nothing about it.
     """
+    wanted = {key: value for key, value in card.get("archive", {}).items() if key != "samples"}
     names = ("geo_accession", "organism_ch1")
     ids, organisms = (sheet.get(name, pd.Series(dtype=str)) for name in names)
     record = Record(
@@ -111,7 +113,11 @@ def sheet_checks(card: Mapping[str, Any], sheet: pd.DataFrame) -> list[dict[str,
         ids=ids.tolist(),
         characteristics=_characteristics(sheet),
     )
-    return _rows(card["id"], "sheet", _compared({**card, "files": {}, "citation": {}}, record))
+    return _rows(
+        card["id"],
+        "sheet",
+        _compared({**card, "archive": wanted, "files": {}, "citation": {}}, record),
+    )
 
 
 def _rows(name: str, source: str, table: pd.DataFrame) -> list[dict[str, str]]:
@@ -230,7 +236,7 @@ def _geo(card: Mapping[str, Any], client: Client) -> Record:
     samples = pd.DataFrame()
     wanted = card.get("archive", {})
     if "ids" in wanted or "characteristics" in wanted:
-        samples = sources.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
+        samples = sheets.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
     folders = _folders(card, sources.GEO)
     if "files" in wanted and not any(folder.endswith("/suppl/") for folder in folders):
         folders.append(sources.geo_folder(accession, "suppl"))
@@ -285,7 +291,7 @@ def listed(url: str, client: Client) -> list[str]:
 def _reads(card: Mapping[str, Any], client: Client) -> Record:
     """Ask ENA for the runs of a study; recount3 and ENA's report list the same ones."""
     accession = card["accession"]
-    report = sources.parse_file_report(client(sources.ena_file_report(accession)))
+    report = sheets.parse_file_report(client(sources.ena_file_report(accession)))
     if report.empty:
         raise InputError("the archive has no such public study", where=accession)
     ids = [
