@@ -11,12 +11,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
+import cells_fixture
 import report_fixture as fx
 
 from alsmuscle import page as report
@@ -48,6 +50,8 @@ PAGES = [
     "methods.html",
     "provenance.html",
     "glossary.html",
+    "studies/sim.html",
+    "contrasts/sim.als-Satellite-cell-quiescent.html",
 ]
 CONTRAST = "contrasts/gse000001.als_v_healthy.html"
 
@@ -63,12 +67,16 @@ def write(folder: Path, data: report.ReportData) -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     # A space in the path: reports are opened from folders like that.
-    return write(tmp_path_factory.mktemp("the report"), fx.whole(2, n_genes=3000))
+    data = fx.whole(2, n_genes=3000)
+    data = replace(data, studies=[*data.studies, cells_fixture.study()])
+    return write(tmp_path_factory.mktemp("the report"), data)
 
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory) -> Path:
-    return write(tmp_path_factory.mktemp("attacked"), fx.hostile(n_genes=200))
+    data = fx.hostile(n_genes=200)
+    data = replace(data, studies=[*data.studies, cells_fixture.hostile(fx.HOSTILE)])
+    return write(tmp_path_factory.mktemp("attacked"), data)
 
 
 @pytest.fixture(scope="module")
