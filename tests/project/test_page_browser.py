@@ -297,6 +297,28 @@ def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
     assert watched.trouble == []
 
 
+@pytest.mark.parametrize("where", ["time.html", "programmes/MYOGENIC_DIFF.html"])
+def test_courses_download_as_picture_and_data(folder, open_tab, where):
+    watched = open_tab()
+    tab = watched.go(folder, where)
+    bar = tab.locator(".course .downloads").first
+    found = {}
+    for kind in ("SVG", "PNG", "data (TSV)"):
+        with tab.expect_download() as got:
+            bar.get_by_role("button", name=kind, exact=True).click()
+        found[kind] = Path(got.value.path()).read_bytes()
+    assert found["PNG"].startswith(b"\x89PNG") and len(found["PNG"]) > 5000
+    table = list(csv.reader(found["data (TSV)"].decode().splitlines(), delimiter="\t"))
+    assert table[0] == ["study", "time", "effect", "ci_low", "ci_high"]
+    points = ElementTree.fromstring(found["SVG"]).findall(
+        ".//{http://www.w3.org/2000/svg}circle[@data-drawn]"
+    )
+    assert len(points) == len(table) - 1 > 1
+    assert all(p.get("fill", "none") not in ("none", "rgb(0, 0, 0)") for p in points)
+    assert float(table[1][3]) < float(table[1][2]) < float(table[1][4])
+    assert watched.trouble == []
+
+
 def test_drag_zooms_into_the_box(folder, open_tab):
     watched = open_tab()
     tab = watched.go(folder, "studies/gse000001.html")

@@ -968,8 +968,17 @@ def course(
             spoken.append(words)
             parts.append(
                 Markup(
-                    '<circle class="{}" cx="{}" cy="{}" r="4.5"><title>{}</title></circle>'
-                ).format(css, x(place, which), y(effect), words)
+                    '<circle class="{}" cx="{}" cy="{}" r="4.5" data-series="{}" data-time="{}" '
+                    'data-drawn="{}"><title>{}</title></circle>'
+                ).format(
+                    css,
+                    x(place, which),
+                    y(effect),
+                    item["name"],
+                    times[place],
+                    ",".join("" if is_missing(v) else f"{v:.6g}" for v in (effect, low, high)),
+                    words,
+                )
             )
     legend = Markup("").join(
         Markup('<li class="s{}">{}</li>').format(i % _COLOURS, item["name"])
