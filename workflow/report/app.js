@@ -650,8 +650,10 @@ window.alsmuscle = (() => {
         low: half === null ? null : effect - half, high: half === null ? null : effect + half,
       };
     })).sort((a, b) => a.place - b.place);
+    const parted = found.some((f) => f[3].some((row) => row[2] !== "muscle"));
     const pooled = found.flatMap((f) => f[3].map(([role, kind, cells, k, effect, low, high, padj]) => ({
-      place: role, label: `${spec.roles[role]}, ${kind === "all" ? "human and mouse together" : kind}${cells === "muscle" ? "" : `, ${cells}`}`,
+      place: role + (cells === "muscle" ? 0 : 100), group: !parted ? undefined : cells === "muscle" ? "Whole muscle" : "Cell types",
+      label: `${spec.roles[role]}, ${kind === "all" ? "human and mouse together" : kind}${cells === "muscle" ? "" : `, ${cells}`}`,
       sizes: `${k} ${k === 1 ? "study" : "studies"}${k === 2 ? ", too few for a verdict" : ""}`,
       marks: [], effect, low, high, padj, pooled: k > 1,
     }))).sort((a, b) => a.place - b.place);

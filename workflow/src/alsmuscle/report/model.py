@@ -35,6 +35,9 @@ ROLES = {
 TISSUE = "muscle"
 """Cell type of bulk tissue."""
 
+WHOLE, PARTS = "Whole muscle", "Cell types"
+"""Headings of pooled rows."""
+
 Z95 = 1.959964
 """Half width of a 95 % interval of the normal distribution in standard deviations."""
 
@@ -556,8 +559,8 @@ def studies(k: float) -> str:
 def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     """Return ``PROGRAMME/block`` pooled per role and species, as rows of a forest plot.
 
-    Over all stages, complete blocks, ALS first; the number of studies stands in ``label``, and
-    ``pooled`` is false for a single study.
+    Over all stages, complete blocks; whole muscle before cell types, ALS first in both; the number
+    of studies stands in ``label``, and ``pooled`` is false for a single study.
     """
     pooled = synthesis.programmes
     rows = pooled[
@@ -568,7 +571,12 @@ def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     ].copy()
     order = {role: place for place, role in enumerate(ROLES)}
     rows["place"] = rows["role"].map(order).fillna(len(order))
-    rows = rows.sort_values(["place", "species", "cell_type"], kind="stable")
+    rows["group"] = np.where(rows["cell_type"] == TISSUE, WHOLE, PARTS)
+    rows = rows.sort_values(
+        ["group", "place", "species", "cell_type"],
+        kind="stable",
+        key=lambda column: column != WHOLE if column.name == "group" else column,
+    )
     rows["label"] = [
         f"{role_title(row.role)}, {row.species}"
         + ("" if row.cell_type == "muscle" else f", {row.cell_type}")
@@ -577,6 +585,8 @@ def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     ]
     rows["pooled"] = rows["k"] > 1
     kept = ["role", "label", "effect", "ci_low", "ci_high", "pooled"]
+    # One heading alone says nothing.
+    kept += ["group"] if rows["group"].nunique() > 1 else []
     return rows[kept].reset_index(drop=True)
 
 

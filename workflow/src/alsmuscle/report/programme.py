@@ -149,11 +149,23 @@ def _page(
             if (programme, block) in drivers
             else None,
             "plot": c.forest_plot(
-                frame,
+                frame[~frame["cells"]],
                 caption=f"{title[block]}, every comparison",
                 head="Comparison",
                 span=span,
-            ),
+            )
+            if not frame["cells"].all()
+            else None,
+            "cells": c.forest_plot(
+                frame[frame["cells"]],
+                caption=f"{title[block]}, every comparison of a cell type",
+                head="Comparison",
+                span=span,
+            )
+            if frame["cells"].any()
+            else None,
+            "n_cells": int(frame["cells"].sum()),
+            "id": c.slug(f"block-{block}"),
         }
         for block, frame in frames.items()
     ]
@@ -197,6 +209,7 @@ def _effects(data: m.ReportData) -> dict[str, dict[str, list[dict[str, Any]]]]:
                 "group": role,
                 "caveat": None,
                 "badges": m.badges(study, contrast),
+                "cells": study.cells is not None,
             }
             for row in m.effects(contrast.programmes, data).to_dict("records"):
                 entry: dict[str, Any] = {str(k): v for k, v in row.items()} | same
