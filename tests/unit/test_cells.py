@@ -230,7 +230,7 @@ def test_a_sample_of_doublets_only_is_skipped_visibly(monkeypatch: pytest.Monkey
         return np.ones(n), np.ones(n, dtype=bool), info
 
     monkeypatch.setattr("alsmuscle.cells.score_doublets", all_called)
-    found = prepared()
+    found = prepared(material="cells")
     assert found.summary["skipped"].startswith("0 of 120 barcodes left")
     assert found.summary["doublet_share"] == 1
     assert set(found.barcodes["reason"]) <= {"doublet", "few counts"}
