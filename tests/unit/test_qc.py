@@ -16,8 +16,10 @@ THRESHOLDS = {
     "max_pct_mito": 60.0,
     "max_dissimilarity": 2.0,
     "max_outlier_distance": 3.0,
-    "min_muscle": 8.0,
-    "min_tissue": 6.0,
+    "max_level": 0.5,
+    "max_level_spread": 2.0,
+    "min_muscle": {"counts": 8.0, "intensities": 4.0},
+    "min_tissue": {"counts": 6.0, "intensities": 3.0},
     "max_tissue_excess": 3.0,
 }
 PANELS = io.read_plain(ROOT / "config" / "tissues.tsv")
@@ -53,7 +55,7 @@ def _measure(counts):
     table, pca, correlation = qc.metrics(
         counts, vst, "human", PANELS, n_variable_genes=100, n_components=3
     )
-    return qc.flag(table, **THRESHOLDS).set_index("sample_id"), pca, correlation
+    return qc.flag(table, measure="counts", **THRESHOLDS).set_index("sample_id"), pca, correlation
 
 
 def test_shares_by_hand():

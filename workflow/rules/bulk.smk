@@ -1,5 +1,5 @@
 # In:  provenance/data/<dataset>.tsv and the files it names.
-# Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
+# Out: bulk/<dataset>/: counts.h5ad (arrays: intensities.h5ad), samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
 #      correlation.tsv, vst.h5ad, fits.h5, omnibus.tsv; bulk/<dataset>/<contrast>/de.tsv, also for published effects.
 
 
@@ -14,6 +14,8 @@ rule bulk_counts:
         log_of("bulk_counts", "{dataset}"),
     benchmark:
         time_of("bulk_counts", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(COUNTS),
     conda:
         ENVIRONMENT
     resources:
@@ -28,9 +30,36 @@ rule bulk_counts:
         "../scripts/bulk_counts.py"
 
 
+rule bulk_intensities:
+    input:
+        manifest=result("provenance/data/{dataset}.tsv"),
+    output:
+        intensities=result("bulk/{dataset}/intensities.h5ad"),
+        samples=result("bulk/{dataset}/samples.tsv"),
+        excluded=result("bulk/{dataset}/excluded.tsv"),
+    log:
+        log_of("bulk_intensities", "{dataset}"),
+    benchmark:
+        time_of("bulk_intensities", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(ARRAYS),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(1500, per_sample=5),
+        runtime=growing(10),
+    params:
+        card=card_part("id", "organism", "files", "intensities", "samples"),
+        code=code("bulk_intensities"),
+    message:
+        "{wildcards.dataset}: reading intensities, samples and probes"
+    script:
+        "../scripts/bulk_intensities.py"
+
+
 rule bulk_design:
     input:
-        counts=result("bulk/{dataset}/counts.h5ad"),
+        measured=measured,
         excluded=result("bulk/{dataset}/excluded.tsv"),
     output:
         warnings=report(
@@ -62,7 +91,7 @@ rule bulk_design:
 
 rule bulk_qc:
     input:
-        counts=result("bulk/{dataset}/counts.h5ad"),
+        measured=measured,
         # A design that cannot be fitted stops the study before anything is computed.
         checked=ancient(result("bulk/{dataset}/warnings.tsv")),
         panels="config/tissues.tsv",
@@ -103,7 +132,7 @@ rule bulk_qc:
 
 rule bulk_fit:
     input:
-        counts=result("bulk/{dataset}/counts.h5ad"),
+        measured=measured,
         checked=result("bulk/{dataset}/warnings.tsv"),
     output:
         fits=result("bulk/{dataset}/fits.h5"),
@@ -131,7 +160,7 @@ rule bulk_fit:
 rule bulk_de:
     input:
         fits=result("bulk/{dataset}/fits.h5"),
-        counts=result("bulk/{dataset}/counts.h5ad"),
+        measured=measured,
     output:
         de=report(
             result("bulk/{dataset}/{contrast}/de.tsv"),
@@ -156,6 +185,7 @@ rule bulk_de:
     params:
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],
+        arrays=SETTINGS["bulk"]["arrays"],
         code=code("bulk_de"),
     message:
         "{wildcards.dataset}: testing every gene, {wildcards.contrast}"
@@ -166,7 +196,7 @@ rule bulk_de:
 rule bulk_omnibus:
     input:
         fits=result("bulk/{dataset}/fits.h5"),
-        counts=result("bulk/{dataset}/counts.h5ad"),
+        measured=measured,
     output:
         omnibus=result("bulk/{dataset}/omnibus.tsv"),
     log:
@@ -184,8 +214,9 @@ rule bulk_omnibus:
         card=card_part("id", "role", "contrasts"),
         de={
             key: SETTINGS["bulk"]["de"][key]
-            for key in ("alpha", "min_replicates", "inference")
+            for key in ("distribution", "alpha", "min_replicates", "inference")
         },
+        arrays=SETTINGS["bulk"]["arrays"],
         code=code("bulk_omnibus"),
     message:
         "{wildcards.dataset}: testing every gene over all groups"

@@ -45,9 +45,10 @@ rule report_pages:
                 "pca.tsv",
                 "pca_covariates.tsv",
                 "correlation.tsv",
-                "counts.h5ad",
             )
         ),
+        of_admitted("bulk/{dataset}/counts.h5ad", COUNTS),
+        of_admitted("bulk/{dataset}/intensities.h5ad", ARRAYS),
         of_admitted("programmes/{dataset}/scores.tsv", BULK),
         all_de(),
         all_effects(),

@@ -1,22 +1,20 @@
-from alsmuscle import de, engines, io, log, registry
+from alsmuscle import engines, io, log, registry
 
 with log.job(snakemake.log[0]):
-    contrast = snakemake.params.contrast
+    contrast, options = snakemake.params.contrast, snakemake.params.de
+    trend = snakemake.params.arrays["trend"]
     fitted = io.read_h5ads(snakemake.input.fits, registry.design_id(contrast))
-    obs = io.read_h5ad(snakemake.input.counts).obs
-    table = de.test(
+    obs = io.read_h5ad(snakemake.input.measured).obs
+    table = engines.test(
         fitted,
         obs,
         contrast,
         dataset=snakemake.wildcards.dataset,
+        trend=trend,
         threads=snakemake.threads,
-        **snakemake.params.de,
+        **options,
     )
-    agreement = engines.agreement(
-        table,
-        engines.second(fitted, obs, contrast),
-        engine="voom",
-        alpha=snakemake.params.de["alpha"],
-    )
+    engine, other = engines.second(fitted, obs, contrast, trend=trend)
+    agreement = engines.agreement(table, other, engine=engine, alpha=options["alpha"])
     io.write_table(snakemake.output.engines, agreement, "engines")
     io.write_table(snakemake.output.de, table, "de")

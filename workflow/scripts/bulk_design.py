@@ -4,8 +4,8 @@ from alsmuscle import de, io, log, registry, study
 
 with log.job(snakemake.log[0]):
     card = snakemake.params.card
-    counts = io.read_h5ad(snakemake.input.counts)
-    samples = counts.obs
+    measured = io.read_h5ad(snakemake.input.measured)
+    samples = measured.obs
     found = []
     for entry in card["contrasts"]:
         contrast = registry.contrast(card, entry["id"])
@@ -15,6 +15,6 @@ with log.job(snakemake.log[0]):
             de.design_warnings(samples, contrast, card["id"], snakemake.params.min_replicates)
         )
     excluded = io.read_table(snakemake.input.excluded, "excluded")
-    account = study.completeness(card, counts, excluded)
+    account = study.completeness(card, measured, excluded)
     io.write_table(snakemake.output.completeness, account, "completeness")
     io.write_table(snakemake.output.warnings, pd.concat(found, ignore_index=True), "warnings")

@@ -1,11 +1,11 @@
-from alsmuscle import de, io, log, registry
+from alsmuscle import engines, io, log, registry
 
 with log.job(snakemake.log[0]) as logger:
-    counts = io.read_h5ad(snakemake.input.counts)
+    measured = io.read_h5ad(snakemake.input.measured)
     fits = {}
     for name, contrasts in registry.designs(snakemake.params.card).items():
-        fits[name] = de.fit(
-            counts,
+        fits[name] = engines.fit(
+            measured,
             contrasts[0],
             inference=snakemake.params.inference,
             threads=snakemake.threads,

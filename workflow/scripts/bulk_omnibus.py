@@ -1,16 +1,17 @@
 import pandas as pd
 
-from alsmuscle import de, io, log, registry
+from alsmuscle import engines, io, log, registry
 
 with log.job(snakemake.log[0]) as logger:
-    card, obs = snakemake.params.card, io.read_h5ad(snakemake.input.counts).obs
+    card, obs = snakemake.params.card, io.read_h5ad(snakemake.input.measured).obs
     tables = [
-        de.omnibus(
+        engines.omnibus(
             io.read_h5ads(snakemake.input.fits, name),
             obs,
             contrasts[0],
             dataset=card["id"],
             **snakemake.params.de,
+            **snakemake.params.arrays,
         )
         for name, contrasts in registry.designs(card).items()
     ]

@@ -208,8 +208,13 @@ def _study(
     pca = io.read_table(folder / "pca.tsv", "pca")
     warned = io.read_table(folder / "warnings.tsv", "warnings")
     excluded = io.read_table(folder / "excluded.tsv", "excluded")
-    origin = io.read_h5ad(folder / "counts.h5ad").uns["provenance"]
-    caveats = [*card.get("caveats", []), *map(str, origin["notes"]), _mapping_sentence(origin)]
+    kind = "intensities" if card["modality"] == "array" else "counts"
+    origin = io.read_h5ad(folder / f"{kind}.h5ad").uns["provenance"]
+    caveats = [
+        *card.get("caveats", []),
+        *map(str, origin["notes"]),
+        _mapping_sentence(origin, kind),
+    ]
     muscle = ", ".join(sorted(set(samples["muscle"]) - {""}))
     contrasts = []
     for entry in card["contrasts"]:
@@ -276,8 +281,11 @@ def _contrast(
         **contrast,
         "simulated": card.get("simulated", False),
         "evidence": "published" if published else "computed",
+        "measure": "intensities" if card["modality"] == "array" else "counts",
         "method": methods.published_sentence(card)
         if published
+        else methods.array_sentence(contrast, settings)
+        if card["modality"] == "array"
         else methods.contrast_sentence(contrast, settings, versions["packages"]),
         **more,
     }
@@ -386,10 +394,16 @@ def _link(results: Path, path: Path) -> str:
     return f"../{path.relative_to(results).as_posix()}"
 
 
-def _mapping_sentence(origin: Mapping[str, Any]) -> str:
+def _mapping_sentence(origin: Mapping[str, Any], kind: str) -> str:
     status = {str(key): int(value) for key, value in origin["rows_by_status"].items()}
     lost = sum(status.get(key, 0) for key in ("unmapped", "ambiguous"))
     unlisted = status.get("ensembl_unlisted", 0)
+    if kind == "intensities":
+        return (
+            f"{int(origin['rows_in_source']):,} probes; {status.get('ambiguous', 0):,} of several "
+            f"genes and {status.get('unmapped', 0):,} of none that our table lists were left out; of "
+            "a gene's probes the one of highest mean intensity stands for it."
+        )
     return (
         f"{int(origin['rows_in_source']):,} gene rows; {lost:,} could not be mapped and "
         f"{unlisted:,} Ensembl ids are not in our table (kept under their own id); "

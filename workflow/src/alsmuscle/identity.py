@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle.contracts import measure
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -152,6 +154,40 @@ def duplicates(
     return pd.DataFrame(rows, columns=["sample_id", "other", "ratio"])
 
 
+def same_arrays(expression: pd.DataFrame, *, max_ratio: float = 0.25) -> pd.DataFrame:
+    """Find pairs of samples that are one array, perhaps processed twice.
+
+    Parameters
+    ----------
+    expression
+        Samples x genes, log2 intensities.
+    max_ratio
+        Largest ratio of a pair's distance to the study's median pair. The distance is the median
+        absolute difference over the more strongly expressed half of the genes: two chips of one RNA
+        differ by their noise, about half of what two people of one kind of tissue do.
+
+    Returns
+    -------
+    DataFrame
+        ``sample_id, other, ratio``: pairs below ``max_ratio``.
+    """
+    X = expression.to_numpy(dtype=float)
+    level = X.mean(axis=0)
+    X = X[:, level >= np.median(level)]
+    first, second = np.triu_indices(len(X), k=1)
+    distance = np.array(
+        [np.median(np.abs(X[i] - X[j])) for i, j in zip(first, second, strict=True)]
+    )
+    typical = np.median(distance) if len(distance) else 0.0
+    if typical <= 0:
+        return pd.DataFrame(columns=["sample_id", "other", "ratio"])
+    names = expression.index.astype(str).to_numpy()
+    table = pd.DataFrame(
+        {"sample_id": names[first], "other": names[second], "ratio": distance / typical}
+    )
+    return table[table["ratio"] < max_ratio].reset_index(drop=True)
+
+
 def flag(
     table: pd.DataFrame,
     counts: AnnData,
@@ -167,7 +203,7 @@ def flag(
     table
         Contract ``qc``, index sample id, as :func:`alsmuscle.qc.flag` returns it.
     counts, vst
-        Raw and variance-stabilised counts of the same samples.
+        Raw and variance-stabilised counts of the same samples, or intensities twice.
     contrasts
         The study's contrasts, every key filled in (``registry.contrast``). Paired ones (with a
         block) are left out: a donor's own other sample says more than a centroid.
@@ -202,9 +238,15 @@ def flag(
                     f"other; the sides lie {row['separation']:.1f} deviations apart)",
                 )
             )
-    for row in duplicates(counts.to_df()).itertuples():
+    arrays = measure(counts) == "intensities"
+    for row in (same_arrays if arrays else duplicates)(counts.to_df()).itertuples():
+        words = (
+            f"differs {row.ratio:.2f} < 0.25 times as much as a typical pair of the study"
+            if arrays
+            else f"variance {row.ratio:.2f} < 1.5 times Poisson"
+        )
         for sample, other in ((row.sample_id, row.other), (row.other, row.sample_id)):
-            reason = f"the same library as {other} (variance {row.ratio:.2f} < 1.5 times Poisson)"
+            reason = f"the same {'array' if arrays else 'library'} as {other} ({words})"
             found[sample].append(("duplicate", reason))
     flags, reasons = [], []
     for sample, flag_text, reason_text in zip(

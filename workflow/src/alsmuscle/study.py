@@ -308,6 +308,11 @@ def _read(card: Mapping[str, Any], manifest: pd.DataFrame) -> str:
         check_designs({**card, "contrasts": known}, kept)
         n = sum(matrices.read(name)[0].n_obs for name in names)
         return f"{len(kept)} samples, {n:,} barcodes"
-    adata, kept, _ = read_bulk(card, manifest)
+    if card["modality"] == "array":
+        from alsmuscle import study_arrays
+
+        adata, kept, _ = study_arrays.read_arrays(card, manifest)
+    else:
+        adata, kept, _ = read_bulk(card, manifest)
     check_designs(card, adata.obs)
     return f"{len(kept)} samples, {adata.n_vars:,} genes"
