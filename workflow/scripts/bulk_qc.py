@@ -11,9 +11,7 @@ with log.job(snakemake.log[0]):
         **snakemake.params.counts,
     )
     panels = io.read_plain(snakemake.input.panels)
-    metrics, pca, correlation = qc.metrics(
-        measured, vst, snakemake.params.organism, panels, **size
-    )
+    metrics, pca, correlation = qc.metrics(measured, vst, snakemake.params.organism, panels, **size)
     card = snakemake.params.card
     table = identity.flag(
         qc.flag(metrics, measure=contracts.measure(measured), **options),

@@ -415,9 +415,7 @@ def flag(
                 )
             )
         found += tissues[str(row.Index)]
-        found += _sex_flag(
-            row.sex_declared, row.sex_inferred, row.xist, row.y_genes, UNIT[measure]
-        )
+        found += _sex_flag(row.sex_declared, row.sex_inferred, row.xist, row.y_genes, UNIT[measure])
         flags.append(";".join(name for name, _ in found))
         reasons.append(";".join(reason for _, reason in found))
     return table.assign(flags=flags, reasons=reasons)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle import arrays, contracts, io, layouts, qc, samples, study
+from alsmuscle import arrays, contracts, io, layouts, qc, samples, sheets
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def read_arrays(
     if card["samples"]["sheet"]["layout"] == "count_columns":
         sheet = samples.from_columns(names)
     else:
-        sheet = study.read_sheet(card, manifest)
+        sheet = sheets.of_study(card, manifest)
     if "run_id" in card["samples"]:
         sheet, owner = samples.merge_sheet(sheet, card)
     else:
