@@ -32,7 +32,7 @@ DRIVER_COLUMNS = (
     c.Column("ci_low", "95 % from", "number", 2, True),
     c.Column("ci_high", "95 % to", "number", 2, True),
     c.Column("padj", "Adjusted p", "p"),
-    c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("base_mean", "Mean level", "number", 0, title="Normalised count, or log2 intensity"),
     c.Column("share", "Share", "percent", 0, title="Of the sum of all its genes' sizes of change"),
 )
 DRIVERS = 5
