@@ -212,6 +212,7 @@ TABLES: dict[str, Table] = {
         {
             "library_size": "reads counted in genes; this and other measures of counts are empty for "
             "arrays",
+            "top_gene_share": "share of reads in the most abundant gene that is not mitochondrial",
             "level": "arrays: median over genes of log2 intensity minus the gene's median",
             "level_spread": "arrays: interquartile range of the same",
             "top50_share": "share of reads in the 50 most abundant genes: low complexity is high",

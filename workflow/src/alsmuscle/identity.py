@@ -3,8 +3,9 @@
 Two checks that single-sample metrics cannot make. A *swap suspect* looks like the other side of its
 contrast: left out, it is placed on the line between the two sides' centroids, over the genes that
 tell the sides apart in the remaining samples (diagonal linear discriminant; Dudoit, Fridlyand and
-Speed 2002, 10.1198/016214502753479248). Nothing is said where the sides hardly differ, and a mild
-case of a disease looks like a healthy person: a suspect is a reason to ask, never to exclude.
+Speed 2002, 10.1198/016214502753479248). Nothing is said where the sides hardly differ or where more
+than a few samples would be on the wrong one, and a mild case of a disease looks like a healthy
+person: a suspect is a reason to ask, never to exclude.
 A *duplicate* differs from another sample by no more than sequencing the same library again would.
 
 :func:`alsmuscle.calibrate.replicate` counts how often both find what was planted, and how often
@@ -59,6 +60,7 @@ def swap_suspects(
     n_leading: int = 100,
     min_separation: float = 2.5,
     min_position: float = 0.8,
+    max_misplaced: float = 0.1,
 ) -> pd.DataFrame:
     """Find samples that look like the other side of a contrast.
 
@@ -79,6 +81,10 @@ def swap_suspects(
         positions; below it nobody is suspected.
     min_position
         How far towards the other side's median a suspect lies (0: its own, 1: the other's).
+    max_misplaced
+        Share of the other samples that may lie nearer to the other side's median (one always may: a
+        swap has a partner). Where the line misplaces more of them it tells the sides apart badly,
+        as where a batch within both sides moves more than what they differ in.
 
     Returns
     -------
@@ -100,6 +106,10 @@ def swap_suspects(
         design = np.column_stack([np.ones(len(Y)), side, Z])
         Y = Y - Z @ np.linalg.lstsq(design, Y, rcond=None)[0][2:]
     place = _positions(Y, side, n_leading)
+    centre = {value: np.median(place[side == value]) for value in (True, False)}
+    halfway = (centre[True] + centre[False]) / 2
+    misplaced = np.where(side, place < halfway, place > halfway)
+    allowed = max(1.0, max_misplaced * (len(Y) - 1))
     for i in range(len(Y)):
         rest = np.arange(len(Y)) != i
         high, low = place[rest & side], place[rest & ~side]
@@ -110,7 +120,11 @@ def swap_suspects(
         )
         position = (place[i] - np.median(own)) / gap if gap else np.nan
         apart = (np.median(high) - np.median(low)) / spread if spread > 0 else np.nan
-        suspect = bool(apart >= min_separation and position >= min_position)
+        suspect = bool(
+            apart >= min_separation
+            and position >= min_position
+            and misplaced[rest].sum() <= allowed
+        )
         table.iloc[i] = [position, apart, suspect]
     return table.astype({"position": float, "separation": float, "suspect": bool})
 

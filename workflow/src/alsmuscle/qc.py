@@ -35,6 +35,9 @@ HAEMOGLOBIN = (
 # that leads by more than LEAD settles it although the other one's genes are not silent.
 EXPRESSED, LEAD = 2.0, 2.0
 
+# Share of a study's samples from which a fault is said to be its libraries' rather than a sample's.
+COMMON = 0.25
+
 # Share of an array study's values that lie below its background.
 BACKGROUND = 0.1
 UNIT = {"counts": "log2 CPM", "intensities": "log2 above background"}
@@ -238,12 +241,14 @@ def _of_counts(counts: AnnData) -> pd.DataFrame:
         return np.asarray(100 * X[:, mask.to_numpy()].sum(axis=1) / total)
 
     names = symbols.where(symbols != "", counts.var_names.to_series())
+    # Mitochondrial reads have a measure of their own.
+    nuclear = np.where(upper.str.startswith("MT-").to_numpy(), 0.0, X)
     return technical(counts).assign(
         genes_detected=(X > 0).sum(axis=1),
         pct_ribo=percent(upper.str.fullmatch(r"RP[SL]\d+[A-Z]?\d*(?:L\d*)?")),
         pct_hb=percent(symbols.isin(HAEMOGLOBIN)),
-        top_gene_share=X.max(axis=1) / total,
-        top_gene=names.to_numpy()[X.argmax(axis=1)],
+        top_gene_share=nuclear.max(axis=1) / total,
+        top_gene=names.to_numpy()[nuclear.argmax(axis=1)],
         top50_share=np.sort(X, axis=1)[:, -50:].sum(axis=1) / total,
         level=np.nan,
         level_spread=np.nan,
@@ -381,6 +386,12 @@ def flag(
             value = getattr(row, metric)
             if value > most:
                 extra = f" ({row.top_gene})" if metric == "top_gene_share" else ""
+                n_alike = int((table[metric] > most).sum())
+                if n_alike > COMMON * len(table):
+                    extra += (
+                        f", as in {n_alike} of {len(table)} samples: how the libraries were made "
+                        "rather than what befell this one"
+                    )
                 found.append((metric, f"{metric} {value:.3f} > {most}{extra}"))
         if abs(row.level) > max_level:
             found.append(
