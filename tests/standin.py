@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from alsmuscle import sources
-from alsmuscle.fetch import FetchError
+from alsmuscle.fetch_terms import FetchError
 
 HEADER = {"type": "", "version": "0.3"}
 
@@ -47,14 +47,14 @@ class Archive:
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}
         self.hits: dict[str, list[str]] = {}
-        self.pages: dict[str, str] = {}
+        self.pages: dict[str, str | bytes] = {}
         self.links: list[str] = []
         self.asked: list[str] = []
 
     def add(self, *records: dict[str, Any]) -> None:
         self.records |= {item["uid"]: item for item in records}
 
-    def __call__(self, url: str) -> str:
+    def __call__(self, url: str) -> Any:
         self.asked.append(url)
         query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         if "esearch" in url:
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append((url, form))
         bare = "&".join(part for part in form.split("&") if not part.startswith("api_key="))
         status, headers, body = self.server.reply(f"{url}?{bare}" if bare else url)
-        content = body.encode()
+        content = body if isinstance(body, bytes) else body.encode()
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
@@ -161,7 +161,7 @@ class StandIn(ThreadingHTTPServer):
         self.faults: list[tuple[str, Iterator[tuple[int, dict[str, str], str]]]] = []
         self.asked: list[tuple[str, str]] = []
 
-    def reply(self, url: str) -> tuple[int, dict[str, str], str]:
+    def reply(self, url: str) -> tuple[int, dict[str, str], Any]:
         for part, replies in self.faults:
             if part in url and (reply := next(replies, None)):
                 return reply

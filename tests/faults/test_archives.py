@@ -12,7 +12,7 @@ from faultserver import PACKED, Archives, Reply, sha256
 
 from alsmuscle import obtain, sources
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchPolicy
+from alsmuscle.fetch_terms import FetchPolicy
 
 ACCESSION = "GSE183802"
 SUPPL = "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE183nnn/GSE183802/suppl/"

@@ -33,17 +33,12 @@ import httpx
 import pytest
 from faultserver import MODIFIED, PACKED, TABLE, FaultServer, FtpServer, Reply, Script, sha256
 
-from alsmuscle import fetch as fetch_module
+from alsmuscle import transport
+from alsmuscle.archives import check_content, safe_members
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import (
-    FetchError,
-    FetchPolicy,
-    check_content,
-    fetch,
-    get_text,
-    read_lock,
-    safe_members,
-)
+from alsmuscle.fetch import fetch, get_text
+from alsmuscle.fetch_terms import FetchError, FetchPolicy
+from alsmuscle.records import read_lock
 
 STUDY = "GSE999999"
 PAGE = b"<!DOCTYPE html><html><head><title>Just a moment</title></head><body>Busy</body></html>"
@@ -503,7 +498,7 @@ def _answering(
         return handler(request)
 
     monkeypatch.setattr(
-        fetch_module, "_client", lambda _: httpx.Client(transport=httpx.MockTransport(note))
+        transport, "http_client", lambda _: httpx.Client(transport=httpx.MockTransport(note))
     )
     return seen
 
@@ -813,7 +808,8 @@ def test_a_folder_that_cannot_be_written(policy: FetchPolicy, tmp_path: Path) ->
 
 def _process(url: str, dest: Path, lock: Path, **options: object) -> subprocess.Popen[str]:
     code = f"""
-        from alsmuscle.fetch import FetchPolicy, fetch
+        from alsmuscle.fetch import fetch
+        from alsmuscle.fetch_terms import FetchPolicy
         policy = FetchPolicy(wait_initial=0.01, per_second=1000, keep_free=0)
         got = fetch({url!r}, {str(dest)!r}, lock={str(lock)!r}, policy=policy, **{options!r})
         print(got.source)
@@ -950,11 +946,11 @@ def test_requests_to_one_host_are_paced(
     monkeypatch.setattr(time, "time", lambda: 1000.0)
     monkeypatch.setattr(time, "sleep", waits.append)
     for host in ("one", "one", "two", "one"):
-        fetch_module._pace(host, replace(policy, per_second=10))
+        transport._pace(host, replace(policy, per_second=10))
     for _ in range(2):
-        fetch_module._pace("eutils.ncbi.nlm.nih.gov", replace(policy, per_second=10))
+        transport._pace("eutils.ncbi.nlm.nih.gov", replace(policy, per_second=10))
     monkeypatch.setenv("NCBI_API_KEY", KEY)
-    fetch_module._pace("eutils.ncbi.nlm.nih.gov", replace(policy, per_second=10))
+    transport._pace("eutils.ncbi.nlm.nih.gov", replace(policy, per_second=10))
     # Without a key at most 3 requests per second; the third starts where the second's turn ended.
     assert waits == pytest.approx([0, 0.1, 0, 0.2, 0, 1 / 2.8, 2 / 2.8])
 

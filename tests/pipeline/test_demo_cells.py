@@ -66,6 +66,15 @@ def test_every_table_keeps_its_contract(demo: Project) -> None:
     contracts.check_counts(io.read_h5ad(demo.folder / STUDY / "pseudobulk.h5ad"), "sums")
 
 
+def test_every_sample_is_accounted_for(demo: Project) -> None:
+    account = table(demo, f"{STUDY}/completeness.tsv", "completeness")
+    samples = table(demo, f"{STUDY}/samples.tsv", "samples")
+    assert len(account) == 12
+    assert set(account.loc[account["analysed"], "sample_id"]) == set(samples["sample_id"])
+    assert (account["analysed"] | account["reason"].ne("")).all()
+    assert account.loc[account["analysed"], "counts_sha256"].is_unique
+
+
 def test_types_are_named_right(labels: pd.DataFrame) -> None:
     from sklearn.metrics import adjusted_rand_score, f1_score
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alsmuscle import cli, fetch, registry, sources, survey
+from alsmuscle import cli, registry, sources, survey, transport
 from alsmuscle.discover import WITH_COUNTS
+from alsmuscle.fetch_terms import FetchPolicy
 from standin import Archive, StandIn, record, series, serving
 from support import ROOT
 
@@ -34,15 +35,15 @@ def server(archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name in ("http_proxy", "https_proxy", "all_proxy", "NCBI_API_KEY", "ALSMUSCLE_MIRROR"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    hasty = fetch.FetchPolicy(attempts=3, wait_initial=0.01, wait_max=0.02, retry_after_max=2)
+    hasty = FetchPolicy(attempts=3, wait_initial=0.01, wait_max=0.02, retry_after_max=2)
     monkeypatch.setattr(cli, "_archives", lambda: survey.Archives(policy=hasty))
-    monkeypatch.setattr(fetch, "_pace", lambda *_: None)  # tested in test_fetch
+    monkeypatch.setattr(transport, "_pace", lambda *_: None)  # tested in test_fetch
     (tmp_path / "config" / "datasets").mkdir(parents=True)
     known = ROOT / "config" / "datasets" / "gse250455.yaml"
     (tmp_path / "config" / "datasets" / known.name).write_text(known.read_text())
     monkeypatch.chdir(tmp_path)
     with serving(archive) as server:
-        monkeypatch.setattr(fetch, "_client", server.client())
+        monkeypatch.setattr(transport, "http_client", server.client())
         yield server
 
 
@@ -366,7 +367,7 @@ def test_without_any_archive_the_check_ends_and_says_so_per_card(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    shut = fetch.FetchPolicy(attempts=1, connect_timeout=0.2)
+    shut = FetchPolicy(attempts=1, connect_timeout=0.2)
     monkeypatch.setattr(cli, "_archives", lambda: survey.Archives(policy=shut))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

@@ -13,7 +13,7 @@ import yaml
 from alsmuscle import registry, sources
 from alsmuscle.discover import WITH_COUNTS, card_text, compare, discover, draft
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchError
+from alsmuscle.fetch_terms import FetchError
 from standin import Archive, record, series
 
 

@@ -12,21 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from alsmuscle.archives import check_content, hash_file
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import (
-    FetchError,
-    FetchPolicy,
-    canonical,
-    check_content,
-    fetch,
-    fetch_first,
-    get_text,
-    hash_file,
-    read_lock,
-    read_mirror,
-    record_lock,
-    redact,
-)
+from alsmuscle.fetch import fetch, fetch_first, get_text
+from alsmuscle.fetch_terms import FetchError, FetchPolicy, canonical, redact
+from alsmuscle.records import read_lock, read_mirror, record_lock
 
 OFFLINE = FetchPolicy(offline=True, keep_free=0)
 URL = "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE1nnn/GSE1234/suppl/GSE1234_counts.txt.gz"
@@ -235,7 +225,7 @@ def test_fetch_first_reports_every_address(tmp_path: Path) -> None:
 def test_get_text_from_mirror_and_file(mirror: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("hé")
     assert get_text(str(tmp_path / "t.txt")).text == "hé"
-    with pytest.raises(FetchError, match="switched off"):
+    with pytest.raises(FetchError, match="network is not to be used"):
         get_text("https://example.org/a", mirror=mirror, policy=OFFLINE)
     (mirror / "files" / "counts.gz").write_bytes(b"other")
     with pytest.raises(FetchError, match="sha256"):

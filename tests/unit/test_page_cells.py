@@ -139,11 +139,14 @@ def study(material: str = "nuclei", *, tested: bool = True, title: str = "Nuclei
         **{"material": material, "map": table, "qc": qc, "barcodes": barcodes},
         **{"clusters": clusters, "markers": markers, "types": types, "activity": activity},
         **{"coexpression": coexpression, "composition": composition},
-        files={"qc": "../cells/sim/qc.tsv"},
+        files={name: f"../cells/sim/{name}.tsv" for name in ("qc", "completeness")},
     )
     card = {"id": "sim", "accession": "SIM", "title": title, "role": "als_patient"}
     parts = [contrast(t, tested=tested) for t in TYPES]
-    return StudyData(card={**card, "organism": "human"}, contrasts=parts, cells=data)
+    said = "3 samples in the record, 3 obtained, 2 analysed."
+    return StudyData(
+        card={**card, "organism": "human"}, contrasts=parts, cells=data, completeness=said
+    )
 
 
 def report(one: StudyData) -> dict[str, str | bytes]:
@@ -188,6 +191,8 @@ def test_quality_and_what_was_left_out_are_shown(made):
     page = text(made["studies/sim.html"])
     assert "3 of 40 barcodes left, fewer than 50" in page
     assert "1 sample left out" in page
+    assert "3 samples in the record, 3 obtained, 2 analysed. Every sample, accounted for" in page
+    assert 'href="../../cells/sim/completeness.tsv"' in made["studies/sim.html"]
     assert "ambient_share 0.35 above 0.30" in page
     assert "doublet" in page
 

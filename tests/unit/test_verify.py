@@ -8,7 +8,7 @@ import pytest
 
 from alsmuscle import admission, contracts, sources, verify
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchError
+from alsmuscle.fetch_terms import FetchError
 
 GSE = "GSE12"
 SUPPL = sources.geo_folder(GSE, "suppl")

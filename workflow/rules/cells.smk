@@ -1,6 +1,6 @@
 # In:  provenance/data/<dataset>.tsv and the files it names, config/celltypes.tsv, config/programmes.tsv.
-# Out: cells/<dataset>/: samples.tsv, excluded.tsv, warnings.tsv, qc.tsv, barcodes.tsv, prepared.h5;
-#      cells.h5ad, clusters.tsv, markers.tsv; pseudobulk.h5ad, types.tsv, activity.tsv,
+# Out: cells/<dataset>/: samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, barcodes.tsv,
+#      prepared.h5; cells.h5ad, clusters.tsv, markers.tsv; pseudobulk.h5ad, types.tsv, activity.tsv,
 #      coexpression.tsv, map.parquet; cells/<dataset>/<contrast>/: de.tsv, composition.tsv; and
 #      programmes/<dataset>/<contrast>/effects.tsv. In these, cell_type is a column.
 
@@ -13,6 +13,7 @@ rule cells_prepare:
         samples=result("cells/{dataset}/samples.tsv"),
         excluded=result("cells/{dataset}/excluded.tsv"),
         warnings=result("cells/{dataset}/warnings.tsv"),
+        completeness=result("cells/{dataset}/completeness.tsv"),
         qc=result("cells/{dataset}/qc.tsv"),
         barcodes=result("cells/{dataset}/barcodes.tsv"),
     log:

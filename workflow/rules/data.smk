@@ -46,8 +46,8 @@ rule data_verify:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000, per_sample=3),
-        runtime=growing(10),
+        mem_mb=growing(1500, per_sample=20),
+        runtime=growing(10, per_sample=1),
     params:
         card=card_part(
             "id",

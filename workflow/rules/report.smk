@@ -5,7 +5,7 @@
 rule provenance_run:
     input:
         manifests=manifests(),
-        completeness=of_admitted("bulk/{dataset}/completeness.tsv", BULK),
+        completeness=per_study("completeness.tsv"),
     output:
         completeness=result("provenance/completeness.tsv"),
         config=result("provenance/config.yaml"),

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from alsmuscle import cells, cells_io, de, genes, io, log, qc, registry, study_cells
+from alsmuscle import account, cells, cells_io, de, genes, io, log, qc, registry, study_cells
 
 with log.job(snakemake.log[0]) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
@@ -44,7 +44,11 @@ with log.job(snakemake.log[0]) as logger:
     kept = kept.set_index("sample_id", drop=False)
     used = kept.loc[list(whole.obs_names)].join(derived).reset_index(drop=True)
     skipped = table.loc[table["skipped"] != "", ["dataset", "sample_id", "skipped"]]
+    skipped["sample_id"] = skipped["sample_id"].map(kept["sample_label"])
     excluded = pd.concat([excluded, skipped.rename(columns={"skipped": "reason"})])
+    whole.obs = used.set_index("sample_id")
+    whole.uns["provenance"] = {"columns_in_source": matrices.names}
+    completeness = account.completeness(card, whole, excluded)
     warned = []
     for entry in card["contrasts"]:
         contrast = registry.contrast(card, entry["id"])
@@ -55,4 +59,5 @@ with log.job(snakemake.log[0]) as logger:
     io.write_table(snakemake.output.barcodes, lost, "barcodes")
     io.write_table(snakemake.output.samples, used, "samples")
     io.write_table(snakemake.output.excluded, excluded, "excluded")
+    io.write_table(snakemake.output.completeness, completeness, "completeness")
     io.write_table(snakemake.output.warnings, pd.concat(warned, ignore_index=True), "warnings")

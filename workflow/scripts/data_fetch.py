@@ -1,7 +1,7 @@
 import os
 
 from alsmuscle import admission, contracts, io, log, obtain
-from alsmuscle.fetch import FetchPolicy
+from alsmuscle.fetch_terms import FetchPolicy
 
 with log.job(snakemake.log[0]):
     study, params = snakemake.wildcards.dataset, snakemake.params

@@ -1025,12 +1025,12 @@ def _healthy(mirror: Any) -> AnnData:
     import anndata
 
     from alsmuscle import counts as raw
-    from alsmuscle import fetch, layouts, registry, samples, sheets
+    from alsmuscle import fetch_terms, layouts, records, registry, samples, sheets
 
     card = registry.load_yaml("config/datasets/gse184951.yaml")
-    index = fetch.read_mirror(mirror)
+    index = records.read_mirror(mirror)
     path = {
-        name: mirror / index[fetch.canonical(file["url"])]["path"]
+        name: mirror / index[fetch_terms.canonical(file["url"])]["path"]
         for name, file in card["files"].items()
     }
     spec = card["counts"]

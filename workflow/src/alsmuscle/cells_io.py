@@ -64,16 +64,21 @@ class Matrices:
         return list(self._members if in_archive else self._whole)
 
     def sheet(self) -> pd.DataFrame:
-        """Return what an ``.h5ad`` says of its samples: columns constant within each, as text.
+        """Return what the barcodes' metadata says of the samples: columns constant within each.
 
-        The sample's own column is there under its name. Raises InputError for other layouts.
+        As text; the sample's own column is there under its name. Raises InputError for layouts that
+        have no such metadata.
         """
-        if self._spec["layout"] != "h5ad" or self._listed:
-            raise InputError("`obs` needs one .h5ad that holds all samples", where="samples.sheet")
+        if self._spec["layout"] not in ("h5ad", "table") or self._listed:
+            raise InputError(
+                "`obs` needs one .h5ad, or one table with metadata, that holds all samples",
+                where="samples.sheet",
+            )
         rows = []
         for name, sample in self._whole.items():
             constant = sample.obs.nunique(dropna=False) == 1
-            row = sample.obs.loc[:, constant.to_numpy()].iloc[0]
+            # As objects: a category that is missing cannot be filled with text.
+            row = sample.obs.loc[:, constant.to_numpy()].astype(object).iloc[0]
             rows.append({**row.fillna("").astype(str), self._spec["sample_column"]: name})
         return pd.DataFrame(rows).fillna("")
 
@@ -90,6 +95,13 @@ class Matrices:
             if "raw" in entry:
                 path = self._path_of(entry["raw"])
                 raw = read_sample(path, prefix=entry.get("raw_prefix", ""))
+                if not raw.var_names.equals(counts.var_names):
+                    raise InputError(
+                        f"raw and filtered matrices of '{name}' have different genes",
+                        where=path,
+                        expected=f"the {counts.n_vars} genes of {self._path_of(entry['file']).name}",
+                        remedy="take both from the same Cell Ranger run",
+                    )
         elif self._spec["layout"] == "10x_h5":
             counts = read_10x_h5_in_tar(self._path_of(self._spec["file"]), self._members[name])
         elif self._spec["layout"] == "10x_triplets":
@@ -358,8 +370,15 @@ def read_table(path: str | Path, metadata: pd.DataFrame, spec: Mapping[str, Any]
 
 
 def _read_text_table(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
+    """Read barcodes' metadata as text; a column without a name, as R's row names, is ``""``."""
     separator = _SEPARATORS[spec.get("separator", "tab")]
-    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise InputError(f"not a regular table ({error})", where=path, remedy=_AGAIN) from error
+    if not isinstance(table.index, pd.RangeIndex):  # the header has no cell for the row names
+        table = table.rename_axis("").reset_index()
+    return table.rename(columns={"Unnamed: 0": ""})
 
 
 def read_h5ad(path: str | Path) -> AnnData:

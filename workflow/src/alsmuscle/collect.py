@@ -329,7 +329,10 @@ def _cells_study(
     tables = {
         name: io.read_table(folder / f"{name}.tsv", kind) for name, kind in CELL_TABLES.items()
     }
-    files = {name: _link(results, folder / f"{name}.tsv") for name in ("samples", *CELL_TABLES)}
+    files = {
+        name: _link(results, folder / f"{name}.tsv")
+        for name in ("samples", "completeness", *CELL_TABLES)
+    }
     contrasts, shares = [], []
     for entry in card["contrasts"]:
         full = registry.contrast(card, entry["id"])
@@ -383,7 +386,7 @@ def _cells_study(
             files=files,
             **tables,
         ),
-        files={"samples": files["samples"]},
+        files={key: files[key] for key in ("samples", "completeness")},
     )
     rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
     return study, rows[["kind", "dataset", "id", "what", "reason"]]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from alsmuscle import registry, sheets, sources
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchError
+from alsmuscle.fetch_terms import FetchError
 from alsmuscle.verify import ORGANISMS, compare, geo_summary, listed
 
 Client = Callable[[str], str]

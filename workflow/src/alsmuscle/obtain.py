@@ -14,15 +14,9 @@ from typing import Any
 
 from alsmuscle import admission, sources, verify
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import (
-    FetchPolicy,
-    TransferError,
-    fetch_first,
-    file_name,
-    first_source,
-    get_text,
-    read_mirror,
-)
+from alsmuscle.fetch import fetch_first, file_name, get_text
+from alsmuscle.fetch_terms import FetchPolicy, TransferError
+from alsmuscle.records import first_source, read_mirror
 
 Client = Callable[[str], str]
 
@@ -116,7 +110,8 @@ def study_files(
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Fetch all files of a study, and hold its card against the archive where that can be reached.
 
-    A file that fails does not keep the others from arriving.
+    A file that fails does not keep the others from arriving. The archive's record is asked for only
+    if some file came from the network: with a complete mirror there is no request at all.
 
     Parameters
     ----------
@@ -180,7 +175,10 @@ def study_files(
         state = admission.AGREES if pinned else admission.NOT_VERIFIED
         checks.append(admission.check(study, f"files.{name}", state, known, got.sha256))
     if all(row["state"] != admission.UNREACHABLE for row in checks):
-        # The record is welcome, not needed: little patience.
+        # The record is welcome, not needed: little patience, and none where nothing of the study
+        # came from the network. A mirror may hold the record, too.
         hasty = replace(policy, attempts=2, wait_initial=0.5, connect_timeout=10.0)
+        if not any(row["source"] == "network" for row in manifest):
+            hasty = replace(hasty, offline=True)
         checks += verify.checks(card, client(mirror=mirror, policy=hasty, study=study))
     return manifest, checks

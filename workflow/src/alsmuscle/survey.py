@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from alsmuscle import obtain, sheets, sources, verify
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchError, FetchPolicy, TransferError, get_text, peek, redact
+from alsmuscle.fetch import get_text, peek
+from alsmuscle.fetch_terms import FetchError, FetchPolicy, TransferError, redact
 
 if TYPE_CHECKING:
     import pandas as pd

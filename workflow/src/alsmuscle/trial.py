@@ -43,9 +43,6 @@ def checks(
     if fetched["state"].isin([admission.FAILED, admission.UNREACHABLE]).any():
         return []
     name = card["id"]
-    if card["modality"] == "cells":
-        found = "read by the stage of single cells"
-        return [admission.check(name, "reading", admission.NOT_VERIFIED, found=found)]
     rows: list[dict[str, str]] = []
     try:
         sheet = card.get("samples", {}).get("sheet", {})

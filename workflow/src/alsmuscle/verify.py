@@ -18,7 +18,7 @@ import pandas as pd
 
 from alsmuscle import admission, sheets, sources
 from alsmuscle.errors import InputError
-from alsmuscle.fetch import FetchError
+from alsmuscle.fetch_terms import FetchError
 
 Client = Callable[[str], str]
 
@@ -101,8 +101,10 @@ def checks(card: Mapping[str, Any], client: Client) -> list[dict[str, str]]:
 def sheet_checks(card: Mapping[str, Any], sheet: pd.DataFrame) -> list[dict[str, str]]:
     """Hold a card against a sample sheet that is the archive's own (series matrix, SOFT family).
 
-    This is what can be said where the archive itself is out of reach.
+    This is what can be said where the archive itself is out of reach. The sheet of a series on
+    several platforms holds the samples of one, so ``archive.samples`` says nothing about it.
     """
+    wanted = {key: value for key, value in card.get("archive", {}).items() if key != "samples"}
     names = ("geo_accession", "organism_ch1")
     ids, organisms = (sheet.get(name, pd.Series(dtype=str)) for name in names)
     record = Record(
@@ -111,7 +113,11 @@ def sheet_checks(card: Mapping[str, Any], sheet: pd.DataFrame) -> list[dict[str,
         ids=ids.tolist(),
         characteristics=_characteristics(sheet),
     )
-    return _rows(card["id"], "sheet", _compared({**card, "files": {}, "citation": {}}, record))
+    return _rows(
+        card["id"],
+        "sheet",
+        _compared({**card, "archive": wanted, "files": {}, "citation": {}}, record),
+    )
 
 
 def _rows(name: str, source: str, table: pd.DataFrame) -> list[dict[str, str]]:

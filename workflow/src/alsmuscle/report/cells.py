@@ -144,6 +144,9 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         facts=bulk.card_facts(study),
         checked=bulk.checked_facts(study.card.get("facts")),
         samples=bulk.samples_table(study, root),
+        checks=bulk.checks_table(study),
+        completeness=study.completeness,
+        account=full.get("completeness", ""),
         excluded=bulk.excluded_table(bulk.own(data.excluded, str(study.card["id"]))),
         files=[(name, full[name]) for name in sorted(full)],
     )

@@ -95,14 +95,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         contrasts=contrasts,
         facts=card_facts(study),
         checked=checked_facts(card.get("facts")),
-        checks=c.table(
-            study.checks,
-            CHECK_COLUMNS,
-            caption="What was checked in this run",
-            name=f"{card['id']}-checks",
-        )
-        if study.checks is not None and len(study.checks)
-        else Markup(""),
+        checks=checks_table(study),
         completeness=study.completeness,
         account=root + study.files["completeness"] if "completeness" in study.files else "",
         caveats=[str(x) for x in as_list(card.get("caveats"))],
@@ -131,6 +124,18 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
 
 
 # ---- tables -------------------------------------------------------------------------------------
+
+
+def checks_table(study: m.StudyData) -> Markup:
+    """Return what this run found of a study against what its card says; empty if nothing."""
+    if study.checks is None or study.checks.empty:
+        return Markup("")
+    return c.table(
+        study.checks,
+        CHECK_COLUMNS,
+        caption="What was checked in this run",
+        name=f"{study.card['id']}-checks",
+    )
 
 
 def _components(study: m.StudyData, alpha: float) -> Markup:
