@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import calibrate, io, programmes, simulate
+from alsmuscle import calibrate, io, programmes, registry, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -156,18 +156,60 @@ def test_the_page_says_simulated_and_loads_nothing() -> None:
     assert "false discovery rate of genes" in page
 
 
-def test_one_replicate_finds_what_is_planted() -> None:
+@pytest.fixture(scope="module")
+def biology() -> pd.DataFrame:
     sources = {organism: io.read_gene_table(organism) for organism in ("human", "mouse")}
-    curated = io.read_plain(ROOT / "config" / "programmes.tsv")
-    biology = simulate.biology(
+    return simulate.biology(
         io.read_plain(io.RESOURCES / "simulation_genes.tsv.gz"),
         **sources,
         orthologs=io.read_orthologs(),
-        programmes=curated,
+        programmes=io.read_plain(ROOT / "config" / "programmes.tsv"),
         n_genes=5000,
         seed=1,
     )
-    members = programmes.blocks(curated, "human", sources["human"])
+
+
+def test_faults_of_samples_are_flagged_and_clean_ones_are_not(biology: pd.DataFrame) -> None:
+    thresholds = registry.load_yaml(ROOT / "config" / "config.yaml")["bulk"]["qc"]
+    thresholds["min_genes_detected"] = 1000  # of the 5,000 that are simulated here
+    panels = io.read_plain(ROOT / "config" / "tissues.tsv")
+    planted = calibrate.flag_replicate(biology, panels, thresholds, "planted", seed=2)
+    clean = calibrate.flag_replicate(biology, panels, thresholds, "alike", seed=2)
+    rows = pd.DataFrame(planted + clean)
+    assert rows["wrong"].ne("").sum() == 6  # a pair, a wrong sex, a library twice, blood
+    summary = pd.DataFrame(calibrate.summarise_flags(rows)).set_index("what")["value"]
+    for kind in ("sex_mismatch", "duplicate", "tissue_blood"):
+        assert summary[f"planted {kind} flagged as such"] == 1
+    assert summary["planted swap_suspect flagged as such"] >= 0.5  # of a pair, at least one
+    assert summary["samples of 1 clean studies with any flag"] == 0
+    assert summary["the same, alike"] == 0
+
+
+def test_false_alarms_are_counted_by_kind() -> None:
+    rows = pd.DataFrame({"scenario": "alike", "seed": [1, 1, 2, 2], "wrong": ""})
+    rows["flags"] = ["", "outlier;level", "outlier", ""]
+    summary = pd.DataFrame(calibrate.summarise_flags(rows)).set_index("what")["value"]
+    assert summary["samples of 2 clean studies with any flag"] == 0.5
+    assert summary["of which outlier"] == 0.5
+    assert summary["of which level"] == 0.25
+
+
+def test_one_group_in_three_is_no_finding_and_chi_squared_is_bolder(
+    biology: pd.DataFrame,
+) -> None:
+    row = calibrate.null_thirds_simulated(biology, seed=3)
+    assert row["called"] == 0
+    assert float(row["p_below_05"]) < float(row["p_below_05_chi2"]) < 0.12
+    summary = calibrate.summarise(
+        pd.DataFrame(columns=["scenario"]), pd.DataFrame(), pd.DataFrame(), None,
+        omnibus=pd.DataFrame([row]),
+    )  # fmt: skip
+    assert line(summary, "omnibus test, null in three: simulated", "median genes called, chi")["n"]
+
+
+def test_one_replicate_finds_what_is_planted(biology: pd.DataFrame) -> None:
+    curated = io.read_plain(ROOT / "config" / "programmes.tsv")
+    members = programmes.blocks(curated, "human", io.read_gene_table("human"))
     row = calibrate.replicate(biology, members, "swapped", seed=4)
     for kind in ("sex", "swap", "duplicate"):
         assert row[f"{kind}_found"] == row[f"{kind}_planted"] > 0

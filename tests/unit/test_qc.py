@@ -164,3 +164,22 @@ def test_a_covariate_is_named_with_its_component():
     from scipy.stats import pearsonr
 
     assert row["pvalue"] == pytest.approx(pearsonr(pca["pc2"], obs["age"]).pvalue)
+
+
+def test_what_most_samples_show_is_said_to_be_the_libraries() -> None:
+    counts = _study()
+    counts.X[:, counts.var["symbol"] == "MT-CO1"] = int(3 * counts.X.sum(axis=1).mean())
+    table, *_ = _measure(counts)
+    assert table["flags"].str.contains("pct_mito").all()
+    assert table["reasons"].str.contains("as in 8 of 8 samples").all()
+    # Mitochondrial reads are not flagged a second time as the most abundant gene.
+    assert not table["flags"].str.contains("top_gene").any()
+    assert (table["top_gene"] != "MT-CO1").all()
+
+
+def test_a_sample_that_most_do_not_resemble_is_flagged_alone() -> None:
+    counts = _study()
+    counts.X[2, counts.var["symbol"] == "HBB"] = int(counts.X[2].sum())
+    table, *_ = _measure(counts)
+    assert "pct_hb" in table.loc["s2", "flags"]
+    assert "as in" not in table.loc["s2", "reasons"]

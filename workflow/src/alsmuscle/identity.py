@@ -82,9 +82,9 @@ def swap_suspects(
     min_position
         How far towards the other side's median a suspect lies (0: its own, 1: the other's).
     max_misplaced
-        Share of the other samples that may lie nearer to the other side's median (one always may: a
-        swap has a partner). Where the line misplaces more of them it tells the sides apart badly,
-        as where a batch within both sides moves more than what they differ in.
+        Share of the other samples that may lie nearer to the other side's median (two always may: a
+        swap has a partner, and somebody lies between). Where the line misplaces more of them it tells
+        the sides apart badly, as where a batch within both sides moves more than their difference.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def swap_suspects(
     centre = {value: np.median(place[side == value]) for value in (True, False)}
     halfway = (centre[True] + centre[False]) / 2
     misplaced = np.where(side, place < halfway, place > halfway)
-    allowed = max(1.0, max_misplaced * (len(Y) - 1))
+    allowed = max(2.0, max_misplaced * (len(Y) - 1))
     for i in range(len(Y)):
         rest = np.arange(len(Y)) != i
         high, low = place[rest & side], place[rest & ~side]
