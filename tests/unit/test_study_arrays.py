@@ -192,3 +192,5 @@ def test_a_trial_reading_tells_what_was_found(card):
     reading = next(row for row in rows if row["check"] == "reading")
     assert reading["state"] == "agrees"
     assert "15 samples" in reading["found"]
+    number = next(row for row in rows if row["check"] == "sheet.samples")
+    assert (number["card"], number["found"], number["state"]) == ("15", "15", "agrees")

@@ -44,7 +44,7 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
 
     where = f"config/datasets/{card['id']}.yaml"
     spec = card["samples"]
-    ids = _ids(sheet, spec, where)
+    ids = sample_ids(sheet, card)
     if ids.eq("").any() or ids.duplicated().any():
         bad = "an empty one" if ids.eq("").any() else f"'{ids[ids.duplicated()].iloc[0]}' twice"
         raise InputError(f"sample ids are not unique: {bad}", where=f"{where}: samples.sample_id")
@@ -152,7 +152,7 @@ def merge_sheet(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFr
     spec = card["samples"]
     where = f"config/datasets/{card['id']}.yaml"
     _need(sheet, spec["run_id"], f"{where}: samples.run_id")
-    ids = _ids(sheet, spec, where)
+    ids = sample_ids(sheet, card)
     filled = pd.Series(0, index=sheet.index)
     for name, rule in spec["columns"].items():
         if "value" in rule or rule["from"] == spec["run_id"]:
@@ -216,9 +216,18 @@ def merge_runs(
     return first, pd.concat([added, matrix[others]], axis=1)
 
 
-def _ids(sheet: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.Series:
-    """Return the sample's id of every row: a column, or what a rule takes from one."""
-    rule, key = spec["sample_id"], f"{where}: samples.sample_id"
+def sample_ids(sheet: pd.DataFrame, card: Mapping[str, Any]) -> pd.Series:
+    """Return the sample's id of every row of a sheet: a column, or what a rule takes from one.
+
+    Raises
+    ------
+    InputError
+        The sheet lacks the column that ``samples.sample_id`` of the card names.
+    """
+    rule, key = (
+        card["samples"]["sample_id"],
+        f"config/datasets/{card['id']}.yaml: samples.sample_id",
+    )
     if isinstance(rule, str):
         _need(sheet, rule, key)
         return sheet[rule]
