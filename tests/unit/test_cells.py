@@ -223,6 +223,20 @@ def test_a_sample_in_which_nothing_passes_is_skipped_visibly() -> None:
         integrate([found])
 
 
+def test_a_sample_of_doublets_only_is_skipped_visibly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_called(counts: sparse.csr_matrix, **_: object) -> tuple[object, object, dict]:
+        n = counts.shape[0]
+        info = {"expected_rate": 0.04, "threshold": 0.0, "note": ""}
+        return np.ones(n), np.ones(n, dtype=bool), info
+
+    monkeypatch.setattr("alsmuscle.cells.score_doublets", all_called)
+    found = prepared(material="cells")
+    assert found.summary["skipped"].startswith("0 of 120 barcodes left")
+    assert found.summary["doublet_share"] == 1
+    assert set(found.barcodes["reason"]) <= {"doublet", "few counts"}
+    assert found.cells.n_obs == 0
+
+
 def test_prepare_sample_refuses_with_reasons() -> None:
     sample = sample_of(counts_of(60))
     with pytest.raises(InputError, match="unknown material 'tissue'"):

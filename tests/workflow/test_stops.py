@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from alsmuscle import io
+from deposits import tenx_h5
 from support import small_counts, write_study
 
 
@@ -81,6 +82,39 @@ def test_a_study_that_differs_from_its_card_is_left_out_and_the_others_go_on(pro
     assert run.returncode != 0
     assert "1 of 2 studies could not be obtained" in run.stderr[-1500:]
     assert "Traceback" not in run.stderr
+
+
+def test_a_broken_single_cell_study_is_left_out_and_the_others_go_on(project):
+    names = ["ALS1", "CTL1"]
+    for seed, name in enumerate(names):
+        content = tenx_h5(6, seed=seed)
+        (project.folder / f"{name}.h5").write_bytes(content if seed else content[:2000])
+
+    def nuclei(card):
+        del card["counts"]
+        card["modality"] = "cells"
+        card["files"] = {
+            name.lower(): {"url": str(project.folder / f"{name}.h5")} for name in names
+        }
+        listed = [{"sample_id": name, "file": name.lower()} for name in names]
+        card["cells"] = {"layout": "10x_h5", "material": "nuclei", "samples": listed}
+        groups = {"^ALS": "als", "^CTL": "healthy"}
+        card["samples"] = {
+            "sheet": {"layout": "count_columns"},
+            "sample_id": "name",
+            "expected": 2,
+            "columns": {"condition": {"from": "name", "match": groups}},
+        }
+
+    _second(project, nuclei)
+    run = project.admit()
+    assert run.returncode == 0, run.stderr
+    message = run.stderr[-1500:]
+    assert "left out: gse2: " in message
+    assert "als1" in message.lower() and "truncated" in message
+    assert _states(project)["gse1", "reading"] == "agrees"
+    jobs = project.planned()
+    assert "bulk_fit" in jobs and not any(name.startswith("cells_") for name in jobs)
 
 
 def test_a_file_that_was_out_of_reach_is_tried_again_by_the_next_run(project):
