@@ -169,7 +169,7 @@ def steps(
             + " a mean-variance trend, no filter. Flags that need reads do not apply; an array whose "
             f"middle lies more than {qc['max_level']:g} log2 beside the others' is flagged.",
             "Smyth 2004; Ritchie et al. 2015",
-            "10.1093/nar/gkv007",
+            "10.2202/1544-6115.1027; 10.1093/nar/gkv007",
         ),
     ]
     if de["shrink"]:
