@@ -91,7 +91,7 @@ class Project:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Rule → number of jobs of a dry run."""
-        run = self.snakemake("--dry-run", "--quiet", "host", *arguments)
+        run = self.snakemake(*arguments, "--dry-run", "--quiet", "host")
         assert run.returncode == 0, run.stdout + run.stderr
         lines = (run.stdout + run.stderr).splitlines()
         if not any(line.startswith("job ") for line in lines):

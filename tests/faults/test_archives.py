@@ -111,7 +111,7 @@ def test_a_source_leads_to_the_archives_address(
     # The second time the lock file tells.
     asked = len(archives.seen)
     again, _ = get(tmp_path, policy, **file)
-    assert again["source"] == "present"
+    assert again == row
     assert all(url not in seen for seen, _, _ in archives.seen[asked:])
     wrong, check = get(tmp_path / "other", policy, **file, sha256="0" * 64)
     assert not wrong

@@ -246,6 +246,15 @@ def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
     assert set(restored.planned()) == also | AFTER_SETS
 
 
+def test_changed_downloading_is_no_reason_to_read_or_fit_again(restored):
+    # The files are the same: only what looks at them runs, and it finds them as they were.
+    _edit(restored, "fetch.py", "\nLOCK_COLUMNS = ", "\n_EDITED = 1\nLOCK_COLUMNS = ")
+    jobs = restored.planned("fetch")
+    assert set(jobs) == {"data_fetch", "data_verify", "data_admit", "fetch"}
+    assert restored.admit().returncode == 0
+    assert restored.planned() == {}
+
+
 def test_a_comment_or_docstring_reruns_nothing(restored):
     for module in ("enrichment.py", "programmes.py", "de.py", "io.py"):
         path = restored.folder / "workflow" / "src" / "alsmuscle" / module

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alsmuscle import cells_io, io, layouts, registry, sources, study, verify
+from alsmuscle import account, cells_io, io, layouts, registry, sheets, study, verify
 from alsmuscle.obtain import study_files
 from support import ROOT, mirror
 
@@ -35,7 +35,7 @@ def test_a_soft_family_of_34_arrays_on_two_chips():
     assert probes.loc["1007_s_at", "symbol"].startswith("DDR1")
     # A probe is measured where it is listed; few values are missing.
     assert values.isna().to_numpy().mean() < 0.01
-    sheet = layouts.read_sheet(path, {"layout": "soft"})
+    sheet = sheets.read_sheet(path, {"layout": "soft"})
     assert len(sheet) == 34
     assert set(sheet["platform_id"]) == {"GPL96", "GPL97"}
     assert set(sheet["geo_accession"]) == set(values.columns) | set(others.columns)
@@ -43,7 +43,7 @@ def test_a_soft_family_of_34_arrays_on_two_chips():
 
 def test_the_series_matrix_of_a_sequencing_study():
     path = _file("GSE67196/GSE67196_series_matrix.txt.gz")
-    sheet = layouts.read_sheet(path, {"layout": "series_matrix"})
+    sheet = sheets.read_sheet(path, {"layout": "series_matrix"})
     assert len(sheet) == 53
     assert sheet["genotype:ch1"].value_counts().to_dict() == {
         "sALS": 20,
@@ -74,7 +74,7 @@ def test_the_r_data_file():
 
 @pytest.mark.parametrize("name", ["GSE184951", "GSE140261"])
 def test_phenodata_as_geoquery_writes_them(name):
-    sheet = layouts.read_sheet(_file(f"{name}/{name}.meta.csv"), {"layout": "csv"})
+    sheet = sheets.read_sheet(_file(f"{name}/{name}.meta.csv"), {"layout": "csv"})
     assert len(sheet) == {"GSE184951": 32, "GSE140261": 35}[name]
     assert sheet["geo_accession"].str.fullmatch(r"GSM\d+").all()
 
@@ -94,7 +94,7 @@ def test_the_registrys_studies_are_read_from_the_mirror_alone(tmp_path, monkeypa
         adata, _, excluded = study.read_bulk(
             cards[name], io.read_table(tmp_path / "m.tsv", "manifest")
         )
-        table = study.completeness(cards[name], adata, excluded)
+        table = account.completeness(cards[name], adata, excluded)
         assert len(table) == cards[name]["samples"]["expected"]
         assert table["analysed"].all() and table["obtained"].all()
         assert (table["identical_to"] == "").all()
@@ -116,6 +116,6 @@ def test_the_recorded_platform_annotation():
 def test_recorded_samples_in_soft():
     for path in sorted((FIXTURES / "geoparse").glob("GSM*.txt.gz")):
         text = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
-        assert sources.parse_soft_samples(text)["geo_accession"].tolist() == [
+        assert sheets.parse_soft_samples(text)["geo_accession"].tolist() == [
             path.name.split(".")[0]
         ]

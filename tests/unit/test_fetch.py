@@ -6,7 +6,6 @@ import errno
 import gzip
 import hashlib
 import io
-import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -17,7 +16,6 @@ from alsmuscle.errors import InputError
 from alsmuscle.fetch import (
     FetchError,
     FetchPolicy,
-    bounded,
     canonical,
     check_content,
     fetch,
@@ -383,13 +381,6 @@ def test_unusual_but_sound_content_passes(tmp_path: Path, name: str, content: by
     path = tmp_path / name
     path.write_bytes(content)
     check_content(path)
-
-
-def test_bounded_reads_all_within_and_nothing_beyond_the_limit() -> None:
-    content = os.urandom(3000)
-    assert bounded(io.BytesIO(content), 3000).read() == content
-    with pytest.raises(FetchError, match="decompression bomb"):
-        bounded(io.BytesIO(content), 3, policy=FetchPolicy(max_unpacked=2999), study="S1").read()
 
 
 def test_hash_file_against_published_test_vectors(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import layouts
+from alsmuscle import layouts, sheets
 from alsmuscle.errors import InputError
 
 TABLE = {"layout": "table", "separator": "comma", "gene_column": 0}
@@ -130,24 +130,24 @@ SERIES_MATRIX = """!Series_title\t"x"
 
 
 def test_a_series_matrix_goes_by_names_not_by_order():
-    sheet = layouts.parse_series_matrix(SERIES_MATRIX, "x")
+    sheet = sheets.parse_series_matrix(SERIES_MATRIX, "x")
     assert sheet["geo_accession"].tolist() == ["GSM1", "GSM2"]
     assert sheet["tissue:ch1"].tolist() == ["muscle", "nerve"]
     assert sheet["genotype:ch1"].tolist() == ["WT", "C9"]
     assert sheet["title"].tolist() == ["a, b", "c"]
     assert sheet["relation.1"].tolist() == ["B1", "B2"]
     with pytest.raises(InputError, match="series matrix"):
-        layouts.parse_series_matrix("!Sample_title\tx", "here")
+        sheets.parse_series_matrix("!Sample_title\tx", "here")
 
 
 def test_a_sheet_with_selected_rows(tmp_path):
     path = _file(tmp_path, "id,study\n a ,X\nb,Y\n")
-    sheet = layouts.read_sheet(path, {"layout": "csv", "rows": {"study": "X"}})
+    sheet = sheets.read_sheet(path, {"layout": "csv", "rows": {"study": "X"}})
     assert sheet.to_dict("records") == [{"id": "a", "study": "X"}]
     with pytest.raises(InputError, match="no column 'series'"):
-        layouts.read_sheet(path, {"layout": "csv", "rows": {"series": "X"}})
+        sheets.read_sheet(path, {"layout": "csv", "rows": {"series": "X"}})
     with pytest.raises(InputError, match="no sample row is left"):
-        layouts.read_sheet(path, {"layout": "csv", "rows": {"study": "Z"}})
+        sheets.read_sheet(path, {"layout": "csv", "rows": {"study": "Z"}})
 
 
 HTSEQ = "G1\t5\nG2\t0\n__no_feature\t7\n"
@@ -337,7 +337,7 @@ def test_intensities_of_a_soft_family(tmp_path):
     assert values["GSM1"].tolist()[0] == 1.5 and np.isnan(values.loc["p2", "GSM1"])
     assert values["GSM2"].to_dict() == {"p1": 2.0, "p2": 3.0}
     assert probes["symbol"].tolist() == ["DDR1", ""]
-    sheet = layouts.read_sheet(path, {"layout": "soft"})
+    sheet = sheets.read_sheet(path, {"layout": "soft"})
     assert sheet["geo_accession"].tolist() == ["GSM1", "GSM2"]
     assert sheet["sex:ch1"].tolist() == ["F", ""]
     with pytest.raises(InputError, match="no platform GPL2"):
@@ -353,14 +353,14 @@ def test_intensities_of_a_soft_family(tmp_path):
 def test_a_row_that_stands_twice_word_for_word_is_one_sample(tmp_path):
     path = tmp_path / "sheet.csv"
     path.write_text("id,group\nS1,a\nS1,a\nS2,b\nS2,c\n")
-    sheet = layouts.read_sheet(path, {"layout": "csv"})
+    sheet = sheets.read_sheet(path, {"layout": "csv"})
     assert sheet["id"].tolist() == ["S1", "S2", "S2"]  # what differs stays, and is refused later
 
 
 def test_several_sheets_are_put_below_each_other(tmp_path):
     one = _file(tmp_path, "id\tsex\na\tF\n", "1.tsv")
     two = _file(tmp_path, "id\tage\nb\t7\n", "2.tsv")
-    sheet = layouts.read_sheet([one, two], {"layout": "tsv"})
+    sheet = sheets.read_sheet([one, two], {"layout": "tsv"})
     assert sheet.to_dict("records") == [
         {"id": "a", "sex": "F", "age": ""},
         {"id": "b", "sex": "", "age": "7"},
@@ -372,7 +372,7 @@ def test_attributes_of_recount3_become_columns(tmp_path):
         "rail_id\trun_acc\tstudy_acc\tSAMPLE_ATTRIBUTES\n1\tSRR1\tSRP1\tage;;7|tissue;;TA\n"
         "2\tSRR2\tSRP1\ttissue;;EDL\n"
     )
-    sheet = layouts.read_sheet(_file(tmp_path, text, "sra.MD"), {"layout": "recount3"})
+    sheet = sheets.read_sheet(_file(tmp_path, text, "sra.MD"), {"layout": "recount3"})
     assert sheet["external_id"].tolist() == ["SRR1", "SRR2"]
     assert sheet["tissue:ch1"].tolist() == ["TA", "EDL"]
     assert sheet["age:ch1"].tolist() == ["7", ""]
@@ -380,13 +380,13 @@ def test_attributes_of_recount3_become_columns(tmp_path):
 
 def test_sdrf_and_run_table(tmp_path):
     sdrf = "Source Name\tCharacteristics[sex]\tComment[ENA_RUN]\na\tfemale\tERR1\n"
-    sheet = layouts.read_sheet(_file(tmp_path, sdrf, "x.sdrf.txt"), {"layout": "sdrf"})
+    sheet = sheets.read_sheet(_file(tmp_path, sdrf, "x.sdrf.txt"), {"layout": "sdrf"})
     assert sheet["Characteristics[sex]"].tolist() == ["female"]
     runs = _file(tmp_path, 'run_accession\tsample_title\nSRR1\tMüller "1"\n', "filereport")
-    sheet = layouts.read_sheet(runs, {"layout": "ena"})
+    sheet = sheets.read_sheet(runs, {"layout": "ena"})
     assert sheet["sample_title"].tolist() == ['Müller "1"']
     with pytest.raises(InputError, match="no table of runs"):
-        layouts.read_sheet(_file(tmp_path, "<html>busy</html>", "filereport"), {"layout": "ena"})
+        sheets.read_sheet(_file(tmp_path, "<html>busy</html>", "filereport"), {"layout": "ena"})
 
 
 def test_a_truncated_line_of_a_series_matrix_is_noticed():
@@ -394,4 +394,4 @@ def test_a_truncated_line_of_a_series_matrix_is_noticed():
     with pytest.raises(
         InputError, match="line !Sample_geo_accession has 1 samples, the first one 2"
     ):
-        layouts.parse_series_matrix(cut, "x")
+        sheets.parse_series_matrix(cut, "x")

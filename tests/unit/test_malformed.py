@@ -10,7 +10,7 @@ import gzip
 
 import pytest
 
-from alsmuscle import counts, de, genes, io, layouts, registry, samples
+from alsmuscle import counts, de, genes, io, layouts, registry, samples, sheets
 from alsmuscle.errors import InputError
 
 GENES = ["ENSG00000142168", "ENSG00000129170", "ENSG00000122180", "ENSG00000109061"]
@@ -71,7 +71,7 @@ def _run(folder, matrix=MATRIX, sheet=SHEET, change=None):
     path = folder / "matrix.tsv"
     table, symbols = layouts.read_matrix(path, card["counts"], {})
     kept, excluded = samples.harmonise(
-        layouts.read_sheet(folder / "sheet.csv", card["samples"]["sheet"]), card
+        sheets.read_sheet(folder / "sheet.csv", card["samples"]["sheet"]), card
     )
     columns, _ = samples.match_matrix(list(table.columns), kept, excluded, card)
     raw, _ = counts.as_counts(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alsmuscle import sources
+from alsmuscle import sheets, sources
 from alsmuscle.errors import InputError
 
 UUID = "283d65eb-dd53-496d-adb7-7570c7caa443"
@@ -217,14 +217,14 @@ SOFT = """^SERIES = GSE1
 
 
 def test_soft_samples() -> None:
-    table = sources.parse_soft_samples(SOFT)
+    table = sheets.parse_soft_samples(SOFT)
     assert table["geo_accession"].tolist() == ["GSM1", "GSM2"]
     assert table["title"].tolist() == ["Müller: a = b", "c"]
     assert table["disease:ch1"].tolist() == ["ALS: spinal", "none"]
     assert table["age:ch1"].tolist() == ["50", ""]
     assert table["description.1"].tolist() == ["two", ""]
     with pytest.raises(InputError, match="no sample"):
-        sources.parse_soft_samples("<html>busy</html>")
+        sheets.parse_soft_samples("<html>busy</html>")
 
 
 # --- E-utilities ----------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ FASTQ = (
 
 
 def test_ena_run_table_and_its_files() -> None:
-    report = sources.parse_file_report(FASTQ)
+    report = sheets.parse_file_report(FASTQ)
     assert report["run_accession"].tolist() == ["SRR8426358", "SRR6835844"]
     files = sources.ena_files(report)
     assert files["bytes"].tolist() == [5507959060, 7194107512]
@@ -352,11 +352,11 @@ def test_ena_run_table_and_its_files() -> None:
 
 def test_ena_quotes_and_na_are_text() -> None:
     text = 'run_accession\tsample_title\nSRR1\tNA\nSRR2\t"5 day" bed rest\n'
-    assert sources.parse_file_report(text)["sample_title"].tolist() == ["NA", '"5 day" bed rest']
+    assert sheets.parse_file_report(text)["sample_title"].tolist() == ["NA", '"5 day" bed rest']
 
 
 def test_ena_204_is_an_empty_table() -> None:
-    empty = sources.parse_file_report("", status=204)
+    empty = sheets.parse_file_report("", status=204)
     assert len(empty) == 0
     assert len(sources.ena_files(empty)) == 0
 
@@ -371,11 +371,11 @@ def test_ena_204_is_an_empty_table() -> None:
 )
 def test_ena_answers_that_are_no_run_table(text: str) -> None:
     with pytest.raises(InputError):
-        sources.parse_file_report(text)
+        sheets.parse_file_report(text)
 
 
 def test_ena_lists_of_unequal_length_name_the_run() -> None:
-    report = sources.parse_file_report(FASTQ.replace(";7194107512", ""))
+    report = sheets.parse_file_report(FASTQ.replace(";7194107512", ""))
     with pytest.raises(InputError, match=r"SRR8426358.*2 / 2 / 1"):
         sources.ena_files(report)
     with pytest.raises(InputError, match="submitted_ftp"):
@@ -471,7 +471,7 @@ def test_builders_give_the_mirrors_addresses() -> None:
 def test_a_real_soft_family() -> None:
     path = _mirror() / "files" / "GSE781" / "GSE781_family.soft.gz"
     with gzip.open(path, "rt", encoding="utf-8", errors="replace") as handle:
-        table = sources.parse_soft_samples("".join(line for line in handle if line[0] in "^!"))
+        table = sheets.parse_soft_samples("".join(line for line in handle if line[0] in "^!"))
     assert len(table) == 34
     assert table["geo_accession"].is_unique
     assert set(table["platform_id"]) == {"GPL96", "GPL97"}
@@ -488,16 +488,16 @@ def test_recorded_answers_are_read() -> None:
         assert path.name.split("_")[0].removesuffix(".txt") in set(table["accession"]), path
     counts = {"bam.txt": 2, "bam_empty.txt": 0, "fastqs.txt": 2, "fastqs_empty.txt": 0}
     for name, count in counts.items():
-        report = sources.parse_file_report((folder / "ffq" / name).read_text())
+        report = sheets.parse_file_report((folder / "ffq" / name).read_text())
         kind = "submitted" if name.startswith("bam") else "fastq"
         assert len(sources.ena_files(report, kind)) == count
     assert sources.parse_esearch((folder / "ffq" / "GSE93374_search.txt").read_text())[0] == 13
     summary = (folder / "ffq" / "GSE93374_summary.txt").read_text()
     assert sources.parse_esummary(summary)["n_samples"].tolist() == [11]
     assert len(sources.summary_samples(summary)) == 11
-    soft = sources.parse_soft_samples((folder / "geoparse" / "GSM32878.txt").read_text())
+    soft = sheets.parse_soft_samples((folder / "geoparse" / "GSM32878.txt").read_text())
     assert soft.loc[0, ["geo_accession", "series_id"]].tolist() == ["GSM32878", "GSE1864"]
     family = (folder / "geoparse" / "soft_ex_family.txt").read_text()
-    assert len(sources.parse_soft_samples(family)) == family.count("^SAMPLE")
+    assert len(sheets.parse_soft_samples(family)) == family.count("^SAMPLE")
     sample = sources.parse_esummary((folder / "ffq" / "GSM3717978_summary.txt").read_text())
     assert sample["sra"].tolist() == ["SRX5692097"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from alsmuscle import collect, contracts, counts, study
+from alsmuscle import account, collect, contracts, counts, trial
 from alsmuscle.errors import InputError
 
 CONTRAST = {
@@ -41,7 +41,7 @@ def _excluded(*rows):
 def test_every_sample_is_accounted_for():
     adata = _counts(["als", "healthy", "mmn"], columns=["lab 0", "lab 1", "lab 2", "x", "y"])
     gone = _excluded(("gse1", "x", "a repeat of lab 0"), ("gse1", "z", "never deposited"))
-    table = study.completeness(CARD, adata, gone)
+    table = account.completeness(CARD, adata, gone)
     contracts.check_table(table, "completeness", "x")
     by = table.set_index("sample_label")
     assert by["analysed"].to_dict() == {
@@ -54,23 +54,23 @@ def test_every_sample_is_accounted_for():
 
 
 def test_a_sample_that_did_not_come_is_said_not_to_have_come():
-    table = study.completeness(
+    table = account.completeness(
         CARD, _counts(["als", "healthy"]), _excluded(("gse1", "z", "never deposited"))
     )
     assert not table.set_index("sample_label").loc["z", "obtained"]
 
 
 def test_equal_counts_are_found_within_and_across_studies():
-    one = study.completeness(
+    one = account.completeness(
         CARD, _counts(["als", "healthy"], X=[[1, 0, 2], [1, 0, 2]]), _excluded()
     )
     assert one["identical_to"].tolist() == ["gse1/lab 1", "gse1/lab 0"]
     # The same library elsewhere: other order of genes, one gene without reads more.
     other = _counts(["als", "healthy"], X=[[2, 1, 0], [2, 1, 1]])
     other.var_names = ["g3", "g1", "g9"]
-    two = study.completeness({**CARD, "id": "gse2"}, other, _excluded())
+    two = account.completeness({**CARD, "id": "gse2"}, other, _excluded())
     assert two["identical_to"].tolist() == ["", ""]
-    both = study.mark_identical(pd.concat([one, two], ignore_index=True))
+    both = account.mark_identical(pd.concat([one, two], ignore_index=True))
     assert both.loc[2, "identical_to"] == "gse1/lab 0;gse1/lab 1"
     assert both.loc[3, "identical_to"] == ""
 
@@ -89,7 +89,7 @@ def test_fingerprints_tell_counts_apart():
     ],
 )
 def test_the_account_in_words(checks, words):
-    table = study.completeness(CARD, _counts(["als", "healthy", "mmn"]), _excluded())
+    table = account.completeness(CARD, _counts(["als", "healthy", "mmn"]), _excluded())
     rows = [
         {"dataset": "gse1", "check": name, "state": "agrees", "card": "3", "found": found}
         for name, found in checks
@@ -106,11 +106,11 @@ def test_reading_fails_with_a_row_and_not_with_a_crash(monkeypatch):
     def broken(card, manifest):
         raise InputError("no column 'x'", where="sheet.csv", expected="a, b")
 
-    monkeypatch.setattr(study, "_read", broken)
+    monkeypatch.setattr(trial, "_read", broken)
     good = contracts.rows(
         [{"dataset": "gse1", "check": "files.a", "state": "agrees"}], "checks"
     ).fillna("")
-    (row,) = study.verify(CARD, pd.DataFrame(), good)
+    (row,) = trial.checks(CARD, pd.DataFrame(), good)
     assert (row["state"], row["card"]) == ("failed", "a, b")
     lost = good.assign(state="unreachable")
-    assert study.verify(CARD, pd.DataFrame(), lost) == []
+    assert trial.checks(CARD, pd.DataFrame(), lost) == []

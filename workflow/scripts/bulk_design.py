@@ -1,6 +1,6 @@
 import pandas as pd
 
-from alsmuscle import de, io, log, registry, study
+from alsmuscle import account, de, io, log, registry
 
 with log.job(snakemake.log[0]):
     card = snakemake.params.card
@@ -15,6 +15,6 @@ with log.job(snakemake.log[0]):
             de.design_warnings(samples, contrast, card["id"], snakemake.params.min_replicates)
         )
     excluded = io.read_table(snakemake.input.excluded, "excluded")
-    account = study.completeness(card, counts, excluded)
-    io.write_table(snakemake.output.completeness, account, "completeness")
+    completeness = account.completeness(card, counts, excluded)
+    io.write_table(snakemake.output.completeness, completeness, "completeness")
     io.write_table(snakemake.output.warnings, pd.concat(found, ignore_index=True), "warnings")

@@ -1,12 +1,12 @@
 import pandas as pd
 
-from alsmuscle import cells, cells_io, de, genes, io, log, qc, registry, study
+from alsmuscle import cells, cells_io, de, genes, io, log, qc, registry, study_cells
 
 with log.job(snakemake.log[0]) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
     dataset, material = card["id"], card["cells"]["material"]
     manifest = io.read_table(snakemake.input.manifest, "manifest")
-    matrices, names, kept, excluded = study.cell_samples(card, manifest)
+    matrices, names, kept, excluded = study_cells.cell_samples(card, manifest)
     table = io.read_gene_table(card["organism"])
     summaries, barcodes, sums = [], [], {}
 

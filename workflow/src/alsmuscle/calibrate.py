@@ -841,7 +841,7 @@ def _healthy(mirror: Any) -> AnnData:
     import anndata
 
     from alsmuscle import counts as raw
-    from alsmuscle import fetch, layouts, registry, samples
+    from alsmuscle import fetch, layouts, registry, samples, sheets
 
     card = registry.load_yaml("config/datasets/gse184951.yaml")
     index = fetch.read_mirror(mirror)
@@ -852,7 +852,7 @@ def _healthy(mirror: Any) -> AnnData:
     spec = card["counts"]
     matrix, _ = layouts.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
     kept, excluded = samples.harmonise(
-        layouts.read_sheet(path["sheet"], card["samples"]["sheet"]), card
+        sheets.read_sheet(path["sheet"], card["samples"]["sheet"]), card
     )
     columns, _ = samples.match_matrix(list(matrix.columns), kept, excluded, card)
     whole, _ = raw.as_counts(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from alsmuscle import registry, sources
+from alsmuscle import registry, sheets, sources
 from alsmuscle.errors import InputError
 from alsmuscle.fetch import FetchError
 from alsmuscle.verify import ORGANISMS, compare, geo_summary, listed
@@ -248,7 +248,7 @@ def card_text(card: Mapping[str, Any]) -> str:
 def _samples(record: Mapping[str, Any], client: Client) -> pd.DataFrame:
     """Return all samples of a series, or raise if the archive gave fewer than its record says."""
     accession = record["accession"]
-    samples = sources.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
+    samples = sheets.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
     if len(samples) != record["n_samples"] or samples["geo_accession"].duplicated().any():
         raise InputError(
             f"{samples['geo_accession'].nunique()} different samples came",

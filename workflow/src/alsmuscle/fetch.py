@@ -37,7 +37,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import (
     parse_qs,
     parse_qsl,
@@ -49,8 +49,9 @@ from urllib.parse import (
     urlunsplit,
 )
 
-from alsmuscle import log
+from alsmuscle import log, texts
 from alsmuscle.errors import InputError
+from alsmuscle.texts import size_in_words
 
 if TYPE_CHECKING:
     import httpx
@@ -168,8 +169,8 @@ class FetchPolicy:
     per_second: float = 5.0
     max_redirects: int = 10
     max_bytes: int = 1 << 40
-    max_unpacked: int = 1 << 36
-    max_ratio: float = 400.0
+    max_unpacked: int = texts.MAX_UNPACKED
+    max_ratio: float = texts.MAX_RATIO
     max_members: int = 200_000
     keep_free: int = 100_000_000
     progress_seconds: float = 10.0
@@ -468,6 +469,12 @@ def read_lock(path: str | Path) -> dict[str, dict[str, str]]:
     return {row["url"]: row for row in found.values()}
 
 
+def first_source(lock: str | Path, fetched: Fetched) -> str:
+    """Return where a file came from when it was recorded; its own source if it never was."""
+    row = _row_for(read_lock(lock), fetched.url)
+    return row["source"] if row else fetched.source
+
+
 def record_lock(
     path: str | Path, fetched: Fetched, *, study: str = "", replace: bool = False
 ) -> None:
@@ -764,7 +771,7 @@ def _fetch_held(
         "%s%s: %s from %s, sha256 %s",
         f"{want.study}: " if want.study else "",
         dest.name,
-        _size(fetched.bytes),
+        size_in_words(fetched.bytes),
         source,
         digest[:12],
     )
@@ -899,7 +906,7 @@ def get_text(
                 content += chunk
                 watch.saw(len(chunk))
                 if len(content) > _TEXT_LIMIT:
-                    raise want.error(f"the answer is larger than {_size(_TEXT_LIMIT)}")
+                    raise want.error(f"the answer is larger than {size_in_words(_TEXT_LIMIT)}")
             return Answer(want.url, response.status_code, content.decode("utf-8", "replace"))
 
     with _client(policy) as client:
@@ -1258,8 +1265,10 @@ class _Watch:
         speed = (self.have - self.first) / max(now - self.begin, 1e-6)
         left = ""
         if self.total:
-            left = f" of {_size(self.total)}, {(self.total - self.have) / max(speed, 1):.0f} s left"
-        log.get("fetch").info("%s: %s%s, %s/s", self.name, _size(self.have), left, _size(speed))
+            left = f" of {size_in_words(self.total)}, {(self.total - self.have) / max(speed, 1):.0f} s left"
+        log.get("fetch").info(
+            "%s: %s%s, %s/s", self.name, size_in_words(self.have), left, size_in_words(speed)
+        )
         return True
 
 
@@ -1478,13 +1487,14 @@ def _check_length(want: _Want, total: int | None, policy: FetchPolicy) -> None:
     if want.bytes is not None and total != want.bytes:
         raise want.refused(f"the server announces {total} bytes", expected=f"{want.bytes} bytes")
     if total > policy.max_bytes:
-        raise want.refused(f"the server announces {_size(total)}, more than allowed")
+        raise want.refused(f"the server announces {size_in_words(total)}, more than allowed")
 
 
 def _check_stream(path: Path, kind: str, want: _Want, policy: FetchPolicy) -> None:
     opener: Any = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind]
     with opener(path, "rb") as handle:
-        reader = bounded(handle, path.stat().st_size, policy=policy, url=want.url, study=want.study)
+        packed = path.stat().st_size
+        reader = texts.bounded(handle, lambda seen: _refuse_bomb(want, seen, packed, policy))
         while reader.read(_BLOCK):
             pass
 
@@ -1514,48 +1524,11 @@ def _check_tar(path: Path, want: _Want, policy: FetchPolicy) -> None:
 
 
 def _refuse_bomb(want: _Want, unpacked: int, packed: int, policy: FetchPolicy) -> None:
-    ratio = unpacked / max(packed, 1)
-    if unpacked > policy.max_unpacked or (unpacked > 1 << 30 and ratio > policy.max_ratio):
-        raise want.refused(
-            f"unpacks to more than {_size(min(unpacked, policy.max_unpacked))} from {_size(packed)}"
-            ": refused as a decompression bomb",
-            remedy="if the file is sound, raise max_unpacked or max_ratio",
-        )
-
-
-class _Bounded(io.RawIOBase):
-    """A reader that objects once its content outgrows the limits."""
-
-    def __init__(self, stream: IO[bytes], packed: int, want: _Want, policy: FetchPolicy) -> None:
-        self._stream, self._packed, self._want, self._policy = stream, packed, want, policy
-        self._seen = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._stream.read(len(buffer))
-        buffer[: len(block)] = block
-        self._seen += len(block)
-        _refuse_bomb(self._want, self._seen, self._packed, self._policy)
-        return len(block)
-
-
-def bounded(
-    stream: IO[bytes],
-    packed: int,
-    *,
-    policy: FetchPolicy | None = None,
-    url: str = "",
-    study: str = "",
-) -> IO[bytes]:
-    """Wrap a decompressing stream so that it raises :class:`FetchError` instead of flooding memory.
-
-    ``packed`` is the compressed size in bytes; the limits are the policy's ``max_unpacked`` and
-    ``max_ratio``.
-    """
-    want = _Want(url, study, None, None, None)
-    return io.BufferedReader(_Bounded(stream, packed, want, policy or FetchPolicy()), _BLOCK)
+    problem = texts.bomb(
+        unpacked, packed, max_unpacked=policy.max_unpacked, max_ratio=policy.max_ratio
+    )
+    if problem:
+        raise want.refused(problem, remedy="if the file is sound, raise max_unpacked or max_ratio")
 
 
 def safe_members(
@@ -1622,9 +1595,9 @@ def _need_space(want: _Want, folder: Path, more: int, policy: FetchPolicy) -> No
 
 def _disk_full(want: _Want, folder: Path, more: int = 0) -> FetchError:
     free = shutil.disk_usage(folder).free
-    need = f"{_size(more)} more are needed, " if more else ""
+    need = f"{size_in_words(more)} more are needed, " if more else ""
     return want.passing(
-        f"the disk is full: {need}{_size(free)} are free in {folder}",
+        f"the disk is full: {need}{size_in_words(free)} are free in {folder}",
         remedy="free some space and run again: what has arrived is kept and resumed",
     )
 
@@ -1641,14 +1614,6 @@ def _sync_folder(folder: Path) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def with_query(url: str, **parameters: str | int) -> str:

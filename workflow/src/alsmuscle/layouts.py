@@ -1,4 +1,4 @@
-"""How studies lay out their files: expression matrices, sample sheets, published effects.
+"""How studies lay out their files: expression matrices, intensities, published effects.
 
 Everything that is read here came from somebody else. What a file is not is said with its name, the
 member or column at fault, and the card's key that would mend it.
@@ -7,19 +7,20 @@ member or column at fault, and the card's key that would mend it.
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
 import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle import log
 from alsmuscle.errors import InputError
+from alsmuscle.sheets import read_recount3
+from alsmuscle.texts import plain_table, read_text, some, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,34 +43,6 @@ _STAR_STRAND = {"unstranded": 1, "forward": 2, "reverse": 3}
 
 
 # --- bytes ----------------------------------------------------------------------------------------
-
-
-def unpacked(content: bytes, where: str) -> bytes:
-    """Return content, unpacked if it is gzip, within the downloader's limits.
-
-    Raises
-    ------
-    InputError
-        The gzip is damaged, or unpacks to more than is believable.
-    """
-    from alsmuscle.fetch import bounded
-
-    if content[:2] != b"\x1f\x8b":
-        return content
-    try:
-        stream: Any = gzip.GzipFile(fileobj=io.BytesIO(content))
-        return bounded(stream, len(content), url=where).read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"damaged gzip: {error}", where=where) from None
-
-
-def read_text(path: Path) -> str:
-    """Return a text file, packed or not, as UTF-8 (or Latin-1, where GEO's submitters wrote that)."""
-    content = unpacked(path.read_bytes(), str(path))
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -156,7 +129,7 @@ def _table(path: Path, spec: Mapping[str, Any]) -> tuple[pd.DataFrame, list[str]
     unknown = [name for name in skip if name not in frame.columns]
     if unknown:
         raise InputError(
-            f"no column '{unknown[0]}' to skip", where=path, expected=_some(frame.columns)
+            f"no column '{unknown[0]}' to skip", where=path, expected=some(frame.columns)
         )
     matrix = frame.drop(columns=skip).set_index(gene)
     return _numeric(matrix, str(path)), symbols
@@ -301,7 +274,7 @@ def _recount3(path: Path, quality: Path) -> pd.DataFrame:
     known = read_recount3(quality)
     for needed in ("external_id", column):
         if needed not in known:
-            raise InputError(f"no column '{needed}'", where=quality, expected=_some(known.columns))
+            raise InputError(f"no column '{needed}'", where=quality, expected=some(known.columns))
     lengths = pd.to_numeric(known.set_index("external_id")[column], errors="coerce")
     runs = lengths.reindex(sums.columns)
     bad = runs.index[~(runs > 0)]
@@ -345,7 +318,7 @@ def read_annotation(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
         if begin := re.search(r"^!platform_table_begin.*\n", text, flags=re.MULTILINE):
             text = text[begin.end() :].partition("!platform_table_end")[0]
         lines = [line for line in text.splitlines() if not line.startswith(("#", "^", "!"))]
-        frame = _plain_table(lines, str(path))
+        frame = plain_table(lines, str(path))
     return _annotation(frame, spec, str(path))
 
 
@@ -357,7 +330,7 @@ def _annotation(frame: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.
             raise InputError(
                 f"no column '{spec[key]}'",
                 where=f"{where}: annotation.{key}",
-                expected=_some(frame.columns, 40),
+                expected=some(frame.columns, 40),
             )
     nothing = pd.Series("", index=frame.index)
     named = pd.DataFrame(
@@ -367,27 +340,6 @@ def _annotation(frame: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.
         }
     ).set_axis(frame[spec["id_column"]].astype(str), axis=0)
     return named[~named.index.duplicated()].rename_axis("id")
-
-
-def _plain_table(lines: Sequence[str], where: str) -> pd.DataFrame:
-    """Read lines of a tab- or comma-separated table as text, without a belief in quotes."""
-    import pandas as pd
-
-    if not lines:
-        raise InputError("the table is empty", where=where)
-    separator = "\t" if "\t" in lines[0] else ","
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-    try:
-        return pd.read_csv(
-            io.StringIO("\n".join(lines)),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            quoting=quoting,
-            index_col=False,
-        )
-    except pd.errors.ParserError as error:
-        raise InputError(f"not a regular table: {error}", where=where) from None
 
 
 def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
@@ -489,7 +441,7 @@ def _read_workbook(content: bytes, spec: Mapping[str, Any], where: str) -> pd.Da
                 raise InputError(
                     f"no sheet '{sheet}'",
                     where=f"{where}: counts.worksheet",
-                    expected=_some(book.sheet_names),
+                    expected=some(book.sheet_names),
                 )
             header = 0 if spec.get("header", True) else None
             frame = pd.read_excel(book, sheet_name=sheet, header=header, na_filter=False)
@@ -565,7 +517,7 @@ def read_intensities(
         platforms, samples = read_soft_tables(path)
         if chip["platform"] not in platforms:
             raise InputError(
-                f"no platform {chip['platform']}", where=path, expected=_some(platforms)
+                f"no platform {chip['platform']}", where=path, expected=some(platforms)
             )
         values = _soft_values(samples, chip["platform"], path)
         spec = chip.get("annotation") or _soft_columns(platforms[chip["platform"]], path)
@@ -640,7 +592,7 @@ def read_soft_tables(
             if not line.startswith(("!sample_table_end", "!platform_table_end")):
                 lines.append(line)
                 continue
-            table = _plain_table(lines, f"{path}: {name}")
+            table = plain_table(lines, f"{path}: {name}")
             if line.startswith("!sample"):
                 samples[name] = (platform, table)
             else:
@@ -676,7 +628,7 @@ def _soft_values(
             raise InputError(
                 "no columns ID_REF and VALUE",
                 where=f"{path}: {name}",
-                expected=_some(table.columns),
+                expected=some(table.columns),
             )
         values = pd.to_numeric(table["VALUE"], errors="coerce")
         columns[name] = pd.Series(values.to_numpy(), index=table["ID_REF"].astype(str))
@@ -700,7 +652,7 @@ def _soft_columns(table: pd.DataFrame, path: Path) -> dict[str, str]:
         raise InputError(
             "no column of the platform's table is known to hold gene symbols",
             where=path,
-            expected=_some(table.columns, 40),
+            expected=some(table.columns, 40),
             remedy="name the columns under `annotation` of the card",
         )
     return {"id_column": "ID", **{key: name for key, name in found.items() if name}}
@@ -729,7 +681,7 @@ def read_effects(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
             raise InputError(
                 f"no column '{spec[key]}'",
                 where=f"{path}: effects.{key}",
-                expected=_some(frame.columns),
+                expected=some(frame.columns),
             )
     frame[spec["gene_column"]] = frame[spec["gene_column"]].fillna("").astype(str)
     return frame
@@ -754,160 +706,6 @@ def _read_rdata(path: Path, name: str | None) -> pd.DataFrame:
         raise InputError(
             f"no data frame '{name}'" if name else "several data frames, or none",
             where=f"{path}: effects.object",
-            expected=_some(frames or objects),
+            expected=some(frames or objects),
         )
     return frames[name].reset_index(drop=True)
-
-
-# --- sample sheets --------------------------------------------------------------------------------
-
-
-def read_sheet(paths: Path | Sequence[Path], spec: Mapping[str, Any]) -> pd.DataFrame:
-    """Read a sample sheet as text, one row per sample, values untouched but for outer blanks.
-
-    Parameters
-    ----------
-    paths
-        The file, or several whose rows are put below each other.
-    spec
-        ``samples.sheet`` of the card.
-
-    Raises
-    ------
-    InputError
-        A file is not what the card says.
-    """
-    import pandas as pd
-
-    paths = [paths] if isinstance(paths, Path) else list(paths)
-    where = ", ".join(map(str, paths))
-    frame = pd.concat([_sheet(path, spec) for path in paths], ignore_index=True).fillna("")
-    frame = frame.apply(lambda column: column.str.strip())
-    for column, value in spec.get("rows", {}).items():
-        if column not in frame.columns:
-            raise InputError(
-                f"no column '{column}' to select rows by",
-                where=where,
-                expected=_some(frame.columns),
-            )
-        frame = frame[frame[column] == value]
-    if frame.empty:
-        raise InputError("no sample row is left", where=where, remedy="check `samples.sheet.rows`")
-    # A row that stands twice word for word is one sample (a third party's table of GSE186045).
-    return frame.drop_duplicates(ignore_index=True)
-
-
-def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    from alsmuscle import sources
-
-    layout = spec["layout"]
-    try:
-        if layout == "xlsx":
-            return pd.read_excel(path, dtype=str, keep_default_na=False)
-        if layout == "series_matrix":
-            return parse_series_matrix(read_text(path), str(path))
-        if layout == "soft":
-            return sources.parse_soft_samples(read_text(path))
-        if layout == "recount3":
-            return expand_attributes(read_recount3(path))
-        if layout == "ena":
-            return sources.parse_file_report(read_text(path))
-        separator = "," if layout == "csv" else "\t"
-        return pd.read_csv(
-            io.StringIO(read_text(path)),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-        )
-    except (ValueError, OSError) as error:
-        if isinstance(error, InputError):
-            if error.where is None:
-                raise InputError(
-                    error.problem, where=path, expected=error.expected, remedy=error.remedy
-                ) from None
-            raise
-        raise InputError(f"not readable as {layout}: {error}", where=path) from None
-
-
-def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
-    """Read the sample lines of a GEO series matrix: one row per sample.
-
-    Characteristics become columns ``<name>:ch1``, as GEOquery names them; other lines keep their
-    GEO name, numbered when repeated.
-
-    Raises
-    ------
-    InputError
-        There is no ``!Sample_geo_accession`` line, or a line has fewer samples than others.
-    """
-    import pandas as pd
-
-    columns: dict[str, list[str]] = {}
-    size = 0
-    for line in text.splitlines():
-        if not line.startswith("!Sample_"):
-            continue
-        name, *values = next(csv.reader([line], delimiter="\t"))
-        name = name.removeprefix("!Sample_")
-        size = size or len(values)
-        if len(values) != size:
-            raise InputError(
-                f"the line !Sample_{name} has {len(values)} samples, the first one {size}",
-                where=where,
-                remedy="fetch it again: the file is damaged or truncated",
-            )
-        if name.startswith("characteristics"):
-            # The order of characteristics may differ from sample to sample: go by their names.
-            for number, value in enumerate(values):
-                key, found, content = value.partition(":")
-                if found:
-                    column = columns.setdefault(f"{key.strip()}:ch1", [""] * len(values))
-                    column[number] = content.strip()
-            continue
-        base, copies = name, 0
-        while name in columns:
-            copies += 1
-            name = f"{base}.{copies}"
-        columns[name] = values
-    if "geo_accession" not in columns:
-        raise InputError("no line `!Sample_geo_accession`: not a series matrix", where=where)
-    return pd.DataFrame(columns)
-
-
-def read_recount3(path: Path) -> pd.DataFrame:
-    """Read a metadata table of recount3 as text, columns in lower case.
-
-    Older files name two columns otherwise; they are renamed as recount3's ``read_metadata`` does.
-    """
-    frame = _plain_table(read_text(path).splitlines(), str(path)).rename(columns=str.lower)
-    older = {"study_acc": "study", "run_acc": "external_id"}
-    return frame.rename(columns={old: new for old, new in older.items() if new not in frame})
-
-
-def expand_attributes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add a column ``<tag>:ch1`` per tag of ``sample_attributes`` (``tag;;value|tag;;value``)."""
-    import pandas as pd
-
-    if "sample_attributes" not in frame:
-        return frame
-    tags = pd.DataFrame(
-        [
-            {
-                f"{tag}:ch1": value
-                for item in str(cell).split("|")
-                for tag, found, value in [item.partition(";;")]
-                if found
-            }
-            for cell in frame["sample_attributes"]
-        ],
-        index=frame.index,
-    ).fillna("")
-    return frame.join(tags)
-
-
-def _some(names: Any, most: int = 12) -> str:
-    names = [str(name) for name in names]
-    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

@@ -19,6 +19,7 @@ from alsmuscle.fetch import (
     TransferError,
     fetch_first,
     file_name,
+    first_source,
     get_text,
     read_mirror,
 )
@@ -142,6 +143,7 @@ def study_files(
     manifest: list[dict[str, Any]] = []
     checks: list[dict[str, str]] = []
     taken: set[str] = set()
+    lock = Path(cache) / "lock.tsv"
     for name, file in card["files"].items():
         members = file.get("members")
         try:
@@ -159,10 +161,13 @@ def study_files(
                 bytes=file.get("bytes"),
                 members=members,
                 mirror=mirror,
-                lock=Path(cache) / "lock.tsv",
+                lock=lock,
                 policy=policy,
                 study=study,
             )
+            if got.source == "present":
+                # Where it came from at first: a second look leaves the manifest as it was.
+                got = replace(got, source=first_source(lock, got))
         except InputError as error:
             passing = isinstance(error, TransferError)
             state = admission.UNREACHABLE if passing else admission.FAILED

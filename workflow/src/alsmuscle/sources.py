@@ -8,8 +8,6 @@ own documentation. A pattern without a seen file is marked as such.
 from __future__ import annotations
 
 import html
-import io
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -133,38 +131,6 @@ def geo_brief(accession: str, target: str = "self") -> str:
     """
     query = urlencode({"acc": _geo(accession), "targ": target, "form": "text", "view": "brief"})
     return f"{GEO_WWW}/query/acc.cgi?{query}"
-
-
-def parse_soft_samples(text: str) -> pd.DataFrame:
-    """Read the samples of SOFT text: one row each, columns named as GEOquery names phenodata.
-
-    Characteristics become ``<name>:ch1`` (channel by channel); other lines keep their GEO name,
-    numbered from the second on (``description.1``). Missing values are empty. Raises
-    :class:`InputError` if there is no sample.
-    """
-    rows: list[dict[str, str]] = []
-    for line in text.splitlines():
-        if line.startswith("^"):
-            kind, _, accession = line[1:].partition("=")
-            is_sample = kind.strip().upper() == "SAMPLE"
-            rows += [{"geo_accession": accession.strip()}] if is_sample else []
-            continue
-        found = re.match(r"!Sample_(\w+)\s*=\s*(.*)", line)
-        if not found or not rows:
-            continue
-        name, value = found[1], found[2].strip()
-        if characteristic := re.fullmatch(r"characteristics_(ch\d+)", name):
-            key, colon, content = value.partition(":")
-            if colon:
-                rows[-1][f"{key.strip()}:{characteristic[1]}"] = content.strip()
-            continue
-        free = (f"{name}.{number}" if number else name for number in itertools.count())
-        key = next(key for key in free if key not in rows[-1])
-        if not (name == "geo_accession" and value == rows[-1]["geo_accession"]):
-            rows[-1][key] = value
-    if not rows:
-        raise InputError(f"no sample in the SOFT text: {_words(text)!r}", expected="^SAMPLE = GSM…")
-    return pd.DataFrame(rows).fillna("")
 
 
 def ncbi_counts_page(accession: str) -> str:
@@ -466,26 +432,6 @@ def ena_file_report(accession: str, fields: Sequence[str] = ENA_FIELDS) -> str:
         )
     query = {"accession": accession, "result": "read_run", "fields": ",".join(fields)}
     return f"{ENA}/filereport?{urlencode({**query, 'format': 'tsv'}, safe=',')}"
-
-
-def parse_file_report(text: str, *, status: int = 200) -> pd.DataFrame:
-    """Read ENA's run table; all columns are text, empty where ENA knows nothing.
-
-    HTTP 204 (no such public record) gives a table without rows. Raises :class:`InputError` if the
-    answer is no table of runs, or a run occurs twice.
-    """
-    if status == 204 or not text.strip():
-        return pd.DataFrame(columns=["run_accession"], dtype=str)
-    if "run_accession" not in text.split("\n", 1)[0].split("\t"):
-        raise InputError(
-            f"ENA's answer is no table of runs: {_words(text)!r}",
-            expected="a column run_accession",
-        )
-    table = pd.read_csv(io.StringIO(text), sep="\t", dtype=str, keep_default_na=False, quoting=3)
-    twice = table["run_accession"][table["run_accession"].duplicated()].tolist()
-    if twice:
-        raise InputError(f"ENA's table has runs twice: {', '.join(twice[:5])}")
-    return table
 
 
 def ena_files(report: pd.DataFrame, kind: str = "fastq") -> pd.DataFrame:

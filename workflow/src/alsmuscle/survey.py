@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from alsmuscle import obtain, sources, verify
+from alsmuscle import obtain, sheets, sources, verify
 from alsmuscle.errors import InputError
 from alsmuscle.fetch import FetchError, FetchPolicy, TransferError, get_text, peek, redact
 
@@ -197,7 +197,7 @@ def _more(card: Mapping[str, Any], client: Archives, look: Look) -> None:
         look.files.append({"folder": folder, "name": name, "bytes": size})
 
     if archive == "GEO":
-        sheet = sources.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
+        sheet = sheets.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
         look.samples += _long(sheet, "geo_accession")
         for part in ("suppl", "matrix"):
             folder = sources.geo_folder(accession, part)
@@ -212,7 +212,7 @@ def _more(card: Mapping[str, Any], client: Archives, look: Look) -> None:
         for name in sources.parse_counts_page(client(page)):
             note(page, name)
     elif archive == "ENA":
-        sheet = sources.parse_file_report(client(sources.ena_file_report(accession)))
+        sheet = sheets.parse_file_report(client(sources.ena_file_report(accession)))
         look.samples += _long(sheet, "run_accession")
     elif archive == "BioStudies":
         listed = sources.parse_biostudies_study(client(sources.biostudies_study(accession)))

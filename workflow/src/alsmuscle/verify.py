@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from alsmuscle import admission, sources
+from alsmuscle import admission, sheets, sources
 from alsmuscle.errors import InputError
 from alsmuscle.fetch import FetchError
 
@@ -230,7 +230,7 @@ def _geo(card: Mapping[str, Any], client: Client) -> Record:
     samples = pd.DataFrame()
     wanted = card.get("archive", {})
     if "ids" in wanted or "characteristics" in wanted:
-        samples = sources.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
+        samples = sheets.parse_soft_samples(client(sources.geo_brief(accession, "gsm")))
     folders = _folders(card, sources.GEO)
     if "files" in wanted and not any(folder.endswith("/suppl/") for folder in folders):
         folders.append(sources.geo_folder(accession, "suppl"))
@@ -285,7 +285,7 @@ def listed(url: str, client: Client) -> list[str]:
 def _reads(card: Mapping[str, Any], client: Client) -> Record:
     """Ask ENA for the runs of a study; recount3 and ENA's report list the same ones."""
     accession = card["accession"]
-    report = sources.parse_file_report(client(sources.ena_file_report(accession)))
+    report = sheets.parse_file_report(client(sources.ena_file_report(accession)))
     if report.empty:
         raise InputError("the archive has no such public study", where=accession)
     ids = [
