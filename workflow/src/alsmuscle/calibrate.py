@@ -778,7 +778,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/calibration"))
-    parser.add_argument("--replicates", type=int, default=100)
+    parser.add_argument("--replicates", type=int, default=60)
     parser.add_argument("--verdicts", type=int, default=200)
     parser.add_argument("--splits", type=int, default=100)
     parser.add_argument("--cores", type=int, default=2)
