@@ -101,7 +101,15 @@ def main() -> None:
         return
     print("# metafor: CPU seconds inside R, on a subset of the genes; it fits gene by gene")
     print(
-        "task", "genes", "contrasts", "wall_s", "cpu_s", "peak_mb", "metafor_cpu_s", "ratio", sep="\t"
+        "task",
+        "genes",
+        "contrasts",
+        "wall_s",
+        "cpu_s",
+        "peak_mb",
+        "metafor_cpu_s",
+        "ratio",
+        sep="\t",
     )
     for n in given.contrasts:
         effect, se = inputs(given.genes, n)
