@@ -11,12 +11,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
+import cells_fixture
 import report_fixture as fx
 
 from alsmuscle import page as report
@@ -48,6 +50,8 @@ PAGES = [
     "methods.html",
     "provenance.html",
     "glossary.html",
+    "studies/sim.html",
+    "contrasts/sim.als-Satellite-cell-quiescent.html",
 ]
 CONTRAST = "contrasts/gse000001.als_v_healthy.html"
 
@@ -63,12 +67,16 @@ def write(folder: Path, data: report.ReportData) -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     # A space in the path: reports are opened from folders like that.
-    return write(tmp_path_factory.mktemp("the report"), fx.whole(2, n_genes=3000))
+    data = fx.whole(2, n_genes=3000)
+    data = replace(data, studies=[*data.studies, cells_fixture.study()])
+    return write(tmp_path_factory.mktemp("the report"), data)
 
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory) -> Path:
-    return write(tmp_path_factory.mktemp("attacked"), fx.hostile(n_genes=200))
+    data = fx.hostile(n_genes=200)
+    data = replace(data, studies=[*data.studies, cells_fixture.hostile(fx.HOSTILE)])
+    return write(tmp_path_factory.mktemp("attacked"), data)
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +294,28 @@ def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
     effect, low, high = (float(x) for x in table[1][3:6])
     assert low < effect < high
     assert f"{effect:+.2f} ({low:+.2f} to".replace("-", "\u2212") in words
+    assert watched.trouble == []
+
+
+@pytest.mark.parametrize("where", ["time.html", "programmes/MYOGENIC_DIFF.html"])
+def test_courses_download_as_picture_and_data(folder, open_tab, where):
+    watched = open_tab()
+    tab = watched.go(folder, where)
+    bar = tab.locator(".course .downloads").first
+    found = {}
+    for kind in ("SVG", "PNG", "data (TSV)"):
+        with tab.expect_download() as got:
+            bar.get_by_role("button", name=kind, exact=True).click()
+        found[kind] = Path(got.value.path()).read_bytes()
+    assert found["PNG"].startswith(b"\x89PNG") and len(found["PNG"]) > 5000
+    table = list(csv.reader(found["data (TSV)"].decode().splitlines(), delimiter="\t"))
+    assert table[0] == ["study", "time", "effect", "ci_low", "ci_high"]
+    points = ElementTree.fromstring(found["SVG"]).findall(
+        ".//{http://www.w3.org/2000/svg}circle[@data-drawn]"
+    )
+    assert len(points) == len(table) - 1 > 1
+    assert all(p.get("fill", "none") not in ("none", "rgb(0, 0, 0)") for p in points)
+    assert float(table[1][3]) < float(table[1][2]) < float(table[1][4])
     assert watched.trouble == []
 
 

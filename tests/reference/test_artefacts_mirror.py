@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 from pathlib import Path
 
 import numpy as np
@@ -99,23 +97,3 @@ def test_the_registrys_studies_are_read_from_the_mirror_alone(tmp_path, monkeypa
         assert table["analysed"].all() and table["obtained"].all()
         assert (table["identical_to"] == "").all()
         assert np.asarray(adata.X).min() >= 0
-
-
-FIXTURES = Path(os.environ.get("ALSMUSCLE_FIXTURES") or ROOT.parent / "shared" / "fixtures")
-
-
-@pytest.mark.skipif(not FIXTURES.is_dir(), reason="needs the recorded answers")
-def test_the_recorded_platform_annotation():
-    spec = {"id_column": "ID", "symbol_column": "Gene symbol", "gene_column": "Gene ID"}
-    probes = layouts.read_annotation(FIXTURES / "geoparse" / "GPL97.annot.gz", spec)
-    assert len(probes) == 22_645
-    assert (probes["symbol"] != "").mean() > 0.5
-
-
-@pytest.mark.skipif(not FIXTURES.is_dir(), reason="needs the recorded answers")
-def test_recorded_samples_in_soft():
-    for path in sorted((FIXTURES / "geoparse").glob("GSM*.txt.gz")):
-        text = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
-        assert sheets.parse_soft_samples(text)["geo_accession"].tolist() == [
-            path.name.split(".")[0]
-        ]

@@ -383,8 +383,16 @@ VERDICTS = (
     "cannot tell",
 )
 CONTEXTS = {
-    "biopsy": {"label": "ALS muscle biopsies, bulk", "role": "als_patient"},
-    "satellite": {"label": "Satellite cells in ALS muscle, single nucleus", "role": "als_patient"},
+    "biopsy": {
+        "label": "ALS muscle biopsies, bulk",
+        "cell_types": ["muscle"],
+        "role": "als_patient",
+    },
+    "satellite": {
+        "label": "Satellite cells in ALS muscle, single nucleus",
+        "cell_types": ["muscle"],
+        "role": "als_patient",
+    },
 }
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import io
+from alsmuscle import contracts, io
 from alsmuscle.errors import InputError
 
 
@@ -19,6 +19,65 @@ def test_text_for_a_number_breaks_the_contract(tmp_path):
     frame = pd.DataFrame({"sample_id": ["a"], "pc1": ["far"], "pc2": [1.0]})
     with pytest.raises(InputError, match="column 'pc1' breaks the contract 'pca'"):
         io.write_table(tmp_path / "p.tsv", frame, "pca")
+
+    path = _file(tmp_path, "sample_id\tpc1\tpc2\na\tfar\t1\n", "p.tsv")
+    with pytest.raises(InputError, match="breaks the contract 'pca'.*far"):
+        io.read_table(path, "pca")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "fine"),
+    [
+        ("k", [3, 2], True),
+        ("k", [3.0, 2.0], True),
+        ("k", [1.5, 2], False),
+        ("k", [-1, 2], False),
+        ("k", [np.nan, 2], False),
+        ("effect", [np.nan, -np.inf], True),
+        ("effect", ["1.5", 2], True),
+        ("effect", ["", 2], False),
+        ("key", [1, 2], True),
+        ("key", [None, "a"], False),
+    ],
+)
+def test_kinds_of_columns(column, values, fine):
+    table = contracts.TABLES["pooled_genes"]
+    plain = {"text": ["a", "b"], "number": [0.5, 1.0], "share": [0.5, 1.0], "count": [1, 2]}
+    frame = pd.DataFrame({name: plain[kind] for name, kind in table.columns.items()})
+    frame[column] = pd.Series(values)
+    if not fine:
+        with pytest.raises(InputError, match=f"'{column}'"):
+            contracts.check_table(frame, "pooled_genes", "x")
+        return
+    checked = contracts.check_table(frame, "pooled_genes", "x")
+    dtype = {"text": object, "count": np.int64}.get(table.columns[column], np.float64)
+    assert checked[column].dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "fine"),
+    [("share", 1.0, True), ("share", np.nan, True), ("share", 1.2, False), ("used", "no", False)],
+)
+def test_shares_and_flags(column, value, fine):
+    plain = {"text": "a", "count": 1, "share": 0.5, "flag": True}
+    columns = contracts.TABLES["types"].columns
+    frame = pd.DataFrame([{**{c: plain[k] for c, k in columns.items()}, column: value}])
+    if fine:
+        contracts.check_table(frame, "types", "x")
+        return
+    with pytest.raises(InputError, match=f"'{column}' breaks the contract"):
+        contracts.check_table(frame, "types", "x")
+
+
+def test_flags_are_true_or_false(tmp_path):
+    columns = contracts.TABLES["effects"].columns
+    plain = {"text": "a", "number": 0.5, "share": 0.5, "count": 1, "flag": True}
+    frame = pd.DataFrame([{name: plain[kind] for name, kind in columns.items()}])
+    io.write_table(tmp_path / "e.tsv", frame, "effects")
+    assert io.read_table(tmp_path / "e.tsv", "effects")["stripped"].tolist() == [True]
+    path = _file(tmp_path, (tmp_path / "e.tsv").read_text().replace("True", "yes"), "f.tsv")
+    with pytest.raises(InputError, match="column 'stripped'"):
+        io.read_table(path, "effects")
 
 
 def test_nothing_half_written_is_left(tmp_path):

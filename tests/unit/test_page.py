@@ -661,7 +661,8 @@ def test_figures_drawn_elsewhere_are_linked_but_not_returned(files, data):
 
 
 def test_pages_and_figures_are_the_same_however_many_processes_make_them(files, data):
-    parts = list(page._parts(fx.templates(), data, None, threads=2))
+    with page._parts(fx.templates(), data, None, threads=2) as made:
+        parts = list(made)
     made = {path: content for part, _ in parts for path, content in part.items()}
     assert len(made) > 20 and {path: files[path] for path in made} == made
     assert [len(genes) for _, genes in parts].count(1) == len(list(data.contrasts()))

@@ -475,29 +475,3 @@ def test_a_real_soft_family() -> None:
     assert len(table) == 34
     assert table["geo_accession"].is_unique
     assert set(table["platform_id"]) == {"GPL96", "GPL97"}
-
-
-@pytest.mark.verify
-def test_recorded_answers_are_read() -> None:
-    folder = _mirror().parent / "fixtures"
-    xml = {path.name: sources.parse_archive_xml(path.read_text()) for path in folder.rglob("*.xml")}
-    for path in folder.rglob("*.xml"):
-        assert (xml[path.name]["kind"] == "run").sum() == path.read_text().count("<RUN ")
-    for path in (folder / "ffq").glob("SR*.txt"):
-        table = sources.parse_archive_xml(path.read_text())
-        assert path.name.split("_")[0].removesuffix(".txt") in set(table["accession"]), path
-    counts = {"bam.txt": 2, "bam_empty.txt": 0, "fastqs.txt": 2, "fastqs_empty.txt": 0}
-    for name, count in counts.items():
-        report = sheets.parse_file_report((folder / "ffq" / name).read_text())
-        kind = "submitted" if name.startswith("bam") else "fastq"
-        assert len(sources.ena_files(report, kind)) == count
-    assert sources.parse_esearch((folder / "ffq" / "GSE93374_search.txt").read_text())[0] == 13
-    summary = (folder / "ffq" / "GSE93374_summary.txt").read_text()
-    assert sources.parse_esummary(summary)["n_samples"].tolist() == [11]
-    assert len(sources.summary_samples(summary)) == 11
-    soft = sheets.parse_soft_samples((folder / "geoparse" / "GSM32878.txt").read_text())
-    assert soft.loc[0, ["geo_accession", "series_id"]].tolist() == ["GSM32878", "GSE1864"]
-    family = (folder / "geoparse" / "soft_ex_family.txt").read_text()
-    assert len(sheets.parse_soft_samples(family)) == family.count("^SAMPLE")
-    sample = sources.parse_esummary((folder / "ffq" / "GSM3717978_summary.txt").read_text())
-    assert sample["sra"].tolist() == ["SRX5692097"]

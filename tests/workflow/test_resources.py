@@ -53,7 +53,7 @@ def test_a_plan_with_the_profile_groups_without_a_circle(project):
     # Snakemake checks while planning that no group waits for itself; it needs no SLURM for that.
     # Named one by one, as they are known only once the studies have been looked at.
     wanted = ("enrichment/gse1/als_vs_healthy/sets", "programmes/gse1/als_vs_healthy/effects")
-    wanted += ("programmes/gse1/scores", "bulk/gse1/omnibus")
+    wanted += ("programmes/gse1/scores", "bulk/gse1/qc")
     run = project.snakemake(
         *("--dry-run", "--workflow-profile", str(ROOT / "config" / "profiles" / "slurm")),
         *("--", *(f"results/{name}.tsv" for name in wanted)),

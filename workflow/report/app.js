@@ -552,6 +552,13 @@ window.alsmuscle = (() => {
     });
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svgText(picture))}`;
   }
+  function downloads(name, picture, data) {
+    const button = (text, act) => make("button", { type: "button", class: "quiet", onclick: act }, text);
+    return make("p", { class: "downloads" }, "Download: ",
+      button("SVG", () => save(`${name}.svg`, svgText(picture()), "image/svg+xml")), " · ",
+      button("PNG", () => savePNG(picture(), name)), " · ",
+      button("data (TSV)", () => save(`${name}.tsv`, data(), "text/tab-separated-values")));
+  }
   function forestTools(table) {
     const name = fileName(table.caption.textContent);
     const data = () => {
@@ -567,11 +574,40 @@ window.alsmuscle = (() => {
       }
       return lines.join("\n") + "\n";
     };
-    const button = (text, act) => make("button", { type: "button", class: "quiet", onclick: act }, text);
-    table.parentElement.after(make("p", { class: "downloads" }, "Download: ",
-      button("SVG", () => save(`${name}.svg`, svgText(forestPicture(table)), "image/svg+xml")), " · ",
-      button("PNG", () => savePNG(forestPicture(table), name)), " · ",
-      button("data (TSV)", () => save(`${name}.tsv`, data(), "text/tab-separated-values"))));
+    table.parentElement.after(downloads(name, () => forestPicture(table), data));
+  }
+
+  // ---- courses over time ---------------------------------------------------------------------
+  // The drawing with its colours written into it, title above and legend below: it stands alone.
+  function coursePicture(figure, title) {
+    const seen = figure.querySelector("svg");
+    const [width, top, height] = [640, 30, Number(seen.getAttribute("height"))];
+    const inner = seen.cloneNode(true);
+    const shown = [...seen.querySelectorAll("line, circle, text")];
+    [...inner.querySelectorAll("line, circle, text")].forEach((node, i) => {
+      const style = getComputedStyle(shown[i]);
+      for (const key of ["stroke", "stroke-width", "fill", "opacity", "font-size", "text-anchor"]) node.setAttribute(key, style.getPropertyValue(key));
+      node.removeAttribute("class");
+    });
+    for (const [key, value] of Object.entries({ width, height, x: 0, y: top })) inner.setAttribute(key, value);
+    const keys = [...figure.querySelectorAll(".course-key li")];
+    const font = { "font-family": "Arial, Helvetica, sans-serif", "font-size": 12, fill: "#1b1f24" };
+    const whole = top + height + 20 * keys.length + 10;
+    return draw("svg", { xmlns: svgNS, width, height: whole, viewBox: `0 0 ${width} ${whole}`, "font-family": font["font-family"] },
+      draw("rect", { width, height: whole, fill: "#fff" }),
+      draw("text", { ...font, x: 8, y: 20, "font-weight": 700, "font-size": 14 }, title), inner,
+      ...keys.flatMap((key, i) => [
+        draw("circle", { cx: 14, cy: top + height + 20 * i + 6, r: 4.5, fill: getComputedStyle(key, "::before").color }),
+        draw("text", { ...font, x: 26, y: top + height + 20 * i + 10 }, key.textContent)]));
+  }
+  function courseTools(figure) {
+    const head = [...document.querySelectorAll("h2, h3")].filter((h) => h.compareDocumentPosition(figure) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1);
+    const title = `${head ? `${head.textContent.trim()}: ` : ""}${figure.querySelector("figcaption").textContent}`;
+    const name = fileName(title);
+    const data = () => [["study", "time", "effect", "ci_low", "ci_high"],
+      ...[...figure.querySelectorAll("circle[data-drawn]")].map((c) => [c.dataset.series, c.dataset.time, ...numbers(c.dataset.drawn).map((v) => (v === null ? "" : String(v)))])]
+      .map((line) => line.map(guard).join("\t")).join("\n") + "\n";
+    figure.append(downloads(name, () => coursePicture(figure, title), data));
   }
 
   // ---- genes ---------------------------------------------------------------------------------
@@ -614,8 +650,10 @@ window.alsmuscle = (() => {
         low: half === null ? null : effect - half, high: half === null ? null : effect + half,
       };
     })).sort((a, b) => a.place - b.place);
+    const parted = found.some((f) => f[3].some((row) => row[2] !== "muscle"));
     const pooled = found.flatMap((f) => f[3].map(([role, kind, cells, k, effect, low, high, padj]) => ({
-      place: role, label: `${spec.roles[role]}, ${kind === "all" ? "human and mouse together" : kind}${cells === "muscle" ? "" : `, ${cells}`}`,
+      place: role + (cells === "muscle" ? 0 : 100), group: !parted ? undefined : cells === "muscle" ? "Whole muscle" : "Cell types",
+      label: `${spec.roles[role]}, ${kind === "all" ? "human and mouse together" : kind}${cells === "muscle" ? "" : `, ${cells}`}`,
       sizes: `${k} ${k === 1 ? "study" : "studies"}${k === 2 ? ", too few for a verdict" : ""}`,
       marks: [], effect, low, high, padj, pooled: k > 1,
     }))).sort((a, b) => a.place - b.place);
@@ -638,6 +676,7 @@ window.alsmuscle = (() => {
     addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
     document.querySelectorAll(".table").forEach(table);
     document.querySelectorAll("table.forest").forEach(forestTools);
+    document.querySelectorAll(".course").forEach(courseTools);
     document.querySelectorAll(".figure").forEach((f) => { if (f.querySelector(".plot-spec")) plot(f); });
     if (document.getElementById("gene-spec")) {
       gene();

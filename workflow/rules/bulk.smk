@@ -1,6 +1,7 @@
 # In:  provenance/data/<dataset>.tsv and the files it names.
 # Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
-#      correlation.tsv, vst.h5ad, fits.h5, omnibus.tsv; bulk/<dataset>/<contrast>/de.tsv, also for published effects.
+#      correlation.tsv, vst.h5ad, fits.h5; programmes/<dataset>/scores.tsv; bulk/<dataset>/<contrast>/: de.tsv (also
+#      for published effects), engines.tsv, omnibus.tsv.
 
 
 rule bulk_counts:
@@ -10,6 +11,15 @@ rule bulk_counts:
         counts=result("bulk/{dataset}/counts.h5ad"),
         samples=result("bulk/{dataset}/samples.tsv"),
         excluded=result("bulk/{dataset}/excluded.tsv"),
+        completeness=result("bulk/{dataset}/completeness.tsv"),
+        # A design that cannot be fitted stops the study before anything is computed.
+        warnings=report(
+            result("bulk/{dataset}/warnings.tsv"),
+            caption="../report/captions/bulk_counts.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "faults of the design"},
+        ),
     log:
         log_of("bulk_counts", "{dataset}"),
     benchmark:
@@ -20,92 +30,22 @@ rule bulk_counts:
         mem_mb=growing(1000, per_sample=3),
         runtime=growing(10),
     params:
-        card=card_part("id", "organism", "files", "counts", "samples"),
+        card=card_part(
+            "id", "role", "organism", "files", "counts", "samples", "contrasts"
+        ),
+        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         code=code("bulk_counts"),
     message:
-        "{wildcards.dataset}: reading counts, samples and gene ids"
+        "{wildcards.dataset}: reading counts and samples, and whether groups can be compared"
     script:
         "../scripts/bulk_counts.py"
-
-
-rule bulk_design:
-    input:
-        counts=result("bulk/{dataset}/counts.h5ad"),
-        excluded=result("bulk/{dataset}/excluded.tsv"),
-    output:
-        warnings=report(
-            result("bulk/{dataset}/warnings.tsv"),
-            caption="../report/captions/bulk_design.rst",
-            category="Studies",
-            subcategory="{dataset}",
-            labels={"table": "faults of the design"},
-        ),
-        completeness=result("bulk/{dataset}/completeness.tsv"),
-    log:
-        log_of("bulk_design", "{dataset}"),
-    benchmark:
-        time_of("bulk_design", "{dataset}")
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=growing(800, per_sample=1),
-        runtime=growing(5),
-    params:
-        card=card_part("id", "role", "contrasts"),
-        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
-        code=code("bulk_design"),
-    message:
-        "{wildcards.dataset}: checking whether the groups can be compared"
-    script:
-        "../scripts/bulk_design.py"
-
-
-rule bulk_qc:
-    input:
-        counts=result("bulk/{dataset}/counts.h5ad"),
-        # A design that cannot be fitted stops the study before anything is computed.
-        checked=ancient(result("bulk/{dataset}/warnings.tsv")),
-        panels="config/tissues.tsv",
-    output:
-        qc=report(
-            result("bulk/{dataset}/qc.tsv"),
-            caption="../report/captions/bulk_qc.rst",
-            category="Studies",
-            subcategory="{dataset}",
-            labels={"table": "sample quality"},
-        ),
-        pca=result("bulk/{dataset}/pca.tsv"),
-        covariates=result("bulk/{dataset}/pca_covariates.tsv"),
-        correlation=result("bulk/{dataset}/correlation.tsv"),
-        vst=result("bulk/{dataset}/vst.h5ad"),
-    log:
-        log_of("bulk_qc", "{dataset}"),
-    benchmark:
-        time_of("bulk_qc", "{dataset}")
-    conda:
-        ENVIRONMENT
-    threads: 2
-    resources:
-        mem_mb=growing(1200, per_sample=3),
-        runtime=growing(15),
-    params:
-        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
-        card=card_part("id", "role", "contrasts"),
-        qc=SETTINGS["bulk"]["qc"],
-        counts=SETTINGS["bulk"]["counts"],
-        inference=SETTINGS["bulk"]["de"]["inference"],
-        code=code("bulk_qc"),
-    message:
-        "{wildcards.dataset}: checking the quality of every sample"
-    script:
-        "../scripts/bulk_qc.py"
 
 
 rule bulk_fit:
     input:
         counts=result("bulk/{dataset}/counts.h5ad"),
-        checked=result("bulk/{dataset}/warnings.tsv"),
     output:
+        vst=result("bulk/{dataset}/vst.h5ad"),
         fits=result("bulk/{dataset}/fits.h5"),
     log:
         log_of("bulk_fit", "{dataset}"),
@@ -128,6 +68,45 @@ rule bulk_fit:
         "../scripts/bulk_fit.py"
 
 
+# Quality and programme scores per sample in one job: both need the matrix.
+rule bulk_qc:
+    input:
+        counts=result("bulk/{dataset}/counts.h5ad"),
+        vst=result("bulk/{dataset}/vst.h5ad"),
+        panels="config/tissues.tsv",
+        programmes="config/programmes.tsv",
+    output:
+        qc=report(
+            result("bulk/{dataset}/qc.tsv"),
+            caption="../report/captions/bulk_qc.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "sample quality"},
+        ),
+        pca=result("bulk/{dataset}/pca.tsv"),
+        covariates=result("bulk/{dataset}/pca_covariates.tsv"),
+        correlation=result("bulk/{dataset}/correlation.tsv"),
+        scores=result("programmes/{dataset}/scores.tsv"),
+    log:
+        log_of("bulk_qc", "{dataset}"),
+    benchmark:
+        time_of("bulk_qc", "{dataset}")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(1200, per_sample=3),
+        runtime=growing(15),
+    params:
+        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
+        card=card_part("id", "role", "contrasts"),
+        qc=SETTINGS["bulk"]["qc"],
+        code=code("bulk_qc"),
+    message:
+        "{wildcards.dataset}: checking the quality of every sample"
+    script:
+        "../scripts/bulk_qc.py"
+
+
 rule bulk_de:
     input:
         fits=result("bulk/{dataset}/fits.h5"),
@@ -141,6 +120,7 @@ rule bulk_de:
             labels={"table": "genes, {contrast}"},
         ),
         engines=result("bulk/{dataset}/{contrast}/engines.tsv"),
+        omnibus=result("bulk/{dataset}/{contrast}/omnibus.tsv"),
     log:
         log_of("bulk_de", "{dataset}.{contrast}"),
     benchmark:
@@ -156,41 +136,15 @@ rule bulk_de:
     params:
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],
+        omnibus={
+            key: SETTINGS["bulk"]["de"][key]
+            for key in ("alpha", "min_replicates", "inference")
+        },
         code=code("bulk_de"),
     message:
         "{wildcards.dataset}: testing every gene, {wildcards.contrast}"
     script:
         "../scripts/bulk_de.py"
-
-
-rule bulk_omnibus:
-    input:
-        fits=result("bulk/{dataset}/fits.h5"),
-        counts=result("bulk/{dataset}/counts.h5ad"),
-    output:
-        omnibus=result("bulk/{dataset}/omnibus.tsv"),
-    log:
-        log_of("bulk_omnibus", "{dataset}"),
-    benchmark:
-        time_of("bulk_omnibus", "{dataset}")
-    wildcard_constraints:
-        dataset=one_of(BULK),
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=growing(1500, per_sample=3),
-        runtime=growing(20),
-    params:
-        card=card_part("id", "role", "contrasts"),
-        de={
-            key: SETTINGS["bulk"]["de"][key]
-            for key in ("alpha", "min_replicates", "inference")
-        },
-        code=code("bulk_omnibus"),
-    message:
-        "{wildcards.dataset}: testing every gene over all groups"
-    script:
-        "../scripts/bulk_omnibus.py"
 
 
 rule effects_import:

@@ -4,6 +4,8 @@
 #      coexpression.tsv, map.parquet; cells/<dataset>/<contrast>/: de.tsv, composition.tsv; and
 #      programmes/<dataset>/<contrast>/effects.tsv. In these, cell_type is a column.
 
+# The longest chain of a run: its jobs go first wherever something must wait.
+
 
 rule cells_prepare:
     input:
@@ -20,6 +22,7 @@ rule cells_prepare:
         log_of("cells_prepare", "{dataset}"),
     benchmark:
         time_of("cells_prepare", "{dataset}")
+    priority: 1
     conda:
         ENVIRONMENT
     resources:
@@ -52,6 +55,7 @@ rule cells_cluster:
         log_of("cells_cluster", "{dataset}"),
     benchmark:
         time_of("cells_cluster", "{dataset}")
+    priority: 1
     conda:
         ENVIRONMENT
     resources:
@@ -85,6 +89,7 @@ rule cells_pseudobulk:
         log_of("cells_pseudobulk", "{dataset}"),
     benchmark:
         time_of("cells_pseudobulk", "{dataset}")
+    priority: 1
     conda:
         ENVIRONMENT
     resources:
@@ -117,6 +122,7 @@ rule cells_contrast:
         time_of("cells_contrast", "{dataset}.{contrast}")
     wildcard_constraints:
         dataset=one_of(CELLS),
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 2

@@ -304,6 +304,11 @@ onerror:
 
 
 onstart:
+    # Snakemake 9.27 limits submissions to 100 a second, and for every job that has finished wakes once a
+    # second to see whether the limit allows more (its pull request 3744): after some hundred jobs a core
+    # does nothing else. Jobs on this machine are limited by its cores.
+    if not workflow.remote_exec:
+        workflow.scheduler.job_rate_limiter = None
     for stale in Path(result("logs")).glob("**/*.error"):
         stale.unlink()
     if ALONE:

@@ -145,6 +145,7 @@ rule data_simulate_cells:
         time_of("data_simulate_cells", "{dataset}")
     wildcard_constraints:
         dataset=one_of(set(SIMULATED) & set(CELLS)),
+    priority: 1
     conda:
         ENVIRONMENT
     resources:

@@ -1,7 +1,6 @@
 # In:  bulk/<dataset>/<contrast>/de.tsv, bulk/<dataset>/vst.h5ad, the gene sets, config/programmes.tsv.
 # Out: enrichment/<dataset>/<contrast>/gsea.tsv and, where there is a matrix, sets.tsv;
-#      programmes/coverage.tsv, programmes/<dataset>/scores.tsv and
-#      programmes/<dataset>/<contrast>/effects.tsv.
+#      programmes/coverage.tsv, programmes/<dataset>/<contrast>/effects.tsv.
 
 
 # Public sets and curated programmes in one job: both need the matrix, and reading it costs more.
@@ -98,27 +97,3 @@ rule programmes_check:
         "checking the genes of the programmes"
     script:
         "../scripts/programmes_check.py"
-
-
-rule programmes_scores:
-    input:
-        vst=result("bulk/{dataset}/vst.h5ad"),
-        programmes="config/programmes.tsv",
-    output:
-        scores=result("programmes/{dataset}/scores.tsv"),
-    log:
-        log_of("programmes_scores", "{dataset}"),
-    benchmark:
-        time_of("programmes_scores", "{dataset}")
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=growing(1000, per_sample=2),
-        runtime=growing(5),
-    params:
-        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
-        code=code("programmes_scores"),
-    message:
-        "{wildcards.dataset}: scoring gene programmes per sample"
-    script:
-        "../scripts/programmes_scores.py"

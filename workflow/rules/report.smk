@@ -40,7 +40,6 @@ rule report_pages:
                 "samples.tsv",
                 "excluded.tsv",
                 "warnings.tsv",
-                "omnibus.tsv",
                 "qc.tsv",
                 "pca.tsv",
                 "pca_covariates.tsv",
@@ -50,6 +49,8 @@ rule report_pages:
         ),
         of_admitted("programmes/{dataset}/scores.tsv", BULK),
         all_de(),
+        of_admitted("bulk/{dataset}/{contrast}/engines.tsv", BULK),
+        of_admitted("bulk/{dataset}/{contrast}/omnibus.tsv", BULK),
         all_effects(),
         *(
             of_admitted(f"cells/{{dataset}}/{table}", CELLS)

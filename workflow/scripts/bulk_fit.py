@@ -2,14 +2,14 @@ from alsmuscle import de, io, log, registry
 
 with log.job(snakemake.log[0]) as logger:
     counts = io.read_h5ad(snakemake.input.counts)
+    options = {
+        **snakemake.params.counts,
+        "inference": snakemake.params.inference,
+        "threads": snakemake.threads,
+    }
     fits = {}
     for name, contrasts in registry.designs(snakemake.params.card).items():
-        fits[name] = de.fit(
-            counts,
-            contrasts[0],
-            inference=snakemake.params.inference,
-            threads=snakemake.threads,
-            **snakemake.params.counts,
-        )
+        fits[name] = de.fit(counts, contrasts[0], **options)
         logger.info("fitted %s: %d genes, %d samples", name, fits[name].n_vars, fits[name].n_obs)
+    io.write_h5ad(snakemake.output.vst, de.vst(counts, **options))
     io.write_h5ads(snakemake.output.fits, fits)

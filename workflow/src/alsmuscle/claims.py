@@ -200,6 +200,8 @@ def gene_effects(
         ``GENE`` or ``RATIO``. A ratio's error takes both genes as independent; its degrees of
         freedom are mixed after Satterthwaite.
     """
+    symbols = {symbol for target in targets for symbol in target.split("/", 1)[1].split(":")}
+    de = de[de["gene_id"].isin([gene_ids[symbol] for symbol in symbols & set(gene_ids)])]
     wide = de.set_index(["dataset", "contrast", "cell_type", "gene_id"])[["log2fc", "lfc_se", "df"]]
     parts = []
     for target in targets:

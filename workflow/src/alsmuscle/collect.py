@@ -266,9 +266,9 @@ def _contrast(
     }
     omnibus = None
     if not published:
-        every = io.read_table(results / "bulk" / name / "omnibus.tsv", "omnibus")
-        own = every[every["design"] == registry.design_id(contrast)]
-        omnibus = own if len(own) else None
+        path = results / "bulk" / name / key / "omnibus.tsv"
+        tests = io.read_table(path, "omnibus")
+        omnibus = tests if len(tests) else None
         tables["engines"] = (results / "bulk" / name / key / "engines.tsv", "engines")
         tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
         tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
@@ -284,7 +284,7 @@ def _contrast(
     found = {table: io.read_table(*where) for table, where in tables.items()}
     files = {table: _link(results, where[0]) for table, where in tables.items()}
     if omnibus is not None:
-        files["omnibus"] = _link(results, results / "bulk" / name / "omnibus.tsv")
+        files["omnibus"] = _link(results, path)
     return ContrastData(
         meta=meta,
         **found,

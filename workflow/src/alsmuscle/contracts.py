@@ -903,16 +903,7 @@ def check_table(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
     InputError
         A column is missing, has the wrong kind, or the key repeats.
     """
-    import pandera.pandas as pa
-
     table = TABLES[name]
-    kinds = {
-        "text": pa.Column(str, nullable=False, coerce=True),
-        "number": pa.Column(float, nullable=True, coerce=True),
-        "share": pa.Column(float, pa.Check.in_range(0, 1), nullable=True, coerce=True),
-        "count": pa.Column(int, pa.Check.ge(0), nullable=False, coerce=True),
-        "flag": pa.Column(bool, nullable=False, coerce=True),
-    }
     missing = [column for column in table.columns if column not in frame.columns]
     if missing:
         raise InputError(
@@ -921,26 +912,56 @@ def check_table(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
     empty = [c for c, kind in table.columns.items() if kind == "text" and frame[c].isna().any()]
     if empty:
         raise InputError(f"column '{empty[0]}' has missing values", where=where, expected="text")
-    schema = pa.DataFrameSchema(
-        {column: kinds[kind] for column, kind in table.columns.items()},
-        strict=False,
-    )
-    if table.key and frame.duplicated(list(table.key)).any():
-        first = frame.loc[frame.duplicated(list(table.key)), list(table.key)].iloc[0]
+    repeated = frame.duplicated(list(table.key)) if table.key else None
+    if repeated is not None and repeated.any():
+        first = frame.loc[repeated, list(table.key)].iloc[0]
         raise InputError(
             f"the row {dict(first)} stands twice", where=where, expected=f"one row per {table.key}"
         )
-    try:
-        checked = schema.validate(frame.reset_index(drop=True), lazy=True)
-    except pa.errors.SchemaErrors as error:
-        first = error.failure_cases.iloc[0]
-        raise InputError(
-            f"column '{first['column']}' breaks the contract '{name}' "
-            f"({first['check']}; for example {first['failure_case']!r})",
-            where=where,
-        ) from None
+    checked = frame.reset_index(drop=True)
+    for column, kind in table.columns.items():
+        values, wrong = _of_kind(checked[column], kind)
+        if wrong.any():
+            raise InputError(
+                f"column '{column}' breaks the contract '{name}' "
+                f"(for example {checked.loc[wrong, column].iloc[0]!r})",
+                where=where,
+                expected=_MEANING[kind],
+            )
+        if values is not checked[column]:
+            checked[column] = values
     rest = [column for column in frame.columns if column not in table.columns]
     return checked[[*table.columns, *rest]]
+
+
+_MEANING: dict[Kind, str] = {
+    "text": "text",
+    "number": "numbers, or nothing where unknown",
+    "share": "numbers from 0 to 1, or nothing where unknown",
+    "count": "whole numbers from 0",
+    "flag": "True or False",
+}
+
+
+def _of_kind(column: pd.Series, kind: Kind) -> tuple[pd.Series, pd.Series]:
+    """Return a column in its kind's dtype, and which of its values are not of that kind."""
+    import pandas as pd
+
+    fine = pd.Series(data=False, index=column.index)
+    if kind == "text":
+        is_text = column.dtype == object and pd.api.types.infer_dtype(column, skipna=False)
+        return (column if is_text == "string" else column.astype(str).astype(object)), fine
+    if kind == "flag":
+        wrong = ~column.isin([True, False])
+        return (column if wrong.any() else column.astype(bool)), wrong
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    wrong = numbers.isna() & column.notna()
+    if kind == "share":
+        wrong |= (numbers < 0) | (numbers > 1)
+    if kind != "count":
+        return numbers, wrong
+    wrong |= ~((numbers >= 0) & (numbers % 1 == 0))
+    return (column if wrong.any() else column.astype("int64")), wrong
 
 
 def check_counts(adata: AnnData, where: str) -> AnnData:

@@ -10,7 +10,7 @@ ALS. lambda has a meaning only relative to its reference, within one species and
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -211,6 +211,16 @@ def _variance(draws: Floats) -> Floats:
     return np.asarray(draws.var(axis=0, ddof=1), dtype=float)
 
 
+def _quantiles(draws: Floats, q: Sequence[float]) -> Floats:
+    """Quantiles per column, missing values left out; numpy's own takes such columns one by one."""
+    ends = np.full((len(q), draws.shape[1]), np.nan)
+    whole = ~np.isnan(draws).any(axis=0)
+    for columns, of in ((whole, np.quantile), (~whole, np.nanquantile)):
+        if columns.any():
+            ends[:, columns] = of(draws[:, columns], q, axis=0)
+    return ends
+
+
 def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -> _Slope:
     """Leave-block-out slopes; ``blocks``: sparse genes × blocks of 0 and 1, the last column all 0.
 
@@ -256,7 +266,7 @@ def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -
         bottoms = sums(w * (moved**2 - _variance(den.noise)))
         draws_den = np.where(bottoms > 0.1 * bottom, sums(w * moved * alpha) / bottoms, np.nan)
         # robust against the few resamples in which the denominator nearly vanishes
-        low, high = np.nanquantile(draws_den, [0.1587, 0.8413], axis=0)
+        low, high = _quantiles(draws_den, [0.1587, 0.8413])
         var_den = np.maximum(((high - low) / 2) ** 2, 0)
     else:
         var_den = analytic(w * (alpha - 2 * typical * beta), den.s2)

@@ -261,7 +261,8 @@ def umap(frame: pd.DataFrame, label: pd.Series, *, last: str = "") -> Figure:
             )
         _plane(ax)
         handles, texts = ax.get_legend_handles_labels()
-        by_name = sorted(zip(texts, handles, strict=True))
+        # By name alone: two long names may be shortened to the same.
+        by_name = sorted(zip(texts, handles, strict=True), key=lambda pair: pair[0])
         fig.legend(
             [h for _, h in by_name],
             [t for t, _ in by_name],

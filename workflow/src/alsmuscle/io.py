@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,19 +77,30 @@ def read_table(path: str | Path, contract: str) -> pd.DataFrame:
     """
     import pandas as pd
 
+    kinds = contracts.TABLES[contract].columns
+    numbers = [column for column, kind in kinds.items() if kind not in ("text", "flag")]
+    read_as: defaultdict[str, type] = defaultdict(lambda: str, dict.fromkeys(numbers, float))
     try:
-        frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        frame = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=read_as,
+            na_values={column: [""] for column in numbers},
+            keep_default_na=False,
+            float_precision="round_trip",
+        )
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except pd.errors.EmptyDataError:
         raise InputError("the file is empty", where=path) from None
-    kinds = contracts.TABLES[contract].columns
-    for column in frame.columns:
-        kind = kinds.get(column)
-        if kind == "flag":
-            frame[column] = frame[column].map({"True": True, "False": False})
-        elif kind not in (None, "text"):
-            frame[column] = pd.to_numeric(frame[column], errors="coerce")
+    except ValueError as error:
+        raise InputError(
+            f"breaks the contract '{contract}': {error}",
+            where=path,
+            expected=f"numbers in {', '.join(numbers)}",
+        ) from None
+    for column in frame.columns.intersection([c for c, kind in kinds.items() if kind == "flag"]):
+        frame[column] = frame[column].map({"True": True, "False": False})
     return contracts.check_table(frame, contract, str(path))
 
 

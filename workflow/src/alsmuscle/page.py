@@ -5,8 +5,9 @@ Pages hold no date except the provenance page: equal tables give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 
 from alsmuscle.errors import InputError
 from alsmuscle.report import (
@@ -29,7 +30,6 @@ from alsmuscle.report.model import (
     Synthesis,
     claim_path,
     contrast_path,
-    programme_path,
     study_path,
 )
 from alsmuscle.report.site import Site
@@ -81,29 +81,31 @@ def build(
             )
         files[path] = content
 
-    add("index.html", index.page(site, data))
-    add("summary.txt", index.text_summary(data))
-    measured: list[gene.Measured | None] = []
-    for made, genes in _parts(templates, data, drawn, threads):
-        for path, content in made.items():
-            add(path, content)
-        measured += genes
-    times = time_axis.points(data)
-    if data.synthesis is not None:
-        for entry in data.synthesis.document["claims"]:
-            add(claim_path(entry["id"]), claim.page(site, data, data.synthesis, entry))
-        add("specificity.html", specificity.page(site, data, data.synthesis))
-        add("time.html", time_axis.page(site, data, data.synthesis, times))
-        add("changes.html", claim.changes(site, data.synthesis))
-    add("programmes.html", programme.overview(site, data))
-    for name in sorted(data.programme_names):
-        add(programme_path(name), programme.page(site, data, name, times))
-    add("gene.html", gene.page(site, data))
+    with _parts(templates, data, drawn, threads) as parts:
+        # Meanwhile, here, what needs all studies.
+        add("index.html", index.page(site, data))
+        add("summary.txt", index.text_summary(data))
+        times = time_axis.points(data)
+        if data.synthesis is not None:
+            for entry in data.synthesis.document["claims"]:
+                add(claim_path(entry["id"]), claim.page(site, data, data.synthesis, entry))
+            add("specificity.html", specificity.page(site, data, data.synthesis))
+            add("time.html", time_axis.page(site, data, data.synthesis, times))
+            add("changes.html", claim.changes(site, data.synthesis))
+        add("programmes.html", programme.overview(site, data))
+        for path, text in programme.pages(site, data, times):
+            add(path, text)
+        add("gene.html", gene.page(site, data))
+        add("methods.html", about.methods(site, data))
+        add("provenance.html", about.provenance(site, data))
+        add("glossary.html", about.glossary(site))
+        measured: list[gene.Measured | None] = []
+        for made, genes in parts:
+            for path, content in made.items():
+                add(path, content)
+            measured += genes
     for path, text in gene.scripts(site, data, measured).items():
         add(path, text)
-    add("methods.html", about.methods(site, data))
-    add("provenance.html", about.provenance(site, data))
-    add("glossary.html", about.glossary(site))
     return files
 
 
@@ -117,26 +119,27 @@ _Shared = tuple[Site, ReportData, Collection[str] | None]
 _SHARED: list[_Shared] = []
 
 
+@contextmanager
 def _parts(
     templates: Mapping[str, str],
     data: ReportData,
     drawn: Collection[str] | None,
     threads: int,
-) -> Iterator[_Made]:
-    """Yield the files of every study and contrast, in order of ``data.contrasts()``."""
+) -> Iterator[Iterable[_Made]]:
+    """Start making the files of every study and contrast; they come in the order of the studies."""
     jobs: list[_Job] = []
     for i, item in enumerate(data.studies):
         jobs += [(i, None), *((i, j) for j in range(len(item.contrasts)))]
     if threads < 2 or len(jobs) < 2 * threads:
         _share(templates, data, drawn)
-        yield from map(_part, jobs)
+        yield map(_part, jobs)
         _SHARED.clear()
         return
     # The tables go to a process once, not with every job.
     with ProcessPoolExecutor(
         threads, initializer=_share, initargs=(templates, data, drawn)
     ) as pool:
-        yield from pool.map(_part, jobs)
+        yield pool.map(_part, jobs)
 
 
 def _share(templates: Mapping[str, str], data: ReportData, drawn: Collection[str] | None) -> None:

@@ -297,16 +297,17 @@ def _sets(members: pd.DataFrame, gene_ids: pd.Index) -> _Sets:
     """Positions of each block's genes; blocks without any measured gene keep an empty array."""
     if gene_ids.has_duplicates:
         raise InputError("expression has duplicate gene ids", expected="one row per gene")
-    position = pd.Series(np.arange(len(gene_ids)), index=gene_ids)
-    keys, sign, n_genes = [], [], []
-    rows: list[Ints] = []
-    for key, part in members.groupby(KEY, sort=False):
-        found = position.reindex(part["gene_id"]).dropna().astype(np.int64)
-        keys.append((str(key[0]), str(key[1]), bool(key[2])))
-        sign.append(float(part["sign"].iloc[0]))
-        n_genes.append(int(part["n_genes"].iloc[0]) if "n_genes" in part else len(part))
-        rows.append(np.sort(found.to_numpy(dtype=np.int64)))
-    return _Sets(keys, np.array(sign), np.array(n_genes, dtype=np.int64), rows)
+    # Random sets come by the ten thousand: all at once, not block by block.
+    group = members.groupby(KEY, sort=False).ngroup().to_numpy()
+    first = members.drop_duplicates(KEY)
+    place = gene_ids.get_indexer(pd.Index(members["gene_id"]))
+    known = place >= 0
+    order = np.lexsort((place[known], group[known]))
+    sizes = np.bincount(group[known], minlength=len(first))
+    rows = np.split(place[known][order].astype(np.int64), np.cumsum(sizes))[: len(first)]
+    listed = first["n_genes"] if "n_genes" in members else np.bincount(group, minlength=len(first))
+    keys = [(str(p), str(b), bool(s)) for p, b, s in first[KEY].itertuples(index=False, name=None)]
+    return _Sets(keys, first["sign"].to_numpy(float), np.asarray(listed, dtype=np.int64), rows)
 
 
 def _means(values: Floats, rows: Iterable[Ints]) -> Floats:

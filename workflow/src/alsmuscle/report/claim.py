@@ -340,6 +340,17 @@ def _caveats(data: m.ReportData, targets: list[str]) -> list[tuple[str, str]]:
     ]
 
 
+def _together(sizes: list[m.Groups]) -> str | None:
+    """Group sizes of several studies, added up where all are known and counted alike."""
+    if len({size.unit for size in sizes}) != 1:
+        return None
+    target = [size.target for size in sizes if size.target is not None]
+    reference = [size.reference for size in sizes if size.reference is not None]
+    if len(target) < len(sizes) or len(reference) < len(sizes):
+        return None
+    return f"{sum(target)} v {sum(reference)} {sizes[0].unit}"
+
+
 def _part(
     data: m.ReportData,
     synthesis: m.Synthesis,
@@ -348,9 +359,11 @@ def _part(
     to_root: str,
 ) -> dict[str, Any]:
     known = {m.place(s, k): (s, k) for s, k in data.contrasts()}
-    lines = []
+    lines, sizes = [], dict[str, m.Groups]()
     for item in studies.itertuples():
         pair = known.get((item.dataset, item.contrast, item.cell_type))
+        if pair and item.eligible:
+            sizes[str(item.dataset)] = m.donors(*pair)
         line = {
             "label": f"{pair[0].name}: {m.label(pair[1].meta)}"
             if pair
@@ -372,6 +385,7 @@ def _part(
     if not c.is_missing(row["effect"]) and row["k"] > 1:
         pooled = {
             "label": f"Pooled, {m.studies(row['k'])}",
+            "n": _together(list(sizes.values())) if len(sizes) == row["n_contrasts"] else None,
             "group": "Pooled (random effects)",
             "pooled": True,
             "pi_low": row["pi_low"],

@@ -288,19 +288,20 @@ class Column:
     title: str = ""
 
 
-def _cell(value: object, column: Column) -> Markup:
+def _cell(value: object, column: Column) -> str:
+    # Reports have a million cells: escaped one by one, as Markup.format costs many times more.
     if isinstance(value, Markup):
-        return Markup("<td>{}</td>").format(value)
+        return f"<td>{value}</td>"
     if column.kind == "text":
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        return Markup("<td>{}</td>").format(MISSING if is_missing(value) else value)
+        return f"<td>{MISSING if is_missing(value) else escape(value)}</td>"
     if is_missing(value):
-        return Markup('<td class="num">{}</td>').format(MISSING)
+        return f'<td class="num">{MISSING}</td>'
     try:
         x = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return Markup("<td>{}</td>").format(value)
+        return f"<td>{escape(value)}</td>"
     if column.kind == "p":
         shown = pvalue(x)
     elif column.kind == "count":
@@ -309,7 +310,7 @@ def _cell(value: object, column: Column) -> Markup:
         shown = number(x, column.digits) + " %"
     else:
         shown = number(x, column.digits, column.sign)
-    return Markup('<td class="num" data-v="{}">{}</td>').format(f"{x:.6g}", shown)
+    return f'<td class="num" data-v="{x:.6g}">{escape(shown)}</td>'
 
 
 def table(
@@ -352,9 +353,7 @@ def table(
         for c in shown
     )
     lines = [
-        Markup("<tr>{}</tr>").format(
-            Markup("").join(_cell(v, c) for v, c in zip(row, shown, strict=True))
-        )
+        f"<tr>{''.join(_cell(v, c) for v, c in zip(row, shown, strict=True))}</tr>"
         for row in cut[[c.key for c in shown]].itertuples(index=False, name=None)
     ]
     if len(cut) < n_total:
@@ -374,7 +373,7 @@ def table(
         name=slug(name),
         caption=caption,
         head=head,
-        body=Markup("\n").join(lines),
+        body=Markup("\n".join(lines)),
         note=note,
         more=more,
     )
@@ -422,13 +421,10 @@ def _mark(row: Mapping[str, Any], prefix: str, y: int, span: tuple[float, float]
     if low is not None and high is not None and not (is_missing(low) or is_missing(high)):
         if _is_pooled(row) and not prefix:
             return _bar(row, side, y, span)
-        line = Markup('<line class="ci ci-{} {}" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
-            kind, side, _at(float(low), span), _at(float(high), span), y=y
-        )
-    dot = Markup('<circle class="dot dot-{} {}" cx="{}" cy="{}" r="{}"/>').format(
-        kind, side, _at(float(effect), span), y, 4 if prefix else 5
-    )
-    return line + dot
+        ends = f'x1="{_at(float(low), span)}" x2="{_at(float(high), span)}"'
+        line = Markup(f'<line class="ci ci-{kind} {side}" {ends} y1="{y}" y2="{y}"/>')
+    place = f'cx="{_at(float(effect), span)}" cy="{y}" r="{4 if prefix else 5}"'
+    return line + Markup(f'<circle class="dot dot-{kind} {side}" {place}/>')
 
 
 def _is_pooled(row: Mapping[str, Any]) -> bool:
@@ -474,15 +470,13 @@ def interval(row: Mapping[str, Any], span: tuple[float, float]) -> Markup:
     both = not is_missing(row.get("alt_effect"))
     height = 30 if both else 22
     zero = _at(0.0, span)
+    marks = _mark(row, "", 9 if both else 11, span)
+    if both:
+        marks += _mark(row, "alt_", 22, span)
     return Markup(
-        '<svg class="interval" height="{h}" width="100%" aria-hidden="true" focusable="false">{n}'
-        '<line class="zero" x1="{z}" x2="{z}" y1="0" y2="{h}"/>{a}{b}</svg>'
-    ).format(
-        h=height,
-        n=_band(row, height, span),
-        z=zero,
-        a=_mark(row, "", 9 if both else 11, span),
-        b=_mark(row, "alt_", 22, span) if both else "",
+        f'<svg class="interval" height="{height}" width="100%" aria-hidden="true" focusable="false">'
+        f'{_band(row, height, span)}<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{height}"/>'
+        f"{marks}</svg>"
     )
 
 
@@ -640,9 +634,9 @@ def _numbers(row: Mapping[str, Any], prefix: str) -> str:
 
 def _role_cell(head: str, value: object, css: str = "") -> Markup:
     blank = is_missing(value) or value == MISSING
-    return Markup('<td role="cell" data-head="{}" class="{}">{}</td>').format(
-        head, f"{css} blank".strip() if blank else css, MISSING if blank else value
-    )
+    css = f"{css} blank".strip() if blank else css
+    text = escape(MISSING if blank else value)
+    return Markup(f'<td role="cell" data-head="{escape(head)}" class="{css}">{text}</td>')
 
 
 def mini_forest(rows: pd.DataFrame, span: tuple[float, float], label: str) -> Markup:
@@ -974,8 +968,17 @@ def course(
             spoken.append(words)
             parts.append(
                 Markup(
-                    '<circle class="{}" cx="{}" cy="{}" r="4.5"><title>{}</title></circle>'
-                ).format(css, x(place, which), y(effect), words)
+                    '<circle class="{}" cx="{}" cy="{}" r="4.5" data-series="{}" data-time="{}" '
+                    'data-drawn="{}"><title>{}</title></circle>'
+                ).format(
+                    css,
+                    x(place, which),
+                    y(effect),
+                    item["name"],
+                    times[place],
+                    ",".join("" if is_missing(v) else f"{v:.6g}" for v in (effect, low, high)),
+                    words,
+                )
             )
     legend = Markup("").join(
         Markup('<li class="s{}">{}</li>').format(i % _COLOURS, item["name"])

@@ -78,7 +78,7 @@ def page(
     path, meta = m.contrast_path(study, contrast), contrast.meta
     root = m.root(path)
     target, reference = m.sides(meta)
-    n_target, n_reference, unit = m.donors(study, contrast)
+    n_target, n_reference, unit, _ = m.donors(study, contrast)
     full = {k: root + v for k, v in contrast.files.items() if c.safe_path(v)}
     head = m.headline(data, contrast, root)
     found = rows = None

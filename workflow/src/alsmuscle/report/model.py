@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ ROLES = {
 
 TISSUE = "muscle"
 """Cell type of bulk tissue."""
+
+WHOLE, PARTS = "Whole muscle", "Cell types"
+"""Headings of pooled rows."""
 
 Z95 = 1.959964
 """Half width of a 95 % interval of the normal distribution in standard deviations."""
@@ -96,6 +99,15 @@ class CellsData:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
+class Groups(NamedTuple):
+    """How many are compared: target, reference, their unit, and whether all are in both groups."""
+
+    target: int | None
+    reference: int | None
+    unit: str
+    paired: bool
+
+
 @dataclass(frozen=True)
 class StudyData:
     """One study: card, tables per sample, contrasts.
@@ -145,6 +157,11 @@ class StudyData:
     def name(self) -> str:
         """What the study is called in running text: its accession, else its id."""
         return str(self.card.get("accession") or self.card["id"])
+
+    @cached_property
+    def groups(self) -> list[Groups]:
+        """Group sizes of its contrasts, in their order; every page names them."""
+        return [_count(self, contrast) for contrast in self.contrasts]
 
 
 @dataclass(frozen=True)
@@ -389,20 +406,29 @@ def what(card: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
     return ", ".join(str(p).replace("_", " ") for p in parts if not c.is_missing(p))
 
 
-def donors(study: StudyData, contrast: ContrastData) -> tuple[int | None, int | None, str]:
+def donors(study: StudyData, contrast: ContrastData) -> Groups:
     """Return group sizes of target and reference and their unit, ``donors`` or ``samples``.
 
     Donors are said only when known: given in ``meta``, or counted in the sample table where the
     group has exactly the number of samples that were fitted.
     """
-    meta, samples = contrast.meta, study.samples
+    for own, groups in zip(study.contrasts, study.groups, strict=True):
+        if own is contrast:
+            return groups
+    return _count(study, contrast)
+
+
+def _count(study: StudyData, contrast: ContrastData) -> Groups:
+    meta = contrast.meta
+    groups = _subjects(study.samples, meta)
+    paired = groups is not None and set(groups[0]) == set(groups[1])
     if meta.get("donors_target") is not None and meta.get("donors_reference") is not None:
-        return int(meta["donors_target"]), int(meta["donors_reference"]), "donors"
+        known = int(meta["donors_target"]), int(meta["donors_reference"])
+        return Groups(*known, "donors", paired)
     n = _fitted(contrast, "target"), _fitted(contrast, "reference")
-    groups = _subjects(samples, meta)
     if groups is not None and tuple(len(g) for g in groups) == n:
-        return len(set(groups[0])), len(set(groups[1])), "donors"
-    return n[0], n[1], "samples"
+        return Groups(len(set(groups[0])), len(set(groups[1])), "donors", paired)
+    return Groups(*n, "samples", paired=False)
 
 
 def _subjects(
@@ -436,11 +462,10 @@ def _fitted(contrast: ContrastData, side: str) -> int | None:
 
 def sizes(study: StudyData, contrast: ContrastData) -> str:
     """Return group sizes in words: ``22 v 10 donors``, or ``11 donors, each in both groups``."""
-    target, reference, unit = donors(study, contrast)
+    target, reference, unit, paired = donors(study, contrast)
     if target is None or reference is None:
         return "group sizes not stated"
-    pairs = _subjects(study.samples, contrast.meta)
-    if unit == "donors" and pairs is not None and set(pairs[0]) == set(pairs[1]):
+    if paired:
         return f"{target} donors, each in both groups"
     return f"{target} v {reference} {unit}"
 
@@ -534,8 +559,8 @@ def studies(k: float) -> str:
 def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     """Return ``PROGRAMME/block`` pooled per role and species, as rows of a forest plot.
 
-    Over all stages, complete blocks, ALS first; the number of studies stands in ``label``, and
-    ``pooled`` is false for a single study.
+    Over all stages, complete blocks; whole muscle before cell types, ALS first in both; the number
+    of studies stands in ``label``, and ``pooled`` is false for a single study.
     """
     pooled = synthesis.programmes
     rows = pooled[
@@ -546,7 +571,12 @@ def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     ].copy()
     order = {role: place for place, role in enumerate(ROLES)}
     rows["place"] = rows["role"].map(order).fillna(len(order))
-    rows = rows.sort_values(["place", "species", "cell_type"], kind="stable")
+    rows["group"] = np.where(rows["cell_type"] == TISSUE, WHOLE, PARTS)
+    rows = rows.sort_values(
+        ["group", "place", "species", "cell_type"],
+        kind="stable",
+        key=lambda column: column != WHOLE if column.name == "group" else column,
+    )
     rows["label"] = [
         f"{role_title(row.role)}, {row.species}"
         + ("" if row.cell_type == "muscle" else f", {row.cell_type}")
@@ -555,6 +585,8 @@ def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     ]
     rows["pooled"] = rows["k"] > 1
     kept = ["role", "label", "effect", "ci_low", "ci_high", "pooled"]
+    # One heading alone says nothing.
+    kept += ["group"] if rows["group"].nunique() > 1 else []
     return rows[kept].reset_index(drop=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -35,6 +35,8 @@ DRIVER_COLUMNS = (
     c.Column("base_mean", "Mean count", "number", 0),
     c.Column("share", "Share", "percent", 0, title="Of the sum of all its genes' sizes of change"),
 )
+ROOT = m.root(m.programme_path("any"))
+"""From a programme's page to the report's folder."""
 DRIVERS = 5
 """Genes shown per block and contrast."""
 
@@ -107,31 +109,27 @@ def overview(site: Site, data: m.ReportData) -> str:
     )
 
 
-def page(site: Site, data: m.ReportData, programme: str, times: pd.DataFrame | None = None) -> str:
-    """Return a programme's page: its caveat, its effect pooled, in every contrast and over time.
+def pages(site: Site, data: m.ReportData, times: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yield path and content of every programme's page.
 
     ``times``: from :func:`alsmuscle.report.time.points`.
     """
+    effects, drivers = _effects(data), _drivers(data)
+    for name in sorted(data.programme_names):
+        content = _page(site, data, name, effects.get(name, {}), drivers, times)
+        yield m.programme_path(name), content
+
+
+def _page(
+    site: Site,
+    data: m.ReportData,
+    programme: str,
+    parts: Mapping[str, list[dict[str, Any]]],
+    drivers: Mapping[tuple[str, str], pd.DataFrame],
+    times: pd.DataFrame,
+) -> str:
+    """Return a programme's page: its caveat, its effect pooled, in every contrast and over time."""
     path, info = m.programme_path(programme), data.programme_info.get(programme, {})
-    parts: dict[str, list[dict[str, Any]]] = {}
-    for role, members in data.by_role():
-        for study, contrast in members:
-            table = contrast.programmes
-            if table is None or not (own := table["programme"].astype(str) == programme).any():
-                continue
-            for row in m.effects(table[own], data).to_dict("records"):
-                entry: dict[str, Any] = {str(k): v for k, v in row.items()}
-                entry |= {
-                    "label": f"{study.name}: {m.label(contrast.meta)}",
-                    "href": m.root(path) + m.contrast_path(study, contrast),
-                    "n": m.sizes(study, contrast),
-                    "group": role,
-                    "caveat": None,
-                    "badges": m.badges(study, contrast),
-                    "null_p": None if m.few(study, contrast) else _as_number(row),
-                    "padj": None if m.few(study, contrast) else row.get("padj"),
-                }
-                parts.setdefault(str(row["block"]), []).append(entry)
     frames = {block: pd.DataFrame(rows) for block, rows in parts.items()}
     span = c.domain(frames.values())
     title = {b: m.programme_title(data.programme_info, programme, b) for b in frames}
@@ -141,13 +139,33 @@ def page(site: Site, data: m.ReportData, programme: str, times: pd.DataFrame | N
             "caveat": info.get("caveats", {}).get(block),
             "pooled": _pooled(data, f"{programme}/{block}", title[block]),
             "course": _course(times, programme, block),
-            "drivers": _drivers(data, programme, block, m.root(path)),
+            "drivers": c.table(
+                drivers[programme, block],
+                DRIVER_COLUMNS,
+                caption=f"Genes that carry {title[block]}",
+                name=f"{programme}-{block}-drivers",
+                order=f"up to {DRIVERS} per comparison, largest contribution first",
+            )
+            if (programme, block) in drivers
+            else None,
             "plot": c.forest_plot(
-                frame,
+                frame[~frame["cells"]],
                 caption=f"{title[block]}, every comparison",
                 head="Comparison",
                 span=span,
-            ),
+            )
+            if not frame["cells"].all()
+            else None,
+            "cells": c.forest_plot(
+                frame[frame["cells"]],
+                caption=f"{title[block]}, every comparison of a cell type",
+                head="Comparison",
+                span=span,
+            )
+            if frame["cells"].any()
+            else None,
+            "n_cells": int(frame["cells"].sum()),
+            "id": c.slug(f"block-{block}"),
         }
         for block, frame in frames.items()
     ]
@@ -171,45 +189,65 @@ def _pooled(data: m.ReportData, target: str, title: str) -> Markup | None:
     return c.forest_plot(rows, caption=f"{title}, pooled per condition", head="Condition")
 
 
-def _course(times: pd.DataFrame | None, programme: str, block: str) -> Markup | None:
-    if times is None:
-        return None
+def _course(times: pd.DataFrame, programme: str, block: str) -> Markup | None:
     rows = times[(times["programme"] == programme) & (times["block"] == block)]
     return panels(rows) if len(rows) else None
 
 
-def _drivers(data: m.ReportData, programme: str, block: str, root: str) -> Markup | None:
-    """Return the genes that carry a block, the strongest of every contrast."""
-    parts = []
+def _effects(data: m.ReportData) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return programme → block → rows of its forest plot, every contrast with its marks."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for role, members in data.by_role():
+        for study, contrast in members:
+            if contrast.programmes is None or contrast.programmes.empty:
+                continue
+            few = m.few(study, contrast)
+            same = {
+                "label": f"{study.name}: {m.label(contrast.meta)}",
+                "href": ROOT + m.contrast_path(study, contrast),
+                "n": m.sizes(study, contrast),
+                "group": role,
+                "caveat": None,
+                "badges": m.badges(study, contrast),
+                "cells": study.cells is not None,
+            }
+            for row in m.effects(contrast.programmes, data).to_dict("records"):
+                entry: dict[str, Any] = {str(k): v for k, v in row.items()} | same
+                entry |= {
+                    "null_p": None if few else _as_number(row),
+                    "padj": None if few else row.get("padj"),
+                }
+                blocks = found.setdefault(str(row["programme"]), {})
+                blocks.setdefault(str(row["block"]), []).append(entry)
+    return found
+
+
+def _drivers(data: m.ReportData) -> dict[tuple[str, str], pd.DataFrame]:
+    """Return programme and block → the genes that carry it, the strongest of every contrast."""
+    key, parts = ["programme", "block"], []
     for _, members in data.by_role():
         for study, contrast in members:
-            table = contrast.drivers
-            if table is None:
+            if contrast.drivers is None or contrast.drivers.empty:
                 continue
-            own = table[(table["programme"] == programme) & (table["block"] == block)]
-            if own.empty:
-                continue
-            size = own["contribution"].abs()
-            frame = m.gene_frame(own.assign(share=100 * size / size.sum(), pvalue=float("nan")))
+            table = contrast.drivers.astype(dict.fromkeys(key, str))
+            size = table["contribution"].abs()
+            whole = size.groupby([table[k] for k in key]).transform("sum")
+            table = table.assign(share=100 * size / whole, pvalue=float("nan"))
+            order = size.sort_values(ascending=False, kind="stable").index
+            frame = m.gene_frame(table.loc[order].groupby(key).head(DRIVERS))
             name = f"{study.name}: {m.label(contrast.meta)}"
-            frame = frame.loc[size.sort_values(ascending=False, kind="stable").index].head(DRIVERS)
-            frame["contrast"] = c.local(name, root + m.contrast_path(study, contrast))
+            frame["contrast"] = c.local(name, ROOT + m.contrast_path(study, contrast))
             frame["gene"] = [
-                c.local(s, f"{root}gene.html#{g}")
+                c.local(s, f"{ROOT}gene.html#{g}")
                 for s, g in zip(frame["label"], frame["gene_id"].astype(str), strict=True)
             ]
             if m.few(study, contrast):
                 frame["padj"] = float("nan")
             parts.append(frame)
     if not parts:
-        return None
-    return c.table(
-        pd.concat(parts, ignore_index=True),
-        DRIVER_COLUMNS,
-        caption=f"Genes that carry {m.programme_title(data.programme_info, programme, block)}",
-        name=f"{programme}-{block}-drivers",
-        order=f"up to {DRIVERS} per comparison, largest contribution first",
-    )
+        return {}
+    whole = pd.concat(parts, ignore_index=True)
+    return {(str(k[0]), str(k[1])): rows for k, rows in whole.groupby(key)}
 
 
 def _coverage(data: m.ReportData) -> Markup | None:
