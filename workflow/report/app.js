@@ -441,7 +441,7 @@ window.alsmuscle = (() => {
   const hue = { up: "#b84a00", down: "#0067a5", none: "#5f6772" };
   const estimate = (x, low, high) => (x === null ? "–" : low === null ? `${fixed(x, 2, true)} (no interval)` : `${fixed(x, 2, true)} (${fixed(low, 2, true)} to ${fixed(high, 2, true)})`);
 
-  // Rows: {group, label, href, marks, sizes, effect, low, high, padj, pooled}. As components.forest_plot.
+  // Rows: {group, label, href, marks, sizes, effect, low, high, padj, pooled}. As plots.forest_plot.
   function forest(rows, caption, first) {
     const ends = rows.flatMap((r) => [r.effect, r.low, r.high]).filter((v) => v !== null).concat(0);
     let [low, high] = [Math.min(...ends), Math.max(...ends)];
