@@ -53,12 +53,33 @@ def test_fpkm_instead_of_counts_is_refused(project):
     assert not (project.folder / "results" / "bulk" / "gse1").exists()
 
 
-def _second(project, change):
-    card = write_study(project.folder / "other", small_counts(seed=2))
-    card |= {"id": "gse2", "accession": "GSE2"}
-    change(card)
-    path = project.folder / "config" / "datasets" / "gse2.yaml"
+def _another(project, change, name="gse2"):
+    card = write_study(project.folder / name, small_counts(seed=2))
+    card |= {"id": name, "accession": name.upper()}
+    change(project, card)
+    path = project.folder / "config" / "datasets" / f"{name}.yaml"
     path.write_text(yaml.safe_dump(card, sort_keys=False))
+
+
+def _broken_nuclei(project, card):
+    """Two samples, one of them with a truncated file."""
+    names = ["ALS1", "CTL1"]
+    for seed, name in enumerate(names):
+        content = tenx_h5(6, seed=seed)
+        (project.folder / f"{name}.h5").write_bytes(content if seed else content[:2000])
+    del card["counts"]
+    listed = [{"sample_id": name, "file": name.lower()} for name in names]
+    card |= {
+        "modality": "cells",
+        "files": {name.lower(): {"url": str(project.folder / f"{name}.h5")} for name in names},
+        "cells": {"layout": "10x_h5", "material": "nuclei", "samples": listed},
+        "samples": {
+            "sheet": {"layout": "count_columns"},
+            "sample_id": "name",
+            "expected": 2,
+            "columns": {"condition": {"from": "name", "match": {"^ALS": "als", "^CTL": "healthy"}}},
+        },
+    }
 
 
 def _states(project):
@@ -67,59 +88,29 @@ def _states(project):
 
 
 def test_a_study_that_differs_from_its_card_is_left_out_and_the_others_go_on(project):
-    _second(project, _wrong_hash)
+    _another(project, lambda _, card: _wrong_hash(card))
+    _another(project, _broken_nuclei, "gse3")
     run = project.admit()
     assert run.returncode == 0, run.stderr
-    assert "left out: gse2: " in run.stderr[-1500:]
-    assert "GSM1_x.txt.gz has sha256" in run.stderr[-1500:]
+    message = run.stderr[-2500:]
+    assert "left out: gse2: " in message and "GSM1_x.txt.gz has sha256" in message
+    assert "left out: gse3: " in message and "ALS1.h5: " in message and "truncated" in message
     states = _states(project)
     assert states["gse2", "files.counts"] == "failed"
     assert states["gse1", "reading"] == "agrees"
     jobs = project.planned()
+    assert not any(name.startswith("cells_") for name in jobs)
     assert jobs["bulk_fit"] == jobs["bulk_de"] == jobs["report_pages"] == 1
     project.config(lambda config: config["data"].update(all_required=True))
     run = project.admit()
     assert run.returncode != 0
-    assert "1 of 2 studies could not be obtained" in run.stderr[-1500:]
+    assert "2 of 3 studies could not be obtained" in run.stderr[-1500:]
     assert "Traceback" not in run.stderr
 
 
-def test_a_broken_single_cell_study_is_left_out_and_the_others_go_on(project):
-    names = ["ALS1", "CTL1"]
-    for seed, name in enumerate(names):
-        content = tenx_h5(6, seed=seed)
-        (project.folder / f"{name}.h5").write_bytes(content if seed else content[:2000])
-
-    def nuclei(card):
-        del card["counts"]
-        card["modality"] = "cells"
-        card["files"] = {
-            name.lower(): {"url": str(project.folder / f"{name}.h5")} for name in names
-        }
-        listed = [{"sample_id": name, "file": name.lower()} for name in names]
-        card["cells"] = {"layout": "10x_h5", "material": "nuclei", "samples": listed}
-        groups = {"^ALS": "als", "^CTL": "healthy"}
-        card["samples"] = {
-            "sheet": {"layout": "count_columns"},
-            "sample_id": "name",
-            "expected": 2,
-            "columns": {"condition": {"from": "name", "match": groups}},
-        }
-
-    _second(project, nuclei)
-    run = project.admit()
-    assert run.returncode == 0, run.stderr
-    message = run.stderr[-1500:]
-    assert "left out: gse2: " in message
-    assert "als1" in message.lower() and "truncated" in message
-    assert _states(project)["gse1", "reading"] == "agrees"
-    jobs = project.planned()
-    assert "bulk_fit" in jobs and not any(name.startswith("cells_") for name in jobs)
-
-
 def test_a_file_that_was_out_of_reach_is_tried_again_by_the_next_run(project):
-    _second(project, lambda card: None)
-    away = project.folder / "other" / "sheet.csv"
+    _another(project, lambda *_: None)
+    away = project.folder / "gse2" / "sheet.csv"
     kept = away.rename(away.with_name("elsewhere.csv"))
     run = project.admit()
     assert run.returncode == 0, run.stderr
