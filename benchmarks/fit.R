@@ -1,6 +1,7 @@
 # One engine on one input: fit + test, timed without loading packages or reading the counts.
 # Usage: Rscript fit.R <engine> <threads> <folder>; the folder holds counts.bin (32-bit integers,
-# genes fastest), genes.txt and obs.tsv (first column the sample, the last the tested factor).
+# genes fastest), genes.txt, obs.tsv (first column the sample, the last the tested factor) and
+# levels.tsv (factor and level, in order, the reference first).
 arguments <- commandArgs(trailingOnly = TRUE)
 engine <- arguments[1]
 threads <- as.integer(arguments[2])
@@ -12,7 +13,10 @@ suppressPackageStartupMessages(switch(engine,
 ))
 
 obs <- read.delim(file.path(folder, "obs.tsv"), row.names = 1, check.names = FALSE)
-for (column in colnames(obs)) obs[[column]] <- factor(obs[[column]], levels = unique(obs[[column]]))
+levels_of <- read.delim(file.path(folder, "levels.tsv"), header = FALSE, colClasses = "character")
+for (column in colnames(obs)) {
+  obs[[column]] <- factor(obs[[column]], levels = levels_of$V2[levels_of$V1 == column])
+}
 genes <- readLines(file.path(folder, "genes.txt"))
 counts <- matrix(
   readBin(file.path(folder, "counts.bin"), "integer", length(genes) * nrow(obs), size = 4),
@@ -61,4 +65,5 @@ write.table(
   file.path(folder, paste0(engine, threads, ".tsv")),
   sep = "\t", quote = FALSE, row.names = FALSE, na = ""
 )
-cat(seconds[["elapsed"]], sum(seconds[c("user.self", "sys.self", "user.child", "sys.child")]), "\n")
+peak <- grep("^VmHWM:", readLines("/proc/self/status"), value = TRUE)
+cat(as.numeric(gsub("[^0-9]", "", peak)) / 1024, seconds[["elapsed"]], sum(seconds[c("user.self", "sys.self", "user.child", "sys.child")]), "\n")

@@ -5,7 +5,10 @@ engine runs in a process of its own; its time is fit + test on counts in memory,
 its peak memory is that of the whole process. Compile time is reported apart: cold (empty cache)
 and warm (the cache is read). Figures depend on the machine: read the ratios.
 
-    python benchmarks/fit.py --out results.tsv [--samples 10 40 160 640] [--engines ...]
+    python benchmarks/fit.py --out results.tsv [--samples 10 40 160 640] [--studies GLDS-103 ...]
+
+Rows that ``--out`` holds of other inputs are kept, so that a long run can be made in pieces; what
+is compared is always of one input, and made in one piece.
 """
 
 from __future__ import annotations
@@ -123,7 +126,13 @@ def read_study(name: str, mirror: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def write_input(counts: pd.DataFrame, obs: pd.DataFrame, folder: Path) -> None:
-    """Write what both languages read in the same way."""
+    """Write what both languages read in the same way, samples and genes in the order of their names.
+
+    Ours sorts them so. The order of samples decides where the default's optimiser stops on plains.
+    """
+    levels = [(column, level) for column in obs for level in obs[column].unique()]
+    pd.DataFrame(levels).to_csv(folder / "levels.tsv", sep="\t", index=False, header=False)
+    counts, obs = counts[sorted(counts)].sort_index(kind="stable"), obs.sort_index()
     counts.to_numpy().T.astype("<i4").tofile(folder / "counts.bin")
     (folder / "genes.txt").write_text("\n".join(counts.index) + "\n")
     obs.to_csv(folder / "obs.tsv", sep="\t")
@@ -132,8 +141,9 @@ def write_input(counts: pd.DataFrame, obs: pd.DataFrame, folder: Path) -> None:
 def read_input(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return counts (samples x genes) and obs with ordered categories."""
     obs = pd.read_csv(folder / "obs.tsv", sep="\t", index_col=0, dtype=str)
+    levels = pd.read_csv(folder / "levels.tsv", sep="\t", header=None, dtype=str)
     for column in obs:
-        obs[column] = pd.Categorical(obs[column], categories=obs[column].unique())
+        obs[column] = pd.Categorical(obs[column], categories=levels.loc[levels[0] == column, 1])
     genes = (folder / "genes.txt").read_text().split("\n")[:-1]
     values = np.fromfile(folder / "counts.bin", dtype="<i4").reshape(len(obs), len(genes))
     return pd.DataFrame(values, index=obs.index, columns=genes), obs
@@ -151,31 +161,28 @@ def run_python(engine: str, threads: int, folder: Path) -> None:
     from pydeseq2.ds import DeseqStats
 
     warnings.simplefilter("ignore")
-    steps: dict[str, float] = {}
 
-    def fit(counts: pd.DataFrame, obs: pd.DataFrame, inference: object) -> pd.DataFrame:
-        begin = time.perf_counter()
-        dds = DeseqDataSet(
-            counts=counts,
-            metadata=obs,
-            design="~" + "+".join(obs.columns),
-            inference=inference,
-            quiet=True,
-        )
-        dds.deseq2()
-        steps["fit"] = time.perf_counter() - begin
+    def fit(counts: pd.DataFrame, obs: pd.DataFrame) -> pd.DataFrame:
+        design = "~" + "+".join(obs.columns)
+        if engine == "batched":
+            dds = fit_dataset(counts, obs, design, inference="batched", n_cpus=threads)
+        else:
+            inference = DefaultInference(n_cpus=threads)
+            dds = DeseqDataSet(
+                counts=counts, metadata=obs, design=design, inference=inference, quiet=True
+            )
+            dds.deseq2()
         tested = str(obs.columns[-1])
         levels = obs[tested].cat.categories
         stats = DeseqStats(
             dds,
             contrast=[tested, levels[1], levels[0]],
             alpha=ALPHA,
-            inference=inference,
+            inference=dds.inference,
             quiet=True,
         )
         stats.summary()
         found = stats.results_df
-        steps["test"] = time.perf_counter() - begin - steps["fit"]
         return pd.DataFrame(
             {
                 "log2fc": found["log2FoldChange"],
@@ -196,30 +203,36 @@ def run_python(engine: str, threads: int, folder: Path) -> None:
     compile_seconds = 0.0
     if engine == "batched":
         sys.path.insert(0, str(HERE.parent / "workflow" / "src"))
-        from alsmuscle.fit import BatchedInference
+        from alsmuscle.fit import fit_dataset
 
-        inference: object = BatchedInference(n_cpus=threads)
         small, small_obs = simulate(60, 12)
         for column in small_obs:
             small_obs[column] = pd.Categorical(small_obs[column])
         times = []
         for _ in range(2):
             begin = time.perf_counter()
-            fit(small.T, small_obs, inference)
+            fit(small.T, small_obs)
             # A design that is just groups takes another first step (a linear model).
-            fit(small.T, small_obs[["condition"]], inference)
+            fit(small.T, small_obs[["condition"]])
             times.append(time.perf_counter() - begin)
         compile_seconds = times[0] - times[1]
-    else:
-        inference = DefaultInference(n_cpus=threads)
     counts, obs = read_input(folder)
     begin, cpu = time.perf_counter(), time.process_time()
-    table = fit(counts, obs, inference)
+    table = fit(counts, obs)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     if engine == "default" and threads > 1:
         cpu = float("nan")  # spent in worker processes
     table.to_csv(folder / f"{engine}{threads}.tsv", sep="\t", float_format="%.17g")
-    print(seconds, cpu, compile_seconds, steps["fit"], steps["test"])
+    print(peak_mb(), seconds, cpu, compile_seconds)
+
+
+def peak_mb() -> float:
+    """Return this process's peak memory, workers not counted.
+
+    From /proc: the maximum that the parent is told of a child includes the parent's own size.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def measure(engine: str, threads: int, folder: Path, cache: Path) -> dict[str, float]:
@@ -232,21 +245,19 @@ def measure(engine: str, threads: int, folder: Path, cache: Path) -> dict[str, f
     else:
         command = [sys.executable, __file__, "--engine", engine, str(threads), str(folder)]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        done = subprocess.run(command, stdout=out, stderr=err, env=environment, check=False)
         out.seek(0)
         err.seek(0)
-        if process.returncode != 0:
+        if done.returncode != 0:
             raise RuntimeError(f"{engine} failed:\n{err.read()[-2000:]}")
         numbers = [float(x) for x in out.read().split("\n")[-2].split()]
     return {
-        "seconds": numbers[0],
+        "seconds": numbers[1],
         # Of the fit, all threads and workers; steadier than wall time on a shared machine.
-        "cpu_seconds": numbers[1],
-        "compile_seconds": numbers[2] if len(numbers) > 2 else 0.0,
-        # ru_maxrss is the largest single process; workers come on top of it.
-        "peak_mb": usage.ru_maxrss / 1024,
+        "cpu_seconds": numbers[2],
+        "compile_seconds": numbers[3] if len(numbers) > 3 else 0.0,
+        # Of the main process; workers come on top of it.
+        "peak_mb": numbers[0],
     }
 
 
@@ -296,12 +307,12 @@ def agreement(ours: pd.DataFrame, other: pd.DataFrame) -> dict[str, float | str]
 
 
 def inputs(
-    samples: list[int], n_genes: int, mirror: Path | None
+    samples: list[int], n_genes: int, studies: list[str], mirror: Path
 ) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """Yield name, counts and obs of every input."""
     for n in samples:
         yield f"simulated_{n}", *simulate(n_genes, n)
-    for name in STUDIES if mirror else ():
+    for name in studies:
         yield name, *read_study(name, mirror)
 
 
@@ -320,20 +331,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--engines", nargs="+", default=[*PYTHON_ENGINES, *R_ENGINES])
     parser.add_argument("--mirror", type=Path, default=os.environ.get("ALSMUSCLE_MIRROR"))
-    parser.add_argument("--no-studies", action="store_true")
+    parser.add_argument("--studies", nargs="*", help="default: all, if there is a mirror")
     parser.add_argument("--engine", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.engine:
         engine, threads, folder = arguments.engine
         run_python(engine, int(threads), Path(folder))
         return
-    mirror = arguments.mirror or HERE.parents[1] / "shared" / "mirror"
-    mirror = None if arguments.no_studies or not Path(mirror).is_dir() else Path(mirror)
+    mirror = Path(arguments.mirror or HERE.parents[1] / "shared" / "mirror")
+    studies = arguments.studies
+    if studies is None:
+        studies = list(STUDIES) if mirror.is_dir() else []
 
     rows = []
+    out: Path = arguments.out
+    kept = pd.read_csv(out, sep="\t") if out.exists() else pd.DataFrame(columns=["input"])
     with tempfile.TemporaryDirectory() as scratch:
         cache = Path(scratch) / "numba"
-        for name, counts, obs in inputs(arguments.samples, arguments.genes, mirror):
+        for name, counts, obs in inputs(arguments.samples, arguments.genes, studies, mirror):
             folder = Path(scratch) / name
             folder.mkdir()
             write_input(counts, obs, folder)
@@ -358,7 +373,8 @@ def main() -> None:
             table = pd.DataFrame(rows)
             ours = table[(table["engine"] == "batched")].groupby("input")["seconds"].min()
             table["ratio_to_batched"] = table["seconds"] / table["input"].map(ours)
-            table.to_csv(arguments.out, sep="\t", index=False, float_format="%.6g")
+            table = pd.concat([kept[~kept["input"].isin(table["input"])], table])
+            table.to_csv(out, sep="\t", index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,16 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle.cells import PreparedSample, embed, integrate, prepare_sample, score_doublets
-from alsmuscle.celltypes import annotate
+from alsmuscle import cells_io
+from alsmuscle.cells import (
+    PreparedSample,
+    each_sample,
+    embed,
+    integrate,
+    prepare_sample,
+    score_doublets,
+)
+from alsmuscle.celltypes import annotate, top_genes
 from alsmuscle.simulate_cells import simulate_nuclei
 
 pytestmark = pytest.mark.pipeline
@@ -95,19 +103,23 @@ def test_prepare_sample_reports_what_it_did() -> None:
     assert set(found.barcodes.loc[~found.barcodes["kept"], "reason"]) <= {"doublet", "few counts"}
 
 
-def small_study() -> AnnData:
+def small_study(keep: tuple[str, ...] = ()) -> AnnData:
     table = pd.DataFrame(
         {"sample_id": ["s1", "s22"], "subject_id": ["d1", "d2"], "condition": ["ALS", "control"]}
     )
     return integrate(
-        [prepared(sample_id="s1"), prepared(sample_id="s22")], table, n_top_genes=100, n_pcs=10
+        [prepared(sample_id="s1"), prepared(sample_id="s22")],
+        table,
+        keep=keep,
+        n_top_genes=100,
+        n_pcs=10,
     )
 
 
 def test_integrate_meets_the_contract_and_repeats_itself() -> None:
     study, again = small_study(), small_study()
-    assert study.layers["counts"].dtype == np.int32 and study.X.dtype == np.float32
-    assert np.shares_memory(study.layers["counts"].indices, study.X.indices)
+    assert study.X.dtype == np.float32
+    assert study.n_vars == study.var["variable"].sum() == 100
     for column in ("sample_id", "subject_id", "condition", "n_counts", "pct_mito", "kept"):
         assert study.obs[column].notna().all(), column
     assert study.obsm["X_umap"].shape == (study.n_obs, 2)
@@ -118,6 +130,15 @@ def test_integrate_meets_the_contract_and_repeats_itself() -> None:
     kind = study.obs_names.str.extract(r"B(\d+)$")[0].astype(int).to_numpy() % 3
     purity = pd.crosstab(study.obs["cluster"], kind)
     assert purity.max(axis=1).sum() / study.n_obs > 0.95
+
+
+def test_genes_that_are_kept_do_not_change_the_embedding() -> None:
+    study = small_study()
+    others = [f"G{i:04d}" for i in range(300) if f"G{i:04d}" not in study.var_names][:7]
+    more = small_study(keep=(*others, "ABSENT"))
+    assert more.n_vars == 107 and set(others) <= set(more.var_names)
+    np.testing.assert_array_equal(more.obsm["X_umap"], study.obsm["X_umap"])
+    pd.testing.assert_frame_equal(more.obs, study.obs)
 
 
 def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
@@ -131,14 +152,36 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
         )
         for s in study.obs["sample_id"].unique()
     ]
-    cells = integrate(prepared_samples)
+    # One after the other through a file, as the workflow does: nothing else comes out.
+    cells_io.write_prepared(tmp_path / "prepared.h5", prepared_samples)
+    summaries = pd.DataFrame([p.summary for p in prepared_samples])
+    stored = cells_io.read_prepared(tmp_path / "prepared.h5", summaries)
+    genes = set(panel["gene"])
+    cells = integrate(prepared_samples, keep=genes)
+    again = integrate(stored, keep=genes)
+    assert (again.X != cells.X).nnz == 0
+    np.testing.assert_array_equal(again.obsm["X_umap"], cells.obsm["X_umap"])
+
+    cells.obs["dataset"] = "x"
+    for column in ("subject_id", "condition"):
+        cells.obs[column] = cells.obs["sample_id"].astype(str)
     named = annotate(cells, panel, organism="human", material="nuclei")
-    cells.write_h5ad(tmp_path / "cells.h5ad")
-    back = anndata.read_h5ad(tmp_path / "cells.h5ad")
-    assert (back.layers["counts"] != cells.layers["counts"]).nnz == 0
+    assert named["n_cells"].sum() == cells.n_obs
+    path = tmp_path / "cells.h5ad"
+    cells_io.write_cells(path, cells, each_sample(cells, stored))
+    back = anndata.read_h5ad(path)
+    raw = anndata.concat([p.cells for p in prepared_samples])
+    assert (back.layers["counts"] != raw.X).nnz == 0
+    assert (back[:, cells.var_names].X != cells.X).nnz == 0
     assert back.obs["cell_type"].astype(str).tolist() == cells.obs["cell_type"].astype(str).tolist()
     assert len(back.uns["cell_type_scores"]) == len(cells.uns["cell_type_scores"])
-    assert named["n_cells"].sum() == cells.n_obs
+    np.testing.assert_array_equal(back.obsm["X_umap"], cells.obsm["X_umap"])
+
+    parts = list(cells_io.read_cells(path))
+    assert [part.obs["sample_id"].iloc[0] for part in parts] == [p.sample_id for p in stored]
+    whole = anndata.concat(parts, merge="same")
+    assert (whole.X != back.X).nnz == 0 and whole.obs_names.equals(back.obs_names)
+    assert top_genes(parts).equals(top_genes([back]))
 
 
 @pytest.mark.parametrize("exact", [True, False])

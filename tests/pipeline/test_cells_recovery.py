@@ -16,7 +16,7 @@ import pytest
 from anndata import AnnData
 from scipy import stats
 
-from alsmuscle.cells import flag_samples, integrate, prepare_sample, pseudobulk
+from alsmuscle.cells import each_sample, flag_samples, integrate, prepare_sample, pseudobulk
 from alsmuscle.celltypes import UNASSIGNED, annotate
 from alsmuscle.composition import composition_test, donor_counts
 from alsmuscle.moderate import squeeze_var
@@ -81,7 +81,7 @@ def run(seed: int, null: bool = False) -> Run:
         for s in table["sample_id"]
     ]
     samples = flag_samples([p.summary for p in prepared])
-    cells = integrate(prepared, table, seed=0)
+    cells = integrate(prepared, table, keep=set(PANEL["gene"]), seed=0)
     clusters = annotate(cells, PANEL, organism="human", material="nuclei")
     counts = donor_counts(cells.obs)
     als = table.set_index("subject_id")["condition"].reindex(counts.index).eq("ALS").astype(float)
@@ -93,7 +93,8 @@ def run(seed: int, null: bool = False) -> Run:
         n_target=int(als.sum()),
         n_reference=int((1 - als).sum()),
     )
-    return Run(truth, cells, clusters, samples, composition, moderated_de(pseudobulk(cells)))
+    sums = pseudobulk(each_sample(cells, prepared))
+    return Run(truth, cells, clusters, samples, composition, moderated_de(sums))
 
 
 def labels(found: Run) -> tuple[pd.Series, pd.Series, pd.Series]:

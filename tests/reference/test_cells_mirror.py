@@ -10,13 +10,14 @@ import os
 from functools import cache
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
 
 from alsmuscle import genes, io
-from alsmuscle.cells import integrate, prepare_sample, rename_genes
+from alsmuscle.cells import each_sample, integrate, prepare_sample, rename_genes
 from alsmuscle.cells_io import read_sample
 from alsmuscle.celltypes import annotate
 
@@ -41,10 +42,10 @@ def study() -> AnnData:
         found = genes.identify(sample.var["source_id"], table, symbols=sample.var["symbol"])
         sample = rename_genes(sample, found)
         prepared.append(prepare_sample(sample, sample_id=sample_id, material="spots"))
-    cells = integrate(prepared)
     panel = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
+    cells = integrate(prepared, keep=set(panel["gene"]))
     annotate(cells, panel, organism="mouse", material="spots")
-    return cells
+    return anndata.concat(list(each_sample(cells, prepared)), merge="same")
 
 
 def per_million(day: str) -> pd.Series:

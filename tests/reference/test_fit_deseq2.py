@@ -236,16 +236,23 @@ class Told(BatchedInference):
         return alpha, converged
 
 
+LISTED = HERE / "fit" / "differences.tsv"
+STUDIES = ("GLDS-103", "simulated_40", "GSE140261", "GSE184951", "GSE129643")
+
+
 @pytest.mark.verify
-@pytest.mark.parametrize("study", ["GLDS-103", "GSE140261", "simulated_40"])
+@pytest.mark.parametrize("study", STUDIES)
 def test_the_default_s_numbers_where_it_reached_the_optimum(
     study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bar: dispersions and log2fc within 1e-4 for 99.9 % of the genes, and the same calls.
 
-    It is asked of the genes whose default converged. A *false stop* is a gene whose default says
-    so where the likelihood still has a slope beyond the default's own tolerance, and lacks more
-    than 1e-5. Such genes shift the trend of all; so ours is compared as told of them.
+    It is asked of the genes whose default converged; the others are listed in ``differences.tsv``,
+    and calls may differ among them alone. An *early stop* is a gene whose default says that it
+    converged where the likelihood still has a slope beyond the default's own tolerance, and lacks
+    more than 1e-3. Such genes shift the trend of all; so ours is compared as told of them. Ours
+    stops early only where the default stops too, at the same value (where both start at the lower
+    bound of dispersions, on the plain).
     """
     if study == "simulated_40":
         counts, obs = benchmark().simulate(20_000, 40)
@@ -263,8 +270,9 @@ def test_the_default_s_numbers_where_it_reached_the_optimum(
     def keep(kind: type) -> Any:
         return lambda **options: made.setdefault(kind.__name__, kind(**options))
 
-    monkeypatch.setattr(fit, "DefaultInference", keep(Recorded))
-    default = analyse(counts.T, obs, design, contrast, "default")
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "DefaultInference", keep(Recorded))
+        default = analyse(counts.T, obs, design, contrast, "default")
     columns = ["_genewise_converged", "_MAP_converged", "_LFC_converged"]
     converged = default[columns].all(axis=1)
     assert converged.mean() > 0.99
@@ -275,23 +283,60 @@ def test_the_default_s_numbers_where_it_reached_the_optimum(
     X = np.ascontiguousarray(given["design_matrix"], dtype=float)
     bounds = np.log(given["min_disp"]), np.log(given["max_disp"])
 
-    def false_stops(found: Any) -> Any:
+    def early_stops(found: Any) -> Any:
         lacks, slope = shortfall(fixed[0], X, fixed[1], found, *bounds)
-        return (lacks > 1e-5) & (np.abs(slope) > 1e-5)
+        return (lacks > 1e-3) & (np.abs(slope) > 1e-5)
 
-    stops = false_stops(alpha) & done
+    stops = early_stops(alpha) & done
     assert stops.mean() < 0.001
     ours_alpha, _ = BatchedInference(n_cpus=2).alpha_mle(**given)
-    assert not false_stops(ours_alpha).any()
+    early = early_stops(ours_alpha)
+    np.testing.assert_allclose(ours_alpha[early], alpha[early], rtol=1e-4)
 
     told = Told(n_cpus=2)
     told.told = pd.Series(np.where(stops, alpha, np.nan))
     monkeypatch.setattr(fit, "BatchedInference", lambda **_: told)
     ours = analyse(counts.T, obs, design, contrast, "batched")
-    differ = (ours["padj"] < ALPHA) != (default["padj"] < ALPHA)
-    print(study, "not converged", int((~converged).sum()), "false stops", int(stops.sum()))
-    print("calls that differ:", list(differ.index[differ]))
+
+    beyond = {
+        column: (ours[column] / default[column] - 1).abs() > 1e-4
+        for column in ("dispersion", "log2fc")
+    }
+    called = {"ours": ours["padj"] < ALPHA, "default": default["padj"] < ALPHA}
+    differ = called["ours"] != called["default"]
+    fitted = default.index[default["base_mean"] > 0]
+    stopped = pd.Series(False, default.index)
+    stopped[fitted[stops]] = True
+    table = pd.DataFrame(
+        {
+            "study": study,
+            "why": np.select(
+                [~converged, stopped], ["default not converged", "default stopped early"], ""
+            ),
+            **{
+                f"dispersion_{k}": v["dispersion"]
+                for k, v in (("ours", ours), ("default", default))
+            },
+            **{f"log2fc_{k}": v["log2fc"] for k, v in (("ours", ours), ("default", default))},
+            **{f"called_{k}": v for k, v in called.items()},
+        }
+    ).rename_axis("gene_id")
+    table = table[(table["why"] != "") | differ | beyond["dispersion"] | beyond["log2fc"]]
+    print(f"{study}: {len(fitted)} genes, not converged {(~converged).sum()}, early stops", end=" ")
+    print(f"{stops.sum()} (ours {early.sum()}), calls that differ {list(differ.index[differ])}")
+    for column, found in beyond.items():
+        print(f"{column} beyond 1e-4: {found.sum()}, of converged {(found & converged).sum()}")
+
     assert not (differ & converged).any()
-    for column in ("dispersion", "log2fc"):
-        relative = (ours[column] / default[column] - 1).abs()[converged].dropna()
-        assert (relative <= 1e-4).mean() >= 0.999, column
+    for column, found in beyond.items():
+        assert found[converged].mean() <= 0.001, column
+    listed = pd.read_csv(LISTED, sep="\t", index_col="gene_id", keep_default_na=False)
+    if study not in set(listed["study"]):
+        add = pd.concat([listed, table.sort_index()])
+        add.to_csv(LISTED, sep="\t", float_format="%.6g")
+        pytest.fail(f"{LISTED.name} had no rows of {study}; they are written: look, then commit")
+    listed = listed[listed["study"] == study]
+    assert set(differ.index[differ]) <= set(listed.index)
+    assert set(stopped.index[stopped]) == set(
+        listed.index[listed["why"] == "default stopped early"]
+    )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +11,11 @@ from scipy import sparse
 
 from alsmuscle.cells import (
     PreparedSample,
+    align_genes,
     ambient_profile,
     ambient_share,
-    combine_samples,
     correct_ambient,
+    each_sample,
     embed,
     flag_samples,
     integrate,
@@ -22,11 +24,11 @@ from alsmuscle.cells import (
     pseudobulk,
     qc_barcodes,
     qc_metrics,
-    reduce_sample,
     rename_genes,
     sample_variable_genes,
     score_doublets,
     split_samples,
+    stack_genes,
     variable_genes,
 )
 from alsmuscle.errors import InputError
@@ -291,7 +293,7 @@ def test_variable_genes_follow_scanpys_rule_over_batches() -> None:
         sample.obs["n_counts"] = np.asarray(sample.X.sum(axis=1)).ravel()
         tables.append(sample_variable_genes(sample, n_top_genes=50))
     ours = variable_genes(tables, n_top_genes=50)
-    both = combine_samples(samples)
+    both = anndata.concat(samples, label="sample_id")
     both.X = log_normalise(both.X, both.obs["n_counts"])
     both.uns["log1p"] = {"base": None}
     sc.pp.highly_variable_genes(both, n_top_genes=50, batch_key="sample_id")
@@ -307,42 +309,59 @@ def test_mitochondrial_genes_are_never_variable() -> None:
     assert table["variable"].iloc[2:].sum() > 250
 
 
-def test_same_barcodes_in_two_samples_stay_two_cells() -> None:
-    a, b = sample_of(counts_of(5, seed=1)), sample_of(counts_of(4, seed=2))
-    expected = np.vstack([a.X.toarray(), b.X.toarray()])
-    found = combine_samples({"a": a, "b": b})
-    assert found.obs_names.is_unique
-    assert found.obs_names[[0, 5]].tolist() == ["a:B0", "b:B0"]
-    np.testing.assert_array_equal(found.X.toarray(), expected)
-    assert found.obs["sample_id"].tolist() == ["a"] * 5 + ["b"] * 4
+def test_genes_are_aligned_by_name() -> None:
+    X = sparse.csr_matrix(np.array([[1, 0, 3], [0, 5, 2]], dtype=np.int32))
+    genes = pd.Index(["b", "a", "c"])
+    assert align_genes(X, genes, genes) is X
+    found = align_genes(X, genes, pd.Index(["c", "absent", "a"]))
+    assert found.toarray().tolist() == [[3, 0, 0], [2, 0, 5]]
+    assert found.has_sorted_indices and found.dtype == np.int32
+    assert align_genes(X, genes, pd.Index([])).shape == (2, 0)
 
 
-def test_samples_with_other_genes_are_aligned() -> None:
-    a, b = sample_of(counts_of(5)), sample_of(counts_of(4))
-    b = b[:, ::-1][:, 10:].copy()
-    values = b[:, "G0003"].X.toarray().ravel()
-    found = combine_samples({"a": a, "b": b})
-    assert found.n_vars == 300
-    np.testing.assert_array_equal(found[5:, "G0003"].X.toarray().ravel(), values)
-    assert found[5:, "G0299"].X.sum() == 0
-    assert found.X.has_sorted_indices
+def test_genes_of_samples_are_united() -> None:
+    one = pd.DataFrame({"symbol": ["B", "A"]}, index=["b", "a"])
+    assert stack_genes([one, one]).index.tolist() == ["b", "a"]
+    other = pd.DataFrame({"symbol": ["C", "B2"]}, index=["c", "b"])
+    found = stack_genes([one, other])
+    assert found["symbol"].to_dict() == {"a": "A", "b": "B", "c": "C"}
+    assert found.index.tolist() == ["a", "b", "c"]
 
 
-def test_reducing_samples_one_by_one_equals_reducing_the_whole() -> None:
-    a, b = sample_of(counts_of(5, seed=1)), sample_of(counts_of(4, seed=2))
-    b = b[:, 10:].copy()
-    for sample in (a, b):
-        sample.obs["n_counts"] = np.asarray(sample.X.sum(axis=1)).ravel()
-    genes = pd.Index(["G0003", "G0100", "G0050"])  # the second sample lacks the first
-    parts = sparse.vstack([reduce_sample(a, genes), reduce_sample(b, genes)])
-    whole = combine_samples({"a": a, "b": b})
-    expected = log_normalise(whole.X, whole.obs["n_counts"])[:, [3, 100, 50]]
-    np.testing.assert_allclose(parts.toarray(), expected.toarray(), rtol=1e-6)
+def test_samples_of_a_study_come_one_by_one_with_all_their_genes() -> None:
+    samples = []
+    for sample_id in ("a", "b", "c"):  # with the same barcodes
+        cells = sample_of(counts_of(5 + len(samples), seed=ord(sample_id)))
+        cells = cells[:, 10 * len(samples) :].copy()
+        cells.obs["n_counts"] = np.asarray(cells.X.sum(axis=1)).ravel()
+        summary = {"skipped": "too few" if sample_id == "b" else ""}
+        samples.append(PreparedSample(sample_id, cells, pd.DataFrame(), summary))
+    a, _, c = (sample.cells for sample in samples)
+    names = [f"a:B{i}" for i in range(5)] + [f"c:B{i}" for i in range(7)]
+    obs = pd.DataFrame({"n_counts": [*a.obs["n_counts"], *c.obs["n_counts"]]}, index=names)
+    var = pd.DataFrame({"variable": [True, False]}, index=["G0100", "G0200"])
+    study = AnnData(obs=obs, var=var, obsm={"X_umap": np.arange(24.0).reshape(12, 2)})
+    first, last = each_sample(study, samples)
+    assert first.n_vars == last.n_vars == 300
+    assert last.obs_names.tolist() == names[5:] and first.n_obs == 5
+    np.testing.assert_array_equal(last.layers["counts"][:, 20:].toarray(), c.X.toarray())
+    assert last.layers["counts"][:, :20].nnz == 0
+    expected = np.log1p(1e4 * a.X.toarray() / np.asarray(a.X.sum(axis=1)))
+    np.testing.assert_allclose(first.X.toarray(), expected, rtol=1e-5)
+    np.testing.assert_array_equal(last.obsm["X_umap"], study.obsm["X_umap"][5:])
+    assert first.var_names[first.var["variable"]].tolist() == ["G0100"]
 
 
-def test_combining_nothing_is_an_error() -> None:
-    with pytest.raises(InputError, match="no cells to combine"):
-        combine_samples({})
+def test_a_study_in_parts_has_the_sums_of_the_whole() -> None:
+    study = labelled()
+    parts = [study[6:].copy(), study[:6].copy()]
+    whole, found = (pseudobulk(x, min_cells=2, whole="all") for x in ([study], parts))
+    assert sorted(whole.obs_names) == ["s1|a", "s1|all", "s1|b", "s2|a", "s2|all", "s2|b"]
+    found = found[whole.obs_names].copy()
+    np.testing.assert_array_equal(whole.X, found.X)
+    pd.testing.assert_frame_equal(whole.obs, found.obs)
+    counts = study.layers["counts"].toarray()
+    np.testing.assert_array_equal(whole["s1|all"].X[0], counts[:6].sum(axis=0))
 
 
 def test_integrate_refuses_mixed_materials_and_unknown_samples() -> None:
@@ -384,7 +403,7 @@ def labelled() -> AnnData:
 
 def test_pseudobulk_sums_by_hand() -> None:
     study = labelled()
-    found = pseudobulk(study, min_cells=3)
+    found = pseudobulk([study], min_cells=3)
     assert list(found.obs_names) == ["s1|b", "s2|b"]
     X = study.layers["counts"].toarray()
     np.testing.assert_array_equal(found.X, [X[2:5].sum(axis=0), X[8:11].sum(axis=0)])
@@ -403,7 +422,7 @@ def test_pseudobulk_equals_scanpys_aggregate() -> None:
     import scanpy as sc
 
     study = labelled()
-    found = pseudobulk(study, min_cells=1)
+    found = pseudobulk([study], min_cells=1)
     theirs = sc.get.aggregate(study, ["sample_id", "cell_type"], "sum", layer="counts")
     theirs = theirs[theirs.obs["cell_type"] != "unassigned"]
     order = theirs.obs["sample_id"].astype(str) + "|" + theirs.obs["cell_type"].astype(str)
@@ -413,13 +432,13 @@ def test_pseudobulk_equals_scanpys_aggregate() -> None:
 def test_pseudobulk_sums_stay_exact_above_float32() -> None:
     study = labelled()
     study.layers["counts"].data[:] = 2**24 + 1
-    found = pseudobulk(study, min_cells=3)
+    found = pseudobulk([study], min_cells=3)
     assert (found.X == 3 * (2**24 + 1)).all()
 
 
 def test_pseudobulk_of_nothing_is_an_error() -> None:
     with pytest.raises(InputError, match="no sample has 50 cells"):
-        pseudobulk(labelled(), min_cells=50)
+        pseudobulk([labelled()], min_cells=50)
 
 
 # bounds
@@ -436,14 +455,19 @@ def test_nothing_becomes_dense() -> None:
     samples = {"a": sample_of(X[:2000], tag="a"), "b": sample_of(X[2000:], tag="b")}
     sparse_bytes, dense_bytes = 8 * X.nnz, 4 * n * n_genes
     tracemalloc.start()
-    study = combine_samples(samples)
-    study.layers["counts"] = study.X
-    study.X = log_normalise(study.X, np.full(n, 200))
-    study.obs["cell_type"] = "a"
-    pseudobulk(study)
+    prepared_samples = []
+    for name, cells in samples.items():
+        summary = {"skipped": ""}
+        prepared_samples.append(PreparedSample(name, cells, pd.DataFrame(), summary))
+    names = [*samples["a"].obs_names, *samples["b"].obs_names]
+    obs = pd.DataFrame({"n_counts": 200, "cell_type": "a"}, index=names)
+    obs["sample_id"] = ["a"] * 2000 + ["b"] * 2000
+    no_genes = pd.DataFrame({"variable": []}, index=pd.Index([], dtype=str), dtype=bool)
+    study = AnnData(obs=obs, var=no_genes)
+    pseudobulk(each_sample(study, prepared_samples))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 5 * sparse_bytes < dense_bytes / 4
+    assert peak < 3 * sparse_bytes < dense_bytes / 4
 
 
 def test_pseudobulk_meets_the_contract_of_bulk_counts() -> None:
@@ -451,6 +475,6 @@ def test_pseudobulk_meets_the_contract_of_bulk_counts() -> None:
 
     study = labelled()
     study.obs["dataset"], study.obs["subject_id"] = "demo", study.obs["sample_id"]
-    found = pseudobulk(study, min_cells=3)
+    found = pseudobulk([study], min_cells=3)
     found.uns["provenance"] = {}
     assert check_counts(found, "pseudobulk.h5ad") is found

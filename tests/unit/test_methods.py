@@ -32,3 +32,13 @@ def test_the_numbers_are_those_of_the_configuration():
 
     text = text_of(change)["Pathways"]["text"]
     assert "17 to 500" in text and "with 333 sets" in text and "p < 0.013" in text
+
+
+def test_every_citation_has_its_own_doi():
+    rows = [row for name, row in text_of().items() if not name.startswith("Gene sets")]
+    cited = [row for row in rows if row["citation"]]
+    assert len(cited) >= 10
+    for row in cited:
+        dois = row["doi"].split("; ")
+        assert len(row["citation"].split("; ")) == len(dois), row["step"]
+        assert all(doi.startswith("10.") for doi in dois), row["step"]

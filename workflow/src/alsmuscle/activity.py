@@ -6,7 +6,8 @@ come from pseudobulk through the code of bulk studies, never from cells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,14 +74,17 @@ def score_cells(
     """
     from scipy import sparse
 
-    ids = pd.Index(cells.var_names)
-    symbols = pd.Index(cells.var["symbol"].astype(str))
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for names in (cells.var_names, cells.var["symbol"].astype(str)):
+        for position, name in enumerate(names):
+            places[name].append(position)
     rows, columns, weights = [], [], []
     for column, genes in enumerate(blocks.values()):
-        found: dict[int, float] = {}
-        for gene, sign in genes.items():
-            for position in np.flatnonzero((ids == gene) | (symbols == gene)):
-                found[int(position)] = float(sign)
+        found = {
+            position: float(sign)
+            for gene, sign in genes.items()
+            for position in places.get(gene, ())
+        }
         rows += list(found)
         columns += [column] * len(found)
         weights += [sign / len(found) for sign in found.values()]
@@ -181,42 +185,50 @@ def coexpression(
     return pd.concat(tables, ignore_index=True)[columns]
 
 
-def coexpression_by_donor(
-    cells: AnnData,
-    *,
-    defining: Mapping[str, Sequence[str]],
-    targets: Sequence[str],
-    min_counts: Mapping[str, int],
-    names: pd.Series | None = None,
-) -> pd.DataFrame:
-    """Run :func:`coexpression` per condition, on human symbols (contract ``coexpression``).
+def select_genes(
+    cells: AnnData, wanted: Collection[str], *, names: pd.Series | None = None
+) -> AnnData:
+    """Return the cells with the counts of some genes alone, named by human symbols.
 
     Parameters
     ----------
+    cells
+        ``layers["counts"]`` CSR, ``var["symbol"]``.
+    wanted
+        Human symbols; those that are not in the study are left out.
     names
         For another species: gene id -> symbol of the 1:1 human ortholog.
-
-    Returns
-    -------
-    DataFrame
-        Empty where a defining gene or all targets are not measured: there is nothing to tell apart.
     """
     from anndata import AnnData
 
     symbols = cells.var["symbol"].astype(str)
     if names is not None:
         symbols = pd.Series(cells.var_names.map(names), index=cells.var_names).fillna(symbols)
-    wanted = {gene for genes in defining.values() for gene in genes} | set(targets)
     chosen = symbols.isin(wanted).to_numpy()
-    small = AnnData(
+    return AnnData(
         layers={"counts": cells.layers["counts"][:, chosen]},
-        obs=cells.obs[["subject_id", "condition"]],
+        obs=cells.obs,
         var=symbols[chosen].to_frame("symbol"),
+        obsm=dict(cells.obsm),
     )
+
+
+def coexpression_by_donor(
+    cells: AnnData,
+    *,
+    defining: Mapping[str, Sequence[str]],
+    targets: Sequence[str],
+    min_counts: Mapping[str, int],
+) -> pd.DataFrame:
+    """Run :func:`coexpression` per condition (contract ``coexpression``).
+
+    ``cells``: with human symbols (:func:`select_genes`). The table is empty where a defining gene or
+    all targets are not measured: there is nothing to tell apart.
+    """
     columns = ["subject_id", "condition", "group", "gene", "n_nuclei", "n_positive", "share"]
     tables = []
-    for condition in sorted(small.obs["condition"].astype(str).unique()):
-        part = small[(small.obs["condition"].astype(str) == condition).to_numpy()]
+    for condition in sorted(cells.obs["condition"].astype(str).unique()):
+        part = cells[(cells.obs["condition"].astype(str) == condition).to_numpy()]
         try:
             found = coexpression(part, defining=defining, targets=targets, min_counts=min_counts)
         except InputError:

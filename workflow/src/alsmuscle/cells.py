@@ -1,14 +1,11 @@
 """Single cells, nuclei and spots: from counts per sample to one embedded, clustered study.
 
 Steps follow Heumos et al. (2023), Nat Rev Genet 24:550 ("best practices for single-cell
-analysis"); every heavy step works on one sample at a time, or on the variable genes only, so that
-memory is bounded by the counts themselves. The order is ``prepare_sample`` for each sample,
-``integrate`` over samples, annotation (``celltypes``), then ``pseudobulk``: from there on the
-donor is the unit and the code of bulk studies applies.
-
-Peak memory: 2.3 GiB at 50,000 cells of 1,560 genes each (whole path), 5.5 GiB at 200,000 of 1,800
-(16 samples; without doublets and UMAP), about 2 GiB more per 100,000. Beyond memory:
-``reduce_sample``.
+analysis"). No step holds the counts of all cells: ``prepare_sample`` works on one sample at a time,
+``integrate`` keeps the log-normalised values of variable and marker genes, and what needs all genes
+(``each_sample``: tables, sums, the written study) takes the samples one after the other, from disk.
+So memory grows with cells x variable genes, and is bounded below by the largest sample. From
+``pseudobulk`` on the donor is the unit and the code of bulk studies applies.
 
 Nuclei are not cells: their mitochondrial reads are contamination, their soup is myofibre RNA; and
 spots are neither (tens of cells share one barcode: no doublets, no ambient estimate, and
@@ -20,9 +17,9 @@ UMAP coordinates may differ (floating-point order in BLAS and in approximate nei
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +58,39 @@ class PreparedSample:
     barcodes: pd.DataFrame
     summary: dict[str, Any]
     variable: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def var(self) -> pd.DataFrame:
+        """Genes of the sample: index gene id, ``symbol`` and ``source_id``."""
+        return self.cells.var[["symbol", "source_id"]]
+
+
+class Prepared(Protocol):
+    """What :func:`integrate` and :func:`each_sample` need of a sample.
+
+    That is a :class:`PreparedSample`, or one on disk whose ``cells`` are read at every access and
+    not kept (``cells_io.read_prepared``).
+    """
+
+    @property
+    def sample_id(self) -> str:
+        """Identity."""
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Row of the sample table."""
+
+    @property
+    def variable(self) -> pd.DataFrame:
+        """Per gene ``variable`` and ``dispersion`` within the sample."""
+
+    @property
+    def var(self) -> pd.DataFrame:
+        """Genes: index gene id, ``symbol`` and ``source_id``."""
+
+    @property
+    def cells(self) -> AnnData:
+        """Cells kept, ``X`` int32 CSR counts."""
 
 
 def rename_genes(sample: AnnData, identified: pd.DataFrame) -> AnnData:
@@ -560,73 +590,79 @@ def variable_genes(tables: Sequence[pd.DataFrame], *, n_top_genes: int) -> pd.In
     return genes[np.sort(chosen)]
 
 
-def reduce_sample(cells: AnnData, genes: pd.Index) -> csr_matrix:
-    """Return one sample's log-normalised values of the given genes (cells x genes, CSR).
+def stack_genes(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the union of samples' genes: the first sample's order, or sorted where they differ."""
+    first = tables[0]
+    if all(table.index.equals(first.index) for table in tables):
+        return first.copy()
+    both = pd.concat(tables)
+    return both[~both.index.duplicated()].sort_index()
 
-    For a study larger than memory: prepare each sample and write it to disk, choose
-    :func:`variable_genes` from the samples' tables, stack the reduced samples and :func:`embed`
-    them. The values are those that :func:`integrate` embeds; a gene a sample does not have is 0.
-    """
+
+def align_genes(X: csr_matrix, genes: pd.Index, wanted: pd.Index) -> csr_matrix:
+    """Return ``X`` (cells x ``genes``) with the ``wanted`` columns; a gene it does not have is 0."""
     from scipy import sparse
 
-    log = log_normalise(cells.X, cells.obs["n_counts"]).tocsc()
-    place = cells.var_names.get_indexer(genes)
-    out = log[:, np.maximum(place, 0)]
-    if (place < 0).any():
-        out = out @ sparse.diags((place >= 0).astype(np.float32))
-        out.eliminate_zeros()
-    reduced: csr_matrix = out.tocsr().astype(np.float32, copy=False)
-    return reduced
+    if wanted.equals(genes):
+        return X
+    place = wanted.get_indexer(genes)
+    kept = place[X.indices] >= 0
+    before = np.concatenate([[0], np.cumsum(kept)])
+    indptr = before[X.indptr].astype(X.indptr.dtype)
+    indices = place[X.indices[kept]].astype(X.indices.dtype)
+    out = sparse.csr_matrix((X.data[kept], indices, indptr), shape=(X.shape[0], len(wanted)))
+    out.sort_indices()
+    return out
 
 
-def combine_samples(samples: Mapping[str, AnnData]) -> AnnData:
-    """Stack samples into one matrix; barcodes become ``<sample_id>:<barcode>``.
+def each_sample(study: AnnData, prepared: Iterable[Prepared]) -> Iterator[AnnData]:
+    """Yield an integrated study's samples one by one, with all genes.
 
-    Genes missing from a sample are 0 there (the union is kept); ``obs["sample_id"]`` is set. Each
-    input's matrix is released once copied, so that memory peaks at the sum plus one sample: pass
-    copies if they are needed again. Raises InputError when there is nothing to combine.
+    Parameters
+    ----------
+    study
+        From :func:`integrate`; its ``obs`` may have got further columns.
+    prepared
+        The samples that it was made of, in that order.
+
+    Yields
+    ------
+    AnnData
+        ``layers["counts"]`` int32 and ``X`` log-normalised float32 (CSR over the same index
+        arrays); ``obs`` and ``obsm`` of the study's cells; ``var`` of all genes with ``variable``.
     """
     from anndata import AnnData
-    from scipy import sparse
 
-    if not samples or not any(s.n_obs for s in samples.values()):
-        raise InputError("no cells to combine: every sample is empty or was skipped")
-    first = next(iter(samples.values()))
-    var = first.var[["symbol", "source_id"]].copy()
-    if any(not s.var_names.equals(var.index) for s in samples.values()):
-        tables = pd.concat([s.var[["symbol", "source_id"]] for s in samples.values()])
-        var = tables[~tables.index.duplicated()].sort_index()
-    nnz, n_obs = sum(s.X.nnz for s in samples.values()), sum(s.n_obs for s in samples.values())
-    wide = np.dtype(np.int64 if nnz > np.iinfo(np.int32).max else np.int32)
-    data: npt.NDArray[Any] = np.empty(nnz, dtype=np.int32)
-    indices: npt.NDArray[Any] = np.empty(nnz, dtype=wide)
-    indptr: npt.NDArray[Any] = np.zeros(n_obs + 1, dtype=wide)
-    frames: list[pd.DataFrame] = []
-    cell, entry = 0, 0
-    for sample_id, sample in samples.items():
-        X, n = sample.X, sample.n_obs
-        data[entry : entry + X.nnz] = X.data
-        place = var.index.get_indexer(sample.var_names).astype(wide)
-        indices[entry : entry + X.nnz] = place[X.indices]
-        indptr[cell + 1 : cell + n + 1] = X.indptr[1:].astype(wide) + entry
-        cell += n
-        entry += int(X.nnz)
-        obs = sample.obs.copy()
-        prefix = f"{sample_id}:"
-        obs.index = [b if b.startswith(prefix) else prefix + b for b in obs.index.astype(str)]
-        obs["sample_id"] = sample_id
-        frames.append(obs)
-        del X
-        sample.X = None
-    X = sparse.csr_matrix((data, indices, indptr), shape=(n_obs, len(var)), copy=False)
-    X.sort_indices()
-    return AnnData(X, obs=pd.concat(frames), var=var)
+    used = [p for p in prepared if not p.summary["skipped"]]
+    var = stack_genes([p.var for p in used])
+    var["variable"] = var.index.isin(study.var_names[study.var["variable"].to_numpy()])
+    low = 0
+    for sample in used:
+        cells = sample.cells
+        rows = slice(low, low + cells.n_obs)
+        low = rows.stop
+        counts = align_genes(cells.X, cells.var_names, var.index)
+        yield AnnData(
+            log_normalise(counts, study.obs["n_counts"].iloc[rows]),
+            obs=study.obs.iloc[rows],
+            var=var,
+            obsm={key: values[rows] for key, values in study.obsm.items()},
+            layers={"counts": counts},
+        )
+
+
+def _label_cells(obs: pd.DataFrame, sample_id: str) -> pd.DataFrame:
+    """Name barcodes ``<sample_id>:<barcode>``, so that those of two samples stay two cells."""
+    prefix = f"{sample_id}:"
+    names = [b if b.startswith(prefix) else prefix + b for b in obs.index.astype(str)]
+    return obs.set_axis(names, axis="index").assign(sample_id=sample_id)
 
 
 def integrate(
-    prepared: Sequence[PreparedSample],
+    prepared: Sequence[Prepared],
     samples: pd.DataFrame | None = None,
     *,
+    keep: Collection[str] = (),
     n_top_genes: int = 2000,
     n_pcs: int = 30,
     n_neighbors: int = 15,
@@ -640,24 +676,28 @@ def integrate(
     Parameters
     ----------
     prepared
-        Samples of one material; those skipped are left out. Their matrices are released.
+        Samples of one material; those skipped are left out. Each one's ``cells`` are read once.
     samples
         Sample table (index or column ``sample_id``); its columns are joined to ``obs``.
+    keep
+        Symbols of further genes whose values are kept (those of a marker panel).
     n_top_genes, n_pcs, n_neighbors, resolution, exact_below, over_samples, seed
         See :func:`embed`.
 
     Returns
     -------
     AnnData
-        ``X`` log-normalised float32, ``layers["counts"]`` int32 (both CSR over the same index
-        arrays); ``obs`` with metrics, ``sample_id``, sample columns and ``cluster``;
-        ``obsm["X_pca"]`` (integrated components), ``obsm["X_umap"]``; ``var["variable"]``.
+        ``X`` log-normalised float32 CSR of the variable genes and those of ``keep`` alone, for all
+        genes see :func:`each_sample`; ``obs`` with metrics, ``sample_id``, sample columns and
+        ``cluster``; ``obsm["X_pca"]`` (integrated components), ``obsm["X_umap"]``;
+        ``var["variable"]``.
 
     Raises
     ------
     InputError
         When no sample is left, samples are of different materials, or one is not in ``samples``.
     """
+    from anndata import AnnData
     from scipy import sparse
 
     materials = {p.summary["material"] for p in prepared}
@@ -671,25 +711,32 @@ def integrate(
         reasons = "; ".join(f"{p.sample_id}: {p.summary['skipped']}" for p in prepared)
         raise InputError(f"no sample is left after quality control ({reasons or 'none given'})")
     genes = variable_genes([p.variable for p in used], n_top_genes=n_top_genes)
-    study = combine_samples({p.sample_id: p.cells for p in used})
-    counts = study.X
-    study.layers["counts"] = counts
-    study.var["variable"] = study.var_names.isin(genes)
+    var = stack_genes([p.var for p in used])
+    var["variable"] = var.index.isin(genes)
+    var = var[var["variable"] | var["symbol"].isin(keep)]
+    parts, frames = [], []
+    for sample in used:
+        cells = sample.cells
+        chosen = align_genes(cells.X, cells.var_names, var.index)
+        parts.append(log_normalise(chosen, cells.obs["n_counts"]))
+        frames.append(_label_cells(cells.obs, sample.sample_id))
+    obs = pd.concat(frames)
     if samples is not None:
         table = samples.set_index("sample_id") if "sample_id" in samples else samples
-        table = table[[c for c in table.columns if c not in study.obs]]
-        missing = sorted(set(study.obs["sample_id"]) - set(table.index))
+        table = table[[c for c in table.columns if c not in obs]]
+        missing = sorted(set(obs["sample_id"]) - set(table.index))
         if missing:
             raise InputError(
                 f"samples without a row in the sample table: {', '.join(missing)}",
                 remedy="add them to the study's card",
             )
-        study.obs = study.obs.join(table, on="sample_id")
-    study.obs["sample_id"] = study.obs["sample_id"].astype("category")
-    chosen = sparse.csr_matrix(counts[:, study.var["variable"].to_numpy()])
+        obs = obs.join(table, on="sample_id")
+    obs["sample_id"] = obs["sample_id"].astype("category")
+    X = sparse.vstack(parts, format="csr")
+    parts.clear()
     found = embed(
-        log_normalise(chosen, study.obs["n_counts"]),
-        study.obs["sample_id"],
+        X[:, var["variable"].to_numpy()],
+        obs["sample_id"],
         n_pcs=n_pcs,
         n_neighbors=n_neighbors,
         resolution=resolution,
@@ -697,10 +744,8 @@ def integrate(
         over_samples=over_samples,
         seed=seed,
     )
-    # Only now, so that the whole log-normalised matrix and the graphs do not add up.
-    study.X = log_normalise(counts, study.obs["n_counts"])
-    study.obs["cluster"] = pd.Categorical(found.cluster)
-    study.obsm["X_pca"], study.obsm["X_umap"] = found.pca, found.umap
+    obs["cluster"] = pd.Categorical(found.cluster)
+    study = AnnData(X, obs=obs, var=var, obsm={"X_pca": found.pca, "X_umap": found.umap})
     study.uns["embedding"] = {"neighbours": found.neighbours, "integrated": found.integrated}
     return study
 
@@ -807,7 +852,7 @@ def neighbours(data: AnnData, *, n_neighbors: int, exact: bool, seed: int) -> No
 
 
 def pseudobulk(
-    cells: AnnData,
+    parts: Iterable[AnnData],
     *,
     by: str = "cell_type",
     min_cells: int = 10,
@@ -818,8 +863,9 @@ def pseudobulk(
 
     Parameters
     ----------
-    cells
-        ``layers["counts"]`` CSR; ``obs``: ``sample_id``, ``by``, and sample columns.
+    parts
+        A study in parts of whole samples, all with the same genes: ``layers["counts"]`` CSR;
+        ``obs``: ``sample_id``, ``by``, and sample columns.
     by, leave_out
         Column of cell types, and the label that is none.
     whole
@@ -832,7 +878,7 @@ def pseudobulk(
     -------
     AnnData
         ``X`` dense int64 (sums x genes); ``obs`` index ``<sample_id>|<cell_type>``, the columns
-        that are constant within a sample, ``cell_type`` and ``n_cells``; ``var`` as in ``cells``.
+        that are constant within each sample, ``cell_type`` and ``n_cells``; ``var`` as in the parts.
 
     Raises
     ------
@@ -842,46 +888,48 @@ def pseudobulk(
     from anndata import AnnData
     from scipy import sparse
 
-    counts = cells.layers["counts"]
-    sample = cells.obs["sample_id"].astype(str)
-    cell_type = cells.obs[by].astype(str)
-    names = sorted(set(cell_type) - {leave_out})
-    constant = [
-        c for c in cells.obs if cells.obs.groupby(sample)[c].nunique(dropna=False).max() == 1
-    ]
     sums, rows, dropped = [], [], []
-    for sample_id in sorted(set(sample)):
-        here = np.flatnonzero((sample == sample_id).to_numpy())
-        code = pd.Categorical(cell_type.iloc[here], categories=names).codes
-        n_cells = np.bincount(code[code >= 0], minlength=len(names))
-        if whole and len(here) >= min_cells:
-            sums.append(np.asarray(counts[here].sum(axis=0, dtype=np.int64)))
-            first = cells.obs.iloc[here[0]][constant]
-            rows.append({**first, "cell_type": whole, "n_cells": len(here)})
-        sizes = {"sample_id": sample_id, "n_cells": n_cells, "cell_type": names}
-        dropped.append(pd.DataFrame(sizes)[(n_cells > 0) & (n_cells < min_cells)])
-        enough = np.flatnonzero(n_cells >= min_cells)
-        if len(enough) == 0:
-            continue
-        labelled = np.flatnonzero(code >= 0)
-        member = sparse.csr_matrix(
-            (np.ones(len(labelled), np.int64), (code[labelled], labelled)),
-            shape=(len(names), len(here)),
-        )
-        # int64 sums one sample at a time: float32 would lose exactness above 16.7 million.
-        sums.append(np.asarray((member @ counts[here]).todense())[enough])
-        first = cells.obs.iloc[here[0]][constant]
-        rows += [{**first, "cell_type": names[i], "n_cells": int(n_cells[i])} for i in enough]
+    varying: set[str] = set()
+    for part in parts:
+        var = part.var[["symbol", "source_id"]]
+        sample = part.obs["sample_id"].astype(str)
+        varying |= {
+            c for c in part.obs if part.obs.groupby(sample)[c].nunique(dropna=False).max() > 1
+        }
+        for sample_id in sorted(set(sample)):
+            here = np.flatnonzero((sample == sample_id).to_numpy())
+            code, names = pd.factorize(part.obs[by].iloc[here].astype(str), sort=True)
+            n_cells = np.bincount(code)
+            # Sums in int64: float32 would lose exactness above 16.7 million.
+            member = sparse.csr_matrix(
+                (np.ones(len(here), np.int64), (code, np.arange(len(here)))),
+                shape=(len(names), len(here)),
+            )
+            of_type = np.asarray((member @ part.layers["counts"][here]).todense())
+            table = pd.DataFrame({"cell_type": names, "n_cells": n_cells})
+            if whole:
+                of_type = np.vstack([of_type.sum(axis=0), of_type])
+                table = pd.concat(
+                    [pd.DataFrame({"cell_type": [whole], "n_cells": len(here)}), table],
+                    ignore_index=True,
+                )
+            wanted = table["cell_type"] != leave_out
+            enough = table["n_cells"] >= min_cells
+            first = part.obs.iloc[here[0]].to_dict()
+            rows += [first | row for row in table[wanted & enough].to_dict("records")]
+            sums.append(of_type[wanted & enough])
+            dropped.append(table[wanted & ~enough & (table["cell_type"] != whole)])
+            dropped[-1].insert(0, "sample_id", sample_id)
     if not rows:
         raise InputError(
             f"no sample has {min_cells} cells of one type",
             remedy="lower cells.pseudobulk.min_cells, or exclude the study",
         )
-    obs = pd.DataFrame(rows)
+    obs = pd.DataFrame(rows).drop(columns=sorted(varying - {"cell_type", "n_cells"}))
     obs.index = pd.Index(
         obs["sample_id"].astype(str) + "|" + obs["cell_type"], name="pseudobulk_id"
     )
-    out = AnnData(np.vstack(sums).astype(np.int64), obs=obs, var=cells.var[["symbol", "source_id"]])
+    out = AnnData(np.vstack(sums).astype(np.int64), obs=obs, var=var)
     out.uns["dropped"] = pd.concat(dropped, ignore_index=True)
     return out
 

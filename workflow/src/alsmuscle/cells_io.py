@@ -12,16 +12,18 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
 from alsmuscle import io as files
 from alsmuscle.cells import PreparedSample, rename_genes, split_samples
+from alsmuscle.contracts import check_cells
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ GENE_EXPRESSION = "Gene Expression"
 _RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 _AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
 _OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
+_FAST = {"compression": "lzf"}  # fast and half the size; such files are read once or twice
 _SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";"}
 _TRIPLET = re.compile(
     r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)"
@@ -174,27 +177,106 @@ def write_prepared(path: str | Path, prepared: Iterable[PreparedSample]) -> None
                 continue
             cells = sample.cells
             cells.var = cells.var.join(sample.variable)
-            # Fast and half the size; the matrix is read once or twice.
-            write_elem(file, f"{number:05d}", cells, dataset_kwargs={"compression": "lzf"})
+            write_elem(file, f"{number:05d}", cells, dataset_kwargs=_FAST)
             file[f"{number:05d}"].attrs["sample_id"] = sample.sample_id
 
 
-def read_prepared(path: str | Path, summaries: pd.DataFrame) -> list[PreparedSample]:
-    """Read what :func:`write_prepared` wrote; ``summaries``: contract ``cells_qc``."""
+@dataclass(frozen=True)
+class StoredSample:
+    """A prepared sample in a file: its ``cells`` are read at every access and not kept."""
+
+    path: Path
+    group: str
+    sample_id: str
+    summary: dict[str, Any]
+    genes: pd.DataFrame
+
+    @property
+    def var(self) -> pd.DataFrame:
+        """Genes of the sample: index gene id, ``symbol`` and ``source_id``."""
+        return self.genes[["symbol", "source_id"]]
+
+    @property
+    def variable(self) -> pd.DataFrame:
+        """Per gene ``variable`` and ``dispersion`` within the sample."""
+        return self.genes[["variable", "dispersion"]]
+
+    @property
+    def cells(self) -> AnnData:
+        """Cells kept, ``X`` int32 CSR counts."""
+        import h5py
+        from anndata.io import read_elem
+
+        with h5py.File(self.path, "r") as file:
+            return cast("AnnData", read_elem(file[self.group]))
+
+
+def read_prepared(path: str | Path, summaries: pd.DataFrame) -> list[StoredSample]:
+    """Return the samples that :func:`write_prepared` wrote; ``summaries``: contract ``cells_qc``."""
     import h5py
     from anndata.io import read_elem
 
     by_sample = summaries.set_index("sample_id", drop=False)
     found = []
     with h5py.File(path, "r") as file:
-        for group in file.values():
-            cells = read_elem(group)
-            variable = cells.var[["variable", "dispersion"]]
-            cells.var = cells.var[["symbol", "source_id"]]
+        for key, group in file.items():
             name = str(group.attrs["sample_id"])
             summary = by_sample.loc[name].to_dict()
-            found.append(PreparedSample(name, cells, pd.DataFrame(), summary, variable))
+            genes = read_elem(group["var"])
+            found.append(StoredSample(Path(path), key, name, summary, genes))
     return found
+
+
+def write_cells(path: str | Path, study: AnnData, parts: Iterable[AnnData]) -> None:
+    """Write a study whose samples come one by one, with all genes, as one ``.h5ad``.
+
+    ``parts``: from ``cells.each_sample``. The file is what ``AnnData.write_h5ad`` would have
+    written of all of them together, checked as such (``contracts.check_cells``).
+    """
+    import h5py
+    from anndata import AnnData
+    from anndata.io import sparse_dataset, write_elem
+
+    matrices = ("X", "layers/counts")
+    with files.atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for number, part in enumerate(parts):
+            check_cells(part, str(path))
+            if number == 0:
+                whole = AnnData(obs=study.obs, var=part.var, obsm=study.obsm, uns=study.uns)
+                whole.strings_to_categoricals()
+                write_elem(file, "/", whole, dataset_kwargs=_FAST)
+                for key, X in zip(matrices, (part.X, part.layers["counts"]), strict=True):
+                    write_elem(file, key, _wide(X), dataset_kwargs=_FAST)
+            else:
+                for key, X in zip(matrices, (part.X, part.layers["counts"]), strict=True):
+                    sparse_dataset(file[key]).append(_wide(X))
+
+
+def read_cells(path: str | Path) -> Iterator[AnnData]:
+    """Read what :func:`write_cells` wrote, sample by sample."""
+    import h5py
+    from anndata import AnnData
+    from anndata.io import read_elem, sparse_dataset
+
+    with h5py.File(path, "r") as file:
+        obs, var, obsm = (read_elem(file[key]) for key in ("obs", "var", "obsm"))
+        X, counts = sparse_dataset(file["X"]), sparse_dataset(file["layers/counts"])
+        start = np.flatnonzero(obs["sample_id"].ne(obs["sample_id"].shift()))
+        for low, high in zip(start, [*start[1:], len(obs)], strict=True):
+            yield AnnData(
+                X[low:high],
+                obs=obs.iloc[low:high],
+                var=var,
+                obsm={key: values[low:high] for key, values in obsm.items()},
+                layers={"counts": counts[low:high]},
+            )
+
+
+def _wide(X: csr_matrix) -> csr_matrix:
+    """Return a matrix whose row pointers count beyond 2^31 entries when more are appended."""
+    wide = X.copy()
+    wide.indptr = wide.indptr.astype(np.int64)
+    return wide
 
 
 def read_sample(path: str | Path, *, prefix: str = "") -> AnnData:

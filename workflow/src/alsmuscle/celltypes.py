@@ -8,6 +8,7 @@ so that ambient RNA (which is in every cluster) names nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,26 +138,32 @@ def panel_view(cells: AnnData, panel: pd.DataFrame, *, organism: str) -> pd.Data
     return table
 
 
-def top_genes(cells: AnnData, *, by: str = "cluster", n: int = 10) -> pd.Series:
+def top_genes(parts: Iterable[AnnData], *, by: str = "cluster", n: int = 10) -> pd.Series:
     """Genes that stand out most in each group against all other cells, ``;``-joined symbols.
 
     Ranked by the difference of means of log-normalised values among genes seen in a quarter of the
     group. A description that needs no panel; cells are no replicates, so nothing is tested.
+
+    ``parts``: a study in parts, all with the same genes and the same categories of ``by``; ``X``
+    log-normalised CSR.
     """
     from scipy import sparse
 
-    code, levels = pd.factorize(cells.obs[by].astype(str), sort=True)
-    ones = np.ones(len(code), dtype=np.float32)
-    member = sparse.csr_matrix((ones, (code, np.arange(len(code)))), (len(levels), len(code)))
-    size = np.bincount(code)[:, None]
-    total = np.asarray((member @ cells.X).todense(), dtype=np.float64)
-    shown = sparse.csr_matrix(
-        (np.ones_like(cells.X.data), cells.X.indices, cells.X.indptr), cells.X.shape, copy=False
-    )
-    detected = np.asarray((member @ shown).todense()) / size
-    rest = (total.sum(axis=0) - total) / np.maximum(len(code) - size, 1)
-    difference = np.where(detected >= 0.25, total / size - rest, -np.inf)
-    symbols = cells.var["symbol"].astype(str).to_numpy()
+    total = seen = size = np.zeros((1, 1))
+    for part in parts:
+        groups = part.obs[by].cat
+        code, levels = groups.codes.to_numpy(), groups.categories.astype(str)
+        symbols = part.var["symbol"].astype(str).to_numpy()
+        ones = np.ones(len(code), dtype=np.float32)
+        member = sparse.csr_matrix((ones, (code, np.arange(len(code)))), (len(levels), len(code)))
+        total = total + np.asarray((member @ part.X).todense(), dtype=np.float64)
+        shown = sparse.csr_matrix(
+            (np.ones_like(part.X.data), part.X.indices, part.X.indptr), part.X.shape, copy=False
+        )
+        seen = seen + np.asarray((member @ shown).todense(), dtype=np.float64)
+        size = size + np.bincount(code, minlength=len(levels))[:, None]
+    rest = (total.sum(axis=0) - total) / np.maximum(size.sum() - size, 1)
+    difference = np.where(seen >= 0.25 * size, total / size - rest, -np.inf)
     named = {}
     for row, level in enumerate(levels):
         order = np.argsort(-difference[row], kind="stable")[:n]

@@ -49,6 +49,7 @@ from pydeseq2.dds import DeseqDataSet
 from pydeseq2.default_inference import DefaultInference
 from pydeseq2.inference import Inference
 from scipy.special import ndtr
+from threadpoolctl import threadpool_limits
 
 from alsmuscle.errors import InputError
 
@@ -1314,7 +1315,9 @@ def fit_dataset(
         quiet=True,
         **options,
     )
-    dds.deseq2()
+    # What is left to BLAS are vectors of two: its threads would wait for each other, and no more.
+    with threadpool_limits(1, user_api="blas"):
+        dds.deseq2()
     return dds
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,10 @@ def methods(site: Site, data: m.ReportData) -> str:
         {
             "step": row["step"],
             "text": row["text"],
-            "citation": citation({"text": row["citation"], "doi": row["doi"]}),
+            "citations": [
+                citation({"text": text, "doi": doi})
+                for text, doi in zip_longest(row["citation"].split("; "), row["doi"].split("; "))
+            ],
         }
         for row in data.methods or site.methods
     ]
