@@ -257,6 +257,9 @@ def test_changed_downloading_is_no_reason_to_read_or_fit_again(restored):
     assert restored.admit().returncode == 0
     assert fetched.stat().st_mtime_ns > before
     assert restored.planned() == {}
+    # The finished project again, for the tests behind this one.
+    _edit(restored, "fetch.py", "\n_EDITED = 1\n\n\ndef ", "\ndef ")
+    assert restored.admit().returncode == 0
 
 
 def test_a_comment_or_docstring_reruns_nothing(restored):
