@@ -264,7 +264,7 @@ def steps(
             "Verdicts",
             f"Rules fixed in advance: level {rules['alpha']:g} on adjusted p over all tests; effects "
             f"within ±{rules['block_margin']:g} (blocks) or ±{rules['gene_margin']:g} (genes, "
-            "ratios) count as none. Where denervation could explain a change, support needs a Delta "
+            "ratios) count as none, significant or not. Where denervation could explain a change, support needs a Delta "
             "of the same direction. At most "
             f"{rules['random_share']:.0%} of {axis['n_random']} matched random sets may move as far. "
             "Bulk tissue never decides a claim about satellite cells. Beside every cannot tell "
