@@ -309,6 +309,8 @@ CELL_TABLES = {
         for name in ("barcodes", "clusters", "markers", "types", "activity", "coexpression")
     },
 }
+TABLES = "tables"
+"""Folder of the report with the tables that pages link."""
 MAP = ["cell", "sample_id", "condition", "cell_type", "umap1", "umap2"]
 
 
@@ -393,8 +395,21 @@ def _cells_study(
 
 
 def _link(results: Path, path: Path) -> str:
-    """Address of a table as seen from the report folder."""
-    return f"../{path.relative_to(results).as_posix()}"
+    """Address of a table as seen from the report folder, which holds a link to it."""
+    return f"{TABLES}/{path.relative_to(results).as_posix()}"
+
+
+def linked(data: ReportData) -> list[str]:
+    """Return the tables that the pages link, as paths below the results folder.
+
+    Below ``tables`` in the report folder they go with it, by mail or in an archive.
+    """
+    files = [dict(data.synthesis.files) if data.synthesis is not None else {}]
+    for study in data.studies:
+        files += [dict(study.files), *(dict(contrast.files) for contrast in study.contrasts)]
+        files += [dict(study.cells.files)] if study.cells is not None else []
+    paths = {path for part in files for path in part.values()}
+    return sorted(path.removeprefix(f"{TABLES}/") for path in paths)
 
 
 def _mapping_sentence(origin: Mapping[str, Any], kind: str) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
+from alsmuscle.report import plots
 from alsmuscle.report.site import Site
 from alsmuscle.report.study import as_list
 
@@ -162,7 +163,7 @@ def _forest(
             caveat=None,
         )
         caption = f"All blocks: {caption}"
-    return c.forest_plot(rows, caption=caption, left="lower")
+    return plots.forest_plot(rows, caption=caption, left="lower")
 
 
 def _genes(
