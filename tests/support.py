@@ -213,6 +213,124 @@ def write_study(folder: Path, counts: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def write_arrays(folder: Path, n_side: int = 5, seed: int = 3) -> dict[str, Any]:
+    """Write series matrices of two chip designs, MAS5-like; return the study's card.
+
+    Three groups of ``n_side`` people, each on both chips: healthy, ``als`` (every 10th gene of the
+    first chip doubles or halves) and ``other`` (nothing moves). A second, weaker probe measures
+    every 20th gene.
+    """
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = small_counts().index
+    table = pd.read_csv(ROOT / "workflow" / "resources" / "genes_human.tsv.gz", sep="\t", dtype=str)
+    rows = table.drop_duplicates("gene_id").set_index("gene_id").loc[known]
+    sexed = rows["symbol"].isin(["XIST", "RPS4Y1", "DDX3Y", "KDM5D", "EIF1AY"]).to_numpy()
+    groups = ["healthy"] * n_side + ["ALS"] * n_side + ["other"] * n_side
+    n = len(groups)
+    female = np.arange(n) % 2 == 0
+    level = rng.normal(9, 2, len(rows))
+    person = rng.normal(0, 0.25, (len(rows), n))
+    log2 = level[:, None] + person
+    log2[sexed] = np.where(female == (rows["symbol"] == "XIST").to_numpy()[sexed, None], 11.0, 4.0)
+    chip = np.where(np.arange(len(rows)) % 2 == 0, "a", "b")
+    chip[sexed] = "a"
+    planted = ~sexed & (np.arange(len(rows)) % 20 == 0)
+    signs = np.where(np.arange(len(rows)) % 40 == 0, 1.0, -1.0)
+    log2[np.ix_(planted, np.array(groups) == "ALS")] += signs[planted, None]
+    lines = []
+    for name in ("a", "b"):
+        part = chip == name
+        probes = [f"{i}_{name}_at" for i in np.flatnonzero(part)]
+        values = log2[part] + rng.normal(0, 0.1, (part.sum(), n))
+        weaker = (np.flatnonzero(part) % 20 == 0) & ~sexed[part]
+        every = np.vstack([values, values[weaker] - 3 + rng.normal(0, 0.1, (weaker.sum(), n))])
+        probes += [f"{p[:-3]}x_at" for p, w in zip(probes, weaker, strict=True) if w]
+        owner = np.concatenate([np.flatnonzero(part), np.flatnonzero(part)[weaker]])
+        lines += [
+            f"{probe}\t{rows['entrez'].iloc[i].split(';')[0]}\t{rows['symbol'].iloc[i]}"
+            for probe, i in zip(probes, owner, strict=True)
+        ]
+        ids = [f"GSM{i + 1}{name}" for i in range(n)]
+        sheet = {
+            "Sample_geo_accession": ids,
+            "Sample_title": [f"p{i} muscle U133{name.upper()}" for i in range(n)],
+            "Sample_characteristics_ch1": [f"disease: {group}" for group in groups],
+            "Sample_characteristics_ch1 ": ["Sex: " + ("F" if f else "M") for f in female],
+        }
+        text = [
+            "!" + "\t".join([key.strip(), *(f'"{v}"' for v in values)])
+            for key, values in sheet.items()
+        ]
+        text += ["!series_matrix_table_begin", "\t".join(["ID_REF", *ids])]
+        text += [
+            "\t".join([probe, *(f"{v:.6g}" for v in row)])
+            for probe, row in zip(probes, 2**every, strict=True)
+        ]
+        text.append("!series_matrix_table_end")
+        (folder / f"{name}.txt.gz").write_bytes(
+            gzip.compress(("\n".join(text) + "\n").encode(), mtime=0)
+        )
+    annotation = "\n".join(["ID\tGene ID\tGene symbol", *lines])
+    (folder / "annotation.tsv").write_text(annotation + "\n")
+    files = {"a": "a.txt.gz", "b": "b.txt.gz", "annotation": "annotation.tsv"}
+    names = {"id_column": "ID", "symbol_column": "Gene symbol", "gene_column": "Gene ID"}
+    return {
+        "id": "gse2",
+        "accession": "GSE2",
+        "title": "A small array study",
+        "organism": "human",
+        "modality": "array",
+        "role": "als_patient",
+        "platform": "U133A and U133B",
+        "use": True,
+        "status": "verified",
+        "simulated": True,
+        "citation": {"text": "made for the tests"},
+        "files": {
+            key: {
+                "url": str(folder / name),
+                "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
+            }
+            for key, name in files.items()
+        },
+        "intensities": [
+            {
+                "platform": platform,
+                "file": key,
+                "layout": "series_matrix",
+                "annotation": {"file": "annotation", **names},
+            }
+            for key, platform in (("a", "GPL96"), ("b", "GPL97"))
+        ],
+        "samples": {
+            "sheet": {"file": ["a", "b"], "layout": "series_matrix"},
+            "sample_id": {"from": "title", "pattern": r"^(\S+) "},
+            "run_id": "geo_accession",
+            "expected": n,
+            "columns": {
+                "condition": {
+                    "from": "disease:ch1",
+                    "map": {"healthy": "healthy", "ALS": "als", "other": "other"},
+                },
+                "sex": {"from": "Sex:ch1", "map": {"F": "female", "M": "male"}},
+            },
+        },
+        "archive": {"samples": 2 * n},
+        "contrasts": [
+            {
+                "id": f"{target}_vs_healthy",
+                "label": f"{target} against healthy",
+                "variable": "condition",
+                "target": target,
+                "reference": "healthy",
+            }
+            for target in ("als", "other")
+        ],
+        "facts": {"accession": "file"},
+    }
+
+
 def make_project(folder: Path, *, copy_code: bool) -> Project:
     (folder / "config" / "datasets").mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)

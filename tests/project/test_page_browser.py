@@ -68,7 +68,11 @@ def write(folder: Path, data: report.ReportData) -> Path:
 def folder(tmp_path_factory) -> Path:
     # A space in the path: reports are opened from folders like that.
     data = fx.whole(2, n_genes=3000)
-    data = replace(data, studies=[*data.studies, cells_fixture.study()])
+    data = replace(
+        data,
+        studies=[*data.studies, cells_fixture.study()],
+        headline=[*data.headline, ("SC_ACTIVATION", "activated_up")],
+    )
     return write(tmp_path_factory.mktemp("the report"), data)
 
 
@@ -294,6 +298,26 @@ def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
     effect, low, high = (float(x) for x in table[1][3:6])
     assert low < effect < high
     assert f"{effect:+.2f} ({low:+.2f} to".replace("-", "\u2212") in words
+    assert watched.trouble == []
+
+
+@pytest.mark.parametrize("where", ["index.html", "programmes.html", "studies/sim.html"])
+def test_matrices_of_effects_download_as_data(folder, open_tab, where):
+    watched = open_tab()
+    tab = watched.go(folder, where)
+    matrix = tab.locator("table.heatmap, table.effects").first
+    with tab.expect_download() as got:
+        tab.locator(
+            ".scroll:has(> table.heatmap, > table.effects) + .downloads button"
+        ).first.click()
+    lines = Path(got.value.path()).read_text(encoding="utf-8").splitlines()
+    table = [line.split("\t") for line in lines]
+    assert len(table) - 1 == matrix.locator("tbody tr:not(.group)").count() > 0
+    assert {len(row) for row in table} == {matrix.locator("thead th").count() + 1}
+    numbers = [
+        float(cell.split(" (")[0]) for row in table[1:] for cell in row[3:] if cell[:1] in "+-"
+    ]
+    assert numbers and "\u2212" not in "".join(lines)
     assert watched.trouble == []
 
 

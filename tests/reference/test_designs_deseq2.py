@@ -40,8 +40,12 @@ OMNIBUS = {
 }
 # Standard deviation of the number that a slope is per unit of: R fitted it standardised.
 UNIT = {"continuous": "severity", "trend": "day"}
-# Mean count below 1 beside one count of 545: R and PyDESeq2 replace other samples of this gene, on
-# which every design's fit of it hangs. It takes part in all comparisons but the rank correlation.
+# Mean count below 1 beside one count of 545. R's fit of it is at the optimum: for the continuous
+# design its dispersion of 11.65 and its coefficients are those of the likelihood, adjusted as Cox and Reid
+# do, maximised by another optimiser. PyDESeq2's iterations, and ours after them, floor fitted means at
+# 0.5 and stop elsewhere: at dispersion 29.1, with coefficients 28 log-likelihood units below the
+# best ones there (effect per unit 0.391 instead of 0.116); its Cook's distances then point at other
+# samples, which are replaced. It takes part in all comparisons but the rank correlation.
 ODD = ["g052"]
 OPTIONS = {"dataset": "x", "alpha": 0.05, "min_replicates": 3, "inference": "batched"}
 
@@ -125,7 +129,7 @@ def test_contrasts(case, counts, values, fits):
 def test_omnibus(case, counts, values, fits):
     contrast, test = OMNIBUS[case]
     contrast = _full(contrast)
-    table = de.omnibus(fits(contrast), counts.obs, contrast, **OPTIONS)
+    table = de.omnibus(fits(contrast), counts.obs, contrast, distribution="normal", **OPTIONS)
     table = table[table["test"] == test].set_index("gene_id")
     _hold(_agree(table, values[case]), case)
 

@@ -82,12 +82,19 @@ def _study(n):
     X = rng.uniform(4, 12, 300) + rng.normal(0, 0.3, (2 * n, 300))
     X[n:, :30] += 1.5
     var = pd.DataFrame({"symbol": "S"}, index=[f"G{i:03d}" for i in range(300)])
-    return anndata.AnnData(X=X, obs=obs, var=var)
+    var["source_id"] = [f"p{i}" for i in range(300)]
+    return anndata.AnnData(X=X, obs=obs, var=var, uns={"measure": "intensities"})
+
+
+def _tested(study, **more):
+    fitted = arrays.fit(study, CONTRAST)
+    options = {"dataset": "x", "min_replicates": 3} | more
+    return arrays.test(fitted, study.obs, CONTRAST, **options)
 
 
 @pytest.mark.parametrize("trend", [True, False])
 def test_planted_effects_are_found(trend):
-    table = arrays.test(_study(5), CONTRAST, dataset="x", min_replicates=3, trend=trend)
+    table = _tested(_study(5), trend=trend)
     contracts.check_table(table, "de", "x")
     table = table.set_index("gene_id")
     planted = table.loc[[f"G{i:03d}" for i in range(30)]]
@@ -99,6 +106,6 @@ def test_planted_effects_are_found(trend):
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_few_arrays_give_effects_without_a_test(n):
-    table = arrays.test(_study(n), CONTRAST, dataset="x", min_replicates=3, trend=True)
+    table = _tested(_study(n), trend=True)
     assert table["log2fc"].notna().all()
     assert table[["stat", "pvalue", "padj"]].isna().all().all()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import calibrate, io, programmes, simulate
+from alsmuscle import calibrate, io, programmes, registry, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +107,7 @@ def test_verdicts_right_and_wrong() -> None:
             told("denervation", "cannot separate from denervation", 1),
             told("denervation", "supported", 1),
             told("random set", "cannot tell", 10, held=False),
+            told("no effect", "cannot tell", 3),
         ]
     )
     nothing = pd.DataFrame()
@@ -115,12 +116,13 @@ def test_verdicts_right_and_wrong() -> None:
         "true claims supported": (0.9, "yes"),
         "true claims contradicted": (0.0, "yes"),
         "wrong among supported": (0.1, "no"),
-        "false claims supported": (0.05, "yes"),
+        "false claims supported": (1 / 23, "yes"),
         "pure denervation: supported": (0.1, "no"),
         "pure denervation: not distinguishable": (0.8, ""),
         "pure denervation: not more": (0.9, "no"),
         "random sets: supported": (0.0, "yes"),
-        "coverage of pooled 95 % intervals beyond": (20 / 30, "no"),
+        "no effect: supported": (0.0, "yes"),
+        "coverage of pooled 95 % intervals beyond": (23 / 33, "no"),
     }
     for what, (value, met) in expected.items():
         found = line(summary, "verdicts", what)
@@ -135,8 +137,10 @@ def test_verdicts_right_and_wrong() -> None:
 def test_planted_truths_get_their_verdicts() -> None:
     made = pd.DataFrame([row for seed in (1, 2) for row in calibrate.verdict_replicate(seed=seed)])
     assert made["truth"].value_counts().to_dict() == {
-        "random set": 6, "denervation": 6, "intrinsic": 4,
+        "random set": 4, "no effect": 2, "denervation": 6, "intrinsic": 4,
     }  # fmt: skip
+    # matched random sets took part, and hardly one goes as far as a planted effect
+    assert made.loc[made["truth"] == "intrinsic", "random_share"].max() < 0.1
     supported = made.loc[made["verdict"] == "supported", "truth"]
     assert set(supported) == {"intrinsic"}
     assert len(supported) >= 3
@@ -156,18 +160,60 @@ def test_the_page_says_simulated_and_loads_nothing() -> None:
     assert "false discovery rate of genes" in page
 
 
-def test_one_replicate_finds_what_is_planted() -> None:
+@pytest.fixture(scope="module")
+def biology() -> pd.DataFrame:
     sources = {organism: io.read_gene_table(organism) for organism in ("human", "mouse")}
-    curated = io.read_plain(ROOT / "config" / "programmes.tsv")
-    biology = simulate.biology(
+    return simulate.biology(
         io.read_plain(io.RESOURCES / "simulation_genes.tsv.gz"),
         **sources,
         orthologs=io.read_orthologs(),
-        programmes=curated,
+        programmes=io.read_plain(ROOT / "config" / "programmes.tsv"),
         n_genes=5000,
         seed=1,
     )
-    members = programmes.blocks(curated, "human", sources["human"])
+
+
+def test_faults_of_samples_are_flagged_and_clean_ones_are_not(biology: pd.DataFrame) -> None:
+    thresholds = registry.load_yaml(ROOT / "config" / "config.yaml")["bulk"]["qc"]
+    thresholds["min_genes_detected"] = 1000  # of the 5,000 that are simulated here
+    panels = io.read_plain(ROOT / "config" / "tissues.tsv")
+    planted = calibrate.flag_replicate(biology, panels, thresholds, "planted", seed=2)
+    clean = calibrate.flag_replicate(biology, panels, thresholds, "alike", seed=2)
+    rows = pd.DataFrame(planted + clean)
+    assert rows["wrong"].ne("").sum() == 6  # a pair, a wrong sex, a library twice, blood
+    summary = pd.DataFrame(calibrate.summarise_flags(rows)).set_index("what")["value"]
+    for kind in ("sex_mismatch", "duplicate", "tissue_blood"):
+        assert summary[f"planted {kind} flagged as such"] == 1
+    assert summary["planted swap_suspect flagged as such"] >= 0.5  # of a pair, at least one
+    assert summary["samples of 1 clean studies with any flag"] == 0
+    assert summary["the same, alike"] == 0
+
+
+def test_false_alarms_are_counted_by_kind() -> None:
+    rows = pd.DataFrame({"scenario": "alike", "seed": [1, 1, 2, 2], "wrong": ""})
+    rows["flags"] = ["", "outlier;level", "outlier", ""]
+    summary = pd.DataFrame(calibrate.summarise_flags(rows)).set_index("what")["value"]
+    assert summary["samples of 2 clean studies with any flag"] == 0.5
+    assert summary["of which outlier"] == 0.5
+    assert summary["of which level"] == 0.25
+
+
+def test_one_group_in_three_is_no_finding_and_chi_squared_is_bolder(
+    biology: pd.DataFrame,
+) -> None:
+    row = calibrate.null_thirds_simulated(biology, seed=3)
+    assert row["called"] == 0
+    assert float(row["p_below_05"]) < float(row["p_below_05_chi2"]) < 0.12
+    summary = calibrate.summarise(
+        pd.DataFrame(columns=["scenario"]), pd.DataFrame(), pd.DataFrame(), None,
+        omnibus=pd.DataFrame([row]),
+    )  # fmt: skip
+    assert line(summary, "omnibus test, null in three: simulated", "median genes called, chi")["n"]
+
+
+def test_one_replicate_finds_what_is_planted(biology: pd.DataFrame) -> None:
+    curated = io.read_plain(ROOT / "config" / "programmes.tsv")
+    members = programmes.blocks(curated, "human", io.read_gene_table("human"))
     row = calibrate.replicate(biology, members, "swapped", seed=4)
     for kind in ("sex", "swap", "duplicate"):
         assert row[f"{kind}_found"] == row[f"{kind}_planted"] > 0

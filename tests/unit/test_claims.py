@@ -168,6 +168,12 @@ def ref(effect: float, half: float, k: int = 5) -> Estimate:
         # a p-value that does not survive adjustment is no support
         ({"level": estimate(0.6, 0.5, padj=0.2)}, "cannot tell"),
         ({"delta": estimate(0.5, 0.4, padj=0.2, source="reference")}, "cannot separate from denervation"),
+        # an effect that is significant, but smaller than what counts
+        ({"level": estimate(0.15, 0.04), "delta": ref(0.0, 0.1)}, "contradicted"),
+        ({"level": estimate(0.15, 0.1)}, "cannot tell"),
+        ({"delta": ref(0.15, 0.04)}, "not distinguishable from denervation"),
+        ({"delta": ref(0.15, 0.1)}, "cannot separate from denervation"),
+        ({"kind": "cultured_cells", "delta": None, "level": estimate(0.15, 0.1)}, "cannot tell"),
         # one direct contrast with another neurogenic disease counts
         ({"delta": estimate(0.5, 0.2, 1, source="direct")}, "supported"),
         # where denervation is no alternative, the level decides
@@ -236,7 +242,7 @@ def test_support_never_comes_without_significance_in_the_expected_direction() ->
         seen.add(found)
         assert reason
         if found == "supported":
-            assert e.delta is not None and e.delta.effect * e.expected > 0
+            assert e.delta is not None and e.delta.effect * e.expected >= e.margin
             assert e.delta.ci[0] * e.delta.ci[1] > 0 and e.delta.k >= 3
             if e.question == "level":
                 assert e.level is not None and e.level.effect * e.expected > 0
@@ -390,8 +396,13 @@ def test_repeated_contrasts_of_one_study_stay_one_study() -> None:
 
 def test_opposite_studies_are_mixed() -> None:
     values = {"a": 0.6, "b": 0.7, "d": -0.8, "e": -0.7}
-    out = claims.evaluate(DOCUMENT, effects(values, se=0.05), table(*human(*values))).iloc[0]
+    contrasts = table(*human(*values))
+    out = claims.evaluate(DOCUMENT, effects(values, se=0.05), contrasts).iloc[0]
     assert out["verdict"] == "mixed"
+    # on 2 degrees of freedom even t = 10 is short of the level 0.05 / 4 that four studies ask for
+    few = claims.evaluate(DOCUMENT, effects(values, se=0.08, df=2.0), contrasts).iloc[0]
+    many = claims.evaluate(DOCUMENT, effects(values, se=0.08, df=20.0), contrasts).iloc[0]
+    assert (few["verdict"], many["verdict"]) == ("cannot tell", "mixed")
 
 
 def test_study_order_does_not_matter_and_swapped_labels_flip_the_sign() -> None:

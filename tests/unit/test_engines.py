@@ -12,7 +12,9 @@ def _both(log2, n=4, **more):
     samples = _samples(n)
     fitted = de.fit(_counts(samples, log2(samples)), AT60, min_total=10, inference="batched")
     table = de.test(fitted, samples, AT60, shrink=False, distribution="normal", **TEST | more)
-    return table, engines.second(fitted, samples, AT60)
+    name, other = engines.second(fitted, samples, AT60, trend=True)
+    assert name == "voom"
+    return table, other
 
 
 def test_two_engines_find_what_is_planted():

@@ -53,6 +53,16 @@ def test_a_batch_in_the_model_does_not_make_suspects() -> None:
     assert not identity.swap_suspects(shifted, target, covariates=batch)["suspect"].any()
 
 
+def test_where_many_lie_on_the_wrong_side_the_line_is_not_believed() -> None:
+    # As in GSE129643: some of both sides are unlike their own in what tells the sides apart.
+    values, target = two_sides(10, 1.5)
+    odd = ["s1", "s3", "s5", "s12", "s14", "s16"]
+    target[odd] = ~target[odd]
+    found = identity.swap_suspects(values, target)
+    assert found["position"].max() > 0.8
+    assert not found["suspect"].any()
+
+
 def test_too_few_samples_give_no_position() -> None:
     values, target = two_sides(3, 3.0)
     found = identity.swap_suspects(values, target)

@@ -120,6 +120,18 @@ def test_tables_round_trip_and_hold_their_contract(tmp_path):
     assert not (tmp_path / "t.tsv").exists()
 
 
+@pytest.mark.parametrize("linkable", [True, False])
+def test_a_file_stands_in_two_places(tmp_path, monkeypatch, linkable):
+    if not linkable:
+        monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    source = _file(tmp_path, "x\n", "a.tsv")
+    io.link(source, tmp_path / "there" / "a.tsv")
+    io.link(source, tmp_path / "there" / "a.tsv")
+    assert (tmp_path / "there" / "a.tsv").read_text() == "x\n"
+    assert source.samefile(tmp_path / "there" / "a.tsv") == linkable
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["a.tsv"]
+
+
 def test_named_parts_in_one_file(tmp_path):
     parts = {f"condition|donor/{i}": anndata.AnnData(np.full((2, 2), float(i))) for i in range(2)}
     io.write_h5ads(tmp_path / "fits.h5", parts)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from alsmuscle import page
 from alsmuscle.errors import InputError
-from alsmuscle.report import about, claim, contrast, gene, index, programme, study, time
+from alsmuscle.report import about, claim, contrast, gene, index, plots, programme, study, time
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
@@ -193,16 +193,16 @@ def test_ticks_are_round_inside_and_hold_zero():
 
 def test_axis_holds_every_interval_and_zero():
     frame = pd.DataFrame({"effect": [2.0], "ci_low": [1.5], "ci_high": [9.0], "alt_ci_low": [-4.0]})
-    low, high = c.domain([frame])
+    low, high = plots.domain([frame])
     assert low < -4 and high > 9
-    assert c.domain([]) == (-1.12, 1.12)
+    assert plots.domain([]) == (-1.12, 1.12)
 
 
 def test_forest_marks_lie_where_the_numbers_say():
     rows = pd.DataFrame(
         {"label": ["a"], "effect": [0.5], "ci_low": [0.0], "ci_high": [1.0], "padj": [0.04]}
     )
-    text = str(c.forest_plot(rows, caption="c", span=(-1.0, 1.0)))
+    text = str(plots.forest_plot(rows, caption="c", span=(-1.0, 1.0)))
     assert 'class="ci ci-main none" x1="50.00%" x2="100.00%"' in text
     assert 'cx="75.00%"' in text
     assert "+0.50 (0.00 to +1.00)" in Parsed(text).text
@@ -224,7 +224,7 @@ def test_forest_shows_both_estimates_donors_and_caveat():
             "group": ["one", "two"],
         }
     )
-    parsed = Parsed(str(c.forest_plot(rows, caption="c")))
+    parsed = Parsed(str(plots.forest_plot(rows, caption="c")))
     for words in ("○ +0.20 (\u22120.10 to +0.50)", "○ not computed", "5 v 4 donors", "※ mind this"):
         assert words in parsed.text
     widths = [int(a["colspan"]) for a in parsed.all("th") if "colspan" in a]
@@ -253,15 +253,17 @@ def test_table_escapes_and_sorts_on_raw_values():
 def test_heatmap_scales_to_the_strongest_cell():
     frame = pd.DataFrame({"x": [1.0, -1.0, 0.0, np.nan]}, index=["a", "b", "c", "d"])
     sure = frame.abs() > 0.5
-    cells = [a.get("class") for a in Parsed(str(c.heatmap(frame, caption="h", head="p"))).all("td")]
+    cells = [
+        a.get("class") for a in Parsed(str(plots.heatmap(frame, caption="h", head="p"))).all("td")
+    ]
     assert cells == ["num heat heat-p5", "num heat heat-n5", "num heat heat-p0", "num"]
-    marked = str(c.heatmap(frame, caption="h", head="p", sure=sure))
+    marked = str(plots.heatmap(frame, caption="h", head="p", sure=sure))
     assert marked.count("<strong>") == marked.count("heat-") == 2
 
 
 def test_a_group_of_one_row_takes_one_line():
     frame = pd.DataFrame({"x": [1.0, 0.5, 0.2]}, index=["a", "b", "c"])
-    parsed = Parsed(str(c.heatmap(frame, caption="h", head="p", groups=["G", "G", "One"])))
+    parsed = Parsed(str(plots.heatmap(frame, caption="h", head="p", groups=["G", "G", "One"])))
     heads = [w for w in parsed.text.replace("One, c", "One,c").split() if w in {"G", "One,c"}]
     assert heads == ["G", "One,c"]
 
@@ -346,7 +348,7 @@ def test_range_of_random_sets_is_drawn_where_it_was_computed():
     rows = m.effects(table, m.ReportData(studies=[]))
     assert rows["null_low"][0] == pytest.approx(0.1 - 0.1959964)
     assert rows["null_high"][0] == pytest.approx(0.1 + 0.1959964)
-    text = str(c.forest_plot(rows, caption="c", span=(-1.0, 1.0)))
+    text = str(plots.forest_plot(rows, caption="c", span=(-1.0, 1.0)))
     assert text.count('class="null"') == 1
     assert 'class="null" x="45.20%" width="19.60%"' in text
 
@@ -918,6 +920,36 @@ def test_reasons_in_a_few_words(reason, words):
     assert claim.short_reason(reason) == words
 
 
+def test_whole_muscle_comes_before_cell_types(data):
+    same = {"key": "P/b", "stage": "", "species": "human", "stripped": False, "effect": 0.1}
+    rows = [
+        {**same, "role": role, "cell_type": cells, "k": k, "ci_low": 0.0, "ci_high": 0.2}
+        for role, cells, k in (
+            ("denervation", "muscle", 1),
+            ("als_patient", "Adipocyte", 1),
+            ("als_patient", "muscle", 5),
+        )
+    ]
+    known = replace(data.synthesis, programmes=pd.DataFrame(rows))
+    found = m.pooled_rows(known, "P/b")
+    assert found["label"].tolist() == [
+        "ALS, patients' muscle, human, 5 studies",
+        "Denervation, human, 1 study",
+        "ALS, patients' muscle, human, Adipocyte, 1 study",
+    ]
+    assert found["group"].tolist() == ["Whole muscle", "Whole muscle", "Cell types"]
+    alone = replace(data.synthesis, programmes=pd.DataFrame(rows[::2]))
+    assert "group" not in m.pooled_rows(alone, "P/b")
+
+
+def test_donors_of_pooled_studies_add_up_only_where_all_are_known():
+    sizes = [m.Groups(9, 8, "donors", paired=False), m.Groups(10, 9, "donors", paired=False)]
+    assert claim._together(sizes) == "19 v 17 donors"
+    assert claim._together([*sizes, m.Groups(4, 4, "samples", paired=False)]) is None
+    assert claim._together([*sizes, m.Groups(4, None, "donors", paired=False)]) is None
+    assert claim._together([]) is None
+
+
 def test_pooled_rows_are_bars_with_the_range_of_a_new_study(files):
     text = files["claims/C1.html"]
     assert text.count('class="pool up"') == 1
@@ -965,7 +997,7 @@ def test_courses_speak_their_numbers(pages):
 
 def test_a_point_lies_where_its_value_says():
     text = str(
-        c.course(
+        plots.course(
             [{"name": "s", "points": [(0, 0.0, -0.5, 0.5), (1, 1.0, 0.5, 1.5)]}],
             ["a", "b"],
             title="t",

@@ -16,8 +16,10 @@ THRESHOLDS = {
     "max_pct_mito": 60.0,
     "max_dissimilarity": 2.0,
     "max_outlier_distance": 3.0,
-    "min_muscle": 8.0,
-    "min_tissue": 6.0,
+    "max_level": 0.5,
+    "max_level_spread": 2.0,
+    "min_muscle": {"counts": 8.0, "intensities": 4.0},
+    "min_tissue": {"counts": 6.0, "intensities": 3.0},
     "max_tissue_excess": 3.0,
 }
 PANELS = io.read_plain(ROOT / "config" / "tissues.tsv")
@@ -53,7 +55,7 @@ def _measure(counts):
     table, pca, correlation = qc.metrics(
         counts, vst, "human", PANELS, n_variable_genes=100, n_components=3
     )
-    return qc.flag(table, **THRESHOLDS).set_index("sample_id"), pca, correlation
+    return qc.flag(table, measure="counts", **THRESHOLDS).set_index("sample_id"), pca, correlation
 
 
 def test_shares_by_hand():
@@ -162,3 +164,22 @@ def test_a_covariate_is_named_with_its_component():
     from scipy.stats import pearsonr
 
     assert row["pvalue"] == pytest.approx(pearsonr(pca["pc2"], obs["age"]).pvalue)
+
+
+def test_what_most_samples_show_is_said_to_be_the_libraries() -> None:
+    counts = _study()
+    counts.X[:, counts.var["symbol"] == "MT-CO1"] = int(3 * counts.X.sum(axis=1).mean())
+    table, *_ = _measure(counts)
+    assert table["flags"].str.contains("pct_mito").all()
+    assert table["reasons"].str.contains("as in 8 of 8 samples").all()
+    # Mitochondrial reads are not flagged a second time as the most abundant gene.
+    assert not table["flags"].str.contains("top_gene").any()
+    assert (table["top_gene"] != "MT-CO1").all()
+
+
+def test_a_sample_that_most_do_not_resemble_is_flagged_alone() -> None:
+    counts = _study()
+    counts.X[2, counts.var["symbol"] == "HBB"] = int(counts.X[2].sum())
+    table, *_ = _measure(counts)
+    assert "pct_hb" in table.loc["s2", "flags"]
+    assert "as in" not in table.loc["s2", "reasons"]

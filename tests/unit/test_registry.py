@@ -240,7 +240,6 @@ def _cards():
         "c": card("ageing", use=False, use_reason="not muscle"),
         "d": card("disuse", status="candidate"),
         "e": card("disuse", status="candidate", use=False, missing={"groups": "who is who"}),
-        "f": card("ageing", modality="array"),
     }
 
 
@@ -274,10 +273,9 @@ def test_selection(lists, expected):
 @pytest.mark.parametrize(
     ("lists", "expected"),
     [
-        ({"ids": ["z"]}, ["no study 'z'", "a, b, c, d, e, f"]),
+        ({"ids": ["z"]}, ["no study 'z'", "a, b, c, d, e"]),
         ({"ids": ["c"]}, ["switched off", "not muscle"]),
         ({"ids": ["d"]}, ["'d' is a candidate", "statuses"]),
-        ({"ids": ["f"]}, ["modality 'array'", "not analysed yet", "bulk"]),
         ({"ids": ["e"]}, ["switched off", "incomplete: groups (who is who)"]),
         ({"roles": ["regeneration"]}, ["roles", "regeneration", "ageing, disuse"]),
         ({"roles": ["ageing"], "organisms": ["mouse"]}, ["no study passes"]),
@@ -295,7 +293,6 @@ def test_what_is_left_out_has_its_reason():
         "c": "not muscle",
         "d": "not selected: a candidate, written from public pages and not yet run",
         "e": "The card is incomplete: groups (who is who)",
-        "f": "studies of modality 'array' are not analysed yet",
     }
 
 
@@ -367,6 +364,7 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
         claims,
         composition,
         de,
+        engines,
         enrichment,
         programmes,
         qc,
@@ -382,6 +380,8 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     fits(config["bulk"]["counts"], de.fit)
     fits(config["bulk"]["counts"], de.vst)
     fits(config["bulk"]["de"], de.test)
+    fits(config["bulk"]["de"] | config["bulk"]["arrays"], engines.test)
+    fits(config["bulk"]["arrays"], engines.omnibus)
     fits(config["bulk"]["qc"], qc.metrics, qc.flag)
     fits(config["cells"]["prepare"], cells.prepare_sample)
     for function in (cells.prepare_sample, cells.integrate):

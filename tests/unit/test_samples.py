@@ -176,7 +176,7 @@ def test_runs_of_one_sample_are_added():
     merged, counts = samples.merge_runs(sheet, matrix, RUNS)
     assert merged["sample"].tolist() == ["A", "B"]
     assert counts.to_dict("list") == {"A": [11, 2], "B": [5, 5], "R9": [7, 7]}
-    with pytest.raises(InputError, match="runs of sample 'A' differ in 'group': x, z"):
+    with pytest.raises(InputError, match="runs of sample 'A' differ in 'condition': x, z"):
         samples.merge_runs(sheet.assign(group=["x", "y", "z"]), matrix, RUNS)
     with pytest.raises(InputError, match="run 'R3' is in the sheet but not in the matrix"):
         samples.merge_runs(sheet, matrix.drop(columns="R3"), RUNS)

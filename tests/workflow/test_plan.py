@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pandas as pd
 
 from alsmuscle import io
-from support import small_counts
+from support import ROOT, small_counts
 
 GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
 STUDY = {
@@ -94,6 +96,23 @@ def test_published_effects_get_the_ranking_only(project):
     jobs = project.planned()
     assert jobs["enrichment_gsea"] == 1
     assert "enrichment_sets" not in jobs
+
+
+def test_a_candidate_on_arrays_is_planned_like_counts(project):
+    shutil.copy(ROOT / "config" / "datasets" / "gse3307.yaml", project.folder / "config/datasets")
+    project.config(lambda config: config["studies"].update(statuses=["candidate"]))
+    wanted = [
+        f"results/{path}"
+        for path in (
+            "bulk/gse3307/qc.tsv",
+            "bulk/gse3307/als_vs_healthy/de.tsv",
+            "programmes/gse3307/als_vs_healthy/effects.tsv",
+        )
+    ]
+    jobs = project.planned(*wanted)
+    assert jobs["bulk_intensities"] == 1
+    assert "bulk_counts" not in jobs
+    assert {"bulk_qc", "bulk_fit", "bulk_de", "enrichment_sets"} <= set(jobs)
 
 
 def test_a_block_that_mapping_empties_stops_with_its_name(project):

@@ -441,7 +441,7 @@ window.alsmuscle = (() => {
   const hue = { up: "#b84a00", down: "#0067a5", none: "#5f6772" };
   const estimate = (x, low, high) => (x === null ? "–" : low === null ? `${fixed(x, 2, true)} (no interval)` : `${fixed(x, 2, true)} (${fixed(low, 2, true)} to ${fixed(high, 2, true)})`);
 
-  // Rows: {group, label, href, marks, sizes, effect, low, high, padj, pooled}. As components.forest_plot.
+  // Rows: {group, label, href, marks, sizes, effect, low, high, padj, pooled}. As plots.forest_plot.
   function forest(rows, caption, first) {
     const ends = rows.flatMap((r) => [r.effect, r.low, r.high]).filter((v) => v !== null).concat(0);
     let [low, high] = [Math.min(...ends), Math.max(...ends)];
@@ -577,6 +577,28 @@ window.alsmuscle = (() => {
     table.parentElement.after(downloads(name, () => forestPicture(table), data));
   }
 
+  // ---- matrices of effects ---------------------------------------------------------------------
+  // As a table to go on with: one line per row, numbers with a plain minus, intervals beside them.
+  function matrixTools(table) {
+    const name = fileName(table.caption.textContent);
+    const plain = (node) => {
+      const small = node.querySelector(":scope > small");
+      const text = [...node.childNodes].filter((n) => n !== small).map((n) => n.textContent).join(" ");
+      return `${text.replace(/\s+/g, " ").trim()}${small && node.tagName === "TD" ? ` (${small.textContent.trim()})` : ""}`.replace(/^−(?=\d)/, "-").replaceAll("−", "-");
+    };
+    const data = () => {
+      const lines = [["group", ...[...table.tHead.rows[0].cells].map(plain)]];
+      let group = "";
+      for (const row of table.tBodies[0].rows) {
+        if (row.classList.contains("group")) group = plain(row.cells[0]);
+        else lines.push([group, ...[...row.cells].map(plain)]);
+      }
+      return lines.map((line) => line.map((cell) => (/^-\d/.test(cell) ? cell : guard(cell))).join("\t")).join("\n") + "\n";
+    };
+    table.parentElement.after(make("p", { class: "downloads" }, "Download: ",
+      make("button", { type: "button", class: "quiet", onclick: () => save(`${name}.tsv`, data(), "text/tab-separated-values") }, "data (TSV)")));
+  }
+
   // ---- courses over time ---------------------------------------------------------------------
   // The drawing with its colours written into it, title above and legend below: it stands alone.
   function coursePicture(figure, title) {
@@ -676,6 +698,7 @@ window.alsmuscle = (() => {
     addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
     document.querySelectorAll(".table").forEach(table);
     document.querySelectorAll("table.forest").forEach(forestTools);
+    document.querySelectorAll("table.heatmap, table.effects").forEach(matrixTools);
     document.querySelectorAll(".course").forEach(courseTools);
     document.querySelectorAll(".figure").forEach((f) => { if (f.querySelector(".plot-spec")) plot(f); });
     if (document.getElementById("gene-spec")) {

@@ -1,5 +1,5 @@
 # In:  provenance/data/<dataset>.tsv and the files it names.
-# Out: bulk/<dataset>/: counts.h5ad, samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
+# Out: bulk/<dataset>/: counts.h5ad (arrays: intensities.h5ad), samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
 #      correlation.tsv, vst.h5ad, fits.h5; programmes/<dataset>/scores.tsv; bulk/<dataset>/<contrast>/: de.tsv (also
 #      for published effects), engines.tsv, omnibus.tsv.
 
@@ -24,6 +24,8 @@ rule bulk_counts:
         log_of("bulk_counts", "{dataset}"),
     benchmark:
         time_of("bulk_counts", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(COUNTS),
     conda:
         ENVIRONMENT
     resources:
@@ -41,9 +43,47 @@ rule bulk_counts:
         "../scripts/bulk_counts.py"
 
 
+rule bulk_intensities:
+    input:
+        manifest=result("provenance/data/{dataset}.tsv"),
+    output:
+        intensities=result("bulk/{dataset}/intensities.h5ad"),
+        samples=result("bulk/{dataset}/samples.tsv"),
+        excluded=result("bulk/{dataset}/excluded.tsv"),
+        completeness=result("bulk/{dataset}/completeness.tsv"),
+        warnings=report(
+            result("bulk/{dataset}/warnings.tsv"),
+            caption="../report/captions/bulk_counts.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "faults of the design"},
+        ),
+    log:
+        log_of("bulk_intensities", "{dataset}"),
+    benchmark:
+        time_of("bulk_intensities", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(ARRAYS),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(1500, per_sample=5),
+        runtime=growing(10),
+    params:
+        card=card_part(
+            "id", "role", "organism", "files", "intensities", "samples", "contrasts"
+        ),
+        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
+        code=code("bulk_intensities"),
+    message:
+        "{wildcards.dataset}: reading intensities and samples, and whether groups can be compared"
+    script:
+        "../scripts/bulk_intensities.py"
+
+
 rule bulk_fit:
     input:
-        counts=result("bulk/{dataset}/counts.h5ad"),
+        measured=measured,
     output:
         vst=result("bulk/{dataset}/vst.h5ad"),
         fits=result("bulk/{dataset}/fits.h5"),
@@ -71,7 +111,7 @@ rule bulk_fit:
 # Quality and programme scores per sample in one job: both need the matrix.
 rule bulk_qc:
     input:
-        counts=result("bulk/{dataset}/counts.h5ad"),
+        measured=measured,
         vst=result("bulk/{dataset}/vst.h5ad"),
         panels="config/tissues.tsv",
         programmes="config/programmes.tsv",
@@ -110,7 +150,7 @@ rule bulk_qc:
 rule bulk_de:
     input:
         fits=result("bulk/{dataset}/fits.h5"),
-        counts=result("bulk/{dataset}/counts.h5ad"),
+        measured=measured,
     output:
         de=report(
             result("bulk/{dataset}/{contrast}/de.tsv"),
@@ -138,8 +178,9 @@ rule bulk_de:
         de=SETTINGS["bulk"]["de"],
         omnibus={
             key: SETTINGS["bulk"]["de"][key]
-            for key in ("alpha", "min_replicates", "inference")
+            for key in ("distribution", "alpha", "min_replicates", "inference")
         },
+        arrays=SETTINGS["bulk"]["arrays"],
         code=code("bulk_de"),
     message:
         "{wildcards.dataset}: testing every gene, {wildcards.contrast}"

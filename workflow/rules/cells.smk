@@ -16,7 +16,13 @@ rule cells_prepare:
         excluded=result("cells/{dataset}/excluded.tsv"),
         warnings=result("cells/{dataset}/warnings.tsv"),
         completeness=result("cells/{dataset}/completeness.tsv"),
-        qc=result("cells/{dataset}/qc.tsv"),
+        qc=report(
+            result("cells/{dataset}/qc.tsv"),
+            caption="../report/captions/cells_prepare.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "sample quality, single cells"},
+        ),
         barcodes=result("cells/{dataset}/barcodes.tsv"),
     log:
         log_of("cells_prepare", "{dataset}"),
@@ -113,8 +119,20 @@ rule cells_contrast:
         samples=result("cells/{dataset}/samples.tsv"),
         programmes="config/programmes.tsv",
     output:
-        de=result("cells/{dataset}/{contrast}/de.tsv"),
-        composition=result("cells/{dataset}/{contrast}/composition.tsv"),
+        de=report(
+            result("cells/{dataset}/{contrast}/de.tsv"),
+            caption="../report/captions/cells_contrast.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "genes per cell type, {contrast}"},
+        ),
+        composition=report(
+            result("cells/{dataset}/{contrast}/composition.tsv"),
+            caption="../report/captions/cells_composition.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "cell types' shares, {contrast}"},
+        ),
         effects=result("programmes/{dataset}/{contrast}/effects.tsv"),
     log:
         log_of("cells_contrast", "{dataset}.{contrast}"),

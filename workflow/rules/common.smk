@@ -39,7 +39,10 @@ except InputError as error:
 if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
 
-BULK = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+# Whole tissue with a matrix of its own: read counts, or intensities of arrays.
+ARRAYS = [name for name, card in STUDIES.items() if card["modality"] == "array"]
+COUNTS = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
+BULK = COUNTS + ARRAYS
 CELLS = [name for name, card in STUDIES.items() if card["modality"] == "cells"]
 PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
 # A card marked `simulated` may still name files; these are made here.
@@ -95,6 +98,12 @@ def result(path):
 def one_of(names):
     """Wildcard constraint: one of these names, or nothing at all."""
     return "|".join(names) or "(?!)"
+
+
+def measured(wildcards):
+    """Input function: what a bulk study measured, read counts or intensities."""
+    kind = "intensities" if wildcards.dataset in ARRAYS else "counts"
+    return result(f"bulk/{wildcards.dataset}/{kind}.h5ad")
 
 
 def log_of(rule, key=""):

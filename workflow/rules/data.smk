@@ -56,6 +56,7 @@ rule data_verify:
             "role",
             "files",
             "counts",
+            "intensities",
             "cells",
             "samples",
             "effects",

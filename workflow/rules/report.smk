@@ -44,9 +44,10 @@ rule report_pages:
                 "pca.tsv",
                 "pca_covariates.tsv",
                 "correlation.tsv",
-                "counts.h5ad",
             )
         ),
+        of_admitted("bulk/{dataset}/counts.h5ad", COUNTS),
+        of_admitted("bulk/{dataset}/intensities.h5ad", ARRAYS),
         of_admitted("programmes/{dataset}/scores.tsv", BULK),
         all_de(),
         of_admitted("bulk/{dataset}/{contrast}/engines.tsv", BULK),

@@ -124,7 +124,12 @@ rule synthesis_claims:
         claims="config/claims.yaml",
     output:
         # Kept when the rule runs again, to say what moved.
-        claims=update(result("synthesis/claims.tsv")),
+        claims=report(
+            update(result("synthesis/claims.tsv")),
+            caption="../report/captions/synthesis_verdicts.rst",
+            category="Synthesis",
+            labels={"table": "claims and verdicts"},
+        ),
         previous=update(result("synthesis/claims.previous.tsv")),
         changes=report(
             result("synthesis/changes.tsv"),

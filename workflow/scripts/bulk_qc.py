@@ -1,19 +1,19 @@
-from alsmuscle import identity, io, log, programmes, qc, registry
+from alsmuscle import contracts, identity, io, log, programmes, qc, registry
 
 with log.job(snakemake.log[0]):
     organism, card = snakemake.params.organism, snakemake.params.card
     options = dict(snakemake.params.qc)
     size = {key: options.pop(key) for key in ("n_variable_genes", "n_components")}
-    counts = io.read_h5ad(snakemake.input.counts)
+    measured = io.read_h5ad(snakemake.input.measured)
     vst = io.read_h5ad(snakemake.input.vst)
     panels = io.read_plain(snakemake.input.panels)
-    metrics, pca, correlation = qc.metrics(counts, vst, organism, panels, **size)
+    metrics, pca, correlation = qc.metrics(measured, vst, organism, panels, **size)
     table = identity.flag(
-        qc.flag(metrics, **options),
-        counts,
+        qc.flag(metrics, measure=contracts.measure(measured), **options),
+        measured,
         vst,
         [registry.contrast(card, entry["id"]) for entry in card["contrasts"]],
-        exclude=qc.sex_gene_ids(counts, organism),
+        exclude=qc.sex_gene_ids(measured, organism),
     )
     members = programmes.blocks(
         io.read_plain(snakemake.input.programmes), organism, io.read_gene_table(organism)
@@ -22,7 +22,7 @@ with log.job(snakemake.log[0]):
     scores.insert(0, "dataset", snakemake.wildcards.dataset)
     io.write_table(snakemake.output.qc, table.drop(columns=["muscle_declared", "transgenic"]), "qc")
     io.write_table(
-        snakemake.output.covariates, qc.associations(pca, counts.obs, metrics), "pca_covariates"
+        snakemake.output.covariates, qc.associations(pca, measured.obs, metrics), "pca_covariates"
     )
     io.write_table(snakemake.output.pca, pca, "pca")
     io.write_square(snakemake.output.correlation, correlation)

@@ -22,4 +22,6 @@ with log.job(snakemake.log[0]) as logger:
     pages = page.build(templates, data, threads=snakemake.threads)
     for name, content in pages.items():
         io.write_text(folder / name, content)
+    for name in collect.linked(data):
+        io.link(folder.parent / name, folder / collect.TABLES / name)
     logger.info("%d files, %.1f MB", len(pages), sum(len(p) for p in pages.values()) / 1e6)

@@ -12,6 +12,39 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+def designs(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: int) -> pd.DataFrame:
+    """Check that every contrast of a card can be computed, and list what a reader must know of it.
+
+    Parameters
+    ----------
+    card
+        Keys ``id``, ``role``, ``contrasts`` of the study card.
+    obs
+        The samples, index sample id.
+    min_replicates
+        Samples a side below which no test is claimed.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``warnings``.
+
+    Raises
+    ------
+    InputError
+        As :func:`alsmuscle.de.check_contrast`.
+    """
+    import pandas as pd
+
+    found = []
+    for entry in card["contrasts"]:
+        contrast = registry.contrast(dict(card), entry["id"])
+        where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
+        de.check_contrast(obs, contrast, where)
+        found.append(de.design_warnings(obs, contrast, card["id"], min_replicates))
+    return pd.concat(found, ignore_index=True)
+
+
 def completeness(card: Mapping[str, Any], adata: AnnData, excluded: pd.DataFrame) -> pd.DataFrame:
     """Account for every sample of the archive's record: obtained, analysed, or why not.
 

@@ -1,22 +1,23 @@
-"""Microarrays: from intensities of one or several chips to genes, and moderated t statistics.
+"""Microarrays: from intensities of one or several chips to genes, and moderated statistics.
 
-The same contract as counts give, so that all that follows (programmes, synthesis, pages) need not
+The same contracts as counts give, so that all that follows (programmes, synthesis, pages) need not
 know. Linear models and moderation are limma's, in :mod:`alsmuscle.linear`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
+import anndata
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
-from alsmuscle import de, linear
+from alsmuscle import de, genes, linear
 from alsmuscle.errors import InputError
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from alsmuscle.registry import design_id
 
 Scale = Literal["log2", "linear", "auto"]
 
@@ -71,6 +72,22 @@ def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.Dat
     )
 
 
+def quantile_normalise(expression: pd.DataFrame) -> pd.DataFrame:
+    """Give every sample the mean distribution of all (Bolstad et al. 2003).
+
+    Equal values of a sample get the mean of what their ranks would, as limma's
+    ``normalizeQuantiles(ties=TRUE)`` does. Probes with a missing value are left out.
+    """
+    from scipy.stats import rankdata
+
+    whole = expression.dropna()
+    values = whole.to_numpy(float)
+    target = np.sort(values, axis=0).mean(axis=1)
+    ranks = np.apply_along_axis(rankdata, 0, values) - 1
+    normalised = np.interp(ranks, np.arange(len(target)), target)
+    return pd.DataFrame(normalised, index=whole.index, columns=whole.columns)
+
+
 def merge_chips(chips: Sequence[pd.DataFrame], donor: pd.Series) -> tuple[pd.DataFrame, list[str]]:
     """Put the chips of one donor together.
 
@@ -100,6 +117,41 @@ def merge_chips(chips: Sequence[pd.DataFrame], donor: pd.Series) -> tuple[pd.Dat
     return pd.concat([part[shared] for part in parts]), lacking
 
 
+def identify(probes: pd.DataFrame, table: pd.DataFrame, *, where: str) -> pd.DataFrame:
+    """Lead probes to genes by the annotation's gene id, else by its symbol.
+
+    Parameters
+    ----------
+    probes
+        Index probe; ``symbol`` and ``gene_id`` as the annotation has them, empty where it has none.
+    table
+        Gene table of the organism.
+
+    Returns
+    -------
+    DataFrame
+        Row by row ``gene_id, symbol, status``. A probe of several genes (`` /// ``) is ambiguous.
+    """
+    text = probes[["gene_id", "symbol"]].fillna("").astype(str)
+    ids, symbols = text["gene_id"].str.strip(), text["symbol"].str.strip()
+    found = pd.DataFrame({"gene_id": probes.index.astype(str), "symbol": "", "status": "unmapped"})
+    several = (ids.str.contains("///") | symbols.str.contains("///")).to_numpy()
+
+    def settle(keys: pd.Series, id_type: str) -> None:
+        open_ = ~several & (keys != "").to_numpy() & (found["status"] == "unmapped").to_numpy()
+        if not open_.any():
+            return
+        mapped = genes.identify(keys[open_], table, id_type=id_type, where=where)
+        found.loc[open_, ["gene_id", "symbol", "status"]] = mapped[
+            ["gene_id", "symbol", "status"]
+        ].to_numpy()
+
+    settle(ids, "auto")
+    settle(symbols, "symbol")
+    found.loc[several, "status"] = "ambiguous"
+    return found
+
+
 def to_genes(expression: pd.DataFrame, identity: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Choose one probe per gene: the one of highest mean expression, never of largest effect.
 
@@ -112,7 +164,7 @@ def to_genes(expression: pd.DataFrame, identity: pd.DataFrame) -> tuple[pd.DataF
 
     Returns
     -------
-    genes
+    expression
         Genes × samples, index gene id.
     var
         Per gene ``symbol``, ``source_id`` (the chosen probe) and ``n_probes``.
@@ -127,15 +179,130 @@ def to_genes(expression: pd.DataFrame, identity: pd.DataFrame) -> tuple[pd.DataF
     # Ties are settled by the probe's name, so that the order of rows decides nothing.
     kept = kept.sort_values(["mean", "probe"], ascending=[False, True], kind="stable")
     chosen = kept.drop_duplicates("gene_id").sort_values("gene_id")
-    genes = pd.DataFrame(
+    measured = pd.DataFrame(
         values[chosen.index], index=pd.Index(chosen["gene_id"], name="gene_id")
     ).set_axis(expression.columns, axis=1)
-    var = chosen.set_index("gene_id")[["symbol", "probe"]].rename(columns={"probe": "source_id"})
-    return genes, var.assign(n_probes=count)
+    var = chosen.set_index("gene_id")[["symbol", "probe", "status"]]
+    return measured, var.rename(columns={"probe": "source_id"}).assign(n_probes=count)
+
+
+def assemble(
+    expression: pd.DataFrame,
+    identity: pd.DataFrame,
+    samples: pd.DataFrame,
+    provenance: Mapping[str, Any],
+    *,
+    sex_symbols: Sequence[str],
+) -> AnnData:
+    """Put intensities, genes and samples together.
+
+    Parameters
+    ----------
+    expression
+        Probes × samples, log2; columns are sample ids.
+    identity
+        Row by row as :func:`identify` returns it.
+    samples
+        Contract ``samples``, in the order of the result.
+    provenance
+        Goes to ``uns["provenance"]``, with the numbers of probes added.
+    sex_symbols
+        Genes all of whose probes are kept, to tell a sample's sex.
+
+    Returns
+    -------
+    AnnData
+        Contract ``bulk/<dataset>/intensities.h5ad``: samples × genes, log2; ``obsm["sex_probes"]``
+        samples × probes of the sex genes, named ``symbol:probe``.
+    """
+    order = samples["sample_id"].tolist()
+    measured, var = to_genes(expression[order], identity)
+    obs = samples.set_index("sample_id")
+    for column in obs.columns:
+        if obs[column].dtype.kind not in "fiu":
+            obs[column] = obs[column].astype(str)
+    status = identity["status"].value_counts()
+    rows = np.flatnonzero(identity["symbol"].isin(sex_symbols))
+    probes = [f"{identity['symbol'].iloc[i]}:{expression.index[i]}" for i in rows]
+    of_sex = pd.DataFrame(
+        expression[order].to_numpy(float)[rows].T, index=obs.index, columns=probes
+    )
+    return AnnData(
+        X=measured.to_numpy(float).T,
+        obs=obs,
+        var=var,
+        obsm={"sex_probes": of_sex.loc[:, ~of_sex.columns.duplicated()]},
+        uns={
+            "measure": "intensities",
+            "provenance": {
+                **provenance,
+                "rows_in_source": len(expression),
+                "rows_summed": 0,
+                "rows_by_status": {str(name): int(n) for name, n in status.items()},
+            },
+        },
+    )
+
+
+# --- the model ------------------------------------------------------------------------------
+
+
+def fit(expression: AnnData, contrast: de.Contrast) -> AnnData:
+    """Prepare one linear model for all groups of a design.
+
+    Parameters
+    ----------
+    expression
+        Contract ``intensities.h5ad``: samples × genes, log2.
+    contrast
+        Any contrast of the design.
+
+    Returns
+    -------
+    AnnData
+        What a contrast needs: ``X`` log2 intensities of the samples used,
+        ``obsm["design_matrix"]``, ``uns["terms"]``, ``uns["attrs"]``, ``uns["omnibus"]``.
+    """
+    used = de.used_samples(expression.obs, contrast)
+    design = de.design_matrix(used, contrast)
+    terms = list(design.columns)
+    # Level names may hold any character; HDF5 keys may not.
+    design.columns = [f"term{i}" for i in range(len(terms))]
+    result = anndata.AnnData(
+        X=np.asarray(expression[used.index].X, dtype=float),
+        obs=pd.DataFrame(index=used.index),
+        var=expression.var[["symbol", "source_id"]].copy(),
+    )
+    result.obsm["design_matrix"] = design
+    result.uns["terms"] = terms
+    result.uns["attrs"] = json.dumps(design.attrs)
+    result.uns["omnibus"] = json.dumps(de.hypotheses(terms, contrast))
+    result.uns["measure"] = "intensities"
+    result.uns["fitted"] = len(used) > len(terms)
+    return result
+
+
+def _model(fitted: AnnData) -> linear.Fit:
+    return linear.fit(
+        np.asarray(fitted.X, dtype=float).T, fitted.obsm["design_matrix"].to_numpy(float)
+    )
+
+
+def moderated(fitted: AnnData, contrast: de.Contrast, *, trend: bool) -> pd.DataFrame:
+    """Return ``effect, se, stat, df, pvalue, padj`` of a contrast, index gene id."""
+    from scipy.stats import false_discovery_control
+
+    found = linear.moderated_t(_model(fitted), de.stored_vector(fitted, contrast), trend=trend)
+    tested = found["pvalue"].notna()
+    found["padj"] = np.nan
+    if tested.any():
+        found.loc[tested, "padj"] = false_discovery_control(found.loc[tested, "pvalue"])
+    return found.set_axis(pd.Index(fitted.var_names, name="gene_id"))
 
 
 def test(
-    expression: AnnData,
+    fitted: AnnData,
+    samples: pd.DataFrame,
     contrast: de.Contrast,
     *,
     dataset: str,
@@ -147,14 +314,16 @@ def test(
 
     Parameters
     ----------
-    expression
-        Samples × genes, log2; ``obs`` harmonised samples, ``var["symbol"]``.
+    fitted
+        As :func:`fit` returns it.
+    samples
+        Contract ``samples`` (index: sample id), to count the sides.
     contrast
         As for counts: the same designs.
     min_replicates
         With fewer samples in the smallest group effects are given without p-values.
     trend
-        Let the prior variance depend on mean expression.
+        Let the prior variance depend on mean expression (limma-trend).
 
     Returns
     -------
@@ -162,34 +331,73 @@ def test(
         Contract ``de``: ``base_mean`` is the mean log2 intensity, ``log2fc_shrunk`` is empty,
         ``stat`` the moderated t on ``df`` degrees of freedom.
     """
-    from scipy.stats import false_discovery_control
-
-    used = de.used_samples(expression.obs, contrast)
-    design = de.design_matrix(used, contrast)
-    model = linear.fit(np.asarray(expression[used.index].X, dtype=float).T, design.to_numpy(float))
-    found = linear.moderated_t(model, de.contrast_vector(design, contrast), trend=trend)
+    used = samples.loc[fitted.obs_names]
+    found = moderated(fitted, contrast, trend=trend)
     target, reference = de.sides(used, contrast)
     frame = pd.DataFrame(
         {
             "dataset": dataset,
             "contrast": contrast["id"],
             "cell_type": cell_type,
-            "gene_id": expression.var_names,
-            "symbol": expression.var["symbol"].astype(str).to_numpy(),
-            "base_mean": model.mean,
+            "gene_id": fitted.var_names,
+            "symbol": fitted.var["symbol"].astype(str).to_numpy(),
+            "base_mean": np.asarray(fitted.X).mean(axis=0),
             "log2fc": found["effect"].to_numpy(),
             "lfc_se": found["se"].to_numpy(),
             "log2fc_shrunk": np.nan,
-            "stat": found["stat"].to_numpy(),
-            "df": found["df"].to_numpy(),
-            "pvalue": found["pvalue"].to_numpy(),
-            "padj": np.nan,
+            **{name: found[name].to_numpy() for name in ("stat", "df", "pvalue", "padj")},
             "n_target": int(target.sum()),
             "n_reference": int(reference.sum()),
         }
     )
-    if de.smallest_cell(used, contrast) < min_replicates or found["pvalue"].isna().all():
-        frame[["stat", "df", "pvalue"]] = np.nan
-    else:
-        frame["padj"] = false_discovery_control(frame["pvalue"])
+    if de.smallest_cell(used, contrast) < min_replicates:
+        frame[["stat", "pvalue", "padj"]] = np.nan
     return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
+
+
+def omnibus(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: de.Contrast,
+    *,
+    dataset: str,
+    min_replicates: int,
+    trend: bool,
+    cell_type: str = "muscle",
+) -> pd.DataFrame:
+    """Test several terms of a design at once by moderated F; as :func:`alsmuscle.de.omnibus`.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``omnibus``: ``stat`` is F times its ``df``, so that it is on the scale of the
+        likelihood ratio of counts.
+    """
+    from scipy.stats import false_discovery_control
+
+    asked = json.loads(str(fitted.uns["omnibus"]))
+    if not asked or not fitted.uns["fitted"]:
+        return de.no_omnibus()
+    few = de.smallest_group(samples.loc[fitted.obs_names], contrast) < min_replicates
+    model, parts = _model(fitted), []
+    for name, dropped in asked.items():
+        columns = [list(fitted.uns["terms"]).index(term) for term in dropped]
+        found = linear.moderated_f(model, columns, trend=trend)
+        part = pd.DataFrame(
+            {
+                "dataset": dataset,
+                "design": design_id(contrast),
+                "test": name,
+                "cell_type": cell_type,
+                "gene_id": fitted.var_names,
+                "symbol": fitted.var["symbol"].astype(str).to_numpy(),
+                "base_mean": model.mean,
+                "stat": found["stat"].to_numpy() * len(dropped),
+                "df": len(dropped),
+                "df_residual": found["df_residual"].to_numpy(),
+                "pvalue": np.nan if few else found["pvalue"].to_numpy(),
+                "padj": np.nan if few else false_discovery_control(found["pvalue"]),
+            }
+        )
+        parts.append(part.sort_values(["pvalue", "gene_id"], kind="stable"))
+    return pd.concat(parts, ignore_index=True)

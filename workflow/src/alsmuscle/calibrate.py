@@ -2,8 +2,8 @@
 
 Every replicate simulates a study anew (:mod:`alsmuscle.simulate`) and sends it through the same
 functions as a real one. ``python -m alsmuscle.calibrate`` (``make calibrate``) writes
-``replicates.tsv``, ``denervation.tsv``, ``verdicts.tsv``, ``summary.tsv`` and ``index.html``; with a data mirror also
-``real_null.tsv``, random halves of one homogeneous real group.
+``replicates.tsv``, ``denervation.tsv``, ``verdicts.tsv``, ``flags.tsv``, ``omnibus.tsv``,
+``summary.tsv`` and ``index.html``; with a data mirror also ``real_null.tsv``, random halves of one homogeneous real group.
 
 What counts as a false call. A gene is null when nothing was planted in it: its expected count is the
 same on both sides, to the last digit. A faint effect (a gene that answers to denervation early, four
@@ -231,6 +231,117 @@ def replicate(
     return row
 
 
+# Studies of which the quality flags are asked: nothing is wrong with any sample of the first kind.
+CLEAN = ("alike", "spread", "wide", "unequal", "batches")
+PLANTED = replace(
+    _two_groups(10, 0.5, 0.25),
+    swapped=("als", "healthy"),
+    sex_mismatch=True,
+    duplicated=True,
+    bloody=True,
+)
+
+
+def flag_replicate(
+    biology: pd.DataFrame,
+    panels: pd.DataFrame,
+    thresholds: Mapping[str, Any],
+    name: str,
+    *,
+    seed: int,
+) -> list[dict[str, float | int | str]]:
+    """Simulate a study and flag its samples as the workflow would.
+
+    Parameters
+    ----------
+    biology
+        ``simulate.biology``.
+    panels
+        ``config/tissues.tsv``.
+    thresholds
+        ``bulk.qc`` of the configuration.
+    name
+        One of :data:`CLEAN`, or ``planted``: a swapped pair, a wrong sex, a library twice, a sample
+        that is nine tenths blood.
+
+    Returns
+    -------
+    list of dict
+        Rows of ``flags.tsv``, one per sample: what is wrong with it, and its flags.
+    """
+    from alsmuscle import de, identity, qc
+
+    if name == "planted":
+        scenario = Scenario(PLANTED, "als", "healthy", (), "faults of samples")
+    else:
+        scenario = SCENARIOS[name]
+    plan = scenario.plan if name == "planted" else replace(scenario.plan, outlier=False)
+    made = study(biology, plan, [scenario.contrast], dataset=name, seed=seed)
+    counts = as_counts(made, name)
+    counts.obs["muscle"] = "vastus lateralis"
+    vst = de.vst(counts, min_total=MIN_TOTAL, inference=INFERENCE)
+    options = dict(thresholds)
+    size = {key: options.pop(key) for key in ("n_variable_genes", "n_components")}
+    measured, *_ = qc.metrics(counts, vst, "human", panels, **size)
+    flagged = identity.flag(
+        qc.flag(measured, measure="counts", **options),
+        counts,
+        vst,
+        [scenario.contrast],
+        exclude=qc.sex_gene_ids(counts, "human"),
+    )
+    truth = made.samples.set_index("sample_id")
+    copies = set(truth["duplicate_of"]) - {""}
+    wrong = {
+        "swap_suspect": truth["swapped"],
+        "sex_mismatch": truth["sex_mismatch"],
+        "duplicate": (truth["duplicate_of"] != "") | truth.index.isin(copies),
+        "tissue_blood": truth["bloody"],
+    }
+    return [
+        {
+            **{"scenario": name, "seed": seed, "sample_id": str(sample)},
+            "wrong": ";".join(kind for kind, mask in wrong.items() if mask[sample]),
+            "flags": str(flagged.loc[sample, "flags"]),
+        }
+        for sample in flagged.index
+    ]
+
+
+def summarise_flags(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return lines of the summary: faults found, and false alarms of every kind.
+
+    Parameters
+    ----------
+    rows
+        Rows of :func:`flag_replicate`.
+    """
+    flags = rows["flags"].str.split(";").map(lambda names: set(names) - {""})
+    lines = []
+    for kind in ("swap_suspect", "sex_mismatch", "duplicate", "tissue_blood"):
+        planted = rows["wrong"].str.split(";").map(lambda names, kind=kind: kind in names)
+        if planted.any():
+            found = flags[planted].map(lambda names, kind=kind: kind in names)
+            what = f"planted {kind} flagged as such"
+            lines.append(_line(what, float(found.mean()), len(found), low=0.9))
+    clean = rows["scenario"].isin(CLEAN)
+    if clean.any():
+        studies = rows[clean].groupby(["scenario", "seed"]).ngroups
+        share = float(flags[clean].map(bool).mean())
+        what = f"samples of {studies} clean studies with any flag"
+        lines.append(_line(what, share, int(clean.sum())))
+        for name, part in flags[clean].map(bool).groupby(rows.loc[clean, "scenario"], sort=False):
+            # Donors as unlike as FSHD patients are outliers by design.
+            target = {} if name == "wide" else {"high": 0.02}
+            lines.append(_line(f"the same, {name}", float(part.mean()), len(part), **target))
+        alarms = flags[clean].explode().dropna().value_counts()
+        lines += [
+            _line(f"of which {kind}", float(n / clean.sum()), int(clean.sum()))
+            for kind, n in alarms.items()
+        ]
+    return [{"scenario": "flags of quality", **line} for line in lines]
+
+
 def _axis_side(
     counts: AnnData, contrast: Mapping[str, Any], genes: pd.Index, n_replicates: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, float]:
@@ -327,9 +438,13 @@ ALS_SIZES = [
 ]
 DENERVATION_SIZE = (DEMO["simden1"].groups[0].n, DEMO["simden1"].groups[1].n)
 # What is planted in the blocks of the verdicts' simulation, in this order.
-TRUTHS = ("intrinsic", "intrinsic", *("random set", "denervation") * 3)
+TRUTHS = (
+    *("intrinsic", "intrinsic", "random set", "denervation"),
+    *("random set", "denervation", "no effect", "denervation"),
+)
 BEYOND = 0.6
 HETEROGENEITY = 0.15
+N_RANDOM = 40
 
 
 def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]:
@@ -338,13 +453,14 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
     Five ALS studies and one denervation reference share a biology
     (:func:`alsmuscle.denervation.simulate_biology`: log2 scale, so that 200 replicates are cheap;
     that counts lead to right effects is what :func:`replicate` measures). Each study has its own
-    lambda (0.5, standard deviation 0.1), and every block's effect differs between studies by
-    ``HETEROGENEITY`` (standard deviation, log2 units: site, cohort, platform), without which
-    modified Knapp-Hartung intervals hold more than they promise. Of eight blocks two carry ``BEYOND``
-    log2 units beyond denervation, three follow denervation only, and three are sets of genes at
-    random without an effect of their own. Each is claimed to go up, in bulk tissue, with denervation
-    as an alternative explanation. The reference is one for all studies: species and platform are
-    taken to be the same, which in the demo holds for the mouse models only.
+    lambda (0.5, standard deviation 0.1), and the effect of every block that is a programme differs
+    between studies by ``HETEROGENEITY`` (standard deviation, log2 units: site, cohort, platform),
+    without which modified Knapp-Hartung intervals hold more than they promise. Of eight blocks two
+    carry ``BEYOND`` log2 units beyond denervation, three follow denervation only, one has no effect
+    but what differs between studies, and two are random sets of genes. Each is claimed to go up, in
+    bulk tissue, with denervation as an alternative explanation, and meets ``N_RANDOM`` matched random
+    sets of its own on the way, as in the workflow. The reference is one for all studies: species and
+    platform are taken to be the same, which in the demo holds for the mouse models only.
 
     Returns
     -------
@@ -353,7 +469,7 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
         of its level and of its part beyond denervation hold what was planted, and the smallest
         detectable part beyond denervation.
     """
-    from alsmuscle import claims
+    from alsmuscle import claims, programmes
     from alsmuscle import denervation as axis
 
     rules = claims.Rules()
@@ -405,6 +521,12 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
     own = np.zeros(biology.denervation.size)
     for name, truth in blocks.items():
         own[place[name]] = BEYOND if truth == "intrinsic" else 0.0
+    expression = pd.Series(rng.normal(6, 2, own.size), [f"g{i}" for i in range(own.size)])
+    sets = programmes.control_blocks(
+        expression, biology.members.assign(stripped=False), N_RANDOM, seed
+    )
+    columns = biology.members.columns
+    biology = biology._replace(members=pd.concat([biology.members, sets[columns]]))
     cut = axis.simulate_study(
         biology,
         effect=biology.denervation,
@@ -416,8 +538,9 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
     effects, deltas = [], []
     for name, (target, reference) in zip(names, ALS_SIZES, strict=True):
         shift = np.zeros(own.size)
-        for genes in place.values():
-            shift[genes] = rng.normal(0, HETEROGENEITY)
+        for block, truth in blocks.items():
+            if truth != "random set":
+                shift[place[block]] = rng.normal(0, HETEROGENEITY)
         als = axis.simulate_study(
             biology,
             effect=rng.normal(0.5, 0.1) * biology.denervation + own + shift,
@@ -454,6 +577,9 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
                 "truth": truth,
                 "level": level,
                 "beyond": beyond,
+                "effect": float(found["effect"]),
+                "delta": float(found["delta"]),
+                "random_share": float(found["random_share"]),
                 "verdict": found["verdict"],
                 "level_held": bool(found["ci_low"] <= level <= found["ci_high"]),
                 "beyond_held": bool(found["delta_ci_low"] <= beyond <= found["delta_ci_high"]),
@@ -501,6 +627,56 @@ def null_split(counts: AnnData, half: Sequence[int]) -> dict[str, float | int | 
     }
 
 
+def null_thirds(counts: AnnData, data: str, *, seed: int) -> dict[str, float | int | str]:
+    """Divide one homogeneous group at random in three and test all three at once: nothing differs.
+
+    Returns
+    -------
+    dict
+        One row of ``omnibus.tsv``: what the omnibus test calls, and how it would with DESeq2's
+        chi-squared.
+    """
+    from alsmuscle import de
+
+    part = counts.copy()
+    thirds = np.resize(["one", "two", "three"], part.n_obs)
+    part.obs["condition"] = np.random.default_rng(seed).permutation(thirds)
+    contrast: dict[str, Any] = {
+        **{"id": "thirds", "variable": "condition", "target": "two", "reference": "one"},
+        **{"adjust": [], "block": None, "within": {}},
+    }
+    fitted = de.fit(part, contrast, min_total=MIN_TOTAL, inference=INFERENCE)
+    row: dict[str, float | int | str] = {"data": data, "seed": seed, "samples": part.n_obs}
+    read: tuple[tuple[Literal["t", "normal"], str], ...] = (("t", ""), ("normal", "_chi2"))
+    for distribution, suffix in read:
+        table = de.omnibus(
+            fitted,
+            part.obs,
+            contrast,
+            dataset=data,
+            distribution=distribution,
+            alpha=ALPHA,
+            min_replicates=3,
+            inference=INFERENCE,
+        )
+        tested = table["pvalue"].dropna()
+        row[f"called{suffix}"] = int((table["padj"] < ALPHA).sum())
+        row[f"p_below_05{suffix}"] = float((tested < 0.05).mean())
+    return row
+
+
+def _nothing(biology: pd.DataFrame, seed: int) -> AnnData:
+    """Return the counts of a simulated study in which nothing differs."""
+    scenario = SCENARIOS["nothing"]
+    made = study(biology, scenario.plan, [scenario.contrast], dataset="nothing", seed=seed)
+    return as_counts(made, "nothing")
+
+
+def null_thirds_simulated(biology: pd.DataFrame, *, seed: int) -> dict[str, float | int | str]:
+    """Apply :func:`null_thirds` to a simulated study in which nothing differs."""
+    return null_thirds(_nothing(biology, seed), "simulated", seed=seed)
+
+
 def _line(
     what: str,
     value: float,
@@ -524,6 +700,7 @@ def _verdict_lines(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     false = verdicts[verdicts["truth"] != "intrinsic"]
     pure = verdicts[verdicts["truth"] == "denervation"]
     sets = verdicts[verdicts["truth"] == "random set"]
+    idle = verdicts[verdicts["truth"] == "no effect"]
     honest = [LIKE_DENERVATION, NOT_SEPARATED, CANNOT_TELL]
 
     def share(rows: pd.DataFrame, *told: str) -> float:
@@ -536,11 +713,12 @@ def _verdict_lines(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
         _line("true claims contradicted", share(true, CONTRADICTED), len(true), high=0.05),
         _line("wrong among supported claims", *_wrong(verdicts), high=0.05),
         _line("false claims supported", share(false, SUPPORTED), len(false), high=0.05),
-        _line("pure denervation: supported", share(pure, SUPPORTED), len(pure), high=0.05),
+        _line("pure denervation: supported", share(pure, SUPPORTED), len(pure), high=0.0),
         _line(f"pure denervation: {near}", share(pure, near), len(pure)),
         _line(f"pure denervation: {apart}", share(pure, apart), len(pure)),
         _line("pure denervation: not more than that", share(pure, *honest), len(pure), low=0.95),
-        _line("random sets: supported", share(sets, SUPPORTED), len(sets), high=0.05),
+        _line("random sets: supported", share(sets, SUPPORTED), len(sets), high=0.0),
+        _line("no effect: supported", share(idle, SUPPORTED), len(idle), high=0.05),
         _line("coverage of pooled 95 % intervals", level, len(verdicts), low=0.90, high=0.98),
         _line(
             "coverage of pooled 95 % intervals beyond denervation",
@@ -564,14 +742,16 @@ def summarise(
     lambdas: pd.DataFrame,
     verdicts: pd.DataFrame,
     real: pd.DataFrame | None,
+    flags: pd.DataFrame | None = None,
+    omnibus: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return what was asked, what was measured, its Monte Carlo error, and whether the target is met.
 
     Parameters
     ----------
-    replicates, lambdas, verdicts, real
-        Rows of :func:`replicate`, :func:`lambda_replicate`, :func:`verdict_replicate` and
-        :func:`null_split`.
+    replicates, lambdas, verdicts, real, flags, omnibus
+        Rows of :func:`replicate`, :func:`lambda_replicate`, :func:`verdict_replicate`,
+        :func:`null_split`, :func:`flag_replicate` and :func:`null_thirds`.
 
     Returns
     -------
@@ -665,6 +845,21 @@ def summarise(
             mean(real, "p_below_05", "share of p < 0.05", low=0.03, high=0.07),
         ]
         lines += [{"scenario": "real null: GSE184951, 5 of 10 healthy", **line} for line in part]
+    if flags is not None and len(flags):
+        lines += summarise_flags(flags)
+    if omnibus is not None and len(omnibus):
+        for name, rows in omnibus.groupby("data", sort=False):
+            part = [
+                _line("median genes called", float(rows["called"].median()), len(rows), high=0),
+                mean(rows, "p_below_05", "share of p < 0.05, F", low=0.03, high=0.07),
+                _line(
+                    "median genes called, chi-squared as DESeq2",
+                    float(rows["called_chi2"].median()),
+                    len(rows),
+                ),
+                mean(rows, "p_below_05_chi2", "share of p < 0.05, chi-squared"),
+            ]
+            lines += [{"scenario": f"omnibus test, null in three: {name}", **line} for line in part]
     columns = ["scenario", "what", "value", "se", "n", "low", "high", "met"]
     return pd.DataFrame(lines, columns=columns)
 
@@ -757,13 +952,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from multiprocessing import get_context
     from pathlib import Path
 
-    from alsmuscle import io, programmes, simulate
+    from alsmuscle import io, programmes, registry, simulate
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/calibration"))
-    parser.add_argument("--replicates", type=int, default=100)
+    parser.add_argument("--replicates", type=int, default=60)
     parser.add_argument("--verdicts", type=int, default=200)
     parser.add_argument("--splits", type=int, default=100)
+    parser.add_argument("--flags", type=int, default=4, help="studies of every clean kind")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--seed", type=int, default=20260)
     parser.add_argument("--mirror", default=os.environ.get("ALSMUSCLE_MIRROR", ""))
@@ -791,6 +987,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seed in seeds
             for name in SCENARIOS
         ]
+        thresholds = registry.load_yaml("config/config.yaml")["bulk"]["qc"]
+        panels = io.read_plain("config/tissues.tsv")
+        looked = [
+            pool.submit(partial(flag_replicate, biology, panels, thresholds, name, seed=seed))
+            for seed in range(options.seed, options.seed + options.flags)
+            for name in (*CLEAN, "planted")
+        ]
+        thirds = [
+            pool.submit(partial(null_thirds_simulated, biology, seed=seed))
+            for seed in range(options.seed, options.seed + min(20, options.replicates))
+        ]
         axes = [pool.submit(partial(lambda_replicate, biology, seed=seed)) for seed in seeds]
         told = [
             pool.submit(partial(verdict_replicate, seed=options.seed + number))
@@ -801,15 +1008,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
             counts = _healthy(Path(options.mirror))
             halves = splits(counts.n_obs, options.splits, options.seed)
             real = [pool.submit(null_split, counts, half) for half in halves]
+            thirds += [
+                pool.submit(partial(null_thirds, counts, "ten healthy of GSE184951", seed=seed))
+                for seed in range(options.seed, options.seed + min(20, options.splits))
+            ]
         rows = {
             "replicates": pd.DataFrame([job.result() for job in studies]),
             "denervation": pd.DataFrame([row for job in axes for row in job.result()]),
             "verdicts": pd.DataFrame([row for job in told for row in job.result()]),
+            "flags": pd.DataFrame([row for job in looked for row in job.result()]),
+            "omnibus": pd.DataFrame([job.result() for job in thirds]),
         }
         if real is not None:
             rows["real_null"] = pd.DataFrame([job.result() for job in real])
     summary = summarise(
-        rows["replicates"], rows["denervation"], rows["verdicts"], rows.get("real_null")
+        rows["replicates"],
+        rows["denervation"],
+        rows["verdicts"],
+        rows.get("real_null"),
+        rows["flags"],
+        rows["omnibus"],
     )
     for name, table in {**rows, "summary": summary}.items():
         text = table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n")

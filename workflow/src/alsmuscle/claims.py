@@ -313,9 +313,10 @@ def decide(evidence: Evidence, rules: Rules) -> tuple[str, str]:
     studies give no verdict; (3) significant effects in both directions are mixed; (4) a claim about
     the level needs a significant pooled effect, and, unless the cells never had a nerve or the
     claim is about denervation itself, a significant Delta of the same direction; (5) a claim about
-    what goes beyond denervation is decided by Delta alone; (6) an interval that excludes the
-    expected direction by the margin contradicts; (7) support also needs matched random sets to move
-    less. Everything else is "cannot tell".
+    what goes beyond denervation is decided by Delta alone; (6) an estimate smaller than the margin
+    has no direction, however narrow its interval, and an interval that excludes the expected
+    direction by the margin contradicts; (7) support also needs matched random sets to move less.
+    Everything else is "cannot tell".
     """
     e = evidence
     if e.subject == "satellite_cell" and e.kind == "bulk_tissue":
@@ -345,7 +346,7 @@ def decide(evidence: Evidence, rules: Rules) -> tuple[str, str]:
 def _judge(e: Evidence, rules: Rules) -> tuple[str, str]:
     assert e.level is not None  # decide() has returned otherwise
     free = not e.denervation_sensitive or e.kind in NERVE_FREE
-    move = _direction(e.level, rules)
+    move = _direction(e.level, e.margin, rules)
     level = _say(e.level, rules)
     if e.question == "level" and free:
         why = (
@@ -357,7 +358,7 @@ def _judge(e: Evidence, rules: Rules) -> tuple[str, str]:
             return SUPPORTED, f"{level}, as expected; {why}"
         if move:
             return CONTRADICTED, f"{level}, against the expected direction"
-        return _absent(e, e.level, level)
+        return _absent(e, e.level, level, rules)
     if e.kind in NERVE_FREE:  # beyond denervation, in cells without a nerve: the level is the test
         return _judge(e._replace(question="level"), rules)
 
@@ -367,16 +368,16 @@ def _judge(e: Evidence, rules: Rules) -> tuple[str, str]:
         if move:
             return NOT_SEPARATED, f"{level}, but {lacking}"
         if e.question == "level":
-            verdict, reason = _absent(e, e.level, level)
+            verdict, reason = _absent(e, e.level, level, rules)
             if verdict == CONTRADICTED:
                 # denervation may hide an intrinsic change of the opposite sign
                 return CANNOT_TELL, f"{reason}, but {lacking}"
             return verdict, reason
         return CANNOT_TELL, f"{level}, and {lacking}"
-    beyond, said = _direction(delta, rules), _say_delta(delta, rules)
+    beyond, said = _direction(delta, e.margin, rules), _say_delta(delta, rules)
     if e.question == "beyond_denervation":
         return _judge_beyond(e, delta, (move, beyond), f"{said}; {level}")
-    return _judge_level(e, delta, (move, beyond), f"{level}; {said}")
+    return _judge_level(e, delta, (move, beyond), f"{level}; {said}", rules)
 
 
 def _judge_beyond(
@@ -395,7 +396,7 @@ def _judge_beyond(
 
 
 def _judge_level(
-    e: Evidence, delta: Estimate, moves: tuple[int, int], said: str
+    e: Evidence, delta: Estimate, moves: tuple[int, int], said: str, rules: Rules
 ) -> tuple[str, str]:
     assert e.level is not None
     move, beyond = moves
@@ -419,21 +420,24 @@ def _judge_level(
         if _excluded(e.level, e.expected, e.margin):
             return MIXED, f"{said}: no difference from controls, but one from denervation"
         return CANNOT_TELL, f"{said}: the difference from controls is too uncertain"
-    verdict, reason = _absent(e, e.level, said)
+    verdict, reason = _absent(e, e.level, said, rules)
     if verdict == CONTRADICTED and not _excluded(delta, e.expected, e.margin):
         return CANNOT_TELL, f"{said}: denervation may hide a change"
     return verdict, reason
 
 
-def _absent(e: Evidence, estimate: Estimate, said: str) -> tuple[str, str]:
+def _absent(e: Evidence, estimate: Estimate, said: str, rules: Rules) -> tuple[str, str]:
     if _excluded(estimate, e.expected, e.margin):
         return CONTRADICTED, f"{said}: no effect as large as {e.margin:g} in the expected direction"
+    if abs(estimate.effect) < e.margin and estimate.padj < rules.alpha:
+        return CANNOT_TELL, f"{said}: less than the {e.margin:g} that counts, and perhaps more"
     return CANNOT_TELL, f"{said}: too uncertain"
 
 
-def _direction(estimate: Estimate, rules: Rules) -> int:
+def _direction(estimate: Estimate, margin: float, rules: Rules) -> int:
+    """Say where a pooled effect goes: 0 where it is not significant, or too small to count."""
     low, high = estimate.ci
-    if not estimate.padj < rules.alpha or low <= 0 <= high:
+    if not estimate.padj < rules.alpha or low <= 0 <= high or abs(estimate.effect) < margin:
         return 0
     return 1 if low > 0 else -1
 
@@ -572,7 +576,7 @@ class _Pooled(NamedTuple):
     estimate: Estimate
     pvalue: float
     row: pd.Series[Any]
-    clusters: pd.DataFrame  # effect and se per cluster
+    clusters: pd.DataFrame  # effect, se and degrees of freedom per cluster
     studies: list[str]
 
 
@@ -598,6 +602,8 @@ def _pool(
         min_studies=rules.min_studies,
     ).iloc[0]
     each = pd.DataFrame({"effect": combined[0].iloc[0], "se": combined[1].iloc[0]})
+    # a cluster's own error is known no better than that of its smallest contrast
+    each["df"] = rows.groupby("cluster")["df"].min() if "df" in rows else np.inf
     return _Pooled(
         Estimate(
             int(row["k"]),
@@ -672,15 +678,16 @@ def _pvalue(effect: float, se: float, df: float) -> float:
 def _in_conflict(clusters: pd.DataFrame, alpha: float) -> bool:
     """Whether a quarter or more of the clusters move significantly against others that do.
 
-    Normal intervals per cluster at alpha / k, so that chance alone rarely makes a conflict.
+    t intervals per cluster at alpha / k, so that chance alone rarely makes a conflict; normal ones
+    where a cluster's degrees of freedom are not known.
     """
-    from scipy.stats import norm
+    from scipy.stats import t
 
     if len(clusters) < 2:
         return False
-    z = clusters["effect"] / clusters["se"]
-    bound = norm.ppf(1 - alpha / len(clusters) / 2)
-    up, down = int((z > bound).sum()), int((z < -bound).sum())
+    ratio = clusters["effect"] / clusters["se"]
+    bound = t.ppf(1 - alpha / len(clusters) / 2, clusters["df"].fillna(np.inf))
+    up, down = int((ratio > bound).sum()), int((ratio < -bound).sum())
     return min(up, down) >= max(1, len(clusters) / 4)
 
 

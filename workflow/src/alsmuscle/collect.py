@@ -208,8 +208,13 @@ def _study(
     pca = io.read_table(folder / "pca.tsv", "pca")
     warned = io.read_table(folder / "warnings.tsv", "warnings")
     excluded = io.read_table(folder / "excluded.tsv", "excluded")
-    origin = io.read_h5ad(folder / "counts.h5ad").uns["provenance"]
-    caveats = [*card.get("caveats", []), *map(str, origin["notes"]), _mapping_sentence(origin)]
+    kind = "intensities" if card["modality"] == "array" else "counts"
+    origin = io.read_h5ad(folder / f"{kind}.h5ad").uns["provenance"]
+    caveats = [
+        *card.get("caveats", []),
+        *map(str, origin["notes"]),
+        _mapping_sentence(origin, kind),
+    ]
     muscle = ", ".join(sorted(set(samples["muscle"]) - {""}))
     contrasts = []
     for entry in card["contrasts"]:
@@ -276,8 +281,11 @@ def _contrast(
         **contrast,
         "simulated": card.get("simulated", False),
         "evidence": "published" if published else "computed",
+        "measure": "intensities" if card["modality"] == "array" else "counts",
         "method": methods.published_sentence(card)
         if published
+        else methods.array_sentence(contrast, settings)
+        if card["modality"] == "array"
         else methods.contrast_sentence(contrast, settings, versions["packages"]),
         **more,
     }
@@ -301,6 +309,8 @@ CELL_TABLES = {
         for name in ("barcodes", "clusters", "markers", "types", "activity", "coexpression")
     },
 }
+TABLES = "tables"
+"""Folder of the report with the tables that pages link."""
 MAP = ["cell", "sample_id", "condition", "cell_type", "umap1", "umap2"]
 
 
@@ -385,14 +395,33 @@ def _cells_study(
 
 
 def _link(results: Path, path: Path) -> str:
-    """Address of a table as seen from the report folder."""
-    return f"../{path.relative_to(results).as_posix()}"
+    """Address of a table as seen from the report folder, which holds a link to it."""
+    return f"{TABLES}/{path.relative_to(results).as_posix()}"
 
 
-def _mapping_sentence(origin: Mapping[str, Any]) -> str:
+def linked(data: ReportData) -> list[str]:
+    """Return the tables that the pages link, as paths below the results folder.
+
+    Below ``tables`` in the report folder they go with it, by mail or in an archive.
+    """
+    files = [dict(data.synthesis.files) if data.synthesis is not None else {}]
+    for study in data.studies:
+        files += [dict(study.files), *(dict(contrast.files) for contrast in study.contrasts)]
+        files += [dict(study.cells.files)] if study.cells is not None else []
+    paths = {path for part in files for path in part.values()}
+    return sorted(path.removeprefix(f"{TABLES}/") for path in paths)
+
+
+def _mapping_sentence(origin: Mapping[str, Any], kind: str) -> str:
     status = {str(key): int(value) for key, value in origin["rows_by_status"].items()}
     lost = sum(status.get(key, 0) for key in ("unmapped", "ambiguous"))
     unlisted = status.get("ensembl_unlisted", 0)
+    if kind == "intensities":
+        return (
+            f"{int(origin['rows_in_source']):,} probes; {status.get('ambiguous', 0):,} of several "
+            f"genes and {status.get('unmapped', 0):,} of none that our table lists were left out; of "
+            "a gene's probes the one of highest mean intensity stands for it."
+        )
     return (
         f"{int(origin['rows_in_source']):,} gene rows; {lost:,} could not be mapped and "
         f"{unlisted:,} Ensembl ids are not in our table (kept under their own id); "

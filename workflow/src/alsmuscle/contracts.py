@@ -176,14 +176,16 @@ TABLES: dict[str, Table] = {
         {
             "dataset": "text",
             "sample_id": "text",
-            "library_size": "count",
-            "genes_detected": "count",
+            "library_size": "number",
+            "genes_detected": "number",
             "pct_mito": "number",
             "pct_ribo": "number",
             "pct_hb": "number",
             "top_gene_share": "share",
             "top_gene": "text",
             "top50_share": "number",
+            "level": "number",
+            "level_spread": "number",
             "muscle": "number",
             "blood": "number",
             "leukocyte": "number",
@@ -208,7 +210,11 @@ TABLES: dict[str, Table] = {
         },
         ("sample_id",),
         {
-            "library_size": "reads counted in genes",
+            "library_size": "reads counted in genes; this and other measures of counts are empty for "
+            "arrays",
+            "top_gene_share": "share of reads in the most abundant gene that is not mitochondrial",
+            "level": "arrays: median over genes of log2 intensity minus the gene's median",
+            "level_spread": "arrays: interquartile range of the same",
             "top50_share": "share of reads in the 50 most abundant genes: low complexity is high",
             "muscle": "mean log2 expression of ACTA1, TTN and NEB",
             "blood": "mean log2 expression of haemoglobins, ALAS2 and SLC4A1",
@@ -226,8 +232,8 @@ TABLES: dict[str, Table] = {
             "pct_mito": "per cent of reads in mitochondrial genes",
             "pct_ribo": "per cent of reads in genes of ribosomal proteins",
             "pct_hb": "per cent of reads in haemoglobin genes",
-            "xist": "log2(counts per million + 1) of XIST",
-            "y_genes": "mean log2(counts per million + 1) of Y-linked genes",
+            "xist": "log2(counts per million + 1) of XIST; arrays: log2 intensity above background",
+            "y_genes": "the same, mean of Y-linked genes",
             "median_correlation": "median Spearman correlation with samples of its condition",
             "outlier_distance": "distance from the components' centre, multiples of the median",
             "flags": "names of raised flags, joined with ;",
@@ -277,11 +283,11 @@ TABLES: dict[str, Table] = {
         },
         ("dataset", "contrast", "cell_type", "gene_id"),
         {
-            "base_mean": "mean of counts divided by size factors",
+            "base_mean": "mean of counts divided by size factors (arrays: mean log2 intensity)",
             "log2fc": "log2 fold change, target over reference, not shrunken",
             "lfc_se": "standard error of log2fc",
-            "log2fc_shrunk": "log2fc shrunken with the apeglm prior",
-            "stat": "Wald statistic",
+            "log2fc_shrunk": "log2fc shrunken with the apeglm prior; empty for arrays",
+            "stat": "Wald statistic (arrays: moderated t)",
             "df": "degrees of freedom of the t distribution behind p-value and intervals; empty: normal",
             "padj": "Benjamini–Hochberg over genes passing independent filtering, else empty",
             "n_target": "samples in the target group",
@@ -327,6 +333,7 @@ TABLES: dict[str, Table] = {
             "base_mean": "number",
             "stat": "number",
             "df": "count",
+            "df_residual": "number",
             "pvalue": "number",
             "padj": "number",
         },
@@ -335,9 +342,12 @@ TABLES: dict[str, Table] = {
             "design": "the model: variable, covariates, block, samples",
             "test": "variable: no group differs; variable:column: the same difference at every "
             "level of the column",
-            "stat": "twice the gain in log likelihood over the model without these terms",
-            "base_mean": "mean of counts divided by size factors",
+            "stat": "twice the gain in log likelihood over the model without these terms (arrays: "
+            "moderated F times df)",
+            "base_mean": "mean of counts divided by size factors (arrays: mean log2 intensity)",
             "df": "degrees of freedom: terms left out",
+            "df_residual": "second degrees of freedom of the F distribution against which stat over "
+            "df is read; empty: stat against chi-squared",
             "padj": "Benjamini–Hochberg over genes passing independent filtering, else empty",
         },
     ),
@@ -964,11 +974,20 @@ def _of_kind(column: pd.Series, kind: Kind) -> tuple[pd.Series, pd.Series]:
     return (column if wrong.any() else column.astype("int64")), wrong
 
 
-def check_counts(adata: AnnData, where: str) -> AnnData:
-    """Check the AnnData of raw counts.
+Measure = Literal["counts", "intensities"]
 
-    ``X`` holds whole numbers from 0; ``obs`` the harmonised columns; ``var`` is indexed by gene id
-    with ``symbol`` and ``source_id``; ``uns["provenance"]`` says where the counts come from.
+
+def measure(adata: AnnData) -> Measure:
+    """Return what an AnnData of a bulk study holds: read counts, or log2 intensities of arrays."""
+    return "intensities" if adata.uns.get("measure") == "intensities" else "counts"
+
+
+def check_counts(adata: AnnData, where: str) -> AnnData:
+    """Check the AnnData of a bulk study, read counts or intensities.
+
+    ``X`` holds whole numbers from 0, or log2 intensities; ``obs`` the harmonised columns; ``var`` is
+    indexed by gene id with ``symbol`` and ``source_id``; ``uns["provenance"]`` says where they come
+    from.
 
     Raises
     ------
@@ -993,8 +1012,12 @@ def check_counts(adata: AnnData, where: str) -> AnnData:
         if not index.is_unique:
             fail(f"{axis} '{index[index.duplicated()][0]}' stands twice")
     values = adata.X.data if sp.issparse(adata.X) else np.asarray(adata.X)
-    if values.size and (not np.isfinite(values).all() or (values < 0).any()):
-        fail("X has missing, infinite or negative values")
+    if values.size and not np.isfinite(values).all():
+        fail("X has missing or infinite values")
+    if measure(adata) == "intensities":
+        return adata
+    if values.size and (values < 0).any():
+        fail("X has negative values")
     if values.size and not np.array_equal(values, np.floor(values)):
         fail("X has values that are not whole numbers")
     return adata

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from alsmuscle.contracts import measure
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _looks_like(values: np.ndarray, whole: float) -> str:
 
 
 def fingerprints(counts: AnnData) -> dict[str, str]:
-    """Return sample → sha256 of its non-zero counts by gene id.
+    """Return sample → sha256 of its non-zero counts (or intensities, to 1e-4) by gene id.
 
     Neither the order of the genes nor genes without reads matter, so that one library is known
     again in another series that was counted the same way.
@@ -115,8 +116,9 @@ def fingerprints(counts: AnnData) -> dict[str, str]:
     ids = counts.var_names.to_numpy(dtype=str)
     order = np.argsort(ids, kind="stable")
     found = {}
+    unit = 1 if measure(counts) == "counts" else 1e-4
     for number, sample in enumerate(counts.obs_names):
-        row = np.asarray(counts.X[number]).ravel()[order]
+        row = np.rint(np.asarray(counts.X[number]).ravel()[order] / unit)
         kept = row > 0
         content = "\n".join(ids[order][kept]).encode() + row[kept].astype("<i8").tobytes()
         found[str(sample)] = hashlib.sha256(content).hexdigest()

@@ -1,7 +1,9 @@
-"""Does another method say the same? Each contrast once more through a second engine.
+"""The main engine of what a study measured, and a second one beside it.
 
-Counts: a linear model of log counts per million with voom's precision weights and moderated t
-statistics, which shares neither likelihood nor dispersion estimates with the negative binomial.
+Counts: the negative binomial (:mod:`alsmuscle.de`); arrays: a linear model with moderated t
+(:mod:`alsmuscle.arrays`). Both give the same tables. Each contrast goes once more through a second
+engine. Counts: a linear model of log counts per million with voom's precision weights and moderated
+t statistics, which shares neither likelihood nor dispersion estimates with the negative binomial.
 Arrays: the same model with the other kind of prior variance. A finding that depends on the engine
 is a weak one; agreement is no proof, since both see the same samples.
 """
@@ -14,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alsmuscle import de, linear
+from alsmuscle import arrays, de, linear
+from alsmuscle.contracts import measure
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -108,9 +111,125 @@ def agreement(
     return pd.DataFrame([row])
 
 
-def second(fitted: AnnData, obs: pd.DataFrame, contrast: de.Contrast) -> pd.DataFrame | None:
-    """Test a contrast by the second engine, or return None where nothing can be fitted."""
+def second(
+    fitted: AnnData, obs: pd.DataFrame, contrast: de.Contrast, *, trend: bool
+) -> tuple[str, pd.DataFrame | None]:
+    """Test a contrast by the second engine.
+
+    Parameters
+    ----------
+    trend
+        What the main engine does for arrays; the second one does the other.
+
+    Returns
+    -------
+    engine
+        Its name.
+    table
+        Index gene id, ``effect, stat, padj``; None where nothing can be fitted.
+    """
+    if measure(fitted) == "intensities":
+        name = f"moderated t with{'out' if trend else ''} trend"
+        table = arrays.moderated(fitted, contrast, trend=not trend)
+        return name, table if fitted.uns["fitted"] else None
     if not fitted.uns["fitted"]:
-        return None
+        return "voom", None
     smallest = de.smallest_cell(obs.loc[fitted.obs_names], contrast)
-    return voom_table(fitted, contrast, smallest)
+    return "voom", voom_table(fitted, contrast, smallest)
+
+
+# --- the main engine ------------------------------------------------------------------------
+
+
+def expression(
+    measured: AnnData, *, min_total: int, inference: de.Engine, threads: int = 1
+) -> AnnData:
+    """Return log2 expression of every sample for scores and components.
+
+    Counts are variance-stabilised (:func:`alsmuscle.de.vst`), intensities are what they are.
+    """
+    if measure(measured) == "counts":
+        return de.vst(measured, min_total=min_total, inference=inference, threads=threads)
+    kept = measured.copy()
+    kept.X = np.asarray(kept.X, dtype=np.float32)
+    kept.var = kept.var[["symbol", "source_id"]].copy()
+    del kept.uns["provenance"]
+    return kept
+
+
+def fit(
+    measured: AnnData,
+    contrast: de.Contrast,
+    *,
+    min_total: int,
+    inference: de.Engine,
+    threads: int = 1,
+) -> AnnData:
+    """Fit one model for all groups of a design: :func:`alsmuscle.de.fit` or that of arrays."""
+    if measure(measured) == "intensities":
+        return arrays.fit(measured, contrast)
+    return de.fit(measured, contrast, min_total=min_total, inference=inference, threads=threads)
+
+
+def test(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: de.Contrast,
+    *,
+    dataset: str,
+    distribution: de.Distribution,
+    alpha: float,
+    min_replicates: int,
+    shrink: bool,
+    inference: de.Engine,
+    trend: bool,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Read one contrast from a fit: :func:`alsmuscle.de.test` or :func:`alsmuscle.arrays.test`."""
+    if measure(fitted) == "intensities":
+        return arrays.test(
+            fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
+        )
+    return de.test(
+        fitted,
+        samples,
+        contrast,
+        dataset=dataset,
+        distribution=distribution,
+        alpha=alpha,
+        min_replicates=min_replicates,
+        shrink=shrink,
+        inference=inference,
+        threads=threads,
+    )
+
+
+def omnibus(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: de.Contrast,
+    *,
+    dataset: str,
+    distribution: de.Distribution,
+    alpha: float,
+    min_replicates: int,
+    inference: de.Engine,
+    trend: bool,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Omnibus tests of a design: of :func:`alsmuscle.de.omnibus` or :func:`alsmuscle.arrays.omnibus`."""
+    if measure(fitted) == "intensities":
+        return arrays.omnibus(
+            fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
+        )
+    return de.omnibus(
+        fitted,
+        samples,
+        contrast,
+        dataset=dataset,
+        distribution=distribution,
+        alpha=alpha,
+        min_replicates=min_replicates,
+        inference=inference,
+        threads=threads,
+    )

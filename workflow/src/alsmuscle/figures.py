@@ -178,16 +178,15 @@ def volcano(frame: pd.DataFrame, alpha: float) -> Figure:
     return fig
 
 
-def ma(frame: pd.DataFrame, alpha: float) -> Figure:
-    """Draw every tested gene: mean normalised expression (log10) against log2 fold change."""
+def ma(frame: pd.DataFrame, alpha: float, *, x: pd.Series, label: str) -> Figure:
+    """Draw every tested gene: mean expression ``x``, labelled so, against log2 fold change."""
     with _style():
         fig, ax = _new()
-        mean = np.log10(frame["base_mean"].clip(lower=1e-3))
-        _genes(fig, ax, frame.assign(x=mean, y=frame["log2fc"]), alpha)
+        _genes(fig, ax, frame.assign(x=x, y=frame["log2fc"]), alpha)
         top = 1.05 * float(frame["log2fc"].abs().max()) or 1.0
         ax.set_ylim(-top, top)
         ax.axhline(0, color="#444444", lw=0.8)
-        ax.set_xlabel("log10 mean normalised count")
+        ax.set_xlabel(label)
         ax.set_ylabel("log2 fold change")
     return fig
 

@@ -3,8 +3,9 @@
 Two checks that single-sample metrics cannot make. A *swap suspect* looks like the other side of its
 contrast: left out, it is placed on the line between the two sides' centroids, over the genes that
 tell the sides apart in the remaining samples (diagonal linear discriminant; Dudoit, Fridlyand and
-Speed 2002, 10.1198/016214502753479248). Nothing is said where the sides hardly differ, and a mild
-case of a disease looks like a healthy person: a suspect is a reason to ask, never to exclude.
+Speed 2002, 10.1198/016214502753479248). Nothing is said where the sides hardly differ or where more
+than a few samples would be on the wrong one, and a mild case of a disease looks like a healthy
+person: a suspect is a reason to ask, never to exclude.
 A *duplicate* differs from another sample by no more than sequencing the same library again would.
 
 :func:`alsmuscle.calibrate.replicate` counts how often both find what was planted, and how often
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from alsmuscle.contracts import measure
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -57,6 +60,7 @@ def swap_suspects(
     n_leading: int = 100,
     min_separation: float = 2.5,
     min_position: float = 0.8,
+    max_misplaced: float = 0.1,
 ) -> pd.DataFrame:
     """Find samples that look like the other side of a contrast.
 
@@ -77,6 +81,10 @@ def swap_suspects(
         positions; below it nobody is suspected.
     min_position
         How far towards the other side's median a suspect lies (0: its own, 1: the other's).
+    max_misplaced
+        Share of the other samples that may lie nearer to the other side's median (two always may: a
+        swap has a partner, and somebody lies between). Where the line misplaces more of them it tells
+        the sides apart badly, as where a batch within both sides moves more than their difference.
 
     Returns
     -------
@@ -98,6 +106,10 @@ def swap_suspects(
         design = np.column_stack([np.ones(len(Y)), side, Z])
         Y = Y - Z @ np.linalg.lstsq(design, Y, rcond=None)[0][2:]
     place = _positions(Y, side, n_leading)
+    centre = {value: np.median(place[side == value]) for value in (True, False)}
+    halfway = (centre[True] + centre[False]) / 2
+    misplaced = np.where(side, place < halfway, place > halfway)
+    allowed = max(2.0, max_misplaced * (len(Y) - 1))
     for i in range(len(Y)):
         rest = np.arange(len(Y)) != i
         high, low = place[rest & side], place[rest & ~side]
@@ -108,7 +120,11 @@ def swap_suspects(
         )
         position = (place[i] - np.median(own)) / gap if gap else np.nan
         apart = (np.median(high) - np.median(low)) / spread if spread > 0 else np.nan
-        suspect = bool(apart >= min_separation and position >= min_position)
+        suspect = bool(
+            apart >= min_separation
+            and position >= min_position
+            and misplaced[rest].sum() <= allowed
+        )
         table.iloc[i] = [position, apart, suspect]
     return table.astype({"position": float, "separation": float, "suspect": bool})
 
@@ -152,6 +168,40 @@ def duplicates(
     return pd.DataFrame(rows, columns=["sample_id", "other", "ratio"])
 
 
+def same_arrays(expression: pd.DataFrame, *, max_ratio: float = 0.25) -> pd.DataFrame:
+    """Find pairs of samples that are one array, perhaps processed twice.
+
+    Parameters
+    ----------
+    expression
+        Samples x genes, log2 intensities.
+    max_ratio
+        Largest ratio of a pair's distance to the study's median pair. The distance is the median
+        absolute difference over the more strongly expressed half of the genes: two chips of one RNA
+        differ by their noise, about half of what two people of one kind of tissue do.
+
+    Returns
+    -------
+    DataFrame
+        ``sample_id, other, ratio``: pairs below ``max_ratio``.
+    """
+    X = expression.to_numpy(dtype=float)
+    level = X.mean(axis=0)
+    X = X[:, level >= np.median(level)]
+    first, second = np.triu_indices(len(X), k=1)
+    distance = np.array(
+        [np.median(np.abs(X[i] - X[j])) for i, j in zip(first, second, strict=True)]
+    )
+    typical = np.median(distance) if len(distance) else 0.0
+    if typical <= 0:
+        return pd.DataFrame(columns=["sample_id", "other", "ratio"])
+    names = expression.index.astype(str).to_numpy()
+    table = pd.DataFrame(
+        {"sample_id": names[first], "other": names[second], "ratio": distance / typical}
+    )
+    return table[table["ratio"] < max_ratio].reset_index(drop=True)
+
+
 def flag(
     table: pd.DataFrame,
     counts: AnnData,
@@ -167,7 +217,7 @@ def flag(
     table
         Contract ``qc``, index sample id, as :func:`alsmuscle.qc.flag` returns it.
     counts, vst
-        Raw and variance-stabilised counts of the same samples.
+        Raw and variance-stabilised counts of the same samples, or intensities twice.
     contrasts
         The study's contrasts, every key filled in (``registry.contrast``). Paired ones (with a
         block) are left out: a donor's own other sample says more than a centroid.
@@ -202,9 +252,15 @@ def flag(
                     f"other; the sides lie {row['separation']:.1f} deviations apart)",
                 )
             )
-    for row in duplicates(counts.to_df()).itertuples():
+    arrays = measure(counts) == "intensities"
+    for row in (same_arrays if arrays else duplicates)(counts.to_df()).itertuples():
+        words = (
+            f"differs {row.ratio:.2f} < 0.25 times as much as a typical pair of the study"
+            if arrays
+            else f"variance {row.ratio:.2f} < 1.5 times Poisson"
+        )
         for sample, other in ((row.sample_id, row.other), (row.other, row.sample_id)):
-            reason = f"the same library as {other} (variance {row.ratio:.2f} < 1.5 times Poisson)"
+            reason = f"the same {'array' if arrays else 'library'} as {other} ({words})"
             found[sample].append(("duplicate", reason))
     flags, reasons = [], []
     for sample, flag_text, reason_text in zip(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +45,15 @@ def write_text(path: str | Path, text: str | bytes) -> None:
     """Write text (UTF-8) or bytes."""
     with atomic(path) as part:
         part.write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+def link(source: str | Path, target: str | Path) -> None:
+    """Let a file stand in a second place: a hard link, a copy where the file system has none."""
+    with atomic(target) as part:
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copyfile(source, part)
 
 
 def read_text(path: str | Path) -> str:

@@ -100,7 +100,13 @@ def moderated_t(model: Fit, vector: npt.ArrayLike, *, trend: bool) -> pd.DataFra
 
 
 def moderated_f(model: Fit, columns: list[int], *, trend: bool) -> pd.DataFrame:
-    """Test that the given coefficients are all zero, per row: ``stat`` (F), ``df``, ``pvalue``."""
+    """Test that the given coefficients are all zero.
+
+    Returns
+    -------
+    DataFrame
+        Per row ``stat`` (F) on ``df`` and ``df_residual`` degrees of freedom, ``pvalue``.
+    """
     from scipy.stats import f
 
     var, df = _moderated(model, trend)
@@ -108,7 +114,8 @@ def moderated_f(model: Fit, columns: list[int], *, trend: bool) -> pd.DataFrame:
     inverse = np.linalg.inv(model.unscaled[:, columns][:, :, columns])
     inverse = np.broadcast_to(inverse, (len(beta), *inverse.shape[1:]))
     stat = np.einsum("gp,gpq,gq->g", beta, inverse, beta) / len(columns) / var
-    return pd.DataFrame({"stat": stat, "df": len(columns), "pvalue": f.sf(stat, len(columns), df)})
+    pvalue = f.sf(stat, len(columns), df)
+    return pd.DataFrame({"stat": stat, "df": len(columns), "df_residual": df, "pvalue": pvalue})
 
 
 def voom(

@@ -30,7 +30,25 @@ def contrast_sentence(
     packages
         Package → version.
     """
-    model = "a negative-binomial model of " + contrast["variable"]
+    de = settings["bulk"]["de"]
+    return (
+        f"Raw counts; a negative-binomial model of {_model(contrast)} (PyDESeq2 "
+        f"{packages['pydeseq2']}); Wald test; Cook's outliers replaced; independent filtering at alpha "
+        f"{de['alpha']:g}; Benjamini–Hochberg adjustment."
+    )
+
+
+def array_sentence(contrast: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Return one sentence that says how a contrast of an array study was computed."""
+    trend = "with" if settings["bulk"]["arrays"]["trend"] else "without"
+    return (
+        f"Array, log2 intensities; a linear model of {_model(contrast)}; limma-type moderated t "
+        f"{trend} a mean-variance trend (Smyth 2004); Benjamini–Hochberg adjustment over all genes."
+    )
+
+
+def _model(contrast: Mapping[str, Any]) -> str:
+    model = str(contrast["variable"])
     if contrast["across"]:
         model += f" and its interaction with {contrast['across']}"
     if contrast["adjust"]:
@@ -43,11 +61,7 @@ def contrast_sentence(
         )
     else:
         model += ", all groups of the study in one fit"
-    de = settings["bulk"]["de"]
-    return (
-        f"Raw counts; {model} (PyDESeq2 {packages['pydeseq2']}); Wald test; Cook's outliers replaced; "
-        f"independent filtering at alpha {de['alpha']:g}; Benjamini–Hochberg adjustment."
-    )
+    return model
 
 
 def cells_sentence(
@@ -136,9 +150,26 @@ def steps(
             "at 0.5 as in R, Cook's replacement, independent filtering at alpha "
             f"{de['alpha']:g}. Fewer than {de['min_replicates']} samples a side: effects without "
             f"p-values. {_REFERENCE[de['distribution']]} Designs with more than two groups, or with an "
-            "interaction, also get likelihood-ratio tests over all of them at the same dispersions.",
+            "interaction, also get likelihood-ratio tests over all of them at the same dispersions"
+            + (
+                ", read against F with those degrees of freedom."
+                if de["distribution"] == "t"
+                else ", read against chi-squared."
+            ),
             "Love, Huber & Anders 2014; Muzellec et al. 2023",
             "10.1186/s13059-014-0550-8; 10.1093/bioinformatics/btad547",
+        ),
+        (
+            "Arrays",
+            "Intensities are brought to log2 by their range (linear ones after raising those below "
+            "16 to 16), chips of one sample put together, probes led to genes by the platform's "
+            "annotation; of several probes the one of highest mean intensity, never of largest "
+            "effect. Moderated t (F over several terms) "
+            + ("with" if settings["bulk"]["arrays"]["trend"] else "without")
+            + " a mean-variance trend, no filter. Flags that need reads do not apply; an array whose "
+            f"middle lies more than {qc['max_level']:g} log2 beside the others' is flagged.",
+            "Smyth 2004; Ritchie et al. 2015",
+            "10.2202/1544-6115.1027; 10.1093/nar/gkv007",
         ),
     ]
     if de["shrink"]:
@@ -264,7 +295,7 @@ def steps(
             "Verdicts",
             f"Rules fixed in advance: level {rules['alpha']:g} on adjusted p over all tests; effects "
             f"within ±{rules['block_margin']:g} (blocks) or ±{rules['gene_margin']:g} (genes, "
-            "ratios) count as none. Where denervation could explain a change, support needs a Delta "
+            "ratios) count as none, significant or not. Where denervation could explain a change, support needs a Delta "
             "of the same direction. At most "
             f"{rules['random_share']:.0%} of {axis['n_random']} matched random sets may move as far. "
             "Bulk tissue never decides a claim about satellite cells. Beside every cannot tell "

@@ -5,9 +5,11 @@ A flag never removes a sample: that is a line in the study's card, with a reason
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from alsmuscle import tissue
+from alsmuscle.contracts import Measure, measure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +35,35 @@ HAEMOGLOBIN = (
 # that leads by more than LEAD settles it although the other one's genes are not silent.
 EXPRESSED, LEAD = 2.0, 2.0
 
+# Share of a study's samples from which a fault is said to be its libraries' rather than a sample's.
+COMMON = 0.25
+
+# Share of an array study's values that lie below its background.
+BACKGROUND = 0.1
+UNIT = {"counts": "log2 CPM", "intensities": "log2 above background"}
+
+
+def expression(measured: AnnData) -> pd.DataFrame:
+    """Return how much of every gene there is, on a scale whose 0 is silence; samples × genes.
+
+    Counts: log2(counts per million + 1). Intensities: log2 above the study's background, the level
+    below which a tenth of all values lie. Arrays see a narrower range: a strong gene stands 8 above
+    background where it has 13 log2 counts per million.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if measure(measured) == "counts":
+        return log_cpm(measured)
+    above = np.maximum(np.asarray(measured.X, dtype=float) - _background(measured), 0.0)
+    return pd.DataFrame(above, index=measured.obs_names, columns=measured.var_names)
+
+
+def _background(intensities: AnnData) -> float:
+    import numpy as np
+
+    return float(np.quantile(np.asarray(intensities.X, dtype=float), BACKGROUND))
+
 
 def log_cpm(counts: AnnData) -> pd.DataFrame:
     """Return log2(counts per million + 1), samples × genes, columns = gene ids."""
@@ -53,17 +84,20 @@ def sex_expression(counts: AnnData, organism: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index sample id; ``xist`` and ``y_genes`` in log2(counts per million + 1), the latter the
-        mean over the Y genes that any sample expresses; ``sex_inferred``: ``female``, ``male``,
+        Index sample id; ``xist`` and ``y_genes`` as :func:`expression`, the latter the
+        mean over the Y genes that any sample expresses (arrays: medians over all probes, some of
+        which measure something else); ``sex_inferred``: ``female``, ``male``,
         ``mixed`` (both expressed: mixture, contamination or XXY), or ``unclear`` (neither, or the
         genes are not in the matrix).
     """
     import numpy as np
     import pandas as pd
 
-    cpm = log_cpm(counts)
-    symbols = counts.var["symbol"].astype(str)
     x_gene, y_genes = SEX_GENES.get(organism, ("Xist", ()))
+    if measure(counts) == "intensities":
+        return _sex_by_probes(counts, x_gene)
+    cpm = expression(counts)
+    symbols = counts.var["symbol"].astype(str)
     xist = cpm.loc[:, (symbols == x_gene).to_numpy()]
     y = cpm.loc[:, symbols.isin(y_genes).to_numpy()]
     # A Y gene that no sample expresses tells nothing about any of them.
@@ -75,6 +109,22 @@ def sex_expression(counts: AnnData, organism: str) -> pd.DataFrame:
         },
         index=counts.obs_names,
     )
+    return _with_sex(table)
+
+
+def _sex_by_probes(intensities: AnnData, x_gene: str) -> pd.DataFrame:
+    import pandas as pd
+
+    probes = (intensities.obsm["sex_probes"] - _background(intensities)).clip(lower=0.0)
+    of_x = probes.columns.str.startswith(f"{x_gene}:")
+    middle = {"xist": probes.loc[:, of_x], "y_genes": probes.loc[:, ~of_x]}
+    table = {name: part.median(axis=1) for name, part in middle.items()}
+    return _with_sex(pd.DataFrame(table, index=intensities.obs_names))
+
+
+def _with_sex(table: pd.DataFrame) -> pd.DataFrame:
+    import numpy as np
+
     x_on, y_on = table["xist"] >= EXPRESSED, table["y_genes"] >= EXPRESSED
     lead = table["xist"] - table["y_genes"]
     table["sex_inferred"] = np.select(
@@ -85,22 +135,29 @@ def sex_expression(counts: AnnData, organism: str) -> pd.DataFrame:
     return table
 
 
+def sex_symbols(organism: str) -> tuple[str, ...]:
+    """Return the symbols of XIST and the Y genes."""
+    x_gene, y_genes = SEX_GENES.get(organism, ("Xist", ()))
+    return (x_gene, *y_genes)
+
+
 def sex_gene_ids(counts: AnnData, organism: str) -> list[str]:
     """Return the gene ids of XIST and the Y genes in a study."""
-    x_gene, y_genes = SEX_GENES.get(organism, ("Xist", ()))
     symbols = counts.var["symbol"].astype(str)
-    return list(counts.var_names[symbols.isin([x_gene, *y_genes]).to_numpy()])
+    return list(counts.var_names[symbols.isin(sex_symbols(organism)).to_numpy()])
 
 
 def technical(counts: AnnData) -> pd.DataFrame:
     """Return what tells how a sample was processed: ``library_size`` and ``pct_mito``.
 
     Where these do not overlap between the sides of a contrast, the sides were probably not processed
-    together.
+    together. Intensities tell nothing of the kind: no column.
     """
     import numpy as np
     import pandas as pd
 
+    if measure(counts) == "intensities":
+        return pd.DataFrame(index=counts.obs_names)
     X = np.asarray(counts.X, dtype=float)
     mito = counts.var["symbol"].astype(str).str.upper().str.startswith("MT-").to_numpy()
     total = X.sum(axis=1)
@@ -124,9 +181,9 @@ def metrics(
     Parameters
     ----------
     counts
-        Contract ``counts.h5ad``.
+        Contract ``counts.h5ad`` or ``intensities.h5ad``.
     vst
-        The same samples, variance-stabilised.
+        The same samples, log2 expression (variance-stabilised counts, or intensities).
     organism
         For the sex genes and the markers.
     panels
@@ -147,6 +204,34 @@ def metrics(
     import pandas as pd
     from scipy.stats import rankdata
 
+    ranks = np.apply_along_axis(rankdata, 1, np.asarray(vst.X, dtype=float))
+    correlation = pd.DataFrame(np.corrcoef(ranks), counts.obs_names, counts.obs_names)
+    pca = components(vst, n_variable_genes, n_components)
+    table = pd.DataFrame(
+        {"dataset": counts.obs["dataset"].astype(str), "sample_id": counts.obs_names},
+        index=counts.obs_names,
+    )
+    table = table.join(_of_counts(counts) if measure(counts) == "counts" else _of_arrays(counts))
+    table[["xist", "y_genes", "sex_inferred"]] = sex_expression(counts, organism)
+    table["sex_declared"] = counts.obs["sex"].astype(str)
+    table = table.join(tissue.measure(expression(counts), counts.var, panels, organism))
+    table["muscle_declared"] = counts.obs["muscle"].astype(str)
+    table["transgenic"] = tissue.transgenic(counts.obs)
+    table["median_correlation"] = _median_correlation(correlation, counts.obs["condition"])
+    table["outlier_distance"] = _distance(pca.filter(regex=r"^pc\d+$"))
+    return table, pca, correlation
+
+
+OF_COUNTS = (
+    *("library_size", "genes_detected", "pct_mito", "pct_ribo", "pct_hb"),
+    *("top_gene_share", "top50_share"),
+)
+
+
+def _of_counts(counts: AnnData) -> pd.DataFrame:
+    """What only reads can tell: depth, complexity, what they are spent on."""
+    import numpy as np
+
     X = np.asarray(counts.X, dtype=float)
     total = X.sum(axis=1)
     symbols = counts.var["symbol"].astype(str)
@@ -155,33 +240,34 @@ def metrics(
     def percent(mask: pd.Series) -> np.ndarray:
         return np.asarray(100 * X[:, mask.to_numpy()].sum(axis=1) / total)
 
-    top = X.argmax(axis=1)
     names = symbols.where(symbols != "", counts.var_names.to_series())
-    ranks = np.apply_along_axis(rankdata, 1, np.asarray(vst.X, dtype=float))
-    correlation = pd.DataFrame(np.corrcoef(ranks), counts.obs_names, counts.obs_names)
-    pca = components(vst, n_variable_genes, n_components)
-    table = pd.DataFrame(
-        {
-            "dataset": counts.obs["dataset"].astype(str),
-            "sample_id": counts.obs_names,
-            **technical(counts),
-            "genes_detected": (X > 0).sum(axis=1),
-            "pct_ribo": percent(upper.str.fullmatch(r"RP[SL]\d+[A-Z]?\d*(?:L\d*)?")),
-            "pct_hb": percent(symbols.isin(HAEMOGLOBIN)),
-            "top_gene_share": X.max(axis=1) / total,
-            "top_gene": names.to_numpy()[top],
-        },
-        index=counts.obs_names,
+    # Mitochondrial reads have a measure of their own.
+    nuclear = np.where(upper.str.startswith("MT-").to_numpy(), 0.0, X)
+    return technical(counts).assign(
+        genes_detected=(X > 0).sum(axis=1),
+        pct_ribo=percent(upper.str.fullmatch(r"RP[SL]\d+[A-Z]?\d*(?:L\d*)?")),
+        pct_hb=percent(symbols.isin(HAEMOGLOBIN)),
+        top_gene_share=nuclear.max(axis=1) / total,
+        top_gene=names.to_numpy()[nuclear.argmax(axis=1)],
+        top50_share=np.sort(X, axis=1)[:, -50:].sum(axis=1) / total,
+        level=np.nan,
+        level_spread=np.nan,
     )
-    table["top50_share"] = np.sort(X, axis=1)[:, -50:].sum(axis=1) / total
-    table[["xist", "y_genes", "sex_inferred"]] = sex_expression(counts, organism)
-    table["sex_declared"] = counts.obs["sex"].astype(str)
-    table = table.join(tissue.measure(log_cpm(counts), counts.var, panels, organism))
-    table["muscle_declared"] = counts.obs["muscle"].astype(str)
-    table["transgenic"] = tissue.transgenic(counts.obs)
-    table["median_correlation"] = _median_correlation(correlation, counts.obs["condition"])
-    table["outlier_distance"] = _distance(pca.filter(regex=r"^pc\d+$"))
-    return table, pca, correlation
+
+
+def _of_arrays(intensities: AnnData) -> pd.DataFrame:
+    """What only intensities can tell: whether an array lies on the others' level.
+
+    The distribution of relative log expression, each value less its gene's median (Bolstad et al.
+    2005, 10.1007/0-387-29362-0_3): its median is 0 for an array like the others, its spread small.
+    """
+    import numpy as np
+    import pandas as pd
+
+    X = np.asarray(intensities.X, dtype=float)
+    low, middle, high = np.quantile(X - np.median(X, axis=0), [0.25, 0.5, 0.75], axis=1)
+    table = pd.DataFrame(np.nan, index=intensities.obs_names, columns=list(OF_COUNTS))
+    return table.assign(top_gene="", level=middle, level_spread=high - low)
 
 
 def components(vst: AnnData, n_variable_genes: int, n_components: int) -> pd.DataFrame:
@@ -246,6 +332,7 @@ def _multiple(values: np.ndarray) -> np.ndarray:
 def flag(
     table: pd.DataFrame,
     *,
+    measure: Measure,
     min_library_size: int,
     min_genes_detected: int,
     max_top_gene_share: float,
@@ -253,8 +340,10 @@ def flag(
     max_pct_mito: float,
     max_dissimilarity: float,
     max_outlier_distance: float,
-    min_muscle: float,
-    min_tissue: float,
+    max_level: float,
+    max_level_spread: float,
+    min_muscle: Mapping[Measure, float],
+    min_tissue: Mapping[Measure, float],
     max_tissue_excess: float,
 ) -> pd.DataFrame:
     """Add ``flags`` and ``reasons``: every reason states metric, value and threshold.
@@ -262,7 +351,9 @@ def flag(
     Parameters
     ----------
     table
-        First result of :func:`metrics`.
+        First result of :func:`metrics`; measures that it lacks (of reads, for arrays) flag nobody.
+    measure
+        Whether it is of counts or intensities, whose tissue scores differ in range.
 
     Returns
     -------
@@ -271,11 +362,12 @@ def flag(
     """
     tissues = tissue.flags(
         table,
-        min_muscle=min_muscle,
-        min_tissue=min_tissue,
+        min_muscle=min_muscle[measure],
+        min_tissue=min_tissue[measure],
         max_tissue_excess=max_tissue_excess,
     )
     dissimilarity = _multiple(1 - table["median_correlation"].to_numpy())
+    spread = _multiple(table["level_spread"].to_numpy())
     flags: list[str] = []
     reasons: list[str] = []
     for position, row in enumerate(table.itertuples()):
@@ -294,7 +386,29 @@ def flag(
             value = getattr(row, metric)
             if value > most:
                 extra = f" ({row.top_gene})" if metric == "top_gene_share" else ""
+                n_alike = int((table[metric] > most).sum())
+                if n_alike > COMMON * len(table):
+                    extra += (
+                        f", as in {n_alike} of {len(table)} samples: how the libraries were made "
+                        "rather than what befell this one"
+                    )
                 found.append((metric, f"{metric} {value:.3f} > {most}{extra}"))
+        if abs(row.level) > max_level:
+            found.append(
+                (
+                    "level",
+                    f"level {row.level:+.2f} log2 beside the other arrays, beyond {max_level}: set "
+                    "`normalise: quantile` on the card, or leave it out",
+                )
+            )
+        if spread[position] > max_level_spread:
+            found.append(
+                (
+                    "level_spread",
+                    f"level_spread {row.level_spread:.2f} log2, {spread[position]:.1f} times the "
+                    f"study's median > {max_level_spread}",
+                )
+            )
         if dissimilarity[position] > max_dissimilarity:
             found.append(
                 (
@@ -312,7 +426,7 @@ def flag(
                 )
             )
         found += tissues[str(row.Index)]
-        found += _sex_flag(row.sex_declared, row.sex_inferred, row.xist, row.y_genes)
+        found += _sex_flag(row.sex_declared, row.sex_inferred, row.xist, row.y_genes, UNIT[measure])
         flags.append(";".join(name for name, _ in found))
         reasons.append(";".join(reason for _, reason in found))
     return table.assign(flags=flags, reasons=reasons)
@@ -379,8 +493,10 @@ def associations(pca: pd.DataFrame, obs: pd.DataFrame, table: pd.DataFrame) -> p
     return found.sort_values(["pvalue", "component", "covariate"], ignore_index=True)
 
 
-def _sex_flag(declared: str, inferred: str, xist: float, y_genes: float) -> list[tuple[str, str]]:
-    numbers = f"XIST {xist:.2f}, Y genes {y_genes:.2f} log2 CPM"
+def _sex_flag(
+    declared: str, inferred: str, xist: float, y_genes: float, unit: str
+) -> list[tuple[str, str]]:
+    numbers = f"XIST {xist:.2f}, Y genes {y_genes:.2f} {unit}"
     if declared and inferred in ("female", "male") and declared != inferred:
         return [("sex_mismatch", f"declared {declared} but expressed {inferred} ({numbers})")]
     if inferred == "mixed":

@@ -35,9 +35,6 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 _PINS = {"source", "sha256", "md5", "bytes", "members"}
 
-# Kinds of study that a stage of the workflow analyses; the cards of others wait for theirs.
-ANALYSED = ("bulk", "cells", "effects")
-
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
@@ -394,6 +391,8 @@ def _check_layout(card: Card, fail: Callable[..., None]) -> None:
 
 def _patterns(card: Card) -> list[tuple[str, str]]:
     found = []
+    if isinstance(rule := card.get("samples", {}).get("sample_id"), dict):
+        found.append(("samples.sample_id.pattern", rule["pattern"]))
     for name, rule in card.get("samples", {}).get("columns", {}).items():
         key = f"samples.columns.{name}"
         found += [(f"{key}.pattern", rule["pattern"])] if "pattern" in rule else []
@@ -454,12 +453,6 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
             raise InputError(
                 f"study '{name}' is switched off on its card: {reason}", where=f"{where}.ids"
             )
-        if cards[name]["modality"] not in ANALYSED:
-            raise InputError(
-                f"study '{name}' is of modality '{cards[name]['modality']}', which is not analysed yet",
-                where=f"{where}.ids",
-                expected="a study of modality " + ", ".join(ANALYSED),
-            )
         if studies["statuses"] and cards[name]["status"] not in studies["statuses"]:
             raise InputError(
                 f"study '{name}' is a {cards[name]['status']}",
@@ -479,7 +472,6 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
         name: card
         for name, card in cards.items()
         if card["use"]
-        and card["modality"] in ANALYSED
         and (not studies["ids"] or name in studies["ids"])
         and (not studies["roles"] or card["role"] in studies["roles"])
         and (not studies["organisms"] or card["organism"] in studies["organisms"])
@@ -543,8 +535,6 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _unselected(card: Mapping[str, Any]) -> str:
-    if card["modality"] not in ANALYSED:
-        return f"studies of modality '{card['modality']}' are not analysed yet"
     if card["status"] == "candidate":
         return "not selected: a candidate, written from public pages and not yet run"
     return "not selected in the configuration"

@@ -44,8 +44,7 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
 
     where = f"config/datasets/{card['id']}.yaml"
     spec = card["samples"]
-    _need(sheet, spec["sample_id"], f"{where}: samples.sample_id")
-    ids = sheet[spec["sample_id"]]
+    ids = sample_ids(sheet, card)
     if ids.eq("").any() or ids.duplicated().any():
         bad = "an empty one" if ids.eq("").any() else f"'{ids[ids.duplicated()].iloc[0]}' twice"
         raise InputError(f"sample ids are not unique: {bad}", where=f"{where}: samples.sample_id")
@@ -126,6 +125,55 @@ def safe_names(labels: Iterable[str]) -> list[str]:
     return names
 
 
+def merge_sheet(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
+    """Make one row per sample of a sheet that lists runs or chips.
+
+    Parameters
+    ----------
+    sheet
+        One row per run (or array).
+    card
+        The study card; ``samples.run_id`` and ``samples.sample_id`` say what is one sample.
+
+    Returns
+    -------
+    sheet
+        One row per sample, in order of appearance: of its runs the one that tells most.
+    owner
+        Run → sample.
+
+    Raises
+    ------
+    InputError
+        The runs of a sample differ in what the card reads from the sheet.
+    """
+    import pandas as pd
+
+    spec = card["samples"]
+    where = f"config/datasets/{card['id']}.yaml"
+    _need(sheet, spec["run_id"], f"{where}: samples.run_id")
+    ids = sample_ids(sheet, card)
+    filled = pd.Series(0, index=sheet.index)
+    for name, rule in spec["columns"].items():
+        if "value" in rule or rule["from"] == spec["run_id"]:
+            continue
+        values, _ = _column(sheet, name, rule, f"{where}: samples.columns.{name}")
+        known = values.notna() & (values.astype(str) != "")
+        filled += known
+        distinct = values[known].groupby(ids[known]).unique()
+        mixed = distinct[distinct.map(len) > 1]
+        if len(mixed):
+            raise InputError(
+                f"the runs of sample '{mixed.index[0]}' differ in '{name}': "
+                + ", ".join(sorted(map(str, mixed.iloc[0]))[:4]),
+                where=f"{where}: samples.run_id",
+            )
+    # One run may tell what another one of its sample leaves out: that of most values speaks.
+    best = filled.groupby(ids, sort=False).idxmax()
+    first = sheet.loc[best].reset_index(drop=True)
+    return first, ids.set_axis(sheet[spec["run_id"]])
+
+
 def merge_runs(
     sheet: pd.DataFrame, matrix: pd.DataFrame, card: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -138,7 +186,7 @@ def merge_runs(
     matrix
         Genes x runs.
     card
-        The study card; ``samples.run_id`` and ``samples.sample_id`` are the columns of the sheet.
+        The study card, as for :func:`merge_sheet`.
 
     Returns
     -------
@@ -150,42 +198,40 @@ def merge_runs(
     Raises
     ------
     InputError
-        A run has no column, or the runs of a sample differ in what the card uses of the sheet.
+        A run has no column, or see :func:`merge_sheet`.
     """
     import pandas as pd
 
-    spec = card["samples"]
-    where = f"config/datasets/{card['id']}.yaml: samples.run_id"
-    _need(sheet, spec["run_id"], where)
-    _need(sheet, spec["sample_id"], where)
-    used = [spec["sample_id"]]
-    for rule in spec["columns"].values():
-        named = rule.get("from", [])
-        used += [named] if isinstance(named, str) else list(named)
-    used = [
-        column for column in dict.fromkeys(used) if column in sheet and column != spec["run_id"]
-    ]
-    lacking = [run for run in sheet[spec["run_id"]] if run not in matrix.columns]
+    first, owner = merge_sheet(sheet, card)
+    lacking = [run for run in owner.index if run not in matrix.columns]
     if lacking:
         raise InputError(
             f"run '{lacking[0]}' is in the sheet but not in the matrix ({len(lacking)} such run(s))",
-            where=where,
+            where=f"config/datasets/{card['id']}.yaml: samples.run_id",
             expected="runs such as " + ", ".join(map(str, matrix.columns[:5])),
             remedy="a truncated series is not analysed: fetch the whole matrix",
         )
-    first = sheet.drop_duplicates(spec["sample_id"])
-    for sample, runs in sheet.groupby(spec["sample_id"], sort=False):
-        mixed = [column for column in used if runs[column].nunique() > 1]
-        if mixed:
-            raise InputError(
-                f"the runs of sample '{sample}' differ in '{mixed[0]}': "
-                + ", ".join(sorted(set(runs[mixed[0]]))[:4]),
-                where=where,
-            )
-    owner = sheet.set_index(spec["run_id"])[spec["sample_id"]]
     others = [column for column in matrix.columns if column not in owner.index]
     added = matrix[list(owner.index)].T.groupby(owner, sort=False).sum().T
-    return first.reset_index(drop=True), pd.concat([added, matrix[others]], axis=1)
+    return first, pd.concat([added, matrix[others]], axis=1)
+
+
+def sample_ids(sheet: pd.DataFrame, card: Mapping[str, Any]) -> pd.Series:
+    """Return the sample's id of every row of a sheet: a column, or what a rule takes from one.
+
+    Raises
+    ------
+    InputError
+        The sheet lacks the column that ``samples.sample_id`` of the card names.
+    """
+    rule, key = (
+        card["samples"]["sample_id"],
+        f"config/datasets/{card['id']}.yaml: samples.sample_id",
+    )
+    if isinstance(rule, str):
+        _need(sheet, rule, key)
+        return sheet[rule]
+    return _column(sheet, "sample_id", rule, key)[0]
 
 
 def _need(sheet: pd.DataFrame, column: str, where: str) -> None:

@@ -44,6 +44,15 @@ MOUSE_FACTORS = HEALTHY_FACTORS * MOUSE_DISPERSION**0.5
 # Genes of the demo's studies.
 DEMO_GENES = 12000
 
+# Share of blood in a planted bloody sample, and of the reads of whole blood (mostly reticulocytes and
+# neutrophils) in its most abundant genes; the rest is spread over all genes. Rough, from memory: a
+# flag must not hang on the details.
+BLOOD = 0.9
+WHOLE_BLOOD = {
+    **{"HBA1": 0.15, "HBA2": 0.25, "HBB": 0.25, "ALAS2": 0.01, "SLC4A1": 0.005},
+    **{"S100A8": 0.02, "S100A9": 0.03, "LYZ": 0.01, "B2M": 0.02, "PTPRC": 0.002, "FTL": 0.02},
+}
+
 FAT = ("ADIPOQ", "PLIN1", "PLIN4", "LEP", "CIDEC", "FABP4", "LPL", "SCD", "PNPLA2", "CD36")
 # Mouse genes that are no 1:1 orthologs but stand for the same thing here.
 COUNTERPARTS = {
@@ -116,7 +125,7 @@ class Plan:
     ``sexes`` alternate within groups; ``depth``: mean library size, ``depth_sd``: its spread
     (natural log); ``batch_sd``: a batch's effect per gene (natural log); ``swapped``: two
     conditions of which one sample each changed places; ``sex_mismatch``, ``duplicated``,
-    ``outlier``: plant one such sample.
+    ``outlier``, ``bloody`` (nine tenths blood): plant one such sample.
     """
 
     organism: str
@@ -129,6 +138,7 @@ class Plan:
     sex_mismatch: bool = False
     duplicated: bool = False
     outlier: bool = False
+    bloody: bool = False
 
 
 class Simulated(NamedTuple):
@@ -138,7 +148,7 @@ class Simulated(NamedTuple):
     sheet as its authors would give it, text; ``genes``: ``contrast, gene_id, symbol, log2fc,
     log2fc_geometric, denervation, intrinsic`` (the two parts of log2fc that are due to the
     denervation and the intrinsic vector); ``samples``: ``sample_id, true_condition, true_sex,
-    severity, swapped, sex_mismatch, duplicate_of, outlier``; ``contrasts``: ``contrast, lambda,
+    severity, swapped, sex_mismatch, duplicate_of, outlier, bloody``; ``contrasts``: ``contrast, lambda,
     day``, where lambda is the multiple of the denervation vector of that day.
     """
 
@@ -485,7 +495,7 @@ def study(
         columns={"sample_id": "sample", "condition": "group", "declared_sex": "sex"}
     )
     columns = ["sample_id", "true_condition", "true_sex", "severity"]
-    columns += ["swapped", "sex_mismatch", "duplicate_of", "outlier"]
+    columns += ["swapped", "sex_mismatch", "duplicate_of", "outlier", "bloody"]
     return Simulated(
         frame,
         sheet,
@@ -508,7 +518,7 @@ def _samples(plan: Plan, dataset: str, rng: np.random.Generator) -> pd.DataFrame
     prefix = dataset.removeprefix("sim").upper()
     table.insert(0, "sample_id", [f"{prefix}_{i + 1:02d}" for i in range(len(table))])
     table["condition"], table["declared_sex"] = table["true_condition"], table["true_sex"]
-    table["swapped"], table["sex_mismatch"], table["outlier"] = False, False, False
+    table[["swapped", "sex_mismatch", "outlier", "bloody"]] = False
     table["duplicate_of"] = ""
     free = set(range(len(table)))
 
@@ -540,6 +550,8 @@ def _samples(plan: Plan, dataset: str, rng: np.random.Generator) -> pd.DataFrame
         table.loc[copy, "duplicate_of"] = table.loc[original, "sample_id"]
     if plan.outlier:
         table.loc[pick(plan.groups[-1].condition), "outlier"] = True
+    if plan.bloody:
+        table.loc[pick(plan.groups[-1].condition), "bloody"] = True
     return table
 
 
@@ -596,6 +608,12 @@ def _log_rates(
     if extra.any():
         # A degraded library: much of its expression is somewhere else, in no one direction.
         columns[:, extra] += rng.normal(0, 1.2, (len(genes), int(extra.sum())))
+    blood = genes["human_symbol"].map(WHOLE_BLOOD).fillna(0.0).to_numpy()
+    blood = 1e6 * (blood + (1 - blood.sum()) / len(genes))
+    bloody = samples["bloody"].to_numpy()
+    muscle = np.exp(columns[:, bloody])
+    muscle *= 1e6 / muscle.sum(axis=0)
+    columns[:, bloody] = np.log((1 - BLOOD) * muscle + BLOOD * blood[:, None])
     return columns, severity
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle import admission, de, registry, sheets, study, study_cells, study_effects
+from alsmuscle import (
+    admission,
+    de,
+    registry,
+    sheets,
+    study,
+    study_arrays,
+    study_cells,
+    study_effects,
+)
 from alsmuscle.errors import InputError
 from alsmuscle.verify import sheet_checks
 
@@ -59,7 +68,8 @@ def _read(card: Mapping[str, Any], manifest: pd.DataFrame) -> str:
         _check_designs({**card, "contrasts": known}, kept)
         n = sum(matrices.read(name)[0].n_obs for name in names)
         return f"{len(kept)} samples, {n:,} barcodes"
-    adata, kept, _ = study.read_bulk(card, manifest)
+    read = study_arrays.read_arrays if card["modality"] == "array" else study.read_bulk
+    adata, kept, _ = read(card, manifest)
     _check_designs(card, adata.obs)
     return f"{len(kept)} samples, {adata.n_vars:,} genes"
 

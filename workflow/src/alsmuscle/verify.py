@@ -19,6 +19,7 @@ import pandas as pd
 from alsmuscle import admission, sheets, sources
 from alsmuscle.errors import InputError
 from alsmuscle.fetch_terms import FetchError
+from alsmuscle.samples import sample_ids
 
 Client = Callable[[str], str]
 
@@ -109,7 +110,10 @@ def sheet_checks(card: Mapping[str, Any], sheet: pd.DataFrame) -> list[dict[str,
     ids, organisms = (sheet.get(name, pd.Series(dtype=str)) for name in names)
     record = Record(
         organisms=sorted(set(organisms) - {""}),
-        n_samples=len(sheet),
+        # Of a sheet that lists runs or arrays the samples count.
+        n_samples=sample_ids(sheet, card).nunique()
+        if "run_id" in card.get("samples", {})
+        else len(sheet),
         ids=ids.tolist(),
         characteristics=_characteristics(sheet),
     )

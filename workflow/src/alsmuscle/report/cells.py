@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
+from alsmuscle.report import plots
 from alsmuscle.report import study as bulk
 from alsmuscle.report.site import Site
 
@@ -267,7 +268,7 @@ def _map(
     # All cells together first: what bulk tissue would show.
     wide = wide[sorted(wide.columns, key=lambda name: (not name.startswith("all "), name))]
     pages = {str(k.meta["cell_type"]): root + m.contrast_path(study, k) for k in study.contrasts}
-    return c.heatmap(
+    return plots.heatmap(
         wide,
         caption=f"Effects per cell type, log2 units; bold: the 95 % interval excludes 0. {title}",
         head="Programme",
@@ -331,7 +332,7 @@ def _activity(data: m.ReportData, cells: m.CellsData, full: str | None) -> Marku
     order = [m.programme_title(info, p, b) for p, b in data.headline]
     wide = wide.reindex([name for name in order if name in wide.index])
     centred = wide.sub(wide.mean(axis=1), axis=0)
-    table = c.heatmap(
+    table = plots.heatmap(
         centred,
         caption="Level of each programme per cell type, minus its mean over types (log scale)",
         head="Programme",

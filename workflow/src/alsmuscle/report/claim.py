@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
+from alsmuscle.report import plots
 from alsmuscle.report.site import Site
 
 SIGNS = {
@@ -71,7 +72,7 @@ def summary(data: m.ReportData, synthesis: m.Synthesis) -> dict[str, Any]:
     counts = overall["verdict"].value_counts()
     decided = [n for n in names if overall.loc[n, "verdict"] != "cannot tell"]
     telling = {n: _telling(_rows_of(synthesis, n), overall.loc[n, "verdict"]) for n in names}
-    span = c.domain([_plain(telling[n]) for n in decided])
+    span = plots.domain([_plain(telling[n]) for n in decided])
     groups = []
     for verdict in SIGNS:
         members = [n for n in decided if overall.loc[n, "verdict"] == verdict]
@@ -87,7 +88,7 @@ def summary(data: m.ReportData, synthesis: m.Synthesis) -> dict[str, Any]:
         "total": len(names),
         "basis": _basis(synthesis, decided=bool(decided)),
         "groups": groups,
-        "axis": c.axis(span),
+        "axis": plots.axis(span),
         "open": _cannot_tell(data, synthesis, open_claims, entries) if open_claims else None,
         "n_open": len(open_claims),
         "why": _why_open(synthesis, open_claims),
@@ -133,7 +134,7 @@ def _line(
         "measure": target_title(data, row["target"]),
         "where": _context(synthesis, row["context"]),
         "studies": m.studies(row["k"]),
-        "plot": c.interval(drawn, span),
+        "plot": plots.interval(drawn, span),
         "estimate": c.interval_text(row["effect"], row["ci_low"], row["ci_high"]),
         "tests": _tests(_rows_of(synthesis, entry["id"])),
     }
@@ -273,7 +274,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[
     targets = list(dict.fromkeys(rows["target"]))
     frames = {target: _elsewhere(synthesis, target) for target in targets}
     frames = {target: frame for target, frame in frames.items() if len(frame)}
-    span = c.domain(frames.values())
+    span = plots.domain(frames.values())
     n = int(overall["n_tests"])
     return site.render(
         "claim.html.j2",
@@ -287,7 +288,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[
         parts=parts,
         untested=_untested(data, synthesis, blank, entry["id"]),
         elsewhere=[
-            c.forest_plot(
+            plots.forest_plot(
                 frame,
                 caption=f"{target_title(data, target)} in other conditions",
                 head="Condition",
@@ -414,7 +415,7 @@ def _part(
         "counted": bool(row["counted"]),
         "expected": expected,
         "reason": _capital(f"{_typeset(row['reason'])}."),
-        "plot": c.forest_plot(
+        "plot": plots.forest_plot(
             frame,
             caption=title,
             head="Comparison",

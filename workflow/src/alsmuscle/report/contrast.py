@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
+from alsmuscle.report import plots
 from alsmuscle.report.site import Site
 from alsmuscle.report.study import as_list
 
@@ -23,6 +24,7 @@ GENE_COLUMNS = (
     c.Column("ci_high", "95 % to", "number", 2, True),
     c.Column("log2fc_shrunk", "Shrunken", "number", 2, True, "Noisy genes pulled towards zero"),
     c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("level", "Mean log2 intensity", "number", 1),
     c.Column("pvalue", "p", "p"),
     c.Column("padj", "Adjusted p", "p"),
     c.Column("gene_id", "Ensembl id"),
@@ -43,10 +45,17 @@ SET_COLUMNS = (
 )
 OMNIBUS_COLUMNS = (
     c.Column("label", "Gene"),
-    c.Column("stat", "Statistic", "number", 1, title="Twice the gain in log likelihood, or F"),
+    c.Column(
+        "stat",
+        "Statistic",
+        "number",
+        1,
+        title="Twice the gain in log likelihood, or F times its terms",
+    ),
     c.Column("pvalue", "p", "p"),
     c.Column("padj", "Adjusted p", "p"),
     c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("level", "Mean log2 intensity", "number", 1),
     c.Column("gene_id", "Ensembl id"),
 )
 TERM_COLUMNS = (
@@ -154,7 +163,7 @@ def _forest(
             caveat=None,
         )
         caption = f"All blocks: {caption}"
-    return c.forest_plot(rows, caption=caption, left="lower")
+    return plots.forest_plot(rows, caption=caption, left="lower")
 
 
 def _genes(
@@ -167,6 +176,7 @@ def _genes(
     tested = m.calls(de, data.alpha) is not None
     strength = frame["pvalue"] if tested else -frame["log2fc"].abs()
     strongest = frame.loc[strength.sort_values(kind="stable").index].head(data.top).copy()
+    strongest = _levels(strongest, contrast)
     strongest["gene"] = [
         c.local(s, f"{root}gene.html#{g}")
         for s, g in zip(strongest["label"], strongest["gene_id"].astype(str), strict=True)
@@ -183,6 +193,15 @@ def _genes(
     )
 
 
+def _levels(frame: pd.DataFrame, contrast: m.ContrastData) -> pd.DataFrame:
+    """Name mean expression by what was measured, counts or log2 intensities; these have no shrinkage."""
+    if contrast.meta.get("measure") != "intensities":
+        return frame
+    return frame.rename(columns={"base_mean": "level"}).drop(
+        columns="log2fc_shrunk", errors="ignore"
+    )
+
+
 def _omnibus(
     data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, root: str, full: str | None
 ) -> list[dict[str, Any]]:
@@ -193,7 +212,7 @@ def _omnibus(
     for test, part in contrast.omnibus.groupby("test", sort=False):
         called = int((part["padj"] < data.alpha).sum())
         tested = int(part["pvalue"].notna().sum())
-        frame = part.head(min(data.top, 50)).copy()
+        frame = _levels(part.head(min(data.top, 50)).copy(), contrast)
         names = frame["symbol"].where(frame["symbol"].map(lambda v: not c.is_missing(v)))
         frame["label"] = [
             c.local(str(name), f"{root}gene.html#{gene}")
@@ -347,8 +366,17 @@ def figures(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> dict[
     if frame["nlp"].notna().any():
         made[f"{base}.volcano.svg"] = f.to_svg(f.volcano(frame.dropna(subset=["nlp"]), alpha))
     if "base_mean" in frame and frame["base_mean"].notna().any():
-        made[f"{base}.ma.svg"] = f.to_svg(f.ma(frame.dropna(subset=["base_mean"]), alpha))
+        part = frame.dropna(subset=["base_mean"])
+        x, label = _abundance(part["base_mean"], contrast)
+        made[f"{base}.ma.svg"] = f.to_svg(f.ma(part, alpha, x=x, label=label))
     return made
+
+
+def _abundance(mean: pd.Series, contrast: m.ContrastData) -> tuple[pd.Series, str]:
+    """Return the horizontal axis of an MA plot and its label."""
+    if contrast.meta.get("measure") == "intensities":
+        return mean, "mean log2 intensity"
+    return pd.Series(np.log10(mean.clip(lower=1e-3)), mean.index), "log10 mean normalised count"
 
 
 def script(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> str | None:
@@ -362,7 +390,7 @@ def script(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> str | 
         "label": frame["label"].tolist(),
         "log2fc": _rounded(frame["log2fc"], 3),
         "nlp": _rounded(frame["nlp"], 2),
-        "logmean": _rounded(np.log10(mean.clip(lower=1e-3)), 2),
+        "logmean": _rounded(_abundance(mean, contrast)[0], 2),
         "low": _rounded(frame["ci_low"], 2),
         "high": _rounded(frame["ci_high"], 2),
         "padj": [None if math.isnan(v) else float(f"{v:.2g}") for v in frame["padj"].astype(float)],
@@ -386,6 +414,7 @@ def _pictures(
 ) -> Markup:
     base, alpha = _base(study, contrast), f"{data.alpha:g}"
     n = 0 if contrast.de is None else len(contrast.de)
+    label = _abundance(pd.Series(dtype=float), contrast)[1]
     common = {
         "kind": "genes",
         "source": source(study, contrast),
@@ -410,7 +439,7 @@ def _pictures(
         (
             "ma",
             {"x": "logmean", "y": "log2fc", "symmetric": "y"}
-            | {"xlabel": "log10 mean normalised count", "ylabel": "log2 fold change"},
+            | {"xlabel": label, "ylabel": "log2 fold change"},
             f"MA plot of {n} genes: mean expression against log2 fold change. "
             "The gene table below holds the values.",
             "Every gene is a point; right: more expressed; up: higher in the target group.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import cells, claim
+from alsmuscle.report import cells, claim, plots
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
@@ -44,7 +44,7 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
             labels.setdefault((str(row["programme"]), str(row["block"])), str(row["label"]))
     order = [pair for pair in data.headline if pair in labels] or list(labels)
     columns = [
-        c.EffectColumn(labels[pair], m.programme_path(pair[0]), caveat=_has_caveat(data, pair))
+        plots.EffectColumn(labels[pair], m.programme_path(pair[0]), caveat=_has_caveat(data, pair))
         for pair in order
     ]
     lines = []
@@ -60,7 +60,7 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
                 for r in frame.to_dict("records")
             }
             lines.append(
-                c.EffectRow(
+                plots.EffectRow(
                     group=role,
                     label=m.label(contrast.meta),
                     href=m.contrast_path(study, contrast),
@@ -73,7 +73,7 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
             )
     if not lines:
         return c.not_computed("any comparison of whole tissue")
-    return c.effect_table(
+    return plots.effect_table(
         lines,
         columns,
         caption="Every comparison: change of chosen programmes in log2 units, 95 % interval below",

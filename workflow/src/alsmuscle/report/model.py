@@ -624,7 +624,7 @@ def truth(column: pd.Series) -> pd.Series:
 
 
 def effects(table: pd.DataFrame, data: ReportData, to_root: str = "") -> pd.DataFrame:
-    """Return programme effects as rows of :func:`components.forest_plot`.
+    """Return programme effects as rows of :func:`plots.forest_plot`.
 
     One row per programme and block: the complete estimate, and the denervation-stripped one in
     the ``alt_`` columns. ``to_root`` is the prefix of links.

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
+from alsmuscle.report import plots
 from alsmuscle.report.site import Site
 from alsmuscle.report.time import panels
 
@@ -32,7 +33,7 @@ DRIVER_COLUMNS = (
     c.Column("ci_low", "95 % from", "number", 2, True),
     c.Column("ci_high", "95 % to", "number", 2, True),
     c.Column("padj", "Adjusted p", "p"),
-    c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("base_mean", "Mean level", "number", 0, title="Normalised count, or log2 intensity"),
     c.Column("share", "Share", "percent", 0, title="Of the sum of all its genes' sizes of change"),
 )
 ROOT = m.root(m.programme_path("any"))
@@ -80,7 +81,7 @@ def overview(site: Site, data: m.ReportData) -> str:
     if values:
         frame = pd.DataFrame(values).sort_index(level=0, sort_remaining=False, kind="stable")
         marked = pd.DataFrame(sure).reindex_like(frame).eq(True)
-        body = c.heatmap(
+        body = plots.heatmap(
             frame.droplevel(0),
             caption="Programme effects in log2 units; bold: the 95 % interval excludes 0",
             head="Programme and block",
@@ -131,7 +132,7 @@ def _page(
     """Return a programme's page: its caveat, its effect pooled, in every contrast and over time."""
     path, info = m.programme_path(programme), data.programme_info.get(programme, {})
     frames = {block: pd.DataFrame(rows) for block, rows in parts.items()}
-    span = c.domain(frames.values())
+    span = plots.domain(frames.values())
     title = {b: m.programme_title(data.programme_info, programme, b) for b in frames}
     blocks = [
         {
@@ -148,7 +149,7 @@ def _page(
             )
             if (programme, block) in drivers
             else None,
-            "plot": c.forest_plot(
+            "plot": plots.forest_plot(
                 frame[~frame["cells"]],
                 caption=f"{title[block]}, every comparison",
                 head="Comparison",
@@ -156,7 +157,7 @@ def _page(
             )
             if not frame["cells"].all()
             else None,
-            "cells": c.forest_plot(
+            "cells": plots.forest_plot(
                 frame[frame["cells"]],
                 caption=f"{title[block]}, every comparison of a cell type",
                 head="Comparison",
@@ -186,7 +187,7 @@ def _pooled(data: m.ReportData, target: str, title: str) -> Markup | None:
     """The block per condition: what moves in ALS beside what moves elsewhere."""
     if data.synthesis is None or (rows := m.pooled_rows(data.synthesis, target)).empty:
         return None
-    return c.forest_plot(rows, caption=f"{title}, pooled per condition", head="Condition")
+    return plots.forest_plot(rows, caption=f"{title}, pooled per condition", head="Condition")
 
 
 def _course(times: pd.DataFrame, programme: str, block: str) -> Markup | None:

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
+from alsmuscle.report import plots
 from alsmuscle.report.claim import is_simulated
 from alsmuscle.report.site import Site
 
@@ -83,7 +84,7 @@ def _matrix(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     parts = [str(key).split("/", 1) for key in values.index]
     titles = [m.programme_title(data.programme_info, p) for p, _ in parts]
     known = data.programme_names
-    return c.heatmap(
+    return plots.heatmap(
         values.set_axis([m.block_title(data.programme_info, p, b) for p, b in parts]),
         caption="Pooled programme effects per condition, log2 units",
         head="Programme and block",

@@ -24,6 +24,8 @@ QC_COLUMNS = (
     c.Column("pct_hb", "Haemoglobin %", "number", 2),
     c.Column("top_gene_share", "Top gene share", "number", 3),
     c.Column("top50_share", "Top 50 genes' share", "number", 3),
+    c.Column("level", "Level", "number", 2, True, "Median of relative log expression, log2"),
+    c.Column("level_spread", "Spread", "number", 2, title="Its interquartile range, log2"),
     c.Column("muscle", "Muscle", "number", 1, title="ACTA1, TTN and NEB, mean log2"),
     c.Column("fat", "Fat", "number", 1, title="Adipocyte markers, mean log2"),
     c.Column("blood", "Blood", "number", 1, title="Erythroid markers, mean log2"),
@@ -199,7 +201,8 @@ def sample_view(study: m.StudyData) -> pd.DataFrame | None:
     """Return QC metrics beside ``group``, ``sex`` and ``flagged``: one row per sample."""
     if study.qc is None:
         return None
-    frame = with_id(study.qc).astype({"sample_id": str})
+    # Arrays have no reads, reads no level.
+    frame = with_id(study.qc).astype({"sample_id": str}).dropna(axis=1, how="all")
     if study.pca is not None:
         pca = with_id(study.pca).rename(columns=str.lower).astype({"sample_id": str})
         frame = frame.drop(columns=[k for k in ("pc1", "pc2") if k in frame])

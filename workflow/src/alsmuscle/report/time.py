@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
+from alsmuscle.report import plots
 from alsmuscle.report.claim import is_simulated
 from alsmuscle.report.site import Site
 
@@ -98,12 +99,12 @@ def course(rows: pd.DataFrame, title: str, span: tuple[float, float]) -> Markup:
         }
         for study, part in rows.groupby("study", sort=False)
     ]
-    return c.course(series, names, title=title, span=span)
+    return plots.course(series, names, title=title, span=span)
 
 
 def panels(rows: pd.DataFrame) -> Markup | None:
     """Return a block's drawings, one per axis, on one scale; ``None`` without two times in a study."""
-    span = c.domain([rows])
+    span = plots.domain([rows])
     drawn = []
     for role, title in AXES:
         part = rows[rows["role"] == role]
@@ -167,7 +168,7 @@ def _matrix(data: m.ReportData, frame: pd.DataFrame) -> Markup:
         for title, (p, _) in zip(groups, table.index, strict=True)
         if p in data.programme_names
     }
-    return c.heatmap(
+    return plots.heatmap(
         table.set_axis(parts),
         caption="Programme effects at every time point in log2 units; bold: the 95 % interval excludes 0",
         head="Programme and block",
