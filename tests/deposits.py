@@ -60,8 +60,11 @@ def triplet(n_barcodes: int, *, seed: int, n_named: int | None = None) -> dict[s
     return {f"{name}.gz": gzip.compress(content.encode()) for name, content in parts.items()}
 
 
-def series_matrix(sheet: pd.DataFrame) -> bytes:
-    """The sample lines of a series matrix; characteristics stand in the columns ``<name>:ch1``."""
+def series_matrix(sheet: pd.DataFrame, table: str = '"ID_REF"') -> bytes:
+    """The sample lines of a series matrix; characteristics stand in the columns ``<name>:ch1``.
+
+    ``table`` is what stands between the marks: of arrays, nothing for sequencing.
+    """
     lines = ['!Series_title\t"made for the tests"']
     for column in sheet:
         values = [str(value) for value in sheet[column]]
@@ -71,8 +74,18 @@ def series_matrix(sheet: pd.DataFrame) -> bytes:
             name = "!Sample_characteristics_ch1"
             values = [f"{key}: {value}" if value else "" for value in values]
         lines.append("\t".join([name, *(f'"{value}"' for value in values)]))
-    lines += ["!series_matrix_table_begin", '"ID_REF"', "!series_matrix_table_end"]
+    lines += ["!series_matrix_table_begin", table, "!series_matrix_table_end"]
     return gzip.compress("\n".join(lines).encode())
+
+
+def platform_annotation(probes: list[str], table: pd.DataFrame) -> bytes:
+    """GEO's annotation of a chip; the first probe measures two genes."""
+    symbols, ids = list(table["symbol"]), list(table["entrez"])
+    symbols[0], ids[0] = f"{symbols[0]}///{symbols[1]}", f"{ids[0]}///{ids[1]}"
+    rows = pd.DataFrame({"ID": probes, "Gene title": "x", "Gene symbol": symbols, "Gene ID": ids})
+    head = "^Annotation\n!Annotation_platform = GPL96\n#ID = probe\n!platform_table_begin\n"
+    body = rows.to_csv(sep="\t", index=False)
+    return gzip.compress(f"{head}{body}!platform_table_end\n".encode())
 
 
 def soft(sheet: pd.DataFrame) -> str:

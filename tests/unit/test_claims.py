@@ -173,6 +173,10 @@ def ref(effect: float, half: float, k: int = 5) -> Estimate:
         ({"level": estimate(0.15, 0.1)}, "cannot tell"),
         ({"delta": ref(0.15, 0.04)}, "not distinguishable from denervation"),
         ({"delta": ref(0.15, 0.1)}, "cannot separate from denervation"),
+        # significant, and perhaps smaller than what counts
+        ({"delta": ref(0.3, 0.2)}, "cannot separate from denervation"),
+        ({"delta": ref(-0.3, 0.2)}, "cannot separate from denervation"),
+        ({"delta": ref(0.3, 0.1)}, "supported"),
         ({"kind": "cultured_cells", "delta": None, "level": estimate(0.15, 0.1)}, "cannot tell"),
         # one direct contrast with another neurogenic disease counts
         ({"delta": estimate(0.5, 0.2, 1, source="direct")}, "supported"),
@@ -243,7 +247,7 @@ def test_support_never_comes_without_significance_in_the_expected_direction() ->
         assert reason
         if found == "supported":
             assert e.delta is not None and e.delta.effect * e.expected >= e.margin
-            assert e.delta.ci[0] * e.delta.ci[1] > 0 and e.delta.k >= 3
+            assert min(abs(x) for x in e.delta.ci90) >= e.margin and e.delta.k >= 3
             if e.question == "level":
                 assert e.level is not None and e.level.effect * e.expected > 0
     assert seen == set(claims.VERDICTS)

@@ -312,10 +312,12 @@ def decide(evidence: Evidence, rules: Rules) -> tuple[str, str]:
     In order: (1) bulk tissue never decides a satellite-cell claim; (2) no data, one study and two
     studies give no verdict; (3) significant effects in both directions are mixed; (4) a claim about
     the level needs a significant pooled effect, and, unless the cells never had a nerve or the
-    claim is about denervation itself, a significant Delta of the same direction; (5) a claim about
-    what goes beyond denervation is decided by Delta alone; (6) an estimate smaller than the margin
-    has no direction, however narrow its interval, and an interval that excludes the expected
-    direction by the margin contradicts; (7) support also needs matched random sets to move less.
+    claim is about denervation itself, a Delta of the same direction; (5) a claim about what goes
+    beyond denervation is decided by Delta alone; (6) an estimate smaller than the margin has no
+    direction, however narrow its interval, and an interval that excludes the expected direction by
+    the margin contradicts; (7) Delta's 90 % interval beyond the margin is more than denervation,
+    within it is not distinguishable, and across it cannot be separated: one test of each kind at
+    5 %; (8) support also needs matched random sets to move less.
     Everything else is "cannot tell".
     """
     e = evidence
@@ -374,7 +376,7 @@ def _judge(e: Evidence, rules: Rules) -> tuple[str, str]:
                 return CANNOT_TELL, f"{reason}, but {lacking}"
             return verdict, reason
         return CANNOT_TELL, f"{level}, and {lacking}"
-    beyond, said = _direction(delta, e.margin, rules), _say_delta(delta, rules)
+    beyond, said = _beyond(delta, e.margin, rules), _say_delta(delta, rules)
     if e.question == "beyond_denervation":
         return _judge_beyond(e, delta, (move, beyond), f"{said}; {level}")
     return _judge_level(e, delta, (move, beyond), f"{level}; {said}", rules)
@@ -438,6 +440,18 @@ def _direction(estimate: Estimate, margin: float, rules: Rules) -> int:
     """Say where a pooled effect goes: 0 where it is not significant, or too small to count."""
     low, high = estimate.ci
     if not estimate.padj < rules.alpha or low <= 0 <= high or abs(estimate.effect) < margin:
+        return 0
+    return 1 if low > 0 else -1
+
+
+def _beyond(delta: Estimate, margin: float, rules: Rules) -> int:
+    """Say where Delta goes: 0 where its 90 % interval leaves room for less than the margin.
+
+    The reverse of the equivalence test behind "not distinguishable from denervation": a one-sided
+    minimum-effect test (Murphy and Myors 1999, J Appl Psychol 84:234).
+    """
+    low, high = delta.ci90
+    if not delta.padj < rules.alpha or (low < margin and high > -margin):
         return 0
     return 1 if low > 0 else -1
 

@@ -296,7 +296,8 @@ def steps(
             f"Rules fixed in advance: level {rules['alpha']:g} on adjusted p over all tests; effects "
             f"within ±{rules['block_margin']:g} (blocks) or ±{rules['gene_margin']:g} (genes, "
             "ratios) count as none, significant or not. Where denervation could explain a change, support needs a Delta "
-            "of the same direction. At most "
+            "of the same direction whose 90 % interval lies wholly beyond that size; wholly within, the change is not "
+            "distinguishable from denervation. At most "
             f"{rules['random_share']:.0%} of {axis['n_random']} matched random sets may move as far. "
             "Bulk tissue never decides a claim about satellite cells. Beside every cannot tell "
             f"stands the effect that the data would have found with {rules['power']:.0%} power.",
