@@ -100,7 +100,8 @@ def steps(
     """Return the methods section: one row per step with text, citations and their DOIs.
 
     Several citations, and their DOIs in the same order, are joined by "; ". Authors, year and DOI
-    of each were compared with the reference lists of other works in November 2026.
+    were compared with the reference lists of other works in November 2026, but for those of
+    DESeq2, PyDESeq2, apeglm and Benjamini-Hochberg.
 
     Parameters
     ----------
@@ -301,8 +302,8 @@ def steps(
             f"{rules['random_share']:.0%} of {axis['n_random']} matched random sets may move as far. "
             "Bulk tissue never decides a claim about satellite cells. Beside every cannot tell "
             f"stands the effect that the data would have found with {rules['power']:.0%} power.",
-            "Julious 2004",
-            "10.1002/sim.1783",
+            "Murphy & Myors 1999; Julious 2004",
+            "10.1037/0021-9010.84.2.234; 10.1002/sim.1783",
         ),
         (
             "Multiple testing",
