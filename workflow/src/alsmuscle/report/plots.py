@@ -81,12 +81,13 @@ def _is_pooled(row: Mapping[str, Any]) -> bool:
 def _bar(row: Mapping[str, Any], side: str, y: int, span: tuple[float, float]) -> Markup:
     """A pooled estimate: its interval as a bar, where a new study would lie as a thin line."""
     effect, low, high = (float(row[key]) for key in ("effect", "ci_low", "ci_high"))
-    thin, (pi_low, pi_high) = Markup(""), (row.get("pi_low"), row.get("pi_high"))
+    thin = Markup("")
+    pi_low, pi_high = (row.get(key, math.nan) for key in ("pi_low", "pi_high"))
     if not (is_missing(pi_low) or is_missing(pi_high)):
         thin = Markup('<line class="ci ci-new {}" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
             side,
-            _at(float(pi_low), span),  # type: ignore[arg-type]
-            _at(float(pi_high), span),  # type: ignore[arg-type]
+            _at(float(pi_low), span),
+            _at(float(pi_high), span),
             y=y,
         )
     width = 100 * (high - low) / (span[1] - span[0])
@@ -275,8 +276,8 @@ def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]
 
 def _numbers(row: Mapping[str, Any], prefix: str) -> str:
     """Effect and interval for the downloads of the drawn figure; empty where missing."""
-    found = (row.get(f"{prefix}{key}") for key in ("effect", "ci_low", "ci_high"))
-    return ",".join("" if is_missing(x) else f"{float(x):.6g}" for x in found)  # type: ignore[arg-type]
+    found = (row.get(f"{prefix}{key}", math.nan) for key in ("effect", "ci_low", "ci_high"))
+    return ",".join("" if is_missing(x) else f"{float(x):.6g}" for x in found)
 
 
 def _role_cell(head: str, value: object, css: str = "") -> Markup:
