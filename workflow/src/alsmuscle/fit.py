@@ -9,7 +9,8 @@ optimiser early. A better optimum would therefore be a *different* answer in the
 for genes without overdispersion in the first. So the kernels take the same steps (iteratively
 reweighted least squares; the L-BFGS-B iteration of Byrd et al. 1995, which in one dimension is a
 projected secant method; the line search of Moré and Thuente 1994) and stop by the same rules.
-Genes for which a kernel meets anything unusual are handed, one by one, to PyDESeq2's own function.
+Genes for which a kernel meets anything unusual are handed, one by one, to PyDESeq2's own function;
+where iterations for the coefficients diverge, to a search for the optimum as DESeq2's.
 
 Where the numbers differ: the default's likelihood carries the rounding of n / alpha log alpha. On the
 plain towards zero dispersion that hides the slope, and a search that overshoots onto the plain may
@@ -17,7 +18,9 @@ be taken as ended there, tens of log-likelihood units below the optimum (DESeq2'
 genes it happens to depends on the order of the samples; it is a handful in 20,000, and shifts the
 trend, and so every dispersion, in the fourth digit. The kernels' likelihood has no such rounding, and
 they go on to the optimum. Where rounding makes the default's line search fail, its grid search leaves
-out the prior; here such genes keep the optimum they had reached.
+out the prior; here such genes keep the optimum they had reached. And its search for coefficients
+that diverge floors fitted means at 0.5, as its iterations do, but not their slope, and can stop anywhere:
+tens of log-likelihood units below the optimum, where DESeq2 and the kernels' fallback go.
 
 Why it is fast: each gene is one compiled loop over its samples, special functions share their
 logarithms, and blocks of genes run on threads (the kernels release the GIL). Each gene is summed
@@ -48,6 +51,7 @@ from pydeseq2 import utils
 from pydeseq2.dds import DeseqDataSet
 from pydeseq2.default_inference import DefaultInference
 from pydeseq2.inference import Inference
+from scipy.optimize import minimize
 from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
 
@@ -900,6 +904,34 @@ def _linear_block(
             fitted[gene, i] = max(scale[i] * total, minimum)
 
 
+def _coefficients(
+    y: Array, size_factors: Array, X: Array, alpha: float, bounds: tuple[float, float]
+) -> tuple[Array, bool]:
+    """Return the coefficients of greatest likelihood of one gene, and whether they were found.
+
+    For a fixed dispersion the log-likelihood is concave in the coefficients, so there is one optimum,
+    and a search from zero finds it (as DESeq2's does where its iterations diverge). Means have no
+    floor here: it would cut holes into the slope, in which PyDESeq2's search gets stuck.
+    """
+    r = 1.0 / alpha
+
+    def loss(beta: Array) -> tuple[float, Array]:
+        eta = X @ beta + np.log(size_factors)
+        log_t = np.logaddexp(eta, math.log(r))  # log(mu + r)
+        value = float(((y + r) * log_t - y * eta).sum() + 0.5 * _RIDGE * beta @ beta)
+        return value, X.T @ ((y + r) * np.exp(eta - log_t) - y) + _RIDGE * beta
+
+    found = minimize(
+        loss,
+        np.zeros(X.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[bounds] * X.shape[1],
+        options={"ftol": 1e-14, "gtol": 1e-7},
+    )
+    return found.x, bool(found.success)
+
+
 # -------------------------------------------------------------------------- interface
 
 
@@ -923,7 +955,7 @@ class BatchedInference(Inference):  # type: ignore[misc]
     Attributes
     ----------
     fallbacks
-        How often each step handed a gene to PyDESeq2's own function, by name of the step.
+        How often each step handed a gene to a search of its own, by name of the step.
     """
 
     def __init__(self, n_cpus: int = 1, chunk_genes: int = 512, wald_min_mu: float = 0.0) -> None:
@@ -1014,20 +1046,14 @@ class BatchedInference(Inference):  # type: ignore[misc]
             converged,
         )
         for gene in self._fall_back("irls", np.flatnonzero(~converged)):
-            # One step is what the default takes before its optimiser, which starts from the
-            # initial coefficients whatever the steps before it did.
-            beta[gene], mu[gene], hat[gene], converged[gene] = utils.irls_solver(
-                counts=y[gene],
-                size_factors=size_factors,
-                design_matrix=X,
-                disp=disp[gene],
-                min_mu=min_mu,
-                beta_tol=beta_tol,
-                min_beta=min_beta,
-                max_beta=max_beta,
-                optimizer=optimizer,
-                maxiter=1,
+            beta[gene], converged[gene] = _coefficients(
+                y[gene], size_factors, X, disp[gene], (min_beta, max_beta)
             )
+            mu[gene] = size_factors * np.exp(X @ beta[gene])
+            floored = np.maximum(mu[gene], min_mu)
+            w = floored / (1.0 + floored * disp[gene])
+            inverse = np.linalg.inv((X.T * w) @ X + _RIDGE * np.eye(X.shape[1]))
+            hat[gene] = w * np.einsum("ij,jk,ik->i", X, inverse, X)
         return beta, mu.T, hat.T, converged
 
     def alpha_mle(
