@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import de, registry
+from alsmuscle import de, designs, registry
 from alsmuscle.errors import InputError
 
 BASE = {"id": "c", "adjust": [], "block": None, "within": {}}
@@ -64,17 +64,17 @@ def _effect(samples, log2, contrast, **more):
 
 def test_the_terms_of_an_interaction():
     samples = _samples(1)
-    design = de.design_matrix(samples, AT60)
+    design = designs.design_matrix(samples, AT60)
     assert list(design) == [
         *("Intercept", "genotype[sod1]", "day[60]", "day[90]"),
         *("genotype[sod1]:day[60]", "genotype[sod1]:day[90]"),
     ]
-    assert de.contrast_vector(design, AT60).tolist() == [0, 1, 0, 0, 1, 0]
-    assert de.contrast_vector(design, {**AT60, "at": "30"}).tolist() == [0, 1, 0, 0, 0, 0]
-    assert de.contrast_vector(design, INTERACTION).tolist() == [0, 0, 0, 0, 0, 1]
+    assert designs.contrast_vector(design, AT60).tolist() == [0, 1, 0, 0, 1, 0]
+    assert designs.contrast_vector(design, {**AT60, "at": "30"}).tolist() == [0, 1, 0, 0, 0, 0]
+    assert designs.contrast_vector(design, INTERACTION).tolist() == [0, 0, 0, 0, 0, 1]
     # Slope of the three differences on 30, 60, 90: (d90 - d30) / 60.
     np.testing.assert_allclose(
-        de.contrast_vector(design, TREND), [0, 0, 0, 0, 0, 1 / 60], atol=1e-12
+        designs.contrast_vector(design, TREND), [0, 0, 0, 0, 0, 1 / 60], atol=1e-12
     )
 
 
@@ -82,9 +82,9 @@ def _true(samples, contrast):
     """The contrast of exact cell means, through the design: what a perfect fit would give."""
     sod1, day = samples["genotype"] == "sod1", samples["day"].astype(float)
     mean = 5 + 0.02 * day + sod1 * (1 + 0.1 * (day - 30))
-    design = de.design_matrix(samples, contrast)
+    design = designs.design_matrix(samples, contrast)
     beta = np.linalg.lstsq(design.to_numpy(), mean.to_numpy(), rcond=None)[0]
-    return de.contrast_vector(design, contrast) @ beta
+    return designs.contrast_vector(design, contrast) @ beta
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_missing_cells_leave_the_others_what_they_are():
     samples = _samples()
     part = samples[~((samples["genotype"] == "wildtype") & (samples["day"] == "90"))]
     assert _true(part, AT60) == pytest.approx(4.0)
-    de.check_contrast(part, AT60, "x")
+    designs.check_contrast(part, AT60, "x")
     with pytest.raises(InputError, match="no sample is 'wildtype' with day '90'"):
-        de.check_contrast(part, {**AT60, "at": "90"}, "x")
+        designs.check_contrast(part, {**AT60, "at": "90"}, "x")
     with pytest.raises(InputError, match="no sample is 'wildtype' with day '90'"):
-        de.check_contrast(part, TREND, "x")
+        designs.check_contrast(part, TREND, "x")
 
 
 def test_a_slope_is_per_unit_whatever_the_scale():
@@ -152,12 +152,12 @@ def test_a_fit_serves_every_contrast_of_its_design():
 
 def test_interaction_and_sides_count_samples_of_their_levels_only():
     samples = _samples(3)
-    target, reference = de.sides(samples, INTERACTION)
+    target, reference = designs.sides(samples, INTERACTION)
     assert (target.sum(), reference.sum()) == (6, 6)
-    assert de.smallest_cell(samples, INTERACTION) == 3
-    assert de.smallest_cell(samples, AT60) == 3
-    assert de.smallest_cell(samples, TREND) == 3
-    above, below = de.sides(samples, CONTINUOUS)
+    assert designs.smallest_cell(samples, INTERACTION) == 3
+    assert designs.smallest_cell(samples, AT60) == 3
+    assert designs.smallest_cell(samples, TREND) == 3
+    above, below = designs.sides(samples, CONTINUOUS)
     assert (above.sum(), below.sum()) == (9, 9)
     assert (~(above & below)).all()
 
@@ -286,7 +286,7 @@ def test_few_samples_give_statistics_without_a_test():
 def test_what_cannot_be_answered_stops_in_words(change, contrast, expected):
     samples = _samples().assign(**change)
     with pytest.raises(InputError) as caught:
-        de.check_contrast(samples, contrast, "card: contrasts.c")
+        designs.check_contrast(samples, contrast, "card: contrasts.c")
     for words in ["card: contrasts.c", *expected]:
         assert words in str(caught.value)
 
@@ -294,8 +294,8 @@ def test_what_cannot_be_answered_stops_in_words(change, contrast, expected):
 @pytest.mark.parametrize("contrast", [AT60, INTERACTION, TREND, CONTINUOUS, BY_AGE])
 def test_sound_designs_pass_without_a_warning(contrast):
     samples = _samples()
-    de.check_contrast(samples, contrast, "x")
-    assert de.design_warnings(samples, contrast, "x", 3).empty
+    designs.check_contrast(samples, contrast, "x")
+    assert designs.design_warnings(samples, contrast, "x", 3).empty
 
 
 def test_confounding_of_what_is_not_in_the_model():
@@ -306,13 +306,13 @@ def test_confounding_of_what_is_not_in_the_model():
         score=lambda f: f["severity"] + np.arange(len(f)) % 3,
         block=lambda f: pd.cut(f["severity"], 12).astype(str),
     )
-    found = de.design_warnings(samples, INTERACTION, "x", 3)
+    found = designs.design_warnings(samples, INTERACTION, "x", 3)
     assert found[["kind", "column"]].to_numpy().tolist() == [["confounded", "lane"]]
     assert "cannot be told from lane" in found["text"].iloc[0]
-    found = de.design_warnings(samples, CONTINUOUS, "x", 3).set_index("column")
+    found = designs.design_warnings(samples, CONTINUOUS, "x", 3).set_index("column")
     assert found["kind"].to_dict() == {"score": "near_confounded", "block": "near_confounded"}
     repeated = samples.assign(subject_id="one")[list(_samples())]
-    found = de.design_warnings(repeated, CONTINUOUS, "x", 3)
+    found = designs.design_warnings(repeated, CONTINUOUS, "x", 3)
     assert found["kind"].tolist() == ["unpaired"]
 
 

@@ -10,7 +10,7 @@ import gzip
 
 import pytest
 
-from alsmuscle import counts, de, genes, io, layouts, registry, samples, sheets
+from alsmuscle import counts, designs, genes, io, layouts, registry, samples, sheets
 from alsmuscle.errors import InputError
 
 GENES = ["ENSG00000142168", "ENSG00000129170", "ENSG00000122180", "ENSG00000109061"]
@@ -79,7 +79,7 @@ def _run(folder, matrix=MATRIX, sheet=SHEET, change=None):
     )
     genes.identify(raw.index, io.read_gene_table("human"), symbols=symbols, where=str(path))
     contrast = registry.contrast(card, "c")
-    de.check_contrast(kept.set_index("sample_id"), contrast, "gse1.yaml: contrasts.c")
+    designs.check_contrast(kept.set_index("sample_id"), contrast, "gse1.yaml: contrasts.c")
     return raw
 
 

@@ -172,15 +172,6 @@ def test_exact_covariance_leaves_no_rho_range() -> None:
     assert out["rho_ci_low"] == out["ci_low"]
 
 
-def test_adjust_by_hand_and_against_scipy() -> None:
-    from scipy.stats import false_discovery_control
-
-    np.testing.assert_allclose(meta.adjust([0.01, np.nan, 0.04, 0.03]), [0.03, np.nan, 0.04, 0.04])
-    p = np.random.default_rng(1).random(500)
-    np.testing.assert_allclose(meta.adjust(p), false_discovery_control(p))
-    assert np.isnan(meta.adjust([np.nan])).all()
-
-
 def test_two_studies_get_numbers_but_no_adjusted_p() -> None:
     effect = frame([0.5, 0.6, np.nan], [0.5, 0.6, 0.4])
     out = meta.pool(effect, frame([0.1] * 3, [0.1] * 3), {f"s{i}": f"s{i}" for i in range(3)})

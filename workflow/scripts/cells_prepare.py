@@ -1,6 +1,17 @@
 import pandas as pd
 
-from alsmuscle import account, cells, cells_io, de, genes, io, log, qc, registry, study_cells
+from alsmuscle import (
+    account,
+    cells,
+    cells_io,
+    designs,
+    genes,
+    io,
+    log,
+    qc,
+    registry,
+    study_cells,
+)
 
 with log.job(snakemake.log[0]) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
@@ -53,8 +64,10 @@ with log.job(snakemake.log[0]) as logger:
     for entry in card["contrasts"]:
         contrast = registry.contrast(card, entry["id"])
         where = f"config/datasets/{dataset}.yaml: contrasts.{entry['id']}"
-        de.check_contrast(used, contrast, where)
-        warned.append(de.design_warnings(used, contrast, dataset, snakemake.params.min_replicates))
+        designs.check_contrast(used, contrast, where)
+        warned.append(
+            designs.design_warnings(used, contrast, dataset, snakemake.params.min_replicates)
+        )
     lost = pd.concat(barcodes, ignore_index=True).assign(dataset=dataset)
     io.write_table(snakemake.output.barcodes, lost, "barcodes")
     io.write_table(snakemake.output.samples, used, "samples")

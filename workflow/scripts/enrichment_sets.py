@@ -1,4 +1,4 @@
-from alsmuscle import de, enrichment, io, log, programmes
+from alsmuscle import designs, enrichment, io, log, programmes
 
 with log.job(snakemake.log[0]):
     contrast, sizes = snakemake.params.contrast, snakemake.params.sizes
@@ -18,11 +18,11 @@ with log.job(snakemake.log[0]):
         **sizes,
         **snakemake.params.gsea,
     )
-    used = de.used_samples(vst.obs, contrast)
+    used = designs.used_samples(vst.obs, contrast)
     expression = vst.to_df().T[used.index]
-    design = de.design_matrix(used, contrast)
-    vector = de.contrast_vector(design, contrast)
-    enough = de.smallest_cell(used, contrast) >= snakemake.params.min_replicates
+    design = designs.design_matrix(used, contrast)
+    vector = designs.contrast_vector(design, contrast)
+    enough = designs.smallest_cell(used, contrast) >= snakemake.params.min_replicates
     # Programmes have a table of their own, with signs and stripped versions.
     tested = enrichment.test_sets(
         expression,
@@ -38,7 +38,7 @@ with log.job(snakemake.log[0]):
         **snakemake.params.sets,
         **snakemake.params.ora,
     )
-    target, reference = de.sides(used, contrast)
+    target, reference = designs.sides(used, contrast)
     paired = contrast["block"] and contrast["kind"] == "difference"
     effects = programmes.effects(
         expression,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle import counts, de, registry
+from alsmuscle import counts, designs, registry
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
 
-def designs(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: int) -> pd.DataFrame:
+def design_faults(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: int) -> pd.DataFrame:
     """Check that every contrast of a card can be computed, and list what a reader must know of it.
 
     Parameters
@@ -32,7 +32,7 @@ def designs(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: int) -> 
     Raises
     ------
     InputError
-        As :func:`alsmuscle.de.check_contrast`.
+        As :func:`alsmuscle.designs.check_contrast`.
     """
     import pandas as pd
 
@@ -40,8 +40,8 @@ def designs(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: int) -> 
     for entry in card["contrasts"]:
         contrast = registry.contrast(dict(card), entry["id"])
         where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
-        de.check_contrast(obs, contrast, where)
-        found.append(de.design_warnings(obs, contrast, card["id"], min_replicates))
+        designs.check_contrast(obs, contrast, where)
+        found.append(designs.design_warnings(obs, contrast, card["id"], min_replicates))
     return pd.concat(found, ignore_index=True)
 
 
@@ -67,7 +67,7 @@ def completeness(card: Mapping[str, Any], adata: AnnData, excluded: pd.DataFrame
     obs = adata.obs
     used: dict[str, list[str]] = {str(sample): [] for sample in obs.index}
     for entry in card["contrasts"]:
-        for sample in de.used_samples(obs, registry.contrast(dict(card), entry["id"])).index:
+        for sample in designs.used_samples(obs, registry.contrast(dict(card), entry["id"])).index:
             used[str(sample)].append(entry["id"])
     labels = obs["sample_label"] if "sample_label" in obs else obs.index.to_series()
     rows = [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from alsmuscle import tails
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,8 +119,6 @@ def activity_by_type(
     leave it out); mean and t interval are over donors. Returns ``cell_type, condition, block,
     n_donors, n_cells, mean, ci_low, ci_high``; the interval is missing below 3 donors.
     """
-    from scipy import stats
-
     keys = [obs[by].astype(str), obs[condition].astype(str), obs[unit].astype(str)]
     grouped = scores.groupby([k.rename(n) for k, n in zip(keys, ("t", "c", "u"), strict=True)])
     means, sizes = grouped.mean(), grouped.size()
@@ -133,7 +132,7 @@ def activity_by_type(
             x = values[block].to_numpy(dtype=np.float64)
             half = np.nan
             if n >= 3:
-                half = stats.t.ppf(0.5 + level / 2, n - 1) * x.std(ddof=1) / np.sqrt(n)
+                half = float(tails.half_width(x.std(ddof=1) / np.sqrt(n), n - 1, level))
             rows.append((cell_type, group, block, n, n_cells, x.mean(), x.mean() - half))
     columns = ["cell_type", condition, "block", "n_donors", "n_cells", "mean", "ci_low"]
     out = pd.DataFrame(rows, columns=columns)

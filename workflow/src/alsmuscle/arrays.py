@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from alsmuscle import de, genes, linear
+from alsmuscle import de, designs, genes, linear, tails
 from alsmuscle.errors import InputError
 from alsmuscle.registry import design_id
 
@@ -78,12 +78,10 @@ def quantile_normalise(expression: pd.DataFrame) -> pd.DataFrame:
     Equal values of a sample get the mean of what their ranks would, as limma's
     ``normalizeQuantiles(ties=TRUE)`` does. Probes with a missing value are left out.
     """
-    from scipy.stats import rankdata
-
     whole = expression.dropna()
     values = whole.to_numpy(float)
     target = np.sort(values, axis=0).mean(axis=1)
-    ranks = np.apply_along_axis(rankdata, 0, values) - 1
+    ranks = whole.rank().to_numpy() - 1
     normalised = np.interp(ranks, np.arange(len(target)), target)
     return pd.DataFrame(normalised, index=whole.index, columns=whole.columns)
 
@@ -247,7 +245,7 @@ def assemble(
 # --- the model ------------------------------------------------------------------------------
 
 
-def fit(expression: AnnData, contrast: de.Contrast) -> AnnData:
+def fit(expression: AnnData, contrast: designs.Contrast) -> AnnData:
     """Prepare one linear model for all groups of a design.
 
     Parameters
@@ -263,8 +261,8 @@ def fit(expression: AnnData, contrast: de.Contrast) -> AnnData:
         What a contrast needs: ``X`` log2 intensities of the samples used,
         ``obsm["design_matrix"]``, ``uns["terms"]``, ``uns["attrs"]``, ``uns["omnibus"]``.
     """
-    used = de.used_samples(expression.obs, contrast)
-    design = de.design_matrix(used, contrast)
+    used = designs.used_samples(expression.obs, contrast)
+    design = designs.design_matrix(used, contrast)
     terms = list(design.columns)
     # Level names may hold any character; HDF5 keys may not.
     design.columns = [f"term{i}" for i in range(len(terms))]
@@ -288,22 +286,17 @@ def _model(fitted: AnnData) -> linear.Fit:
     )
 
 
-def moderated(fitted: AnnData, contrast: de.Contrast, *, trend: bool) -> pd.DataFrame:
+def moderated(fitted: AnnData, contrast: designs.Contrast, *, trend: bool) -> pd.DataFrame:
     """Return ``effect, se, stat, df, pvalue, padj`` of a contrast, index gene id."""
-    from scipy.stats import false_discovery_control
-
     found = linear.moderated_t(_model(fitted), de.stored_vector(fitted, contrast), trend=trend)
-    tested = found["pvalue"].notna()
-    found["padj"] = np.nan
-    if tested.any():
-        found.loc[tested, "padj"] = false_discovery_control(found.loc[tested, "pvalue"])
+    found["padj"] = tails.adjust(found["pvalue"])
     return found.set_axis(pd.Index(fitted.var_names, name="gene_id"))
 
 
 def test(
     fitted: AnnData,
     samples: pd.DataFrame,
-    contrast: de.Contrast,
+    contrast: designs.Contrast,
     *,
     dataset: str,
     min_replicates: int,
@@ -333,7 +326,7 @@ def test(
     """
     used = samples.loc[fitted.obs_names]
     found = moderated(fitted, contrast, trend=trend)
-    target, reference = de.sides(used, contrast)
+    target, reference = designs.sides(used, contrast)
     frame = pd.DataFrame(
         {
             "dataset": dataset,
@@ -350,7 +343,7 @@ def test(
             "n_reference": int(reference.sum()),
         }
     )
-    if de.smallest_cell(used, contrast) < min_replicates:
+    if designs.smallest_cell(used, contrast) < min_replicates:
         frame[["stat", "pvalue", "padj"]] = np.nan
     return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
 
@@ -358,7 +351,7 @@ def test(
 def omnibus(
     fitted: AnnData,
     samples: pd.DataFrame,
-    contrast: de.Contrast,
+    contrast: designs.Contrast,
     *,
     dataset: str,
     min_replicates: int,
@@ -373,8 +366,6 @@ def omnibus(
         Contract ``omnibus``: ``stat`` is F times its ``df``, so that it is on the scale of the
         likelihood ratio of counts.
     """
-    from scipy.stats import false_discovery_control
-
     asked = json.loads(str(fitted.uns["omnibus"]))
     if not asked or not fitted.uns["fitted"]:
         return de.no_omnibus()
@@ -396,7 +387,7 @@ def omnibus(
                 "df": len(dropped),
                 "df_residual": found["df_residual"].to_numpy(),
                 "pvalue": np.nan if few else found["pvalue"].to_numpy(),
-                "padj": np.nan if few else false_discovery_control(found["pvalue"]),
+                "padj": np.nan if few else tails.adjust(found["pvalue"]),
             }
         )
         parts.append(part.sort_values(["pvalue", "gene_id"], kind="stable"))

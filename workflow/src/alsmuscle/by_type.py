@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from alsmuscle import composition, contracts, de, programmes
+from alsmuscle import composition, contracts, de, designs, programmes
 from alsmuscle.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def contrasts_by_type(
         if reason:
             left_out[cell_type] = reason
             continue
-        sums = sums[de.used_samples(sums.obs, contrast).index].copy()
-        tested = de.smallest_cell(sums.obs, contrast) >= de_options["min_replicates"]
+        sums = sums[designs.used_samples(sums.obs, contrast).index].copy()
+        tested = designs.smallest_cell(sums.obs, contrast) >= de_options["min_replicates"]
         fitted = de.fit(
             sums, contrast, inference=de_options["inference"], threads=threads, **counts
         )
@@ -116,13 +116,13 @@ def contrasts_by_type(
 
 def _unusable(obs: pd.DataFrame, contrast: Mapping[str, Any]) -> str:
     """Say why a type's sums cannot carry the contrast; empty where they can."""
-    used = de.used_samples(obs, contrast)
-    target, reference = de.sides(used, contrast)
+    used = designs.used_samples(obs, contrast)
+    target, reference = designs.sides(used, contrast)
     n = int(target.sum()), int(reference.sum())
     if min(n) == 0:
         return f"{n[0]} v {n[1]} samples with enough cells"
     try:
-        de.check_contrast(obs, contrast, "")
+        designs.check_contrast(obs, contrast, "")
     except InputError as error:  # estimable in the study, but not among this type's samples
         return f"{n[0]} v {n[1]} samples with enough cells; {error.problem}"
     return ""
@@ -142,15 +142,15 @@ def _effects(
 ) -> pd.DataFrame:
     """Programme effects of one type, on its variance-stabilised sums."""
     vst = de.vst(sums, inference=inference, threads=threads, **counts)
-    design = de.design_matrix(vst.obs, contrast)
-    target, reference = de.sides(vst.obs, contrast)
+    design = designs.design_matrix(vst.obs, contrast)
+    target, reference = designs.sides(vst.obs, contrast)
     groups = None
     if contrast["block"] and contrast["kind"] == "difference":
         groups = vst.obs[contrast["variable"]].astype(str).where(target | reference)
     table = programmes.effects(
         vst.to_df().T,
         design,
-        de.contrast_vector(design, contrast),
+        designs.contrast_vector(design, contrast),
         members,
         groups=groups,
         tested=tested,
@@ -191,16 +191,16 @@ def compare_composition(
     """
     counts = types.pivot(index="sample_id", columns="cell_type", values="n_cells").fillna(0)
     present = samples.loc[samples.index.intersection(counts.index)]
-    used = de.used_samples(present, contrast)
-    target, reference = de.sides(used, contrast)
+    used = designs.used_samples(present, contrast)
+    target, reference = designs.sides(used, contrast)
     keys = ["dataset", "contrast"]
     if counts.shape[1] < 2 or not (target.any() and reference.any()):
         return pd.DataFrame(columns=list(contracts.TABLES["composition"].columns))
-    design = de.design_matrix(used, contrast)
+    design = designs.design_matrix(used, contrast)
     table = composition.composition_test(
         counts.loc[used.index].astype(int),
         design,
-        pd.Series(de.contrast_vector(design, contrast), index=design.columns),
+        pd.Series(designs.contrast_vector(design, contrast), index=design.columns),
         n_target=int(target.sum()),
         n_reference=int(reference.sum()),
         transform=transform,

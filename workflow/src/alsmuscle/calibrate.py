@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from alsmuscle import designs, tails
 from alsmuscle.claims import (
     CANNOT_TELL,
     CONTRADICTED,
@@ -162,7 +163,7 @@ def replicate(
     called = table["padj"] < ALPHA
     null = table["log2fc_true"] == 0
     strong = table["log2fc_true"].abs() >= 1
-    half = de.half_width(table["lfc_se"], table["df"])
+    half = tails.half_width(table["lfc_se"], table["df"])
     held = (table["log2fc"] - table["log2fc_true"]).abs() <= half
     row: dict[str, float | int | str] = {
         "scenario": name,
@@ -176,9 +177,9 @@ def replicate(
         "coverage": float(held.mean()),
     }
     vst = de.vst(counts, min_total=MIN_TOTAL, inference=INFERENCE)
-    design = de.design_matrix(counts.obs, contrast)
+    design = designs.design_matrix(counts.obs, contrast)
     effects = programmes.effects(
-        vst.to_df().T, design, de.contrast_vector(design, contrast), members
+        vst.to_df().T, design, designs.contrast_vector(design, contrast), members
     ).merge(
         block_truth(made.genes, members),
         on=["programme", "block", "stripped"],
@@ -351,8 +352,8 @@ def _axis_side(
 
     used = counts.obs[counts.obs["condition"].isin([contrast["target"], contrast["reference"]])]
     vst = de.vst(counts[used.index].copy(), min_total=0, inference=INFERENCE).to_df()[genes]
-    design = de.design_matrix(used, contrast)
-    vector = de.contrast_vector(design, contrast)
+    design = designs.design_matrix(used, contrast)
+    vector = designs.contrast_vector(design, contrast)
     model = programmes.linear_contrast(vst.T, design, vector)
     effect, s2 = model.fit(vst.T.to_numpy(dtype=float))
     prior = squeeze_var(s2, model.df)

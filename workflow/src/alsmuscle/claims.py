@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from alsmuscle import meta
+from alsmuscle import meta, tails
 from alsmuscle.denervation import comparability, platform_kind
 from alsmuscle.errors import InputError
 
@@ -497,13 +497,10 @@ def detectable_effect(se: float, k: int, *, alpha: float = 0.05, power: float = 
     (t(1 - alpha / 2) + t(power)) se on k - 1 degrees of freedom, normal quantiles for k = 1; the
     usual approximation to the noncentral t (Julious 2004, Stat Med 23:1921).
     """
-    from scipy.stats import norm, t
-
     if not se > 0 or k < 1:
         return float("nan")
-    if k == 1:
-        return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * se)
-    return float((t.ppf(1 - alpha / 2, k - 1) + t.ppf(power, k - 1)) * se)
+    df = k - 1 if k > 1 else np.inf
+    return float((tails.t_quantile(1 - alpha / 2, df) + tails.t_quantile(power, df)) * se)
 
 
 # --- evaluation --------------------------------------------------------------------------------
@@ -677,16 +674,12 @@ def _pool_deltas(rows: pd.DataFrame, rules: Rules) -> _Pooled | None:
 
 
 def _interval(effect: float, se: float, df: float, level: float) -> tuple[float, float]:
-    from scipy.stats import t
-
-    half = se * t.ppf((1 + level) / 2, df)
+    half = tails.t_quantile((1 + level) / 2, df) * se
     return float(effect - half), float(effect + half)
 
 
 def _pvalue(effect: float, se: float, df: float) -> float:
-    from scipy.stats import t
-
-    return float(2 * t.sf(abs(effect / se), df))
+    return float(tails.t_pvalue(effect / se, df))
 
 
 def _in_conflict(clusters: pd.DataFrame, alpha: float) -> bool:
@@ -695,12 +688,10 @@ def _in_conflict(clusters: pd.DataFrame, alpha: float) -> bool:
     t intervals per cluster at alpha / k, so that chance alone rarely makes a conflict; normal ones
     where a cluster's degrees of freedom are not known.
     """
-    from scipy.stats import t
-
     if len(clusters) < 2:
         return False
     ratio = clusters["effect"] / clusters["se"]
-    bound = t.ppf(1 - alpha / len(clusters) / 2, clusters["df"].fillna(np.inf))
+    bound = tails.t_quantile(1 - alpha / len(clusters) / 2, clusters["df"].fillna(np.inf))
     up, down = int((ratio > bound).sum()), int((ratio < -bound).sum())
     return min(up, down) >= max(1, len(clusters) / 4)
 
@@ -782,13 +773,13 @@ def evaluate(
     enough = [
         case.pooled is not None and case.pooled.estimate.k >= rules.min_studies for case in cases
     ]
-    padj = meta.adjust(
+    padj = tails.adjust(
         [
             c.pooled.pvalue if ok and c.pooled else np.nan
             for c, ok in zip(cases, enough, strict=True)
         ]
     )
-    delta_padj = meta.adjust([c.delta.pvalue if c.delta else np.nan for c in cases])
+    delta_padj = tails.adjust([c.delta.pvalue if c.delta else np.nan for c in cases])
     rows = [
         _row(case, float(p), float(q), rules)
         for case, p, q in zip(cases, padj, delta_padj, strict=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from alsmuscle import tails
 from alsmuscle.errors import InputError
 from alsmuscle.moderate import squeeze_var
 
@@ -109,8 +110,6 @@ def composition_test(
     Checked against limma ``lmFit``, ``contrasts.fit``, ``eBayes`` (not robust, no trend) on the
     same transformed matrix: ``tests/reference/composition``.
     """
-    from scipy import stats
-
     if not counts.index.equals(design.index):
         raise InputError("counts and design have different donors", expected="the same index")
     unknown = sorted(set(contrast.index) ^ set(design.columns))
@@ -149,10 +148,10 @@ def composition_test(
         df = min(residual_df + moderated.df_prior, residual_df * Y.shape[1])
         se = unscaled * np.sqrt(moderated.var_post)
         stat = effect / se
-        pvalue = 2 * stats.t.sf(np.abs(stat), df)
-        half = stats.t.ppf(0.5 + level / 2, df) * se
+        pvalue = tails.t_pvalue(stat, df)
+        half = tails.t_quantile((1 + level) / 2, df) * se
         out["se"], out["stat"], out["df"], out["pvalue"] = se, stat, df, pvalue
         out["ci_low"], out["ci_high"] = effect - half, effect + half
-        out["padj"] = stats.false_discovery_control(pvalue)
+        out["padj"] = tails.adjust(pvalue)
     order = ["cell_type", "effect", *tested, "mean_share", "n_target", "n_reference"]
     return out[order]

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle import tails
 from alsmuscle.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -385,8 +386,6 @@ def denervation_axis(
         InputError
             Fewer than 50 shared genes, a gene twice, replicates that lack genes or are too few.
     """
-    from scipy.stats import t
-
     genes = _shared(als, den, exclude)
     a = _side(als, genes, als_replicates, als_df)
     d = _side(den, genes, den_replicates, den_df)
@@ -409,7 +408,7 @@ def denervation_axis(
             f"the reference is mostly noise: {max(out['reliability'], 0):.0%} of its weighted "
             f"squared effects is signal, less than {min_reliability:.0%}"
         )
-    half = t.ppf((1 + level) / 2, out["df"]) * out["se"]
+    half = tails.t_quantile((1 + level) / 2, out["df"]) * out["se"]
     out["ci_low"] = float(out["lambda"] - half)
     out["ci_high"] = float(out["lambda"] + half)
     return out
@@ -467,8 +466,6 @@ def block_delta(
     InputError
         A block has no members; see also :func:`denervation_axis`.
     """
-    from scipy.stats import t
-
     keys = ["programme", "block", "stripped"]
     table = als_blocks[[*keys, "effect", "se"]].merge(
         den_blocks[[*keys, "effect", "se"]], on=keys, suffixes=("", "_den")
@@ -517,10 +514,10 @@ def block_delta(
         )
         table["delta_df"] = df
         for name, level in (("ci", 0.95), ("ci90", 0.90)):
-            half = t.ppf((1 + level) / 2, df) * table["delta_se"]
+            half = tails.t_quantile((1 + level) / 2, df) * table["delta_se"]
             table[f"{name}_low"] = table["delta"] - half
             table[f"{name}_high"] = table["delta"] + half
-        table["pvalue"] = 2 * t.sf(np.abs(table["delta"] / table["delta_se"]), df)
+        table["pvalue"] = tails.t_pvalue(table["delta"] / table["delta_se"], df)
     # Delta's error from the reference is -lambda e_D - E_D dlambda, and dlambda scales with lambda:
     # one common error times lambda.
     table["shared_sd"] = np.sign(value) * np.sqrt(value**2 * V_D + E_D**2 * var_den)

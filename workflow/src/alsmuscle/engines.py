@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alsmuscle import arrays, de, linear
+from alsmuscle import arrays, de, designs, linear, tails
 from alsmuscle.contracts import measure
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def expressed(counts: Floats, size: Floats, n_samples: int) -> npt.NDArray[np.bo
     return np.asarray((typical >= MIN_COUNT).sum(axis=0) >= max(n_samples, 1))
 
 
-def voom_table(fitted: AnnData, contrast: de.Contrast, n_samples: int) -> pd.DataFrame:
+def voom_table(fitted: AnnData, contrast: designs.Contrast, n_samples: int) -> pd.DataFrame:
     """Test a contrast of a stored fit by voom.
 
     Parameters
@@ -52,8 +52,6 @@ def voom_table(fitted: AnnData, contrast: de.Contrast, n_samples: int) -> pd.Dat
     DataFrame
         Index gene id (expressed genes); ``effect, se, stat, df, pvalue, padj``.
     """
-    from scipy.stats import false_discovery_control
-
     counts = np.asarray(fitted.X, dtype=float)
     factors = fitted.obs["size_factors"].to_numpy(float)
     # Library sizes as the size factors see them, on the scale of the sums.
@@ -63,7 +61,7 @@ def voom_table(fitted: AnnData, contrast: de.Contrast, n_samples: int) -> pd.Dat
     vector = de.stored_vector(fitted, contrast)
     values, weights = linear.voom(counts[:, keep].T, X, size)
     table = linear.moderated_t(linear.fit(values, X, weights), vector, trend=False)
-    table["padj"] = false_discovery_control(table["pvalue"]) if len(table) else np.nan
+    table["padj"] = tails.adjust(table["pvalue"])
     return table.set_index(pd.Index(fitted.var_names[keep], name="gene_id"))
 
 
@@ -112,7 +110,7 @@ def agreement(
 
 
 def second(
-    fitted: AnnData, obs: pd.DataFrame, contrast: de.Contrast, *, trend: bool
+    fitted: AnnData, obs: pd.DataFrame, contrast: designs.Contrast, *, trend: bool
 ) -> tuple[str, pd.DataFrame | None]:
     """Test a contrast by the second engine.
 
@@ -134,7 +132,7 @@ def second(
         return name, table if fitted.uns["fitted"] else None
     if not fitted.uns["fitted"]:
         return "voom", None
-    smallest = de.smallest_cell(obs.loc[fitted.obs_names], contrast)
+    smallest = designs.smallest_cell(obs.loc[fitted.obs_names], contrast)
     return "voom", voom_table(fitted, contrast, smallest)
 
 
@@ -159,7 +157,7 @@ def expression(
 
 def fit(
     measured: AnnData,
-    contrast: de.Contrast,
+    contrast: designs.Contrast,
     *,
     min_total: int,
     inference: de.Engine,
@@ -174,7 +172,7 @@ def fit(
 def test(
     fitted: AnnData,
     samples: pd.DataFrame,
-    contrast: de.Contrast,
+    contrast: designs.Contrast,
     *,
     dataset: str,
     distribution: de.Distribution,
@@ -207,7 +205,7 @@ def test(
 def omnibus(
     fitted: AnnData,
     samples: pd.DataFrame,
-    contrast: de.Contrast,
+    contrast: designs.Contrast,
     *,
     dataset: str,
     distribution: de.Distribution,

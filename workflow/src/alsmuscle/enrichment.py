@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle import tails
 from alsmuscle.errors import InputError
 from alsmuscle.moderate import squeeze_var
 from alsmuscle.programmes import effects, linear_contrast
@@ -122,12 +123,10 @@ def _positions(
 
 def _frame(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows as a table with padj by Benjamini-Hochberg within each collection."""
-    from scipy.stats import false_discovery_control
-
     out = pd.DataFrame(rows, columns=[c for c in columns if c != "padj"])
     out["padj"] = np.nan
     for _, part in out[out["pvalue"].notna()].groupby("collection", sort=False):
-        out.loc[part.index, "padj"] = false_discovery_control(part["pvalue"].to_numpy(dtype=float))
+        out.loc[part.index, "padj"] = tails.adjust(part["pvalue"])
     return out[list(columns)]
 
 
@@ -288,8 +287,6 @@ def ora(
         ``collection, term, size, overlap, expected, fold, pvalue, padj, genes``; the p-value is the
         upper tail P(X >= overlap).
     """
-    from scipy.stats import hypergeom
-
     tested = pd.Index(dict.fromkeys(background), dtype=object)
     chosen = set(selected)
     if outside := sorted(chosen - set(tested)):
@@ -303,7 +300,7 @@ def ora(
         for term, where in sets.items():
             overlap = int(hit[where].sum())
             expected = len(where) * len(chosen) / len(tested)
-            p = hypergeom.sf(overlap - 1, len(tested), len(chosen), len(where))
+            p = tails.hypergeometric_pvalue(overlap, len(where), len(chosen), len(tested))
             rows.append(
                 {
                     "collection": collection,
@@ -452,8 +449,6 @@ def _camera(
     *,
     allow_negative: bool = True,
 ) -> pd.DataFrame:
-    from scipy.stats import t as student
-
     if not sets:
         return _frame([], CAMERA)
     total, overall, variance = len(z), z.mean(), z.var(ddof=1)
@@ -467,7 +462,7 @@ def _camera(
     vif = 1 + (size - 1) * (correlation if allow_negative else np.maximum(correlation, 0.0))
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = delta / np.sqrt(pooled * (vif / size + 1 / rest))
-    p = 2 * student.sf(np.abs(statistic), df)
+    p = tails.t_pvalue(statistic, df)
     rows = [
         {
             "collection": collection,

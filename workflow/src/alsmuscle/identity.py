@@ -224,16 +224,16 @@ def flag(
     exclude
         Gene ids that place nobody (the sex genes).
     """
-    from alsmuscle import de
+    from alsmuscle import designs
 
     found: dict[str, list[tuple[str, str]]] = {sample: [] for sample in table.index}
     for contrast in contrasts:
         if contrast["block"] or contrast.get("kind", "difference") != "difference":
             continue
-        used = de.used_samples(vst.obs, contrast)
-        target, reference = de.sides(used, contrast)
+        used = designs.used_samples(vst.obs, contrast)
+        target, reference = designs.sides(used, contrast)
         both = used[target | reference]
-        design = de.design_matrix(both, contrast)
+        design = designs.design_matrix(both, contrast)
         own = f"{contrast['variable']}[{contrast['target']}]"
         suspects = swap_suspects(
             vst[both.index].to_df(),

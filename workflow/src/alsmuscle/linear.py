@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle import tails
 from alsmuscle.moderate import squeeze_var
 
 Floats = npt.NDArray[np.float64]
@@ -85,8 +86,6 @@ def moderated_t(model: Fit, vector: npt.ArrayLike, *, trend: bool) -> pd.DataFra
     DataFrame
         ``effect, se, stat, df, pvalue``; without residual degrees of freedom only ``effect``.
     """
-    from scipy.stats import t
-
     c = np.asarray(vector, dtype=float)
     table = pd.DataFrame({"effect": model.coef @ c})
     if model.df < 1:
@@ -95,7 +94,7 @@ def moderated_t(model: Fit, vector: npt.ArrayLike, *, trend: bool) -> pd.DataFra
     table["se"] = np.sqrt(var * np.einsum("p,gpq,q->g", c, model.unscaled, c))
     table["stat"] = table["effect"] / table["se"]
     table["df"] = df
-    table["pvalue"] = 2 * t.sf(table["stat"].abs(), df)
+    table["pvalue"] = tails.t_pvalue(table["stat"], df)
     return table
 
 
@@ -107,14 +106,12 @@ def moderated_f(model: Fit, columns: list[int], *, trend: bool) -> pd.DataFrame:
     DataFrame
         Per row ``stat`` (F) on ``df`` and ``df_residual`` degrees of freedom, ``pvalue``.
     """
-    from scipy.stats import f
-
     var, df = _moderated(model, trend)
     beta = model.coef[:, columns]
     inverse = np.linalg.inv(model.unscaled[:, columns][:, :, columns])
     inverse = np.broadcast_to(inverse, (len(beta), *inverse.shape[1:]))
     stat = np.einsum("gp,gpq,gq->g", beta, inverse, beta) / len(columns) / var
-    pvalue = f.sf(stat, len(columns), df)
+    pvalue = tails.f_pvalue(stat, len(columns), df)
     return pd.DataFrame({"stat": stat, "df": len(columns), "df_residual": df, "pvalue": pvalue})
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle import tails
 from alsmuscle.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -238,43 +239,21 @@ def _fit(data: _Data, method: _Method) -> _Fit:
     return _Fit(k, mu, se, tau2, df)
 
 
-def _quantile(df: Floats, level: float) -> Floats:
-    from scipy.stats import norm, t
-
-    upper = (1 + level) / 2
-    out = np.full(df.size, np.nan)
-    for value in np.unique(df[~np.isnan(df)]):
-        out[df == value] = norm.ppf(upper) if np.isinf(value) else t.ppf(upper, value)
-    return out
-
-
-def _two_sided(statistic: Floats, df: Floats) -> Floats:
-    from scipy.stats import norm, t
-
-    finite = np.isfinite(df)
-    p = 2 * norm.sf(np.abs(statistic))
-    p[finite] = 2 * t.sf(np.abs(statistic[finite]), df[finite])
-    p[np.isnan(df)] = np.nan
-    return np.asarray(p, dtype=float)
-
-
 def _table(
     effect: pd.DataFrame, data: _Data, fit: _Fit, level: float, loo: tuple[Any, ...] | None
 ) -> pd.DataFrame:
-    from scipy.stats import chi2
-
     y, v, present = data
     m = present.astype(float)
     many = fit.k >= 2
-    critical = _quantile(fit.critical_df, level)
+    critical = tails.t_quantile((1 + level) / 2, fit.critical_df)
     with np.errstate(divide="ignore", invalid="ignore"):
-        pvalue = _two_sided(fit.mu / fit.se, fit.critical_df)
+        pvalue = tails.t_pvalue(fit.mu / fit.se, fit.critical_df)
         w, total, fixed = _weighted(y, v, m, np.zeros(fit.k.size))
         residual = y - fixed
         q = np.where(many, np.einsum("ij,ij,ij->j", w, residual, residual), np.nan)
         typical = (fit.k - 1) * total / (total**2 - (w * w).sum(axis=0))
         i2 = 100 * fit.tau2 / (fit.tau2 + typical)
-        q_pvalue = np.where(many, chi2.sf(q, np.maximum(fit.k - 1, 1)), np.nan)
+        q_pvalue = np.where(many, tails.chi2_pvalue(q, np.maximum(fit.k - 1, 1)), np.nan)
         half = critical * np.sqrt(fit.se**2 + fit.tau2)
         agree = ((np.sign(y) == np.sign(fit.mu)) & present).sum(axis=0) / fit.k
     names = effect.columns.to_numpy(dtype=object)
@@ -471,25 +450,6 @@ def combine_clusters(
     )
 
 
-def adjust(pvalues: npt.ArrayLike) -> Floats:
-    """Benjamini-Hochberg adjusted p-values; missing ones stay missing and are not counted.
-
-    Benjamini and Hochberg 1995, J R Stat Soc B 57:289.
-    """
-    p = np.asarray(pvalues, dtype=float)
-    out = np.full(p.shape, np.nan)
-    known = np.isfinite(p)
-    n = int(known.sum())
-    if n == 0:
-        return out
-    order = np.argsort(p[known], kind="stable")[::-1]
-    stepped = np.minimum.accumulate(p[known][order] * n / np.arange(n, 0, -1))
-    back = np.empty(n)
-    back[order] = np.minimum(stepped, 1.0)
-    out[known] = back
-    return out
-
-
 def pool(
     effect: pd.DataFrame,
     se: pd.DataFrame,
@@ -536,7 +496,7 @@ def pool(
     present = np.isfinite(effect.to_numpy(float)) & np.isfinite(se.to_numpy(float))
     result.insert(1, "n_contrasts", present.sum(axis=1))
     enough = (result["k"] >= min_studies).to_numpy()
-    padj = adjust(np.where(enough, result["pvalue"], np.nan))
+    padj = tails.adjust(np.where(enough, result["pvalue"], np.nan))
     result.insert(list(result.columns).index("pvalue") + 1, "padj", padj)
 
     names = {

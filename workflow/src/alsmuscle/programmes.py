@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle import tails
 from alsmuscle.errors import InputError
 from alsmuscle.moderate import squeeze_var
 
@@ -699,7 +700,7 @@ def effects(
     out[["background", "background_sd", "se_competitive"]] = background[:, :3]
     out["pvalue_competitive"] = background[:, 3] if tested else np.nan
     for p, q in (("pvalue", "padj"), ("pvalue_competitive", "padj_competitive")):
-        out[q] = out.groupby("stripped")[p].transform(_bh)
+        out[q] = out.groupby("stripped")[p].transform(tails.adjust)
     columns = [*KEY, "sign", "effect", "se", "ci_low", "ci_high", "pvalue", "padj", "hedges_g"]
     columns += ["hedges_g_var", "n_genes", "n_mapped", "df", "gene_correlation"]
     columns += ["background", "background_sd"]
@@ -729,14 +730,12 @@ def _gene_correlation(block_variance: Floats, gene_variance: Floats, sets: _Sets
 
 
 def _test(effect: Floats, se: Floats, df: float, confidence: float) -> Mapping[str, Floats]:
-    from scipy.stats import t
-
     with np.errstate(invalid="ignore", divide="ignore"):
-        half = t.ppf((1 + confidence) / 2, df) * se
+        half = tails.t_quantile((1 + confidence) / 2, df) * se
         return {
             "ci_low": effect - half,
             "ci_high": effect + half,
-            "pvalue": 2 * t.sf(np.abs(effect / se), df),
+            "pvalue": tails.t_pvalue(effect / se, df),
         }
 
 
@@ -781,8 +780,6 @@ def _competitive(
     complete: npt.NDArray[np.bool_],
 ) -> Floats:
     """Mean of the matched sets, standard deviation of their true effects, se and p of the test."""
-    from scipy.stats import t
-
     centred = np.full_like(score, np.nan)
     mean, tau2 = np.full(len(score), np.nan), np.full(len(score), np.nan)
     n = 0
@@ -803,19 +800,8 @@ def _competitive(
     with np.errstate(invalid="ignore", divide="ignore"):
         total = sampling + tau2
         df_total = total**2 / (sampling**2 / df + tau2**2 / (n - 1))
-        p = 2 * t.sf(np.abs(effect) / np.sqrt(total), df_total)
+        p = tails.t_pvalue(effect / np.sqrt(total), df_total)
     out: Floats = np.column_stack([mean, np.sqrt(tau2), np.sqrt(total), p])
-    return out
-
-
-def _bh(p: pd.Series[float]) -> pd.Series[float]:
-    """Benjamini-Hochberg over the values present."""
-    from scipy.stats import false_discovery_control
-
-    out = p.copy()
-    present = p.notna()
-    if present.any():
-        out[present] = false_discovery_control(p[present])
     return out
 
 

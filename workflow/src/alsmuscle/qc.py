@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from alsmuscle import tissue
+from alsmuscle import tails, tissue
 from alsmuscle.contracts import Measure, measure
 
 if TYPE_CHECKING:
@@ -202,9 +202,8 @@ def metrics(
     """
     import numpy as np
     import pandas as pd
-    from scipy.stats import rankdata
 
-    ranks = np.apply_along_axis(rankdata, 1, np.asarray(vst.X, dtype=float))
+    ranks = pd.DataFrame(np.asarray(vst.X, dtype=float)).rank(axis=1).to_numpy()
     correlation = pd.DataFrame(np.corrcoef(ranks), counts.obs_names, counts.obs_names)
     pca = components(vst, n_variable_genes, n_components)
     table = pd.DataFrame(
@@ -454,7 +453,6 @@ def associations(pca: pd.DataFrame, obs: pd.DataFrame, table: pd.DataFrame) -> p
     """
     import numpy as np
     import pandas as pd
-    from scipy.stats import f, false_discovery_control
 
     measured = ["library_size", "genes_detected", "pct_mito", "pct_ribo", "top50_share"]
     measured += ["slow_fast", "muscle", *tissue.FOREIGN]
@@ -483,12 +481,12 @@ def associations(pca: pd.DataFrame, obs: pd.DataFrame, table: pd.DataFrame) -> p
             total = ((y - y.mean()) ** 2).sum()
             r2 = 1 - rest / total if total > 0 else 0.0
             ratio = (r2 / df1) / max((1 - r2) / df2, 1e-12)
-            pvalue = float(f.sf(ratio, df1, df2))
+            pvalue = float(tails.f_pvalue(ratio, df1, df2))
             kind = "number" if number else "groups"
             rows.append((component, name, kind, int(known.sum()), r2, pvalue))
     columns = ["component", "covariate", "kind", "n_samples", "r2", "pvalue"]
     found = pd.DataFrame(rows, columns=columns)
-    found["padj"] = false_discovery_control(found["pvalue"]) if len(found) else []
+    found["padj"] = tails.adjust(found["pvalue"])
     found.insert(0, "dataset", obs["dataset"].iloc[0])
     return found.sort_values(["pvalue", "component", "covariate"], ignore_index=True)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from alsmuscle import claims, contracts, de, denervation, meta, programmes
+from alsmuscle import claims, contracts, denervation, designs, meta, programmes, tails
 from alsmuscle.moderate import squeeze_var
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def contrast_facts(
         row["n_target"] = int(effects["n_target"].max())
         row["n_reference"] = int(effects["n_reference"].max())
     if samples is not None:
-        used = de.used_samples(samples, contrast)
-        sides = de.sides(used, contrast)
+        used = designs.used_samples(samples, contrast)
+        sides = designs.sides(used, contrast)
         donor = used["subject_id"].where(used["subject_id"] != "", used["sample_id"])
         row["n_target"], row["n_reference"] = (donor[side].nunique() for side in sides)
         compared = used[sides[0] | sides[1]]
@@ -161,7 +161,7 @@ def with_intervals(effects: pd.DataFrame, source: str) -> pd.DataFrame:
     """Add ``source`` and, where they are not there, 95 % intervals (of t where ``df`` is given)."""
     out = effects.copy()
     if "ci_low" not in out:
-        half = de.half_width(out["se"], out.get("df", np.nan))
+        half = tails.half_width(out["se"], out.get("df", np.nan))
         out["ci_low"], out["ci_high"] = out["effect"] - half, out["effect"] + half
     return out[[*KEY, *BLOCK, "effect", "se", "ci_low", "ci_high"]].assign(source=source)
 
@@ -280,9 +280,9 @@ def refit(vst: AnnData, contrast: Mapping[str, Any], *, n_replicates: int, seed:
     The same scale and model as the block effects, so that Delta subtracts like from like. Standard
     errors are moderated over genes (limma). ``n_replicates`` 0 leaves the bootstrap out.
     """
-    used = de.used_samples(vst.obs, contrast)
-    design = de.design_matrix(used, contrast)
-    vector = de.contrast_vector(design, contrast)
+    used = designs.used_samples(vst.obs, contrast)
+    design = designs.design_matrix(used, contrast)
+    vector = designs.contrast_vector(design, contrast)
     expression = vst[used.index].to_df().T
     fit = programmes.linear_contrast(expression, design, vector)
     values = expression.to_numpy(dtype=float)
@@ -301,7 +301,7 @@ def refit(vst: AnnData, contrast: Mapping[str, Any], *, n_replicates: int, seed:
             design.to_numpy(),
             vector,
             subjects=donors.where(donors != "", used.index.to_series().astype(str)).to_numpy(),
-            strata=de.strata(used, contrast).to_numpy(),
+            strata=designs.strata(used, contrast).to_numpy(),
             n_replicates=n_replicates,
             seed=seed,
         )

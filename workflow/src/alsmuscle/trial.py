@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle import (
     admission,
-    de,
+    designs,
     registry,
     sheets,
     study,
@@ -78,4 +78,4 @@ def _check_designs(card: Mapping[str, Any], obs: pd.DataFrame) -> None:
     """Stop at a contrast that cannot be computed from these samples."""
     for entry in card["contrasts"]:
         where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
-        de.check_contrast(obs, registry.contrast(dict(card), entry["id"]), where)
+        designs.check_contrast(obs, registry.contrast(dict(card), entry["id"]), where)

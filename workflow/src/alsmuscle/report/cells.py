@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle import tails
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report import plots
@@ -285,14 +286,12 @@ def _coexpression(cells: m.CellsData, full: str | None) -> Markup:
     table = cells.coexpression
     if table.empty:
         return c.not_computed("who expresses MYOD1 and MYOG: a defining gene is not measured")
-    from scipy import stats
-
     rows = []
     for keys, part in table.groupby(["condition", "group", "gene"], sort=False):
         x, n = 100 * part["share"].to_numpy(float), len(part)
         half = np.nan
         if n >= 3:
-            half = stats.t.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n)
+            half = float(tails.half_width(x.std(ddof=1) / np.sqrt(n), n - 1))
         rows.append(
             dict(zip(("condition", "group", "gene"), keys, strict=True))
             | {"n_donors": n, "n_nuclei": part["n_nuclei"].sum()}

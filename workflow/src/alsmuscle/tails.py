@@ -1,0 +1,81 @@
+"""P-values, interval half-widths and their like, from ``scipy.special``.
+
+``scipy.stats`` answers with the same functions, but takes a second to import, as long as many a job
+takes. Degrees of freedom of infinity stand for the normal distribution everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtrc, fdtrc, gammaln, stdtr, stdtrit
+
+Floats = npt.NDArray[np.float64]
+
+
+def t_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
+    """Return two-sided p-values of t statistics; missing where either is missing."""
+    return np.asarray(2 * stdtr(df, -np.abs(np.asarray(statistic, dtype=float))), dtype=float)
+
+
+def t_quantile(probability: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
+    """Return quantiles of t."""
+    return np.asarray(stdtrit(df, probability), dtype=float)
+
+
+def half_width(se: npt.ArrayLike, df: npt.ArrayLike, level: float = 0.95) -> Floats:
+    """Return half the width of an interval: ``se`` times a quantile of t, of the normal without df.
+
+    ``se``, ``df``: one per effect, as in a ``de`` table; a missing ``df`` stands for the normal
+    distribution.
+    """
+    free = np.asarray(df, dtype=float)
+    quantile = t_quantile((1 + level) / 2, np.where(np.isnan(free), np.inf, free))
+    return np.asarray(np.asarray(se, dtype=float) * quantile, dtype=float)
+
+
+def f_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike, df_residual: npt.ArrayLike) -> Floats:
+    """Return upper tails of F; with infinite residual degrees of freedom those of chi-squared."""
+    stat, rest = np.asarray(statistic, dtype=float), np.asarray(df_residual, dtype=float)
+    scaled = chi2_pvalue(stat * np.asarray(df, dtype=float), df)
+    return np.where(np.isinf(rest), scaled, fdtrc(df, rest, stat))
+
+
+def chi2_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
+    """Return upper tails of chi-squared."""
+    return np.asarray(chdtrc(df, statistic), dtype=float)
+
+
+def hypergeometric_pvalue(overlap: int, size: int, n_selected: int, n_total: int) -> float:
+    """Return the chance that ``n_selected`` of ``n_total`` drawn hit a set at least ``overlap`` times."""
+    if overlap <= 0:
+        return 1.0
+    k = np.arange(overlap, min(size, n_selected) + 1, dtype=float)
+    # Impossible below this: the rest has too few to fill the selection.
+    k = k[k >= n_selected - (n_total - size)]
+
+    def choose(n: npt.ArrayLike, m: npt.ArrayLike) -> Floats:
+        n, m = np.asarray(n, dtype=float), np.asarray(m, dtype=float)
+        return np.asarray(gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1), dtype=float)
+
+    logs = choose(size, k) + choose(n_total - size, n_selected - k) - choose(n_total, n_selected)
+    return float(min(np.exp(logs).sum(), 1.0))
+
+
+def adjust(pvalues: npt.ArrayLike) -> Floats:
+    """Benjamini-Hochberg adjusted p-values; missing ones stay missing and are not counted.
+
+    Benjamini and Hochberg 1995, J R Stat Soc B 57:289.
+    """
+    p = np.asarray(pvalues, dtype=float)
+    out = np.full(p.shape, np.nan)
+    known = np.isfinite(p)
+    n = int(known.sum())
+    if n == 0:
+        return out
+    order = np.argsort(p[known], kind="stable")[::-1]
+    stepped = np.minimum.accumulate(p[known][order] * n / np.arange(n, 0, -1))
+    back = np.empty(n)
+    back[order] = np.minimum(stepped, 1.0)
+    out[known] = back
+    return out
