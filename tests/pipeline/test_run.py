@@ -22,9 +22,7 @@ SYNTHESIS = {
     "synthesis_claims",
     "synthesis_export",
 }
-AFTER_DE = {"bulk_de", "enrichment_sets", "report_pages", "all"} | SYNTHESIS
-# The export holds genes, no programmes.
-AFTER_SETS = ({"enrichment_sets", "report_pages", "all"} | SYNTHESIS) - {"synthesis_export"}
+AFTER_DE = {"bulk_contrast", "report_pages", "all"} | SYNTHESIS
 
 
 @pytest.fixture(scope="module")
@@ -242,11 +240,11 @@ def _edit(project, module, old, new):
 
 def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
     _edit(restored, "enrichment.py", "\nSEPARATOR = ", "\n_EDITED = 1\nSEPARATOR = ")
-    assert set(restored.planned()) == AFTER_SETS
+    assert set(restored.planned()) == AFTER_DE
     _edit(restored, "programmes.py", "\ndef ", "\n_EDITED = 1\n\ndef ")
     # The modules of the synthesis, and so its export, know programmes.
     also = {"programmes_check", "bulk_qc", "synthesis_export"}
-    assert set(restored.planned()) == also | AFTER_SETS
+    assert set(restored.planned()) == also | AFTER_DE
 
 
 def test_changed_downloading_is_no_reason_to_read_or_fit_again(restored):

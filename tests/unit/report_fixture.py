@@ -364,7 +364,7 @@ def report(n_studies: int = 2, n_genes: int = 2000) -> ReportData:
             }
         ),
         versions={"pydeseq2": "0.5.4", "gseapy": "1.3.1"},
-        runtimes=pd.DataFrame({"rule": ["bulk_de"], "seconds": [12.5]}),
+        runtimes=pd.DataFrame({"rule": ["bulk_contrast"], "seconds": [12.5]}),
         commit="0123abc",
         config="de:\n  alpha: 0.05\n",
         parameters={"de": {"alpha": 0.05, "adjust": ["sex"]}},

@@ -33,15 +33,15 @@ def test_jobs_are_counted_per_study() -> None:
         ("results/provenance/data/gse1.tsv", "data_fetch"),
         ("results/bulk/gse1/counts.h5ad", "bulk_counts"),
         ("results/bulk/gse1/samples.tsv", "bulk_counts"),
-        ("results/bulk/gse1/a_vs_b/de.tsv", "bulk_de"),
-        ("results/bulk/gse1/c_vs_b/de.tsv", "bulk_de"),
-        ("results/enrichment/gse1/a_vs_b/gsea.tsv", "enrichment_sets"),
-        ("results/programmes/gse1/a_vs_b/effects.tsv", "enrichment_sets"),
+        ("results/bulk/gse1/a_vs_b/de.tsv", "bulk_contrast"),
+        ("results/bulk/gse1/c_vs_b/de.tsv", "bulk_contrast"),
+        ("results/enrichment/gse1/a_vs_b/gsea.tsv", "bulk_contrast"),
+        ("results/programmes/gse1/a_vs_b/effects.tsv", "bulk_contrast"),
         ("results/demo/bulk/gse2/qc.tsv", "bulk_qc"),
     ]
     text = "Building DAG of jobs...\noutput_file\tdate\trule\tlog-file(s)\tstatus\tplan\n"
     text += "".join(f"{path}\t-\t{rule}\t-\tmissing\tupdate pending\n" for path, rule in files)
-    assert load("workflow").jobs_of(text) == {"": 4, "gse1": 5, "gse2": 1}
+    assert load("workflow").jobs_of(text) == {"": 4, "gse1": 4, "gse2": 1}
 
 
 def test_agreement_counts_what_differs_and_names_the_calls() -> None:

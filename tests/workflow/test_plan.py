@@ -14,8 +14,7 @@ STUDY = {
     "bulk_counts": 1,
     "bulk_qc": 1,
     "bulk_fit": 1,
-    "bulk_de": 1,
-    "enrichment_sets": 1,
+    "bulk_contrast": 1,
 }
 REST = {
     "programmes_check": 1,
@@ -37,7 +36,7 @@ def test_a_new_run_has_one_job_per_step(project):
     assert project.planned() == {**STUDY, **REST}
 
 
-def test_a_contrast_adds_two_jobs_and_a_collection_one_download(project):
+def test_a_contrast_adds_a_job_and_a_collection_one_download(project):
     def paired(card):
         card["contrasts"].append({**card["contrasts"][0], "id": "paired", "block": "subject_id"})
 
@@ -52,12 +51,11 @@ def test_a_contrast_adds_two_jobs_and_a_collection_one_download(project):
         **STUDY,
         **REST,
         "data_fetch": 1,
-        "bulk_de": 3,
-        "enrichment_sets": 3,
+        "bulk_contrast": 3,
     }
     # Of a study's own, with download and check: imports are not paid for a job per table.
-    own = {**STUDY, "bulk_de": 3, "enrichment_sets": 3, "data_fetch": 1, "data_verify": 1}
-    assert sum(own.values()) <= 12
+    own = {**STUDY, "bulk_contrast": 3, "data_fetch": 1, "data_verify": 1}
+    assert sum(own.values()) <= 8
 
 
 def test_a_users_own_gmt_is_fetched_and_read_like_any_other(project):
@@ -95,7 +93,7 @@ def test_published_effects_get_the_ranking_only(project):
     assert project.admit().returncode == 0
     jobs = project.planned()
     assert jobs["enrichment_gsea"] == 1
-    assert "enrichment_sets" not in jobs
+    assert "bulk_contrast" not in jobs
 
 
 def test_a_candidate_on_arrays_is_planned_like_counts(project):
@@ -112,7 +110,7 @@ def test_a_candidate_on_arrays_is_planned_like_counts(project):
     jobs = project.planned(*wanted)
     assert jobs["bulk_intensities"] == 1
     assert "bulk_counts" not in jobs
-    assert {"bulk_qc", "bulk_fit", "bulk_de", "enrichment_sets"} <= set(jobs)
+    assert {"bulk_qc", "bulk_fit", "bulk_contrast"} <= set(jobs)
 
 
 def test_a_block_that_mapping_empties_stops_with_its_name(project):

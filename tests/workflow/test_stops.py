@@ -100,7 +100,7 @@ def test_a_study_that_differs_from_its_card_is_left_out_and_the_others_go_on(pro
     assert states["gse1", "reading"] == "agrees"
     jobs = project.planned()
     assert not any(name.startswith("cells_") for name in jobs)
-    assert jobs["bulk_fit"] == jobs["bulk_de"] == jobs["report_pages"] == 1
+    assert jobs["bulk_fit"] == jobs["bulk_contrast"] == jobs["report_pages"] == 1
     project.config(lambda config: config["data"].update(all_required=True))
     run = project.admit()
     assert run.returncode != 0

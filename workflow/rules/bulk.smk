@@ -1,7 +1,8 @@
-# In:  provenance/data/<dataset>.tsv and the files it names.
+# In:  provenance/data/<dataset>.tsv and the files it names, the gene sets, config/programmes.tsv.
 # Out: bulk/<dataset>/: counts.h5ad (arrays: intensities.h5ad), samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
 #      correlation.tsv, vst.h5ad, fits.h5; programmes/<dataset>/scores.tsv; bulk/<dataset>/<contrast>/: de.tsv (also
-#      for published effects), engines.tsv, omnibus.tsv.
+#      for published effects), engines.tsv, omnibus.tsv; enrichment/<dataset>/<contrast>/: gsea.tsv, sets.tsv;
+#      programmes/<dataset>/<contrast>/effects.tsv.
 
 
 rule bulk_counts:
@@ -147,10 +148,14 @@ rule bulk_qc:
         "../scripts/bulk_qc.py"
 
 
-rule bulk_de:
+# Genes, pathways and programmes in one job: what they import and read costs more than they do.
+rule bulk_contrast:
     input:
         fits=result("bulk/{dataset}/fits.h5"),
         measured=measured,
+        vst=result("bulk/{dataset}/vst.h5ad"),
+        manifest=[result("provenance/data/collections.tsv")] if COLLECTIONS else [],
+        programmes="config/programmes.tsv",
     output:
         de=report(
             result("bulk/{dataset}/{contrast}/de.tsv"),
@@ -161,10 +166,19 @@ rule bulk_de:
         ),
         engines=result("bulk/{dataset}/{contrast}/engines.tsv"),
         omnibus=result("bulk/{dataset}/{contrast}/omnibus.tsv"),
+        gsea=result("enrichment/{dataset}/{contrast}/gsea.tsv"),
+        sets=result("enrichment/{dataset}/{contrast}/sets.tsv"),
+        effects=report(
+            result("programmes/{dataset}/{contrast}/effects.tsv"),
+            caption="../report/captions/programmes.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "programmes, {contrast}"},
+        ),
     log:
-        log_of("bulk_de", "{dataset}.{contrast}"),
+        log_of("bulk_contrast", "{dataset}.{contrast}"),
     benchmark:
-        time_of("bulk_de", "{dataset}.{contrast}")
+        time_of("bulk_contrast", "{dataset}.{contrast}")
     wildcard_constraints:
         dataset=one_of(BULK),
     conda:
@@ -172,8 +186,9 @@ rule bulk_de:
     threads: 2
     resources:
         mem_mb=growing(1500, per_sample=3),
-        runtime=growing(15),
+        runtime=growing(20),
     params:
+        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],
         omnibus={
@@ -181,11 +196,17 @@ rule bulk_de:
             for key in ("distribution", "alpha", "min_replicates", "inference")
         },
         arrays=SETTINGS["bulk"]["arrays"],
-        code=code("bulk_de"),
+        sizes=SETTINGS["enrichment"]["sizes"],
+        gsea=SETTINGS["enrichment"]["gsea"],
+        sets=SETTINGS["enrichment"]["sets"],
+        ora=SETTINGS["enrichment"]["ora"],
+        programmes=SETTINGS["programmes"],
+        seed=SETTINGS["seed"],
+        code=code("bulk_contrast"),
     message:
-        "{wildcards.dataset}: testing every gene, {wildcards.contrast}"
+        "{wildcards.dataset}: testing genes, pathways and programmes, {wildcards.contrast}"
     script:
-        "../scripts/bulk_de.py"
+        "../scripts/bulk_contrast.py"
 
 
 rule effects_import:

@@ -223,8 +223,13 @@ def _multilevel(
     ranked: pd.Series[float], sets: Mapping[str, list[str]], options: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """One call of gseapy on a ranking that is sorted already."""
+    import logging
+
     import gseapy
 
+    # It would warn on the terminal of ties, whose order is settled here.
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         result = gseapy.prerank(
             rnk=ranked,
@@ -248,6 +253,8 @@ def _multilevel(
             expected="a continuous statistic, as the Wald statistic",
             remedy="rank by an unrounded statistic, or leave out genes that were not tested",
         ) from error
+    finally:
+        logging.disable(before)
     records: list[dict[str, Any]] = result.to_dict("records")
     return records
 

@@ -1,12 +1,29 @@
-from alsmuscle import designs, enrichment, io, log, programmes
+from alsmuscle import designs, engines, enrichment, io, log, programmes, registry
 
 with log.job(snakemake.log[0]):
-    contrast, sizes = snakemake.params.contrast, snakemake.params.sizes
+    contrast, trend = snakemake.params.contrast, snakemake.params.arrays["trend"]
     organism, seed = snakemake.params.organism, snakemake.params.seed
+    fitted = io.read_h5ads(snakemake.input.fits, registry.design_id(contrast))
+    obs = io.read_h5ad(snakemake.input.measured).obs
+    common = {
+        "dataset": snakemake.wildcards.dataset,
+        "trend": trend,
+        "threads": snakemake.threads,
+    }
+    table = engines.test(fitted, obs, contrast, **common, **snakemake.params.de)
+    engine, other = engines.second(fitted, obs, contrast, trend=trend)
+    agreement = engines.agreement(table, other, engine=engine, alpha=snakemake.params.de["alpha"])
+    # Small beside the imports: contrasts of one design each write the design's own.
+    omnibus = engines.omnibus(fitted, obs, contrast, **common, **snakemake.params.omnibus)
+    io.write_table(snakemake.output.engines, agreement, "engines")
+    io.write_table(snakemake.output.omnibus, omnibus, "omnibus")
+    io.write_table(snakemake.output.de, table, "de")
+
+    # Ranked is what stands in the table, as it is for published effects.
+    genes = io.read_table(snakemake.output.de, "de")
     vst = io.read_h5ad(snakemake.input.vst)
-    genes = io.read_table(snakemake.input.de, "de")
     names = vst.var["symbol"].astype(str) if organism == "human" else io.human_names()
-    sets = {}
+    sizes, sets = snakemake.params.sizes, {}
     for manifest in snakemake.input.manifest:
         texts = io.read_collections(manifest)
         sets |= {name: enrichment.parse_gmt(text) for name, text in texts.items()}
@@ -22,7 +39,7 @@ with log.job(snakemake.log[0]):
     expression = vst.to_df().T[used.index]
     design = designs.design_matrix(used, contrast)
     vector = designs.contrast_vector(design, contrast)
-    enough = designs.smallest_cell(used, contrast) >= snakemake.params.min_replicates
+    enough = designs.smallest_cell(used, contrast) >= snakemake.params.de["min_replicates"]
     # Programmes have a table of their own, with signs and stripped versions.
     tested = enrichment.test_sets(
         expression,
@@ -52,7 +69,7 @@ with log.job(snakemake.log[0]):
     )
     if contrast["kind"] != "difference":  # no standardised difference between two groups
         effects[["hedges_g", "hedges_g_var"]] = float("nan")
-    for name, table in (("gsea", ranked), ("sets", tested), ("effects", effects)):
+    for name, found in (("gsea", ranked), ("sets", tested), ("effects", effects)):
         for position, column in enumerate(("dataset", "contrast", "cell_type")):
-            table.insert(position, column, genes[column].iloc[0])
-        io.write_table(snakemake.output[name], table, name)
+            found.insert(position, column, genes[column].iloc[0])
+        io.write_table(snakemake.output[name], found, name)
