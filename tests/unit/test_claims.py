@@ -419,6 +419,48 @@ def test_study_order_does_not_matter_and_swapped_labels_flip_the_sign() -> None:
     assert flipped["ci_low"][0] == pytest.approx(-base["ci_high"][0])
 
 
+def test_what_is_pooled_for_one_test_does_not_depend_on_the_others() -> None:
+    claim = DOCUMENT["claims"][0]
+    test, biopsy = claim["tests"][0], DOCUMENT["contexts"]["biopsy"]
+    nuclei = {**biopsy, "sample_kinds": ["single_nucleus"], "cell_types": ["I", "II"]}
+    contexts = {"biopsy": biopsy, "nuclei": nuclei}
+    tests = [
+        {**test, "id": target, "target": target, "contexts": list(contexts)}
+        for target in ("P/b", "P/d")
+    ]
+    cells = {"modality": "cells", "material": "nuclei"}
+    contrasts = table(
+        *human("a", "b", "d", "e"), facts(dataset="a", contrast="c2"), *human("x", "y", **cells)
+    )
+    few = {"a": 0.2, "d": 0.9, "e": -0.4}
+    data = pd.concat(
+        [
+            effects({"a": 0.6, "b": 0.2, "d": 0.4, "e": 0.5}),
+            effects({"a": 0.9}, contrast="c2", se=0.2),  # a second contrast for one target only
+            effects(few, block="d", se=0.3),
+            effects({"a": 0.4, "b": 0.1}, stripped=True),
+            effects({"x": 0.5, "y": 0.1}, cell_type="I"),
+            effects({"x": 0.7}, cell_type="II"),
+        ]
+    )
+    deltas = effects(few, block="d").rename(columns={"effect": "delta", "se": "delta_se"})
+    deltas = deltas.assign(shared_sd=0.05, shared_df=8.0, reference="den/c")
+
+    def evaluate(*tests: dict[str, Any]) -> pd.DataFrame:
+        document = {"contexts": contexts, "claims": [{**claim, "tests": list(tests)}]}
+        out = claims.evaluate(document, data, contrasts, deltas)
+        # what is adjusted over all tests does depend on them
+        return out.drop(columns=["padj", "delta_padj", "verdict", "reason"])
+
+    alone = [evaluate({**test, "contexts": [name]}) for test in tests for name in test["contexts"]]
+    together = evaluate(*tests)
+    assert together["k"].tolist() == [4, 2, 3, 0]
+    assert together["n_contrasts"].tolist() == [5, 3, 3, 0]
+    for number, expected in enumerate(alone):
+        row = together.iloc[[number]].reset_index(drop=True)
+        pd.testing.assert_frame_equal(row, expected, check_dtype=False, rtol=1e-9)
+
+
 def test_evaluation_errors_speak() -> None:
     contrasts = table(*human("a"))
     with pytest.raises(InputError, match="effects lack the column 'block'"):

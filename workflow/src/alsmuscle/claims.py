@@ -592,69 +592,72 @@ class _Pooled(NamedTuple):
 
 
 def _pool(
-    rows: pd.DataFrame, rules: Rules, effect: str = "effect", se: str = "se"
-) -> _Pooled | None:
-    """Pool rows of one target and context; columns ``label, cluster`` and the effect."""
+    rows: pd.DataFrame, rules: Rules, effect: str = "effect", se: str = "se", source: str = ""
+) -> dict[int, _Pooled]:
+    """Pool rows per case, all cases in one call; columns ``case, label, cluster`` and the effect."""
     if rows.empty:
-        return None
+        return {}
     rows = rows[np.isfinite(rows[effect]) & (rows[se] > 0) & np.isfinite(rows[se])]
     if rows.empty:
-        return None
-    wide = pd.DataFrame([rows[effect].to_numpy(float)], columns=rows["label"].to_numpy())
-    error = pd.DataFrame([rows[se].to_numpy(float)], columns=rows["label"].to_numpy())
+        return {}
+    # in the table's order: of clusters whose omission moves a case equally, the first is influential
+    labels = rows["label"].unique()
+    wide, error = (
+        rows.pivot(index="case", columns="label", values=column)[labels] for column in (effect, se)
+    )
     clusters = dict(zip(rows["label"], rows["cluster"], strict=True))
     combined = meta.combine_clusters(wide, error, clusters, rho=rules.rho)
-    row = meta.pool(
+    table = meta.pool(
         wide,
         error,
         clusters,
         level=1 - rules.alpha,
         rho=rules.rho,
         min_studies=rules.min_studies,
-    ).iloc[0]
-    each = pd.DataFrame({"effect": combined[0].iloc[0], "se": combined[1].iloc[0]})
-    # a cluster's own error is known no better than that of its smallest contrast
-    each["df"] = rows.groupby("cluster")["df"].min() if "df" in rows else np.inf
-    return _Pooled(
-        Estimate(
-            int(row["k"]),
-            float(row["effect"]),
-            (float(row["ci_low"]), float(row["ci_high"])),
-            _interval(
-                float(row["effect"]),
-                float(row["se"]),
-                row["k"] - 1 if row["k"] > 1 else np.inf,
-                0.90,
-            ),
-            float("nan"),
-        ),
-        float(row["pvalue"]),
-        row,
-        each,
-        sorted(rows["label"]),
     )
+    # a cluster's own error is known no better than that of its smallest contrast
+    dfs = rows.groupby(["case", "cluster"])["df"].min() if "df" in rows else None
+    out = {}
+    for case, studies in rows.groupby("case")["label"]:
+        row = table.loc[case]
+        each = pd.DataFrame({"effect": combined[0].loc[case], "se": combined[1].loc[case]}).dropna()
+        each["df"] = np.inf if dfs is None else dfs.loc[case]
+        mean, mean_se = float(row["effect"]), float(row["se"])
+        estimate = Estimate(
+            int(row["k"]),
+            mean,
+            (float(row["ci_low"]), float(row["ci_high"])),
+            _interval(mean, mean_se, row["k"] - 1 if row["k"] > 1 else np.inf, 0.90),
+            float("nan"),
+            source,
+        )
+        out[int(case)] = _Pooled(estimate, float(row["pvalue"]), row, each, sorted(studies))
+    return out
 
 
-def _pool_deltas(rows: pd.DataFrame, rules: Rules) -> _Pooled | None:
-    """Pool Deltas; the error that comes from a common reference is added once, after pooling.
+def _pool_deltas(rows: pd.DataFrame, rules: Rules) -> dict[int, _Pooled]:
+    """Pool Deltas per case; the error of a common reference is added once, after pooling.
 
     Contrasts that use one reference share its error. Within :func:`meta.pool` it would look like
     agreement; so the pooling uses each contrast's own part, and the shared part enters with the
     weighted mean of its signed sizes, on degrees of freedom mixed after Satterthwaite.
     """
-    if rows.empty:
-        return None
-    rows = rows[np.isfinite(rows["delta"]) & np.isfinite(rows["delta_se"])].copy()
-    if rows.empty:
-        return None
-    shared = rows["shared_sd"].to_numpy(float)
+    rows = rows[np.isfinite(rows["delta"]) & np.isfinite(rows["delta_se"])]
     # at least a tenth of the variance stays own: replicate estimates may round the other way
-    own = np.maximum(rows["delta_se"] ** 2 - shared**2, 0.1 * rows["delta_se"] ** 2)
-    rows["own_se"] = np.sqrt(own)
-    pooled = _pool(rows, rules, "delta", "own_se")
-    if pooled is None:
-        return None
-    weight = (1 / (own + np.nan_to_num(pooled.row["tau2"]))).to_numpy()
+    variance = rows["delta_se"] ** 2
+    own = np.maximum(variance - rows["shared_sd"] ** 2, 0.1 * variance)
+    rows = rows.assign(own=own, own_se=np.sqrt(own))
+    pooled = _pool(rows, rules, "delta", "own_se", "reference")
+    return {
+        int(case): _with_shared_error(pooled[int(case)], its, rules)
+        for case, its in rows.groupby("case")
+        if case in pooled
+    }
+
+
+def _with_shared_error(pooled: _Pooled, rows: pd.DataFrame, rules: Rules) -> _Pooled:
+    shared = rows["shared_sd"].to_numpy(float)
+    weight = 1 / (rows["own"].to_numpy(float) + np.nan_to_num(pooled.row["tau2"]))
     weight = weight / weight.sum()
     own_variance, k = float(pooled.row["se"]) ** 2, pooled.estimate.k
     total, denominator = own_variance, own_variance**2 / (k - 1 if k > 1 else np.inf)
@@ -666,9 +669,7 @@ def _pool_deltas(rows: pd.DataFrame, rules: Rules) -> _Pooled | None:
     df = total**2 / denominator if denominator > 0 else np.inf
     se, effect = float(np.sqrt(total)), pooled.estimate.effect
     estimate = pooled.estimate._replace(
-        ci=_interval(effect, se, df, 1 - rules.alpha),
-        ci90=_interval(effect, se, df, 0.90),
-        source="reference",
+        ci=_interval(effect, se, df, 1 - rules.alpha), ci90=_interval(effect, se, df, 0.90)
     )
     return pooled._replace(estimate=estimate, pvalue=_pvalue(effect, se, df))
 
@@ -761,15 +762,33 @@ def evaluate(
                 remedy="keep one per contrast with choose_reference",
             )
         deltas = _labelled(deltas, contrasts)
-    own, random_sets = _split(effects)
-    own_deltas, random_deltas = ({}, {}) if deltas is None else _split(deltas)
-    inputs = _Inputs(own, random_sets, own_deltas, random_deltas, contrasts, rules)
-    cases = [
-        _gather(claim, test, (name, document["contexts"][name]), inputs)
+    contexts = {
+        name: _context(name, declared, contrasts) for name, declared in document["contexts"].items()
+    }
+    asked = [
+        _Asked(claim, test, contexts[name])
         for claim in document["claims"]
         for test in claim["tests"]
         for name in test["contexts"]
     ]
+    chosen = _wanted(asked, [case.context.chosen for case in asked])
+    direct = _wanted(asked, [case.context.direct for case in asked])
+    complete, stripped, random_sets = _split(effects.merge(chosen))
+    found = _Found(
+        pooled=_pool(complete, rules),
+        stripped=_pool(stripped, rules),
+        deltas=_pool(_split(effects.merge(direct))[0], rules, source="direct"),
+        random_sets=_by_case(random_sets),
+        random_deltas={},
+        planning_se=_planning_se(effects),
+    )
+    if deltas is not None:
+        complete, _, random_sets = _split(deltas.merge(chosen))
+        found = found._replace(
+            deltas=_pool_deltas(complete, rules) | found.deltas,
+            random_deltas=_by_case(random_sets),
+        )
+    cases = [_gather(case, number, found, rules) for number, case in enumerate(asked)]
     enough = [
         case.pooled is not None and case.pooled.estimate.k >= rules.min_studies for case in cases
     ]
@@ -808,31 +827,47 @@ CLAIM_COLUMNS = [
 ]
 
 
-Target = tuple[str, str]
+class _Context(NamedTuple):
+    """A context of the document, and the contrasts it selects, as ``dataset/contrast``.
+
+    ``chosen``: eligible ones; ``direct``: eligible ones with another neurogenic disease.
+    """
+
+    name: str
+    kind: str
+    cell_types: Sequence[str]
+    chosen: set[str]
+    direct: set[str]
+    no_data: str
 
 
-class _Inputs(NamedTuple):
-    """Tables split by target once, since every test asks for one target only."""
+class _Asked(NamedTuple):
+    claim: Mapping[str, Any]
+    test: Mapping[str, Any]
+    context: _Context
 
-    effects: dict[Target, pd.DataFrame]
-    random_sets: dict[Target, pd.DataFrame]
-    deltas: dict[Target, pd.DataFrame]
-    random_deltas: dict[Target, pd.DataFrame]
-    contrasts: pd.DataFrame
-    rules: Rules
+
+class _Found(NamedTuple):
+    """What the tables say, by number of the case; cases without rows are missing.
+
+    ``deltas`` are from direct contrasts with another neurogenic disease, else from references.
+    ``planning_se`` is by target.
+    """
+
+    pooled: dict[int, _Pooled]
+    stripped: dict[int, _Pooled]
+    deltas: dict[int, _Pooled]
+    random_sets: dict[int, pd.DataFrame]
+    random_deltas: dict[int, pd.DataFrame]
+    planning_se: dict[str, float]
 
 
 class _Case(NamedTuple):
-    claim: Mapping[str, Any]
-    test: Mapping[str, Any]
-    name: str
-    kind: str
+    asked: _Asked
     pooled: _Pooled | None
     stripped: _Pooled | None
     delta: _Pooled | None
     random_share: float
-    no_data: str
-    no_delta: str
     planning_se: float
 
 
@@ -843,137 +878,95 @@ def _labelled(table: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
     out["label"] = out["pair"]
     other = out["cell_type"] != "muscle"
     out.loc[other, "label"] = out["label"] + "/" + out["cell_type"].astype(str)
+    # matched random sets stand under their block's name
+    out["target"] = out["programme"] + "/" + out["block"].str.split("~").str[0]
     return out
 
 
-def _split(
-    table: pd.DataFrame,
-) -> tuple[dict[Target, pd.DataFrame], dict[Target, pd.DataFrame]]:
-    """Split a table by target: curated blocks, and matched random sets under their block's name."""
-    random = table["block"].str.contains("~", regex=False)
-    base = table["block"].str.split("~").str[0]
-    parts = []
-    for rows in (table[~random], table[random]):
-        grouped = rows.groupby(["programme", base[rows.index]], sort=False)
-        parts.append({(str(key[0]), str(key[1])): own for key, own in grouped})
-    return parts[0], parts[1]
+def _wanted(asked: Sequence[_Asked], pairs: Sequence[set[str]]) -> pd.DataFrame:
+    """List the rows that each case wants; merged with a table, these are its rows per case."""
+    wanted = [
+        (number, case.test["target"], pair, cell_type)
+        for number, (case, own) in enumerate(zip(asked, pairs, strict=True))
+        for pair in own
+        for cell_type in case.context.cell_types
+    ]
+    return pd.DataFrame(wanted, columns=["case", "target", "pair", "cell_type"])
 
 
-def _target(name: str) -> Target:
-    programme, block = name.split("/", 1)
-    return programme, block
+def _split(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return complete blocks, stripped blocks, and matched random sets of complete blocks."""
+    random = rows["block"].str.contains("~", regex=False).astype(bool)
+    stripped = rows["stripped"].astype(bool)
+    return rows[~random & ~stripped], rows[~random & stripped], rows[random & ~stripped]
 
 
-def _select(
-    tables: dict[Target, pd.DataFrame],
-    chosen: pd.DataFrame,
-    target: str,
-    context: Mapping[str, Any],
-) -> pd.DataFrame:
-    rows = tables.get(_target(target))
-    if rows is None:
-        return pd.DataFrame(columns=_EFFECT_COLUMNS)
-    return rows[rows["cell_type"].isin(context["cell_types"]) & _among(rows, chosen)]
+def _by_case(rows: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    return {int(case): own for case, own in rows.groupby("case")}
 
 
-_EFFECT_COLUMNS = ["dataset", "contrast", "cell_type", "stripped", "effect", "se", "delta"]
-_EFFECT_COLUMNS += ["delta_se", "shared_sd", "shared_df", "reference", "label", "cluster"]
-_EFFECT_COLUMNS += ["block", "eligible", "pair"]
+def _planning_se(effects: pd.DataFrame) -> dict[str, float]:
+    """Return per target the median standard error of complete blocks in eligible tissue."""
+    rows = _split(effects)[0]
+    rows = rows[(rows["cell_type"] == "muscle") & rows["eligible"].astype(bool)]
+    medians = rows.groupby("target")["se"].median()
+    return dict(zip(medians.index, medians, strict=True))
 
 
-def _among(table: pd.DataFrame, chosen: pd.DataFrame) -> pd.Series[bool]:
-    """Mark rows whose contrast is one of the chosen."""
-    return table["pair"].isin(set(chosen["dataset"] + "/" + chosen["contrast"]))
+def _context(name: str, declared: Mapping[str, Any], contrasts: pd.DataFrame) -> _Context:
+    matched = contrasts[matching(contrasts, declared)]
+    chosen = _pairs(matched)
+    direct = _pairs(contrasts[matching(contrasts, declared, tag="versus_neurogenic")])
+    kind, cell_types = declared["sample_kinds"][0], declared["cell_types"]
+    return _Context(name, kind, cell_types, chosen, direct, _no_data(matched, len(chosen)))
 
 
-def _gather(
-    claim: Mapping[str, Any],
-    test: Mapping[str, Any],
-    named: tuple[str, Mapping[str, Any]],
-    inputs: _Inputs,
-) -> _Case:
-    name, context = named
-    effects, contrasts, rules = inputs.effects, inputs.contrasts, inputs.rules
-    target = test["target"]
-    matched = contrasts[matching(contrasts, context)]
-    chosen = matched[matched["eligible"].astype(bool)]
-    rows = _select(effects, chosen, target, context)
-    complete = rows[~rows["stripped"].astype(bool)]
-    pooled = _pool(complete, rules)
-    stripped = _pool(rows[rows["stripped"].astype(bool)], rules)
-    delta, no_delta = _gather_delta(target, context, inputs, chosen)
-    similar = effects.get(_target(target), pd.DataFrame(columns=_EFFECT_COLUMNS))
-    similar = similar[~similar["stripped"].astype(bool) & (similar["cell_type"] == "muscle")]
+def _pairs(contrasts: pd.DataFrame) -> set[str]:
+    eligible = contrasts[contrasts["eligible"].astype(bool)]
+    return set(eligible["dataset"] + "/" + eligible["contrast"])
+
+
+def _gather(asked: _Asked, number: int, found: _Found, rules: Rules) -> _Case:
     return _Case(
-        claim,
-        test,
-        name,
-        context["sample_kinds"][0],
-        pooled,
-        stripped,
-        delta,
-        _random_share(chosen, (claim, test, context), inputs, (pooled, delta)),
-        _no_data(matched, chosen),
-        no_delta,
-        float(similar.loc[similar["eligible"].astype(bool), "se"].median())
-        if len(similar)
-        else float("nan"),
+        asked,
+        found.pooled.get(number),
+        found.stripped.get(number),
+        found.deltas.get(number),
+        _random_share(asked, number, found, rules),
+        found.planning_se.get(asked.test["target"], float("nan")),
     )
 
 
-def _gather_delta(
-    target: str, context: Mapping[str, Any], inputs: _Inputs, chosen: pd.DataFrame
-) -> tuple[_Pooled | None, str]:
-    """Delta from direct contrasts with another neurogenic disease, else from references."""
-    effects, contrasts, rules = inputs.effects, inputs.contrasts, inputs.rules
-    direct = contrasts[matching(contrasts, context, tag="versus_neurogenic")]
-    direct = direct[direct["eligible"].astype(bool)]
-    rows = _select(effects, direct, target, context)
-    pooled = _pool(rows[~rows["stripped"].astype(bool)], rules)
-    if pooled is not None:
-        return pooled._replace(estimate=pooled.estimate._replace(source="direct")), ""
-    rows = _select(inputs.deltas, chosen, target, context)
-    pooled = _pool_deltas(rows[~rows["stripped"].astype(bool)], rules)
-    if pooled is not None:
-        return pooled, ""
-    return None, "no comparable denervation reference exists for these studies"
-
-
-def _random_share(
-    chosen: pd.DataFrame,
-    asked: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]],
-    inputs: _Inputs,
-    found: tuple[_Pooled | None, _Pooled | None],
-) -> float:
+def _random_share(asked: _Asked, number: int, found: _Found, rules: Rules) -> float:
     """Share of matched random sets that go as far in the expected direction.
 
     Of the level and of Delta, whichever the verdict rests on; the larger share where on both.
     """
-    (claim, test, context), (pooled, delta) = asked, found
-    if pooled is None or pooled.estimate.k < inputs.rules.min_studies:
+    claim, test, context = asked
+    pooled, delta = found.pooled.get(number), found.deltas.get(number)
+    if pooled is None or pooled.estimate.k < rules.min_studies:
         return float("nan")
-    nerve_free = context["sample_kinds"][0] in NERVE_FREE
+    nerve_free = context.kind in NERVE_FREE
     beyond = test.get("question", "level") == "beyond_denervation" and not nerve_free
     shares = []
     if not beyond:
-        sets = _select(inputs.random_sets, chosen, test["target"], context)
-        shares.append(_share(sets, ("effect", "se"), pooled, test, inputs.rules))
+        sets = found.random_sets.get(number)
+        shares.append(_share(sets, ("effect", "se"), pooled, test, rules))
     separated = not nerve_free and (beyond or claim["denervation_sensitive"])
     if separated and delta is not None and delta.estimate.source == "reference":
-        sets = _select(inputs.random_deltas, chosen, test["target"], context)
-        shares.append(_share(sets, ("delta", "delta_se"), delta, test, inputs.rules))
+        sets = found.random_deltas.get(number)
+        shares.append(_share(sets, ("delta", "delta_se"), delta, test, rules))
     return max((share for share in shares if np.isfinite(share)), default=float("nan"))
 
 
 def _share(
-    sets: pd.DataFrame,
+    sets: pd.DataFrame | None,
     columns: tuple[str, str],
     pooled: _Pooled,
     test: Mapping[str, Any],
     rules: Rules,
 ) -> float:
-    sets = sets[~sets["stripped"].astype(bool)]
-    if sets["block"].nunique() < 20:  # too few to speak of 5 %
+    if sets is None or sets["block"].nunique() < 20:  # too few to speak of 5 %
         return float("nan")
     wide = [sets.pivot(index="block", columns="label", values=column) for column in columns]
     clusters = dict(zip(sets["label"], sets["cluster"], strict=True))
@@ -988,24 +981,24 @@ def _share(
     return float((as_far.sum() + 1) / (len(null) + 1))
 
 
-def _no_data(matched: pd.DataFrame, chosen: pd.DataFrame) -> str:
+def _no_data(matched: pd.DataFrame, n_chosen: int) -> str:
     if matched.empty:
         return "no data: no study of this kind is in this run"
-    if chosen.empty:
+    if n_chosen == 0:
         first = matched.iloc[0]
         more = f" (and {len(matched) - 1} more)" if len(matched) > 1 else ""
         return f"no eligible data: {first['dataset']}/{first['contrast']}: {first['reason']}{more}"
-    return f"not measured in the {len(chosen)} eligible contrast{'s' * (len(chosen) > 1)}"
+    return f"not measured in the {n_chosen} eligible contrast{'s' * (n_chosen > 1)}"
 
 
 def _row(case: _Case, padj: float, delta_padj: float, rules: Rules) -> dict[str, Any]:
-    claim, test, pooled, delta = case.claim, case.test, case.pooled, case.delta
+    (claim, test, context), pooled, delta = case.asked, case.pooled, case.delta
     level = pooled.estimate._replace(padj=padj) if pooled else None
     beyond = delta.estimate._replace(padj=delta_padj) if delta else None
     single = test["target"].split("/")[0] in {GENE, RATIO}
     evidence = Evidence(
         subject=claim["subject"],
-        kind=case.kind,
+        kind=context.kind,
         question=test.get("question", "level"),
         denervation_sensitive=claim["denervation_sensitive"],
         expected=EXPECTED[test["expected"]],
@@ -1014,8 +1007,8 @@ def _row(case: _Case, padj: float, delta_padj: float, rules: Rules) -> dict[str,
         delta=beyond,
         conflict=pooled is not None and _in_conflict(pooled.clusters, rules.alpha),
         random_share=case.random_share,
-        no_data=case.no_data,
-        no_delta=case.no_delta,
+        no_data=context.no_data,
+        no_delta="" if delta else "no comparable denervation reference exists for these studies",
     )
     verdict, reason = decide(evidence, rules)
     if (
@@ -1031,7 +1024,7 @@ def _row(case: _Case, padj: float, delta_padj: float, rules: Rules) -> dict[str,
     out |= {
         "claim": claim["id"],
         "test": test["id"],
-        "context": case.name,
+        "context": context.name,
         "statement": claim["statement"],
         "target": test["target"],
         "expected": test["expected"],

@@ -518,20 +518,27 @@ def claim_studies(
     complete = complete.merge(
         contrasts[["dataset", "contrast", "eligible", "reason"]], on=["dataset", "contrast"]
     )
-    by_target = dict(list(complete.groupby("target")))
-    parts = []
-    for claim in document["claims"]:
-        for test in claim["tests"]:
-            rows = by_target.get(test["target"])
-            if rows is None:
-                continue
-            for name in test["contexts"]:
-                context = document["contexts"][name]
-                inside = contrasts[claims.matching(contrasts, context)][["dataset", "contrast"]]
-                found = rows[rows["cell_type"].isin(context["cell_types"])].merge(inside)
-                labels = {"claim": claim["id"], "test": test["id"], "context": name}
-                parts.append(found.assign(**labels))
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    wanted = pd.DataFrame(
+        [
+            (claim["id"], test["id"], name, test["target"])
+            for claim in document["claims"]
+            for test in claim["tests"]
+            for name in test["contexts"]
+        ],
+        columns=["claim", "test", "context", "target"],
+    )
+    inside = pd.DataFrame(
+        [
+            (name, row.dataset, row.contrast, cell_type)
+            for name, context in document["contexts"].items()
+            for row in contrasts[claims.matching(contrasts, context)].itertuples()
+            for cell_type in context["cell_types"]
+        ],
+        columns=["context", *KEY],
+    )
+    wanted = wanted.reset_index(names="case").merge(inside, on="context")
+    table = complete.merge(wanted, on=[*KEY, "target"])
+    table = table.sort_values("case", kind="stable", ignore_index=True)
     table = table.reindex(columns=CLAIM_STUDIES)
     return table.fillna({"reference": "", "reason": ""})
 
