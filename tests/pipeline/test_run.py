@@ -242,8 +242,8 @@ def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
     _edit(restored, "enrichment.py", "\nSEPARATOR = ", "\n_EDITED = 1\nSEPARATOR = ")
     assert set(restored.planned()) == AFTER_DE
     _edit(restored, "programmes.py", "\ndef ", "\n_EDITED = 1\n\ndef ")
-    # The modules of the synthesis, and so its export, know programmes.
-    also = {"programmes_check", "bulk_qc", "synthesis_export"}
+    # So do those that score samples and check the genes of programmes.
+    also = {"programmes_check", "bulk_qc"}
     assert set(restored.planned()) == also | AFTER_DE
 
 
@@ -264,7 +264,7 @@ def test_a_comment_or_docstring_reruns_nothing(restored):
     for module in ("enrichment.py", "programmes.py", "de.py", "io.py"):
         path = restored.folder / "workflow" / "src" / "alsmuscle" / module
         path.write_text("# a comment\n" + path.read_text() + "\n# another\n")
-    _edit(restored, "de.py", '"""Designs', '"""About designs')
+    _edit(restored, "de.py", '"""The negative', '"""About the negative')
     assert restored.planned() == {}
 
 
