@@ -332,6 +332,46 @@ def test_sides_are_named_for_reading(meta, names):
     assert m.sides({"target": "als", "reference": "healthy", **meta}) == names
 
 
+@pytest.mark.parametrize(
+    ("meta", "higher", "words"),
+    [
+        ({"label": "ALS v healthy"}, "Higher in ALS", ""),
+        (
+            {"kind": "continuous", "variable": "alsfrs_r", "unit": "point"},
+            "Higher with higher alsfrs r",
+            "log2 units per point",
+        ),
+        (
+            {"kind": "trend", "across": "day", "unit": "day"},
+            "Difference grows with day",
+            "difference between als and healthy grows",
+        ),
+        (
+            # the label's parts are levels of the second column, and no groups
+            {"kind": "interaction", "across": "day", "at": "90", "against": "30"}
+            | {"label": "ALS at day 90 against that at day 30"},
+            "Difference larger at day 90",
+            "difference between als and healthy is larger (more positive) with day 90 than with 30",
+        ),
+    ],
+)
+def test_signs_are_put_into_words(meta, higher, words):
+    meta = {"target": "als", "reference": "healthy", **meta}
+    assert m.ends(meta)[0] == higher
+    assert words in m.reading(meta)
+    assert bool(m.reading(meta)) == bool(words)
+
+
+def test_small_slopes_keep_two_digits():
+    assert [c.decimals([x, np.nan]) for x in (3.0, 0.2, 0.024, 0.0031, 0.0)] == [2, 2, 3, 4, 2]
+    rows = pd.DataFrame(
+        {"label": ["P"], "effect": [0.0243], "ci_low": [0.0151], "ci_high": [0.0318]}
+    )
+    assert "+0.024 (+0.015 to +0.032)" in plots.forest_plot(rows, caption="x")
+    shown = c.table(rows, [c.Column("effect", "Effect", "number", 2, True)], caption="x", name="x")
+    assert "+0.024" in shown
+
+
 def test_range_of_random_sets_is_drawn_where_it_was_computed():
     table = pd.DataFrame(
         {

@@ -12,10 +12,11 @@ import math
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
@@ -159,6 +160,13 @@ def number(value: object, digits: int = 2, sign: bool = False) -> str:
     if float(text.replace(",", "")) == 0:
         text = f"{0:.{digits}f}"
     return text.replace("-", MINUS).replace(",", "\u202f")
+
+
+def decimals(values: object, digits: int = 2) -> int:
+    """Return decimals that show two digits of the largest value (slopes are small), at least ``digits``."""
+    sizes = np.abs(np.asarray(values, dtype=float))
+    largest = sizes[np.isfinite(sizes)].max(initial=0)
+    return max(digits, 1 - math.floor(math.log10(largest))) if largest > 0 else digits
 
 
 def pvalue(value: object) -> str:
@@ -340,7 +348,13 @@ def table(
     order
         In words, by what the shown rows were chosen and ordered.
     """
-    shown = [c for c in columns if c.key in frame.columns]
+    shown = [
+        replace(c, digits=decimals(pd.to_numeric(frame[c.key], errors="coerce"), c.digits))
+        if c.sign
+        else c
+        for c in columns
+        if c.key in frame.columns
+    ]
     n_total = len(frame) if total is None else total
     cut = frame.head(limit)
     head = Markup("").join(

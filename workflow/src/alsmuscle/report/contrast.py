@@ -101,6 +101,7 @@ def page(
         study={"name": study.name, "href": root + m.study_path(study)},
         what=m.what(study.card, meta),
         reading=m.reading(meta),
+        ends=m.ends(meta),
         target=target,
         reference=reference,
         n_target=n_target,
@@ -415,6 +416,8 @@ def _pictures(
     base, alpha = _base(study, contrast), f"{data.alpha:g}"
     n = 0 if contrast.de is None else len(contrast.de)
     label = _abundance(pd.Series(dtype=float), contrast)[1]
+    higher = m.ends(contrast.meta)[0]
+    right = higher[0].lower() + higher[1:]
     common = {
         "kind": "genes",
         "source": source(study, contrast),
@@ -434,7 +437,7 @@ def _pictures(
             | {"xlabel": "log2 fold change", "ylabel": f"{c.MINUS}log10 p"},
             f"Volcano plot of {n} genes: {m.gene_sentence(contrast.de, data.alpha)}. "
             "The gene table below holds the values.",
-            "Every gene is a point; right: higher in the target group; up: stronger evidence.",
+            f"Every gene is a point; right: {right}; up: stronger evidence.",
         ),
         (
             "ma",
@@ -442,7 +445,7 @@ def _pictures(
             | {"xlabel": label, "ylabel": "log2 fold change"},
             f"MA plot of {n} genes: mean expression against log2 fold change. "
             "The gene table below holds the values.",
-            "Every gene is a point; right: more expressed; up: higher in the target group.",
+            f"Every gene is a point; right: more expressed; up: {right}.",
         ),
     ):
         if f"{base}.{name}.svg" in drawn:

@@ -351,8 +351,11 @@ def reading(meta: Mapping[str, Any]) -> str:
             "median and the others."
         )
     if kind in ("interaction", "trend"):
-        target, reference = sides(meta)
-        difference = f"the difference between {target} and {reference}"
+        # not those of the label, which may read "at day 90 against at day 30"
+        difference = (
+            f"the difference between {meta.get('target_label') or meta['target']} and "
+            f"{meta.get('reference_label') or meta['reference']}"
+        )
         if meta.get("at"):
             return (
                 f"Effects are differences of differences: positive numbers mean that {difference} "
@@ -363,6 +366,21 @@ def reading(meta: Mapping[str, Any]) -> str:
             f"grows (more positive) with {across}."
         )
     return ""
+
+
+def ends(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """Return in words what a positive and what a negative effect is."""
+    kind, across = meta.get("kind", "difference"), str(meta.get("across")).replace("_", " ")
+    if kind == "continuous":
+        variable = str(meta["variable"]).replace("_", " ")
+        return f"Higher with higher {variable}", f"Lower with higher {variable}"
+    if kind == "difference":
+        target = sides(meta)[0]
+        return f"Higher in {target}", f"Lower in {target}"
+    if meta.get("at"):
+        level = f"at {across} {meta['at']}"
+        return f"Difference larger {level}", f"Difference smaller {level}"
+    return f"Difference grows with {across}", f"Difference falls with {across}"
 
 
 def engine_sentence(engines: pd.DataFrame | None) -> str:

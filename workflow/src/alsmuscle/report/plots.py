@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from alsmuscle.report.components import (
     MISSING,
+    decimals,
     direction,
     folded,
     interval_text,
@@ -180,6 +181,7 @@ def forest_plot(
         Axis range, to share one axis between plots; by default all of ``rows``.
     """
     span = domain([rows]) if span is None else span
+    digits = decimals(rows[["effect", "ci_low", "ci_high"]])
     has = {k for k in _OPTIONAL if k in rows and rows[k].notna().any()}
     body, group = [], None
     for row in rows.to_dict("records"):
@@ -197,7 +199,7 @@ def forest_plot(
                     3 + len(has - {"alt_effect"}), title, note if row.get("group_note") else ""
                 )
             )
-        body.append(_forest_row({str(k): v for k, v in row.items()}, has, span))
+        body.append(_forest_row({str(k): v for k, v in row.items()}, has, span, digits))
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
         '<table class="forest" role="table" data-span="{low:.6g} {high:.6g}">'
@@ -243,17 +245,20 @@ def _forest_head(
     return Markup('<tr role="row">{}</tr>').format(cells)
 
 
-def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]) -> Markup:
+def _forest_row(
+    row: Mapping[str, Any], has: set[str], span: tuple[float, float], digits: int
+) -> Markup:
     label = local(row["label"], row["href"]) if row.get("href") else escape(row["label"])
     if row.get("badges"):
         label = Markup("{} {}").format(label, row["badges"])
     text = Markup('<span class="est">{}</span>').format(
-        interval_text(row["effect"], row["ci_low"], row["ci_high"])
+        interval_text(row["effect"], row["ci_low"], row["ci_high"], digits)
     )
     if "alt_effect" in has:
         second = "not computed"
         if not is_missing(row.get("alt_effect")):
-            second = interval_text(row["alt_effect"], row.get("alt_ci_low"), row.get("alt_ci_high"))
+            ends = (row.get("alt_ci_low"), row.get("alt_ci_high"))
+            second = interval_text(row["alt_effect"], *ends, digits)
         text += Markup('<br><span class="est est-alt">○ {}</span>').format(second)
     cells = [Markup('<th role="rowheader" scope="row">{}</th>').format(label)]
     cells += [_role_cell("Donors", row.get("n"))] if "n" in has else []
