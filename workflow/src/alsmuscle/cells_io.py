@@ -34,7 +34,6 @@ GENE_EXPRESSION = "Gene Expression"
 _RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 _AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
 _OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
-_FAST = {"compression": "lzf"}  # fast and half the size; such files are read once or twice
 _SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";"}
 _TRIPLET = re.compile(
     r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)"
@@ -177,7 +176,7 @@ def write_prepared(path: str | Path, prepared: Iterable[PreparedSample]) -> None
                 continue
             cells = sample.cells
             cells.var = cells.var.join(sample.variable)
-            write_elem(file, f"{number:05d}", cells, dataset_kwargs=_FAST)
+            write_elem(file, f"{number:05d}", cells, dataset_kwargs=files.COMPRESSION)
             file[f"{number:05d}"].attrs["sample_id"] = sample.sample_id
 
 
@@ -244,9 +243,9 @@ def write_cells(path: str | Path, study: AnnData, parts: Iterable[AnnData]) -> N
             if number == 0:
                 whole = AnnData(obs=study.obs, var=part.var, obsm=study.obsm, uns=study.uns)
                 whole.strings_to_categoricals()
-                write_elem(file, "/", whole, dataset_kwargs=_FAST)
+                write_elem(file, "/", whole, dataset_kwargs=files.COMPRESSION)
                 for key, X in zip(matrices, (part.X, part.layers["counts"]), strict=True):
-                    write_elem(file, key, _wide(X), dataset_kwargs=_FAST)
+                    write_elem(file, key, _wide(X), dataset_kwargs=files.COMPRESSION)
             else:
                 for key, X in zip(matrices, (part.X, part.layers["counts"]), strict=True):
                     sparse_dataset(file[key]).append(_wide(X))
