@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 
 from alsmuscle import io
-from support import ROOT, small_counts
+from support import ROOT, Project, small_counts
 
 GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
 STUDY = {
@@ -56,6 +56,15 @@ def test_a_contrast_adds_a_job_and_a_collection_one_download(project):
     # Of a study's own, with download and check: imports are not paid for a job per table.
     own = {**STUDY, "bulk_contrast": 3, "data_fetch": 1, "data_verify": 1}
     assert sum(own.values()) <= 8
+
+
+def test_nothing_runs_beside_the_checkpoint_in_the_demo(tmp_path):
+    """A group of jobs that runs while a checkpoint ends stops Snakemake on a cluster."""
+    for name in ("Snakefile", "workflow", "envs", "config"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    wanted = ("results/demo/provenance/admission.tsv", "--configfile", "config/demo.yaml")
+    jobs = Project(tmp_path).planned(*wanted)
+    assert jobs == {"data_admit": 1, "data_simulate": 10, "data_simulate_cells": 1}
 
 
 def test_a_users_own_gmt_is_fetched_and_read_like_any_other(project):
