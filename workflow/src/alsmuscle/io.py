@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-# Of HDF5. LZF would be no faster, and gives equal data different bytes: its table is not initialised.
-COMPRESSION = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+# Of HDF5. LZF is hardly faster, and gives equal data different bytes: its table is not initialised.
+COMPRESSION = {"compression": "gzip", "compression_opts": 1}
 RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 
 
