@@ -151,8 +151,6 @@ def test_a_cached_file_that_changed_is_noticed(tmp_path):
 
 
 def test_equal_data_give_equal_bytes_and_keep_single_values(tmp_path):
-    import anndata
-
     X = np.random.default_rng(0).poisson(3, (40, 300)).astype(np.float32)
     data = anndata.AnnData(X, uns={"embedding": {"neighbours": "exact", "n": 15}})
     written = set()
