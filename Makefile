@@ -28,7 +28,7 @@ run: $(STAMP)  ## the real analysis of config/config.yaml
 
 demo: $(STAMP)  ## simulated studies with planted truth; needs no network, a few minutes
 	@# Many small studies: two jobs side by side are faster than two threads in one.
-	@$(call SNAKEMAKE,--configfile config/demo.yaml --set-threads bulk_fit=1 bulk_contrast=1 cells_contrast=1)
+	@$(call SNAKEMAKE,--configfile config/demo.yaml --set-threads bulk_fit=1 cells_contrast=1)
 
 fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
 	@$(call SNAKEMAKE,fetch)

@@ -152,7 +152,6 @@ rule bulk_qc:
 rule bulk_contrast:
     input:
         fits=result("bulk/{dataset}/fits.h5"),
-        measured=measured,
         vst=result("bulk/{dataset}/vst.h5ad"),
         manifest=[result("provenance/data/collections.tsv")] if COLLECTIONS else [],
         programmes="config/programmes.tsv",
@@ -183,7 +182,6 @@ rule bulk_contrast:
         dataset=one_of(BULK),
     conda:
         ENVIRONMENT
-    threads: 2
     resources:
         mem_mb=growing(1500, per_sample=3),
         runtime=growing(20),

@@ -4,24 +4,23 @@ with log.job(snakemake.log[0]):
     contrast, trend = snakemake.params.contrast, snakemake.params.arrays["trend"]
     organism, seed = snakemake.params.organism, snakemake.params.seed
     fitted = io.read_h5ads(snakemake.input.fits, registry.design_id(contrast))
-    obs = io.read_h5ad(snakemake.input.measured).obs
+    vst = io.read_h5ad(snakemake.input.vst)
     common = {
         "dataset": snakemake.wildcards.dataset,
         "trend": trend,
         "threads": snakemake.threads,
     }
-    table = engines.test(fitted, obs, contrast, **common, **snakemake.params.de)
-    engine, other = engines.second(fitted, obs, contrast, trend=trend)
+    table = engines.test(fitted, vst.obs, contrast, **common, **snakemake.params.de)
+    engine, other = engines.second(fitted, vst.obs, contrast, trend=trend)
     agreement = engines.agreement(table, other, engine=engine, alpha=snakemake.params.de["alpha"])
     # Small beside the imports: contrasts of one design each write the design's own.
-    omnibus = engines.omnibus(fitted, obs, contrast, **common, **snakemake.params.omnibus)
+    omnibus = engines.omnibus(fitted, vst.obs, contrast, **common, **snakemake.params.omnibus)
     io.write_table(snakemake.output.engines, agreement, "engines")
     io.write_table(snakemake.output.omnibus, omnibus, "omnibus")
     io.write_table(snakemake.output.de, table, "de")
 
     # Ranked is what stands in the table, as it is for published effects.
     genes = io.read_table(snakemake.output.de, "de")
-    vst = io.read_h5ad(snakemake.input.vst)
     names = vst.var["symbol"].astype(str) if organism == "human" else io.human_names()
     sizes, sets = snakemake.params.sizes, {}
     for manifest in snakemake.input.manifest:
