@@ -22,16 +22,6 @@ def test_tails_are_those_of_scipy_stats() -> None:
     np.testing.assert_allclose(tails.chi2_pvalue(y, 3), stats.chi2.sf(y, 3), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [(3, 10, 50, 2000), (0, 10, 5, 100), (9, 10, 95, 100), (5, 5, 5, 10), (1, 400, 900, 20000)],
-)
-def test_overlaps_are_those_of_scipy_stats(case: tuple[int, int, int, int]) -> None:
-    overlap, size, selected, total = case
-    expected = stats.hypergeom.sf(overlap - 1, total, selected, size)
-    assert tails.hypergeometric_pvalue(*case) == pytest.approx(expected, rel=1e-9)
-
-
 def test_half_widths_are_quantiles_of_t_and_of_the_normal_without_df() -> None:
     np.testing.assert_allclose(
         tails.half_width([1.0, 2.0, 1.0], [10, np.nan, np.inf]),

@@ -294,6 +294,8 @@ def ora(
         ``collection, term, size, overlap, expected, fold, pvalue, padj, genes``; the p-value is the
         upper tail P(X >= overlap).
     """
+    from scipy.stats import hypergeom
+
     tested = pd.Index(dict.fromkeys(background), dtype=object)
     chosen = set(selected)
     if outside := sorted(chosen - set(tested)):
@@ -307,7 +309,7 @@ def ora(
         for term, where in sets.items():
             overlap = int(hit[where].sum())
             expected = len(where) * len(chosen) / len(tested)
-            p = tails.hypergeometric_pvalue(overlap, len(where), len(chosen), len(tested))
+            p = hypergeom.sf(overlap - 1, len(tested), len(chosen), len(where))
             rows.append(
                 {
                     "collection": collection,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, fdtrc, gammaln, stdtr, stdtrit
+from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,22 +44,6 @@ def f_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike, df_residual: npt.Array
 def chi2_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
     """Return upper tails of chi-squared."""
     return np.asarray(chdtrc(df, statistic), dtype=float)
-
-
-def hypergeometric_pvalue(overlap: int, size: int, n_selected: int, n_total: int) -> float:
-    """Return the chance that ``n_selected`` of ``n_total`` drawn hit a set at least ``overlap`` times."""
-    if overlap <= 0:
-        return 1.0
-    k = np.arange(overlap, min(size, n_selected) + 1, dtype=float)
-    # Impossible below this: the rest has too few to fill the selection.
-    k = k[k >= n_selected - (n_total - size)]
-
-    def choose(n: npt.ArrayLike, m: npt.ArrayLike) -> Floats:
-        n, m = np.asarray(n, dtype=float), np.asarray(m, dtype=float)
-        return np.asarray(gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1), dtype=float)
-
-    logs = choose(size, k) + choose(n_total - size, n_selected - k) - choose(n_total, n_selected)
-    return float(min(np.exp(logs).sum(), 1.0))
 
 
 def adjust(pvalues: npt.ArrayLike) -> Floats:
