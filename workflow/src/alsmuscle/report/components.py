@@ -282,6 +282,9 @@ def definitions(pairs: Iterable[tuple[str, object]], *, compact: bool = False) -
 
 # ---- tables -------------------------------------------------------------------------------------
 
+# Columns on one scale, which is small for slopes: shown with the same decimals.
+_EFFECTS = frozenset(("effect", "log2fc", "log2fc_shrunk", "ci_low", "ci_high"))
+
 
 @dataclass(frozen=True)
 class Column:
@@ -348,13 +351,10 @@ def table(
     order
         In words, by what the shown rows were chosen and ordered.
     """
-    shown = [
-        replace(c, digits=decimals(pd.to_numeric(frame[c.key], errors="coerce"), c.digits))
-        if c.sign
-        else c
-        for c in columns
-        if c.key in frame.columns
-    ]
+    shown = [c for c in columns if c.key in frame.columns]
+    effects = [c.key for c in shown if c.key in _EFFECTS]
+    digits = decimals(frame[effects]) if effects else 0
+    shown = [replace(c, digits=digits) if c.key in _EFFECTS else c for c in shown]
     n_total = len(frame) if total is None else total
     cut = frame.head(limit)
     head = Markup("").join(
