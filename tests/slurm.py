@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 
 from support import ROOT
-from survive import Registry, RunLostError, demo_registry
+from survive import TIMED, Registry, RunLostError, demo_registry
 
 CONF = Path("/etc/slurm/slurm.conf")  # the only place that job steps read
 DAEMONS = ("slurmctld", "slurmd", "slurmdbd")
@@ -228,10 +228,9 @@ def compare(registry: Registry) -> None:
     if not (local.results / "report" / "index.html").exists():
         print("no results of `make demo` to compare with")
         return
+    # That file names the commit of this checkout; the copy is none.
+    local.apart = registry.apart = (*TIMED, "provenance/versions.json")
     registry.reference = local.state()
-    # It names the commit of this checkout; the copy is none.
-    name = "provenance/versions.json"
-    registry.reference[name] = registry.state()[name]
     registry.check()
     print(f"{len(registry.reference)} files are those of `make demo`, byte by byte")
 

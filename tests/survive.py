@@ -43,6 +43,7 @@ class Registry:
     def __init__(self, folder: Path, results: str, command: list[str]) -> None:
         self.folder, self.command = folder, command
         self.results = folder / results
+        self.apart: tuple[str, ...] = TIMED
         self.reference: dict[str, str] = {}
 
     def start(self, *options: str) -> subprocess.Popen[str]:
@@ -82,7 +83,7 @@ class Registry:
         found = {}
         for path in sorted(self.results.rglob("*")):
             name = path.relative_to(self.results).as_posix()
-            if path.is_file() and not name.startswith(TIMED) and ".part." not in name:
+            if path.is_file() and not name.startswith(self.apart) and ".part." not in name:
                 found[name] = hashlib.sha256(_without_times(path)).hexdigest()
         return found
 

@@ -136,10 +136,8 @@ def read_parquet(path: str | Path, columns: list[str] | None = None) -> pd.DataF
 
 def write_h5ad(path: str | Path, adata: AnnData) -> None:
     """Write an AnnData, lightly compressed."""
-    from anndata.io import write_h5ad as write
-
     with atomic(path) as part:
-        write(part, adata, dataset_kwargs=COMPRESSION)
+        adata.write_h5ad(part, **COMPRESSION)
 
 
 def read_h5ad(path: str | Path) -> AnnData:
