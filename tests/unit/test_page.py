@@ -370,6 +370,16 @@ def test_small_slopes_keep_two_digits():
     assert "+0.024 (+0.015 to +0.032)" in plots.forest_plot(rows, caption="x")
     shown = c.table(rows, [c.Column("effect", "Effect", "number", 2, True)], caption="x", name="x")
     assert "+0.024" in shown
+    cells = ((0.0243, 0.0151, 0.0318), (1.5, -0.5, 3.5))
+    row = plots.EffectRow("g", "a", "a.html", Markup(""), "", Markup(""), "3 v 3", cells)
+    columns = [plots.EffectColumn(name, "p.html") for name in "pq"]
+    small, large = re.findall(
+        r'<td class="(num[^"]*)"><b>(.*?)</b><small>(.*?)</small>',
+        plots.effect_table([row], columns, caption="x"),
+    )
+    # its interval excludes 0: it is coloured, however small beside the others
+    assert small == ("num heat heat-p1", "+0.024", "+0.015 to +0.032")
+    assert large == ("num", "+1.50", "\u22120.50 to +3.50")
 
 
 def test_range_of_random_sets_is_drawn_where_it_was_computed():

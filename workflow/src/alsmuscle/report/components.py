@@ -163,10 +163,10 @@ def number(value: object, digits: int = 2, sign: bool = False) -> str:
 
 
 def decimals(values: object, digits: int = 2) -> int:
-    """Return decimals that show two digits of the largest value (slopes are small), at least ``digits``."""
+    """Return decimals that show two digits of the largest value (slopes are small): ``digits`` to 6."""
     sizes = np.abs(np.asarray(values, dtype=float))
     largest = sizes[np.isfinite(sizes)].max(initial=0)
-    return max(digits, 1 - math.floor(math.log10(largest))) if largest > 0 else digits
+    return min(max(digits, 1 - math.floor(math.log10(largest))), 6) if largest > 0 else digits
 
 
 def pvalue(value: object) -> str:
@@ -183,16 +183,21 @@ def pvalue(value: object) -> str:
     return f"{mantissa} {TIMES} 10{raised}"
 
 
-def interval_text(effect: object, low: object, high: object, digits: int = 2) -> str:
+def interval_text(effect: object, low: object, high: object) -> str:
     """Return ``effect (low to high)``; a dash when the effect is missing."""
     if is_missing(effect):
         return MISSING
+    shown, ends = interval_parts(effect, low, high)
+    return f"{shown} ({ends})"
+
+
+def interval_parts(effect: object, low: object, high: object) -> tuple[str, str]:
+    """Return an effect that is not missing, and its interval, with the same decimals."""
     if is_missing(low) or is_missing(high):
-        return f"{number(effect, digits, sign=True)} (no interval)"
-    return (
-        f"{number(effect, digits, sign=True)} "
-        f"({number(low, digits, sign=True)} to {number(high, digits, sign=True)})"
-    )
+        return number(effect, decimals(effect), sign=True), "no interval"
+    digits = decimals((effect, low, high))
+    shown, *ends = (number(x, digits, sign=True) for x in (effect, low, high))
+    return shown, " to ".join(ends)
 
 
 def direction(low: object, high: object) -> int:

@@ -16,9 +16,9 @@ from markupsafe import Markup, escape
 
 from alsmuscle.report.components import (
     MISSING,
-    decimals,
     direction,
     folded,
+    interval_parts,
     interval_text,
     is_missing,
     local,
@@ -181,7 +181,6 @@ def forest_plot(
         Axis range, to share one axis between plots; by default all of ``rows``.
     """
     span = domain([rows]) if span is None else span
-    digits = decimals(rows[["effect", "ci_low", "ci_high"]])
     has = {k for k in _OPTIONAL if k in rows and rows[k].notna().any()}
     body, group = [], None
     for row in rows.to_dict("records"):
@@ -199,7 +198,7 @@ def forest_plot(
                     3 + len(has - {"alt_effect"}), title, note if row.get("group_note") else ""
                 )
             )
-        body.append(_forest_row({str(k): v for k, v in row.items()}, has, span, digits))
+        body.append(_forest_row({str(k): v for k, v in row.items()}, has, span))
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
         '<table class="forest" role="table" data-span="{low:.6g} {high:.6g}">'
@@ -245,20 +244,17 @@ def _forest_head(
     return Markup('<tr role="row">{}</tr>').format(cells)
 
 
-def _forest_row(
-    row: Mapping[str, Any], has: set[str], span: tuple[float, float], digits: int
-) -> Markup:
+def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]) -> Markup:
     label = local(row["label"], row["href"]) if row.get("href") else escape(row["label"])
     if row.get("badges"):
         label = Markup("{} {}").format(label, row["badges"])
     text = Markup('<span class="est">{}</span>').format(
-        interval_text(row["effect"], row["ci_low"], row["ci_high"], digits)
+        interval_text(row["effect"], row["ci_low"], row["ci_high"])
     )
     if "alt_effect" in has:
         second = "not computed"
         if not is_missing(row.get("alt_effect")):
-            ends = (row.get("alt_ci_low"), row.get("alt_ci_high"))
-            second = interval_text(row["alt_effect"], *ends, digits)
+            second = interval_text(row["alt_effect"], row.get("alt_ci_low"), row.get("alt_ci_high"))
         text += Markup('<br><span class="est est-alt">○ {}</span>').format(second)
     cells = [Markup('<th role="rowheader" scope="row">{}</th>').format(label)]
     cells += [_role_cell("Donors", row.get("n"))] if "n" in has else []
@@ -419,9 +415,9 @@ class EffectRow:
 
 
 def shade(x: float, top: float) -> str:
-    """Return the class of a cell's colour: five steps each side of 0, full at ``top``."""
-    level = max(-5, min(5, round(5 * x / top)))
-    return f"heat heat-{'p' if level >= 0 else 'n'}{abs(level)}"
+    """Return the class of a cell's colour: five steps each side of 0, full at ``top``, none at 0 alone."""
+    level = min(5, max(round(5 * abs(x) / top), int(x != 0)))
+    return f"heat heat-{'n' if x < 0 else 'p'}{level}"
 
 
 def effect_table(
@@ -455,14 +451,9 @@ def effect_table(
                 continue
             effect, low, high = cell
             css = f" {shade(float(effect), top)}" if direction(low, high) else ""
-            ends = (
-                "no interval"
-                if is_missing(low) or is_missing(high)
-                else f"{number(low, sign=True)} to {number(high, sign=True)}"
-            )
             cells.append(
                 Markup('<td class="num{}"><b>{}</b><small>{}</small></td>').format(
-                    css, number(effect, sign=True), ends
+                    css, *interval_parts(effect, low, high)
                 )
             )
         about = Markup("<small>{}{}{}</small>").format(
