@@ -37,7 +37,7 @@ def test_jobs_are_counted_per_study() -> None:
         ("results/bulk/gse1/c_vs_b/de.tsv", "bulk_contrast"),
         ("results/enrichment/gse1/a_vs_b/gsea.tsv", "bulk_contrast"),
         ("results/programmes/gse1/a_vs_b/effects.tsv", "bulk_contrast"),
-        ("results/demo/bulk/gse2/qc.tsv", "bulk_qc"),
+        ("results/demo/bulk/gse2/qc.tsv", "bulk_fit"),
     ]
     text = "Building DAG of jobs...\noutput_file\tdate\trule\tlog-file(s)\tstatus\tplan\n"
     text += "".join(f"{path}\t-\t{rule}\t-\tmissing\tupdate pending\n" for path, rule in files)

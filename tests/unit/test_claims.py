@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from alsmuscle import claims
+from alsmuscle import claims, denervation
 from alsmuscle.claims import Estimate, Evidence, Rules
 from alsmuscle.errors import InputError
 
@@ -499,7 +499,7 @@ def test_reference_with_the_highest_correlation_is_kept() -> None:
             "correlation": [0.3, 0.6, 0.9],
         }
     )  # fmt: skip
-    assert claims.choose_reference(axis)["reference"].tolist() == ["d2"]
+    assert denervation.choose_reference(axis)["reference"].tolist() == ["d2"]
 
 
 # --- the claims file ---------------------------------------------------------------------------

@@ -245,3 +245,56 @@ def test_axes_over_all_pairs_with_every_reason() -> None:
     assert axis.loc["x/c", ["mode", "reason"]].tolist() == ["none", "no"]
     assert len(deltas) == 8 and set(deltas["reference"]) == {"den/c"}
     assert deltas["shared_df"].eq(14).all()
+
+
+def test_random_sets_are_taken_against_the_chosen_reference_only() -> None:
+    biology = denervation.simulate_biology(seed=3)
+    common = {"n_target": 8, "n_reference": 8}
+    studies = {
+        name: denervation.simulate_study(biology, effect=effect, **common, seed=seed)
+        for seed, (name, effect) in enumerate(
+            {
+                "als": 0.5 * biology.denervation,
+                "near": biology.denervation,
+                "far": biology.denervation + np.random.default_rng(5).normal(0, 1, 800),
+            }.items()
+        )
+    }
+
+    def together(part: str) -> pd.DataFrame:
+        tables = {name: getattr(study, part) for name, study in studies.items()}
+        named = {
+            name: (table.rename_axis("gene_id").reset_index() if part == "effects" else table)
+            for name, table in tables.items()
+        }
+        return pd.concat(
+            table.assign(dataset=name, contrast="c", cell_type="muscle")
+            for name, table in named.items()
+        )
+
+    blocks = together("blocks")
+    random = blocks["programme"].isin(["P6", "P7"])
+    members = biology.members
+    matched = members["programme"].isin(["P6", "P7"])
+    contrasts = pd.DataFrame(
+        {"dataset": list(studies), "contrast": "c", "species": "mouse", "n_target": 8,
+         "n_reference": 8}
+    )  # fmt: skip
+    pairs = pd.DataFrame({"reference_dataset": ["far", "near"], "mode": "lambda", "reason": ""})
+    pairs = pairs.assign(dataset="als", contrast="c", reference_contrast="c")
+    genes = together("effects")
+    axis, deltas = denervation.axes(
+        pairs, contrasts, genes, blocks[~random], {"mouse": members[~matched]},
+        random_blocks=blocks[random], random_members={"mouse": members[matched]},
+    )  # fmt: skip
+    assert denervation.choose_reference(axis)["reference"].tolist() == ["near/c"]
+    assert deltas.groupby("reference")["programme"].agg(set).to_dict() == {
+        "far/c": {f"P{i}" for i in range(6)},
+        "near/c": {f"P{i}" for i in range(8)},
+    }
+    # Beside the others, as if they were blocks like them.
+    whole = denervation.axes(pairs, contrasts, genes, blocks, {"mouse": members})[1]
+    key = ["reference", "programme"]
+    both = deltas.merge(whole[[*key, "delta"]], on=key, suffixes=("", "_whole"))
+    assert len(both) == 14
+    np.testing.assert_allclose(both["delta"], both["delta_whole"])

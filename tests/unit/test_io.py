@@ -132,6 +132,30 @@ def test_a_file_stands_in_two_places(tmp_path, monkeypatch, linkable):
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["a.tsv"]
 
 
+def test_numbers_are_the_text_that_six_digits_give(tmp_path):
+    values = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.5,
+        1 / 3,
+        1e-300,
+        1.2345678e-7,
+        123456789.0,
+        np.inf,
+        -np.inf,
+        np.nan,
+    ]
+    frame = pd.DataFrame({"contrast": "a", "effect": values})
+    path, plain = tmp_path / "a.tsv", tmp_path / "b.tsv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(io.contracts, "check_table", lambda frame, *_: frame)
+        io.write_table(path, frame, "any")
+    frame.to_csv(plain, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+    assert path.read_text() == plain.read_text()
+    assert frame["effect"].dtype == float  # the caller's own stays as it was
+
+
 def test_named_parts_in_one_file(tmp_path):
     parts = {f"condition|donor/{i}": anndata.AnnData(np.full((2, 2), float(i))) for i in range(2)}
     io.write_h5ads(tmp_path / "fits.h5", parts)

@@ -12,7 +12,6 @@ from support import ROOT, Project, small_counts
 GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
 STUDY = {
     "bulk_counts": 1,
-    "bulk_qc": 1,
     "bulk_fit": 1,
     "bulk_contrast": 1,
 }
@@ -55,7 +54,7 @@ def test_a_contrast_adds_a_job_and_a_collection_one_download(project):
     }
     # Of a study's own, with download and check: imports are not paid for a job per table.
     own = {**STUDY, "bulk_contrast": 3, "data_fetch": 1, "data_verify": 1}
-    assert sum(own.values()) <= 8
+    assert sum(own.values()) <= 7
 
 
 def test_nothing_runs_beside_the_checkpoint_in_the_demo(tmp_path):
@@ -119,7 +118,7 @@ def test_a_candidate_on_arrays_is_planned_like_counts(project):
     jobs = project.planned(*wanted)
     assert jobs["bulk_intensities"] == 1
     assert "bulk_counts" not in jobs
-    assert {"bulk_qc", "bulk_fit", "bulk_contrast"} <= set(jobs)
+    assert {"bulk_fit", "bulk_contrast"} <= set(jobs)
 
 
 def test_a_block_that_mapping_empties_stops_with_its_name(project):

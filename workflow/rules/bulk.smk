@@ -82,41 +82,15 @@ rule bulk_intensities:
         "../scripts/bulk_intensities.py"
 
 
+# The fit, the quality and the programme scores of every sample in one job: all need the matrix.
 rule bulk_fit:
     input:
         measured=measured,
-    output:
-        vst=result("bulk/{dataset}/vst.h5ad"),
-        fits=result("bulk/{dataset}/fits.h5"),
-    log:
-        log_of("bulk_fit", "{dataset}"),
-    benchmark:
-        time_of("bulk_fit", "{dataset}")
-    conda:
-        ENVIRONMENT
-    threads: 2
-    resources:
-        mem_mb=growing(1500, per_sample=3),
-        runtime=growing(30),
-    params:
-        card=card_part("id", "role", "contrasts"),
-        counts=SETTINGS["bulk"]["counts"],
-        inference=SETTINGS["bulk"]["de"]["inference"],
-        code=code("bulk_fit"),
-    message:
-        "{wildcards.dataset}: fitting every gene"
-    script:
-        "../scripts/bulk_fit.py"
-
-
-# Quality and programme scores per sample in one job: both need the matrix.
-rule bulk_qc:
-    input:
-        measured=measured,
-        vst=result("bulk/{dataset}/vst.h5ad"),
         panels="config/tissues.tsv",
         programmes="config/programmes.tsv",
     output:
+        vst=result("bulk/{dataset}/vst.h5ad"),
+        fits=result("bulk/{dataset}/fits.h5"),
         qc=report(
             result("bulk/{dataset}/qc.tsv"),
             caption="../report/captions/bulk_qc.rst",
@@ -129,23 +103,26 @@ rule bulk_qc:
         correlation=result("bulk/{dataset}/correlation.tsv"),
         scores=result("programmes/{dataset}/scores.tsv"),
     log:
-        log_of("bulk_qc", "{dataset}"),
+        log_of("bulk_fit", "{dataset}"),
     benchmark:
-        time_of("bulk_qc", "{dataset}")
+        time_of("bulk_fit", "{dataset}")
     conda:
         ENVIRONMENT
+    threads: 2
     resources:
-        mem_mb=growing(1200, per_sample=3),
-        runtime=growing(15),
+        mem_mb=growing(1500, per_sample=3),
+        runtime=growing(30),
     params:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         card=card_part("id", "role", "contrasts"),
+        counts=SETTINGS["bulk"]["counts"],
+        inference=SETTINGS["bulk"]["de"]["inference"],
         qc=SETTINGS["bulk"]["qc"],
-        code=code("bulk_qc"),
+        code=code("bulk_fit"),
     message:
-        "{wildcards.dataset}: checking the quality of every sample"
+        "{wildcards.dataset}: fitting every gene, checking the quality of every sample"
     script:
-        "../scripts/bulk_qc.py"
+        "../scripts/bulk_fit.py"
 
 
 # Genes, pathways and programmes in one job: what they import and read costs more than they do.

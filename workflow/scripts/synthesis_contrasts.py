@@ -1,3 +1,4 @@
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ with log.job(snakemake.log[0]) as logger:
     ]
     measured = synthesis.gene_correlation(pd.concat(effects)) if effects else None
     facts = []
+    single = defaultdict(list)
     parts = [synthesis.with_intervals(table, "samples") for table in effects]
     for path in snakemake.input.de:
         de = io.read_table(path, "de")
@@ -50,7 +52,10 @@ with log.job(snakemake.log[0]) as logger:
                 measured=measured,
             )
             parts.append(synthesis.with_intervals(blocks, "published"))
-        genes = claims.gene_effects(de[de["lfc_se"] > 0], targets, ids[card["organism"]])
+        known = de["gene_id"].isin(ids[card["organism"]].values()) & (de["lfc_se"] > 0)
+        single[card["organism"]].append(de[known])
+    for organism, found in single.items():
+        genes = claims.gene_effects(pd.concat(found), targets, ids[organism])
         parts.append(synthesis.with_intervals(genes, "genes"))
     table = claims.contrast_table(pd.DataFrame(facts), **snakemake.params.contrasts)
     logger.info("%d of %d contrasts may be pooled", table["eligible"].sum(), len(table))

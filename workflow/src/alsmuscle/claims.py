@@ -570,19 +570,6 @@ def matching(contrasts: pd.DataFrame, context: Mapping[str, Any], tag: str = "")
     return found
 
 
-def choose_reference(axis: pd.DataFrame) -> pd.DataFrame:
-    """Keep one denervation reference per contrast and cell type: the best correlated one.
-
-    The reference that explains most is the hardest null for a claim of more than denervation; ties
-    go to the alphabetically first. ``axis``: ``dataset, contrast, cell_type, reference, lambda,
-    correlation``; rows without lambda are dropped.
-    """
-    usable = axis.dropna(subset=["lambda"]).assign(_rank=lambda t: t["correlation"].fillna(-np.inf))
-    ordered = usable.sort_values(["_rank", "reference"], ascending=[False, True])
-    kept = ordered.drop_duplicates(["dataset", "contrast", "cell_type"]).drop(columns="_rank")
-    return kept.sort_values(["dataset", "contrast", "cell_type"], ignore_index=True)
-
-
 class _Pooled(NamedTuple):
     estimate: Estimate
     pvalue: float
@@ -719,7 +706,7 @@ def evaluate(
         From :func:`contrast_table`.
     deltas
         Rows of :func:`alsmuscle.denervation.block_delta` with ``dataset, contrast, cell_type,
-        reference``, one reference per contrast (see :func:`choose_reference`).
+        reference``, one reference per contrast (see :func:`alsmuscle.denervation.choose_reference`).
     rules
         Fixed in advance; defaults of :class:`Rules`.
 

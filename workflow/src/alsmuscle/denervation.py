@@ -557,6 +557,8 @@ def axes(
     blocks: pd.DataFrame,
     members: Mapping[str, pd.DataFrame],
     *,
+    random_blocks: pd.DataFrame | None = None,
+    random_members: Mapping[str, pd.DataFrame] | None = None,
     replicates: Mapping[Contrast, pd.DataFrame] | None = None,
     to_human: Mapping[str, Mapping[str, str]] | None = None,
     inter_gene_correlation: float = 0.05,
@@ -577,6 +579,9 @@ def axes(
         ``dataset, contrast, cell_type, programme, block, stripped, effect, se``.
     members
         Species → members of the blocks (see :func:`block_delta`).
+    random_blocks, random_members
+        Matched random sets, as ``blocks`` and ``members``. They come by the thousand and are only
+        judged against the reference that :func:`choose_reference` keeps: no other is taken.
     replicates
         (dataset, contrast, cell_type) → donor-bootstrap replicates × genes, where a matrix exists.
     to_human
@@ -593,9 +598,20 @@ def axes(
     """
     replicates, to_human = replicates or {}, to_human or {}
     facts = contrasts.set_index(["dataset", "contrast"])
-    by_contrast = dict(list(genes.groupby(["dataset", "contrast", "cell_type"], sort=False)))
-    by_blocks = dict(list(blocks.groupby(["dataset", "contrast", "cell_type"], sort=False)))
-    rows, deltas = [], []
+    by_contrast = _by_contrast(genes)
+
+    def settings(als: Contrast, den: Contrast) -> dict[str, Any]:
+        return {
+            "als_replicates": replicates.get(als),
+            "den_replicates": replicates.get(den),
+            "als_df": _residual_df(facts.loc[als[:2]]),
+            "den_df": _residual_df(facts.loc[den[:2]]),
+            "inter_gene_correlation": inter_gene_correlation,
+            "min_reliability": min_reliability,
+        }
+
+    rows: list[dict[str, Any]] = []
+    keys: list[tuple[Contrast, Contrast]] = []
     for pair in pairs.itertuples():
         als_name = (pair.dataset, pair.contrast)
         den_name = (pair.reference_dataset, pair.reference_contrast)
@@ -610,8 +626,9 @@ def axes(
                 "mode": pair.mode,
                 "reason": pair.reason,
             }
-            rows.append(row)
             als_key, den_key = (*als_name, cell_type), (*den_name, cell_type)
+            rows.append(row)
+            keys.append((als_key, den_key))
             if pair.mode != "none" and den_key not in by_contrast:
                 row |= {"mode": "none", "reason": f"the reference has no '{cell_type}'"}
             if row["mode"] == "none":
@@ -627,25 +644,54 @@ def axes(
                 raw, corrected = noise_corrected_correlation(als, den)
                 row |= {"correlation_raw": raw, "correlation": corrected}
                 continue
-            settings: dict[str, Any] = {
-                "als_replicates": replicates.get(als_key),
-                "den_replicates": replicates.get(den_key),
-                "als_df": _residual_df(facts.loc[als_name]),
-                "den_df": _residual_df(facts.loc[den_name]),
-                "inter_gene_correlation": inter_gene_correlation,
-                "min_reliability": min_reliability,
-            }
-            found = denervation_axis(als, den, **settings)
+            found = denervation_axis(als, den, **settings(als_key, den_key))
             row |= found | {"reason": found["reason"] or pair.reason}
-            if np.isnan(row["lambda"]) or als_key not in by_blocks or den_key not in by_blocks:
-                continue
-            own = block_delta(
-                als, den, by_blocks[als_key], by_blocks[den_key], members[species[0]], **settings
-            )
-            name = {key: row[key] for key in ("dataset", "contrast", "cell_type", "reference")}
-            deltas.append(own.assign(**name))
     axis = pd.DataFrame(rows, columns=AXIS_COLUMNS)
+    named = ["dataset", "contrast", "cell_type", "reference"]
+    best = set(choose_reference(axis)[named].itertuples(index=False, name=None))
+
+    deltas: list[pd.DataFrame] = []
+    by_blocks = _by_contrast(blocks)
+    by_random = {} if random_blocks is None else _by_contrast(random_blocks)
+    for row, (als_key, den_key) in zip(rows, keys, strict=True):
+        known = als_key in by_blocks and den_key in by_blocks
+        if not known or row["lambda"] is None or np.isnan(row["lambda"]):
+            continue
+        organism = facts.loc[als_key[:2], "species"]
+        sources, sets = [by_blocks], [members[organism]]
+        if random_members and organism in random_members and (*als_key, row["reference"]) in best:
+            sources.append(by_random)
+            sets.append(random_members[organism])
+        own = block_delta(
+            by_contrast[als_key].set_index("gene_id"),
+            by_contrast[den_key].set_index("gene_id"),
+            pd.concat([source[als_key] for source in sources if als_key in source]),
+            pd.concat([source[den_key] for source in sources if den_key in source]),
+            pd.concat(sets),
+            **settings(als_key, den_key),
+        )
+        deltas.append(own.assign(**{key: row[key] for key in named}))
     return axis, pd.concat(deltas, ignore_index=True) if deltas else pd.DataFrame()
+
+
+def choose_reference(axis: pd.DataFrame) -> pd.DataFrame:
+    """Keep one denervation reference per contrast and cell type: the best correlated one.
+
+    The reference that explains most is the hardest null for a claim of more than denervation; ties
+    go to the alphabetically first. ``axis``: ``dataset, contrast, cell_type, reference, lambda,
+    correlation``; rows without lambda are dropped.
+    """
+    usable = axis.dropna(subset=["lambda"])
+    # As the table writes it: the choice is then the same before writing and after reading.
+    shown = usable["correlation"].astype(float).fillna(-np.inf).map("{:.6g}".format)
+    usable = usable.assign(_rank=shown.astype(float))
+    ordered = usable.sort_values(["_rank", "reference"], ascending=[False, True])
+    kept = ordered.drop_duplicates(["dataset", "contrast", "cell_type"]).drop(columns="_rank")
+    return kept.sort_values(["dataset", "contrast", "cell_type"], ignore_index=True)
+
+
+def _by_contrast(table: pd.DataFrame) -> dict[Contrast, pd.DataFrame]:
+    return dict(list(table.groupby(["dataset", "contrast", "cell_type"], sort=False)))
 
 
 def _residual_df(facts: pd.Series[Any]) -> float:

@@ -15,8 +15,9 @@ Two questions are asked of a block, with two p-values, because they have two ans
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ COLUMNS += ["in_denervation_signature", "evidence", "source"]
 SIGNS = {"+": 1, "-": -1, "0": 0}
 EVIDENCE = {"S", "M", "SM"}
 TSV = "config/programmes.tsv"
+_SEPARATOR = re.compile(r"[|;,]\s*")
 
 
 # --- the lists ---------------------------------------------------------------------------------
@@ -84,24 +86,29 @@ class _Symbols(NamedTuple):
     former: dict[str, str]
 
 
-def _symbols(genes: pd.DataFrame) -> _Symbols:
-    """Index a gene table by symbol; a former symbol counts only where it names a single gene."""
-    table = genes[["gene_id", "symbol"]].fillna("").astype(str)
+def _symbols(genes: pd.DataFrame, listed: Collection[str]) -> _Symbols:
+    """Index a gene table by listed symbols; a former one counts where it names a single gene."""
+    wanted = set(listed) - {""}
+    table = genes[genes["symbol"].isin(wanted)]
     # Symbols repeat on alternative loci: the primary gene first, then the lowest id.
-    primary = genes["primary"].astype(str).eq("1") if "primary" in genes else True
+    primary = table["primary"].astype(str).eq("1") if "primary" in table else True
     ranked = table.assign(primary=primary).sort_values(
         ["primary", "gene_id"], ascending=[False, True], kind="stable"
     )
-    ranked = ranked[ranked["symbol"] != ""].drop_duplicates("symbol")
+    ranked = ranked.drop_duplicates("symbol")
     current = dict(zip(ranked["symbol"], ranked["gene_id"], strict=True))
-    former: dict[str, str] = {}
+    bearers: dict[str, set[str]] = {}
     if "previous" in genes:
-        old = genes[["gene_id", "previous"]].dropna()
-        names = old["previous"].astype(str).str.split(r"[|;,]\s*", regex=True)
-        pairs = pd.DataFrame({"gene_id": old["gene_id"], "name": names}).explode("name")
-        pairs = pairs[(pairs["name"] != "") & ~pairs["name"].isin(current)].drop_duplicates()
-        pairs = pairs.drop_duplicates("name", keep=False)
-        former = dict(zip(pairs["name"], pairs["gene_id"], strict=True))
+        old = genes[["gene_id", "previous"]].dropna().astype(str)
+        old = old[old["previous"] != ""]
+        for gene_id, names in zip(old["gene_id"], old["previous"], strict=True):
+            for name in wanted.intersection(_SEPARATOR.split(names)):
+                bearers.setdefault(name, set()).add(gene_id)
+    former = {
+        name: next(iter(ids))
+        for name, ids in bearers.items()
+        if len(ids) == 1 and name not in current
+    }
     return _Symbols(current, former)
 
 
@@ -109,10 +116,10 @@ def _map(programmes: pd.DataFrame, organism: str, genes: pd.DataFrame) -> pd.Dat
     """One row per listed symbol of the organism: gene_id and status current, former or unknown."""
     if organism not in {"human", "mouse"}:
         raise InputError(f"no programmes for organism {organism!r}", expected="human or mouse")
-    index = _symbols(genes)
     table = programmes[COLUMNS].fillna("").astype(str)
     table = table.assign(symbol=table[organism].str.split("|")).explode("symbol")
     symbols = table["symbol"]
+    index = _symbols(genes, symbols)
     current, former = symbols.map(index.current), symbols.map(index.former)
     status = np.select(
         [symbols == "", current.notna(), former.notna()], ["none", "current", "former"], "unknown"

@@ -434,13 +434,10 @@ def compare_with_denervation(
             pairs,
             contrasts,
             pd.concat(genes, ignore_index=True),
-            pd.concat([blocks[[*KEY, *BLOCK, "effect", "se"]], random_table], ignore_index=True)
-            if len(random_table)
-            else blocks,
-            {
-                organism: pd.concat([members[organism], *_listed(random, organism)])
-                for organism in members
-            },
+            blocks[[*KEY, *BLOCK, "effect", "se"]],
+            members,
+            random_blocks=random_table,
+            random_members=random,
             replicates={
                 (*name, "muscle"): fit.replicates
                 for name, fit in fitted.items()
@@ -463,18 +460,14 @@ def compare_with_denervation(
     return Compared(axis, deltas, random_table.loc[kept])
 
 
-def _listed(tables: Mapping[str, pd.DataFrame], name: str) -> list[pd.DataFrame]:
-    return [tables[name]] if name in tables else []
-
-
 # --- claims ------------------------------------------------------------------------------------
 
 
 def chosen_deltas(axis: pd.DataFrame, deltas: pd.DataFrame) -> pd.DataFrame:
-    """Deltas against the one reference per contrast that :func:`claims.choose_reference` keeps."""
+    """Deltas against the one reference per contrast that :func:`denervation.choose_reference` keeps."""
     if deltas.empty:
         return deltas
-    kept = claims.choose_reference(axis)[[*KEY, "reference"]]
+    kept = denervation.choose_reference(axis)[[*KEY, "reference"]]
     return deltas.merge(kept, on=[*KEY, "reference"])
 
 

@@ -256,9 +256,9 @@ def local(text: object, path: object, download: bool = False) -> Markup:
     href = safe_path(path)
     if href is None:
         return escape(text)
-    return Markup('<a href="{}"{}>{}</a>').format(
-        href, Markup(" download") if download else "", text
-    )
+    # Reports have many: Markup.format costs many times more.
+    kind = " download" if download else ""
+    return Markup(f'<a href="{escape(href)}"{kind}>{escape(text)}</a>')
 
 
 def folded(text: object, shown: int = 60) -> Markup:

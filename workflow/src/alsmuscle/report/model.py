@@ -194,6 +194,17 @@ class Synthesis:
     genes: pd.DataFrame | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def over_stages(self) -> dict[str, pd.DataFrame]:
+        """``PROGRAMME/block`` → its complete block pooled over all stages, per role and species."""
+        pooled = self.programmes
+        rows = pooled[
+            (pooled["stage"] == "")
+            & (pooled["species"] != "all")
+            & ~pooled["stripped"].astype(bool)
+        ]
+        return {str(target): own for target, own in rows.groupby("key", sort=False)}
+
 
 @dataclass(frozen=True)
 class ReportData:
@@ -580,13 +591,7 @@ def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     Over all stages, complete blocks; whole muscle before cell types, ALS first in both; the number
     of studies stands in ``label``, and ``pooled`` is false for a single study.
     """
-    pooled = synthesis.programmes
-    rows = pooled[
-        (pooled["key"] == target)
-        & (pooled["stage"] == "")
-        & (pooled["species"] != "all")
-        & ~pooled["stripped"].astype(bool)
-    ].copy()
+    rows = synthesis.over_stages.get(target, synthesis.programmes.iloc[:0]).copy()
     order = {role: place for place, role in enumerate(ROLES)}
     rows["place"] = rows["role"].map(order).fillna(len(order))
     rows["group"] = np.where(rows["cell_type"] == TISSUE, WHOLE, PARTS)
