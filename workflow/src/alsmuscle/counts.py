@@ -166,9 +166,11 @@ def assemble(
             "status": identity["status"].to_numpy(),
         }
     )
-    var = frame.groupby(codes, sort=False).agg(
-        {"symbol": "first", "source_id": ";".join, "status": "first"}
-    )
+    var = frame.groupby(codes, sort=False)[["symbol", "source_id", "status"]].first()
+    # Few genes have several rows, and joining text takes them one by one.
+    summed_rows = pd.Series(codes).duplicated(keep=False)
+    several = frame.loc[summed_rows, "source_id"].groupby(codes[summed_rows]).agg(";".join)
+    var.loc[several.index, "source_id"] = several
     var.index = pd.Index(unique.astype(str), name="gene_id")
     obs = samples.set_index("sample_id")
     for column in obs.columns:
