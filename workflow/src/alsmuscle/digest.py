@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -33,8 +34,14 @@ def code_digest(script: str | Path) -> str:
 @cache
 def _parsed(path: Path, _mtime: int) -> tuple[str, frozenset[str]]:
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    for node in ast.walk(tree):
-        if (
+    modules: set[str] = set()
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
             and node.body
             and isinstance(node.body[0], ast.Expr)
@@ -42,15 +49,22 @@ def _parsed(path: Path, _mtime: int) -> tuple[str, frozenset[str]]:
             and isinstance(node.body[0].value.value, str)
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    modules: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
-            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
     own = frozenset(name for name in modules if name.startswith("alsmuscle.") and _exists(name))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), own
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield a module and its statements at any depth, without their many more expressions.
+
+    Every job that a cluster runs does this anew.
+    """
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            if isinstance(inner := getattr(node, part, None), list):
+                todo.extend(inner)
 
 
 def _source(module: str) -> Path:
