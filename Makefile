@@ -21,6 +21,7 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -c "import umap; from alsmuscle.fit import compile_kernels; compile_kernels()"
 	@touch $@
 
 run: $(STAMP)  ## the real analysis of config/config.yaml

@@ -6,6 +6,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats.contingency import association
 
 from alsmuscle import de, designs, registry
 from alsmuscle.errors import InputError
@@ -320,3 +321,9 @@ def test_numbers_and_their_text_are_one_level():
     samples = _samples().assign(day=lambda f: f["day"].astype(float))
     assert _true(samples, AT60) == pytest.approx(4.0)
     assert _true(samples, TREND) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (4, 5)])
+def test_cramers_v_is_scipy_s(shape: tuple[int, int]) -> None:
+    table = np.random.default_rng(sum(shape)).integers(1, 30, shape)
+    assert designs.cramers_v(table) == pytest.approx(association(table, correction=False))

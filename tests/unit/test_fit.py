@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -554,3 +556,34 @@ def test_runs_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(double)
     assert fit._compiled(double)(2.0) == 4.0
+
+
+def test_installation_compiles_all_that_a_study_needs() -> None:
+    # In a process of its own: other tests have compiled more.
+    code = """
+import numpy as np, pandas as pd
+from pydeseq2.ds import DeseqStats
+from alsmuscle import fit
+def compiled():
+    kernels = {name: value for name, value in vars(fit).items() if hasattr(value, "signatures")}
+    return {name: len(kernel.signatures) for name, kernel in kernels.items()}
+fit.compile_kernels()
+before = compiled()
+rng = np.random.default_rng(1)
+names = [f"x{i}" for i in range(12)]
+obs = pd.DataFrame({"kind": list("abc") * 4, "age": rng.normal(50, 9, 12)}, names)
+counts = pd.DataFrame(rng.negative_binomial(3, 0.02, (12, 700)), names).rename(columns="g{}".format)
+counts.iloc[0, :40] = 100_000
+for design in ("~kind", "~kind + age", "~age"):
+    dds = fit.fit_dataset(counts, obs, design, n_cpus=2)
+    name = dds.obsm["design_matrix"].columns[-1]
+    vector = (dds.obsm["design_matrix"].columns == name).astype(float)
+    stats = DeseqStats(dds, contrast=vector, inference=dds.inference, quiet=True)
+    stats.summary()
+    stats.lfc_shrink(coeff=name)
+assert before and compiled() == before, (before, compiled())
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

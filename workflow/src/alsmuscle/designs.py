@@ -490,7 +490,6 @@ def design_warnings(
 def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[str, str] | None:
     """Kind and text where a column goes with the two sides of a difference."""
     import pandas as pd
-    from scipy.stats.contingency import association
 
     target, reference = sides(used, contrast)
     both = used[target | reference]
@@ -525,13 +524,24 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
             _explain(both, contrast, column)
             + f". The difference cannot be told from one of {column}.",
         )
-    if min(table.shape) > 1 and (v := association(table.to_numpy())) >= 0.7:
+    if min(table.shape) > 1 and (v := cramers_v(table.to_numpy())) >= 0.7:
         return (
             "near_confounded",
             f"{column} and {contrast['variable']} go together almost completely "
             f"(Cramér's V {v:.2f}).",
         )
     return None
+
+
+def cramers_v(table: np.ndarray) -> float:
+    """Return Cramér's V of a contingency table without empty rows or columns.
+
+    ``scipy.stats`` has it, for a second of imports that nothing else in reading a study needs.
+    """
+    n = table.sum()
+    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0, keepdims=True) / n
+    chi2 = ((table - expected) ** 2 / expected).sum()
+    return float((chi2 / n / (min(table.shape) - 1)) ** 0.5)
 
 
 def _tells(values: pd.Series) -> bool:

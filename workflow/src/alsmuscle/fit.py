@@ -1347,6 +1347,23 @@ def fit_dataset(
     return dds
 
 
+def compile_kernels() -> None:
+    """Compile every kernel into numba's cache: once, at installation, not in the first jobs at once."""
+    from pydeseq2.ds import DeseqStats
+
+    rng = np.random.default_rng(0)
+    obs = pd.DataFrame({"group": ["a", "b"] * 4}, [f"s{i}" for i in range(8)])
+    counts = pd.DataFrame(rng.negative_binomial(5, 0.05, (8, 100)), obs.index)
+    counts = counts.rename(columns="g{}".format)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dds = fit_dataset(counts, obs, "~group")
+        contrast = ["group", "b", "a"]
+        stats = DeseqStats(dds, contrast=contrast, inference=dds.inference, quiet=True)
+        stats.summary()
+        stats.lfc_shrink(coeff="group[T.b]")
+
+
 def _matrix(values: Array) -> Array:
     return np.ascontiguousarray(values, dtype=np.float64)
 

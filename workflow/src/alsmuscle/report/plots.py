@@ -184,7 +184,10 @@ def forest_plot(
     has = {k for k in _OPTIONAL if k in rows and rows[k].notna().any()}
     body: list[str] = []
     group = None
-    for row in rows.to_dict("records"):
+    # Column by column: `to_dict("records")` boxes every value of mixed columns by itself.
+    columns = {str(key): rows[key].tolist() for key in rows}
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, values, strict=True))
         if "group" in row and row["group"] != group:
             group = row["group"]
             title = local(group, row["group_href"]) if row.get("group_href") else group
@@ -199,7 +202,7 @@ def forest_plot(
                     3 + len(has - {"alt_effect"}), title, note if row.get("group_note") else ""
                 )
             )
-        body.append(_forest_row({str(k): v for k, v in row.items()}, has, span))
+        body.append(_forest_row(row, has, span))
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
         '<table class="forest" role="table" data-span="{low:.6g} {high:.6g}">'
