@@ -11,7 +11,6 @@ from support import ROOT, Project, small_counts
 
 GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
 STUDY = {
-    "bulk_counts": 1,
     "bulk_fit": 1,
     "bulk_contrast": 1,
 }
@@ -54,7 +53,7 @@ def test_a_contrast_adds_a_job_and_a_collection_one_download(project):
     }
     # Of a study's own, with download and check: imports are not paid for a job per table.
     own = {**STUDY, "bulk_contrast": 3, "data_fetch": 1, "data_verify": 1}
-    assert sum(own.values()) <= 7
+    assert sum(own.values()) <= 6
 
 
 def test_nothing_runs_beside_the_checkpoint_in_the_demo(tmp_path):
@@ -116,9 +115,8 @@ def test_a_candidate_on_arrays_is_planned_like_counts(project):
         )
     ]
     jobs = project.planned(*wanted)
-    assert jobs["bulk_intensities"] == 1
-    assert "bulk_counts" not in jobs
-    assert {"bulk_fit", "bulk_contrast"} <= set(jobs)
+    assert jobs["bulk_fit_array"] == jobs["bulk_contrast"] == 1
+    assert "bulk_fit" not in jobs
 
 
 def test_a_block_that_mapping_empties_stops_with_its_name(project):

@@ -5,124 +5,78 @@
 #      programmes/<dataset>/<contrast>/effects.tsv.
 
 
-rule bulk_counts:
-    input:
-        manifest=result("provenance/data/{dataset}.tsv"),
-    output:
-        counts=result("bulk/{dataset}/counts.h5ad"),
-        samples=result("bulk/{dataset}/samples.tsv"),
-        excluded=result("bulk/{dataset}/excluded.tsv"),
-        completeness=result("bulk/{dataset}/completeness.tsv"),
-        # A design that cannot be fitted stops the study before anything is computed.
-        warnings=report(
-            result("bulk/{dataset}/warnings.tsv"),
-            caption="../report/captions/bulk_counts.rst",
-            category="Studies",
-            subcategory="{dataset}",
-            labels={"table": "faults of the design"},
-        ),
-    log:
-        log_of("bulk_counts", "{dataset}"),
-    benchmark:
-        time_of("bulk_counts", "{dataset}")
-    wildcard_constraints:
-        dataset=one_of(COUNTS),
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=growing(1000, per_sample=3),
-        runtime=growing(10),
-    params:
-        card=card_part(
-            "id", "role", "organism", "files", "counts", "samples", "contrasts"
-        ),
-        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
-        code=code("bulk_counts"),
-    message:
-        "{wildcards.dataset}: reading counts and samples, and whether groups can be compared"
-    script:
-        "../scripts/bulk_counts.py"
+# What a bulk study gives beside the matrix itself.
+OF_STUDY = {
+    "samples": result("bulk/{dataset}/samples.tsv"),
+    "excluded": result("bulk/{dataset}/excluded.tsv"),
+    "completeness": result("bulk/{dataset}/completeness.tsv"),
+    "warnings": report(
+        result("bulk/{dataset}/warnings.tsv"),
+        caption="../report/captions/bulk_warnings.rst",
+        category="Studies",
+        subcategory="{dataset}",
+        labels={"table": "faults of the design"},
+    ),
+    "vst": result("bulk/{dataset}/vst.h5ad"),
+    "fits": result("bulk/{dataset}/fits.h5"),
+    "qc": report(
+        result("bulk/{dataset}/qc.tsv"),
+        caption="../report/captions/bulk_qc.rst",
+        category="Studies",
+        subcategory="{dataset}",
+        labels={"table": "sample quality"},
+    ),
+    "pca": result("bulk/{dataset}/pca.tsv"),
+    "covariates": result("bulk/{dataset}/pca_covariates.tsv"),
+    "correlation": result("bulk/{dataset}/correlation.tsv"),
+    "scores": result("programmes/{dataset}/scores.tsv"),
+}
 
 
-rule bulk_intensities:
-    input:
-        manifest=result("provenance/data/{dataset}.tsv"),
-    output:
-        intensities=result("bulk/{dataset}/intensities.h5ad"),
-        samples=result("bulk/{dataset}/samples.tsv"),
-        excluded=result("bulk/{dataset}/excluded.tsv"),
-        completeness=result("bulk/{dataset}/completeness.tsv"),
-        warnings=report(
-            result("bulk/{dataset}/warnings.tsv"),
-            caption="../report/captions/bulk_counts.rst",
-            category="Studies",
-            subcategory="{dataset}",
-            labels={"table": "faults of the design"},
-        ),
-    log:
-        log_of("bulk_intensities", "{dataset}"),
-    benchmark:
-        time_of("bulk_intensities", "{dataset}")
-    wildcard_constraints:
-        dataset=one_of(ARRAYS),
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=growing(1500, per_sample=5),
-        runtime=growing(10),
-    params:
-        card=card_part(
-            "id", "role", "organism", "files", "intensities", "samples", "contrasts"
-        ),
-        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
-        code=code("bulk_intensities"),
-    message:
-        "{wildcards.dataset}: reading intensities and samples, and whether groups can be compared"
-    script:
-        "../scripts/bulk_intensities.py"
-
-
-# The fit, the quality and the programme scores of every sample in one job: all need the matrix.
+# From the files to the fit and the quality of every sample in one job: a chain, whose steps would
+# each pay for imports, and for reading the matrix, more than they do.
 rule bulk_fit:
     input:
-        measured=measured,
+        manifest=result("provenance/data/{dataset}.tsv"),
         panels="config/tissues.tsv",
         programmes="config/programmes.tsv",
     output:
-        vst=result("bulk/{dataset}/vst.h5ad"),
-        fits=result("bulk/{dataset}/fits.h5"),
-        qc=report(
-            result("bulk/{dataset}/qc.tsv"),
-            caption="../report/captions/bulk_qc.rst",
-            category="Studies",
-            subcategory="{dataset}",
-            labels={"table": "sample quality"},
-        ),
-        pca=result("bulk/{dataset}/pca.tsv"),
-        covariates=result("bulk/{dataset}/pca_covariates.tsv"),
-        correlation=result("bulk/{dataset}/correlation.tsv"),
-        scores=result("programmes/{dataset}/scores.tsv"),
+        **OF_STUDY,
+        measured=result("bulk/{dataset}/counts.h5ad"),
     log:
         log_of("bulk_fit", "{dataset}"),
     benchmark:
         time_of("bulk_fit", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(COUNTS),
     conda:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=growing(1500, per_sample=3),
+        mem_mb=growing(1500, per_sample=5),
         runtime=growing(30),
     params:
-        organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
-        card=card_part("id", "role", "contrasts"),
+        card=card_part(
+            *("id", "role", "organism", "files", "counts", "intensities"),
+            *("samples", "contrasts"),
+        ),
+        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         qc=SETTINGS["bulk"]["qc"],
         code=code("bulk_fit"),
     message:
-        "{wildcards.dataset}: fitting every gene, checking the quality of every sample"
+        "{wildcards.dataset}: reading samples, fitting every gene, checking quality"
     script:
         "../scripts/bulk_fit.py"
+
+
+use rule bulk_fit as bulk_fit_array with:
+    output:
+        **OF_STUDY,
+        measured=result("bulk/{dataset}/intensities.h5ad"),
+    wildcard_constraints:
+        dataset=one_of(ARRAYS),
 
 
 # Genes, pathways and programmes in one job: what they import and read costs more than they do.

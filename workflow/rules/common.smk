@@ -100,12 +100,6 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
-def measured(wildcards):
-    """Input function: what a bulk study measured, read counts or intensities."""
-    kind = "intensities" if wildcards.dataset in ARRAYS else "counts"
-    return result(f"bulk/{wildcards.dataset}/{kind}.h5ad")
-
-
 def log_of(rule, key=""):
     """Log file of a rule's job."""
     return result(f"logs/{rule}/{key or 'all'}.log")

@@ -1,8 +1,31 @@
-from alsmuscle import contracts, engines, identity, io, log, programmes, qc, registry
+from alsmuscle import (
+    account,
+    contracts,
+    engines,
+    identity,
+    io,
+    log,
+    programmes,
+    qc,
+    registry,
+    study,
+    study_arrays,
+)
 
 with log.job(snakemake.log[0]) as logger:
-    organism, card = snakemake.params.organism, snakemake.params.card
-    measured = io.read_h5ad(snakemake.input.measured)
+    card, out = snakemake.params.card, snakemake.output
+    manifest = io.read_table(snakemake.input.manifest, "manifest")
+    read = study_arrays.read_arrays if "intensities" in card else study.read_bulk
+    measured, samples, excluded = read(card, manifest)
+    # A design that cannot be fitted stops the study before anything is computed.
+    warnings = account.design_faults(card, measured.obs, snakemake.params.min_replicates)
+    completeness = account.completeness(card, measured, excluded)
+    io.write_table(out.warnings, warnings, "warnings")
+    io.write_table(out.completeness, completeness, "completeness")
+    io.write_table(out.samples, samples, "samples")
+    io.write_table(out.excluded, excluded, "excluded")
+    io.write_h5ad(out.measured, measured)
+
     options = {
         **snakemake.params.counts,
         "inference": snakemake.params.inference,
@@ -13,10 +36,10 @@ with log.job(snakemake.log[0]) as logger:
         fits[name] = engines.fit(measured, contrasts[0], **options)
         logger.info("fitted %s: %d genes, %d samples", name, fits[name].n_vars, fits[name].n_obs)
     vst = engines.expression(measured, **options)
-    io.write_h5ad(snakemake.output.vst, vst)
-    io.write_h5ads(snakemake.output.fits, fits)
+    io.write_h5ad(out.vst, vst)
+    io.write_h5ads(out.fits, fits)
 
-    options = dict(snakemake.params.qc)
+    organism, options = card["organism"], dict(snakemake.params.qc)
     size = {key: options.pop(key) for key in ("n_variable_genes", "n_components")}
     panels = io.read_plain(snakemake.input.panels)
     metrics, pca, correlation = qc.metrics(measured, vst, organism, panels, **size)
@@ -32,10 +55,9 @@ with log.job(snakemake.log[0]) as logger:
     )
     scores = programmes.scores(vst.to_df().T, members)
     scores.insert(0, "dataset", snakemake.wildcards.dataset)
-    io.write_table(snakemake.output.qc, table.drop(columns=["muscle_declared", "transgenic"]), "qc")
-    io.write_table(
-        snakemake.output.covariates, qc.associations(pca, measured.obs, metrics), "pca_covariates"
-    )
-    io.write_table(snakemake.output.pca, pca, "pca")
-    io.write_square(snakemake.output.correlation, correlation)
-    io.write_table(snakemake.output.scores, scores, "scores")
+    io.write_table(out.qc, table.drop(columns=["muscle_declared", "transgenic"]), "qc")
+    associations = qc.associations(pca, measured.obs, metrics)
+    io.write_table(out.covariates, associations, "pca_covariates")
+    io.write_table(out.pca, pca, "pca")
+    io.write_square(out.correlation, correlation)
+    io.write_table(out.scores, scores, "scores")
