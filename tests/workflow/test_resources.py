@@ -15,6 +15,11 @@ RULES = {
     for path in [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
     for name, body in BLOCK.findall(path.read_text())
 }
+# A rule made from another has what it does not state from that.
+DERIVED = re.compile(r"^use rule (\w+) as (\w+) with:\n(.*?)(?=^\S|\Z)", re.M | re.S)
+for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+    for source, name, body in DERIVED.findall(path.read_text()):
+        RULES[name] = body + RULES[source]
 LOCAL = {name for name, body in RULES.items() if "localrule: True" in body}
 PROFILE = yaml.safe_load((ROOT / "config" / "profiles" / "slurm" / "config.yaml").read_text())
 
