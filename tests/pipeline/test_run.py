@@ -242,8 +242,9 @@ def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
     _edit(restored, "enrichment.py", "\nSEPARATOR = ", "\n_EDITED = 1\nSEPARATOR = ")
     assert set(restored.planned()) == AFTER_DE
     _edit(restored, "programmes.py", "\ndef ", "\n_EDITED = 1\n\ndef ")
-    # So do those that fit and score samples, and check the genes of programmes.
-    also = {"programmes_check", "bulk_fit"}
+    # So do those that read, fit and score samples (and say how complete their data are), and check
+    # the genes of programmes.
+    also = {"programmes_check", "bulk_fit", "provenance_run"}
     assert set(restored.planned()) == also | AFTER_DE
 
 
