@@ -418,6 +418,8 @@ def main() -> None:
     if os.environ.get("ALSMUSCLE_NAMESPACE") != "1":
         os.environ["ALSMUSCLE_NAMESPACE"] = "1"
         os.execvp("unshare", ["unshare", "--map-root-user", "--mount", sys.executable, *sys.argv])
+    # A shell's background jobs ignore interrupts, and would hand that down to the runs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     base = Path(tempfile.mkdtemp(prefix="alsmuscle-survive-"))
     registry = (demo_registry if options.demo else small_registry)(base / "project")
     try:
