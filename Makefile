@@ -21,6 +21,7 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# What numba compiles is kept: once here, not in the first jobs at once.
 	@$(BIN)/python -c "import umap; from alsmuscle.fit import compile_kernels; compile_kernels()"
 	@touch $@
 
@@ -28,8 +29,7 @@ run: $(STAMP)  ## the real analysis of config/config.yaml
 	@$(call SNAKEMAKE)
 
 demo: $(STAMP)  ## simulated studies with planted truth; needs no network, a few minutes
-	@# Many small studies: two jobs side by side are faster than two threads in one.
-	@$(call SNAKEMAKE,--configfile config/demo.yaml --set-threads bulk_fit=1 cells_contrast=1)
+	@$(call SNAKEMAKE,--configfile config/demo.yaml)
 
 fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
 	@$(call SNAKEMAKE,fetch)

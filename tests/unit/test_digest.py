@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from alsmuscle import digest
 
 
@@ -35,6 +37,27 @@ def test_semantic_edits_at_any_depth_count_and_comments_do_not(tmp_path, monkeyp
     assert second != first
     script.write_text("from alsmuscle import b\n")
     assert digest.code_digest(script) not in (first, second)
+
+
+PLACES = (
+    "if X:\n    pass\nelse:\n    {}",
+    "try:\n    pass\nexcept OSError:\n    {}",
+    "try:\n    pass\nfinally:\n    {}",
+    "class A:\n    def f(self):\n        with X:\n            {}",
+    "async def f():\n    async for x in X:\n        {}",
+    "match X:\n    case 1:\n        {}",
+    "while X:\n    pass\nelse:\n    {}",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_imports_are_found_wherever_a_statement_may_stand(tmp_path, monkeypatch, place):
+    package = _package(tmp_path, monkeypatch, a="X = 1\n")
+    script = tmp_path / "rule.py"
+    script.write_text(place.format("import alsmuscle.a") + "\n")
+    first = digest.code_digest(script)
+    (package / "a.py").write_text("X = 2\n")
+    assert digest.code_digest(script) != first
 
 
 def test_modules_that_import_each_other_end(tmp_path, monkeypatch):

@@ -51,7 +51,9 @@ rule bulk_fit:
         dataset=one_of(COUNTS),
     conda:
         ENVIRONMENT
-    threads: 2
+    # Only the fit uses two, and it gains from about a hundred samples on (benchmarks/fit.tsv): below
+    # that two studies side by side are faster.
+    threads: lambda wildcards: 2 if expected_samples(wildcards) >= 100 else 1
     resources:
         mem_mb=growing(1500, per_sample=5),
         runtime=growing(30),

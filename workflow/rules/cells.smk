@@ -143,7 +143,6 @@ rule cells_contrast:
     priority: 1
     conda:
         ENVIRONMENT
-    threads: 2
     resources:
         mem_mb=growing(2000, per_sample=10),
         runtime=growing(30),

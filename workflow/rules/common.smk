@@ -110,6 +110,11 @@ def time_of(rule, key=""):
     return result(f"benchmarks/{rule}/{key or 'all'}.tsv")
 
 
+def expected_samples(wildcards):
+    """Samples that a study's card expects; published effects have none."""
+    return STUDIES[wildcards.dataset].get("samples", {}).get("expected", 0)
+
+
 def growing(amount, per_sample=0, per_contrast=0):
     """Resource function: what a job needs, doubled with every further attempt.
 
@@ -119,9 +124,7 @@ def growing(amount, per_sample=0, per_contrast=0):
     def needed(wildcards, attempt):
         need = amount
         if per_sample:
-            # Published effects have no samples.
-            samples = STUDIES[wildcards.dataset].get("samples", {})
-            need += per_sample * samples.get("expected", 0)
+            need += per_sample * expected_samples(wildcards)
         if per_contrast:
             need += per_contrast * sum(
                 len(card["contrasts"]) for card in STUDIES.values()
