@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from alsmuscle import claims, contracts, denervation, designs, meta, programmes, tails
+from alsmuscle import claims, contracts, denervation, designs, meta, programmes, registry, tails
 from alsmuscle.moderate import squeeze_var
 
 if TYPE_CHECKING:
@@ -86,6 +86,34 @@ def contrast_facts(
         ]
         row["confounded"] = ", ".join(own["column"])
     return row
+
+
+def superseded(card: Mapping[str, Any], admitted: Iterable[str]) -> str:
+    """Say why published results are not pooled where their own study takes part; else empty.
+
+    One study counts once, by its fullest route: its samples, then a table, then a list.
+    """
+    route = card.get("route_of", "")
+    if route and route in set(admitted):
+        return f"the same study is analysed from its samples ({route})"
+    return ""
+
+
+def list_facts(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for :func:`alsmuscle.claims.contrast_table` per list of called genes."""
+    rows = []
+    for key, sizes in card["calls"]["comparisons"].items():
+        facts = contrast_facts(card, registry.contrast(dict(card), key))
+        rows.append(
+            {
+                **facts,
+                "published": True,
+                "n_target": sizes["n_target"],
+                "n_reference": sizes["n_reference"],
+                "problem": "a list of called genes: shown as its own evidence, never pooled",
+            }
+        )
+    return rows
 
 
 def published_blocks(

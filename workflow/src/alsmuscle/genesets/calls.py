@@ -122,3 +122,20 @@ def agreement(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, float]:
         "share_same": same / len(both) if len(both) else np.nan,
         "spearman": float(ranks["log2fc"].corr(ranks["log2fc_other"])) if enough else np.nan,
     }
+
+
+def of_contrasts(
+    called: pd.DataFrame, background: Collection[str], members: pd.DataFrame
+) -> pd.DataFrame:
+    """Return contract ``called_blocks``: :func:`count_blocks` of every contrast of a study."""
+    import pandas as pd
+
+    parts = []
+    for (dataset, contrast), own in called.groupby(["dataset", "contrast"], sort=False):
+        counted = count_blocks(own, background, members)
+        for position, (name, value) in enumerate(
+            (("dataset", dataset), ("contrast", contrast), ("cell_type", "muscle"))
+        ):
+            counted.insert(position, name, value)
+        parts.append(counted)
+    return pd.concat(parts, ignore_index=True)
