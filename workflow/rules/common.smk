@@ -35,6 +35,9 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# Processes of one run share what they find out about hosts; those of the next run ask again.
+os.environ.setdefault("ALSMUSCLE_RUN", f"{os.getpid()}-{int(time.time())}")
+
 # A machine fact, not an analysis value: changing it must rerun nothing, so it goes by environment.
 if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])

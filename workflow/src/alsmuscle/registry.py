@@ -507,9 +507,15 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
 
 
 def left_out(cards: Mapping[str, Card], chosen: Mapping[str, Card]) -> list[dict[str, str]]:
-    """Return the cards that are not analysed, each with its reason."""
+    """Return the cards that are not analysed: not selected, or not usable; each with its reason."""
     return [
-        {"dataset": name, "reason": unusable(card) or _unselected(card)}
+        {
+            "dataset": name,
+            "what": "whole study, cannot be used yet"
+            if unusable(card)
+            else "whole study, not selected",
+            "reason": unusable(card) or _unselected(card),
+        }
         for name, card in cards.items()
         if name not in chosen
     ]

@@ -30,7 +30,7 @@ from urllib.parse import (
     urlunsplit,
 )
 
-from alsmuscle import log
+from alsmuscle import hosts, log
 from alsmuscle.archives import refuse_page
 from alsmuscle.fetch_terms import (
     EUTILS_HOST,
@@ -156,12 +156,35 @@ def _pace(host: str, policy: FetchPolicy) -> None:
     time.sleep(max(0.0, due - now))
 
 
+def insist_on_host(want: Want) -> None:
+    """Fail at once where this run has found that the host does not answer.
+
+    Raises
+    ------
+    TransferError
+        The host cannot be connected to.
+    """
+    parts = urlsplit(want.url)
+    default = {"https": 443, "http": 80, "ftp": 21}.get(parts.scheme)
+    if default is None or not parts.hostname:
+        return
+    folder = _shared_folder()
+    if folder is not None:
+        hosts.forget(folder)
+    if problem := hosts.trouble(parts.hostname, parts.port or default, parts.scheme, folder):
+        raise want.passing(
+            f"{parts.hostname} does not answer ({problem}; found out once for this run)",
+            remedy="try again where there is a network, use `make fetch` elsewhere, or a mirror",
+        )
+
+
 # --- http ----------------------------------------------------------------------------------------
 
 
 def download(want: Want, name: str, part: Part, policy: FetchPolicy) -> None:
     """Fill ``part`` from the network, over as many connections as it takes."""
     scheme = urlsplit(want.url).scheme
+    insist_on_host(want)
     if scheme == "ftp":
         persist(lambda: _ftp_once(want, name, part, policy), lambda: part.size, want, policy)
     elif scheme in ("http", "https"):

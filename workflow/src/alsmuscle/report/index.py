@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import cells, claim, plots
+from alsmuscle.report import calls, cells, claim, plots
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
@@ -25,6 +25,7 @@ def page(site: Site, data: m.ReportData) -> str:
         path="index.html",
         heading=data.title,
         claims=claim.summary(data, data.synthesis) if data.synthesis is not None else None,
+        als=calls.first_page(data),
         matrix=_matrix(data, heads),
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
