@@ -361,7 +361,6 @@ def get_text(
                     raise want.error(f"the answer is larger than {size_in_words(_TEXT_LIMIT)}")
             return Answer(want.url, response.status_code, content.decode("utf-8", "replace"))
 
-    transport.insist_on_host(want)
     with transport.http_client(policy) as client:
         return transport.persist(once, lambda: 0, want, policy)
 
@@ -387,7 +386,6 @@ def peek(url: str, *, policy: FetchPolicy | None = None, study: str = "") -> int
             length = response.headers.get("content-length", "")
             return int(length) if length.isdigit() else None
 
-    transport.insist_on_host(want)
     with transport.http_client(policy) as client:
         return transport.persist(once, lambda: 0, want, policy)
 

@@ -341,8 +341,10 @@ def comparable_pairs(contrasts: pd.DataFrame) -> pd.DataFrame:
     """Pair ALS contrasts with references by the *kind* of sample.
 
     What cards call the material ("biopsy", "whole muscle") differs in words, not in substance; what
-    must agree is tissue, culture, sorted cells or nuclei.
+    must agree is tissue, culture, sorted cells or nuclei. Lists of called genes have no effects to
+    compare.
     """
+    contrasts = contrasts[contrasts["modality"] != "calls"]
     return claims.reference_pairs(contrasts.assign(material=contrasts["sample_kind"]))
 
 
@@ -351,7 +353,7 @@ def needed_contrasts(contrasts: pd.DataFrame, pairs: pd.DataFrame) -> list[tuple
 
     Tissue only: there is no cell type in which a denervation reference is public.
     """
-    tissue = contrasts[contrasts["modality"] != "cells"]
+    tissue = contrasts[~contrasts["modality"].isin(["cells", "calls"])]
     als = tissue[tissue["role"].isin(ALS_ROLES) & tissue["eligible"].astype(bool)]
     paired = pairs[pairs["mode"] != "none"]
     names = [

@@ -156,26 +156,24 @@ def _pace(host: str, policy: FetchPolicy) -> None:
     time.sleep(max(0.0, due - now))
 
 
-def insist_on_host(want: Want) -> None:
-    """Fail at once where this run has found that the host does not answer.
+def insist_on_host(want: Want) -> str:
+    """Return the host of a URL; fail at once where this run found that it does not answer.
 
     Raises
     ------
     TransferError
-        The host cannot be connected to.
+        No connection to the host could be made earlier in this run.
     """
-    parts = urlsplit(want.url)
-    default = {"https": 443, "http": 80, "ftp": 21}.get(parts.scheme)
-    if default is None or not parts.hostname:
-        return
+    host = urlsplit(want.url).netloc.rpartition("@")[2].lower()
     folder = _shared_folder()
     if folder is not None:
         hosts.forget(folder)
-    if problem := hosts.trouble(parts.hostname, parts.port or default, parts.scheme, folder):
+    if problem := hosts.dead(host, folder):
         raise want.passing(
-            f"{parts.hostname} does not answer ({problem}; found out once for this run)",
+            f"{host} does not answer ({problem}; found out once for this run)",
             remedy="try again where there is a network, use `make fetch` elsewhere, or a mirror",
         )
+    return host
 
 
 # --- http ----------------------------------------------------------------------------------------
@@ -184,7 +182,6 @@ def insist_on_host(want: Want) -> None:
 def download(want: Want, name: str, part: Part, policy: FetchPolicy) -> None:
     """Fill ``part`` from the network, over as many connections as it takes."""
     scheme = urlsplit(want.url).scheme
-    insist_on_host(want)
     if scheme == "ftp":
         persist(lambda: _ftp_once(want, name, part, policy), lambda: part.size, want, policy)
     elif scheme in ("http", "https"):
@@ -222,13 +219,22 @@ def persist(
     """Call ``once`` until it succeeds; tries that brought new bytes do not count."""
     import tenacity
 
-    best, fruitless = progress(), 0
+    best, fruitless, unconnected = progress(), 0, 0
+    host, folder = insist_on_host(want), _shared_folder()
 
     def attempt() -> T:
-        nonlocal best, fruitless
+        nonlocal best, fruitless, unconnected
         try:
-            return once()
-        except TransientError:
+            result = once()
+            hosts.answered(host, folder)
+            return result
+        except TransientError as error:
+            unconnected = unconnected + 1 if error.unconnected else 0
+            if not error.unconnected:
+                hosts.answered(host, folder)
+            elif unconnected >= hosts.TRIES:
+                hosts.gave_up(host, str(error), folder)
+                insist_on_host(want)
             fruitless = fruitless + 1 if progress() <= best else 0
             best = max(best, progress())
             raise
@@ -315,7 +321,10 @@ def request(
                 remedy="behind an intercepting proxy set SSL_CERT_FILE to its root certificate",
             ) from error
         words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
-        raise TransientError(f"{words}: {error}" if str(error) else words) from error
+        never = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        raise TransientError(
+            f"{words}: {error}" if str(error) else words, unconnected=never
+        ) from error
 
 
 def _build(client: httpx.Client, url: str, headers: Mapping[str, str]) -> httpx.Request:

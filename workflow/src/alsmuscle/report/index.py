@@ -158,10 +158,16 @@ def text_summary(data: m.ReportData) -> str:
     out = data.excluded
     if out is not None:
         whole = out[out["kind"] == "study"]
-        lines.append(f"{_count(len(whole), 'study', 'studies')} left out")
-        refused = ~whole["reason"].astype(str).str.startswith(
-            ("not selected", "The card is incomplete")
-        )
+        reason, what = whole["reason"].astype(str), whole["what"].astype(str)
+        passed = what.str.contains("not selected") | what.str.contains("cannot be used")
+        refused = ~passed
+        lines.append(f"{_count(int(refused.sum()), 'study', 'studies')} left out")
+        if passed.any():
+            waiting = int(reason[passed].str.startswith("The card is incomplete").sum())
+            lines.append(
+                f"{_count(int(passed.sum()), 'study', 'studies')} not selected"
+                + (f", {waiting} of them with an incomplete card" if waiting else "")
+            )
         lines += [f"  {row['id']}: {row['reason']}" for row in whole[refused].to_dict("records")]
         n = int((out["kind"] == "sample").sum())
         if n:
