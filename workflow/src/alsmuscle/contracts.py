@@ -75,6 +75,37 @@ _CALLED_BLOCKS: dict[str, Kind] = {
     "genes_up": "text",
     "genes_down": "text",
 }
+_ABOUT_CALLED = {
+    "direction": "up or down: higher or lower in the target group",
+    "log2fc": "log2 fold change as the list states it, mean over its rows; large ones only",
+    "pvalue": "smallest p-value that the list states for the gene",
+    "n_rows": "rows of the list (probes, chips) that name the gene",
+    "threshold": "where the list was cut",
+}
+_ABOUT_CALLED_BLOCKS = {
+    "n_genes": "genes of the block",
+    "n_measured": "of them, genes that the platform measures",
+    "n_background": "genes that the platform measures",
+    "usable": "at least half of the block's genes are measured, and three",
+    **{
+        key.format(side): text.format(side)
+        for side in ("up", "down")
+        for key, text in (
+            ("called_{}", "genes of the block that are called {}"),
+            ("background_{}", "genes of the whole list that are called {}"),
+            ("p_{}", "one-sided exact (hypergeometric) p of as many genes called {}"),
+            ("padj_{}", "Benjamini-Hochberg over the usable complete blocks, called {}"),
+            ("genes_{}", "symbols of the block's genes called {}"),
+        )
+    },
+}
+_ABOUT_LISTS = {
+    "cluster": "study, or studies that share donors, controls or a laboratory",
+    "platform": "measuring platform",
+    "n_target": "donors in the target group",
+    "n_reference": "donors in the reference group",
+    "human_gene_id": "the gene's own id, or that of its 1:1 human ortholog, or empty",
+}
 _LIST_FACTS: dict[str, Kind] = {
     "role": "text",
     "species": "text",
@@ -344,42 +375,25 @@ TABLES: dict[str, Table] = {
         {
             "metric": "what is said about the import of a published result",
             "value": "its number, where it has one",
+            "text": "the same in a sentence",
             "flagged": "whether it speaks against the result",
         },
     ),
-    "called": Table(
-        _CALLED,
-        ("dataset", "contrast", "gene_id"),
-        {
-            "direction": "up or down: higher or lower in the target group",
-            "log2fc": "log2 fold change as the list states it, mean over its rows; large ones only",
-            "pvalue": "smallest p-value that the list states for the gene",
-            "n_rows": "rows of the list (probes, chips) that name the gene",
-            "threshold": "where the list was cut",
-        },
-    ),
+    "called": Table(_CALLED, ("dataset", "contrast", "gene_id"), _ABOUT_CALLED),
     "called_blocks": Table(
         _CALLED_BLOCKS,
         ("dataset", "contrast", "cell_type", "programme", "block", "stripped"),
-        {
-            "n_genes": "genes of the block",
-            "n_measured": "of them, genes that the platform measures",
-            "n_background": "genes that the platform measures",
-            "called_up": "genes of the block that are called up",
-            "background_up": "genes of the whole list that are called up",
-            "p_up": "one-sided exact (hypergeometric) p of as many genes called up",
-            "padj_up": "Benjamini–Hochberg over the usable complete blocks of the contrast",
-            "usable": "at least half of the block's genes are measured, and three",
-            "genes_up": "symbols of the genes called up",
-        },
+        _ABOUT_CALLED_BLOCKS,
     ),
     "called_genes_all": Table(
         {**_CALLED, "human_gene_id": "text", **_LIST_FACTS},
         ("dataset", "contrast", "gene_id"),
+        {**_ABOUT_CALLED, **_ABOUT_LISTS},
     ),
     "called_blocks_all": Table(
         {**_CALLED_BLOCKS, **_LIST_FACTS},
         ("dataset", "contrast", "cell_type", "programme", "block", "stripped"),
+        {**_ABOUT_CALLED_BLOCKS, **_ABOUT_LISTS},
     ),
     "call_agreement": Table(
         {
@@ -397,6 +411,10 @@ TABLES: dict[str, Table] = {
         },
         ("dataset", "contrast", "other_dataset", "other_contrast"),
         {
+            "other_dataset": "study that the list is compared with",
+            "other_contrast": "its comparison",
+            "n_called": "genes of the list",
+            "share_same": "n_same over n_shared",
             "other_kind": "calls (a list), effects (a published table) or samples",
             "same_study": "both come from one study: their agreement is no replication",
             "n_shared": "genes called in both lists, or called and measured by the other",
