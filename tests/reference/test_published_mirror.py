@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from alsmuscle import contracts, obtain, registry, study_effects
+from alsmuscle import contracts, io, layouts, obtain, registry, study_effects
 from alsmuscle.data import embedded
 from alsmuscle.genesets import calls
 
@@ -41,11 +41,27 @@ def lists(tmp_path_factory):
     return study_effects.read_calls(*_manifest("gse3307calls", tmp_path_factory.mktemp("list")))
 
 
-def test_the_two_routes_of_one_study_agree(table, lists):
-    """Measured beforehand, probe by probe: 87 of 89 genes found, 98.9 % of the same sign."""
+def test_the_two_routes_of_one_study_are_the_same_arrays(tmp_path_factory):
+    """Rows of the table's own chip, by its most significant probe: measured as 98.9 % by others.
+
+    This shows that both are real; it is no replication, and no rule for choosing probes.
+    """
+    card, manifest = _manifest("gse3307calls", tmp_path_factory.mktemp("rows"))
+    rows = layouts.read_effects(io.cached(manifest, "list"), card["calls"])
+    rows = rows[rows["comparison"] == "'ALS' vs 'normal' on 'Affymetrix HG-U133B'"]
+    _, manifest = _manifest("gse3307published", tmp_path_factory.mktemp("all"))
+    whole = pd.read_csv(io.cached(manifest, "table"), sep="\t").sort_values("P.Value")
+    whole = whole.dropna(subset="Gene.symbol").drop_duplicates("Gene.symbol")
+    both = rows.merge(whole, left_on="gene.symbol", right_on="Gene.symbol")
+    assert both["gene.symbol"].nunique() >= 85
+    assert ((both["lfc"] > 0) == (both["logFC"] > 0)).mean() >= 0.98
+
+
+def test_one_probe_per_gene_by_its_error_keeps_most_directions(table, lists):
+    """Without mean expression the probe of smallest error speaks, which may be a silent one."""
     found = calls.agreement(lists["als_vs_normal"].genes, table.effects[["gene_id", "log2fc"]])
-    assert found["n_shared"] >= 80
-    assert found["share_same"] >= 0.95
+    assert found["n_shared"] >= 120
+    assert found["share_same"] >= 0.75
 
 
 def test_the_list_says_what_was_read_from_it_by_hand(lists):
