@@ -211,7 +211,7 @@ TABLES: dict[str, Table] = {
         {
             "path": "where the file lies, relative to the working directory",
             "retrieved": "UTC time at which the file was obtained",
-            "source": "mirror, network or local",
+            "source": "mirror, network, local or embedded (the project's own derived table)",
             "pinned": "what is pinned on the card: file, members, or nothing",
         },
     ),
