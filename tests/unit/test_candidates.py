@@ -295,12 +295,12 @@ def gse211204(card: registry.Card) -> Deposit:
 
 def srp196460(card: registry.Card) -> Deposit:
     names = [f"{kind}-{day}-{i}" for kind in ("CTL", "DN") for day in (0, 1, 3, 7, 14, 30, 90)
-             for i in (1, 2, 3)]  # fmt: skip
+             for i in (1, 2, 3, 4)]  # fmt: skip
     # Two runs of the first experiment, one of each other.
     runs = pd.DataFrame(
         {
             "rail_id": range(len(names) + 1),
-            "external_id": [f"SRR{9000000 + i}" for i in range(len(names) + 1)],
+            "external_id": [f"SRR{9026455 + i}" for i in range(len(names) + 1)],
             "study": "SRP196460",
             "experiment_acc": [f"SRX{500 + max(i - 1, 0)}" for i in range(len(names) + 1)],
             "sample_title": [names[max(i - 1, 0)] for i in range(len(names) + 1)],

@@ -38,7 +38,11 @@ IDENTITY = pd.DataFrame(
 
 
 def _run(table=TABLE, spec=SPEC):
-    return published.effects(table, IDENTITY, spec, dataset="x", where="file.csv")
+    return _import(table, spec).effects
+
+
+def _import(table, spec, identity=IDENTITY):
+    return published.effects(table, identity, spec, dataset="x", where="file.csv")
 
 
 def test_the_most_expressed_probe_speaks_for_the_gene_not_the_largest_effect():
@@ -67,7 +71,8 @@ def test_a_table_that_does_not_fit(change, expected):
 
 
 def test_without_spread_there_is_no_effect():
-    spec = {key: value for key, value in SPEC.items() if key != "half_width_column"}
+    spreads = ("half_width_column", "pvalue_column")
+    spec = {key: value for key, value in SPEC.items() if key not in spreads}
     with pytest.raises(InputError, match="no measure of spread"):
         _run(spec=spec)
 
@@ -85,3 +90,79 @@ def test_r_data_files(tmp_path):
     path.write_bytes(b"nothing of R")
     with pytest.raises(InputError, match="R data"):
         layouts.read_effects(path, spec)
+
+
+def _wide(n=60, **columns):
+    """A table of ``n`` genes with p-values over the whole range."""
+    table = pd.DataFrame(
+        {
+            "ID": [f"{i}_at" for i in range(n)],
+            "logFC": [0.1 * (i - n / 2) + 0.05 for i in range(n)],
+            "t": [0.2 * (i - n / 2) + 0.1 for i in range(n)],
+            "P.Value": [(i + 0.5) / n for i in range(n)],
+            "Gene.symbol": [f"G{i}" for i in range(n)],
+        }
+    )
+    identity = pd.DataFrame(
+        {"gene_id": [f"E{i}" for i in range(n)], "symbol": table["Gene.symbol"], "status": "symbol"}
+    )
+    return table.assign(**columns), identity
+
+
+GEO2R = {
+    "tool": "geo2r",
+    "gene_column": "Gene.symbol",
+    "contrast": "c",
+    "n_target": 9,
+    "n_reference": 18,
+}
+
+
+def test_a_table_of_geo2r_needs_no_columns_named_and_says_how_its_error_came_about():
+    table, identity = _wide()
+    made = _import(table, GEO2R, identity)
+    contracts.check_table(made.effects, "de", "x")
+    notes = contracts.check_table(made.notes, "imported", "x").set_index("metric")
+    assert made.effects["lfc_se"].round(9).eq(0.5).all()
+    assert made.effects["df"].eq(25).all()
+    assert "effect over t" in notes.loc["error", "text"]
+
+
+def test_infinite_effects_are_left_out_and_counted():
+    table, identity = _wide()
+    table.loc[:8, "logFC"] = float("inf")
+    made = _import(table, GEO2R, identity)
+    notes = made.notes.set_index("metric")
+    assert notes.loc["infinite_refused", "value"] == 9
+    assert len(made.effects) == 51
+    assert made.effects["log2fc"].abs().max() < 10
+
+
+@pytest.mark.parametrize(("shift", "flagged"), [(0.01, False), (6.0, True)])
+def test_control_probes_are_no_genes_and_tell_whether_the_groups_were_processed_alike(
+    shift, flagged
+):
+    table, identity = _wide()
+    table.loc[:9, "ID"] = [f"AFFX-{i}_at" for i in range(10)]
+    table.loc[:9, "logFC"] = [shift] * 10
+    made = _import(table, GEO2R, identity)
+    notes = made.notes.set_index("metric")
+    assert len(made.effects) == 50
+    assert notes.loc["controls_left_out", "value"] == 10
+    assert bool(notes.loc["control_probes", "flagged"]) is flagged
+
+
+def test_of_several_probes_the_smallest_error_speaks_where_no_expression_is_given():
+    table, identity = _wide()
+    identity.loc[1, ["gene_id", "symbol"]] = ["E0", "G0"]
+    table.loc[0, ["logFC", "t"]] = [8.0, 2.0]  # the larger effect, and the larger error
+    table.loc[1, ["logFC", "t"]] = [0.4, 2.0]
+    made = _import(table, GEO2R, identity).effects.set_index("gene_id")
+    assert made.loc["E0", "log2fc"] == 0.4
+
+
+def test_a_table_of_significant_rows_alone_is_a_list():
+    table, identity = _wide(**{"P.Value": 0.01})
+    with pytest.raises(InputError, match="list of called genes") as caught:
+        _import(table, GEO2R, identity)
+    assert "modality: calls" in str(caught.value)

@@ -423,13 +423,14 @@ def test_every_card_passes(path):
         assert sum(map(len, registry.designs(card).values())) == len(card["contrasts"])
 
 
-def test_the_default_selection_takes_no_card_that_nobody_has_run():
+def test_the_default_selection_runs_candidates_too_and_no_draft():
     settings = registry.load_yaml(ROOT / "config" / "config.yaml")
     cards = registry.load_cards(REGISTRY)
     chosen = registry.select(cards, settings["studies"])
-    assert {card["status"] for card in chosen.values()} == {"verified"}
-    everything = {**settings["studies"], "statuses": ["verified", "candidate"]}
-    assert len(registry.select(cards, everything)) > len(chosen)
+    assert {card["status"] for card in chosen.values()} == {"verified", "candidate"}
+    rest = registry.left_out(cards, chosen)
+    assert all(row["what"].startswith("whole study, ") for row in rest)
+    assert not [row for row in rest if "left out" in row["what"]]
 
 
 def test_levels_alone_are_for_incomplete_cards(tmp_path, good):

@@ -145,6 +145,7 @@ rule effects_import:
         manifest=result("provenance/data/{dataset}.tsv"),
     output:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
+        imported=result("bulk/{dataset}/{contrast}/imported.tsv"),
     log:
         log_of("effects_import", "{dataset}.{contrast}"),
     benchmark:
@@ -163,3 +164,33 @@ rule effects_import:
         "{wildcards.dataset}: importing published effects, {wildcards.contrast}"
     script:
         "../scripts/effects_import.py"
+
+
+# All lists of a study in one job: they are rows of one file.
+rule calls_import:
+    input:
+        manifest=result("provenance/data/{dataset}.tsv"),
+        programmes="config/programmes.tsv",
+        platforms="workflow/resources/platform_genes.tsv.gz",
+    output:
+        called=result("calls/{dataset}/called.tsv"),
+        blocks=result("calls/{dataset}/blocks.tsv"),
+        imported=result("calls/{dataset}/imported.tsv"),
+    log:
+        log_of("calls_import", "{dataset}"),
+    benchmark:
+        time_of("calls_import", "{dataset}")
+    wildcard_constraints:
+        dataset=one_of(LISTS),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(5),
+    params:
+        card=card_part("id", "organism", "calls"),
+        code=code("calls_import"),
+    message:
+        "{wildcards.dataset}: importing lists of called genes"
+    script:
+        "../scripts/calls_import.py"

@@ -35,6 +35,9 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# Processes of one run share what they find out about hosts; those of the next run ask again.
+os.environ.setdefault("ALSMUSCLE_RUN", f"{os.getpid()}-{int(time.time())}")
+
 # A machine fact, not an analysis value: changing it must rerun nothing, so it goes by environment.
 if SETTINGS["data"]["mirror"]:
     os.environ.setdefault("ALSMUSCLE_MIRROR", SETTINGS["data"]["mirror"])
@@ -45,6 +48,8 @@ COUNTS = [name for name, card in STUDIES.items() if card["modality"] == "bulk"]
 BULK = COUNTS + ARRAYS
 CELLS = [name for name, card in STUDIES.items() if card["modality"] == "cells"]
 PUBLISHED = [name for name, card in STUDIES.items() if card["modality"] == "effects"]
+# Published lists of called genes: no effects, never pooled.
+LISTS = [name for name, card in STUDIES.items() if card["modality"] == "calls"]
 # A card marked `simulated` may still name files; these are made here.
 SIMULATED = [
     name
@@ -207,7 +212,7 @@ def of_admitted(pattern, datasets):
 
 def facts_of_cards(wildcards):
     """Params function: what the synthesis depends on in the cards, and no more."""
-    keys = ("id", "role", "organism", "modality", "platform", "cluster", "simulated")
+    keys = ("id", "role", "organism", "modality", "platform", "cluster", "simulated", "route_of")
     kept = (
         "id",
         "kind",
@@ -230,6 +235,11 @@ def facts_of_cards(wildcards):
                 {key: entry[key] for key in (*kept, "stage", "tag") if key in entry}
                 for entry in card["contrasts"]
             ],
+            **(
+                {"calls": {"comparisons": card["calls"]["comparisons"]}}
+                if "calls" in card
+                else {}
+            ),
         }
         for name, card in STUDIES.items()
     }

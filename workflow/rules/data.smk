@@ -24,8 +24,6 @@ rule data_fetch:
         pinned_only=SETTINGS["data"]["pinned_only"],
         offline=SETTINGS["data"]["offline"],
         last_failure=last_failure,
-        # Without its gene sets no study is complete: that stops the run.
-        required=lambda wildcards: wildcards.dataset == "collections",
         code=code("data_fetch"),
     message:
         "{wildcards.dataset}: downloading and verifying its files"
@@ -60,6 +58,7 @@ rule data_verify:
             "cells",
             "samples",
             "effects",
+            "calls",
             "contrasts",
             "archive",
         ),

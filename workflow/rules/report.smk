@@ -85,6 +85,9 @@ rule report_pages:
                 "specificity",
                 "denervation",
                 "changes",
+                "called_genes",
+                "called_blocks",
+                "call_agreement",
             ],
         ),
         # Not read by the pages; part of every finished run.

@@ -11,6 +11,7 @@ rule synthesis_contrasts:
         warnings=per_study("warnings.tsv"),
         de=all_de(),
         effects=all_effects(),
+        called=of_admitted("calls/{dataset}/called.tsv", LISTS),
         programmes="config/programmes.tsv",
         claims="config/claims.yaml",
     output:
@@ -182,3 +183,30 @@ rule synthesis_export:
         "all studies: writing the effects and the data dictionary"
     script:
         "../scripts/synthesis_export.py"
+
+
+rule synthesis_calls:
+    input:
+        contrasts=result("synthesis/contrasts.tsv"),
+        called=of_admitted("calls/{dataset}/called.tsv", LISTS),
+        blocks=of_admitted("calls/{dataset}/blocks.tsv", LISTS),
+        de=tissue_de(),
+    output:
+        genes=result("synthesis/called_genes.tsv"),
+        blocks=result("synthesis/called_blocks.tsv"),
+        agreement=result("synthesis/call_agreement.tsv"),
+    log:
+        log_of("synthesis_calls"),
+    benchmark:
+        time_of("synthesis_calls")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(1000, per_contrast=5),
+        runtime=growing(10),
+    params:
+        code=code("synthesis_calls"),
+    message:
+        "all studies: comparing lists of called genes"
+    script:
+        "../scripts/synthesis_calls.py"

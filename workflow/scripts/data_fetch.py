@@ -3,7 +3,7 @@ import os
 from alsmuscle import admission, contracts, io, log, obtain
 from alsmuscle.fetch_terms import FetchPolicy
 
-with log.job(snakemake.log[0]):
+with log.job(snakemake.log[0]) as logger:
     study, params = snakemake.wildcards.dataset, snakemake.params
     manifest, checks = obtain.study_files(
         params.card,
@@ -12,7 +12,12 @@ with log.job(snakemake.log[0]):
         policy=FetchPolicy(pinned_only=params.pinned_only, offline=params.offline),
     )
     admission.remember_failure(f"{params.cache}/{study}/unreachable", checks)
-    if params.required:
-        admission.insist(checks)
+    for row in checks if study == "collections" else ():
+        # A study without pathways is a study: what cannot be had is skipped, in one line.
+        if row["state"] in admission.BAD:
+            name = row["check"].removeprefix("files.")
+            logger.warning(
+                "gene sets '%s' could not be had, and are skipped: %s", name, row["found"]
+            )
     io.write_table(snakemake.output.manifest, contracts.rows(manifest, "manifest"), "manifest")
     io.write_table(snakemake.output.checks, contracts.rows(checks, "checks"), "checks")

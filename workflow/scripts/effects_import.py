@@ -1,7 +1,7 @@
 from alsmuscle import io, log, study_effects
 
-with log.job(snakemake.log[0]) as logger:
+with log.job(snakemake.log[0]):
     manifest = io.read_table(snakemake.input.manifest, "manifest")
-    effects = study_effects.read_effects(snakemake.params.card, manifest)
-    logger.info("%d genes", len(effects))
-    io.write_table(snakemake.output.de, effects, "de")
+    imported = study_effects.read_effects(snakemake.params.card, manifest)
+    io.write_table(snakemake.output.de, imported.effects, "de")
+    io.write_table(snakemake.output.imported, imported.notes, "imported")

@@ -30,11 +30,15 @@ with log.job(snakemake.log[0]) as logger:
     facts = []
     single = defaultdict(list)
     parts = [synthesis.with_intervals(table, "samples") for table in effects]
+    admitted = {Path(path).parent.parent.name for path in snakemake.input.de}
+    for path in snakemake.input.called:
+        facts += synthesis.list_facts(cards[Path(path).parent.name])
     for path in snakemake.input.de:
         de = io.read_table(path, "de")
         card = cards[Path(path).parent.parent.name]
         contrast = registry.contrast(card, Path(path).parent.name)
         published = card["modality"] == "effects"
+        problem = synthesis.superseded(card, admitted)
         facts.append(
             synthesis.contrast_facts(
                 card,
@@ -43,6 +47,7 @@ with log.job(snakemake.log[0]) as logger:
                 warnings=warned.get(card["id"]),
                 effects=de if published else None,
             )
+            | ({"problem": problem} if problem else {})
         )
         if published:
             blocks = synthesis.published_blocks(

@@ -164,6 +164,9 @@ def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
         "changes": ("changes.tsv", "changes"),
         "blocks": ("blocks.tsv", "blocks"),
         "genes": ("genes.tsv", "pooled_genes"),
+        "called_genes": ("called_genes.tsv", "called_genes_all"),
+        "called_blocks": ("called_blocks.tsv", "called_blocks_all"),
+        "agreement": ("call_agreement.tsv", "call_agreement"),
     }
     tables = {key: io.read_table(folder / file, name) for key, (file, name) in names.items()}
     files = [file for file, _ in names.values()] + ["specificity.tsv"]
@@ -190,6 +193,8 @@ def _study(
     name = card["id"]
     folder = results / "bulk" / name
     nothing = pd.DataFrame(columns=["kind", "dataset", "id", "what", "reason"])
+    if card["modality"] == "calls":  # its lists have a page of their own
+        return StudyData(card=card, contrasts=[]), nothing
     if card["modality"] == "effects":
         contrasts = [
             _contrast(
@@ -253,6 +258,12 @@ def _study(
     return study, rows[list(nothing)]
 
 
+def _import_notes(results: Path, name: str, key: str) -> str:
+    """Return what the import of a published table said, for the page of its contrast."""
+    notes = io.read_table(results / "bulk" / name / key / "imported.tsv", "imported")
+    return " ".join(notes["text"])
+
+
 def _contrast(
     results: Path,
     card: registry.Card,
@@ -281,6 +292,7 @@ def _contrast(
         **contrast,
         "simulated": card.get("simulated", False),
         "evidence": "published" if published else "computed",
+        "caveat": _import_notes(results, name, key) if published else "",
         "measure": "intensities" if card["modality"] == "array" else "counts",
         "method": methods.published_sentence(card)
         if published

@@ -47,6 +47,74 @@ _BLOCK: dict[str, Kind] = {
     "block": "text",
     "stripped": "flag",
 }
+_CALLED: dict[str, Kind] = {
+    "dataset": "text",
+    "contrast": "text",
+    "gene_id": "text",
+    "symbol": "text",
+    "direction": "text",
+    "log2fc": "number",
+    "pvalue": "number",
+    "n_rows": "count",
+    "threshold": "text",
+}
+_CALLED_BLOCKS: dict[str, Kind] = {
+    **_BLOCK,
+    "n_genes": "count",
+    "n_measured": "count",
+    "n_background": "count",
+    "called_up": "count",
+    "called_down": "count",
+    "background_up": "count",
+    "background_down": "count",
+    "p_up": "number",
+    "p_down": "number",
+    "padj_up": "number",
+    "padj_down": "number",
+    "usable": "flag",
+    "genes_up": "text",
+    "genes_down": "text",
+}
+_ABOUT_CALLED = {
+    "direction": "up or down: higher or lower in the target group",
+    "log2fc": "log2 fold change as the list states it, mean over its rows; large ones only",
+    "pvalue": "smallest p-value that the list states for the gene",
+    "n_rows": "rows of the list (probes, chips) that name the gene",
+    "threshold": "where the list was cut",
+}
+_ABOUT_CALLED_BLOCKS = {
+    "n_genes": "genes of the block",
+    "n_measured": "of them, genes that the platform measures",
+    "n_background": "genes that the platform measures",
+    "usable": "at least half of the block's genes are measured, and three",
+    **{
+        key.format(side): text.format(side)
+        for side in ("up", "down")
+        for key, text in (
+            ("called_{}", "genes of the block that are called {}"),
+            ("background_{}", "genes of the whole list that are called {}"),
+            ("p_{}", "one-sided exact (hypergeometric) p of as many genes called {}"),
+            ("padj_{}", "Benjamini-Hochberg over the usable complete blocks, called {}"),
+            ("genes_{}", "symbols of the block's genes called {}"),
+        )
+    },
+}
+_ABOUT_LISTS = {
+    "cluster": "study, or studies that share donors, controls or a laboratory",
+    "platform": "measuring platform",
+    "n_target": "donors in the target group",
+    "n_reference": "donors in the reference group",
+    "human_gene_id": "the gene's own id, or that of its 1:1 human ortholog, or empty",
+}
+_LIST_FACTS: dict[str, Kind] = {
+    "role": "text",
+    "species": "text",
+    "stage": "text",
+    "cluster": "text",
+    "platform": "text",
+    "n_target": "count",
+    "n_reference": "count",
+}
 _POOLED_KEY: dict[str, Kind] = {
     "role": "text",
     "species": "text",
@@ -143,7 +211,7 @@ TABLES: dict[str, Table] = {
         {
             "path": "where the file lies, relative to the working directory",
             "retrieved": "UTC time at which the file was obtained",
-            "source": "mirror, network or local",
+            "source": "mirror, network, local or embedded (the project's own derived table)",
             "pinned": "what is pinned on the card: file, members, or nothing",
         },
     ),
@@ -292,6 +360,66 @@ TABLES: dict[str, Table] = {
             "padj": "Benjamini–Hochberg over genes passing independent filtering, else empty",
             "n_target": "samples in the target group",
             "n_reference": "samples in the reference group",
+        },
+    ),
+    "imported": Table(
+        {
+            "dataset": "text",
+            "contrast": "text",
+            "metric": "text",
+            "value": "number",
+            "text": "text",
+            "flagged": "flag",
+        },
+        ("dataset", "contrast", "metric"),
+        {
+            "metric": "what is said about the import of a published result",
+            "value": "its number, where it has one",
+            "text": "the same in a sentence",
+            "flagged": "whether it speaks against the result",
+        },
+    ),
+    "called": Table(_CALLED, ("dataset", "contrast", "gene_id"), _ABOUT_CALLED),
+    "called_blocks": Table(
+        _CALLED_BLOCKS,
+        ("dataset", "contrast", "cell_type", "programme", "block", "stripped"),
+        _ABOUT_CALLED_BLOCKS,
+    ),
+    "called_genes_all": Table(
+        {**_CALLED, "human_gene_id": "text", **_LIST_FACTS},
+        ("dataset", "contrast", "gene_id"),
+        {**_ABOUT_CALLED, **_ABOUT_LISTS},
+    ),
+    "called_blocks_all": Table(
+        {**_CALLED_BLOCKS, **_LIST_FACTS},
+        ("dataset", "contrast", "cell_type", "programme", "block", "stripped"),
+        {**_ABOUT_CALLED_BLOCKS, **_ABOUT_LISTS},
+    ),
+    "call_agreement": Table(
+        {
+            "dataset": "text",
+            "contrast": "text",
+            "other_dataset": "text",
+            "other_contrast": "text",
+            "other_kind": "text",
+            "same_study": "flag",
+            "n_called": "count",
+            "n_shared": "count",
+            "n_same": "count",
+            "share_same": "number",
+            "spearman": "number",
+        },
+        ("dataset", "contrast", "other_dataset", "other_contrast"),
+        {
+            "other_dataset": "study that the list is compared with",
+            "other_contrast": "its comparison",
+            "n_called": "genes of the list",
+            "share_same": "n_same over n_shared",
+            "other_kind": "calls (a list), effects (a published table) or samples",
+            "same_study": "both come from one study: their agreement is no replication",
+            "n_shared": "genes called in both lists, or called and measured by the other",
+            "n_same": "of them, genes that change in the same direction",
+            "spearman": "rank correlation of the stated effects of shared genes",
         },
     ),
     "engines": Table(

@@ -70,8 +70,15 @@ class MismatchError(ContentError):
 class TransientError(Exception):
     """Something that often passes: a time-out, a reset, HTTP 503."""
 
-    def __init__(self, problem: str, *, wait: float = 0.0, status: int | None = None) -> None:
-        self.wait, self.status = wait, status
+    def __init__(
+        self,
+        problem: str,
+        *,
+        wait: float = 0.0,
+        status: int | None = None,
+        unconnected: bool = False,
+    ) -> None:
+        self.wait, self.status, self.unconnected = wait, status, unconnected
         super().__init__(redact(problem))
 
 
@@ -114,7 +121,7 @@ class FetchPolicy:
     """
 
     attempts: int = 6
-    connect_timeout: float = 20.0
+    connect_timeout: float = 10.0
     read_timeout: float = 60.0
     slow_bytes_per_second: float = 1024.0
     slow_seconds: float = 60.0

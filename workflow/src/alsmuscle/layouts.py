@@ -673,9 +673,15 @@ def read_effects(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
 
     if spec["layout"] == "rdata":
         frame = _read_rdata(path, spec.get("object"))
+    elif spec["layout"] == "xlsx":
+        frame = pd.read_excel(
+            path, sheet_name=spec.get("worksheet", 0), dtype={spec["gene_column"]: str}
+        )
     else:
         separator = "," if spec["layout"] == "csv" else "\t"
         frame = pd.read_csv(path, sep=separator, dtype={spec["gene_column"]: str})
+    if not isinstance(frame.index, pd.RangeIndex):  # R writes row names without a header
+        frame = frame.rename_axis("row names").reset_index()
     for key in ("gene_column", "probe_column"):
         if key in spec and spec[key] not in frame:
             raise InputError(

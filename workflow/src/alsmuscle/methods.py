@@ -80,15 +80,19 @@ def cells_sentence(
 
 def published_sentence(card: Mapping[str, Any]) -> str:
     """Return one sentence that says what a published contrast is and how its spread was derived."""
+    if card["modality"] == "calls":
+        return (
+            f"A published list of called genes ({card['calls']['threshold']}), not recomputed: its "
+            "effects are the large ones only, and are never averaged or pooled."
+        )
     spec = card["effects"]
-    if "se_column" in spec:
-        spread = f"standard error as published (column {spec['se_column']})"
-    else:
-        spread = f"standard error = half the published 95 % interval ({spec['half_width_column']}) / 1.96"
+    named = f" of {spec['tool']}" if "tool" in spec else ""
+    column = spec.get("log2fc_column")
+    source = f" from column {column}" if column else ""
+    probe = "of highest mean expression" if "expression_columns" in spec else "that the import kept"
     return (
-        f"Published results, not recomputed: log2 fold change from column "
-        f"{spec['log2fc_column']}; {spread}; of several probes of a gene the one of highest mean "
-        "expression."
+        f"Published results{named}, not recomputed: log2 fold change{source}; how the standard error "
+        f"was derived is said with the import; of several probes of a gene the one {probe}."
     )
 
 

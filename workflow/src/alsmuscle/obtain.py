@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from alsmuscle import admission, sources, verify
+from alsmuscle.archives import hash_file
+from alsmuscle.data import embedded
 from alsmuscle.errors import InputError
 from alsmuscle.fetch import fetch_first, file_name, get_text
 from alsmuscle.fetch_terms import FetchPolicy, TransferError
@@ -101,6 +103,22 @@ def _matching(
     return url(names[0])
 
 
+def _embedded(study: str, name: str, path: Path) -> dict[str, Any]:
+    """Return the manifest's row of a derived table that stands in for an original."""
+    sha256, _ = hash_file(path)
+    return {
+        "study": study,
+        "name": name,
+        "path": str(path),
+        "url": f"workflow/resources/published/{path.name}",
+        "sha256": sha256,
+        "bytes": path.stat().st_size,
+        "source": embedded.SOURCE,
+        "retrieved": "",
+        "pinned": "",
+    }
+
+
 def study_files(
     card: Mapping[str, Any],
     *,
@@ -165,6 +183,13 @@ def study_files(
                 got = replace(got, source=first_source(lock, got))
         except InputError as error:
             passing = isinstance(error, TransferError)
+            if passing and (held := embedded.table_of(study)):
+                manifest.append(_embedded(study, name, held))
+                found = f"{error.problem}; the project's own derived table is used"
+                checks.append(
+                    admission.check(study, f"files.{name}", admission.NOT_VERIFIED, found=found)
+                )
+                continue
             state = admission.UNREACHABLE if passing else admission.FAILED
             checks.append(admission.failure(study, f"files.{name}", error, state))
             continue

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from alsmuscle.errors import InputError
 from alsmuscle.report import (
     about,
+    calls,
     cells,
     claim,
     contrast,
@@ -68,7 +69,7 @@ def build(
     """
     for item, part in data.contrasts():
         _one_cell_type(item, part)
-    site = Site(templates, data.title, data.synthesis is not None)
+    site = Site(templates, data.title, data.synthesis is not None, calls.has_lists(data.synthesis))
     files: Files = {}
 
     def add(path: str, content: str | bytes) -> None:
@@ -89,6 +90,8 @@ def build(
         if data.synthesis is not None:
             for entry in data.synthesis.document["claims"]:
                 add(claim_path(entry["id"]), claim.page(site, data, data.synthesis, entry))
+            if calls.has_lists(data.synthesis):  # published lists of called genes
+                add(calls.PATH, calls.page(site, data, data.synthesis))
             add("specificity.html", specificity.page(site, data, data.synthesis))
             add("time.html", time_axis.page(site, data, data.synthesis, times))
             add("changes.html", claim.changes(site, data.synthesis))
@@ -143,7 +146,15 @@ def _parts(
 
 
 def _share(templates: Mapping[str, str], data: ReportData, drawn: Collection[str] | None) -> None:
-    _SHARED[:] = [(Site(templates, data.title, data.synthesis is not None), data, drawn)]
+    _SHARED[:] = [
+        (
+            Site(
+                templates, data.title, data.synthesis is not None, calls.has_lists(data.synthesis)
+            ),
+            data,
+            drawn,
+        )
+    ]
 
 
 def _part(job: _Job) -> _Made:

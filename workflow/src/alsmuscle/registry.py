@@ -33,6 +33,8 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "biostudies": (("name|match",), ("accession",)),
     "cellxgene": (("accession", "dataset"), ()),
 }
+# Modalities of cards that hold published results and no samples.
+PUBLISHED = ("effects", "calls")
 _PINS = {"source", "sha256", "md5", "bytes", "members"}
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
@@ -223,7 +225,7 @@ def check_card(card: Card, path: str | Path) -> None:
         seen.add(contrast["id"])
         for field, problem in _kind_faults(contrast):
             fail(f"{key}.{field}", problem)
-        if card["modality"] == "effects":
+        if card["modality"] in PUBLISHED:
             continue
         for field in ("variable", "block", "across"):
             if field in contrast and contrast[field] not in (*columns, *DERIVED):
@@ -247,6 +249,14 @@ def check_card(card: Card, path: str | Path) -> None:
             for level in wanted:
                 if levels is not None and level not in levels:
                     fail(key, f"'{column}' has no level '{level}'", _one_of(levels))
+    if "calls" in card:
+        for name, entry in card["calls"]["comparisons"].items():
+            if name not in seen:
+                fail(f"calls.comparisons.{name}", f"no contrast '{name}'", _one_of(seen))
+            if ("rows" in entry) != ("comparison_column" in card["calls"]):
+                fail(f"calls.comparisons.{name}", "`rows` and `comparison_column` belong together")
+        if lacking := seen - set(card["calls"]["comparisons"]):
+            fail("calls.comparisons", f"contrast '{min(lacking)}' has no entry")
     if "effects" in card and card["effects"]["contrast"] not in seen:
         fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
 
@@ -330,7 +340,9 @@ def _check_file(key: str, file: Mapping[str, Any], fail: Callable[..., None]) ->
 
 def _named_files(card: Card) -> list[tuple[str, str]]:
     """Return key → name for every place of a card that names one of its files."""
-    found = [(f"{key}.file", card[key]["file"]) for key in ("counts", "effects") if key in card]
+    found = [
+        (f"{key}.file", card[key]["file"]) for key in ("counts", "effects", "calls") if key in card
+    ]
     counts, cells = card.get("counts", {}), card.get("cells", {})
     found += [(f"counts.{key}", counts[key]) for key in ("quality",) if key in counts]
     found += [(f"cells.{key}", cells[key]) for key in ("file", "metadata") if key in cells]
@@ -357,6 +369,10 @@ def _named_files(card: Card) -> list[tuple[str, str]]:
 def _check_layout(card: Card, fail: Callable[..., None]) -> None:
     """Check that each layout has the keys that it needs."""
     counts, cells = card.get("counts", {}), card.get("cells", {})
+    effects = card.get("effects", {})
+    for key in ("gene_column", "log2fc_column"):
+        if effects and key not in effects and not _of_tool(effects, key):
+            fail(f"effects.{key}", "missing; `tool` does not give it")
     if counts.get("layout") == "tar_tables":
         needed = ["member", *([] if "tool" in counts else ["count_column"])]
         needed += (
@@ -387,6 +403,13 @@ def _check_layout(card: Card, fail: Callable[..., None]) -> None:
         for key in ("metadata", "barcode_column") if whole == "table" else ():
             if key not in cells:
                 fail(f"cells.{key}", "missing; the layout `table` needs it")
+
+
+def _of_tool(effects: Mapping[str, Any], key: str) -> bool:
+    """Say whether the tool that wrote a table gives a column its name."""
+    from alsmuscle.data.derivation import TOOLS
+
+    return key in TOOLS.get(str(effects.get("tool", "")), {})
 
 
 def _patterns(card: Card) -> list[tuple[str, str]]:
@@ -484,9 +507,15 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
 
 
 def left_out(cards: Mapping[str, Card], chosen: Mapping[str, Card]) -> list[dict[str, str]]:
-    """Return the cards that are not analysed, each with its reason."""
+    """Return the cards that are not analysed: not selected, or not usable; each with its reason."""
     return [
-        {"dataset": name, "reason": unusable(card) or _unselected(card)}
+        {
+            "dataset": name,
+            "what": "whole study, cannot be used yet"
+            if unusable(card)
+            else "whole study, not selected",
+            "reason": unusable(card) or _unselected(card),
+        }
         for name, card in cards.items()
         if name not in chosen
     ]

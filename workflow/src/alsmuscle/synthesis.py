@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from alsmuscle import claims, contracts, denervation, designs, meta, programmes, tails
+from alsmuscle import claims, contracts, denervation, designs, meta, programmes, registry, tails
 from alsmuscle.moderate import squeeze_var
 
 if TYPE_CHECKING:
@@ -86,6 +86,34 @@ def contrast_facts(
         ]
         row["confounded"] = ", ".join(own["column"])
     return row
+
+
+def superseded(card: Mapping[str, Any], admitted: Iterable[str]) -> str:
+    """Say why published results are not pooled where their own study takes part; else empty.
+
+    One study counts once, by its fullest route: its samples, then a table, then a list.
+    """
+    route = card.get("route_of", "")
+    if route and route in set(admitted):
+        return f"the same study is analysed from its samples ({route})"
+    return ""
+
+
+def list_facts(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for :func:`alsmuscle.claims.contrast_table` per list of called genes."""
+    rows = []
+    for key, sizes in card["calls"]["comparisons"].items():
+        facts = contrast_facts(card, registry.contrast(dict(card), key))
+        rows.append(
+            {
+                **facts,
+                "published": True,
+                "n_target": sizes["n_target"],
+                "n_reference": sizes["n_reference"],
+                "problem": "a list of called genes: shown as its own evidence, never pooled",
+            }
+        )
+    return rows
 
 
 def published_blocks(
@@ -313,8 +341,10 @@ def comparable_pairs(contrasts: pd.DataFrame) -> pd.DataFrame:
     """Pair ALS contrasts with references by the *kind* of sample.
 
     What cards call the material ("biopsy", "whole muscle") differs in words, not in substance; what
-    must agree is tissue, culture, sorted cells or nuclei.
+    must agree is tissue, culture, sorted cells or nuclei. Lists of called genes have no effects to
+    compare.
     """
+    contrasts = contrasts[contrasts["modality"] != "calls"]
     return claims.reference_pairs(contrasts.assign(material=contrasts["sample_kind"]))
 
 
@@ -323,7 +353,7 @@ def needed_contrasts(contrasts: pd.DataFrame, pairs: pd.DataFrame) -> list[tuple
 
     Tissue only: there is no cell type in which a denervation reference is public.
     """
-    tissue = contrasts[contrasts["modality"] != "cells"]
+    tissue = contrasts[~contrasts["modality"].isin(["cells", "calls"])]
     als = tissue[tissue["role"].isin(ALS_ROLES) & tissue["eligible"].astype(bool)]
     paired = pairs[pairs["mode"] != "none"]
     names = [

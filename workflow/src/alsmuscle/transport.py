@@ -30,7 +30,7 @@ from urllib.parse import (
     urlunsplit,
 )
 
-from alsmuscle import log
+from alsmuscle import hosts, log
 from alsmuscle.archives import refuse_page
 from alsmuscle.fetch_terms import (
     EUTILS_HOST,
@@ -156,6 +156,26 @@ def _pace(host: str, policy: FetchPolicy) -> None:
     time.sleep(max(0.0, due - now))
 
 
+def insist_on_host(want: Want) -> str:
+    """Return the host of a URL; fail at once where this run found that it does not answer.
+
+    Raises
+    ------
+    TransferError
+        No connection to the host could be made earlier in this run.
+    """
+    host = urlsplit(want.url).netloc.rpartition("@")[2].lower()
+    folder = _shared_folder()
+    if folder is not None:
+        hosts.forget(folder)
+    if problem := hosts.dead(host, folder):
+        raise want.passing(
+            f"{host} does not answer ({problem}; found out once for this run)",
+            remedy="try again where there is a network, use `make fetch` elsewhere, or a mirror",
+        )
+    return host
+
+
 # --- http ----------------------------------------------------------------------------------------
 
 
@@ -199,13 +219,22 @@ def persist(
     """Call ``once`` until it succeeds; tries that brought new bytes do not count."""
     import tenacity
 
-    best, fruitless = progress(), 0
+    best, fruitless, unconnected = progress(), 0, 0
+    host, folder = insist_on_host(want), _shared_folder()
 
     def attempt() -> T:
-        nonlocal best, fruitless
+        nonlocal best, fruitless, unconnected
         try:
-            return once()
-        except TransientError:
+            result = once()
+            hosts.answered(host, folder)
+            return result
+        except TransientError as error:
+            unconnected = unconnected + 1 if error.unconnected else 0
+            if not error.unconnected:
+                hosts.answered(host, folder)
+            elif unconnected >= hosts.TRIES:
+                hosts.gave_up(host, str(error), folder)
+                insist_on_host(want)
             fruitless = fruitless + 1 if progress() <= best else 0
             best = max(best, progress())
             raise
@@ -292,7 +321,10 @@ def request(
                 remedy="behind an intercepting proxy set SSL_CERT_FILE to its root certificate",
             ) from error
         words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
-        raise TransientError(f"{words}: {error}" if str(error) else words) from error
+        never = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        raise TransientError(
+            f"{words}: {error}" if str(error) else words, unconnected=never
+        ) from error
 
 
 def _build(client: httpx.Client, url: str, headers: Mapping[str, str]) -> httpx.Request:

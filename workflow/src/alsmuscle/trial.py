@@ -56,7 +56,11 @@ def checks(
 
 def _read(card: Mapping[str, Any], manifest: pd.DataFrame) -> str:
     if card["modality"] == "effects":
-        return f"effects of {len(study_effects.read_effects(card, manifest)):,} genes"
+        return f"effects of {len(study_effects.read_effects(card, manifest).effects):,} genes"
+    if card["modality"] == "calls":
+        found = study_effects.read_calls(card, manifest)
+        n = sum(len(one.genes) for one in found.values())
+        return f"{len(found)} lists, {n:,} called genes"
     if card["modality"] == "cells":
         matrices, names, kept, _ = study_cells.cell_samples(card, manifest)
         # Sex is inferred from the counts, later.

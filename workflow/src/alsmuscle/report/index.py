@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import cells, claim, plots
+from alsmuscle.report import calls, cells, claim, plots
 from alsmuscle.report import components as c
 from alsmuscle.report import model as m
 from alsmuscle.report.site import Site
@@ -25,6 +25,7 @@ def page(site: Site, data: m.ReportData) -> str:
         path="index.html",
         heading=data.title,
         claims=claim.summary(data, data.synthesis) if data.synthesis is not None else None,
+        als=calls.first_page(data),
         matrix=_matrix(data, heads),
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
@@ -157,10 +158,16 @@ def text_summary(data: m.ReportData) -> str:
     out = data.excluded
     if out is not None:
         whole = out[out["kind"] == "study"]
-        lines.append(f"{_count(len(whole), 'study', 'studies')} left out")
-        refused = ~whole["reason"].astype(str).str.startswith(
-            ("not selected", "The card is incomplete")
-        )
+        reason, what = whole["reason"].astype(str), whole["what"].astype(str)
+        passed = what.str.contains("not selected") | what.str.contains("cannot be used")
+        refused = ~passed
+        lines.append(f"{_count(int(refused.sum()), 'study', 'studies')} left out")
+        if passed.any():
+            waiting = int(reason[passed].str.startswith("The card is incomplete").sum())
+            lines.append(
+                f"{_count(int(passed.sum()), 'study', 'studies')} not selected"
+                + (f", {waiting} of them with an incomplete card" if waiting else "")
+            )
         lines += [f"  {row['id']}: {row['reason']}" for row in whole[refused].to_dict("records")]
         n = int((out["kind"] == "sample").sum())
         if n:

@@ -178,6 +178,8 @@ class Synthesis:
         One row per claim: ``claim, verdict, n_tests`` (:func:`alsmuscle.claims.overall`).
     blocks, genes
         Contracts ``blocks`` (every contrast's programme effects) and ``pooled_genes``.
+    called_genes, called_blocks, agreement
+        Contracts ``called_genes_all, called_blocks_all, call_agreement``: lists of called genes.
     files
         Name to path of the TSV, relative to the report folder.
     """
@@ -192,6 +194,9 @@ class Synthesis:
     overall: pd.DataFrame
     blocks: pd.DataFrame | None = None
     genes: pd.DataFrame | None = None
+    called_genes: pd.DataFrame | None = None
+    called_blocks: pd.DataFrame | None = None
+    agreement: pd.DataFrame | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

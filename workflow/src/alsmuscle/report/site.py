@@ -18,6 +18,7 @@ NEEDED = {"layout.html.j2", "style.css", "app.js", "glossary.tsv", "methods.tsv"
 MENU = (
     ("index.html", "Answer"),
     ("specificity.html", "Specificity"),
+    ("calls.html", "Called genes"),
     ("time.html", "Time"),
     ("changes.html", "Changes"),
     ("programmes.html", "Programmes"),
@@ -36,7 +37,9 @@ class Site:
     :class:`InputError` when one that every page needs is missing.
     """
 
-    def __init__(self, templates: Mapping[str, str], title: str, synthesis: bool = False) -> None:
+    def __init__(
+        self, templates: Mapping[str, str], title: str, synthesis: bool = False, lists: bool = False
+    ) -> None:
         """Check the templates and fix the security policy by the hashes of script and style.
 
         ``synthesis``: the menu leads to the pages of the synthesis too.
@@ -50,7 +53,11 @@ class Site:
         self.title = title
         self.glossary = _rows(templates["glossary.tsv"])
         self.methods = _rows(templates["methods.tsv"])
-        self._menu = [entry for entry in MENU if synthesis or entry[0] not in OF_SYNTHESIS]
+        self._menu = [
+            entry
+            for entry in MENU
+            if (synthesis or entry[0] not in OF_SYNTHESIS) and (lists or entry[0] != "calls.html")
+        ]
         self._script, self._style = templates["app.js"], templates["style.css"]
         self._env = Environment(
             loader=DictLoader({k: v for k, v in templates.items() if k.endswith(".j2")}),
