@@ -49,10 +49,16 @@ def read_calls(path: str | Path, dataset: str, contrast: str) -> Called:
 def _of_contrast(path: str | Path, contrast: str) -> pd.DataFrame:
     import pandas as pd
 
-    text = {name: str for name in ("gene_id", "symbol", "probe_id", "threshold", "direction")}
-    frame = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values={
-        name: [""] for name in ("base_mean", "log2fc", "lfc_se", "stat", "df", "pvalue", "padj")
-    })
+    text = dict.fromkeys(("gene_id", "symbol", "probe_id", "threshold", "direction"), str)
+    frame = pd.read_csv(
+        path,
+        sep="\t",
+        dtype=text,
+        keep_default_na=False,
+        na_values={
+            name: [""] for name in ("base_mean", "log2fc", "lfc_se", "stat", "df", "pvalue", "padj")
+        },
+    )
     return frame[frame["contrast"] == contrast].reset_index(drop=True)
 
 
