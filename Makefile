@@ -22,7 +22,7 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@# What numba compiles is kept: once here, not in the first jobs at once.
-	@$(BIN)/python -c "import umap; from alsmuscle.fit import compile_kernels; compile_kernels()"
+	@$(BIN)/python -c "import umap; from alsmuscle.bulk.inference import compile_kernels; compile_kernels()"
 	@touch $@
 
 run: $(STAMP)  ## the real analysis of config/config.yaml
@@ -42,7 +42,7 @@ test: $(STAMP)  ## what CI and users run: no R, browser, Slurm or mirror
 	python -m pytest -n 2 --dist loadfile -m "not verify" tests
 
 calibrate: $(STAMP)  ## how well a planted truth is recovered: results/calibration
-	@source $(BIN)/activate && python -m alsmuscle.calibrate
+	@source $(BIN)/activate && python -m alsmuscle.simulate.calibrate
 
 faults: $(STAMP)  ## downloads against a local server that misbehaves
 	@source $(BIN)/activate && python -m pytest -q tests/faults

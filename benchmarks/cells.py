@@ -30,7 +30,7 @@ from anndata import AnnData
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from alsmuscle.cells import PreparedSample
+    from alsmuscle.cells.prepare import PreparedSample
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "src"))
@@ -88,9 +88,14 @@ def read(path: Path) -> AnnData:
 
 def ours(paths: list[Path]) -> dict[str, float]:
     """Run this package's path as the rules do, sample by sample through files; seconds per step."""
-    from alsmuscle.cells import each_sample, integrate, prepare_sample, pseudobulk
-    from alsmuscle.cells_io import read_cells, read_prepared, write_cells, write_prepared
-    from alsmuscle.celltypes import annotate, top_genes
+    from alsmuscle.cells.annotate import annotate, top_genes
+    from alsmuscle.cells.prepare import each_sample, integrate, prepare_sample, pseudobulk
+    from alsmuscle.data.readers.single_cell import (
+        read_cells,
+        read_prepared,
+        write_cells,
+        write_prepared,
+    )
 
     panel = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
     summaries = []

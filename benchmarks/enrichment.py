@@ -72,19 +72,19 @@ def run(method: str, n_genes: int, n_sets: int, permutations: int) -> None:
     else:
         if method == "gsea":
             import gseapy
-        from alsmuscle import enrichment
+        from alsmuscle.genesets import pathways
     if method == "set_effects":
         study, names = make_study(statistic)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cpu, wall = time.process_time(), time.perf_counter()
     if method == "gsea":
-        table = enrichment.gsea(statistic, {"B": sets}, seed=1, permutations=permutations)
+        table = pathways.gsea(statistic, {"B": sets}, seed=1, permutations=permutations)
         tested, called = len(table), int((table["padj"] < 0.05).sum())
     elif method == "camera_pr":
-        table = enrichment.camera_pr(statistic, {"B": sets})
+        table = pathways.camera_pr(statistic, {"B": sets})
         tested, called = len(table), int((table["padj"] < 0.05).sum())
     elif method == "set_effects":
-        table = enrichment.set_effects(*study, {"B": sets}, names=names, seed=1)
+        table = pathways.set_effects(*study, {"B": sets}, names=names, seed=1)
         tested, called = len(table), int((table["padj_competitive"] < 0.05).sum())
     else:
         table = gseapy.prerank(

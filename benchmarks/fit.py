@@ -203,7 +203,7 @@ def run_python(engine: str, threads: int, folder: Path) -> None:
     compile_seconds = 0.0
     if engine == "batched":
         sys.path.insert(0, str(HERE.parent / "workflow" / "src"))
-        from alsmuscle.fit import fit_dataset
+        from alsmuscle.bulk.inference import fit_dataset
 
         small, small_obs = simulate(60, 12)
         for column in small_obs:

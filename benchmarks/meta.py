@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "src"))
-from alsmuscle import meta
+from alsmuscle.stats import meta_analysis
 
 R_SCRIPT = """
 suppressPackageStartupMessages(library(metafor))
@@ -58,14 +58,14 @@ def inputs(n_genes: int, n_contrasts: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 def ours(task: str, effect: pd.DataFrame, se: pd.DataFrame) -> dict[str, float]:
     """Time one task of ours in this process."""
     columns = list(effect)
-    meta.random_effects(effect.head(100), se.head(100), leave_one_out=False)  # imports
+    meta_analysis.random_effects(effect.head(100), se.head(100), leave_one_out=False)  # imports
     wall, cpu = time.perf_counter(), time.process_time()
     if task == "pool":
-        result = meta.random_effects(effect, se, leave_one_out=False)
+        result = meta_analysis.random_effects(effect, se, leave_one_out=False)
     else:
         size = 1 if task == "pool + leave-one-out" else 2
         clusters = {name: columns[i // size * size] for i, name in enumerate(columns)}
-        result = meta.pool(effect, se, clusters)
+        result = meta_analysis.pool(effect, se, clusters)
     took = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
     if not np.isfinite(result["effect"]).all():
         raise RuntimeError(f"{task}: genes without an effect")

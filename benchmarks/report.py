@@ -24,18 +24,21 @@ from typing import Any
 
 import pandas as pd
 
-from alsmuscle import collect, io, page, registry, synthesis_io
+from alsmuscle.core import files as io
+from alsmuscle.data import cards as registry
+from alsmuscle.report import build, load
+from alsmuscle.synthesis import targets
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
-def finished(config: str) -> page.ReportData:
+def finished(config: str) -> build.ReportData:
     """Read all tables of a finished run."""
     settings = registry.load_config(settings_of(config), config)
     cards = registry.load_cards(settings["registry"])
     studies = registry.select(cards, settings["studies"])
     listed = io.read_plain("config/programmes.tsv")
-    return collect.report_data(
+    return load.report_data(
         settings["results"],
         studies,
         left_out=registry.left_out(cards, studies),
@@ -45,7 +48,7 @@ def finished(config: str) -> page.ReportData:
         collections=registry.load_collections(
             "config/collections.yaml", settings["enrichment"]["collections"]
         ),
-        document=synthesis_io.read_claims("config/claims.yaml", listed),
+        document=targets.read_claims("config/claims.yaml", listed),
     )
 
 
@@ -63,7 +66,7 @@ def _over(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def grown(data: page.ReportData, n: int) -> page.ReportData:
+def grown(data: build.ReportData, n: int) -> build.ReportData:
     """Return the data with ``n`` studies: those there are, then copies under new ids."""
     studies = list(data.studies)[:n]
     extra = _copies(data.studies, n - len(studies))
@@ -129,12 +132,12 @@ def _cpu() -> float:
     return sum(os.times()[:4])
 
 
-def measure(data: page.ReportData, n: int, threads: int) -> dict[str, Any]:
+def measure(data: build.ReportData, n: int, threads: int) -> dict[str, Any]:
     """Build and write the report of ``n`` studies; return times (seconds) and sizes (MB)."""
     many = grown(data, n)
     templates = {p.name: io.read_text(p) for p in Path("workflow/report").glob("*.*")}
     start, busy = time.perf_counter(), _cpu()
-    files = page.build(templates, many, threads=threads)
+    files = build.build(templates, many, threads=threads)
     built, cpu = time.perf_counter() - start, _cpu() - busy
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "report"

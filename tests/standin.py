@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from alsmuscle import sources
-from alsmuscle.fetch_terms import FetchError
+from alsmuscle.archives import geo
+from alsmuscle.download.policy import FetchError
 
 HEADER = {"type": "", "version": "0.3"}
 
@@ -108,12 +108,12 @@ def series(archive: Archive, number: int, groups: list[str], *files: str, **fiel
         | {"tissue": "Vastus lateralis"}
         for index, group in enumerate(groups)
     ]
-    archive.pages[sources.geo_brief(accession, "gsm")] = soft(people)
-    archive.pages[sources.geo_folder(accession, "suppl")] = listing(*files)
-    archive.pages[sources.geo_folder(accession, "matrix")] = listing(
+    archive.pages[geo.geo_brief(accession, "gsm")] = soft(people)
+    archive.pages[geo.geo_folder(accession, "suppl")] = listing(*files)
+    archive.pages[geo.geo_folder(accession, "matrix")] = listing(
         f"{accession}_series_matrix.txt.gz"
     )
-    archive.pages[sources.ncbi_counts_page(accession)] = "<html></html>"
+    archive.pages[geo.ncbi_counts_page(accession)] = "<html></html>"
     return accession
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from faultserver import Archives, FaultServer, FtpServer, certificate
 
-from alsmuscle.fetch_terms import FetchPolicy
+from alsmuscle.download.policy import FetchPolicy
 
 
 @pytest.fixture

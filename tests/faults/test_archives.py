@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from faultserver import PACKED, Archives, Reply, sha256
 
-from alsmuscle import obtain, sources
-from alsmuscle.errors import InputError
-from alsmuscle.fetch_terms import FetchPolicy
+from alsmuscle.archives import geo
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import fetch
+from alsmuscle.download.policy import FetchPolicy
 
 ACCESSION = "GSE183802"
 SUPPL = "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE183nnn/GSE183802/suppl/"
@@ -31,7 +32,7 @@ def card(**file: Any) -> dict[str, Any]:
 
 def get(tmp_path: Path, policy: FetchPolicy, **file: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """Fetch one file as its card names it: row of the manifest (or {}), row of the checks."""
-    manifest, checks = obtain.study_files(card(**file), cache=tmp_path, policy=policy)
+    manifest, checks = fetch.study_files(card(**file), cache=tmp_path, policy=policy)
     found = next(row for row in checks if row["check"] == "files.counts")
     return (manifest[0] if manifest else {}), found
 
@@ -87,7 +88,7 @@ PLACES = [
     ),
     (
         {"source": "ena_report", "accession": "SRP140795"},
-        sources.ena_file_report("SRP140795"),
+        geo.ena_file_report("SRP140795"),
     ),
     (
         {"source": "biostudies", "accession": "E-MTAB-13874", "name": "E-MTAB-13874.sdrf.txt"},
@@ -189,7 +190,7 @@ def test_a_mirror_answers_for_a_folder(
         f"url\tpath\tsha256\tbytes\tnote\n{url}\tc.gz\t{sha256(PACKED)}\t{len(PACKED)}\t\n"
     )
     named = card(source="geo_supplement", match=".*counts.*")
-    manifest, _ = obtain.study_files(named, cache=tmp_path / "cache", mirror=mirror, policy=policy)
+    manifest, _ = fetch.study_files(named, cache=tmp_path / "cache", mirror=mirror, policy=policy)
     assert (manifest[0]["url"], manifest[0]["source"]) == (url, "mirror")
     assert not any(SUPPL in seen for seen, _, _ in archives.seen)
 
@@ -198,8 +199,8 @@ def test_files_of_biostudies_are_found_in_the_studys_record(
     archives: Archives, policy: FetchPolicy, tmp_path: Path
 ) -> None:
     record = {"section": {"files": [{"path": "E-MTAB-1.sdrf.txt", "size": 9}, {"path": "b.txt"}]}}
-    archives.serve(sources.biostudies_study("E-MTAB-1"), json.dumps(record))
-    url = sources.biostudies_file("E-MTAB-1", "E-MTAB-1.sdrf.txt")
+    archives.serve(geo.biostudies_study("E-MTAB-1"), json.dumps(record))
+    url = geo.biostudies_file("E-MTAB-1", "E-MTAB-1.sdrf.txt")
     archives.serve(url, "Source Name\tx\na\tb\n")
     row, _ = get(
         tmp_path, policy, source="biostudies", accession="E-MTAB-1", match=r".*\.sdrf\.txt"
@@ -212,7 +213,7 @@ def test_cellxgene_gives_the_address_of_this_version(
 ) -> None:
     h5ad = "https://datasets.cellxgene.cziscience.com/1234.h5ad"
     asset = {"filetype": "H5AD", "url": h5ad, "filesize": 9}
-    record = sources.cellxgene_dataset(CELLXGENE["accession"], CELLXGENE["dataset"])
+    record = geo.cellxgene_dataset(CELLXGENE["accession"], CELLXGENE["dataset"])
     archives.serve(record, json.dumps({"assets": [{"filetype": "RDS", "url": "x"}, asset]}))
     archives.serve(h5ad, _h5(tmp_path))
     row, _ = get(tmp_path, policy, source="cellxgene", **CELLXGENE)
@@ -237,7 +238,7 @@ def _h5(folder: Path) -> bytes:
 def test_recount3_is_taken_from_the_mirror_that_answers(
     archives: Archives, policy: FetchPolicy, tmp_path: Path, status: int
 ) -> None:
-    first, second, _ = sources.recount3_gene_sums("SRP140795", "human")
+    first, second, _ = geo.recount3_gene_sums("SRP140795", "human")
     archives.serve(first, Reply(b"", status, etag=None))
     archives.serve(second, PACKED)
     row, _ = get(tmp_path, policy, source="recount3", accession="SRP140795")
@@ -247,7 +248,7 @@ def test_recount3_is_taken_from_the_mirror_that_answers(
 def test_recount3_over_plain_http_is_the_last_resort(
     archives: Archives, policy: FetchPolicy, tmp_path: Path
 ) -> None:
-    last = sources.recount3_gene_sums("SRP140795", "human")[-1]
+    last = geo.recount3_gene_sums("SRP140795", "human")[-1]
     archives.serve(last, PACKED)
     row, _ = get(tmp_path, policy, source="recount3", accession="SRP140795")
     assert row["url"] == last and last.startswith("http://")
@@ -258,7 +259,7 @@ def test_an_absent_project_names_every_address(
 ) -> None:
     row, check = get(tmp_path, policy, source="recount3", accession="SRP1407")
     assert not row and check["state"] == "failed"
-    for url in sources.recount3_gene_sums("SRP1407", "human"):
+    for url in geo.recount3_gene_sums("SRP1407", "human"):
         assert url in check["found"]
 
 
@@ -266,7 +267,7 @@ def test_the_annotation_link_that_gives_a_page_is_named(
     archives: Archives, policy: FetchPolicy, tmp_path: Path
 ) -> None:
     page = "<html><head><title>GEO Download</title></head><body>choose a file</body></html>"
-    archives.serve(sources.ncbi_annotation("human"), page)
+    archives.serve(geo.ncbi_annotation("human"), page)
     row, check = get(tmp_path, policy, source="ncbi_annotation")
     assert not row
     assert "a web page came instead of the file: “GEO Download”" in check["found"]
@@ -280,7 +281,7 @@ def test_a_series_without_ncbi_counts(
 
 
 def test_ena_knows_nothing(archives: Archives, policy: FetchPolicy, tmp_path: Path) -> None:
-    archives.serve(sources.ena_file_report("SRP1"), Reply(b"", 204, etag=None, length=False))
+    archives.serve(geo.ena_file_report("SRP1"), Reply(b"", 204, etag=None, length=False))
     row, check = get(tmp_path, policy, source="ena_report", accession="SRP1")
     assert not row and check["state"] == "failed"
     assert "204" in check["found"]
@@ -292,7 +293,7 @@ def test_one_file_that_fails_leaves_the_others(
     archives.serve(f"{SUPPL}a.txt.gz", PACKED)
     study = card(source="geo_supplement", name="b.txt.gz")
     study["files"]["sheet"] = {"source": "geo_supplement", "name": "a.txt.gz"}
-    manifest, checks = obtain.study_files(study, cache=tmp_path, policy=policy)
+    manifest, checks = fetch.study_files(study, cache=tmp_path, policy=policy)
     assert [row["name"] for row in manifest] == ["sheet"]
     states = {row["check"]: row["state"] for row in checks}
     assert states["files.counts"] == "failed"
@@ -317,10 +318,10 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
     archives.serve("https://ftp.ncbi.nlm.nih.gov/geo/samples/GSMnnn/GSM2/suppl/x.txt.gz", other)
     study = card(source="geo_supplement", accession="GSM1", name="x.txt.gz")
     study["files"]["more"] = {"source": "geo_supplement", "accession": "GSM2", "name": "x.txt.gz"}
-    manifest, _ = obtain.study_files(study, cache=tmp_path, policy=policy)
+    manifest, _ = fetch.study_files(study, cache=tmp_path, policy=policy)
     assert [Path(row["path"]).read_bytes() for row in manifest] == [PACKED, other]
 
 
 def test_an_unknown_accession_is_an_error_not_a_crash() -> None:
     with pytest.raises(InputError, match="no accession of GEO"):
-        sources.addresses({"source": "geo_raw"}, accession="SRP1", organism="human")
+        geo.addresses({"source": "geo_raw"}, accession="SRP1", organism="human")

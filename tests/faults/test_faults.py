@@ -33,12 +33,12 @@ import httpx
 import pytest
 from faultserver import MODIFIED, PACKED, TABLE, FaultServer, FtpServer, Reply, Script, sha256
 
-from alsmuscle import transport
-from alsmuscle.archives import check_content, safe_members
-from alsmuscle.errors import InputError
-from alsmuscle.fetch import fetch, get_text
-from alsmuscle.fetch_terms import FetchError, FetchPolicy
-from alsmuscle.records import read_lock
+from alsmuscle.core.errors import InputError
+from alsmuscle.download import transport
+from alsmuscle.download.containers import check_content, safe_members
+from alsmuscle.download.download import fetch, get_text
+from alsmuscle.download.lock import read_lock
+from alsmuscle.download.policy import FetchError, FetchPolicy
 
 STUDY = "GSE999999"
 PAGE = b"<!DOCTYPE html><html><head><title>Just a moment</title></head><body>Busy</body></html>"

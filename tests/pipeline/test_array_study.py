@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from alsmuscle import io
+from alsmuscle.core import files
 from support import make_project, write_arrays
 
 pytestmark = pytest.mark.pipeline
@@ -38,21 +38,21 @@ BULK = {
 
 @pytest.mark.parametrize("contract", BULK)
 def test_tables_hold_the_contracts_of_counts(results, contract):
-    table = io.read_table(results / "bulk" / "gse2" / BULK[contract], contract)
+    table = files.read_table(results / "bulk" / "gse2" / BULK[contract], contract)
     assert len(table) or contract == "warnings"
 
 
 def test_what_is_planted_is_found_and_nothing_else(results):
-    found = io.read_table(results / "bulk/gse2/als_vs_healthy/de.tsv", "de")
+    found = files.read_table(results / "bulk/gse2/als_vs_healthy/de.tsv", "de")
     assert 40 < (found["padj"] < 0.05).sum() < 70
-    null = io.read_table(results / "bulk/gse2/other_vs_healthy/de.tsv", "de")
+    null = files.read_table(results / "bulk/gse2/other_vs_healthy/de.tsv", "de")
     assert (null["padj"] < 0.05).sum() <= 2
 
 
 def test_programmes_and_synthesis_take_arrays_as_any_study(results):
-    effects = io.read_table(results / "programmes/gse2/als_vs_healthy/effects.tsv", "effects")
+    effects = files.read_table(results / "programmes/gse2/als_vs_healthy/effects.tsv", "effects")
     assert effects["effect"].notna().all()
-    contrasts = io.read_table(results / "synthesis/contrasts.tsv", "contrasts")
+    contrasts = files.read_table(results / "synthesis/contrasts.tsv", "contrasts")
     assert set(contrasts["platform_kind"]) == {"array"}
     assert contrasts["eligible"].all()
     assert set(contrasts["modality"]) == {"array"}

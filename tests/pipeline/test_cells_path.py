@@ -10,8 +10,8 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle import cells_io
-from alsmuscle.cells import (
+from alsmuscle.cells.annotate import annotate, top_genes
+from alsmuscle.cells.prepare import (
     PreparedSample,
     each_sample,
     embed,
@@ -19,8 +19,8 @@ from alsmuscle.cells import (
     prepare_sample,
     score_doublets,
 )
-from alsmuscle.celltypes import annotate, top_genes
-from alsmuscle.simulate_cells import simulate_nuclei
+from alsmuscle.data.readers import single_cell
+from alsmuscle.simulate.cells import simulate_nuclei
 
 pytestmark = pytest.mark.pipeline
 
@@ -153,9 +153,9 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
         for s in study.obs["sample_id"].unique()
     ]
     # One after the other through a file, as the workflow does: nothing else comes out.
-    cells_io.write_prepared(tmp_path / "prepared.h5", prepared_samples)
+    single_cell.write_prepared(tmp_path / "prepared.h5", prepared_samples)
     summaries = pd.DataFrame([p.summary for p in prepared_samples])
-    stored = cells_io.read_prepared(tmp_path / "prepared.h5", summaries)
+    stored = single_cell.read_prepared(tmp_path / "prepared.h5", summaries)
     genes = set(panel["gene"])
     cells = integrate(prepared_samples, keep=genes)
     again = integrate(stored, keep=genes)
@@ -168,7 +168,7 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
     named = annotate(cells, panel, organism="human", material="nuclei")
     assert named["n_cells"].sum() == cells.n_obs
     path = tmp_path / "cells.h5ad"
-    cells_io.write_cells(path, cells, each_sample(cells, stored))
+    single_cell.write_cells(path, cells, each_sample(cells, stored))
     back = anndata.read_h5ad(path)
     raw = anndata.concat([p.cells for p in prepared_samples])
     assert (back.layers["counts"] != raw.X).nnz == 0
@@ -177,7 +177,7 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
     assert len(back.uns["cell_type_scores"]) == len(cells.uns["cell_type_scores"])
     np.testing.assert_array_equal(back.obsm["X_umap"], cells.obsm["X_umap"])
 
-    parts = list(cells_io.read_cells(path))
+    parts = list(single_cell.read_cells(path))
     assert [part.obs["sample_id"].iloc[0] for part in parts] == [p.sample_id for p in stored]
     whole = anndata.concat(parts, merge="same")
     assert (whole.X != back.X).nnz == 0 and whole.obs_names.equals(back.obs_names)

@@ -16,11 +16,11 @@ import pytest
 from anndata import AnnData
 from scipy import stats
 
-from alsmuscle.cells import each_sample, flag_samples, integrate, prepare_sample, pseudobulk
-from alsmuscle.celltypes import UNASSIGNED, annotate
-from alsmuscle.composition import composition_test, donor_counts
-from alsmuscle.moderate import squeeze_var
-from alsmuscle.simulate_cells import simulate_nuclei
+from alsmuscle.cells.annotate import UNASSIGNED, annotate
+from alsmuscle.cells.composition import composition_test, donor_counts
+from alsmuscle.cells.prepare import each_sample, flag_samples, integrate, prepare_sample, pseudobulk
+from alsmuscle.simulate.cells import simulate_nuclei
+from alsmuscle.stats.moderation import squeeze_var
 
 pytestmark = pytest.mark.pipeline
 PANEL = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from alsmuscle import contracts, io
+from alsmuscle.core import contracts, files
 from support import ROOT, Project
 
 pytestmark = pytest.mark.pipeline
@@ -39,7 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def _table(demo: Project, path: str, contract: str) -> pd.DataFrame:
-    return io.read_table(demo.folder / "results" / "demo" / path, contract)
+    return files.read_table(demo.folder / "results" / "demo" / path, contract)
 
 
 def _truth(demo: Project, path: str) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def _truth(demo: Project, path: str) -> pd.DataFrame:
 def test_every_table_keeps_its_contract(demo: Project) -> None:
     results = demo.folder / "results" / "demo"
     for study in ("simden1", "simnull1"):
-        contracts.check_counts(io.read_h5ad(results / "bulk" / study / "counts.h5ad"), study)
+        contracts.check_counts(files.read_h5ad(results / "bulk" / study / "counts.h5ad"), study)
         for name in ("samples", "qc", "pca", "warnings", "excluded"):
             _table(demo, f"bulk/{study}/{name}.tsv", name)
         _table(demo, f"programmes/{study}/scores.tsv", "scores")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from alsmuscle import contracts, io
+from alsmuscle.core import contracts, files
 from support import ROOT, Project
 
 pytestmark = pytest.mark.pipeline
@@ -39,7 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def table(demo: Project, path: str, contract: str) -> pd.DataFrame:
-    return io.read_table(demo.folder / path, contract)
+    return files.read_table(demo.folder / path, contract)
 
 
 def truth(demo: Project, name: str) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def truth(demo: Project, name: str) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def labels(demo: Project) -> pd.DataFrame:
-    obs = io.read_h5ad(demo.folder / STUDY / "cells.h5ad").obs
+    obs = files.read_h5ad(demo.folder / STUDY / "cells.h5ad").obs
     true = truth(demo, "nuclei").set_index("barcode")
     found = pd.DataFrame(
         {"named": obs["cell_type"].astype(str), "true": true["true_type"].reindex(obs.index)}
@@ -62,8 +62,8 @@ def test_every_table_keeps_its_contract(demo: Project) -> None:
     for name in (*names, "activity", "coexpression"):
         assert len(table(demo, f"{STUDY}/{name}.tsv", name)) or name in ("excluded", "warnings")
     table(demo, f"{STUDY}/qc.tsv", "cells_qc")
-    contracts.check_cells(io.read_h5ad(demo.folder / STUDY / "cells.h5ad"), "cells")
-    contracts.check_counts(io.read_h5ad(demo.folder / STUDY / "pseudobulk.h5ad"), "sums")
+    contracts.check_cells(files.read_h5ad(demo.folder / STUDY / "cells.h5ad"), "cells")
+    contracts.check_counts(files.read_h5ad(demo.folder / STUDY / "pseudobulk.h5ad"), "sums")
 
 
 def test_every_sample_is_accounted_for(demo: Project) -> None:
@@ -140,7 +140,7 @@ def test_the_poor_sample_is_flagged(demo: Project) -> None:
 
 
 def test_no_truth_goes_into_the_deposited_file(demo: Project) -> None:
-    deposited = io.read_h5ad(demo.folder / "results/demo/data/simnuclei1/nuclei.h5ad")
+    deposited = files.read_h5ad(demo.folder / "results/demo/data/simnuclei1/nuclei.h5ad")
     assert list(deposited.obs.columns) == ["sample_id"]
     assert not deposited.uns
 
@@ -159,7 +159,7 @@ def _content(path: Path) -> bytes | str:
     """Text of a table; of a matrix everything that is computed (HDF5 bytes hold times)."""
     if path.suffix != ".h5ad":
         return path.read_bytes()
-    cells = io.read_h5ad(path)
+    cells = files.read_h5ad(path)
     parts = [
         cells.obs["cluster"].astype(str).str.cat(),
         cells.obs["cell_type"].astype(str).str.cat(),

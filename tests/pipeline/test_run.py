@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from alsmuscle import contracts, io
+from alsmuscle.core import contracts, files
 from support import make_project, small_counts, write_study
 
 pytestmark = pytest.mark.pipeline
@@ -117,12 +117,12 @@ def test_every_contract_is_exercised():
 
 @pytest.mark.parametrize("contract", TABLES)
 def test_tables_hold_their_contract(results, contract):
-    frame = io.read_table(results / TABLES[contract], contract)
+    frame = files.read_table(results / TABLES[contract], contract)
     assert len(frame) or contract in MAY_BE_EMPTY
 
 
 def test_counts_arrive_unchanged(results):
-    counts = contracts.check_counts(io.read_h5ad(results / "bulk/gse1/counts.h5ad"), "x")
+    counts = contracts.check_counts(files.read_h5ad(results / "bulk/gse1/counts.h5ad"), "x")
     expected = small_counts()
     assert (
         counts.to_df()
@@ -133,7 +133,7 @@ def test_counts_arrive_unchanged(results):
 
 
 def test_the_planted_genes_are_found(results):
-    de = io.read_table(results / TABLES["de"], "de").set_index("gene_id")
+    de = files.read_table(results / TABLES["de"], "de").set_index("gene_id")
     planted = de.index.isin(small_counts().index[::10])
     called = (de["padj"] < 0.05) & (de["log2fc"] > 0)
     assert called[planted].mean() > 0.7
@@ -143,26 +143,26 @@ def test_the_planted_genes_are_found(results):
 
 
 def test_the_planted_set_of_a_users_own_file_is_found(results):
-    sets = io.read_table(results / TABLES["sets"], "sets").set_index("term")
+    sets = files.read_table(results / TABLES["sets"], "sets").set_index("term")
     assert list(sets["collection"].unique()) == ["own"]
     assert sets.loc["PLANTED", "effect"] > 1
     assert sets.loc["PLANTED", "pvalue_competitive"] < 0.001
     assert sets.loc["OTHER", "pvalue_competitive"] > 0.01
     assert sets.loc["PLANTED", "ora_up_pvalue"] < 1e-6
-    gsea = io.read_table(results / TABLES["gsea"], "gsea")
+    gsea = files.read_table(results / TABLES["gsea"], "gsea")
     assert set(gsea["collection"]) == {"own", "programmes"}
     assert "Version mine. Licence: ours." in (results / "report/methods.html").read_text()
 
 
 def test_the_confounded_column_is_marked_in_table_and_page(results):
-    warned = io.read_table(results / TABLES["warnings"], "warnings")
+    warned = files.read_table(results / TABLES["warnings"], "warnings")
     assert ("confounded", "site") in set(zip(warned["kind"], warned["column"], strict=True))
     page = (results / "report/contrasts/gse1.als_vs_healthy.html").read_text()
     assert "Every &#39;als&#39; sample has site B" in page
 
 
 def test_sex_is_read_from_expression(results):
-    samples = io.read_table(results / TABLES["samples"], "samples")
+    samples = files.read_table(results / TABLES["samples"], "samples")
     assert samples["sex_inferred"].tolist() == samples["sex"].tolist()
     assert samples["sex_raw"].tolist() == ["F", "M"] * 5
 
@@ -197,7 +197,7 @@ def test_the_methods_name_the_versions_that_ran(results):
 
 
 def test_the_lock_lists_every_file_with_its_hash(results):
-    lock = io.read_table(results / "provenance/data_lock.tsv", "manifest")
+    lock = files.read_table(results / "provenance/data_lock.tsv", "manifest")
     assert set(lock["name"]) == {"counts", "sheet", "own"}
     assert lock["sha256"].str.fullmatch("[0-9a-f]{64}").all()
 
@@ -209,25 +209,25 @@ def test_a_second_run_does_nothing_and_says_so(done):
 
 
 def test_the_confounded_study_decides_no_claim(results):
-    contrasts = io.read_table(results / TABLES["contrasts"], "contrasts")
+    contrasts = files.read_table(results / TABLES["contrasts"], "contrasts")
     assert not contrasts["eligible"].any()
     assert "site" in contrasts["reason"].iloc[0]
-    told = io.read_table(results / TABLES["claims"], "claims")
+    told = files.read_table(results / TABLES["claims"], "claims")
     assert set(told["verdict"]) == {"cannot tell"}
     assert told.loc[told["context"] == "human_biopsy", "reason"].str.contains("site").any()
-    studies = io.read_table(results / TABLES["claim_studies"], "claim_studies")
+    studies = files.read_table(results / TABLES["claim_studies"], "claim_studies")
     assert set(studies["dataset"]) == {"gse1"} and not studies["eligible"].any()
 
 
 def test_a_first_run_says_so(results):
-    changes = io.read_table(results / TABLES["changes"], "changes")
+    changes = files.read_table(results / TABLES["changes"], "changes")
     assert changes["change"].tolist() == ["first run"]
     assert "first run" in (results / "report/changes.html").read_text()
 
 
 def test_the_effects_of_all_contrasts_are_one_parquet(results):
     effects = pd.read_parquet(results / "synthesis/effects.parquet")
-    assert len(effects) == len(io.read_table(results / TABLES["de"], "de"))
+    assert len(effects) == len(files.read_table(results / TABLES["de"], "de"))
     assert (effects["human_gene_id"] == effects["gene_id"]).all()
 
 
@@ -239,9 +239,9 @@ def _edit(project, module, old, new):
 
 
 def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
-    _edit(restored, "enrichment.py", "\nSEPARATOR = ", "\n_EDITED = 1\nSEPARATOR = ")
+    _edit(restored, "genesets/pathways.py", "\nSEPARATOR = ", "\n_EDITED = 1\nSEPARATOR = ")
     assert set(restored.planned()) == AFTER_DE
-    _edit(restored, "programmes.py", "\ndef ", "\n_EDITED = 1\n\ndef ")
+    _edit(restored, "genesets/programmes.py", "\ndef ", "\n_EDITED = 1\n\ndef ")
     # So do those that read, fit and score samples (and say how complete their data are), and check
     # the genes of programmes.
     also = {"programmes_check", "bulk_fit", "provenance_run"}
@@ -250,22 +250,27 @@ def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
 
 def test_changed_downloading_is_no_reason_to_read_or_fit_again(restored):
     # The files are the same: only what looks at them runs, and it finds them as they were.
-    _edit(restored, "fetch.py", "\ndef ", "\n_EDITED = 1\n\n\ndef ")
+    _edit(restored, "download/download.py", "\ndef ", "\n_EDITED = 1\n\n\ndef ")
     fetched = restored.folder / "results" / "provenance" / "fetched" / "gse1.tsv"
     before = fetched.stat().st_mtime_ns
     assert restored.admit().returncode == 0
     assert fetched.stat().st_mtime_ns > before
     assert restored.planned() == {}
     # The finished project again, for the tests behind this one.
-    _edit(restored, "fetch.py", "\n_EDITED = 1\n\n\ndef ", "\ndef ")
+    _edit(restored, "download/download.py", "\n_EDITED = 1\n\n\ndef ", "\ndef ")
     assert restored.admit().returncode == 0
 
 
 def test_a_comment_or_docstring_reruns_nothing(restored):
-    for module in ("enrichment.py", "programmes.py", "de.py", "io.py"):
+    for module in (
+        "genesets/pathways.py",
+        "genesets/programmes.py",
+        "bulk/deseq2.py",
+        "core/files.py",
+    ):
         path = restored.folder / "workflow" / "src" / "alsmuscle" / module
         path.write_text("# a comment\n" + path.read_text() + "\n# another\n")
-    _edit(restored, "de.py", '"""The negative', '"""About the negative')
+    _edit(restored, "bulk/deseq2.py", '"""The negative', '"""About the negative')
     assert restored.planned() == {}
 
 
@@ -301,12 +306,12 @@ def test_changed_rules_judge_again_and_fit_nothing(restored):
     assert run.returncode == 0, run.stderr
     # The same verdicts: the former comparison stands, and the claims outlived the new run.
     folder = restored.folder / "results" / "synthesis"
-    assert io.read_table(folder / "changes.tsv", "changes")["change"].tolist() == ["first run"]
+    assert files.read_table(folder / "changes.tsv", "changes")["change"].tolist() == ["first run"]
     text = (folder / "claims.tsv").read_text()
     (folder / "claims.tsv").write_text(text.replace("cannot tell", "supported", 1))
     run = restored.snakemake("--quiet", "host", "--forcerun", "synthesis_claims")
     assert run.returncode == 0, run.stderr
-    moved = io.read_table(folder / "changes.tsv", "changes")
+    moved = files.read_table(folder / "changes.tsv", "changes")
     assert moved["old_verdict"].tolist() == ["supported"]
     assert moved["new_verdict"].tolist() == ["cannot tell"]
     assert "supported" in (folder / "claims.previous.tsv").read_text()

@@ -33,7 +33,7 @@ def test_every_make_target_of_the_readme_exists():
 
 def test_the_table_of_cards_is_that_of_the_registry():
     """`alsmuscle studies --markdown` prints the table that belongs into the README."""
-    from alsmuscle import registry
+    from alsmuscle.data import cards as registry
 
     cards = registry.load_cards(ROOT / "config" / "datasets")
     assert "\n".join(registry.markdown(cards)) in (ROOT / "README.md").read_text()

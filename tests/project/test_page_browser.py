@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 import cells_fixture
 import report_fixture as fx
 
-from alsmuscle import page as report
+from alsmuscle.report import build as report
 
 pytestmark = pytest.mark.verify
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import de
+from alsmuscle.bulk import deseq2
 
 FOLDER = Path(__file__).parent / "apeglm"
 BASE = {"id": "c", "variable": "condition", "target": "B", "reference": "A"}
@@ -37,7 +37,7 @@ def _case(case):
 
 
 def _shrunken(fitted, obs, contrast):
-    table = de.test(
+    table = deseq2.test(
         fitted,
         obs,
         contrast,
@@ -63,11 +63,11 @@ def _hold(ours, theirs, what):
 def test_from_r_s_own_fit(case):
     adata, theirs = _case(case)
     contrast = CONTRASTS[case]
-    fitted = de.fit(adata, contrast, min_total=1, inference="batched")
+    fitted = deseq2.fit(adata, contrast, min_total=1, inference="batched")
     assert list(fitted.var_names) == list(theirs.index)
     fitted.obs["size_factors"] = adata.obs["size_factor"]
     fitted.var["dispersions"] = theirs["dispersion"]
-    vector = de.stored_vector(fitted, contrast)
+    vector = deseq2.stored_vector(fitted, contrast)
     (term,) = np.flatnonzero(vector)
     # Numbers are standardised in our model: R's effect is per unit.
     fitted.varm["LFC"].iloc[:, term] = theirs["log2fc"] * np.log(2) / vector[term]
@@ -79,7 +79,7 @@ def test_from_r_s_own_fit(case):
 def test_from_our_own_fit(case):
     adata, theirs = _case(case)
     contrast = CONTRASTS[case]
-    fitted = de.fit(adata, contrast, min_total=1, inference="batched")
+    fitted = deseq2.fit(adata, contrast, min_total=1, inference="batched")
     np.testing.assert_allclose(fitted.obs["size_factors"], adata.obs["size_factor"], rtol=1e-10)
     ours = _shrunken(fitted, adata.obs, contrast).loc[theirs.index]
     _hold(ours, theirs, f"{case}, own fit:")

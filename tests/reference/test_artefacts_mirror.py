@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alsmuscle import account, cells_io, io, layouts, registry, sheets, study, verify
-from alsmuscle.obtain import study_files
+from alsmuscle.core import files
+from alsmuscle.data import cards as registry
+from alsmuscle.data import completeness, record, studies
+from alsmuscle.data.fetch import study_files
+from alsmuscle.data.readers import matrices, sample_sheets, single_cell
 from support import ROOT, mirror
 
 pytestmark = [
@@ -25,15 +28,15 @@ def _file(name: str) -> Path:
 
 def test_a_soft_family_of_34_arrays_on_two_chips():
     path = _file("GSE781/GSE781_family.soft.gz")
-    values, probes = layouts.read_intensities(path, {"platform": "GPL96", "layout": "soft"})
-    others, more = layouts.read_intensities(path, {"platform": "GPL97", "layout": "soft"})
+    values, probes = matrices.read_intensities(path, {"platform": "GPL96", "layout": "soft"})
+    others, more = matrices.read_intensities(path, {"platform": "GPL97", "layout": "soft"})
     assert values.shape[1] + others.shape[1] == 34
     assert (len(values), len(others)) == (22_283, 22_645)
     assert probes is not None and more is not None
     assert probes.loc["1007_s_at", "symbol"].startswith("DDR1")
     # A probe is measured where it is listed; few values are missing.
     assert values.isna().to_numpy().mean() < 0.01
-    sheet = sheets.read_sheet(path, {"layout": "soft"})
+    sheet = sample_sheets.read_sheet(path, {"layout": "soft"})
     assert len(sheet) == 34
     assert set(sheet["platform_id"]) == {"GPL96", "GPL97"}
     assert set(sheet["geo_accession"]) == set(values.columns) | set(others.columns)
@@ -41,7 +44,7 @@ def test_a_soft_family_of_34_arrays_on_two_chips():
 
 def test_the_series_matrix_of_a_sequencing_study():
     path = _file("GSE67196/GSE67196_series_matrix.txt.gz")
-    sheet = sheets.read_sheet(path, {"layout": "series_matrix"})
+    sheet = sample_sheets.read_sheet(path, {"layout": "series_matrix"})
     assert len(sheet) == 53
     assert sheet["genotype:ch1"].value_counts().to_dict() == {
         "sALS": 20,
@@ -49,30 +52,30 @@ def test_the_series_matrix_of_a_sequencing_study():
         "Healthy": 17,
     }
     card = registry.load_cards(ROOT / "config" / "datasets")["gse67196"]
-    rows = {row["check"]: row for row in verify.sheet_checks(card, sheet)}
+    rows = {row["check"]: row for row in record.sheet_checks(card, sheet)}
     assert rows["sheet.samples"]["state"] == rows["sheet.organism"]["state"] == "agrees"
-    short = {row["check"]: row for row in verify.sheet_checks(card, sheet.iloc[:-1])}
+    short = {row["check"]: row for row in record.sheet_checks(card, sheet.iloc[:-1])}
     assert (short["sheet.samples"]["card"], short["sheet.samples"]["found"]) == ("53", "52")
     assert short["sheet.samples"]["state"] == "differs"
 
 
 @pytest.mark.parametrize(("name", "spots"), [("Vis5A", 982), ("Vis7B", 1011)])
 def test_both_10x_files(name, spots):
-    adata = cells_io.read_10x_h5(next(_file("scMuscle_visium").glob(f"{name}*.h5")))
+    adata = single_cell.read_10x_h5(next(_file("scMuscle_visium").glob(f"{name}*.h5")))
     assert adata.n_obs == spots
     assert adata.var_names.str.startswith("ENSMUSG").mean() > 0.99
 
 
 def test_the_r_data_file():
     card = registry.load_cards(ROOT / "config" / "datasets")["denervationta"]
-    frame = layouts.read_effects(_file("denervation_TA/muscleData.RData"), card["effects"])
+    frame = matrices.read_effects(_file("denervation_TA/muscleData.RData"), card["effects"])
     assert {"ID", "Entrez", "denvinn.logFC", "denvinn.Conf975"} <= set(frame.columns)
     assert len(frame) > 10_000
 
 
 @pytest.mark.parametrize("name", ["GSE184951", "GSE140261"])
 def test_phenodata_as_geoquery_writes_them(name):
-    sheet = sheets.read_sheet(_file(f"{name}/{name}.meta.csv"), {"layout": "csv"})
+    sheet = sample_sheets.read_sheet(_file(f"{name}/{name}.meta.csv"), {"layout": "csv"})
     assert len(sheet) == {"GSE184951": 32, "GSE140261": 35}[name]
     assert sheet["geo_accession"].str.fullmatch(r"GSM\d+").all()
 
@@ -88,11 +91,13 @@ def test_the_registrys_studies_are_read_from_the_mirror_alone(tmp_path, monkeypa
         states = {row["check"]: row["state"] for row in checks}
         assert states.pop("archive") == "not verified"
         assert set(states.values()) == {"agrees"}
-        io.write_table(tmp_path / "m.tsv", io.contracts.rows(manifest, "manifest"), "manifest")
-        adata, _, excluded = study.read_bulk(
-            cards[name], io.read_table(tmp_path / "m.tsv", "manifest")
+        files.write_table(
+            tmp_path / "m.tsv", files.contracts.rows(manifest, "manifest"), "manifest"
         )
-        table = account.completeness(cards[name], adata, excluded)
+        adata, _, excluded = studies.read_bulk(
+            cards[name], files.read_table(tmp_path / "m.tsv", "manifest")
+        )
+        table = completeness.completeness(cards[name], adata, excluded)
         assert len(table) == cards[name]["samples"]["expected"]
         assert table["analysed"].all() and table["obtained"].all()
         assert (table["identical_to"] == "").all()

@@ -16,10 +16,11 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from alsmuscle import genes, io
-from alsmuscle.cells import each_sample, integrate, prepare_sample, rename_genes
-from alsmuscle.cells_io import read_sample
-from alsmuscle.celltypes import annotate
+from alsmuscle.cells.annotate import annotate
+from alsmuscle.cells.prepare import each_sample, integrate, prepare_sample, rename_genes
+from alsmuscle.core import files
+from alsmuscle.data import genes
+from alsmuscle.data.readers.single_cell import read_sample
 
 ROOT = Path(__file__).parents[2]
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR", ROOT.parent / "shared" / "mirror"))
@@ -35,7 +36,7 @@ FILES = {
 
 @cache
 def study() -> AnnData:
-    table = io.read_gene_table("mouse")
+    table = files.read_gene_table("mouse")
     prepared = []
     for sample_id, name in FILES.items():
         sample = read_sample(MIRROR / "files" / "scMuscle_visium" / name)

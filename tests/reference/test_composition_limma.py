@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.composition import composition_test
+from alsmuscle.cells.composition import composition_test
 
 HERE = Path(__file__).parent / "composition"
 COUNTS = pd.read_csv(HERE / "counts.tsv", sep="\t", index_col="donor")

@@ -13,7 +13,9 @@ import sys
 import pandas as pd
 import pytest
 
-from alsmuscle import de, io, registry
+from alsmuscle.bulk import deseq2
+from alsmuscle.core import files
+from alsmuscle.data import cards
 from support import ROOT, mirror
 
 pytestmark = pytest.mark.verify
@@ -35,10 +37,10 @@ def test_against_r(tmp_path_factory, study, contrast_id, name, calls_count):
     reference = folder.parent / "reference" / f"REF_DESeq2_R1.38.3__{name}.csv.gz"
     expected = pd.read_csv(reference, index_col=0)
     expected.index = expected.index.astype(str)
-    contrast = registry.contrast(registry.load_cards(ROOT / "config/datasets")[study], contrast_id)
-    counts = io.read_h5ad(_counts(tmp_path_factory, folder, study))
-    fitted = de.fit(counts, contrast, min_total=10, inference="batched", threads=2)
-    table = de.test(
+    contrast = cards.contrast(cards.load_cards(ROOT / "config/datasets")[study], contrast_id)
+    counts = files.read_h5ad(_counts(tmp_path_factory, folder, study))
+    fitted = deseq2.fit(counts, contrast, min_total=10, inference="batched", threads=2)
+    table = deseq2.test(
         fitted,
         counts.obs,
         contrast,

@@ -11,8 +11,8 @@ import pytest
 from pydeseq2.default_inference import DefaultInference
 from scipy.stats import nbinom
 
-from alsmuscle import de
-from alsmuscle.fit import BatchedInference
+from alsmuscle.bulk import deseq2
+from alsmuscle.bulk.inference import BatchedInference
 
 FOLDER = Path(__file__).parent / "designs"
 GENOTYPE = {"variable": "genotype", "target": "sod1", "reference": "wildtype"}
@@ -66,9 +66,9 @@ def fits(counts):
     made = {}
 
     def fitted(contrast):
-        name = de.design_id(contrast)
+        name = deseq2.design_id(contrast)
         if name not in made:
-            made[name] = de.fit(counts, contrast, min_total=1, inference="batched")
+            made[name] = deseq2.fit(counts, contrast, min_total=1, inference="batched")
         return made[name]
 
     return fitted
@@ -113,7 +113,7 @@ def _hold(found, case):
 def test_contrasts(case, counts, values, fits):
     contrast = _full(CASES[case])
     fitted = fits(contrast)
-    table = de.test(
+    table = deseq2.test(
         fitted, counts.obs, contrast, shrink=False, distribution="normal", **OPTIONS
     ).set_index("gene_id")
     unit = counts.obs[UNIT[case]].astype(float).std(ddof=0) if case in UNIT else 1.0
@@ -124,7 +124,7 @@ def test_contrasts(case, counts, values, fits):
 def test_omnibus(case, counts, values, fits):
     contrast, test = OMNIBUS[case]
     contrast = _full(contrast)
-    table = de.omnibus(fits(contrast), counts.obs, contrast, distribution="normal", **OPTIONS)
+    table = deseq2.omnibus(fits(contrast), counts.obs, contrast, distribution="normal", **OPTIONS)
     table = table[table["test"] == test].set_index("gene_id")
     _hold(_agree(table, values[case]), case)
 

@@ -16,8 +16,9 @@ import pytest
 from pydeseq2.default_inference import DefaultInference
 from pydeseq2.ds import DeseqStats
 
-from alsmuscle import de, fit
-from alsmuscle.fit import BatchedInference, _dispersion_loss, _saturated, fit_dataset
+from alsmuscle.bulk import deseq2
+from alsmuscle.bulk import inference as fit
+from alsmuscle.bulk.inference import BatchedInference, _dispersion_loss, _saturated, fit_dataset
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -121,8 +122,8 @@ def test_student_t(case: str) -> None:
     }
     var = pd.DataFrame({"symbol": "", "source_id": ""}, index=counts.columns)
     data = anndata.AnnData(counts.to_numpy(), obs=obs, var=var)
-    fitted = de.fit(data, contrast, min_total=1, inference="batched")
-    ours = de.test(
+    fitted = deseq2.fit(data, contrast, min_total=1, inference="batched")
+    ours = deseq2.test(
         fitted,
         obs,
         contrast,

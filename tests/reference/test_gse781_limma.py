@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import contracts, engines, registry, study_arrays
-from alsmuscle.obtain import study_files
+from alsmuscle.bulk import engines
+from alsmuscle.core import contracts
+from alsmuscle.data import cards, study_arrays
+from alsmuscle.data.fetch import study_files
 from support import ROOT, mirror
 
 pytestmark = pytest.mark.verify
@@ -19,7 +21,7 @@ CONTRASTS = {"": "carcinoma_vs_normal", "_paired": "carcinoma_vs_normal_paired"}
 
 @pytest.fixture(scope="module")
 def card():
-    return registry.load_card(ROOT / "config" / "datasets" / "gse781.yaml")
+    return cards.load_card(ROOT / "config" / "datasets" / "gse781.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,8 @@ def test_34_arrays_are_17_samples_of_10_people(read):
 @pytest.mark.parametrize("paired", CONTRASTS)
 def test_moderated_t(read, card, trend, paired):
     adata, *_ = read
-    contrast = registry.contrast(card, CONTRASTS[paired])
-    options = registry.load_yaml(ROOT / "config" / "config.yaml")["bulk"]["de"] | {"trend": trend}
+    contrast = cards.contrast(card, CONTRASTS[paired])
+    options = cards.load_yaml(ROOT / "config" / "config.yaml")["bulk"]["de"] | {"trend": trend}
     fitted = engines.fit(adata, contrast, min_total=10, inference="batched")
     ours = engines.test(fitted, adata.obs, contrast, dataset="gse781", **options)
     ours = ours.set_index("gene_id")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import linear
+from alsmuscle.stats import linear
 
 FOLDER = Path(__file__).parent / "limma"
 AGE = np.tile([50, 61, 47, 70, 66, 58, 63], 2) + 3 * np.repeat([0, 1], 7)

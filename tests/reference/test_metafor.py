@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import meta
+from alsmuscle.stats import meta_analysis
 
 HERE = Path(__file__).parent / "meta"
 TESTS = {"z": "none", "knha": "plain", "adhoc": "modified"}
@@ -35,7 +35,7 @@ def test_every_number_agrees_with_metafor(estimator: str, test: str) -> None:
     effect, se = _inputs()
     truth = pd.read_csv(HERE / "values.csv")
     truth = truth[(truth["estimator"] == estimator) & (truth["test"] == test)].set_index("key")
-    ours = meta.random_effects(effect, se, estimator=estimator, knapp_hartung=TESTS[test])
+    ours = meta_analysis.random_effects(effect, se, estimator=estimator, knapp_hartung=TESTS[test])
     assert list(truth.index) == list(effect.index)
     assert (ours["k"] == truth["k"]).all()
     for column in COMPARED:
@@ -49,7 +49,9 @@ def test_tau2_agrees_relative_to_its_own_scale() -> None:
     truth = pd.read_csv(HERE / "values.csv").query("test == 'adhoc'")
     scale = (se**2).mean(axis=1)
     for estimator, rows in truth.groupby("estimator"):
-        ours = meta.random_effects(effect, se, estimator=str(estimator), leave_one_out=False)
+        ours = meta_analysis.random_effects(
+            effect, se, estimator=str(estimator), leave_one_out=False
+        )
         error = (ours["tau2"] - rows.set_index("key")["tau2"]).abs() / (scale + ours["tau2"])
         assert error.max() < TOLERANCE
 

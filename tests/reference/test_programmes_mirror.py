@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import enrichment, programmes
+from alsmuscle.genesets import pathways, programmes
 
 ROOT = Path(__file__).parents[2]
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR", ROOT.parent / "shared" / "mirror"))
@@ -170,7 +170,7 @@ def test_pathways_on_splits_of_the_healthy(dm1):
     healthy = x.loc[:, donors["group"] == HEALTHY]
     names = genes("human").set_index("gene_id")["symbol"]
     gmt = MIRROR / "files" / "genesets" / "h.all.v7.0.symbols.gmt"
-    sets = {"hallmark": enrichment.parse_gmt(gmt.read_text())}
+    sets = {"hallmark": pathways.parse_gmt(gmt.read_text())}
     by_name = healthy.set_axis(names.reindex(healthy.index).to_numpy()).dropna()
     by_name = by_name[by_name.index.notna() & ~by_name.index.duplicated()]
     splits = list(itertools.combinations(range(1, 10), 4))[::8]
@@ -183,13 +183,13 @@ def test_pathways_on_splits_of_the_healthy(dm1):
         effect, s2 = model.fit(by_name.to_numpy())
         # Damped, so that a gene of tiny variance does not lead the ranking.
         t = pd.Series(effect / np.sqrt((s2 + np.median(s2)) / 2), index=by_name.index)
-        ours = enrichment.set_effects(healthy, design, [0.0, 1.0], sets, names=names, n_matched=100)
+        ours = pathways.set_effects(healthy, design, [0.0, 1.0], sets, names=names, n_matched=100)
         found.append(
             {
                 "set_effects": ours["pvalue_competitive"],
-                "camera": enrichment.camera(by_name, design, [0.0, 1.0], sets)["pvalue"],
-                "camera_0.01": enrichment.camera_pr(t, sets)["pvalue"],
-                "gsea": enrichment.gsea(t, sets, seed=1, permutations=100, eps=1e-4)["pvalue"],
+                "camera": pathways.camera(by_name, design, [0.0, 1.0], sets)["pvalue"],
+                "camera_0.01": pathways.camera_pr(t, sets)["pvalue"],
+                "gsea": pathways.gsea(t, sets, seed=1, permutations=100, eps=1e-4)["pvalue"],
             }
         )
     shares = pd.DataFrame({k: [(f[k] < 0.05).mean() for f in found] for k in found[0]}).mean()

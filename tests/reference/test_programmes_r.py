@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln
 
-from alsmuscle import enrichment, programmes
+from alsmuscle.genesets import pathways, programmes
 
 HERE = Path(__file__).parent / "programmes"
 
@@ -139,22 +139,20 @@ def check_camera(ours: pd.DataFrame, case: str) -> None:
 )
 def test_camera_agrees_with_limma(expression, by_group, case, options):
     design, contrast = by_group
-    check_camera(
-        enrichment.camera(expression, design, contrast, sets(), min_size=1, **options), case
-    )
+    check_camera(pathways.camera(expression, design, contrast, sets(), min_size=1, **options), case)
 
 
 @pytest.mark.parametrize(("case", "cor"), [("preranked", 0.01), ("preranked_0.05", 0.05)])
 def test_preranked_camera_agrees_with_limma(case, cor):
     statistic = table("statistic.tsv").set_index("gene_id")["t"]
-    ours = enrichment.camera_pr(statistic, sets(), inter_gene_cor=cor, min_size=1)
+    ours = pathways.camera_pr(statistic, sets(), inter_gene_cor=cor, min_size=1)
     check_camera(ours, case)
 
 
 def test_over_representation_agrees_with_phyper():
     statistic = table("statistic.tsv").set_index("gene_id")["t"]
     top = statistic.sort_values().index[-40:]
-    ours = enrichment.ora(top, statistic.index, sets(), min_size=1).set_index("term")
+    ours = pathways.ora(top, statistic.index, sets(), min_size=1).set_index("term")
     theirs = table("ora.tsv").set_index("term")
     joined = theirs.join(ours, lsuffix="_r")
     assert (joined["overlap"] == joined["overlap_r"]).all()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from alsmuscle import by_type
+from alsmuscle.cells import contrasts
 
 HERE = Path(__file__).parent / "pseudobulk"
 
@@ -33,7 +33,7 @@ def ours(adjust: list[str]) -> pd.DataFrame:
         ],
         columns=["programme", "block", "stripped", "sign", "gene_id"],
     )
-    found = by_type.contrasts_by_type(
+    found = contrasts.contrasts_by_type(
         sums,
         contrast,
         genes,

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from alsmuscle import contracts, io, layouts, obtain, registry, study_effects
-from alsmuscle.data import embedded
+from alsmuscle.core import contracts, files
+from alsmuscle.data import cards, embedded, fetch, study_effects
+from alsmuscle.data.readers import matrices
 from alsmuscle.genesets import calls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +25,8 @@ pytestmark = [
 
 
 def _manifest(name, folder):
-    card = registry.load_card(ROOT / "config" / "datasets" / f"{name}.yaml")
-    rows, _ = obtain.study_files(card, cache=folder, mirror=MIRROR)
+    card = cards.load_card(ROOT / "config" / "datasets" / f"{name}.yaml")
+    rows, _ = fetch.study_files(card, cache=folder, mirror=MIRROR)
     return card, contracts.rows(rows, "manifest")
 
 
@@ -47,10 +48,10 @@ def test_the_two_routes_of_one_study_are_the_same_arrays(tmp_path_factory):
     This shows that both are real; it is no replication, and no rule for choosing probes.
     """
     card, manifest = _manifest("gse3307calls", tmp_path_factory.mktemp("rows"))
-    rows = layouts.read_effects(io.cached(manifest, "list"), card["calls"])
+    rows = matrices.read_effects(files.cached(manifest, "list"), card["calls"])
     rows = rows[rows["comparison"] == "'ALS' vs 'normal' on 'Affymetrix HG-U133B'"]
     _, manifest = _manifest("gse3307published", tmp_path_factory.mktemp("all"))
-    whole = pd.read_csv(io.cached(manifest, "table"), sep="\t").sort_values("P.Value")
+    whole = pd.read_csv(files.cached(manifest, "table"), sep="\t").sort_values("P.Value")
     whole = whole.dropna(subset="Gene.symbol").drop_duplicates("Gene.symbol")
     both = rows.merge(whole, left_on="gene.symbol", right_on="Gene.symbol")
     assert both["gene.symbol"].nunique() >= 85
@@ -119,8 +120,8 @@ def test_the_build_script_gives_the_same_bytes(tmp_path):
 
 
 def test_a_study_without_its_samples_is_not_superseded_and_with_them_is():
-    from alsmuscle import synthesis
+    from alsmuscle.synthesis import denervation
 
-    card = registry.load_card(ROOT / "config" / "datasets" / "gse3307published.yaml")
-    assert synthesis.superseded(card, ["gse3307published"]) == ""
-    assert "gse3307" in synthesis.superseded(card, ["gse3307", "gse3307published"])
+    card = cards.load_card(ROOT / "config" / "datasets" / "gse3307published.yaml")
+    assert denervation.superseded(card, ["gse3307published"]) == ""
+    assert "gse3307" in denervation.superseded(card, ["gse3307", "gse3307published"])

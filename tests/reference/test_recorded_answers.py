@@ -13,22 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from alsmuscle import layouts, sheets, sources, verify
-from alsmuscle.errors import InputError
-from alsmuscle.texts import read_text
+from alsmuscle.archives import geo
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import record
+from alsmuscle.data.readers import matrices, sample_sheets
+from alsmuscle.download.decode import read_text
 from support import ROOT
 
 pytestmark = pytest.mark.verify
 FIXTURES = Path(os.environ.get("ALSMUSCLE_FIXTURES") or ROOT.parent / "shared" / "fixtures")
 READERS = (
-    sheets.parse_file_report,
-    sheets.parse_soft_samples,
-    sources.parse_archive_xml,
-    sources.parse_esearch,
-    sources.parse_esummary,
-    sources.parse_biostudies_study,
-    sources.parse_cellxgene,
-    sources.parse_filelist,
+    sample_sheets.parse_file_report,
+    sample_sheets.parse_soft_samples,
+    geo.parse_archive_xml,
+    geo.parse_esearch,
+    geo.parse_esummary,
+    geo.parse_biostudies_study,
+    geo.parse_cellxgene,
+    geo.parse_filelist,
 )
 
 
@@ -36,7 +38,7 @@ def archive_xml(accession: str, **rows: int) -> Callable[[Path], None]:
     """SRA's or ENA's XML: holds the accession, and so many rows of a kind."""
 
     def check(path: Path) -> None:
-        table = sources.parse_archive_xml(path.read_text())
+        table = geo.parse_archive_xml(path.read_text())
         assert accession in set(table["accession"])
         for kind, number in rows.items():
             assert (table["kind"] == kind).sum() == number, kind
@@ -48,10 +50,10 @@ def run_table(runs: int, files: int | None = None, kind: str = "fastq") -> Calla
     """ENA's report as it answers: tab-separated, perhaps with one column only."""
 
     def check(path: Path) -> None:
-        report = sheets.parse_file_report(path.read_text())
+        report = sample_sheets.parse_file_report(path.read_text())
         assert len(report) == runs
         if files is not None:
-            assert len(sources.ena_files(report, kind)) == files
+            assert len(geo.ena_files(report, kind)) == files
 
     return check
 
@@ -60,7 +62,7 @@ def run_sheet(runs: int, column: str) -> Callable[[Path], None]:
     """A run table that another program saved with commas: a sample sheet like any other."""
 
     def check(path: Path) -> None:
-        sheet = sheets.read_sheet(path, {"layout": "csv"})
+        sheet = sample_sheets.read_sheet(path, {"layout": "csv"})
         assert len(sheet) == runs
         assert sheet[column].str.fullmatch(r"[ES]RR\d+").all()
 
@@ -77,47 +79,49 @@ def refused(accession: str = "") -> Callable[[Path], None]:
                 reader(text)
             assert len(str(caught.value)) > 20, reader
         if accession:
-            assert verify.holder(accession) == ""
+            assert record.holder(accession) == ""
             card = {"id": "x", "accession": accession, "organism": "human", "files": {}}
             with pytest.raises(
                 InputError, match=f"no archive that alsmuscle asks holds {accession}"
             ):
-                verify.compare(card, lambda url: text)
+                record.compare(card, lambda url: text)
             with pytest.raises(InputError, match="no accession of ENA or SRA"):
-                sources.ena_file_report(accession)
+                geo.ena_file_report(accession)
 
     return check
 
 
 def search(path: Path) -> None:
-    count, uids = sources.parse_esearch(path.read_text())
+    count, uids = geo.parse_esearch(path.read_text())
     assert count == 13
-    assert sources.gds_uid("GSE93374") in uids
+    assert geo.gds_uid("GSE93374") in uids
 
 
 def series_summary(path: Path) -> None:
-    summary = sources.parse_esummary(path.read_text())
+    summary = geo.parse_esummary(path.read_text())
     assert summary[["accession", "n_samples"]].values.tolist() == [["GSE93374", 11]]
-    assert len(sources.summary_samples(path.read_text())) == 11
+    assert len(geo.summary_samples(path.read_text())) == 11
 
 
 def sample_summary(path: Path) -> None:
-    summary = sources.parse_esummary(path.read_text())
+    summary = geo.parse_esummary(path.read_text())
     assert summary[["accession", "sra"]].values.tolist() == [["GSM3717978", "SRX5692097"]]
 
 
 def soft(*accessions: str) -> Callable[[Path], None]:
     def check(path: Path) -> None:
-        assert sheets.parse_soft_samples(read_text(path))["geo_accession"].tolist() == [*accessions]
+        assert sample_sheets.parse_soft_samples(read_text(path))["geo_accession"].tolist() == [
+            *accessions
+        ]
 
     return check
 
 
 def soft_tables(path: Path) -> None:
-    platforms, samples = layouts.read_soft_tables(path)
+    platforms, samples = matrices.read_soft_tables(path)
     text = path.read_text()
     assert len(platforms) == text.count("!platform_table_begin")
-    assert list(samples) == sheets.parse_soft_samples(text)["geo_accession"].tolist()
+    assert list(samples) == sample_sheets.parse_soft_samples(text)["geo_accession"].tolist()
     assert all(len(table) for _, table in samples.values())
 
 
@@ -125,13 +129,13 @@ def sample_with_table(path: Path) -> None:
     soft("GSM11805")(path)
     with gzip.open(path, "rt", encoding="latin-1") as file:
         rows = file.read().partition("!sample_table_begin")[2].partition("!sample_table_end")[0]
-    _, samples = layouts.read_soft_tables(path)
+    _, samples = matrices.read_soft_tables(path)
     assert len(samples["GSM11805"][1]) == len(rows.strip().splitlines()) - 1
 
 
 def platform_annotation(path: Path) -> None:
     spec = {"id_column": "ID", "symbol_column": "Gene symbol", "gene_column": "Gene ID"}
-    probes = layouts.read_annotation(path, spec)
+    probes = matrices.read_annotation(path, spec)
     assert len(probes) == 22_645
     assert (probes["symbol"] != "").mean() > 0.5
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.moderate import squeeze_var
+from alsmuscle.stats.moderation import squeeze_var
 
 VALUES = pd.read_csv(Path(__file__).parent / "squeeze_var" / "values.tsv", sep="\t")
 

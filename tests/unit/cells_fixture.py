@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from alsmuscle.page import CellsData, ContrastData, StudyData
+from alsmuscle.report.build import CellsData, ContrastData, StudyData
 
 TYPES = ["FAP, pan", "Satellite cell, quiescent", "all nuclei"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alsmuscle import claims
-from alsmuscle.page import ContrastData, ReportData, StudyData, Synthesis
+from alsmuscle.report.build import ContrastData, ReportData, StudyData, Synthesis
+from alsmuscle.synthesis import claims
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "workflow" / "report"
 HOSTILE = "<script>window.pwned=1</script>\"'><img src=x onerror=window.pwned=1>"

@@ -6,8 +6,8 @@ import pytest
 from anndata import AnnData
 from scipy import sparse, stats
 
-from alsmuscle.activity import activity_by_type, coexpression, score_cells
-from alsmuscle.errors import InputError
+from alsmuscle.cells.activity import activity_by_type, coexpression, score_cells
+from alsmuscle.core.errors import InputError
 
 
 def study() -> AnnData:

@@ -4,78 +4,79 @@ from __future__ import annotations
 
 import pytest
 
-from alsmuscle import admission, contracts, io
-from alsmuscle.errors import InputError
+from alsmuscle.core import contracts, files
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import admit
 
 
 def _checks(*rows):
     return contracts.rows(rows, "checks")
 
 
-GOOD = admission.check("gse1", "files.counts", "agrees", "ab", "ab")
-UNSEEN = admission.check("gse1", "archive", "not verified", "GSE1", "archive not reached")
-DIFFERS = admission.check("gse2", "archive.samples", "differs", 32, 31)
+GOOD = admit.check("gse1", "files.counts", "agrees", "ab", "ab")
+UNSEEN = admit.check("gse1", "archive", "not verified", "GSE1", "archive not reached")
+DIFFERS = admit.check("gse2", "archive.samples", "differs", 32, 31)
 ERROR = InputError("no column 'x'", where="sheet.csv", expected="a, b", remedy="mend it")
 
 
 def test_what_was_not_looked_at_keeps_nobody_out():
-    table = admission.admit(_checks(GOOD, UNSEEN), ["gse1", "simulated"])
+    table = admit.admit(_checks(GOOD, UNSEEN), ["gse1", "simulated"])
     assert table["admitted"].tolist() == [True, True]
 
 
 def test_a_difference_quotes_both_sides():
-    table = admission.admit(_checks(GOOD, DIFFERS), ["gse1", "gse2"]).set_index("dataset")
+    table = admit.admit(_checks(GOOD, DIFFERS), ["gse1", "gse2"]).set_index("dataset")
     assert table["admitted"].to_dict() == {"gse1": True, "gse2": False}
     assert "archive.samples: the card says “32”, the archive “31”" in table.loc["gse2", "reason"]
 
 
 def test_an_error_keeps_where_expected_and_remedy():
-    row = admission.failure("gse3", "reading", ERROR)
-    reason = admission.admit(_checks(row), ["gse3"])["reason"].iloc[0]
+    row = admit.failure("gse3", "reading", ERROR)
+    reason = admit.admit(_checks(row), ["gse3"])["reason"].iloc[0]
     for words in ("sheet.csv: no column 'x'", "expected: a, b", "to do: mend it"):
         assert words in reason
 
 
 def test_texts_stay_on_one_line_and_survive_the_file(tmp_path):
-    row = admission.check("gse3", "reading", "failed", "a\tb", 'said "no"\nand\r\nleft')
+    row = admit.check("gse3", "reading", "failed", "a\tb", 'said "no"\nand\r\nleft')
     path = tmp_path / "admission.tsv"
-    table = admission.admit(_checks(GOOD, row), ["gse1", "gse3"])
-    io.write_table(path, table, "admission")
+    table = admit.admit(_checks(GOOD, row), ["gse1", "gse3"])
+    files.write_table(path, table, "admission")
     assert len(path.read_text().splitlines()) == 3
-    assert admission.admitted(path) == ["gse1"]
-    assert admission.left_out(path) == [("gse3", table["reason"].iloc[1])]
-    assert io.read_table(path, "admission")["reason"].iloc[1] == table["reason"].iloc[1]
+    assert admit.admitted(path) == ["gse1"]
+    assert admit.left_out(path) == [("gse3", table["reason"].iloc[1])]
+    assert files.read_table(path, "admission")["reason"].iloc[1] == table["reason"].iloc[1]
 
 
 def test_without_a_table_nothing_is_left_out(tmp_path):
-    assert admission.left_out(tmp_path / "none.tsv") == []
+    assert admit.left_out(tmp_path / "none.tsv") == []
 
 
 def test_the_run_goes_on_with_what_is_left_unless_all_are_required():
-    some = admission.admit(_checks(GOOD, DIFFERS), ["gse1", "gse2"])
-    admission.require(some, all_required=False)
+    some = admit.admit(_checks(GOOD, DIFFERS), ["gse1", "gse2"])
+    admit.require(some, all_required=False)
     with pytest.raises(InputError, match="1 of 2 studies") as caught:
-        admission.require(some, all_required=True)
+        admit.require(some, all_required=True)
     assert "gse2: archive.samples" in str(caught.value)
-    none = admission.admit(_checks(DIFFERS), ["gse2"])
+    none = admit.admit(_checks(DIFFERS), ["gse2"])
     with pytest.raises(InputError, match="no study could be obtained"):
-        admission.require(none, all_required=False)
+        admit.require(none, all_required=False)
 
 
 def test_a_passing_failure_leaves_a_mark_that_only_another_one_changes(tmp_path):
     mark = tmp_path / "gse1" / "unreachable"
-    lost = admission.failure("gse1", "files.a", ERROR, admission.UNREACHABLE)
-    admission.remember_failure(mark, [GOOD, admission.failure("gse1", "files.b", ERROR)])
+    lost = admit.failure("gse1", "files.a", ERROR, admit.UNREACHABLE)
+    admit.remember_failure(mark, [GOOD, admit.failure("gse1", "files.b", ERROR)])
     assert not mark.exists()
-    admission.remember_failure(mark, [GOOD, lost])
+    admit.remember_failure(mark, [GOOD, lost])
     first = mark.read_text()
-    admission.remember_failure(mark, [GOOD])
+    admit.remember_failure(mark, [GOOD])
     assert mark.read_text() == first
-    admission.remember_failure(mark, [lost])
+    admit.remember_failure(mark, [lost])
     assert mark.read_text() != first
 
 
 def test_gene_sets_are_insisted_on():
-    admission.insist([GOOD, UNSEEN])
+    admit.insist([GOOD, UNSEEN])
     with pytest.raises(InputError, match="gse2: archive.samples"):
-        admission.insist([GOOD, DIFFERS])
+        admit.insist([GOOD, DIFFERS])

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from alsmuscle import by_type, contracts, de
-from alsmuscle.errors import InputError
+from alsmuscle.bulk import deseq2
+from alsmuscle.cells import contrasts
+from alsmuscle.core import contracts
+from alsmuscle.core.errors import InputError
 
 CONTRAST = {
     **{
@@ -57,8 +59,8 @@ def members() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["programme", "block", "stripped", "sign", "gene_id"])
 
 
-def run(counts: AnnData, **contrast: object) -> by_type.TypeContrasts:
-    return by_type.contrasts_by_type(
+def run(counts: AnnData, **contrast: object) -> contrasts.TypeContrasts:
+    return contrasts.contrasts_by_type(
         counts,
         {**CONTRAST, **contrast},
         members(),
@@ -71,11 +73,11 @@ def run(counts: AnnData, **contrast: object) -> by_type.TypeContrasts:
 
 
 @pytest.fixture(scope="module")
-def found() -> by_type.TypeContrasts:
+def found() -> contrasts.TypeContrasts:
     return run(sums({"x": (4, 4), "y": (4, 4), "few": (2, 4), "one": (3, 0)}))
 
 
-def test_the_planted_type_moves_and_no_other(found: by_type.TypeContrasts) -> None:
+def test_the_planted_type_moves_and_no_other(found: contrasts.TypeContrasts) -> None:
     called = found.de[found.de["padj"] < 0.05].groupby("cell_type")["gene_id"].agg(set)
     assert called["x"] >= {f"G{i:03d}" for i in range(10)}
     assert len(called["x"]) <= 12
@@ -85,7 +87,7 @@ def test_the_planted_type_moves_and_no_other(found: by_type.TypeContrasts) -> No
     assert abs(effects.loc[("y", "UP", "up"), "effect"]) < 0.3
 
 
-def test_too_few_donors_give_effects_without_errors(found: by_type.TypeContrasts) -> None:
+def test_too_few_donors_give_effects_without_errors(found: contrasts.TypeContrasts) -> None:
     few = found.de[found.de["cell_type"] == "few"]
     assert few["log2fc"].notna().all()
     assert few[["lfc_se", "stat", "pvalue", "padj"]].isna().all(axis=None)
@@ -95,22 +97,22 @@ def test_too_few_donors_give_effects_without_errors(found: by_type.TypeContrasts
     assert set(few["n_target"]) == {2}
 
 
-def test_a_type_of_one_side_is_left_out_with_the_reason(found: by_type.TypeContrasts) -> None:
+def test_a_type_of_one_side_is_left_out_with_the_reason(found: contrasts.TypeContrasts) -> None:
     assert found.left_out == {"one": "3 v 0 samples with enough cells"}
     assert "one" not in set(found.de["cell_type"])
 
 
-def test_tables_keep_their_contracts(found: by_type.TypeContrasts) -> None:
+def test_tables_keep_their_contracts(found: contrasts.TypeContrasts) -> None:
     contracts.check_table(found.de, "de", "de")
     contracts.check_table(found.effects, "effects", "effects")
 
 
-def test_pseudobulk_goes_through_the_code_of_bulk(found: by_type.TypeContrasts) -> None:
+def test_pseudobulk_goes_through_the_code_of_bulk(found: contrasts.TypeContrasts) -> None:
     """The same numbers as the bulk functions called by hand on one type's sums."""
     counts = sums({"x": (4, 4), "y": (4, 4), "few": (2, 4), "one": (3, 0)})
     own = counts[counts.obs["cell_type"] == "y"].copy()
-    fitted = de.fit(own, CONTRAST, min_total=10, inference="batched")
-    table = de.test(fitted, own.obs, CONTRAST, dataset="s", cell_type="y", **OPTIONS)
+    fitted = deseq2.fit(own, CONTRAST, min_total=10, inference="batched")
+    table = deseq2.test(fitted, own.obs, CONTRAST, dataset="s", cell_type="y", **OPTIONS)
     mine = found.de[found.de["cell_type"] == "y"].reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, table)
 
@@ -141,7 +143,7 @@ def test_types_are_counted_with_zeros_and_shares() -> None:
         {"sample_id": ["s1"] * 4 + ["s2"], "cell_type": ["x", "x", "x", "unassigned", "y"]}
     )
     samples = pd.DataFrame({"subject_id": ["d1", "d2"], "condition": ["a", "b"]}, ["s1", "s2"])
-    table = by_type.count_types(obs, samples, dataset="s", min_cells=2)
+    table = contrasts.count_types(obs, samples, dataset="s", min_cells=2)
     rows = table.set_index(["sample_id", "cell_type"])
     assert rows.loc[("s1", "x"), "share"] == 0.75
     assert rows.loc[("s2", "x"), "n_cells"] == 0
@@ -163,9 +165,11 @@ def test_composition_is_tested_over_samples_and_not_below_three() -> None:
         index=[f"s{i}" for i in range(10)],
     )
     settings = {"dataset": "s", "min_donors": 3, "transform": "logit"}
-    found = by_type.compare_composition(types, samples, CONTRAST, **settings).set_index("cell_type")
+    found = contrasts.compare_composition(types, samples, CONTRAST, **settings).set_index(
+        "cell_type"
+    )
     assert found.loc["x", "effect"] == pytest.approx(np.log(1.5) - np.log(3 / 7), abs=0.15)
     assert found.loc["x", "padj"] < 1e-4
-    few = by_type.compare_composition(types, samples.iloc[3:], CONTRAST, **settings)
+    few = contrasts.compare_composition(types, samples.iloc[3:], CONTRAST, **settings)
     assert few["effect"].notna().all() and few["pvalue"].isna().all()
     contracts.check_table(few, "composition", "composition")

@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import calibrate, io, programmes, registry, simulate
+from alsmuscle.core import files
+from alsmuscle.data import cards
+from alsmuscle.genesets import programmes
+from alsmuscle.simulate import bulk, calibrate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -162,21 +165,21 @@ def test_the_page_says_simulated_and_loads_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def biology() -> pd.DataFrame:
-    sources = {organism: io.read_gene_table(organism) for organism in ("human", "mouse")}
-    return simulate.biology(
-        io.read_plain(io.RESOURCES / "simulation_genes.tsv.gz"),
+    sources = {organism: files.read_gene_table(organism) for organism in ("human", "mouse")}
+    return bulk.biology(
+        files.read_plain(files.RESOURCES / "simulation_genes.tsv.gz"),
         **sources,
-        orthologs=io.read_orthologs(),
-        programmes=io.read_plain(ROOT / "config" / "programmes.tsv"),
+        orthologs=files.read_orthologs(),
+        programmes=files.read_plain(ROOT / "config" / "programmes.tsv"),
         n_genes=5000,
         seed=1,
     )
 
 
 def test_faults_of_samples_are_flagged_and_clean_ones_are_not(biology: pd.DataFrame) -> None:
-    thresholds = registry.load_yaml(ROOT / "config" / "config.yaml")["bulk"]["qc"]
+    thresholds = cards.load_yaml(ROOT / "config" / "config.yaml")["bulk"]["qc"]
     thresholds["min_genes_detected"] = 1000  # of the 5,000 that are simulated here
-    panels = io.read_plain(ROOT / "config" / "tissues.tsv")
+    panels = files.read_plain(ROOT / "config" / "tissues.tsv")
     planted = calibrate.flag_replicate(biology, panels, thresholds, "planted", seed=2)
     clean = calibrate.flag_replicate(biology, panels, thresholds, "alike", seed=2)
     rows = pd.DataFrame(planted + clean)
@@ -212,8 +215,8 @@ def test_one_group_in_three_is_no_finding_and_chi_squared_is_bolder(
 
 
 def test_one_replicate_finds_what_is_planted(biology: pd.DataFrame) -> None:
-    curated = io.read_plain(ROOT / "config" / "programmes.tsv")
-    members = programmes.blocks(curated, "human", io.read_gene_table("human"))
+    curated = files.read_plain(ROOT / "config" / "programmes.tsv")
+    members = programmes.blocks(curated, "human", files.read_gene_table("human"))
     row = calibrate.replicate(biology, members, "swapped", seed=4)
     for kind in ("sex", "swap", "duplicate"):
         assert row[f"{kind}_found"] == row[f"{kind}_planted"] > 0

@@ -22,19 +22,19 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle import (
-    account,
-    admission,
-    contracts,
-    obtain,
-    registry,
-    sources,
-    study,
+from alsmuscle.archives import geo
+from alsmuscle.core import contracts
+from alsmuscle.data import (
+    admit,
+    cards,
+    completeness,
+    fetch,
+    studies,
     study_arrays,
     study_cells,
-    trial,
+    verify,
 )
-from alsmuscle.fetch_terms import FetchPolicy
+from alsmuscle.download.policy import FetchPolicy
 from deposits import (
     N_GENES,
     counts,
@@ -52,11 +52,11 @@ from standin import Archive, StandIn, listing, record, serving
 from support import ROOT
 
 REGISTRY = ROOT / "config" / "datasets"
-CARDS = registry.load_cards(REGISTRY)
+CARDS = cards.load_cards(REGISTRY)
 RUNNABLE = sorted(
     name
     for name, card in CARDS.items()
-    if card["status"] == "candidate" and registry.standing(card) == "candidate"
+    if card["status"] == "candidate" and cards.standing(card) == "candidate"
 )
 
 
@@ -86,7 +86,7 @@ def cycle(values: list[str], n: int) -> list[str]:
     return [values[i % len(values)] for i in range(n)]
 
 
-def sarcopenia(card: registry.Card) -> Deposit:
+def sarcopenia(card: cards.Card) -> Deposit:
     n = card["samples"]["expected"]
     ids = gsm(3020000, n)
     status = ["yes"] * 4 + ["no"] * (n - 4)
@@ -98,7 +98,7 @@ def _ncbi(ids: list[str]) -> bytes:
     return gzip.compress(text(genes()["entrez"], ids, head="GeneID"))
 
 
-def gse113165(card: registry.Card) -> Deposit:
+def gse113165(card: cards.Card) -> Deposit:
     ids = gsm(3098000, 56)
     sheet = pd.DataFrame(
         {
@@ -115,7 +115,7 @@ def _versioned() -> pd.Series:
     return genes()["gene_id"] + ".7"
 
 
-def gse115650(card: registry.Card) -> Deposit:
+def gse115650(card: cards.Card) -> Deposit:
     ids = gsm(3186670, 43)
     rules = card["samples"]["columns"]
     named = list(rules["label"]["map"])[:43]
@@ -138,7 +138,7 @@ def gse115650(card: registry.Card) -> Deposit:
     return Deposit(sheet, columns, files, names)
 
 
-def gse167186(card: registry.Card) -> Deposit:
+def gse167186(card: cards.Card) -> Deposit:
     ids = gsm(5098600, 76)
     groups = ["Young Healthy"] * 19 + ["Old Healthy"] * 29 + ["Sarcopenia"] * 24
     sheet = pd.DataFrame(
@@ -153,7 +153,7 @@ def gse167186(card: registry.Card) -> Deposit:
     return Deposit(sheet, columns, {"counts": table, "sheet": series_matrix(sheet)})
 
 
-def gse201255(card: registry.Card) -> Deposit:
+def gse201255(card: cards.Card) -> Deposit:
     ids = gsm(6056698, 86)
     groups = ["CDM"] * 36 + ["DM1"] * 22 + ["PeCo"] * 21 + ["AdCo"] * 7
     sheet = pd.DataFrame(
@@ -173,7 +173,7 @@ def gse201255(card: registry.Card) -> Deposit:
     return Deposit(sheet, columns, files, names)
 
 
-def gse202745(card: registry.Card) -> Deposit:
+def gse202745(card: cards.Card) -> Deposit:
     ids, rules = gsm(6132000, 84), card["samples"]["columns"]
     healthy = [i < 43 for i in range(84)]
     sheet = pd.DataFrame(
@@ -198,7 +198,7 @@ def gse202745(card: registry.Card) -> Deposit:
     return Deposit(sheet, columns, files, names)
 
 
-def gse220915(card: registry.Card) -> Deposit:
+def gse220915(card: cards.Card) -> Deposit:
     ids = gsm(6825000, 165)
     said = [
         "Normal muscle",
@@ -219,7 +219,7 @@ def gse220915(card: registry.Card) -> Deposit:
     return Deposit(sheet, columns, {"counts": gzip.compress(table), "sheet": series_matrix(sheet)})
 
 
-def gse250455(card: registry.Card) -> Deposit:
+def gse250455(card: cards.Card) -> Deposit:
     columns = [f"ALS-{i}-{time}" for i in range(1, 7) for time in ("Pre", "Post")]
     sheet = pd.DataFrame({"geo_accession": gsm(7978000, 12)})
     symbols = {"gene_name": genes()["symbol"]}
@@ -228,7 +228,7 @@ def gse250455(card: registry.Card) -> Deposit:
     return Deposit(sheet, columns, {"counts": gzip.compress(table)}, names)
 
 
-def gse151757(card: registry.Card) -> Deposit:
+def gse151757(card: cards.Card) -> Deposit:
     columns = [f"GSM{4589000 + i}" for i in range(39)]
     sheet = pd.DataFrame(
         {"Sample_id": columns, "Phenotype": ["IBM"] * 20 + ["TMD"] * 9 + ["AMP"] * 10}
@@ -237,7 +237,7 @@ def gse151757(card: registry.Card) -> Deposit:
     return Deposit(sheet, columns, {"counts": table, "sheet": workbook(sheet)})
 
 
-def gse3307(card: registry.Card) -> Deposit:
+def gse3307(card: cards.Card) -> Deposit:
     """Intensities as MAS 5 writes them; the sheet is the same file."""
     wanted = card["samples"]["columns"]["condition"]["match"]
     numbers = [*range(74239, 74420), 119936, 119937, *range(121357, 121408)]
@@ -264,7 +264,7 @@ def _third_party(accession: str, rows: list[dict[str, str]], more: int) -> Depos
     return Deposit(pd.DataFrame({"geo_accession": ids}), ids, files)
 
 
-def gse186045(card: registry.Card) -> Deposit:
+def gse186045(card: cards.Card) -> Deposit:
     phenos = [
         ("atrophy_pre", "Not applicable (Pre-regimen)"),
         ("atrophy_post", "Control"),
@@ -284,7 +284,7 @@ def gse186045(card: registry.Card) -> Deposit:
     return _third_party("GSE186045", rows, 6)
 
 
-def gse211204(card: registry.Card) -> Deposit:
+def gse211204(card: cards.Card) -> Deposit:
     rows = [
         {"sample_regimen": regimen, "subject_id": f"S{i}", "sex": "male"}
         for i in range(11)
@@ -293,7 +293,7 @@ def gse211204(card: registry.Card) -> Deposit:
     return _third_party("GSE211204", rows, 9)
 
 
-def srp196460(card: registry.Card) -> Deposit:
+def srp196460(card: cards.Card) -> Deposit:
     names = [f"{kind}-{day}-{i}" for kind in ("CTL", "DN") for day in (0, 1, 3, 7, 14, 30, 90)
              for i in (1, 2, 3, 4)]  # fmt: skip
     # Two runs of the first experiment, one of each other.
@@ -325,7 +325,7 @@ def srp196460(card: registry.Card) -> Deposit:
     return Deposit(runs, sorted(set(runs["experiment_acc"])), files)
 
 
-def gse167186nuclei(card: registry.Card) -> Deposit:
+def gse167186nuclei(card: cards.Card) -> Deposit:
     ids = gsm(5098737, 17)
     sheet = pd.DataFrame({"geo_accession": ids, "title": [f"HM{i}" for i in range(17)]})
     members = {
@@ -349,7 +349,7 @@ def _atlas(samples: list[str], *, organism: str) -> Deposit:
     return Deposit(pd.DataFrame(), samples, files)
 
 
-def gse143437(card: registry.Card) -> Deposit:
+def gse143437(card: cards.Card) -> Deposit:
     names = ["D0_A", "D0_B", "D0_Cv3", "D2_C", "D2_D", "D5_A", "D5_B", "D5_C", "D7_C", "D7_D"]
     made = _atlas(names, organism="mouse")
     made.sheet = pd.DataFrame({"geo_accession": gsm(4259473, 10)})
@@ -357,13 +357,13 @@ def gse143437(card: registry.Card) -> Deposit:
     return made
 
 
-def gse143704(card: registry.Card) -> Deposit:
+def gse143704(card: cards.Card) -> Deposit:
     made = _atlas([f"muscle{i}" for i in range(10)], organism="human")
     made.sheet = pd.DataFrame({"geo_accession": gsm(4272893, 10)})
     return made
 
 
-def emtab13874(card: registry.Card) -> Deposit:
+def emtab13874(card: cards.Card) -> Deposit:
     samples = [f"MUS{i}" for i in range(8)]
     obs = pd.DataFrame(
         {
@@ -382,7 +382,7 @@ def emtab13874(card: registry.Card) -> Deposit:
     return Deposit(pd.DataFrame(), samples, {"atlas": path.read_bytes()})
 
 
-DEPOSITS: dict[str, Callable[[registry.Card], Deposit]] = {
+DEPOSITS: dict[str, Callable[[cards.Card], Deposit]] = {
     "gse111006": sarcopenia,
     "gse111010": sarcopenia,
     "gse111016": sarcopenia,
@@ -409,7 +409,7 @@ DEPOSITS: dict[str, Callable[[registry.Card], Deposit]] = {
 # --- the way of a run -----------------------------------------------------------------------------
 
 
-def deposit(archive: Archive, card: registry.Card, made: Deposit) -> None:
+def deposit(archive: Archive, card: cards.Card, made: Deposit) -> None:
     """Put a study into the archive: files, listings of their folders, and its record."""
     accession, folders = card["accession"], {}
     for key, content in made.files.items():
@@ -418,24 +418,22 @@ def deposit(archive: Archive, card: registry.Card, made: Deposit) -> None:
             url = file["url"]
         else:
             named = {**file, "name": file.get("name") or made.names.get(key, "")}
-            url = sources.addresses(named, accession=accession, organism=card["organism"])[0]
+            url = geo.addresses(named, accession=accession, organism=card["organism"])[0]
         archive.pages[url] = content
         folder, _, name = url.rpartition("/")
         folders.setdefault(f"{folder}/", []).append(name)
     if not accession.startswith("GSE"):
         return
-    archive.pages |= {
-        f: listing(*names) for f, names in folders.items() if f.startswith(sources.GEO)
-    }
+    archive.pages |= {f: listing(*names) for f, names in folders.items() if f.startswith(geo.GEO)}
     archive.pages.setdefault(
-        sources.geo_folder(accession, "suppl"), listing(*card.get("archive", {}).get("files", []))
+        geo.geo_folder(accession, "suppl"), listing(*card.get("archive", {}).get("files", []))
     )
     n = card.get("archive", {}).get("samples", card["samples"].get("expected", len(made.sheet)))
     taxon = {"human": "Homo sapiens", "mouse": "Mus musculus"}[card["organism"]]
     pmid = card["citation"].get("pmid", "1")
     archive.add(record(int(accession[3:]), n_samples=n, taxon=taxon, pubmedids=[pmid]))
     if "geo_accession" in made.sheet:
-        archive.pages[sources.geo_brief(accession, "gsm")] = soft(made.sheet)
+        archive.pages[geo.geo_brief(accession, "gsm")] = soft(made.sheet)
 
 
 @pytest.fixture
@@ -443,24 +441,24 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIn]
     for name in ("http_proxy", "https_proxy", "all_proxy", "NCBI_API_KEY", "ALSMUSCLE_MIRROR"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr("alsmuscle.transport._pace", lambda *_: None)
+    monkeypatch.setattr("alsmuscle.download.transport._pace", lambda *_: None)
     with serving(Archive()) as server:
-        monkeypatch.setattr("alsmuscle.transport.http_client", server.client())
+        monkeypatch.setattr("alsmuscle.download.transport.http_client", server.client())
         yield server
 
 
 POLICY = FetchPolicy(attempts=1, wait_initial=0.01, keep_free=0)
 
 
-def looked_at(card: registry.Card, cache: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def looked_at(card: cards.Card, cache: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Fetch and verify a study as the rules do: its manifest and all checks."""
-    rows, checks = obtain.study_files(card, cache=cache, policy=POLICY)
+    rows, checks = fetch.study_files(card, cache=cache, policy=POLICY)
     manifest, fetched = contracts.rows(rows, "manifest"), contracts.rows(checks, "checks")
-    read = contracts.rows(trial.checks(card, manifest, fetched), "checks")
+    read = contracts.rows(verify.checks(card, manifest, fetched), "checks")
     return manifest, pd.concat([fetched, read], ignore_index=True)
 
 
-def without_pins(card: registry.Card) -> registry.Card:
+def without_pins(card: cards.Card) -> cards.Card:
     """The made-up files have other hashes and sizes than the card's."""
     card = copy.deepcopy(card)
     for file in card["files"].values():
@@ -469,7 +467,7 @@ def without_pins(card: registry.Card) -> registry.Card:
     return card
 
 
-def _way(card: registry.Card) -> tuple[str, ...]:
+def _way(card: cards.Card) -> tuple[str, ...]:
     """Where a card's matrix comes from, how it is laid out, and where its samples are described."""
     where = {"bulk": "counts", "cells": "cells", "array": "intensities"}[card["modality"]]
     spec = card[where][0] if where == "intensities" else card[where]
@@ -491,7 +489,7 @@ def test_a_candidate_meets_an_archive_that_is_as_its_card_says(name, server, tmp
         made = DEPOSITS[name](card)
     deposit(server.archive, card, made)
     manifest, checks = looked_at(card, tmp_path / "cache")
-    admitted = admission.admit(checks, [name]).iloc[0]
+    admitted = admit.admit(checks, [name]).iloc[0]
     assert admitted["admitted"], admitted["reason"]
     read = checks.set_index("check").loc["reading", "found"]
     assert re.match(rf"{len(made.columns) - _unlisted(card)} samples, ", read)
@@ -507,11 +505,11 @@ def test_a_candidate_meets_an_archive_that_is_as_its_card_says(name, server, tmp
         assert kept["condition"].value_counts()[["als", "healthy"]].tolist() == [9, 18]
         assert 4 < adata.X.min() < adata.X.max() < 16  # log2
         return
-    adata, kept, excluded = study.read_bulk(card, manifest)
+    adata, kept, excluded = studies.read_bulk(card, manifest)
     assert adata.n_vars == N_GENES
     assert (adata.var["symbol"] != "").all()
     assert len(kept) == len(made.columns) - len(excluded)
-    told = account.completeness(card, adata, excluded)
+    told = completeness.completeness(card, adata, excluded)
     assert told["obtained"].all()
     assert (told["analysed"] | told["reason"].ne("")).all()
     # What the archive counts is what arrived, in the order of the sheet.
@@ -523,7 +521,7 @@ def test_a_candidate_meets_an_archive_that_is_as_its_card_says(name, server, tmp
         assert [total[label] for label in labels] == adata.X.sum(axis=1).ravel().tolist()
 
 
-def _unlisted(card: registry.Card) -> int:
+def _unlisted(card: cards.Card) -> int:
     rules = card["samples"].get("exclude", [])
     return sum(rule.get("unlisted", 1) for rule in rules if card["modality"] == "bulk")
 
@@ -544,7 +542,7 @@ def test_where_the_archive_says_otherwise_the_study_is_left_out_with_both_sides(
     }
     change, words = changes[name]
     _, checks = looked_at({**card, **change}, tmp_path)
-    admitted = admission.admit(checks, [name, "other"]).set_index("dataset")
+    admitted = admit.admit(checks, [name, "other"]).set_index("dataset")
     assert not admitted.loc[name, "admitted"]
     assert words in admitted.loc[name, "reason"]
     assert admitted.loc["other", "admitted"]
@@ -553,11 +551,11 @@ def test_where_the_archive_says_otherwise_the_study_is_left_out_with_both_sides(
 # --- ways that no candidate goes yet --------------------------------------------------------------
 
 
-def _card(name: str, **change: Any) -> registry.Card:
+def _card(name: str, **change: Any) -> cards.Card:
     return without_pins({**copy.deepcopy(CARDS[name]), **change})
 
 
-def _raw_tables() -> tuple[registry.Card, Deposit]:
+def _raw_tables() -> tuple[cards.Card, Deposit]:
     """Per-sample tables in GEO's RAW.tar, by a card of a real study."""
     card = _card(
         "gse184951", files={"counts": {"source": "geo_raw"}, "sheet": {"source": "geo_matrix"}}
@@ -581,7 +579,7 @@ def _raw_tables() -> tuple[registry.Card, Deposit]:
     return card, Deposit(sheet, ids, {"counts": tar(members), "sheet": series_matrix(sheet)})
 
 
-def _triplets() -> tuple[registry.Card, Deposit]:
+def _triplets() -> tuple[cards.Card, Deposit]:
     """10x triplets with the samples' names before them, in GEO's RAW.tar."""
     card = _card("gse167186nuclei")
     card["cells"] |= {
@@ -598,7 +596,7 @@ def _triplets() -> tuple[registry.Card, Deposit]:
     return card, Deposit(sheet, ids, {"matrices": tar(members), "sheet": series_matrix(sheet)})
 
 
-def _array_express() -> tuple[registry.Card, Deposit]:
+def _array_express() -> tuple[cards.Card, Deposit]:
     """Processed counts and SDRF of ArrayExpress, several lines a sample."""
     card = _card(
         "gse250455",
@@ -649,15 +647,15 @@ def test_ways_that_no_candidate_goes_yet(make, server, tmp_path):
     if card["accession"].startswith("E-"):
         files = [{"path": made.names["counts"]}, {"path": "E-MTAB-1.sdrf.txt"}]
         answer = {"accno": "E-MTAB-1", "section": {"files": files, "attributes": []}}
-        server.archive.pages[sources.biostudies_study("E-MTAB-1")] = json.dumps(answer)
+        server.archive.pages[geo.biostudies_study("E-MTAB-1")] = json.dumps(answer)
     manifest, checks = looked_at(card, tmp_path)
-    admitted = admission.admit(checks, [card["id"]]).iloc[0]
+    admitted = admit.admit(checks, [card["id"]]).iloc[0]
     assert admitted["admitted"], admitted["reason"]
     assert not checks["check"].eq("archive").any(), "the record was not seen"
     if card["modality"] == "cells":
         matrices, names, _, _ = study_cells.cell_samples(card, manifest)
         assert {matrices.read(sample)[0].shape for sample in names} == {(8, N_GENES)}
         return
-    adata, kept, _ = study.read_bulk(card, manifest)
+    adata, kept, _ = studies.read_bulk(card, manifest)
     np.testing.assert_array_equal(adata.X, counts(6).T)
     assert kept["sample_label"].tolist() == made.columns

@@ -9,7 +9,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle.cells import (
+from alsmuscle.cells.prepare import (
     PreparedSample,
     align_genes,
     ambient_profile,
@@ -31,7 +31,7 @@ from alsmuscle.cells import (
     stack_genes,
     variable_genes,
 )
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 
 QC = {"n_mads": 5, "n_mads_mito": 3, "min_genes": 20, "floor_pct_mito": 1.0}
 CAPS = {"nuclei": 5.0, "cells": 25.0, "spots": 100.0}
@@ -231,7 +231,7 @@ def test_a_sample_of_doublets_only_is_skipped_visibly(monkeypatch: pytest.Monkey
         info = {"expected_rate": 0.04, "threshold": 0.0, "note": ""}
         return np.ones(n), np.ones(n, dtype=bool), info
 
-    monkeypatch.setattr("alsmuscle.cells.score_doublets", all_called)
+    monkeypatch.setattr("alsmuscle.cells.prepare.score_doublets", all_called)
     found = prepared(material="cells")
     assert found.summary["skipped"].startswith("0 of 120 barcodes left")
     assert found.summary["doublet_share"] == 1
@@ -471,7 +471,7 @@ def test_nothing_becomes_dense() -> None:
 
 
 def test_pseudobulk_meets_the_contract_of_bulk_counts() -> None:
-    from alsmuscle.contracts import check_counts
+    from alsmuscle.core.contracts import check_counts
 
     study = labelled()
     study.obs["dataset"], study.obs["subject_id"] = "demo", study.obs["sample_id"]

@@ -13,14 +13,14 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.io import mmwrite
 
-from alsmuscle.cells_io import (
+from alsmuscle.core.errors import InputError
+from alsmuscle.data.readers.single_cell import (
     read_10x_folder,
     read_10x_h5,
     read_10x_tar,
     read_h5ad,
     read_sample,
 )
-from alsmuscle.errors import InputError
 
 # barcodes x genes
 COUNTS = np.array([[0, 3, 0, 1], [2, 0, 0, 0], [0, 0, 5, 7]])

@@ -8,7 +8,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle.celltypes import (
+from alsmuscle.cells.annotate import (
     NEVER_SOLE,
     UNASSIGNED,
     annotate,
@@ -18,7 +18,7 @@ from alsmuscle.celltypes import (
     score_clusters,
     select_markers,
 )
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 
 PANEL = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
 

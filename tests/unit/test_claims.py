@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from alsmuscle import claims, denervation
-from alsmuscle.claims import Estimate, Evidence, Rules
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.synthesis import axis as denervation
+from alsmuscle.synthesis import claims
+from alsmuscle.synthesis.claims import Estimate, Evidence, Rules
 
 ROOT = Path(__file__).parents[2]
 RULES = Rules()

@@ -15,9 +15,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alsmuscle import cli, registry, sources, survey, transport
-from alsmuscle.discover import WITH_COUNTS
-from alsmuscle.fetch_terms import FetchPolicy
+from alsmuscle import cli
+from alsmuscle.archives import geo
+from alsmuscle.data import cards as registry
+from alsmuscle.data import check_online
+from alsmuscle.data.discover import WITH_COUNTS
+from alsmuscle.download import transport
+from alsmuscle.download.policy import FetchPolicy
 from standin import Archive, StandIn, record, series, serving
 from support import ROOT
 
@@ -36,7 +40,7 @@ def server(archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     hasty = FetchPolicy(attempts=3, wait_initial=0.01, wait_max=0.02, retry_after_max=2)
-    monkeypatch.setattr(cli, "_archives", lambda: survey.Archives(policy=hasty))
+    monkeypatch.setattr(cli, "_archives", lambda: check_online.Archives(policy=hasty))
     monkeypatch.setattr(transport, "_pace", lambda *_: None)  # tested in test_fetch
     (tmp_path / "config" / "datasets").mkdir(parents=True)
     known = ROOT / "config" / "datasets" / "gse250455.yaml"
@@ -344,9 +348,9 @@ def test_other_archives_and_plain_addresses_are_asked_too(
             yaml.safe_dump({"id": name, **common, **card})
         )
     report = "run_accession\tscientific_name\tsample_title\nSRR1\tMus musculus\tDN-1\n"
-    archive.pages[sources.ena_file_report("SRP1")] = report + "SRR2\tMus musculus\tCTL-1\n"
+    archive.pages[geo.ena_file_report("SRP1")] = report + "SRR2\tMus musculus\tCTL-1\n"
     study = {"section": {"files": [{"path": "E-MTAB-1.sdrf.txt", "size": 9}]}}
-    archive.pages[sources.biostudies_study("E-MTAB-1")] = json.dumps(study)
+    archive.pages[geo.biostudies_study("E-MTAB-1")] = json.dumps(study)
     archive.pages |= {f"https://example.org/{name}.h5ad": "12345" for name in "ab"}
     server.faults = [("c.h5ad", iter([(200, {"Content-Type": "text/html"}, "<html>")]))]
     arguments = ["check", "srp1", "E-MTAB-1", "doi1", "--online", "--bundle", "b.zip"]
@@ -368,7 +372,7 @@ def test_without_any_archive_the_check_ends_and_says_so_per_card(
 ) -> None:
     monkeypatch.chdir(ROOT)
     shut = FetchPolicy(attempts=1, connect_timeout=0.2)
-    monkeypatch.setattr(cli, "_archives", lambda: survey.Archives(policy=shut))
+    monkeypatch.setattr(cli, "_archives", lambda: check_online.Archives(policy=shut))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert cli.main(["check", "--all", "--online"]) == 0

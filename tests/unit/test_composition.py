@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.composition import composition_test as full_test
-from alsmuscle.composition import donor_counts, transform_proportions
-from alsmuscle.errors import InputError
+from alsmuscle.cells.composition import composition_test as full_test
+from alsmuscle.cells.composition import donor_counts, transform_proportions
+from alsmuscle.core.errors import InputError
 
 
 def study(seed: int, factor: float = 1.0, n: int = 10) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import contracts, counts
-from alsmuscle.errors import InputError
+from alsmuscle.core import contracts
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import counts
 
 RNG = np.random.default_rng(0)
 RAW = RNG.negative_binomial(2, 0.01, (300, 4)).astype(float)

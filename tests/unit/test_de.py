@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from alsmuscle import de, designs
-from alsmuscle.errors import InputError
+from alsmuscle.bulk import deseq2
+from alsmuscle.core.errors import InputError
+from alsmuscle.design import matrix
 
 CONTRAST = {
     "id": "c",
@@ -53,8 +54,8 @@ def _counts(samples, n_genes=300, effect=2.0, seed=0, group="als"):
 
 
 def _run(samples, counts, contrast=CONTRAST, **test):
-    fitted = de.fit(counts, contrast, **FIT)
-    return de.test(fitted, samples, contrast, **(TEST | test)).set_index("gene_id")
+    fitted = deseq2.fit(counts, contrast, **FIT)
+    return deseq2.test(fitted, samples, contrast, **(TEST | test)).set_index("gene_id")
 
 
 # --- designs ---
@@ -62,27 +63,25 @@ def _run(samples, counts, contrast=CONTRAST, **test):
 
 def test_treatment_coding_with_the_reference_as_baseline():
     samples = _samples(2, groups=("healthy", "als", "sma"), age=[30, 40, 50, 60, 70, 80.0])
-    design = designs.design_matrix(samples, {**CONTRAST, "adjust": ["age"]})
+    design = matrix.design_matrix(samples, {**CONTRAST, "adjust": ["age"]})
     assert list(design) == ["Intercept", "condition[als]", "condition[sma]", "age"]
     assert design["condition[als]"].tolist() == [0, 0, 1, 1, 0, 0]
     assert design["age"].mean() == pytest.approx(0)
     assert design["age"].std(ddof=0) == pytest.approx(1)
-    assert designs.contrast_vector(design, CONTRAST).tolist() == [0, 1, 0, 0]
+    assert matrix.contrast_vector(design, CONTRAST).tolist() == [0, 1, 0, 0]
     other = {**CONTRAST, "target": "sma", "reference": "als"}
-    assert designs.contrast_vector(design, other).tolist() == [0, -1, 1, 0]
+    assert matrix.contrast_vector(design, other).tolist() == [0, -1, 1, 0]
 
 
 def test_terms_that_earlier_ones_determine_are_left_out():
     samples = _samples(2, donor=["a", "b", "a", "b"], same=["u", "u", "v", "v"])
-    design = designs.design_matrix(samples, {**CONTRAST, "adjust": ["same"], "block": "donor"})
+    design = matrix.design_matrix(samples, {**CONTRAST, "adjust": ["same"], "block": "donor"})
     assert list(design) == ["Intercept", "condition[als]", "donor[b]"]
 
 
 def test_unknown_covariates_and_within_leave_samples_out():
     samples = _samples(2, sex=["male", "", "female", "male"], batch=["1", "1", "1", "2"])
-    used = designs.used_samples(
-        samples, {**CONTRAST, "adjust": ["sex"], "within": {"batch": ["1"]}}
-    )
+    used = matrix.used_samples(samples, {**CONTRAST, "adjust": ["sex"], "within": {"batch": ["1"]}})
     assert used.index.tolist() == ["s0", "s2"]
 
 
@@ -108,7 +107,7 @@ def test_unknown_covariates_and_within_leave_samples_out():
 def test_a_design_that_cannot_answer_says_why(columns, contrast, expected):
     samples = _samples(2, **columns)
     with pytest.raises(InputError) as caught:
-        designs.check_contrast(samples, {**CONTRAST, **contrast}, "card: contrasts.c")
+        matrix.check_contrast(samples, {**CONTRAST, **contrast}, "card: contrasts.c")
     for words in ["card: contrasts.c", *expected]:
         assert words in str(caught.value)
 
@@ -116,18 +115,18 @@ def test_a_design_that_cannot_answer_says_why(columns, contrast, expected):
 def test_one_of_two_covariates_is_named_as_the_guilty_one():
     samples = _samples(4, batch=list("11112222"), sex=list("mfmfmfmf"))
     with pytest.raises(InputError) as caught:
-        designs.check_contrast(samples, {**CONTRAST, "adjust": ["sex", "batch"]}, "x")
+        matrix.check_contrast(samples, {**CONTRAST, "adjust": ["sex", "batch"]}, "x")
     assert "'batch'" in str(caught.value)
     assert "'sex'" not in str(caught.value)
 
 
 def test_a_paired_design_is_estimable():
     samples = _samples(2, donor=["a", "b", "a", "b"])
-    designs.check_contrast(samples, {**CONTRAST, "block": "donor"}, "x")
+    matrix.check_contrast(samples, {**CONTRAST, "block": "donor"}, "x")
 
 
 def _kinds(samples, contrast=CONTRAST):
-    found = designs.design_warnings(samples, contrast, "x", 3)
+    found = matrix.design_warnings(samples, contrast, "x", 3)
     return sorted(zip(found["kind"], found["column"], strict=True))
 
 
@@ -147,7 +146,7 @@ def test_confounding_is_seen_in_columns_that_are_not_listed():
         ("near_confounded", "muscle"),
         ("technical", "library_size"),
     ]
-    text = designs.design_warnings(samples, CONTRAST, "x", 3).set_index("column")["text"]
+    text = matrix.design_warnings(samples, CONTRAST, "x", 3).set_index("column")["text"]
     assert "every 'als' sample has batch 3, 4" in text["batch"]
     assert "60 to 63 in 'als', 20 to 35 in 'healthy'" in text["age"]
 
@@ -207,9 +206,9 @@ def test_the_order_of_samples_does_not_matter():
 def test_any_two_levels_are_read_from_one_fit():
     samples = _samples(4, groups=("healthy", "als", "sma"))
     counts = _counts(samples, group="sma")
-    fitted = de.fit(counts, CONTRAST, **FIT)
+    fitted = deseq2.fit(counts, CONTRAST, **FIT)
     other = {**CONTRAST, "id": "d", "target": "sma", "reference": "als"}
-    table = de.test(fitted, samples, other, **(TEST | {"shrink": True})).set_index("gene_id")
+    table = deseq2.test(fitted, samples, other, **(TEST | {"shrink": True})).set_index("gene_id")
     refitted = _run(samples, counts, other, shrink=True).loc[table.index]
     np.testing.assert_allclose(table["log2fc"], refitted["log2fc"], atol=1e-5)
     np.testing.assert_allclose(table["log2fc_shrunk"], refitted["log2fc_shrunk"], atol=5e-3)
@@ -221,28 +220,28 @@ def test_both_inferences_agree():
     samples = _samples(4)
     counts = _counts(samples, n_genes=60)
     one = _run(samples, counts)
-    fitted = de.fit(counts, CONTRAST, min_total=10, inference="default")
-    two = de.test(fitted, samples, CONTRAST, **(TEST | {"inference": "default"}))
+    fitted = deseq2.fit(counts, CONTRAST, min_total=10, inference="default")
+    two = deseq2.test(fitted, samples, CONTRAST, **(TEST | {"inference": "default"}))
     two = two.set_index("gene_id").loc[one.index]
     np.testing.assert_allclose(one["log2fc"], two["log2fc"], rtol=1e-4, atol=1e-5)
 
 
 def test_degrees_of_freedom_are_residual_and_the_prior_s():
     samples = _samples(4)
-    fitted = de.fit(_counts(samples), CONTRAST, **FIT)
+    fitted = deseq2.fit(_counts(samples), CONTRAST, **FIT)
     # Nearly equal dispersions: the prior is as tight as DESeq2 lets it be.
     fitted.uns["prior_disp_var"] = 0.25
-    assert de.degrees_of_freedom(fitted, [1.0])[0] == pytest.approx(6 + 8.9588, abs=1e-4)
+    assert deseq2.degrees_of_freedom(fitted, [1.0])[0] == pytest.approx(6 + 8.9588, abs=1e-4)
     fitted.uns["prior_disp_var"] = np.pi**2 / 6  # trigamma(1): two more degrees
-    np.testing.assert_allclose(de.degrees_of_freedom(fitted, [1, 0.5, 0]), [8, 14, np.inf])
+    np.testing.assert_allclose(deseq2.degrees_of_freedom(fitted, [1, 0.5, 0]), [8, 14, np.inf])
 
 
 def test_t_changes_nothing_but_p():
     samples = _samples(4)
     counts = _counts(samples)
-    fitted = de.fit(counts, CONTRAST, **FIT)
-    t = de.test(fitted, samples, CONTRAST, **TEST).set_index("gene_id")
-    normal = de.test(fitted, samples, CONTRAST, **(TEST | {"distribution": "normal"}))
+    fitted = deseq2.fit(counts, CONTRAST, **FIT)
+    t = deseq2.test(fitted, samples, CONTRAST, **TEST).set_index("gene_id")
+    normal = deseq2.test(fitted, samples, CONTRAST, **(TEST | {"distribution": "normal"}))
     normal = normal.set_index("gene_id").loc[t.index]
     pd.testing.assert_frame_equal(
         t[["log2fc", "lfc_se", "stat"]], normal[["log2fc", "lfc_se", "stat"]]
@@ -258,7 +257,7 @@ def test_t_changes_nothing_but_p():
         (weight[side] ** 2).sum(0) / weight[side].sum(0) ** 2 for side in (slice(0, 4), slice(4, 8))
     )
     share = pd.Series(part / total, fitted.var_names).loc[t.index] * alpha
-    np.testing.assert_allclose(t["df"], de.degrees_of_freedom(fitted, share), rtol=2e-3)
+    np.testing.assert_allclose(t["df"], deseq2.degrees_of_freedom(fitted, share), rtol=2e-3)
     np.testing.assert_allclose(t["pvalue"], 2 * stats.t.sf(t["stat"].abs(), t["df"]))
     np.testing.assert_allclose(normal["pvalue"], 2 * stats.norm.sf(t["stat"].abs()))
     assert (t["padj"] < 0.05).sum() < (normal["padj"] < 0.05).sum()
@@ -303,8 +302,8 @@ def test_rare_genes_are_left_out_and_odd_ones_are_sane():
 def test_the_transformed_counts_do_not_see_the_groups():
     samples = _samples(5)
     counts = _counts(samples)
-    one = de.vst(counts, **FIT)
+    one = deseq2.vst(counts, **FIT)
     relabelled = counts.copy()
     relabelled.obs["condition"] = ["als", "healthy"] * 5
-    assert np.array_equal(one.X, de.vst(relabelled, **FIT).X)
+    assert np.array_equal(one.X, deseq2.vst(relabelled, **FIT).X)
     assert one.shape == counts.shape

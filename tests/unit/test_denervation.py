@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import denervation
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.synthesis import axis as denervation
 
 
 def table(effect: np.ndarray, se: np.ndarray | float) -> pd.DataFrame:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from alsmuscle import digest
+from alsmuscle.core import digest
+from alsmuscle.core.errors import InputError
 
 
 def _package(tmp_path, monkeypatch, **modules):
@@ -77,3 +78,11 @@ def test_a_subpackage_is_followed(tmp_path, monkeypatch):
     first = digest.code_digest(script)
     (package / "report" / "site.py").write_text("X = 2\n")
     assert digest.code_digest(script) != first
+
+
+def test_a_relative_import_is_refused(tmp_path, monkeypatch):
+    _package(tmp_path, monkeypatch, a="from . import b\n", b="X = 1\n")
+    script = tmp_path / "rule.py"
+    script.write_text("from alsmuscle import a\n")
+    with pytest.raises(InputError, match=r"a\.py:1.*relative import"):
+        digest.code_digest(script)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from alsmuscle import registry, sources
-from alsmuscle.discover import WITH_COUNTS, card_text, compare, discover, draft
-from alsmuscle.errors import InputError
-from alsmuscle.fetch_terms import FetchError
+from alsmuscle.archives import geo
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import cards
+from alsmuscle.data.discover import WITH_COUNTS, card_text, compare, discover, draft
+from alsmuscle.download.policy import FetchError
 from standin import Archive, record, series
 
 
@@ -127,9 +128,9 @@ def checked(card: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     """The card as it comes back from its file, through all checks of the registry."""
     path = tmp_path / f"{card['id']}.yaml"
     path.write_text(card_text(card), encoding="utf-8")
-    read = registry.load_yaml(path)
-    registry.validate(read, "dataset", path)
-    registry.check_card(read, path)
+    read = cards.load_yaml(path)
+    cards.validate(read, "dataset", path)
+    cards.check_card(read, path)
     assert read == card
     return read
 
@@ -163,14 +164,14 @@ def test_a_draft_can_never_be_used_unread(archive: Archive, tmp_path: Path) -> N
     card = draft(series(archive, 12, ["a", "a", "b", "b"], "GSE12_counts.tsv.gz"), archive)
     card["use"] = True
     with pytest.raises(InputError, match="draft"):
-        registry.check_card(card, tmp_path / f"{card['id']}.yaml")
+        cards.check_card(card, tmp_path / f"{card['id']}.yaml")
     assert card_text(card).startswith("# A draft")
 
 
 def test_a_draft_takes_ncbi_counts_where_they_exist(archive: Archive, tmp_path: Path) -> None:
     accession = series(archive, 13, ["a", "a", "b", "b"], "GSE13_RAW.tar")
-    archive.pages[sources.ncbi_counts_page(accession)] = (
-        f'<a href="{sources.ncbi_counts(accession).replace("&", "&amp;")}">counts</a>'
+    archive.pages[geo.ncbi_counts_page(accession)] = (
+        f'<a href="{geo.ncbi_counts(accession).replace("&", "&amp;")}">counts</a>'
     )
     card = checked(draft(accession, archive), tmp_path)
     assert card["files"][card["counts"]["file"]] == {"source": "ncbi_counts"}
@@ -178,7 +179,7 @@ def test_a_draft_takes_ncbi_counts_where_they_exist(archive: Archive, tmp_path: 
 
 def test_a_draft_of_per_sample_files(archive: Archive, tmp_path: Path) -> None:
     accession = series(archive, 14, ["sham"] * 2 + ["cut"] * 2, "GSE14_RAW.tar", "filelist.txt")
-    archive.pages[sources.geo_supplementary(accession, "filelist.txt")] = (
+    archive.pages[geo.geo_supplementary(accession, "filelist.txt")] = (
         "#Archive/File\tName\tTime\tSize\tType\nArchive\tGSE14_RAW.tar\tt\t9\tTAR\n"
         "File\tGSM1_a-1.counts.txt.gz\tt\t2\tTXT\nFile\tGSM2_b.counts.txt.gz\tt\t2\tTXT\n"
     )
@@ -209,7 +210,7 @@ def test_a_draft_without_groups_says_so(archive: Archive, tmp_path: Path) -> Non
     accession = series(archive, 17, ["only one"] * 4, "GSE17_counts.txt.gz")
     card = checked(draft(accession, archive), tmp_path)
     assert card["contrasts"] == []
-    assert "No characteristic groups the samples" in registry.unusable(card)
+    assert "No characteristic groups the samples" in cards.unusable(card)
 
 
 def test_labels_that_clash_or_look_odd_stay_apart(archive: Archive, tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_labels_that_clash_or_look_odd_stay_apart(archive: Archive, tmp_path: Pa
             "one species",
         ),
         (
-            lambda archive: archive.pages.pop(sources.geo_folder("GSE19", "suppl")),
+            lambda archive: archive.pages.pop(geo.geo_folder("GSE19", "suppl")),
             "no processed file",
         ),
     ],
@@ -271,7 +272,7 @@ def test_a_card_against_the_archive(archive: Archive) -> None:
     card = yaml.safe_load(card_text(card))
     card["organism"] = "mouse"
     card["samples"]["expected"] = 5
-    card["files"]["old"] = {"url": sources.geo_supplementary(accession, "GSE21_old.txt.gz")}
+    card["files"]["old"] = {"url": geo.geo_supplementary(accession, "GSE21_old.txt.gz")}
     card["files"]["elsewhere"] = {"url": "https://example.org/x"}
     table = compare(card, archive).set_index("field")
     assert table.index[~table["agrees"]].tolist() == ["organism", "samples", "files.old"]

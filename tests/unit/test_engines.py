@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 from test_designs import AT60, PLANTED, TEST, _counts, _samples
 
-from alsmuscle import contracts, de, engines, linear
+from alsmuscle.bulk import deseq2, engines
+from alsmuscle.core import contracts
+from alsmuscle.stats import linear
 
 
 def _both(log2, n=4, **more):
     samples = _samples(n)
-    fitted = de.fit(_counts(samples, log2(samples)), AT60, min_total=10, inference="batched")
-    table = de.test(fitted, samples, AT60, shrink=False, distribution="normal", **TEST | more)
+    fitted = deseq2.fit(_counts(samples, log2(samples)), AT60, min_total=10, inference="batched")
+    table = deseq2.test(fitted, samples, AT60, shrink=False, distribution="normal", **TEST | more)
     name, other = engines.second(fitted, samples, AT60, trend=True)
     assert name == "voom"
     return table, other

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from alsmuscle import enrichment
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.genesets import pathways
 
 
 def running_sum(values: list[float], inside: list[bool], weight: float) -> float:
@@ -50,13 +50,13 @@ def study() -> tuple[pd.Series, dict[str, dict[str, list[str]]]]:
 
 @pytest.fixture(scope="module")
 def result(study) -> pd.DataFrame:
-    return enrichment.gsea(*study, seed=1)
+    return pathways.gsea(*study, seed=1)
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.5])
 def test_enrichment_scores_agree_with_their_definition(study, weight):
     statistic, collections = study
-    ours = enrichment.gsea(statistic, {"A": collections["A"]}, seed=1, weight=weight)
+    ours = pathways.gsea(statistic, {"A": collections["A"]}, seed=1, weight=weight)
     ranked = statistic.sort_values(ascending=False)
     assert len(ours) == 29
     for row in ours.itertuples():
@@ -112,19 +112,19 @@ def test_leading_edge_starts_at_the_extreme_and_stays_in_the_set(study, result):
 def test_order_of_genes_sets_and_collections_changes_no_byte(study, result):
     statistic, collections = study
     turned = {"B": collections["B"], "A": dict(reversed(list(collections["A"].items())))}
-    again = enrichment.gsea(statistic.sample(frac=1, random_state=3), turned, seed=1)
+    again = pathways.gsea(statistic.sample(frac=1, random_state=3), turned, seed=1)
     assert list(again["collection"].unique()) == ["B", "A"]
     merged = [
         t.sort_values(["collection", "term"]).to_csv(index=False, sep="\t") for t in (result, again)
     ]
     assert merged[0] == merged[1]
-    other = enrichment.gsea(statistic, {"A": collections["A"]}, seed=2)
+    other = pathways.gsea(statistic, {"A": collections["A"]}, seed=2)
     assert (other["pvalue"].to_numpy() != result["pvalue"].to_numpy()[:-1]).any()
 
 
 def test_swapped_contrast_mirrors_the_scores(study, result):
     statistic, collections = study
-    mirror = enrichment.gsea(-statistic, collections, seed=1, permutations=100)
+    mirror = pathways.gsea(-statistic, collections, seed=1, permutations=100)
     both = result.merge(mirror, on=["collection", "term"])
     np.testing.assert_allclose(both["es_x"], -both["es_y"], atol=1e-12)
 
@@ -138,31 +138,31 @@ def test_padj_is_per_collection(result):
 def test_a_statistic_of_ties_is_refused(study, capfd):
     statistic, collections = study
     with pytest.raises(InputError, match=r"cannot rank these statistics: \d+% are tied"):
-        enrichment.gsea(statistic.round(0), collections, seed=1)
+        pathways.gsea(statistic.round(0), collections, seed=1)
 
 
 def test_a_few_ties_are_ordered_by_name(study):
     statistic, collections = study
     tied = statistic.copy()
     tied.iloc[:60] = tied.iloc[0]
-    a = enrichment.gsea(tied, {"B": collections["B"]}, seed=1)
-    b = enrichment.gsea(tied.iloc[::-1], {"B": collections["B"]}, seed=1)
+    a = pathways.gsea(tied, {"B": collections["B"]}, seed=1)
+    b = pathways.gsea(tied.iloc[::-1], {"B": collections["B"]}, seed=1)
     pd.testing.assert_frame_equal(a, b)
 
 
 def test_bad_rankings_speak(study):
     statistic, collections = study
     with pytest.raises(InputError, match="named twice"):
-        enrichment.gsea(pd.concat([statistic, statistic[:2]]), collections, seed=1)
+        pathways.gsea(pd.concat([statistic, statistic[:2]]), collections, seed=1)
     with pytest.raises(InputError, match="missing or infinite"):
-        enrichment.gsea(statistic.mask(statistic > 3), collections, seed=1)
+        pathways.gsea(statistic.mask(statistic > 3), collections, seed=1)
     with pytest.raises(InputError, match="sizes 20 to 10"):
-        enrichment.gsea(statistic, collections, seed=1, min_size=20, max_size=10)
+        pathways.gsea(statistic, collections, seed=1, min_size=20, max_size=10)
 
 
 def test_no_set_of_the_right_size_gives_an_empty_table(study, result):
     statistic, collections = study
-    none = enrichment.gsea(statistic, collections, seed=1, min_size=800, max_size=900)
+    none = pathways.gsea(statistic, collections, seed=1, min_size=800, max_size=900)
     assert none.empty
     assert list(none.columns) == list(result.columns)
 
@@ -179,21 +179,21 @@ def test_ranking_keeps_the_most_expressed_gene_of_a_name():
             "stat": [9.0, -1.0, 2.0, 2.0, np.nan, 2.0],
         }
     )
-    r = enrichment.ranking(de)
+    r = pathways.ranking(de)
     # A by its more expressed gene, not the larger effect; C untested; ties by name.
     assert r.to_dict() == {"B": 2.0, "D": 2.0, "e4": 2.0, "A": -1.0}
     assert list(r.index) == ["B", "D", "e4", "A"]
-    human = enrichment.ranking(de, names=pd.Series({"e3": "HB"}))
+    human = pathways.ranking(de, names=pd.Series({"e3": "HB"}))
     assert set(human.index) == {"HB", "e1", "e2", "e4", "e6"}
     with pytest.raises(InputError, match="infinite"):
-        enrichment.ranking(de.assign(stat=np.inf))
+        pathways.ranking(de.assign(stat=np.inf))
 
 
 # --- GMT -----------------------------------------------------------------------------------------
 
 
 def test_gmt():
-    sets = enrichment.parse_gmt("S one\tna\tA\tB,1.0\tA\t\n\nT\t\tC\r\n")
+    sets = pathways.parse_gmt("S one\tna\tA\tB,1.0\tA\t\n\nT\t\tC\r\n")
     assert sets == {"S one": ["A", "B"], "T": ["C"]}
 
 
@@ -207,7 +207,7 @@ def test_gmt():
 )
 def test_bad_gmt_speaks(text, message):
     with pytest.raises(InputError, match=message):
-        enrichment.parse_gmt(text)
+        pathways.parse_gmt(text)
 
 
 def test_the_registry_of_collections_pins_what_was_verified():
@@ -228,7 +228,7 @@ def test_the_registry_of_collections_pins_what_was_verified():
 def test_over_representation_is_fishers_exact_test(size, chosen, start):
     tested = [f"g{i}" for i in range(60)]
     genes, selected = tested[:size], tested[start : start + chosen]
-    row = enrichment.ora(selected, tested, {"C": {"t": genes}}, min_size=1).iloc[0]
+    row = pathways.ora(selected, tested, {"C": {"t": genes}}, min_size=1).iloc[0]
     both = len(set(genes) & set(selected))
     cells = [[both, size - both], [chosen - both, 60 - size - chosen + both]]
     assert row["pvalue"] == pytest.approx(stats.fisher_exact(cells, "greater").pvalue)
@@ -238,12 +238,12 @@ def test_over_representation_is_fishers_exact_test(size, chosen, start):
 
 def test_untested_genes_do_not_count():
     collections = {"C": {"t": ["a", "b", "never measured"]}}
-    row = enrichment.ora(["a"], ["a", "b", "c", "d"], collections, min_size=1).iloc[0]
+    row = pathways.ora(["a"], ["a", "b", "c", "d"], collections, min_size=1).iloc[0]
     assert row["size"] == 2
     assert row["pvalue"] == pytest.approx(0.5)
     assert row["genes"] == "a"
     with pytest.raises(InputError, match="were not tested: z"):
-        enrichment.ora(["z"], ["a"], collections)
+        pathways.ora(["z"], ["a"], collections)
 
 
 # --- camera --------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_untested_genes_do_not_count():
 
 def test_camera_without_correlation_is_the_two_sample_t_test(study):
     statistic, collections = study
-    ours = enrichment.camera_pr(statistic, {"A": collections["A"]}, inter_gene_cor=0)
+    ours = pathways.camera_pr(statistic, {"A": collections["A"]}, inter_gene_cor=0)
     for row in ours.head(5).itertuples():
         inside = statistic.index.isin(collections["A"][row.term])
         t = stats.ttest_ind(statistic[inside], statistic[~inside])
@@ -263,7 +263,7 @@ def test_correlation_costs_certainty(study):
     statistic, collections = study
     sets = {"A": collections["A"]}
     p = [
-        enrichment.camera_pr(statistic, sets, inter_gene_cor=r).set_index("term")["pvalue"]
+        pathways.camera_pr(statistic, sets, inter_gene_cor=r).set_index("term")["pvalue"]
         for r in (0, 0.01, 0.1)
     ]
     for low, high in itertools.pairwise(p):
@@ -274,7 +274,7 @@ def test_normal_scores_are_those_of_the_t_distribution():
     t = np.array([-8.0, -2.5, -0.1, 0.0, 1.0, 4.0])
     for df in (3.0, 10.0, 200.0):
         exact = -stats.norm.isf(stats.t.cdf(t, df))
-        np.testing.assert_allclose(enrichment._normal_score(t, df), exact, rtol=2e-3, atol=1e-9)
+        np.testing.assert_allclose(pathways._normal_score(t, df), exact, rtol=2e-3, atol=1e-9)
 
 
 def test_camera_holds_its_level_where_gsea_does_not():
@@ -290,9 +290,9 @@ def test_camera_holds_its_level_where_gsea_does_not():
     for _ in range(2):
         noise = 0.7 * rng.normal(size=(30, 16))[module] + 0.7 * rng.normal(size=(900, 16))
         x = pd.DataFrame(noise, index=names, columns=samples)
-        camera.append(enrichment.camera(x, design, contrast, sets)["pvalue"])
+        camera.append(pathways.camera(x, design, contrast, sets)["pvalue"])
         t = stats.ttest_ind(x.iloc[:, 8:], x.iloc[:, :8], axis=1).statistic
-        found = enrichment.gsea(pd.Series(t, index=names), sets, seed=1, permutations=100)
+        found = pathways.gsea(pd.Series(t, index=names), sets, seed=1, permutations=100)
         ranked.append(found["pvalue"])
     assert (pd.concat(camera) < 0.05).mean() < 0.1
     assert (pd.concat(ranked) < 0.05).mean() > 0.3
@@ -301,10 +301,10 @@ def test_camera_holds_its_level_where_gsea_does_not():
 def test_camera_refuses_what_it_cannot_compare(study):
     statistic, _ = study
     with pytest.raises(InputError, match="every gene"):
-        enrichment.camera_pr(statistic[:20], {"A": {"all": list(statistic.index[:20])}})
+        pathways.camera_pr(statistic[:20], {"A": {"all": list(statistic.index[:20])}})
     with pytest.raises(InputError, match="inter_gene_cor is 1"):
-        enrichment.camera_pr(statistic, {}, inter_gene_cor=1)
-    assert enrichment.camera_pr(statistic, {}).empty
+        pathways.camera_pr(statistic, {}, inter_gene_cor=1)
+    assert pathways.camera_pr(statistic, {}).empty
 
 
 # --- sets as blocks ------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_set_effects_by_hand_and_against_matched_sets():
         "A": {"moved": [f"N{i}" for i in range(1, 20)], "idle": [f"N{i}" for i in range(400, 430)]},
         "B": {"shared name": ["N599", *(f"N{i}" for i in range(500, 520))], "tiny": ["N1"]},
     }
-    r = enrichment.set_effects(x, design, [0.0, 1.0], collections, names=names, seed=1)
+    r = pathways.set_effects(x, design, [0.0, 1.0], collections, names=names, seed=1)
     assert list(r["collection"]) == ["A", "A", "B"]
     r = r.set_index("term")
     change = x.iloc[:, 6:].mean(axis=1) - x.iloc[:, :6].mean(axis=1)
@@ -334,7 +334,7 @@ def test_set_effects_by_hand_and_against_matched_sets():
     assert r.loc["shared name", "effect"] == pytest.approx(change[genes].mean())
     assert r.loc["moved", "pvalue_competitive"] < 1e-3
     assert r.loc["idle", "pvalue_competitive"] > 0.05
-    assert enrichment.set_effects(x, design, [0.0, 1.0], {}, names=names).empty
+    assert pathways.set_effects(x, design, [0.0, 1.0], {}, names=names).empty
 
 
 def test_matched_sets_hold_only_genes_that_a_set_could_hold():
@@ -346,7 +346,7 @@ def test_matched_sets_hold_only_genes_that_a_set_could_hold():
     names = pd.Series([f"N{i}" for i in range(200)] + [""] * 100, index=ids[:300])
     design = pd.DataFrame({"i": 1.0, "t": np.repeat([0.0, 1.0], 5)}, index=samples)
     sets = {"A": {"idle": [f"N{i}" for i in range(20)], "other": [f"N{i}" for i in range(50, 80)]}}
-    r = enrichment.set_effects(x, design, [0.0, 1.0], sets, names=names, seed=1)
+    r = pathways.set_effects(x, design, [0.0, 1.0], sets, names=names, seed=1)
     assert (r["background"].abs() < 0.2).all()
 
 
@@ -375,7 +375,7 @@ def study_of_sets() -> dict:
             "idle": [f"N{i}" for i in range(480, 520)],
         }
     }
-    ranked = enrichment.gsea(enrichment.ranking(de), collections, seed=1, permutations=101)
+    ranked = pathways.gsea(pathways.ranking(de), collections, seed=1, permutations=101)
     arguments = (x, design, [0.0, 1.0], de, collections, ranked)
     return {"arguments": arguments, "names": names, "padj": 0.05, "n_matched": 50, "seed": 1}
 
@@ -383,9 +383,9 @@ def study_of_sets() -> dict:
 def test_sets_stand_side_by_side_with_what_each_test_gives_alone():
     given_ = study_of_sets()
     x, design, contrast, de, collections, _ = given_["arguments"]
-    r = enrichment.test_sets(*given_.pop("arguments"), **given_).set_index("term")
+    r = pathways.test_sets(*given_.pop("arguments"), **given_).set_index("term")
     names = given_["names"]
-    alone = enrichment.set_effects(
+    alone = pathways.set_effects(
         x, design, contrast, collections, names=names, n_matched=50, seed=1
     ).set_index("term")
     for column in ("size", "effect", "ci_low", "pvalue_competitive", "padj_competitive"):
@@ -394,7 +394,7 @@ def test_sets_stand_side_by_side_with_what_each_test_gives_alone():
     assert r.loc["idle", "pvalue_competitive"] > 0.05
 
     by_name = x.drop(index="e599" if x.loc["e599"].mean() < x.loc["e598"].mean() else "e598")
-    camera = enrichment.camera(
+    camera = pathways.camera(
         by_name.set_axis([f"N{g[1:]}" for g in by_name.index]), design, contrast, collections
     ).set_index("term")["pvalue"]
     assert r["camera_pvalue"].to_numpy() == pytest.approx(camera[r.index].to_numpy(), rel=0.05)
@@ -417,7 +417,7 @@ def test_sets_stand_side_by_side_with_what_each_test_gives_alone():
 
 def test_sets_without_the_right_to_test_keep_effects_only():
     given_ = study_of_sets()
-    r = enrichment.test_sets(*given_.pop("arguments"), **given_, tested=False)
+    r = pathways.test_sets(*given_.pop("arguments"), **given_, tested=False)
     assert r["effect"].notna().all() and (r["group"] != "").all()
     assert r.filter(regex="pvalue|padj").isna().all(axis=None)
 
@@ -426,10 +426,10 @@ def test_sets_leave_out_genes_without_a_statistic_and_may_be_none():
     given_ = study_of_sets()
     x, design, contrast, de, collections, ranked = given_.pop("arguments")
     blank = de.assign(stat=de["stat"].mask(de["gene_id"] == "e0"))
-    r = enrichment.test_sets(x, design, contrast, blank, collections, ranked, **given_)
+    r = pathways.test_sets(x, design, contrast, blank, collections, ranked, **given_)
     assert r.set_index("term").loc["up", "size"] == 14
-    none = enrichment.test_sets(x, design, contrast, de, {}, ranked.head(0), **given_)
-    assert none.empty and list(none.columns) == enrichment.SETS
+    none = pathways.test_sets(x, design, contrast, de, {}, ranked.head(0), **given_)
+    assert none.empty and list(none.columns) == pathways.SETS
 
 
 # --- display -------------------------------------------------------------------------------------
@@ -446,7 +446,7 @@ def test_redundant_terms_join_the_strongest_of_their_direction():
         },
         index=[10, 11, 12, 13, 14],
     )
-    group = enrichment.group_terms(table, overlap=0.5)
+    group = pathways.group_terms(table, overlap=0.5)
     assert group.to_dict() == {
         10: "A: strong",
         11: "A: strong",
@@ -454,8 +454,8 @@ def test_redundant_terms_join_the_strongest_of_their_direction():
         13: "A: opposite",
         14: "A: other",
     }
-    assert (enrichment.group_terms(table, overlap=1.0) == "A: strong").sum() == 2
-    unknown = enrichment.group_terms(table.assign(leading_edge=""))
+    assert (pathways.group_terms(table, overlap=1.0) == "A: strong").sum() == 2
+    unknown = pathways.group_terms(table.assign(leading_edge=""))
     assert unknown.is_unique  # nothing known to be shared
     with pytest.raises(InputError, match="overlap is 0"):
-        enrichment.group_terms(table, overlap=0)
+        pathways.group_terms(table, overlap=0)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from alsmuscle.archives import check_content, hash_file
-from alsmuscle.errors import InputError
-from alsmuscle.fetch import fetch, fetch_first, get_text
-from alsmuscle.fetch_terms import FetchError, FetchPolicy, canonical, redact
-from alsmuscle.records import read_lock, read_mirror, record_lock
+from alsmuscle.core.errors import InputError
+from alsmuscle.download.containers import check_content, hash_file
+from alsmuscle.download.download import fetch, fetch_first, get_text
+from alsmuscle.download.lock import read_lock, read_mirror, record_lock
+from alsmuscle.download.policy import FetchError, FetchPolicy, canonical, redact
 
 OFFLINE = FetchPolicy(offline=True, keep_free=0)
 URL = "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE1nnn/GSE1234/suppl/GSE1234_counts.txt.gz"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import figures as f
+from alsmuscle.report.html import figures as f
 
 SVG = "{http://www.w3.org/2000/svg}"
 

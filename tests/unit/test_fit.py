@@ -18,9 +18,9 @@ from pydeseq2.default_inference import DefaultInference
 from pydeseq2.ds import DeseqStats
 from scipy import integrate, optimize, special, stats
 
-from alsmuscle import fit
-from alsmuscle.errors import InputError
-from alsmuscle.fit import BatchedInference
+from alsmuscle.bulk import inference as fit
+from alsmuscle.bulk.inference import BatchedInference
+from alsmuscle.core.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

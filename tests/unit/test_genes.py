@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alsmuscle import genes
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import genes
 
 RESOURCES = Path(__file__).parents[2] / "workflow" / "resources"
 

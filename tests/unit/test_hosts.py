@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from alsmuscle import fetch, hosts, transport
-from alsmuscle.fetch_terms import FetchPolicy, TransferError
+from alsmuscle.download import download, hosts, transport
+from alsmuscle.download.policy import FetchPolicy, TransferError
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def test_a_dead_host_is_asked_once_in_a_run_and_again_in_the_next(monkeypatch):
 
     def ask(name):
         with pytest.raises(TransferError) as caught:
-            fetch.get_text(f"http://127.0.0.1:{port}/{name}", policy=policy)
+            download.get_text(f"http://127.0.0.1:{port}/{name}", policy=policy)
         return str(caught.value)
 
     start = time.monotonic()

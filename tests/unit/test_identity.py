@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import identity
+from alsmuscle.bulk import swaps
 
 
 def two_sides(n: int, shift: float, seed: int = 1) -> tuple[pd.DataFrame, pd.Series]:
@@ -22,7 +22,7 @@ def two_sides(n: int, shift: float, seed: int = 1) -> tuple[pd.DataFrame, pd.Ser
 def test_a_swapped_pair_is_suspected_and_nobody_else() -> None:
     values, target = two_sides(7, 1.5)
     target[["s2", "s9"]] = [False, True]
-    found = identity.swap_suspects(values, target)
+    found = swaps.swap_suspects(values, target)
     assert list(found.index[found["suspect"]]) == ["s2", "s9"]
     assert found.loc[["s2", "s9"], "position"].min() > 0.8
     assert found["position"].drop(["s2", "s9"]).max() < 0.4
@@ -31,15 +31,15 @@ def test_a_swapped_pair_is_suspected_and_nobody_else() -> None:
 def test_the_order_of_samples_does_not_matter() -> None:
     values, target = two_sides(6, 1.5)
     target[["s1", "s8"]] = [False, True]
-    one = identity.swap_suspects(values, target)
-    other = identity.swap_suspects(values.iloc[::-1], target)
+    one = swaps.swap_suspects(values, target)
+    other = swaps.swap_suspects(values.iloc[::-1], target)
     pd.testing.assert_frame_equal(one, other.loc[one.index])
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_without_a_difference_nobody_is_suspected(seed: int) -> None:
     values, target = two_sides(8, 0.0, seed)
-    assert not identity.swap_suspects(values, target)["suspect"].any()
+    assert not swaps.swap_suspects(values, target)["suspect"].any()
 
 
 def test_a_batch_in_the_model_does_not_make_suspects() -> None:
@@ -49,8 +49,8 @@ def test_a_batch_in_the_model_does_not_make_suspects() -> None:
     )
     shifted = values.copy()
     shifted.iloc[:, 40:400] += 2.0 * batch.to_numpy()
-    assert identity.swap_suspects(shifted, target)["suspect"].any()
-    assert not identity.swap_suspects(shifted, target, covariates=batch)["suspect"].any()
+    assert swaps.swap_suspects(shifted, target)["suspect"].any()
+    assert not swaps.swap_suspects(shifted, target, covariates=batch)["suspect"].any()
 
 
 def test_where_many_lie_on_the_wrong_side_the_line_is_not_believed() -> None:
@@ -58,21 +58,21 @@ def test_where_many_lie_on_the_wrong_side_the_line_is_not_believed() -> None:
     values, target = two_sides(10, 1.5)
     odd = ["s1", "s3", "s5", "s12", "s14", "s16"]
     target[odd] = ~target[odd]
-    found = identity.swap_suspects(values, target)
+    found = swaps.swap_suspects(values, target)
     assert found["position"].max() > 0.8
     assert not found["suspect"].any()
 
 
 def test_too_few_samples_give_no_position() -> None:
     values, target = two_sides(3, 3.0)
-    found = identity.swap_suspects(values, target)
+    found = swaps.swap_suspects(values, target)
     assert found["position"].isna().all()
     assert not found["suspect"].any()
 
 
 def test_excluded_genes_place_nobody() -> None:
     values, target = two_sides(6, 1.5)
-    found = identity.swap_suspects(values, target, exclude=[f"g{i}" for i in range(80)])
+    found = swaps.swap_suspects(values, target, exclude=[f"g{i}" for i in range(80)])
     assert not (found["separation"] > 2.5).any() or found["position"].abs().max() < 50
     assert not found["suspect"].any()
 
@@ -86,7 +86,7 @@ def libraries(seed: int = 1) -> pd.DataFrame:
 
 
 def test_one_library_twice_is_found_at_another_depth() -> None:
-    pairs = identity.duplicates(libraries())
+    pairs = swaps.duplicates(libraries())
     assert pairs[["sample_id", "other"]].to_numpy().tolist() == [["s1", "s4"]]
     assert pairs["ratio"].iloc[0] == pytest.approx(1, abs=0.15)
 
@@ -94,11 +94,11 @@ def test_one_library_twice_is_found_at_another_depth() -> None:
 def test_equal_counts_have_ratio_zero() -> None:
     counts = libraries().drop("s4")
     counts.loc["s9"] = counts.loc["s0"]
-    assert identity.duplicates(counts)["ratio"].tolist() == [0.0]
+    assert swaps.duplicates(counts)["ratio"].tolist() == [0.0]
 
 
 def test_too_few_counted_genes_say_nothing() -> None:
-    assert identity.duplicates(libraries() // 200).empty
+    assert swaps.duplicates(libraries() // 200).empty
 
 
 def test_flags_join_those_that_are_there() -> None:
@@ -116,7 +116,7 @@ def test_flags_join_those_that_are_there() -> None:
         **{"id": "c", "variable": "condition", "target": "als", "reference": "healthy"},
         **{"adjust": [], "block": None, "within": {}},
     }
-    found = identity.flag(
+    found = swaps.flag(
         table, anndata.AnnData(raw, obs=obs), anndata.AnnData(values, obs=obs), [contrast]
     )
     assert found.loc["s1", "flags"] == "pct_hb;swap_suspect"
@@ -125,7 +125,7 @@ def test_flags_join_those_that_are_there() -> None:
     assert found.loc["s4", "flags"] == found.loc["s5", "flags"] == "duplicate"
     assert "the same library as s5" in found.loc["s4", "reasons"]
     assert (found["flags"] != "").sum() == 4
-    paired = identity.flag(
+    paired = swaps.flag(
         table,
         anndata.AnnData(raw, obs=obs),
         anndata.AnnData(values, obs=obs),

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import contracts, io
-from alsmuscle.errors import InputError
+from alsmuscle.core import contracts, files
+from alsmuscle.core.errors import InputError
 
 
 def _file(tmp_path, text, name="m.csv"):
@@ -18,11 +18,11 @@ def _file(tmp_path, text, name="m.csv"):
 def test_text_for_a_number_breaks_the_contract(tmp_path):
     frame = pd.DataFrame({"sample_id": ["a"], "pc1": ["far"], "pc2": [1.0]})
     with pytest.raises(InputError, match="column 'pc1' breaks the contract 'pca'"):
-        io.write_table(tmp_path / "p.tsv", frame, "pca")
+        files.write_table(tmp_path / "p.tsv", frame, "pca")
 
     path = _file(tmp_path, "sample_id\tpc1\tpc2\na\tfar\t1\n", "p.tsv")
     with pytest.raises(InputError, match="breaks the contract 'pca'.*far"):
-        io.read_table(path, "pca")
+        files.read_table(path, "pca")
 
 
 @pytest.mark.parametrize(
@@ -73,17 +73,17 @@ def test_flags_are_true_or_false(tmp_path):
     columns = contracts.TABLES["effects"].columns
     plain = {"text": "a", "number": 0.5, "share": 0.5, "count": 1, "flag": True}
     frame = pd.DataFrame([{name: plain[kind] for name, kind in columns.items()}])
-    io.write_table(tmp_path / "e.tsv", frame, "effects")
-    assert io.read_table(tmp_path / "e.tsv", "effects")["stripped"].tolist() == [True]
+    files.write_table(tmp_path / "e.tsv", frame, "effects")
+    assert files.read_table(tmp_path / "e.tsv", "effects")["stripped"].tolist() == [True]
     path = _file(tmp_path, (tmp_path / "e.tsv").read_text().replace("True", "yes"), "f.tsv")
     with pytest.raises(InputError, match="column 'stripped'"):
-        io.read_table(path, "effects")
+        files.read_table(path, "effects")
 
 
 def test_nothing_half_written_is_left(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_text("whole")
-    with pytest.raises(RuntimeError), io.atomic(path) as part:
+    with pytest.raises(RuntimeError), files.atomic(path) as part:
         part.write_text("half")
         raise RuntimeError
     assert path.read_text() == "whole"
@@ -107,16 +107,16 @@ def test_tables_round_trip_and_hold_their_contract(tmp_path):
             "note": ["kept", ""],
         }
     )
-    io.write_table(tmp_path / "s.tsv", frame, "samples")
-    again = io.read_table(tmp_path / "s.tsv", "samples")
+    files.write_table(tmp_path / "s.tsv", frame, "samples")
+    again = files.read_table(tmp_path / "s.tsv", "samples")
     assert again["sample_id"].tolist() == ["NA", "s2"]  # a name, not a missing value
     assert again["batch"].tolist() == ["007", "8"]
     assert np.isnan(again["age"][1])
     assert again["note"].tolist() == ["kept", ""]
     with pytest.raises(InputError, match="'sex' is missing"):
-        io.write_table(tmp_path / "t.tsv", frame.drop(columns="sex"), "samples")
+        files.write_table(tmp_path / "t.tsv", frame.drop(columns="sex"), "samples")
     with pytest.raises(InputError, match="stands twice"):
-        io.write_table(tmp_path / "t.tsv", pd.concat([frame, frame]), "samples")
+        files.write_table(tmp_path / "t.tsv", pd.concat([frame, frame]), "samples")
     assert not (tmp_path / "t.tsv").exists()
 
 
@@ -125,8 +125,8 @@ def test_a_file_stands_in_two_places(tmp_path, monkeypatch, linkable):
     if not linkable:
         monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
     source = _file(tmp_path, "x\n", "a.tsv")
-    io.link(source, tmp_path / "there" / "a.tsv")
-    io.link(source, tmp_path / "there" / "a.tsv")
+    files.link(source, tmp_path / "there" / "a.tsv")
+    files.link(source, tmp_path / "there" / "a.tsv")
     assert (tmp_path / "there" / "a.tsv").read_text() == "x\n"
     assert source.samefile(tmp_path / "there" / "a.tsv") == linkable
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["a.tsv"]
@@ -149,8 +149,8 @@ def test_numbers_are_the_text_that_six_digits_give(tmp_path):
     frame = pd.DataFrame({"contrast": "a", "effect": values})
     path, plain = tmp_path / "a.tsv", tmp_path / "b.tsv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(io.contracts, "check_table", lambda frame, *_: frame)
-        io.write_table(path, frame, "any")
+        patch.setattr(files.contracts, "check_table", lambda frame, *_: frame)
+        files.write_table(path, frame, "any")
     frame.to_csv(plain, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
     assert path.read_text() == plain.read_text()
     assert frame["effect"].dtype == float  # the caller's own stays as it was
@@ -158,20 +158,20 @@ def test_numbers_are_the_text_that_six_digits_give(tmp_path):
 
 def test_named_parts_in_one_file(tmp_path):
     parts = {f"condition|donor/{i}": anndata.AnnData(np.full((2, 2), float(i))) for i in range(2)}
-    io.write_h5ads(tmp_path / "fits.h5", parts)
-    assert io.read_h5ads(tmp_path / "fits.h5", "condition|donor/1").X[0, 0] == 1
+    files.write_h5ads(tmp_path / "fits.h5", parts)
+    assert files.read_h5ads(tmp_path / "fits.h5", "condition|donor/1").X[0, 0] == 1
     with pytest.raises(InputError, match="no part 'other'"):
-        io.read_h5ads(tmp_path / "fits.h5", "other")
+        files.read_h5ads(tmp_path / "fits.h5", "other")
 
 
 def test_a_cached_file_that_changed_is_noticed(tmp_path):
     path = _file(tmp_path, "abc", "x.csv")
     row = {"study": "s", "name": "counts", "url": "u", "path": str(path), "bytes": 3}
     manifest = pd.DataFrame([row])
-    assert io.cached(manifest, "counts") == path
+    assert files.cached(manifest, "counts") == path
     path.write_text("abcd")
     with pytest.raises(InputError, match="gone or changed"):
-        io.cached(manifest, "counts")
+        files.cached(manifest, "counts")
 
 
 def test_equal_data_give_equal_bytes_and_keep_single_values(tmp_path):
@@ -181,9 +181,9 @@ def test_equal_data_give_equal_bytes_and_keep_single_values(tmp_path):
     for number in range(20):
         # What lies in freed memory differs each time.
         np.random.default_rng(number).bytes(1_000_000 + 1000 * number)
-        io.write_h5ad(tmp_path / "x.h5ad", data)
+        files.write_h5ad(tmp_path / "x.h5ad", data)
         written.add((tmp_path / "x.h5ad").read_bytes())
     assert len(written) == 1
-    again = io.read_h5ad(tmp_path / "x.h5ad")
+    again = files.read_h5ad(tmp_path / "x.h5ad")
     assert (again.X == X).all()
     assert again.uns["embedding"] == {"neighbours": "exact", "n": 15}

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import layouts, sheets
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.data.readers import matrices, sample_sheets
 
 TABLE = {"layout": "table", "separator": "comma", "gene_column": 0}
 TAR = {
@@ -46,7 +46,7 @@ def _tar(tmp_path, members):
 
 def test_a_table_with_byte_order_mark_and_annotation_columns(tmp_path):
     path = _file(tmp_path, "\ufeffgene,symbol,s1,s2\nG1,A,1,2\nG2,B,3,4\n")
-    matrix, symbols = layouts.read_matrix(
+    matrix, symbols = matrices.read_matrix(
         path, {**TABLE, "symbol_column": 1, "skip_columns": ["symbol"]}, {}
     )
     assert matrix.to_dict() == {"s1": {"G1": 1, "G2": 3}, "s2": {"G1": 2, "G2": 4}}
@@ -60,7 +60,7 @@ def test_a_tar_of_tables(tmp_path):
         "S1.txt.gz": hashlib.sha256(one).hexdigest(),
         "S2.txt": hashlib.sha256(b"G1\tA\t2\nG2\tB\t4\n").hexdigest(),
     }
-    matrix, symbols = layouts.read_matrix(path, TAR, pins)
+    matrix, symbols = matrices.read_matrix(path, TAR, pins)
     assert matrix.to_dict() == {"S1": {"G1": 1, "G2": 3}, "S2": {"G1": 2, "G2": 4}}
     assert symbols == ["A", "B"]
 
@@ -80,7 +80,7 @@ def test_a_tar_of_tables(tmp_path):
 )
 def test_a_bad_tar(tmp_path, members, pins, expected):
     with pytest.raises(InputError) as caught:
-        layouts.read_matrix(_tar(tmp_path, members), TAR, pins)
+        matrices.read_matrix(_tar(tmp_path, members), TAR, pins)
     for words in expected:
         assert words in str(caught.value)
 
@@ -89,7 +89,7 @@ def test_a_pinned_member_that_is_missing(tmp_path):
     content = "G1\tA\t1\n"
     pins = {"S1.txt": hashlib.sha256(content.encode()).hexdigest(), "S2.txt": "0" * 64}
     with pytest.raises(InputError, match="1 pinned member.*S2.txt"):
-        layouts.read_matrix(_tar(tmp_path, {"S1.txt": content}), TAR, pins)
+        matrices.read_matrix(_tar(tmp_path, {"S1.txt": content}), TAR, pins)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_a_pinned_member_that_is_missing(tmp_path):
 )
 def test_a_bad_table(tmp_path, text, spec, expected):
     with pytest.raises(InputError) as caught:
-        layouts.read_matrix(_file(tmp_path, text), spec, {})
+        matrices.read_matrix(_file(tmp_path, text), spec, {})
     for words in [*expected, "m.csv"]:
         assert words in str(caught.value)
 
 
 def test_row_names_without_a_header_as_r_writes_them(tmp_path):
-    matrix, _ = layouts.read_matrix(_file(tmp_path, "s1,s2\nG1,1,2\n"), TABLE, {})
+    matrix, _ = matrices.read_matrix(_file(tmp_path, "s1,s2\nG1,1,2\n"), TABLE, {})
     assert matrix.to_dict() == {"s1": {"G1": 1}, "s2": {"G1": 2}}
 
 
@@ -130,24 +130,24 @@ SERIES_MATRIX = """!Series_title\t"x"
 
 
 def test_a_series_matrix_goes_by_names_not_by_order():
-    sheet = sheets.parse_series_matrix(SERIES_MATRIX, "x")
+    sheet = sample_sheets.parse_series_matrix(SERIES_MATRIX, "x")
     assert sheet["geo_accession"].tolist() == ["GSM1", "GSM2"]
     assert sheet["tissue:ch1"].tolist() == ["muscle", "nerve"]
     assert sheet["genotype:ch1"].tolist() == ["WT", "C9"]
     assert sheet["title"].tolist() == ["a, b", "c"]
     assert sheet["relation.1"].tolist() == ["B1", "B2"]
     with pytest.raises(InputError, match="series matrix"):
-        sheets.parse_series_matrix("!Sample_title\tx", "here")
+        sample_sheets.parse_series_matrix("!Sample_title\tx", "here")
 
 
 def test_a_sheet_with_selected_rows(tmp_path):
     path = _file(tmp_path, "id,study\n a ,X\nb,Y\n")
-    sheet = sheets.read_sheet(path, {"layout": "csv", "rows": {"study": "X"}})
+    sheet = sample_sheets.read_sheet(path, {"layout": "csv", "rows": {"study": "X"}})
     assert sheet.to_dict("records") == [{"id": "a", "study": "X"}]
     with pytest.raises(InputError, match="no column 'series'"):
-        sheets.read_sheet(path, {"layout": "csv", "rows": {"series": "X"}})
+        sample_sheets.read_sheet(path, {"layout": "csv", "rows": {"series": "X"}})
     with pytest.raises(InputError, match="no sample row is left"):
-        sheets.read_sheet(path, {"layout": "csv", "rows": {"study": "Z"}})
+        sample_sheets.read_sheet(path, {"layout": "csv", "rows": {"study": "Z"}})
 
 
 HTSEQ = "G1\t5\nG2\t0\n__no_feature\t7\n"
@@ -188,7 +188,7 @@ def test_tables_of_every_program(tmp_path, text, spec, counts, packing):
         path = _tar(tmp_path, members)
         if packing == "tar.gz":
             path.write_bytes(gzip.compress(path.read_bytes()))
-    matrix, _ = layouts.read_matrix(path, {**MEMBER, **spec}, {})
+    matrix, _ = matrices.read_matrix(path, {**MEMBER, **spec}, {})
     assert matrix.to_dict("list") == {"S1": counts, "S2": counts}
     assert matrix.index.tolist() == ["G1", "G2"]
 
@@ -205,14 +205,14 @@ def test_tables_of_every_program(tmp_path, text, spec, counts, packing):
 )
 def test_a_table_of_another_kind_says_what_to_change(tmp_path, text, spec, expected):
     with pytest.raises(InputError) as caught:
-        layouts.read_matrix(_tar(tmp_path, {"S1.txt": text}), {**MEMBER, **spec}, {})
+        matrices.read_matrix(_tar(tmp_path, {"S1.txt": text}), {**MEMBER, **spec}, {})
     for words in ["S1.txt", *expected]:
         assert words in str(caught.value)
 
 
 def test_a_table_of_featurecounts_for_all_samples(tmp_path):
     text = FEATURECOUNTS.replace("b/{0}.bam", "a.bam")
-    matrix, _ = layouts.read_matrix(
+    matrix, _ = matrices.read_matrix(
         _file(tmp_path, text), {"layout": "table", "tool": "featurecounts"}, {}
     )
     assert matrix.to_dict("list") == {"a.bam": [5, 0]}
@@ -224,14 +224,14 @@ def test_a_workbook(tmp_path, caplog):
     with pd.ExcelWriter(path) as book:
         pd.DataFrame({"note": ["read me"]}).to_excel(book, sheet_name="about", index=False)
         frame.to_excel(book, sheet_name="counts", index=False)
-    matrix, _ = layouts.read_matrix(path, {"layout": "table", "worksheet": "counts"}, {})
+    matrix, _ = matrices.read_matrix(path, {"layout": "table", "worksheet": "counts"}, {})
     assert matrix.loc["G1"].to_dict() == {"s-1": 1, "s 2": 3}
     assert "1 gene names were turned into dates (such as 2024-03-01)" in caplog.text
     with pytest.raises(InputError, match="no sheet 'data'") as caught:
-        layouts.read_matrix(path, {"layout": "table", "worksheet": "data"}, {})
+        matrices.read_matrix(path, {"layout": "table", "worksheet": "data"}, {})
     assert "about, counts" in str(caught.value)
     with pytest.raises(InputError, match="holds no table"):
-        layouts.read_matrix(path, {"layout": "table"}, {})
+        matrices.read_matrix(path, {"layout": "table"}, {})
 
 
 def test_ids_are_named_by_the_annotation_that_belongs_to_them(tmp_path):
@@ -239,12 +239,12 @@ def test_ids_are_named_by_the_annotation_that_belongs_to_them(tmp_path):
     genes = tmp_path / "annot.tsv.gz"
     genes.write_bytes(gzip.compress(b"GeneID\tSymbol\n100287102\tDDX11L1\n653635\tWASH7P\n"))
     spec = {**TABLE, "annotation": {"id_column": "GeneID", "symbol_column": "Symbol"}}
-    matrix, symbols = layouts.read_matrix(path, spec, {}, annotation=genes)
+    matrix, symbols = matrices.read_matrix(path, spec, {}, annotation=genes)
     assert symbols == ["DDX11L1", "WASH7P", ""]
     assert matrix["GSM1"].tolist() == [3, 4, 5]
     spec["annotation"] |= {"symbol_column": "Name"}
     with pytest.raises(InputError, match="annotation.symbol_column: no column 'Name'") as caught:
-        layouts.read_matrix(path, spec, {}, annotation=genes)
+        matrices.read_matrix(path, spec, {}, annotation=genes)
     assert "GeneID, Symbol" in str(caught.value)
 
 
@@ -256,7 +256,7 @@ QUALITY = "rail_id\texternal_id\tstudy\tstar.average_mapped_length\n1\tSRR2\tSRP
 
 def test_gene_sums_become_read_counts(tmp_path):
     path, quality = _file(tmp_path, SUMS, "sums.gz"), _file(tmp_path, QUALITY, "qc.gz")
-    matrix, _ = layouts.read_matrix(path, {"layout": "recount3"}, {}, quality=quality)
+    matrix, _ = matrices.read_matrix(path, {"layout": "recount3"}, {}, quality=quality)
     # 1000 / 100, 150 / 150; 51 / 100 rounds up, as R's round() does.
     assert matrix.to_dict("list") == {"SRR1": [10, 1], "SRR2": [1, 0]}
     assert matrix.index.tolist() == ["ENSG1.5", "ENSG2.1"]
@@ -274,7 +274,7 @@ def test_gene_sums_become_read_counts(tmp_path):
 def test_gene_sums_that_cannot_be_scaled(tmp_path, sums, quality, expected):
     path, lengths = _file(tmp_path, sums, "sums.gz"), _file(tmp_path, quality, "qc.gz")
     with pytest.raises(InputError) as caught:
-        layouts.read_matrix(path, {"layout": "recount3"}, {}, quality=lengths)
+        matrices.read_matrix(path, {"layout": "recount3"}, {}, quality=lengths)
     for words in expected:
         assert words in str(caught.value)
 
@@ -297,7 +297,7 @@ CHIP = {
 
 def test_intensities_of_a_series_matrix_with_its_probes(tmp_path):
     path, annot = _file(tmp_path, ARRAY + END, "m.txt"), _file(tmp_path, ANNOT, "a.annot")
-    values, probes = layouts.read_intensities(path, CHIP, annot)
+    values, probes = matrices.read_intensities(path, CHIP, annot)
     assert values.loc["117_at"].to_dict() == {"GSM1": 5.0, "GSM2": 6.0}
     assert np.isnan(values.loc["1007_s_at", "GSM2"])
     assert probes.loc["117_at"].to_dict() == {"symbol": "HSPA6///HSPA7", "gene_id": "3310///3311"}
@@ -314,7 +314,7 @@ def test_intensities_of_a_series_matrix_with_its_probes(tmp_path):
 )
 def test_a_series_matrix_without_good_values(tmp_path, text, expected):
     with pytest.raises(InputError) as caught:
-        layouts.read_intensities(_file(tmp_path, text, "m.txt"), CHIP)
+        matrices.read_intensities(_file(tmp_path, text, "m.txt"), CHIP)
     for words in ["m.txt", *expected]:
         assert words in str(caught.value)
 
@@ -333,18 +333,18 @@ SOFT = (
 def test_intensities_of_a_soft_family(tmp_path):
     path = _file(tmp_path, SOFT, "f.soft")
     chip = {"platform": "GPL1", "layout": "soft"}
-    values, probes = layouts.read_intensities(path, chip)
+    values, probes = matrices.read_intensities(path, chip)
     assert values["GSM1"].tolist()[0] == 1.5 and np.isnan(values.loc["p2", "GSM1"])
     assert values["GSM2"].to_dict() == {"p1": 2.0, "p2": 3.0}
     assert probes["symbol"].tolist() == ["DDR1", ""]
-    sheet = sheets.read_sheet(path, {"layout": "soft"})
+    sheet = sample_sheets.read_sheet(path, {"layout": "soft"})
     assert sheet["geo_accession"].tolist() == ["GSM1", "GSM2"]
     assert sheet["sex:ch1"].tolist() == ["F", ""]
     with pytest.raises(InputError, match="no platform GPL2"):
-        layouts.read_intensities(path, {**chip, "platform": "GPL2"})
+        matrices.read_intensities(path, {**chip, "platform": "GPL2"})
     cut = _file(tmp_path, SOFT[:-30], "cut.soft")
     with pytest.raises(InputError, match="table of GSM2 has no end mark: the file is truncated"):
-        layouts.read_intensities(cut, chip)
+        matrices.read_intensities(cut, chip)
 
 
 # --- sample sheets --------------------------------------------------------------------------------
@@ -353,14 +353,14 @@ def test_intensities_of_a_soft_family(tmp_path):
 def test_a_row_that_stands_twice_word_for_word_is_one_sample(tmp_path):
     path = tmp_path / "sheet.csv"
     path.write_text("id,group\nS1,a\nS1,a\nS2,b\nS2,c\n")
-    sheet = sheets.read_sheet(path, {"layout": "csv"})
+    sheet = sample_sheets.read_sheet(path, {"layout": "csv"})
     assert sheet["id"].tolist() == ["S1", "S2", "S2"]  # what differs stays, and is refused later
 
 
 def test_several_sheets_are_put_below_each_other(tmp_path):
     one = _file(tmp_path, "id\tsex\na\tF\n", "1.tsv")
     two = _file(tmp_path, "id\tage\nb\t7\n", "2.tsv")
-    sheet = sheets.read_sheet([one, two], {"layout": "tsv"})
+    sheet = sample_sheets.read_sheet([one, two], {"layout": "tsv"})
     assert sheet.to_dict("records") == [
         {"id": "a", "sex": "F", "age": ""},
         {"id": "b", "sex": "", "age": "7"},
@@ -372,7 +372,7 @@ def test_attributes_of_recount3_become_columns(tmp_path):
         "rail_id\trun_acc\tstudy_acc\tSAMPLE_ATTRIBUTES\n1\tSRR1\tSRP1\tage;;7|tissue;;TA\n"
         "2\tSRR2\tSRP1\ttissue;;EDL\n"
     )
-    sheet = sheets.read_sheet(_file(tmp_path, text, "sra.MD"), {"layout": "recount3"})
+    sheet = sample_sheets.read_sheet(_file(tmp_path, text, "sra.MD"), {"layout": "recount3"})
     assert sheet["external_id"].tolist() == ["SRR1", "SRR2"]
     assert sheet["tissue:ch1"].tolist() == ["TA", "EDL"]
     assert sheet["age:ch1"].tolist() == ["7", ""]
@@ -380,13 +380,15 @@ def test_attributes_of_recount3_become_columns(tmp_path):
 
 def test_sdrf_and_run_table(tmp_path):
     sdrf = "Source Name\tCharacteristics[sex]\tComment[ENA_RUN]\na\tfemale\tERR1\n"
-    sheet = sheets.read_sheet(_file(tmp_path, sdrf, "x.sdrf.txt"), {"layout": "sdrf"})
+    sheet = sample_sheets.read_sheet(_file(tmp_path, sdrf, "x.sdrf.txt"), {"layout": "sdrf"})
     assert sheet["Characteristics[sex]"].tolist() == ["female"]
     runs = _file(tmp_path, 'run_accession\tsample_title\nSRR1\tMüller "1"\n', "filereport")
-    sheet = sheets.read_sheet(runs, {"layout": "ena"})
+    sheet = sample_sheets.read_sheet(runs, {"layout": "ena"})
     assert sheet["sample_title"].tolist() == ['Müller "1"']
     with pytest.raises(InputError, match="no table of runs"):
-        sheets.read_sheet(_file(tmp_path, "<html>busy</html>", "filereport"), {"layout": "ena"})
+        sample_sheets.read_sheet(
+            _file(tmp_path, "<html>busy</html>", "filereport"), {"layout": "ena"}
+        )
 
 
 def test_a_truncated_line_of_a_series_matrix_is_noticed():
@@ -394,4 +396,4 @@ def test_a_truncated_line_of_a_series_matrix_is_noticed():
     with pytest.raises(
         InputError, match="line !Sample_geo_accession has 1 samples, the first one 2"
     ):
-        sheets.parse_series_matrix(cut, "x")
+        sample_sheets.parse_series_matrix(cut, "x")

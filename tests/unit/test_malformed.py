@@ -10,8 +10,11 @@ import gzip
 
 import pytest
 
-from alsmuscle import counts, designs, genes, io, layouts, registry, samples, sheets
-from alsmuscle.errors import InputError
+from alsmuscle.core import files
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import cards, counts, genes, samples
+from alsmuscle.data.readers import matrices, sample_sheets
+from alsmuscle.design import matrix as designs
 
 GENES = ["ENSG00000142168", "ENSG00000129170", "ENSG00000122180", "ENSG00000109061"]
 GENES += ["ENSG00000125414", "ENSG00000143632", "ENSG00000155657", "ENSG00000183091"]
@@ -69,16 +72,16 @@ def _run(folder, matrix=MATRIX, sheet=SHEET, change=None):
     for name, content in (("matrix.tsv", matrix), ("sheet.csv", sheet)):
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     path = folder / "matrix.tsv"
-    table, symbols = layouts.read_matrix(path, card["counts"], {})
+    table, symbols = matrices.read_matrix(path, card["counts"], {})
     kept, excluded = samples.harmonise(
-        sheets.read_sheet(folder / "sheet.csv", card["samples"]["sheet"]), card
+        sample_sheets.read_sheet(folder / "sheet.csv", card["samples"]["sheet"]), card
     )
     columns, _ = samples.match_matrix(list(table.columns), kept, excluded, card)
     raw, _ = counts.as_counts(
         table[list(columns)].rename(columns=columns), card["counts"]["type"], str(path)
     )
-    genes.identify(raw.index, io.read_gene_table("human"), symbols=symbols, where=str(path))
-    contrast = registry.contrast(card, "c")
+    genes.identify(raw.index, files.read_gene_table("human"), symbols=symbols, where=str(path))
+    contrast = cards.contrast(card, "c")
     designs.check_contrast(kept.set_index("sample_id"), contrast, "gse1.yaml: contrasts.c")
     return raw
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alsmuscle import methods, registry
+from alsmuscle.data import cards
+from alsmuscle.report import methods
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"pydeseq2": "1", "gseapy": "2"}
 
 
 def text_of(change=None) -> dict[str, dict[str, str]]:
-    settings = registry.load_yaml(ROOT / "config" / "config.yaml")
+    settings = cards.load_yaml(ROOT / "config" / "config.yaml")
     if change:
         change(settings)
-    known = registry.load_collections(ROOT / "config" / "collections.yaml", ["hallmark"])
+    known = cards.load_collections(ROOT / "config" / "collections.yaml", ["hallmark"])
     return {row["step"]: row for row in methods.steps(settings, PACKAGES, known)}
 
 

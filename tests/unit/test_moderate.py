@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import polygamma
 
-from alsmuscle.moderate import squeeze_var, trigamma_inverse
+from alsmuscle.stats.moderation import squeeze_var, trigamma_inverse
 
 
 @pytest.mark.parametrize("y", [1e-4, 0.01, 0.5, 1.0, 7.3, 1e3, 1e7])

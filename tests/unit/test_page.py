@@ -17,11 +17,12 @@ import pytest
 import report_fixture as fx
 from markupsafe import Markup
 
-from alsmuscle import page
-from alsmuscle.errors import InputError
-from alsmuscle.report import about, claim, contrast, gene, index, plots, programme, study, time
-from alsmuscle.report import components as c
+from alsmuscle.core.errors import InputError
+from alsmuscle.report import build
 from alsmuscle.report import model as m
+from alsmuscle.report.html import components as c
+from alsmuscle.report.html import plots
+from alsmuscle.report.pages import about, claim, contrast, gene, index, over_time, programme, study
 from alsmuscle.report.site import Site
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
@@ -79,7 +80,7 @@ def data() -> m.ReportData:
 
 @pytest.fixture(scope="module")
 def files(data) -> dict[str, str | bytes]:
-    return page.build(fx.templates(), data)
+    return build.build(fx.templates(), data)
 
 
 @pytest.fixture(scope="module")
@@ -699,21 +700,21 @@ def test_dates_stand_on_the_provenance_page_only(pages):
 
 
 def test_equal_tables_give_equal_bytes(files):
-    again = page.build(fx.templates(), fx.whole(2, n_genes=700))
+    again = build.build(fx.templates(), fx.whole(2, n_genes=700))
     assert again.keys() == files.keys()
     assert [k for k in files if files[k] != again[k]] == []
 
 
 def test_figures_drawn_elsewhere_are_linked_but_not_returned(files, data):
     drawn = {k for k in files if k.startswith("figures/")}
-    rest = page.build(fx.templates(), data, drawn)
+    rest = build.build(fx.templates(), data, drawn)
     assert rest == {k: v for k, v in files.items() if k not in drawn}
-    bare = page.build(fx.templates(), data, ())
+    bare = build.build(fx.templates(), data, ())
     assert not Parsed(bare["studies/gse000001.html"]).all("img")
 
 
 def test_pages_and_figures_are_the_same_however_many_processes_make_them(files, data):
-    with page._parts(fx.templates(), data, None, threads=2) as made:
+    with build._parts(fx.templates(), data, None, threads=2) as made:
         parts = list(made)
     made = {path: content for part, _ in parts for path, content in part.items()}
     assert len(made) > 20 and {path: files[path] for path in made} == made
@@ -725,18 +726,18 @@ def test_bare_study_still_makes_every_page():
         card={"id": "x"},
         contrasts=(m.ContrastData(meta={"id": "k", "target": "a", "reference": "b"}),),
     )
-    files = page.build(fx.templates(), m.ReportData(studies=[bare]))
+    files = build.build(fx.templates(), m.ReportData(studies=[bare]))
     text = Parsed(files["contrasts/x.k.html"]).text
     assert text.count("Not computed:") >= 4
     assert "Not computed: sample quality" in Parsed(files["studies/x.html"]).text
     assert "Not computed: the data lock" in Parsed(files["provenance.html"]).text
-    assert Parsed(page.build(fx.templates(), m.ReportData(studies=[]))["index.html"])
+    assert Parsed(build.build(fx.templates(), m.ReportData(studies=[]))["index.html"])
 
 
 def test_two_ids_of_one_file_name_are_refused():
     twice = [m.StudyData(card={"id": "a b"}), m.StudyData(card={"id": "a-b"})]
     with pytest.raises(InputError, match=re.escape("studies/a-b.html")):
-        page.build(fx.templates(), m.ReportData(studies=twice))
+        build.build(fx.templates(), m.ReportData(studies=twice))
 
 
 def test_cell_types_are_never_mixed_on_a_page(data):
@@ -747,14 +748,14 @@ def test_cell_types_are_never_mixed_on_a_page(data):
         contrasts=(m.ContrastData(meta={"id": "k", "target": "a", "reference": "b"}, de=mixed),),
     )
     with pytest.raises(InputError, match="several cell types"):
-        page.build(fx.templates(), m.ReportData(studies=[item]), ())
+        build.build(fx.templates(), m.ReportData(studies=[item]), ())
 
 
 def test_missing_template_is_named():
     templates = fx.templates()
     del templates["app.js"]
     with pytest.raises(InputError, match=re.escape("app.js")):
-        page.build(templates, m.ReportData(studies=[]))
+        build.build(templates, m.ReportData(studies=[]))
 
 
 # ---- data scripts -------------------------------------------------------------------------------
@@ -826,8 +827,8 @@ def hostile() -> m.ReportData:
 
 
 def test_hostile_metadata_stays_text():
-    files = page.build(fx.templates(), hostile())
-    clean = page.build(fx.templates(), fx.whole(1, n_genes=60))
+    files = build.build(fx.templates(), hostile())
+    clean = build.build(fx.templates(), fx.whole(1, n_genes=60))
     allowed = {t for p in clean if p.endswith(".html") for t, _ in Parsed(clean[p]).tags}
     shown = 0
     for path, text in files.items():
@@ -1022,11 +1023,11 @@ def test_pooled_rows_are_bars_with_the_range_of_a_new_study(files):
     ],
 )
 def test_stages_have_a_place_on_the_axis(stage, place):
-    assert time.place(stage) == place
+    assert over_time.place(stage) == place
 
 
 def test_time_points_come_in_order_with_their_study(data):
-    frame = time.points(data)
+    frame = over_time.points(data)
     first = frame[(frame["programme"] == "DENERVATION") & (frame["role"] == "als_model")]
     assert first["stage"].tolist() == ["presymptomatic", "onset", "end"]
     assert first["study"].unique().tolist() == ["SOD1"]

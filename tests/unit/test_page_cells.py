@@ -10,8 +10,9 @@ import pytest
 from cells_fixture import hostile, study
 from report_fixture import HOSTILE, templates
 
-from alsmuscle.page import ReportData, StudyData, build
-from alsmuscle.report import cells, model
+from alsmuscle.report import model
+from alsmuscle.report.build import ReportData, StudyData, build
+from alsmuscle.report.pages import cells
 
 
 def report(one: StudyData) -> dict[str, str | bytes]:

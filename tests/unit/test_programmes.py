@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from alsmuscle import programmes
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.genesets import programmes
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alsmuscle.progress import PlainWords
+from alsmuscle.core.progress import PlainWords
 
 
 class Event(Enum):

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from alsmuscle import contracts, layouts, published
-from alsmuscle.errors import InputError
+from alsmuscle.core import contracts
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import published
+from alsmuscle.data.readers import matrices
 
 SPEC = {
     "gene_column": "gene",
@@ -84,12 +86,12 @@ def test_r_data_files(tmp_path):
     rdata.write_rda(path, {"one": TABLE, "two": TABLE})
     spec = {**SPEC, "layout": "rdata"}
     with pytest.raises(InputError, match="several data frames"):
-        layouts.read_effects(path, spec)
-    frame = layouts.read_effects(path, {**spec, "object": "two"})
+        matrices.read_effects(path, spec)
+    frame = matrices.read_effects(path, {**spec, "object": "two"})
     assert frame["lfc"].tolist() == TABLE["lfc"].tolist()
     path.write_bytes(b"nothing of R")
     with pytest.raises(InputError, match="R data"):
-        layouts.read_effects(path, spec)
+        matrices.read_effects(path, spec)
 
 
 def _wide(n=60, **columns):

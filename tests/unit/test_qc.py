@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import io, qc
+from alsmuscle.bulk import qc
+from alsmuscle.core import files
 from support import ROOT
 
 THRESHOLDS = {
@@ -22,7 +23,7 @@ THRESHOLDS = {
     "min_tissue": {"counts": 6.0, "intensities": 3.0},
     "max_tissue_excess": 3.0,
 }
-PANELS = io.read_plain(ROOT / "config" / "tissues.tsv")
+PANELS = files.read_plain(ROOT / "config" / "tissues.tsv")
 SYMBOLS = ["XIST", "RPS4Y1", "DDX3Y", "KDM5D", "HBB", "MT-CO1", "RPL3", "RPS6KA1"]
 
 

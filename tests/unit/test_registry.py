@@ -7,8 +7,8 @@ import copy
 import pytest
 import yaml
 
-from alsmuscle import registry
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import cards as registry
 from support import ROOT, small_counts, write_study
 
 
@@ -357,19 +357,10 @@ def test_every_key_of_every_schema_is_described():
 def test_leaf_blocks_are_the_arguments_of_their_functions():
     from inspect import signature
 
-    from alsmuscle import (
-        activity,
-        cells,
-        celltypes,
-        claims,
-        composition,
-        de,
-        engines,
-        enrichment,
-        programmes,
-        qc,
-        synthesis,
-    )
+    from alsmuscle.bulk import deseq2, engines, qc
+    from alsmuscle.cells import activity, annotate, composition, prepare
+    from alsmuscle.genesets import pathways, programmes
+    from alsmuscle.synthesis import claims, denervation
 
     config = registry.load_yaml(ROOT / "config" / "config.yaml")
 
@@ -377,27 +368,27 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
         known = set().union(*(signature(function).parameters for function in functions))
         assert set(block) <= known, set(block) - known
 
-    fits(config["bulk"]["counts"], de.fit)
-    fits(config["bulk"]["counts"], de.vst)
-    fits(config["bulk"]["de"], de.test)
+    fits(config["bulk"]["counts"], deseq2.fit)
+    fits(config["bulk"]["counts"], deseq2.vst)
+    fits(config["bulk"]["de"], deseq2.test)
     fits(config["bulk"]["de"] | config["bulk"]["arrays"], engines.test)
     fits(config["bulk"]["arrays"], engines.omnibus)
     fits(config["bulk"]["qc"], qc.metrics, qc.flag)
-    fits(config["cells"]["prepare"], cells.prepare_sample)
-    for function in (cells.prepare_sample, cells.integrate):
+    fits(config["cells"]["prepare"], prepare.prepare_sample)
+    for function in (prepare.prepare_sample, prepare.integrate):
         fits(config["cells"]["variable"], function)
-    fits(config["cells"]["embed"], cells.integrate)
-    fits(config["cells"]["annotate"], celltypes.annotate)
-    fits(config["cells"]["pseudobulk"], cells.pseudobulk)
+    fits(config["cells"]["embed"], prepare.integrate)
+    fits(config["cells"]["annotate"], annotate.annotate)
+    fits(config["cells"]["pseudobulk"], prepare.pseudobulk)
     fits(config["cells"]["composition"], composition.composition_test)
     fits(config["cells"]["coexpression"], activity.coexpression_by_donor)
-    fits(config["enrichment"]["gsea"], enrichment.gsea)
-    fits(config["enrichment"]["sizes"], enrichment.gsea)
+    fits(config["enrichment"]["gsea"], pathways.gsea)
+    fits(config["enrichment"]["sizes"], pathways.gsea)
     for block in ("sizes", "sets", "ora"):
-        fits(config["enrichment"][block], enrichment.test_sets)
+        fits(config["enrichment"][block], pathways.test_sets)
     fits(config["programmes"], programmes.effects)
     fits(config["synthesis"]["contrasts"], claims.contrast_table)
-    fits(config["synthesis"]["denervation"], synthesis.compare_with_denervation)
+    fits(config["synthesis"]["denervation"], denervation.compare_with_denervation)
     fits(config["synthesis"]["rules"], claims.Rules)
     assert claims.Rules(**config["synthesis"]["rules"]) == claims.Rules()
 
@@ -446,7 +437,7 @@ def test_the_cards_serve_the_contexts_of_the_claims():
     """Once their data is there, ALS contrasts reach the contexts that claims ask for."""
     import pandas as pd
 
-    from alsmuscle import claims
+    from alsmuscle.synthesis import claims
 
     rows = []
     for name, card in registry.load_cards(REGISTRY).items():
@@ -489,7 +480,7 @@ def test_the_cards_serve_the_contexts_of_the_claims():
 def test_the_rules_of_candidates_read_what_was_seen(name, column, raw, expected):
     import pandas as pd
 
-    from alsmuscle import samples
+    from alsmuscle.data import samples
 
     rule = registry.load_card(REGISTRY / f"{name}.yaml")["samples"]["columns"][column]
     sheet = pd.DataFrame({rule["from"]: raw})

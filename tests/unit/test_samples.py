@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import samples
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import samples
 
 
 def _card(**spec):

@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import calibrate, io, programmes, qc, registry, simulate
-from alsmuscle.errors import InputError
-from alsmuscle.simulate import DEMO, Group, Plan
+from alsmuscle.bulk import qc
+from alsmuscle.core import files
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import cards as registry
+from alsmuscle.genesets import programmes
+from alsmuscle.simulate import bulk, calibrate
+from alsmuscle.simulate.bulk import DEMO, Group, Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIR = [{"id": "c", "target": "als", "reference": "healthy"}]
@@ -20,17 +24,17 @@ PAIR = [{"id": "c", "target": "als", "reference": "healthy"}]
 @pytest.fixture(scope="module")
 def sources() -> dict[str, pd.DataFrame]:
     return {
-        "reference": io.read_plain(io.RESOURCES / "simulation_genes.tsv.gz"),
-        "human": io.read_gene_table("human"),
-        "mouse": io.read_gene_table("mouse"),
-        "orthologs": io.read_orthologs(),
-        "programmes": io.read_plain(ROOT / "config" / "programmes.tsv"),
+        "reference": files.read_plain(files.RESOURCES / "simulation_genes.tsv.gz"),
+        "human": files.read_gene_table("human"),
+        "mouse": files.read_gene_table("mouse"),
+        "orthologs": files.read_orthologs(),
+        "programmes": files.read_plain(ROOT / "config" / "programmes.tsv"),
     }
 
 
 @pytest.fixture(scope="module")
 def genes(sources: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    return simulate.biology(**sources, n_genes=8000, seed=3)
+    return bulk.biology(**sources, n_genes=8000, seed=3)
 
 
 def two(n: int, **options: float) -> Plan:
@@ -57,12 +61,12 @@ def excess_correlation(counts: pd.DataFrame) -> float:
 def test_same_seed_same_bytes_and_other_seed_other_bytes(
     sources: dict[str, pd.DataFrame], genes: pd.DataFrame
 ) -> None:
-    again = simulate.biology(**sources, n_genes=8000, seed=3)
+    again = bulk.biology(**sources, n_genes=8000, seed=3)
     pd.testing.assert_frame_equal(again, genes)
 
     def drawn(dataset: str, seed: int) -> bytes:
-        made = simulate.study(genes, two(3), PAIR, dataset=dataset, seed=seed)
-        return simulate.packed(made.counts.reset_index(), "\t") + simulate.packed(made.genes, "\t")
+        made = bulk.study(genes, two(3), PAIR, dataset=dataset, seed=seed)
+        return bulk.packed(made.counts.reset_index(), "\t") + bulk.packed(made.genes, "\t")
 
     assert drawn("a", 1) == drawn("a", 1)
     assert drawn("a", 1) != drawn("a", 2)
@@ -71,7 +75,7 @@ def test_same_seed_same_bytes_and_other_seed_other_bytes(
 
 def test_tables_list_the_same_samples_in_the_same_order(genes: pd.DataFrame) -> None:
     plan = replace(DEMO["simals4"], sex_mismatch=True, duplicated=True, outlier=True)
-    made = simulate.study(genes, plan, PAIR, dataset="a", seed=1)
+    made = bulk.study(genes, plan, PAIR, dataset="a", seed=1)
     ids = list(made.counts.columns)
     assert ids == list(made.sheet["sample"]) == list(made.samples["sample_id"])
     assert made.counts.index.is_unique
@@ -103,13 +107,13 @@ def test_residual_correlation_is_that_of_the_real_study(
     # GSE140261: controls 0.019, patients 0.224; GSE184951's healthy 0.034 (build_simulation.py's
     # residuals, 2,000 genes).
     plan = Plan("human", (Group("als", (27,), spread=spread), Group("healthy", (2,))))
-    made = simulate.study(genes, plan, [], dataset="a", seed=5)
+    made = bulk.study(genes, plan, [], dataset="a", seed=5)
     assert low < excess_correlation(made.counts.iloc[:, :27]) < high
 
 
 def test_planted_effects_are_in_the_counts(genes: pd.DataFrame) -> None:
     plan = Plan("mouse", (Group("als", (40,), denervation=1.0), Group("healthy", (40,))))
-    made = simulate.study(genes, plan, PAIR, dataset="a", seed=1)
+    made = bulk.study(genes, plan, PAIR, dataset="a", seed=1)
     counts = made.counts / made.counts.sum() * 1e6
     keep = (made.counts.mean(axis=1) >= 50).to_numpy()
     measured = np.log2(counts.iloc[:, :40].mean(axis=1) / counts.iloc[:, 40:].mean(axis=1))[keep]
@@ -125,12 +129,12 @@ def test_planted_effects_are_in_the_counts(genes: pd.DataFrame) -> None:
 
 def test_als_is_lambda_times_denervation_and_an_intrinsic_part(genes: pd.DataFrame) -> None:
     als = Group("als", (3,), denervation=0.4, intrinsic=1.0)
-    made = simulate.study(
+    made = bulk.study(
         genes, Plan("human", (als, Group("healthy", (3,)))), PAIR, dataset="a", seed=1
     )
     table = made.genes
     np.testing.assert_allclose(table["log2fc"], table["denervation"] + table["intrinsic"])
-    profile = simulate.denervation_profile(genes, 28)
+    profile = bulk.denervation_profile(genes, 28)
     np.testing.assert_allclose(table["denervation"], 0.4 * profile)
     assert made.contrasts.loc[0, "lambda"] == 0.4
     by_symbol = table.set_index("symbol")
@@ -139,14 +143,14 @@ def test_als_is_lambda_times_denervation_and_an_intrinsic_part(genes: pd.DataFra
 
 def test_early_responders_fade_and_late_ones_rise() -> None:
     frame = pd.DataFrame({"early": [1.0, 0, 0], "sustained": [0, 1.0, 0], "late": [0, 0, 1.0]})
-    day3, day28 = (simulate.denervation_profile(frame, day) for day in (3, 28))
+    day3, day28 = (bulk.denervation_profile(frame, day) for day in (3, 28))
     np.testing.assert_allclose(day3, [1, 3 / 7, 3 / 28])
     np.testing.assert_allclose(day28, [np.exp(-2.5), 1, 1])
 
 
 def test_what_is_wrong_with_a_sample_is_in_the_counts_and_in_the_truth(genes: pd.DataFrame) -> None:
     plan = replace(DEMO["simals4"], sex_mismatch=True, duplicated=True, outlier=True)
-    made = simulate.study(genes, plan, PAIR, dataset="a", seed=2)
+    made = bulk.study(genes, plan, PAIR, dataset="a", seed=2)
     samples = made.samples.set_index("sample_id")
     sheet = made.sheet.set_index("sample")
     changed = sheet["group"] != samples["true_condition"]
@@ -185,7 +189,7 @@ def test_block_truth_is_the_signed_mean_of_its_genes() -> None:
             "gene_id": ["a", "b", "absent", "x"],
         }
     )
-    found = simulate.block_truth(table, members).set_index("block")
+    found = bulk.block_truth(table, members).set_index("block")
     assert found.loc["up", ["effect", "denervation", "intrinsic"]].tolist() == [2, 1, 1]
     assert found.loc["down", ["effect", "denervation", "intrinsic"]].tolist() == [2, 1, 1]
 
@@ -212,7 +216,7 @@ def test_every_demo_card_has_its_plan() -> None:
 
 def test_errors_say_what_is_possible(sources: dict[str, pd.DataFrame], genes: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="500 genes cannot be simulated"):
-        simulate.biology(**sources, n_genes=500, seed=1)
+        bulk.biology(**sources, n_genes=500, seed=1)
     other = [{"id": "c", "target": "fshd", "reference": "healthy"}]
     with pytest.raises(InputError, match="no condition 'fshd'"):
-        simulate.study(genes, two(3), other, dataset="a", seed=1)
+        bulk.study(genes, two(3), other, dataset="a", seed=1)

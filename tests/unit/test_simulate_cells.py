@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.simulate_cells import TYPES, simulate_nuclei
+from alsmuscle.simulate.cells import TYPES, simulate_nuclei
 
 PANEL = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
 SMALL = {"n_donors": 8, "nuclei_per_donor": 150, "n_genes": 1200}

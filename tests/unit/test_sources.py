@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from alsmuscle import sheets, sources
-from alsmuscle.errors import InputError
+from alsmuscle.archives import geo
+from alsmuscle.core.errors import InputError
+from alsmuscle.data.readers import sample_sheets
 
 UUID = "283d65eb-dd53-496d-adb7-7570c7caa443"
 
@@ -37,58 +38,56 @@ def _mirror() -> Path:
     ],
 )
 def test_series_stub(accession: str, stub: str) -> None:
-    assert sources.series_stub(accession) == stub
+    assert geo.series_stub(accession) == stub
 
 
 # Each of these addresses was seen in public code, in a recorded answer or in the mirror's index.
 SEEN = {
     "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE67nnn/GSE67196/suppl/"
-    "GSE67196_Petrucelli2015_ALS_genes.rawcount.txt.gz": sources.geo_supplementary(
+    "GSE67196_Petrucelli2015_ALS_genes.rawcount.txt.gz": geo.geo_supplementary(
         "GSE67196", "GSE67196_Petrucelli2015_ALS_genes.rawcount.txt.gz"
     ),
     "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE67nnn/GSE67196/matrix/"
-    "GSE67196_series_matrix.txt.gz": sources.geo_series_matrix("GSE67196"),
+    "GSE67196_series_matrix.txt.gz": geo.geo_series_matrix("GSE67196"),
     "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE144nnn/GSE144396/matrix/"
-    "GSE144396-GPL18480_series_matrix.txt.gz": sources.geo_series_matrix("GSE144396", "GPL18480"),
+    "GSE144396-GPL18480_series_matrix.txt.gz": geo.geo_series_matrix("GSE144396", "GPL18480"),
     "https://ftp.ncbi.nlm.nih.gov/geo/series/GSEnnn/GSE781/soft/GSE781_family.soft.gz": (
-        sources.geo_soft_family("GSE781")
+        geo.geo_soft_family("GSE781")
     ),
     "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE184nnn/GSE184951/suppl/GSE184951_RAW.tar": (
-        sources.geo_raw_tar("GSE184951")
+        geo.geo_raw_tar("GSE184951")
     ),
     "https://ftp.ncbi.nlm.nih.gov/geo/samples/GSM4653nnn/GSM4653863/suppl/": (
-        sources.geo_supplementary("GSM4653863")
+        geo.geo_supplementary("GSM4653863")
     ),
     "https://www.ncbi.nlm.nih.gov/geo/download/?type=rnaseq_counts&acc=GSE129643&format=file"
-    "&file=GSE129643_raw_counts_GRCh38.p13_NCBI.tsv.gz": sources.ncbi_counts("GSE129643"),
+    "&file=GSE129643_raw_counts_GRCh38.p13_NCBI.tsv.gz": geo.ncbi_counts("GSE129643"),
     "https://www.ncbi.nlm.nih.gov/geo/download/?format=file&type=rnaseq_counts"
-    "&file=Human.GRCh38.p13.annot.tsv.gz": sources.ncbi_annotation(),
-    "https://www.ncbi.nlm.nih.gov/geo/download/?acc=GSE129643": (
-        sources.ncbi_counts_page("GSE129643")
-    ),
+    "&file=Human.GRCh38.p13.annot.tsv.gz": geo.ncbi_annotation(),
+    "https://www.ncbi.nlm.nih.gov/geo/download/?acc=GSE129643": (geo.ncbi_counts_page("GSE129643")),
     "https://recount-opendata.s3.amazonaws.com/recount3/release/human/data_sources/sra/gene_sums/"
     "95/SRP140795/sra.gene_sums.SRP140795.G026.gz": (
-        sources.recount3_gene_sums("SRP140795", "human")[0]
+        geo.recount3_gene_sums("SRP140795", "human")[0]
     ),
     "https://recount-opendata.s3.amazonaws.com/recount3/release/mouse/data_sources/sra/metadata/"
     "60/SRP196460/sra.recount_qc.SRP196460.MD.gz": (
-        sources.recount3_metadata("SRP196460", "mouse", "recount_qc")[0]
+        geo.recount3_metadata("SRP196460", "mouse", "recount_qc")[0]
     ),
     "https://www.ebi.ac.uk/biostudies/api/v1/studies/E-MTAB-13874/info": (
-        sources.biostudies_info("E-MTAB-13874")
+        geo.biostudies_info("E-MTAB-13874")
     ),
     f"https://api.cellxgene.cziscience.com/curation/v1/collections/{UUID}/datasets/{UUID}": (
-        sources.cellxgene_dataset(UUID, UUID)
+        geo.cellxgene_dataset(UUID, UUID)
     ),
     "https://www.ebi.ac.uk/ena/portal/api/filereport?accession=SRP257509&result=read_run"
-    "&fields=run_accession,fastq_ftp&format=tsv": sources.ena_file_report(
+    "&fields=run_accession,fastq_ftp&format=tsv": geo.ena_file_report(
         "SRP257509", ("run_accession", "fastq_ftp")
     ),
     "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/esummary.fcgi?db=gds&retmode=json"
-    "&id=200093374%2C200067196&tool=alsmuscle": sources.esummary(
-        [sources.gds_uid("GSE93374"), sources.gds_uid("GSE67196")]
+    "&id=200093374%2C200067196&tool=alsmuscle": geo.esummary(
+        [geo.gds_uid("GSE93374"), geo.gds_uid("GSE67196")]
     ),
-    "303717978": sources.gds_uid("GSM3717978"),
+    "303717978": geo.gds_uid("GSM3717978"),
 }
 
 
@@ -98,8 +97,8 @@ def test_builders_give_the_addresses_that_were_seen(address: str) -> None:
 
 
 def test_names_are_quoted_and_terms_encoded() -> None:
-    assert sources.geo_supplementary("GSE1", "a b+c.txt").endswith("/suppl/a%20b%2Bc.txt")
-    url = sources.esearch('ALS[Title] AND "Homo sapiens"[Organism]', start=200)
+    assert geo.geo_supplementary("GSE1", "a b+c.txt").endswith("/suppl/a%20b%2Bc.txt")
+    url = geo.esearch('ALS[Title] AND "Homo sapiens"[Organism]', start=200)
     assert "retstart=200" in url
     assert "term=ALS%5BTitle%5D+AND+%22Homo+sapiens%22%5BOrganism%5D" in url
 
@@ -107,15 +106,15 @@ def test_names_are_quoted_and_terms_encoded() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: sources.geo_raw_tar("E-MTAB-1"),
-        lambda: sources.geo_raw_tar("GSE12/../x"),
-        lambda: sources.gds_uid("GSE"),
-        lambda: sources.ncbi_counts("GSE1", organism="rat"),
-        lambda: sources.recount3_gene_sums("SRP1", "rat"),
-        lambda: sources.recount3_gene_sums("../x", "human"),
-        lambda: sources.biostudies_info("GSE1"),
-        lambda: sources.ena_file_report("GSE1"),
-        lambda: sources.cellxgene_dataset("a", UUID),
+        lambda: geo.geo_raw_tar("E-MTAB-1"),
+        lambda: geo.geo_raw_tar("GSE12/../x"),
+        lambda: geo.gds_uid("GSE"),
+        lambda: geo.ncbi_counts("GSE1", organism="rat"),
+        lambda: geo.recount3_gene_sums("SRP1", "rat"),
+        lambda: geo.recount3_gene_sums("../x", "human"),
+        lambda: geo.biostudies_info("GSE1"),
+        lambda: geo.ena_file_report("GSE1"),
+        lambda: geo.cellxgene_dataset("a", UUID),
     ],
 )
 def test_wrong_accessions_are_named(call) -> None:  # type: ignore[no-untyped-def]
@@ -149,7 +148,7 @@ FORBIDDEN = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def test_a_folder_listing() -> None:
-    files = {item.name: item for item in sources.parse_listing(LISTING)}
+    files = {item.name: item for item in geo.parse_listing(LISTING)}
     assert list(files) == [
         "GSE131907_Lung_Cancer_Feature_Summary.xlsx",
         "GSE131907_log2TPM_matrix.txt.gz",
@@ -162,11 +161,11 @@ def test_a_folder_listing() -> None:
 
 
 def test_an_error_page_and_hostile_links_list_nothing() -> None:
-    assert sources.parse_listing(FORBIDDEN) == []
+    assert geo.parse_listing(FORBIDDEN) == []
     hostile = """<a href="../../x">x</a><a href="%2e%2e%2fx">x</a><a href="//h/x.gz">x</a>
         <a href="?C=N;O=D">Name</a><a href="#top">t</a><a href=".hidden">h</a>
         <a href="javascript:x">j</a><a href="..%5Cx">b</a>"""
-    assert sources.parse_listing(hostile) == []
+    assert geo.parse_listing(hostile) == []
 
 
 def test_filelist_gives_exact_sizes() -> None:
@@ -175,7 +174,7 @@ def test_filelist_gives_exact_sizes() -> None:
         "Archive\tGSE1_RAW.tar\t01/01/2020 00:00:00\t71618560\tTAR\n"
         "File\tGSM1_a.txt.gz\t01/01/2020 00:00:00\t10\tTXT\n"
     )
-    table = sources.parse_filelist(text)
+    table = geo.parse_filelist(text)
     assert table.to_dict("list") == {
         "kind": ["Archive", "File"],
         "name": ["GSE1_RAW.tar", "GSM1_a.txt.gz"],
@@ -183,7 +182,7 @@ def test_filelist_gives_exact_sizes() -> None:
     }
     for bad in ("", FORBIDDEN, text.replace("71618560", "")):
         with pytest.raises(InputError):
-            sources.parse_filelist(bad)
+            geo.parse_filelist(bad)
 
 
 def test_counts_page_with_and_without_counts() -> None:
@@ -193,11 +192,11 @@ file=GSE164073_raw_counts_GRCh38.p13_NCBI.tsv.gz">raw</a>
 file=Human.GRCh38.p13.annot.tsv.gz'>annotation</a>
         <a href="/geo/download/?acc=GSE164073&amp;format=file&amp;file=GSE164073%5Fx.csv.gz">x</a>
         <a href="/geo/info/rnaseqcounts.html">about</a>"""
-    assert sources.parse_counts_page(page) == {
-        "GSE164073_raw_counts_GRCh38.p13_NCBI.tsv.gz": sources.ncbi_counts("GSE164073"),
-        "Human.GRCh38.p13.annot.tsv.gz": sources.ncbi_annotation("human"),
+    assert geo.parse_counts_page(page) == {
+        "GSE164073_raw_counts_GRCh38.p13_NCBI.tsv.gz": geo.ncbi_counts("GSE164073"),
+        "Human.GRCh38.p13.annot.tsv.gz": geo.ncbi_annotation("human"),
     }
-    assert sources.parse_counts_page("<a href='/geo/'>none</a>") == {}
+    assert geo.parse_counts_page("<a href='/geo/'>none</a>") == {}
 
 
 SOFT = """^SERIES = GSE1
@@ -217,14 +216,14 @@ SOFT = """^SERIES = GSE1
 
 
 def test_soft_samples() -> None:
-    table = sheets.parse_soft_samples(SOFT)
+    table = sample_sheets.parse_soft_samples(SOFT)
     assert table["geo_accession"].tolist() == ["GSM1", "GSM2"]
     assert table["title"].tolist() == ["Müller: a = b", "c"]
     assert table["disease:ch1"].tolist() == ["ALS: spinal", "none"]
     assert table["age:ch1"].tolist() == ["50", ""]
     assert table["description.1"].tolist() == ["two", ""]
     with pytest.raises(InputError, match="no sample"):
-        sheets.parse_soft_samples("<html>busy</html>")
+        sample_sheets.parse_soft_samples("<html>busy</html>")
 
 
 # --- E-utilities ----------------------------------------------------------------------------------
@@ -264,12 +263,12 @@ RECORD = {
 
 
 def test_esearch_counts_and_lists() -> None:
-    assert sources.parse_esearch(json.dumps(SEARCH)) == (13, ["200093374"])
+    assert geo.parse_esearch(json.dumps(SEARCH)) == (13, ["200093374"])
 
 
 def test_esummary_becomes_a_row() -> None:
     text = json.dumps({"result": {"uids": ["200093374"], "200093374": RECORD}})
-    row = sources.parse_esummary(text).iloc[0]
+    row = geo.parse_esummary(text).iloc[0]
     assert row["accession"] == "GSE93374"
     assert row["organism"] == "Mus musculus"
     assert row["n_samples"] == 2
@@ -279,15 +278,15 @@ def test_esummary_becomes_a_row() -> None:
         "SRP096361",
         "PRJNA360829",
     )
-    assert row["folder"] == sources.geo_folder("GSE93374")
+    assert row["folder"] == geo.geo_folder("GSE93374")
     assert row["published"] == "2017-01-31"
-    samples = sources.summary_samples(text)
+    samples = geo.summary_samples(text)
     assert samples["sample"].tolist() == ["GSM2452128", "GSM2452125"]
     assert set(samples["series"]) == {"GSE93374"}
 
 
 def test_esummary_without_hits_is_empty() -> None:
-    table = sources.parse_esummary('{"result": {"uids": []}}')
+    table = geo.parse_esummary('{"result": {"uids": []}}')
     assert len(table) == 0
     assert "accession" in table.columns
 
@@ -302,26 +301,26 @@ def test_elink_lists_each_identifier_once() -> None:
             ]
         }
     )
-    assert sources.parse_elink(text) == ["200018390", "100000571"]
+    assert geo.parse_elink(text) == ["200018390", "100000571"]
 
 
 @pytest.mark.parametrize(
     ("parse", "text", "message"),
     [
-        (sources.parse_esearch, '{"error":"API rate limit exceeded","count":"11"}', "rate limit"),
-        (sources.parse_esearch, '{"esearchresult":{"ERROR":"Invalid db name"}}', "Invalid db"),
-        (sources.parse_esearch, "<html><title>502</title>", "not JSON"),
-        (sources.parse_esearch, "[]", "not an object"),
-        (sources.parse_esummary, '{"error":"API rate limit exceeded"}', "rate limit"),
-        (sources.parse_esummary, '{"esummaryresult":["Invalid uid 1"]}', "Invalid uid"),
+        (geo.parse_esearch, '{"error":"API rate limit exceeded","count":"11"}', "rate limit"),
+        (geo.parse_esearch, '{"esearchresult":{"ERROR":"Invalid db name"}}', "Invalid db"),
+        (geo.parse_esearch, "<html><title>502</title>", "not JSON"),
+        (geo.parse_esearch, "[]", "not an object"),
+        (geo.parse_esummary, '{"error":"API rate limit exceeded"}', "rate limit"),
+        (geo.parse_esummary, '{"esummaryresult":["Invalid uid 1"]}', "Invalid uid"),
         (
-            sources.parse_esummary,
+            geo.parse_esummary,
             '{"result":{"uids":["1"],"1":{"uid":"1","error":"cannot get document summary"}}}',
             "cannot get document summary",
         ),
-        (sources.parse_esummary, '{"result":{"uids":["1"]}}', "no record"),
-        (sources.parse_esummary, '{"accession": "ENCDO072AAA"}', "document summaries"),
-        (sources.parse_elink, '{"ERROR":"bad"}', "bad"),
+        (geo.parse_esummary, '{"result":{"uids":["1"]}}', "no record"),
+        (geo.parse_esummary, '{"accession": "ENCDO072AAA"}', "document summaries"),
+        (geo.parse_elink, '{"ERROR":"bad"}', "bad"),
     ],
 )
 def test_errors_of_the_e_utilities_keep_their_words(parse, text: str, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -341,9 +340,9 @@ FASTQ = (
 
 
 def test_ena_run_table_and_its_files() -> None:
-    report = sheets.parse_file_report(FASTQ)
+    report = sample_sheets.parse_file_report(FASTQ)
     assert report["run_accession"].tolist() == ["SRR8426358", "SRR6835844"]
-    files = sources.ena_files(report)
+    files = geo.ena_files(report)
     assert files["bytes"].tolist() == [5507959060, 7194107512]
     assert files["md5"].tolist()[1] == "2124da22644d876c4caa92ffd9e2402e"
     assert files["url"][0].startswith("https://ftp.sra.ebi.ac.uk/vol1/fastq/SRR842/")
@@ -352,13 +351,16 @@ def test_ena_run_table_and_its_files() -> None:
 
 def test_ena_quotes_and_na_are_text() -> None:
     text = 'run_accession\tsample_title\nSRR1\tNA\nSRR2\t"5 day" bed rest\n'
-    assert sheets.parse_file_report(text)["sample_title"].tolist() == ["NA", '"5 day" bed rest']
+    assert sample_sheets.parse_file_report(text)["sample_title"].tolist() == [
+        "NA",
+        '"5 day" bed rest',
+    ]
 
 
 def test_ena_204_is_an_empty_table() -> None:
-    empty = sheets.parse_file_report("", status=204)
+    empty = sample_sheets.parse_file_report("", status=204)
     assert len(empty) == 0
-    assert len(sources.ena_files(empty)) == 0
+    assert len(geo.ena_files(empty)) == 0
 
 
 @pytest.mark.parametrize(
@@ -371,15 +373,15 @@ def test_ena_204_is_an_empty_table() -> None:
 )
 def test_ena_answers_that_are_no_run_table(text: str) -> None:
     with pytest.raises(InputError):
-        sheets.parse_file_report(text)
+        sample_sheets.parse_file_report(text)
 
 
 def test_ena_lists_of_unequal_length_name_the_run() -> None:
-    report = sheets.parse_file_report(FASTQ.replace(";7194107512", ""))
+    report = sample_sheets.parse_file_report(FASTQ.replace(";7194107512", ""))
     with pytest.raises(InputError, match=r"SRR8426358.*2 / 2 / 1"):
-        sources.ena_files(report)
+        geo.ena_files(report)
     with pytest.raises(InputError, match="submitted_ftp"):
-        sources.ena_files(report, "submitted")
+        geo.ena_files(report, "submitted")
 
 
 PACKAGE = """<?xml version="1.0"?><EXPERIMENT_PACKAGE_SET><EXPERIMENT_PACKAGE>
@@ -394,7 +396,7 @@ PACKAGE = """<?xml version="1.0"?><EXPERIMENT_PACKAGE_SET><EXPERIMENT_PACKAGE>
 
 
 def test_sra_xml_links_runs_to_samples() -> None:
-    table = sources.parse_archive_xml(PACKAGE).set_index("accession")
+    table = geo.parse_archive_xml(PACKAGE).set_index("accession")
     assert table.loc["SRR1", ["study", "experiment", "sample"]].tolist() == ["SRP1", "SRX1", "SRS1"]
     assert table.loc["SRX1", "sample"] == "SRS1"
     assert json.loads(table.loc["SRS1", "attributes"]) == {"age": "24 months"}
@@ -406,7 +408,7 @@ def test_hostile_or_other_xml_is_refused() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]><RUN accession="SRR1">&d;</RUN>'
     for text in (bomb, "<a/>", "no xml"):
         with pytest.raises(InputError):
-            sources.parse_archive_xml(text)
+            geo.parse_archive_xml(text)
 
 
 # --- EBI, CELLxGENE -------------------------------------------------------------------------------
@@ -414,7 +416,7 @@ def test_hostile_or_other_xml_is_refused() -> None:
 
 def test_biostudies_folder_and_files() -> None:
     info = '{"ftpLink": "ftp://ftp.ebi.ac.uk/biostudies/fire/E-MTAB-/874/E-MTAB-13874"}'
-    assert sources.parse_biostudies_info(info) == (
+    assert geo.parse_biostudies_info(info) == (
         "https://ftp.ebi.ac.uk/biostudies/fire/E-MTAB-/874/E-MTAB-13874/Files/"
     )
     study = {
@@ -429,11 +431,11 @@ def test_biostudies_folder_and_files() -> None:
             ],
         },
     }
-    table = sources.parse_biostudies_study(json.dumps(study))
+    table = geo.parse_biostudies_study(json.dumps(study))
     assert table["path"].tolist() == ["E-MTAB-1.idf.txt", "a.h5ad"]
     assert table["section"].tolist() == ["Study", "Processed Data"]
     assert table["bytes"].isna().tolist() == [False, True]
-    for parse in (sources.parse_biostudies_info, sources.parse_biostudies_study):
+    for parse in (geo.parse_biostudies_info, geo.parse_biostudies_study):
         with pytest.raises(InputError, match="Study not found"):
             parse('{"errorMessage": "Study not found"}')
 
@@ -447,9 +449,9 @@ def test_cellxgene_h5ad() -> None:
             ]
         }
     )
-    assert sources.parse_cellxgene(text) == ("https://d/x.h5ad", 7)
+    assert geo.parse_cellxgene(text) == ("https://d/x.h5ad", 7)
     with pytest.raises(InputError, match="no H5AD"):
-        sources.parse_cellxgene('{"assets": []}')
+        geo.parse_cellxgene('{"assets": []}')
 
 
 # --- the mirror and the recorded answers ----------------------------------------------------------
@@ -460,10 +462,10 @@ def test_builders_give_the_mirrors_addresses() -> None:
     with (_mirror() / "index.tsv").open(newline="") as handle:
         known = {row["url"] for row in csv.DictReader(handle, delimiter="\t")}
     assert {
-        sources.geo_series_matrix("GSE67196"),
-        sources.geo_soft_family("GSE781"),
-        sources.geo_raw_tar("GSE184951"),
-        sources.ncbi_counts("GSE129643"),
+        geo.geo_series_matrix("GSE67196"),
+        geo.geo_soft_family("GSE781"),
+        geo.geo_raw_tar("GSE184951"),
+        geo.ncbi_counts("GSE129643"),
     } <= known
 
 
@@ -471,7 +473,9 @@ def test_builders_give_the_mirrors_addresses() -> None:
 def test_a_real_soft_family() -> None:
     path = _mirror() / "files" / "GSE781" / "GSE781_family.soft.gz"
     with gzip.open(path, "rt", encoding="utf-8", errors="replace") as handle:
-        table = sheets.parse_soft_samples("".join(line for line in handle if line[0] in "^!"))
+        table = sample_sheets.parse_soft_samples(
+            "".join(line for line in handle if line[0] in "^!")
+        )
     assert len(table) == 34
     assert table["geo_accession"].is_unique
     assert set(table["platform_id"]) == {"GPL96", "GPL97"}

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from alsmuscle import account, collect, contracts, counts, trial
-from alsmuscle.errors import InputError
+from alsmuscle.core import contracts
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import completeness, counts, verify
+from alsmuscle.report import load
 
 CONTRAST = {
     "id": "als_vs_healthy",
@@ -41,7 +43,7 @@ def _excluded(*rows):
 def test_every_sample_is_accounted_for():
     adata = _counts(["als", "healthy", "mmn"], columns=["lab 0", "lab 1", "lab 2", "x", "y"])
     gone = _excluded(("gse1", "x", "a repeat of lab 0"), ("gse1", "z", "never deposited"))
-    table = account.completeness(CARD, adata, gone)
+    table = completeness.completeness(CARD, adata, gone)
     contracts.check_table(table, "completeness", "x")
     by = table.set_index("sample_label")
     assert by["analysed"].to_dict() == {
@@ -54,23 +56,23 @@ def test_every_sample_is_accounted_for():
 
 
 def test_a_sample_that_did_not_come_is_said_not_to_have_come():
-    table = account.completeness(
+    table = completeness.completeness(
         CARD, _counts(["als", "healthy"]), _excluded(("gse1", "z", "never deposited"))
     )
     assert not table.set_index("sample_label").loc["z", "obtained"]
 
 
 def test_equal_counts_are_found_within_and_across_studies():
-    one = account.completeness(
+    one = completeness.completeness(
         CARD, _counts(["als", "healthy"], X=[[1, 0, 2], [1, 0, 2]]), _excluded()
     )
     assert one["identical_to"].tolist() == ["gse1/lab 1", "gse1/lab 0"]
     # The same library elsewhere: other order of genes, one gene without reads more.
     other = _counts(["als", "healthy"], X=[[2, 1, 0], [2, 1, 1]])
     other.var_names = ["g3", "g1", "g9"]
-    two = account.completeness({**CARD, "id": "gse2"}, other, _excluded())
+    two = completeness.completeness({**CARD, "id": "gse2"}, other, _excluded())
     assert two["identical_to"].tolist() == ["", ""]
-    both = account.mark_identical(pd.concat([one, two], ignore_index=True))
+    both = completeness.mark_identical(pd.concat([one, two], ignore_index=True))
     assert both.loc[2, "identical_to"] == "gse1/lab 0;gse1/lab 1"
     assert both.loc[3, "identical_to"] == ""
 
@@ -89,12 +91,12 @@ def test_fingerprints_tell_counts_apart():
     ],
 )
 def test_the_account_in_words(checks, words):
-    table = account.completeness(CARD, _counts(["als", "healthy", "mmn"]), _excluded())
+    table = completeness.completeness(CARD, _counts(["als", "healthy", "mmn"]), _excluded())
     rows = [
         {"dataset": "gse1", "check": name, "state": "agrees", "card": "3", "found": found}
         for name, found in checks
     ]
-    said = collect.completeness_sentence(
+    said = load.completeness_sentence(
         table, contracts.rows([{**row, "remedy": ""} for row in rows], "checks")
     )
     assert said.startswith("3 samples in the record, ")
@@ -106,11 +108,11 @@ def test_reading_fails_with_a_row_and_not_with_a_crash(monkeypatch):
     def broken(card, manifest):
         raise InputError("no column 'x'", where="sheet.csv", expected="a, b")
 
-    monkeypatch.setattr(trial, "_read", broken)
+    monkeypatch.setattr(verify, "_read", broken)
     good = contracts.rows(
         [{"dataset": "gse1", "check": "files.a", "state": "agrees"}], "checks"
     ).fillna("")
-    (row,) = trial.checks(CARD, pd.DataFrame(), good)
+    (row,) = verify.checks(CARD, pd.DataFrame(), good)
     assert (row["state"], row["card"]) == ("failed", "a, b")
     lost = good.assign(state="unreachable")
-    assert trial.checks(CARD, pd.DataFrame(), lost) == []
+    assert verify.checks(CARD, pd.DataFrame(), lost) == []

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import account, contracts, engines, identity, io, qc, registry, study_arrays, trial
-from alsmuscle.errors import InputError
+from alsmuscle.bulk import engines, qc, swaps
+from alsmuscle.core import contracts, files
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import cards, completeness, study_arrays, verify
 from support import ROOT, write_arrays
 
-CONFIG = registry.load_yaml(ROOT / "config" / "config.yaml")["bulk"]
+CONFIG = cards.load_yaml(ROOT / "config" / "config.yaml")["bulk"]
 
 
 def _manifest(card):
@@ -30,8 +32,8 @@ def _manifest(card):
 @pytest.fixture(scope="module")
 def card(tmp_path_factory):
     made = write_arrays(tmp_path_factory.mktemp("arrays"))
-    registry.validate(made, "dataset", "gse2.yaml")
-    registry.check_card(made, "gse2.yaml")
+    cards.validate(made, "dataset", "gse2.yaml")
+    cards.check_card(made, "gse2.yaml")
     return made
 
 
@@ -42,7 +44,7 @@ def read(card):
 
 def _tested(read, card, name, *, trend=True):
     adata, *_ = read
-    contrast = registry.contrast(card, name)
+    contrast = cards.contrast(card, name)
     fitted = engines.fit(adata, contrast, **CONFIG["counts"], inference="batched")
     options = CONFIG["de"] | {"trend": trend}
     return engines.test(fitted, adata.obs, contrast, dataset="gse2", **options), fitted, contrast
@@ -59,7 +61,7 @@ def test_two_chips_become_one_sample_and_the_stronger_probe_its_gene(read, card)
     assert adata.var["n_probes"].max() == 2
     assert not adata.var["source_id"].str.endswith("x_at").any()
     assert {name.split("_")[1] for name in adata.var["source_id"]} == {"a", "b"}
-    found = account.completeness(card, adata, excluded)
+    found = completeness.completeness(card, adata, excluded)
     assert contracts.check_table(found, "completeness", "x")["analysed"].all()
     assert found["counts_sha256"].nunique() == 15
 
@@ -105,7 +107,7 @@ def test_the_second_engine_is_the_other_prior(read, card):
 
 def test_the_omnibus_of_three_groups_is_a_moderated_f(read, card):
     adata, *_ = read
-    contrast = registry.contrast(card, "als_vs_healthy")
+    contrast = cards.contrast(card, "als_vs_healthy")
     fitted = engines.fit(adata, contrast, **CONFIG["counts"], inference="batched")
     keys = ("distribution", "alpha", "min_replicates", "inference")
     options = {key: CONFIG["de"][key] for key in keys} | CONFIG["arrays"]
@@ -120,14 +122,14 @@ def _flags(adata, card):
     options = dict(CONFIG["qc"])
     size = {key: options.pop(key) for key in ("n_variable_genes", "n_components")}
     vst = engines.expression(adata, **CONFIG["counts"], inference="batched")
-    panels = io.read_plain(ROOT / "config" / "tissues.tsv")
+    panels = files.read_plain(ROOT / "config" / "tissues.tsv")
     table, *_ = qc.metrics(adata, vst, "human", panels, **size)
     options["min_muscle"] = {"counts": 0, "intensities": 0}  # the panel is not on these chips
-    table = identity.flag(
+    table = swaps.flag(
         qc.flag(table, measure="intensities", **options),
         adata,
         vst,
-        [registry.contrast(card, entry["id"]) for entry in card["contrasts"]],
+        [cards.contrast(card, entry["id"]) for entry in card["contrasts"]],
         exclude=qc.sex_gene_ids(adata, "human"),
     )
     return contracts.check_table(table, "qc", "x").set_index("sample_id")
@@ -188,7 +190,7 @@ def test_what_a_card_says_wrongly_is_refused(card):
 
 def test_a_trial_reading_tells_what_was_found(card):
     fetched = pd.DataFrame({"state": ["agrees"]})
-    rows = trial.checks(card, _manifest(card), fetched)
+    rows = verify.checks(card, _manifest(card), fetched)
     reading = next(row for row in rows if row["check"] == "reading")
     assert reading["state"] == "agrees"
     assert "15 samples" in reading["found"]

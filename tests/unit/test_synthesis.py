@@ -16,7 +16,10 @@ import report_fixture as fx
 import yaml
 from test_page import Parsed
 
-from alsmuscle import claims, contracts, page, synthesis
+from alsmuscle.core import contracts
+from alsmuscle.report import build
+from alsmuscle.synthesis import claims
+from alsmuscle.synthesis import denervation as synthesis
 
 ROOT = Path(__file__).parents[2]
 CARD = {"id": "s1", "organism": "human", "modality": "bulk", "platform": "HiSeq"}
@@ -255,7 +258,7 @@ def test_without_als_studies_the_axis_is_empty_and_holds_its_contracts() -> None
 
 
 @pytest.fixture(scope="module")
-def told(document) -> page.Synthesis:
+def told(document) -> build.Synthesis:
     return whole(document, MIRROR_LIKE, {"f1": 0.3, "f2": -0.1, "m1": 0.0, "m2": 1.2})
 
 
@@ -269,7 +272,7 @@ def whole(
     effects: dict[str, float],
     *,
     simulated: bool = False,
-) -> page.Synthesis:
+) -> build.Synthesis:
     table = facts(*studies, simulated=simulated)
     blocks = block_table(document, effects)
     pooled = synthesis.pool_programmes(blocks, table)
@@ -279,7 +282,7 @@ def whole(
     contracts.check_table(pooled, "pooled_programmes", "x")
     seen = synthesis.claim_studies(document, blocks, table, deltas)
     contracts.check_table(seen, "claim_studies", "x")
-    return page.Synthesis(
+    return build.Synthesis(
         document=document,
         contrasts=table,
         claims=judged,
@@ -363,9 +366,9 @@ def test_the_dictionary_explains_every_column() -> None:
 # --- pages -------------------------------------------------------------------------------------
 
 
-def pages(told: page.Synthesis) -> dict[str, Parsed]:
+def pages(told: build.Synthesis) -> dict[str, Parsed]:
     report = replace(fx.report(1, n_genes=60), synthesis=told)
-    files = page.build(fx.templates(), report, drawn=[])
+    files = build.build(fx.templates(), report, drawn=[])
     return {name: Parsed(text) for name, text in files.items() if name.endswith(".html")}
 
 

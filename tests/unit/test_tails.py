@@ -6,33 +6,41 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alsmuscle import tails
+from alsmuscle.stats import distributions
 
 
 def test_tails_are_those_of_scipy_stats() -> None:
     x = np.array([0.0, 0.5, -2.0, 40.0, 1e4, np.nan])
     for df in (1.5, 30.0, np.inf):
-        np.testing.assert_allclose(tails.t_pvalue(x, df), 2 * stats.t.sf(np.abs(x), df), rtol=1e-12)
-        np.testing.assert_allclose(tails.t_quantile(0.975, df), stats.t.ppf(0.975, df), rtol=1e-12)
-    assert tails.t_pvalue(1.959963985, np.inf) == pytest.approx(0.05, abs=1e-9)
-    assert np.isnan(tails.t_pvalue([1.0, 1.0], [np.nan, 0.0])).all()
+        np.testing.assert_allclose(
+            distributions.t_pvalue(x, df), 2 * stats.t.sf(np.abs(x), df), rtol=1e-12
+        )
+        np.testing.assert_allclose(
+            distributions.t_quantile(0.975, df), stats.t.ppf(0.975, df), rtol=1e-12
+        )
+    assert distributions.t_pvalue(1.959963985, np.inf) == pytest.approx(0.05, abs=1e-9)
+    assert np.isnan(distributions.t_pvalue([1.0, 1.0], [np.nan, 0.0])).all()
     y = np.array([0.0, 0.7, 9.0, np.nan])
-    np.testing.assert_allclose(tails.f_pvalue(y, 2, 10), stats.f.sf(y, 2, 10), rtol=1e-12)
-    np.testing.assert_allclose(tails.f_pvalue(y, 2, np.inf), stats.chi2.sf(2 * y, 2), rtol=1e-12)
-    np.testing.assert_allclose(tails.chi2_pvalue(y, 3), stats.chi2.sf(y, 3), rtol=1e-12)
+    np.testing.assert_allclose(distributions.f_pvalue(y, 2, 10), stats.f.sf(y, 2, 10), rtol=1e-12)
+    np.testing.assert_allclose(
+        distributions.f_pvalue(y, 2, np.inf), stats.chi2.sf(2 * y, 2), rtol=1e-12
+    )
+    np.testing.assert_allclose(distributions.chi2_pvalue(y, 3), stats.chi2.sf(y, 3), rtol=1e-12)
 
 
 def test_half_widths_are_quantiles_of_t_and_of_the_normal_without_df() -> None:
     np.testing.assert_allclose(
-        tails.half_width([1.0, 2.0, 1.0], [10, np.nan, np.inf]),
+        distributions.half_width([1.0, 2.0, 1.0], [10, np.nan, np.inf]),
         [2.228139, 2 * 1.959964, 1.959964],
         atol=1e-6,
     )  # tables of t
-    assert tails.half_width(1.0, 10, level=0.9) == pytest.approx(1.812461, abs=1e-6)
+    assert distributions.half_width(1.0, 10, level=0.9) == pytest.approx(1.812461, abs=1e-6)
 
 
 def test_adjust_by_hand_and_against_scipy() -> None:
-    np.testing.assert_allclose(tails.adjust([0.01, np.nan, 0.04, 0.03]), [0.03, np.nan, 0.04, 0.04])
+    np.testing.assert_allclose(
+        distributions.adjust([0.01, np.nan, 0.04, 0.03]), [0.03, np.nan, 0.04, 0.04]
+    )
     p = np.random.default_rng(1).random(500)
-    np.testing.assert_allclose(tails.adjust(p), stats.false_discovery_control(p))
-    assert np.isnan(tails.adjust([np.nan])).all()
+    np.testing.assert_allclose(distributions.adjust(p), stats.false_discovery_control(p))
+    assert np.isnan(distributions.adjust([np.nan])).all()

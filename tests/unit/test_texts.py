@@ -8,20 +8,20 @@ import os
 
 import pytest
 
-from alsmuscle import texts
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
+from alsmuscle.download import decode
 
 
 def test_bounded_reads_all_within_and_nothing_beyond_the_limit():
     content = os.urandom(3000)
-    assert texts.bounded(io.BytesIO(content), lambda seen: None).read() == content
+    assert decode.bounded(io.BytesIO(content), lambda seen: None).read() == content
 
     def object_to(seen):
-        if texts.bomb(seen, 3, max_unpacked=2999):
+        if decode.bomb(seen, 3, max_unpacked=2999):
             raise InputError("too much")
 
     with pytest.raises(InputError, match="too much"):
-        texts.bounded(io.BytesIO(content), object_to).read()
+        decode.bounded(io.BytesIO(content), object_to).read()
 
 
 @pytest.mark.parametrize(
@@ -34,20 +34,20 @@ def test_bounded_reads_all_within_and_nothing_beyond_the_limit():
     ],
 )
 def test_what_counts_as_a_bomb(unpacked, packed, words):
-    said = texts.bomb(unpacked, packed)
+    said = decode.bomb(unpacked, packed)
     assert words in said
     assert bool(said) == bool(words)
 
 
 def test_a_packed_text_that_outgrows_its_size_is_refused_with_its_name(monkeypatch):
     content = gzip.compress(b"0" * 5000)
-    assert texts.unpacked(content, "x") == b"0" * 5000
-    monkeypatch.setattr(texts, "bomb", lambda seen, packed: "a bomb" if seen > 4000 else "")
+    assert decode.unpacked(content, "x") == b"0" * 5000
+    monkeypatch.setattr(decode, "bomb", lambda seen, packed: "a bomb" if seen > 4000 else "")
     with pytest.raises(InputError, match="x: a bomb"):
-        texts.unpacked(content, "x")
+        decode.unpacked(content, "x")
 
 
 def test_text_in_latin_1_is_read_as_such(tmp_path):
     path = tmp_path / "x.txt"
     path.write_bytes("Größe".encode("latin-1"))
-    assert texts.read_text(path) == "Größe"
+    assert decode.read_text(path) == "Größe"

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import io, tissue
+from alsmuscle.bulk import tissue
+from alsmuscle.core import files
 from support import ROOT
 
-PANELS = io.read_plain(ROOT / "config" / "tissues.tsv")
+PANELS = files.read_plain(ROOT / "config" / "tissues.tsv")
 LIMITS = {"min_muscle": 8.0, "min_tissue": 6.0, "max_tissue_excess": 3.0}
 # Medians of healthy vastus lateralis (GSE184951), log2 counts per million.
 NORMAL = {"muscle": 14.7, "blood": 2.6, "leukocyte": 2.1, "fat": 2.7, "tendon": 3.6, "nerve": 3.5}

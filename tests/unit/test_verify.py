@@ -6,12 +6,15 @@ import json
 
 import pytest
 
-from alsmuscle import admission, contracts, sources, verify
-from alsmuscle.errors import InputError
-from alsmuscle.fetch_terms import FetchError
+from alsmuscle.archives import geo
+from alsmuscle.core import contracts
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import admit
+from alsmuscle.data import record as verify
+from alsmuscle.download.policy import FetchError
 
 GSE = "GSE12"
-SUPPL = sources.geo_folder(GSE, "suppl")
+SUPPL = geo.geo_folder(GSE, "suppl")
 
 
 def _card(**more):
@@ -37,8 +40,8 @@ SOFT = (
     "^SAMPLE = GSM2\n!Sample_characteristics_ch1 = disease: healthy\n"
 )
 PAGES = {
-    sources.esummary([sources.gds_uid(GSE)]): _summary(),
-    sources.geo_brief(GSE, "gsm"): SOFT,
+    geo.esummary([geo.gds_uid(GSE)]): _summary(),
+    geo.geo_brief(GSE, "gsm"): SOFT,
     SUPPL: '<a href="GSE12_counts.txt.gz">x</a> 2024-05-01 10:00 1K',
 }
 
@@ -102,7 +105,7 @@ def test_a_difference_quotes_both_sides(card, pages, point, said):
     row = rows[f"archive.{point}"]
     assert row["state"] == "differs"
     assert said[0] in row["card"] and said[1] in row["found"]
-    reason = admission.admit(contracts.rows([row], "checks"), ["gse12"])["reason"].iloc[0]
+    reason = admit.admit(contracts.rows([row], "checks"), ["gse12"])["reason"].iloc[0]
     assert f"the card says “{row['card']}”, the archive “{row['found']}”" in reason
 
 
@@ -117,7 +120,7 @@ def test_an_archive_out_of_reach_is_no_fault_of_the_study():
 
 def test_a_series_that_is_not_there_is_a_difference():
     empty = json.dumps({"result": {"uids": []}})
-    pages = {sources.esummary([sources.gds_uid(GSE)]): empty}
+    pages = {geo.esummary([geo.gds_uid(GSE)]): empty}
     (row,) = verify.checks(_card(), _client(pages=pages))
     assert row["state"] == "differs" and "no such public series" in row["found"]
 
@@ -145,12 +148,12 @@ def test_runs_of_sra_are_asked_of_ena():
         files={"counts": {"source": "recount3"}},
         archive={"ids": ["SRR1-SRR2"]},
     )
-    client = _client(pages={sources.ena_file_report("SRP1"): report})
+    client = _client(pages={geo.ena_file_report("SRP1"): report})
     assert set(_states(card, client).values()) == {"agrees"}
     # With runs of one sample the card counts samples.
     card["samples"] = {"expected": 1, "run_id": "run_accession"}
     assert _states(card, client)["archive.samples"] == "agrees"
-    (row,) = verify.checks(card, _client(pages={sources.ena_file_report("SRP1"): ""}))
+    (row,) = verify.checks(card, _client(pages={geo.ena_file_report("SRP1"): ""}))
     assert row["state"] == "differs" and "no such public study" in row["found"]
 
 
@@ -167,7 +170,7 @@ def test_a_study_of_biostudies():
         samples={},
         files={"counts": {"source": "biostudies", "name": "a.h5ad"}},
     )
-    client = _client(pages={sources.biostudies_study("E-MTAB-1"): json.dumps(record)})
+    client = _client(pages={geo.biostudies_study("E-MTAB-1"): json.dumps(record)})
     states = _states(card, client)
     assert states == {"archive.organism": "agrees", "archive.files.counts": "agrees"}
 

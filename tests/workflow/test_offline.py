@@ -9,8 +9,10 @@ import sys
 
 import pytest
 
-from alsmuscle import io, obtain, sources
-from alsmuscle.fetch_terms import FetchPolicy
+from alsmuscle.archives import geo
+from alsmuscle.core import files
+from alsmuscle.data import fetch
+from alsmuscle.download.policy import FetchPolicy
 
 # Every process of a run loads this at its start: it notes and refuses each way out.
 GUARD = """
@@ -60,8 +62,8 @@ def _from_geo(project, mirror):
     mirror.mkdir()
     lines = ["url\tpath\tsha256\tbytes"]
     places = {
-        "GSE1_RAW.tar": sources.geo_raw_tar("GSE1"),
-        "sheet.csv": sources.geo_supplementary("GSE1", "sheet.csv"),
+        "GSE1_RAW.tar": geo.geo_raw_tar("GSE1"),
+        "sheet.csv": geo.geo_supplementary("GSE1", "sheet.csv"),
     }
     for name, url in places.items():
         content = (project.folder / "source" / name).read_bytes()
@@ -78,11 +80,11 @@ def test_a_run_with_a_mirror_asks_nobody(project, ways_out, tmp_path):
     assert run.returncode == 0, run.stderr
     assert ways_out() == ""
     results = project.folder / "results" / "provenance"
-    assert set(io.read_table(results / "data" / "gse1.tsv", "manifest")["source"]) == {"mirror"}
-    checks = io.read_table(results / "checks.tsv", "checks").set_index("check")
+    assert set(files.read_table(results / "data" / "gse1.tsv", "manifest")["source"]) == {"mirror"}
+    checks = files.read_table(results / "checks.tsv", "checks").set_index("check")
     assert checks.loc["archive", "state"] == "not verified"
     assert "not in the mirror" in checks.loc["archive", "found"]
-    assert io.read_table(results / "admission.tsv", "admission")["admitted"].all()
+    assert files.read_table(results / "admission.tsv", "admission")["admitted"].all()
 
 
 def test_the_guard_sees_what_gets_out(ways_out):
@@ -101,7 +103,7 @@ def test_with_the_network_off_nothing_is_tried(file, tmp_path, monkeypatch):
     def no_client(policy):
         raise AssertionError("a request was about to be made")
 
-    monkeypatch.setattr("alsmuscle.transport.http_client", no_client)
+    monkeypatch.setattr("alsmuscle.download.transport.http_client", no_client)
     card = {
         "id": "gse1",
         "accession": "GSE1",
@@ -109,7 +111,7 @@ def test_with_the_network_off_nothing_is_tried(file, tmp_path, monkeypatch):
         "citation": {"text": "x"},
         "files": {"counts": file},
     }
-    manifest, checks = obtain.study_files(
+    manifest, checks = fetch.study_files(
         card, cache=tmp_path, policy=FetchPolicy(offline=True, attempts=1)
     )
     assert manifest == []

@@ -6,7 +6,7 @@ import shutil
 
 import pandas as pd
 
-from alsmuscle import io
+from alsmuscle.core import files
 from support import ROOT, Project, small_counts
 
 GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
@@ -71,7 +71,7 @@ def test_a_users_own_gmt_is_fetched_and_read_like_any_other(project):
     manifest = project.folder / "results" / "provenance" / "data" / "collections.tsv"
     run = project.snakemake(str(manifest.relative_to(project.folder)), "--quiet", "all")
     assert run.returncode == 0, run.stderr
-    row = io.read_table(manifest, "manifest").iloc[0]
+    row = files.read_table(manifest, "manifest").iloc[0]
     assert (row["name"], row["source"], row["pinned"]) == ("own", "local", "file")
     text = (project.folder / row["path"]).read_text()
     assert {line.split("\t")[0] for line in text.splitlines()} == {"PLANTED", "OTHER"}
@@ -133,7 +133,7 @@ def test_a_block_that_mapping_empties_stops_with_its_name(project):
 
 def test_the_code_that_is_digested_is_the_code_that_runs(project):
     # The tests' environment holds an installed package: that of the checkout, not of this project.
-    module = project.folder / "workflow" / "src" / "alsmuscle" / "programmes.py"
+    module = project.folder / "workflow" / "src" / "alsmuscle" / "genesets" / "programmes.py"
     module.write_text(module.read_text() + '\n\nopen("ran", "w").write(__file__)\n')
     run = project.snakemake("results/programmes/coverage.tsv", "--quiet", "all")
     assert run.returncode == 0, run.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from alsmuscle import io
+from alsmuscle.core import files
 from deposits import tenx_h5
 from support import small_counts, write_study
 
@@ -83,7 +83,7 @@ def _broken_nuclei(project, card):
 
 
 def _states(project):
-    checks = io.read_table(project.folder / "results" / "provenance" / "checks.tsv", "checks")
+    checks = files.read_table(project.folder / "results" / "provenance" / "checks.tsv", "checks")
     return {(row.dataset, row.check): row.state for row in checks.itertuples()}
 
 

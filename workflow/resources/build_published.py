@@ -22,8 +22,11 @@ import pandas as pd
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "src"))
 
-from alsmuscle import contracts, fetch, genes, io, obtain, registry, study_effects  # noqa: E402
-from alsmuscle.published import note, notes_table  # noqa: E402
+from alsmuscle.core import contracts, files  # noqa: E402
+from alsmuscle.data import cards, genes, study_effects  # noqa: E402
+from alsmuscle.data import fetch as obtain
+from alsmuscle.data.published import note, notes_table  # noqa: E402
+from alsmuscle.download import download  # noqa: E402
 
 # Cards whose published results are embedded: their licences allow it.
 EMBEDDED = ("gse3307published", "gse3307calls")
@@ -47,7 +50,7 @@ def write(path: Path, table: pd.DataFrame) -> None:
 
 def platform_genes(path: Path) -> pd.DataFrame:
     """Return ``platform, gene_id`` of probes that stand for one gene, from a SOFT family file."""
-    known, found, chip, rows = io.read_gene_table("human"), [], "", None
+    known, found, chip, rows = files.read_gene_table("human"), [], "", None
     with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith("^PLATFORM"):
@@ -70,9 +73,7 @@ def platform_genes(path: Path) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def derive(
-    card: registry.Card, cache: Path, mirror: str | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def derive(card: cards.Card, cache: Path, mirror: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the derived table of a card and what its import said."""
     manifest, checks = obtain.study_files(card, cache=cache, mirror=mirror)
     table = contracts.rows(manifest, "manifest")
@@ -99,10 +100,10 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as cache:
         soft = Path(cache) / "family.soft.gz"
-        fetch.fetch(PLATFORMS["url"], soft, sha256=PLATFORMS["sha256"], mirror=options.mirror)
+        download.fetch(PLATFORMS["url"], soft, sha256=PLATFORMS["sha256"], mirror=options.mirror)
         write(options.out / "platform_genes.tsv.gz", platform_genes(soft))
         for name in EMBEDDED:
-            card = registry.load_card(f"config/datasets/{name}.yaml")
+            card = cards.load_card(f"config/datasets/{name}.yaml")
             table, notes = derive(card, Path(cache), options.mirror)
             write(folder / f"{name}.tsv.gz", table)
             write(folder / f"{name}.imported.tsv", notes)

@@ -36,8 +36,10 @@ import numpy as np
 import pandas as pd
 from pydeseq2.dds import DeseqDataSet
 
-from alsmuscle import de, genes, io, qc
-from alsmuscle.fit import BatchedInference
+from alsmuscle.bulk import deseq2, qc
+from alsmuscle.bulk.inference import BatchedInference
+from alsmuscle.core import files
+from alsmuscle.data import genes
 
 N_FACTORS = 4
 N_UNNAMED = 1500
@@ -52,7 +54,7 @@ def _counts(mirror: Path) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     sheet = pd.read_csv(mirror / FOLDER / "GSE140261.meta.csv")
     sheet.index = sheet["title"].str.replace("_control", "") + "_II"
     sheet = sheet.loc[matrix.columns]
-    identity = genes.identify(matrix.index, io.read_gene_table("human"), where="GSE140261")
+    identity = genes.identify(matrix.index, files.read_gene_table("human"), where="GSE140261")
     matrix.index = identity["gene_id"].to_numpy()
     matrix = matrix.groupby(level=0).sum()
     return matrix, sheet["batch:ch1"], sheet["disease state:ch1"] == "Control"
@@ -101,7 +103,7 @@ def _baseline(matrix: pd.DataFrame, batch: pd.Series) -> pd.DataFrame:
 def _loadings(matrix: pd.DataFrame, batch: pd.Series) -> pd.DataFrame:
     """Return genes x factors: what the strongest residual factors do to each gene."""
     adata = _adata(matrix, batch)
-    vst = de.vst(adata, min_total=10, inference="batched").to_df() * np.log(2)
+    vst = deseq2.vst(adata, min_total=10, inference="batched").to_df() * np.log(2)
     design = _design(batch).to_numpy()
     residual = vst.to_numpy(dtype=float) - design @ (np.linalg.pinv(design) @ vst.to_numpy(float))
     df = len(design) - design.shape[1]
@@ -136,18 +138,18 @@ def main() -> None:
         log_dispersion=np.log(table["dispersion"].fillna(faint).clip(0.003, 10)),
     )
 
-    known = io.read_gene_table("human")
+    known = files.read_gene_table("human")
     known = known[known["primary"] == "1"].set_index("gene_id")
-    panel = io.read_plain(CONFIG / "celltypes.tsv")
+    panel = files.read_plain(CONFIG / "celltypes.tsv")
     wanted = {
-        *io.read_plain(CONFIG / "programmes.tsv")["human"],
+        *files.read_plain(CONFIG / "programmes.tsv")["human"],
         *panel.loc[panel["organism"] == "human", "gene"],
         *(gene for gene in qc.HAEMOGLOBIN if gene.isupper()),
         qc.SEX_GENES["human"][0],
         *qc.SEX_GENES["human"][1],
         *known.loc[known["symbol"].str.startswith("MT-"), "symbol"],
     }
-    found = genes.resolve_symbols(sorted(wanted), io.read_gene_table("human"))
+    found = genes.resolve_symbols(sorted(wanted), files.read_gene_table("human"))
     symbol_of = {gene: symbol for symbol, gene in found.items()}
     named = table[table.index.isin(list(symbol_of))]
     named = named.assign(symbol=[symbol_of[gene] for gene in named.index]).sort_values("symbol")

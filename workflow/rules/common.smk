@@ -17,19 +17,19 @@ SOURCE = str(WORKFLOW / "src")
 if SOURCE not in sys.path:
     sys.path.insert(0, SOURCE)
 
-from alsmuscle import admission, registry
-from alsmuscle.digest import code_digest, put_first
-from alsmuscle.errors import InputError
-from alsmuscle.progress import PlainWords
+from alsmuscle.data import admit, cards
+from alsmuscle.core.digest import code_digest, put_first
+from alsmuscle.core.errors import InputError
+from alsmuscle.core.progress import PlainWords
 
 put_first(SOURCE)
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "analysis.yaml")
 
 try:
-    SETTINGS = registry.load_config(config, "config")
-    CARDS = registry.load_cards(SETTINGS["registry"])
-    STUDIES = registry.select(CARDS, SETTINGS["studies"])
-    COLLECTIONS = registry.load_collections(
+    SETTINGS = cards.load_config(config, "config")
+    CARDS = cards.load_cards(SETTINGS["registry"])
+    STUDIES = cards.select(CARDS, SETTINGS["studies"])
+    COLLECTIONS = cards.load_collections(
         "config/collections.yaml", SETTINGS["enrichment"]["collections"]
     )
 except InputError as error:
@@ -155,7 +155,7 @@ def card_part(*keys):
 
 def contrast_of(wildcards):
     """Params function: one contrast with all its keys."""
-    return registry.contrast(STUDIES[wildcards.dataset], wildcards.contrast)
+    return cards.contrast(STUDIES[wildcards.dataset], wildcards.contrast)
 
 
 def archive_of(wildcards):
@@ -197,7 +197,7 @@ def of_admitted(pattern, datasets):
 
     def paths(wildcards):
         table = checkpoints.data_admit.get().output.admission
-        kept = set(admission.admitted(table))
+        kept = set(admit.admitted(table))
         names = [name for name in datasets if name in kept]
         if "{contrast}" not in pattern:
             return [result(pattern.format(dataset=name)) for name in names]
@@ -212,7 +212,16 @@ def of_admitted(pattern, datasets):
 
 def facts_of_cards(wildcards):
     """Params function: what the synthesis depends on in the cards, and no more."""
-    keys = ("id", "role", "organism", "modality", "platform", "cluster", "simulated", "route_of")
+    keys = (
+        "id",
+        "role",
+        "organism",
+        "modality",
+        "platform",
+        "cluster",
+        "simulated",
+        "route_of",
+    )
     kept = (
         "id",
         "kind",
@@ -308,7 +317,7 @@ onsuccess:
         print(f"\n{summary.read_text().strip()}", file=sys.stderr)
         print(f"report: {result('report/index.html')}", file=sys.stderr)
     # Last, which studies are not in the results, and why.
-    for study, reason in admission.left_out(result("provenance/admission.tsv")):
+    for study, reason in admit.left_out(result("provenance/admission.tsv")):
         print(f"\nleft out: {study}: {reason}", file=sys.stderr)
 
 

@@ -1,10 +1,14 @@
-from alsmuscle import designs, engines, enrichment, io, log, programmes, registry
+from alsmuscle.bulk import engines
+from alsmuscle.core import files, log
+from alsmuscle.data import cards
+from alsmuscle.design import matrix
+from alsmuscle.genesets import pathways, programmes
 
 with log.job(snakemake.log[0]):
     contrast, trend = snakemake.params.contrast, snakemake.params.arrays["trend"]
     organism, seed = snakemake.params.organism, snakemake.params.seed
-    fitted = io.read_h5ads(snakemake.input.fits, registry.design_id(contrast))
-    vst = io.read_h5ad(snakemake.input.vst)
+    fitted = files.read_h5ads(snakemake.input.fits, cards.design_id(contrast))
+    vst = files.read_h5ad(snakemake.input.vst)
     common = {
         "dataset": snakemake.wildcards.dataset,
         "trend": trend,
@@ -15,32 +19,32 @@ with log.job(snakemake.log[0]):
     agreement = engines.agreement(table, other, engine=engine, alpha=snakemake.params.de["alpha"])
     # Small beside the imports: contrasts of one design each write the design's own.
     omnibus = engines.omnibus(fitted, vst.obs, contrast, **common, **snakemake.params.omnibus)
-    io.write_table(snakemake.output.engines, agreement, "engines")
-    io.write_table(snakemake.output.omnibus, omnibus, "omnibus")
-    io.write_table(snakemake.output.de, table, "de")
+    files.write_table(snakemake.output.engines, agreement, "engines")
+    files.write_table(snakemake.output.omnibus, omnibus, "omnibus")
+    files.write_table(snakemake.output.de, table, "de")
 
     # Ranked is what stands in the table, as it is for published effects.
-    genes = io.read_table(snakemake.output.de, "de")
-    names = vst.var["symbol"].astype(str) if organism == "human" else io.human_names()
+    genes = files.read_table(snakemake.output.de, "de")
+    names = vst.var["symbol"].astype(str) if organism == "human" else files.human_names()
     sizes, sets = snakemake.params.sizes, {}
     for manifest in snakemake.input.manifest:
-        texts = io.read_collections(manifest)
-        sets |= {name: enrichment.parse_gmt(text) for name, text in texts.items()}
-    curated = io.read_plain(snakemake.input.programmes)
-    ranked = enrichment.gsea(
-        enrichment.ranking(genes, names=names),
+        texts = files.read_collections(manifest)
+        sets |= {name: pathways.parse_gmt(text) for name, text in texts.items()}
+    curated = files.read_plain(snakemake.input.programmes)
+    ranked = pathways.gsea(
+        pathways.ranking(genes, names=names),
         {**sets, "programmes": programmes.as_sets(curated)},
         seed=seed,
         **sizes,
         **snakemake.params.gsea,
     )
-    used = designs.used_samples(vst.obs, contrast)
+    used = matrix.used_samples(vst.obs, contrast)
     expression = vst.to_df().T[used.index]
-    design = designs.design_matrix(used, contrast)
-    vector = designs.contrast_vector(design, contrast)
-    enough = designs.smallest_cell(used, contrast) >= snakemake.params.de["min_replicates"]
+    design = matrix.design_matrix(used, contrast)
+    vector = matrix.contrast_vector(design, contrast)
+    enough = matrix.smallest_cell(used, contrast) >= snakemake.params.de["min_replicates"]
     # Programmes have a table of their own, with signs and stripped versions.
-    tested = enrichment.test_sets(
+    tested = pathways.test_sets(
         expression,
         design,
         vector,
@@ -54,13 +58,13 @@ with log.job(snakemake.log[0]):
         **snakemake.params.sets,
         **snakemake.params.ora,
     )
-    target, reference = designs.sides(used, contrast)
+    target, reference = matrix.sides(used, contrast)
     paired = contrast["block"] and contrast["kind"] == "difference"
     effects = programmes.effects(
         expression,
         design,
         vector,
-        programmes.blocks(curated, organism, io.read_gene_table(organism)),
+        programmes.blocks(curated, organism, files.read_gene_table(organism)),
         groups=used[contrast["variable"]].where(target | reference) if paired else None,
         tested=enough,
         seed=seed,
@@ -71,4 +75,4 @@ with log.job(snakemake.log[0]):
     for name, found in (("gsea", ranked), ("sets", tested), ("effects", effects)):
         for position, column in enumerate(("dataset", "contrast", "cell_type")):
             found.insert(position, column, genes[column].iloc[0])
-        io.write_table(snakemake.output[name], found, name)
+        files.write_table(snakemake.output[name], found, name)

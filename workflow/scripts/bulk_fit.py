@@ -1,30 +1,22 @@
-from alsmuscle import (
-    account,
-    contracts,
-    engines,
-    identity,
-    io,
-    log,
-    programmes,
-    qc,
-    registry,
-    study,
-    study_arrays,
-)
+from alsmuscle.bulk import engines, qc, swaps
+from alsmuscle.core import contracts, files, log
+from alsmuscle.data import cards, studies, study_arrays
+from alsmuscle.data import completeness as account
+from alsmuscle.genesets import programmes
 
 with log.job(snakemake.log[0]) as logger:
     card, out = snakemake.params.card, snakemake.output
-    manifest = io.read_table(snakemake.input.manifest, "manifest")
-    read = study_arrays.read_arrays if "intensities" in card else study.read_bulk
+    manifest = files.read_table(snakemake.input.manifest, "manifest")
+    read = study_arrays.read_arrays if "intensities" in card else studies.read_bulk
     measured, samples, excluded = read(card, manifest)
     # A design that cannot be fitted stops the study before anything is computed.
     warnings = account.design_faults(card, measured.obs, snakemake.params.min_replicates)
     completeness = account.completeness(card, measured, excluded)
-    io.write_table(out.warnings, warnings, "warnings")
-    io.write_table(out.completeness, completeness, "completeness")
-    io.write_table(out.samples, samples, "samples")
-    io.write_table(out.excluded, excluded, "excluded")
-    io.write_h5ad(out.measured, measured)
+    files.write_table(out.warnings, warnings, "warnings")
+    files.write_table(out.completeness, completeness, "completeness")
+    files.write_table(out.samples, samples, "samples")
+    files.write_table(out.excluded, excluded, "excluded")
+    files.write_h5ad(out.measured, measured)
 
     options = {
         **snakemake.params.counts,
@@ -32,32 +24,32 @@ with log.job(snakemake.log[0]) as logger:
         "threads": snakemake.threads,
     }
     fits = {}
-    for name, contrasts in registry.designs(card).items():
+    for name, contrasts in cards.designs(card).items():
         fits[name] = engines.fit(measured, contrasts[0], **options)
         logger.info("fitted %s: %d genes, %d samples", name, fits[name].n_vars, fits[name].n_obs)
     vst = engines.expression(measured, **options)
-    io.write_h5ad(out.vst, vst)
-    io.write_h5ads(out.fits, fits)
+    files.write_h5ad(out.vst, vst)
+    files.write_h5ads(out.fits, fits)
 
     organism, options = card["organism"], dict(snakemake.params.qc)
     size = {key: options.pop(key) for key in ("n_variable_genes", "n_components")}
-    panels = io.read_plain(snakemake.input.panels)
+    panels = files.read_plain(snakemake.input.panels)
     metrics, pca, correlation = qc.metrics(measured, vst, organism, panels, **size)
-    table = identity.flag(
+    table = swaps.flag(
         qc.flag(metrics, measure=contracts.measure(measured), **options),
         measured,
         vst,
-        [registry.contrast(card, entry["id"]) for entry in card["contrasts"]],
+        [cards.contrast(card, entry["id"]) for entry in card["contrasts"]],
         exclude=qc.sex_gene_ids(measured, organism),
     )
     members = programmes.blocks(
-        io.read_plain(snakemake.input.programmes), organism, io.read_gene_table(organism)
+        files.read_plain(snakemake.input.programmes), organism, files.read_gene_table(organism)
     )
     scores = programmes.scores(vst.to_df().T, members)
     scores.insert(0, "dataset", snakemake.wildcards.dataset)
-    io.write_table(out.qc, table.drop(columns=["muscle_declared", "transgenic"]), "qc")
+    files.write_table(out.qc, table.drop(columns=["muscle_declared", "transgenic"]), "qc")
     associations = qc.associations(pca, measured.obs, metrics)
-    io.write_table(out.covariates, associations, "pca_covariates")
-    io.write_table(out.pca, pca, "pca")
-    io.write_square(out.correlation, correlation)
-    io.write_table(out.scores, scores, "scores")
+    files.write_table(out.covariates, associations, "pca_covariates")
+    files.write_table(out.pca, pca, "pca")
+    files.write_square(out.correlation, correlation)
+    files.write_table(out.scores, scores, "scores")

@@ -1,23 +1,25 @@
 import pandas as pd
 
-from alsmuscle import io, log, programmes, published, study_effects
+from alsmuscle.core import files, log
+from alsmuscle.data import published, study_effects
 from alsmuscle.data.readers import calls
+from alsmuscle.genesets import programmes
 from alsmuscle.genesets.calls import of_contrasts
 
 with log.job(snakemake.log[0]) as logger:
     card = snakemake.params.card
-    lists = study_effects.read_calls(card, io.read_table(snakemake.input.manifest, "manifest"))
+    lists = study_effects.read_calls(card, files.read_table(snakemake.input.manifest, "manifest"))
     called = pd.concat([found.genes for found in lists.values()], ignore_index=True)
     logger.info("%d lists, %d called genes", len(lists), len(called))
     platforms = pd.read_csv(snakemake.input.platforms, sep="\t")
     members = programmes.blocks(
-        io.read_plain(snakemake.input.programmes),
+        files.read_plain(snakemake.input.programmes),
         card["organism"],
-        io.read_gene_table(card["organism"]),
+        files.read_gene_table(card["organism"]),
     )
     background = calls.background(platforms, card["calls"]["background"]["platforms"])
-    io.write_table(snakemake.output.called, called, "called")
-    io.write_table(
+    files.write_table(snakemake.output.called, called, "called")
+    files.write_table(
         snakemake.output.blocks, of_contrasts(called, background, members), "called_blocks"
     )
     notes = [
@@ -25,7 +27,7 @@ with log.job(snakemake.log[0]) as logger:
         for contrast, found in lists.items()
         for metric, (value, text) in found.notes.items()
     ]
-    io.write_table(
+    files.write_table(
         snakemake.output.imported,
         pd.DataFrame(notes)[["dataset", "contrast", "metric", "value", "text", "flagged"]],
         "imported",

@@ -1,13 +1,15 @@
-from alsmuscle import by_type, io, log, programmes
+from alsmuscle.cells import contrasts
+from alsmuscle.core import files, log
+from alsmuscle.genesets import programmes
 
 with log.job(snakemake.log[0]) as logger:
     dataset, organism = snakemake.wildcards.dataset, snakemake.params.organism
     contrast, de = snakemake.params.contrast, snakemake.params.de
     members = programmes.blocks(
-        io.read_plain(snakemake.input.programmes), organism, io.read_gene_table(organism)
+        files.read_plain(snakemake.input.programmes), organism, files.read_gene_table(organism)
     )
-    found = by_type.contrasts_by_type(
-        io.read_h5ad(snakemake.input.pseudobulk),
+    found = contrasts.contrasts_by_type(
+        files.read_h5ad(snakemake.input.pseudobulk),
         contrast,
         members,
         dataset=dataset,
@@ -19,14 +21,14 @@ with log.job(snakemake.log[0]) as logger:
     )
     for cell_type, reason in found.left_out.items():
         logger.info("%s: no contrast, %s", cell_type, reason)
-    shares = by_type.compare_composition(
-        io.read_table(snakemake.input.types, "types"),
-        io.read_table(snakemake.input.samples, "samples").set_index("sample_id"),
+    shares = contrasts.compare_composition(
+        files.read_table(snakemake.input.types, "types"),
+        files.read_table(snakemake.input.samples, "samples").set_index("sample_id"),
         contrast,
         dataset=dataset,
         min_donors=de["min_replicates"],
         **snakemake.params.composition,
     )
-    io.write_table(snakemake.output.effects, found.effects, "effects")
-    io.write_table(snakemake.output.composition, shares, "composition")
-    io.write_table(snakemake.output.de, found.de, "de")
+    files.write_table(snakemake.output.effects, found.effects, "effects")
+    files.write_table(snakemake.output.composition, shares, "composition")
+    files.write_table(snakemake.output.de, found.de, "de")

@@ -1,24 +1,19 @@
 import pandas as pd
 
-from alsmuscle import (
-    account,
-    cells,
-    cells_io,
-    designs,
-    genes,
-    io,
-    log,
-    qc,
-    registry,
-    study_cells,
-)
+from alsmuscle.bulk import qc
+from alsmuscle.cells import prepare
+from alsmuscle.core import files, log
+from alsmuscle.data import cards, genes, study_cells
+from alsmuscle.data import completeness as account
+from alsmuscle.data.readers import single_cell
+from alsmuscle.design import matrix
 
 with log.job(snakemake.log[0]) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
     dataset, material = card["id"], card["cells"]["material"]
-    manifest = io.read_table(snakemake.input.manifest, "manifest")
+    manifest = files.read_table(snakemake.input.manifest, "manifest")
     matrices, names, kept, excluded = study_cells.cell_samples(card, manifest)
-    table = io.read_gene_table(card["organism"])
+    table = files.read_gene_table(card["organism"])
     summaries, barcodes, sums = [], [], {}
 
     def prepared():
@@ -30,9 +25,9 @@ with log.job(snakemake.log[0]) as logger:
                 symbols=counts.var["symbol"],
                 where=f"{dataset}: {sample_id}",
             )
-            sample = cells.prepare_sample(
-                cells.rename_genes(counts, identity),
-                raw=None if raw is None else cells.rename_genes(raw, identity),
+            sample = prepare.prepare_sample(
+                prepare.rename_genes(counts, identity),
+                raw=None if raw is None else prepare.rename_genes(raw, identity),
                 sample_id=sample_id,
                 material=material,
                 seed=seed,
@@ -40,16 +35,16 @@ with log.job(snakemake.log[0]) as logger:
                 **snakemake.params.variable,
             )
             summaries.append(sample.summary)
-            barcodes.append(cells.count_reasons(sample.barcodes).assign(sample_id=sample_id))
+            barcodes.append(prepare.count_reasons(sample.barcodes).assign(sample_id=sample_id))
             if sample.cells.n_obs:
-                sums[sample_id] = cells.sum_sample(sample.cells)
+                sums[sample_id] = prepare.sum_sample(sample.cells)
             logger.info("%s: %s", sample_id, sample.summary["skipped"] or sample.cells.shape)
             yield sample
 
-    cells_io.write_prepared(snakemake.output.prepared, prepared())
-    table = cells.flag_samples(summaries).assign(dataset=dataset)
-    io.write_table(snakemake.output.qc, table, "cells_qc")
-    whole = cells.stack_sums(sums, where=dataset)
+    single_cell.write_prepared(snakemake.output.prepared, prepared())
+    table = prepare.flag_samples(summaries).assign(dataset=dataset)
+    files.write_table(snakemake.output.qc, table, "cells_qc")
+    whole = prepare.stack_sums(sums, where=dataset)
     derived = qc.technical(whole)
     derived["sex_inferred"] = qc.sex_expression(whole, card["organism"])["sex_inferred"]
     kept = kept.set_index("sample_id", drop=False)
@@ -62,15 +57,15 @@ with log.job(snakemake.log[0]) as logger:
     completeness = account.completeness(card, whole, excluded)
     warned = []
     for entry in card["contrasts"]:
-        contrast = registry.contrast(card, entry["id"])
+        contrast = cards.contrast(card, entry["id"])
         where = f"config/datasets/{dataset}.yaml: contrasts.{entry['id']}"
-        designs.check_contrast(used, contrast, where)
+        matrix.check_contrast(used, contrast, where)
         warned.append(
-            designs.design_warnings(used, contrast, dataset, snakemake.params.min_replicates)
+            matrix.design_warnings(used, contrast, dataset, snakemake.params.min_replicates)
         )
     lost = pd.concat(barcodes, ignore_index=True).assign(dataset=dataset)
-    io.write_table(snakemake.output.barcodes, lost, "barcodes")
-    io.write_table(snakemake.output.samples, used, "samples")
-    io.write_table(snakemake.output.excluded, excluded, "excluded")
-    io.write_table(snakemake.output.completeness, completeness, "completeness")
-    io.write_table(snakemake.output.warnings, pd.concat(warned, ignore_index=True), "warnings")
+    files.write_table(snakemake.output.barcodes, lost, "barcodes")
+    files.write_table(snakemake.output.samples, used, "samples")
+    files.write_table(snakemake.output.excluded, excluded, "excluded")
+    files.write_table(snakemake.output.completeness, completeness, "completeness")
+    files.write_table(snakemake.output.warnings, pd.concat(warned, ignore_index=True), "warnings")

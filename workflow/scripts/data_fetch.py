@@ -1,23 +1,24 @@
 import os
 
-from alsmuscle import admission, contracts, io, log, obtain
-from alsmuscle.fetch_terms import FetchPolicy
+from alsmuscle.core import contracts, files, log
+from alsmuscle.data import admit, fetch
+from alsmuscle.download.policy import FetchPolicy
 
 with log.job(snakemake.log[0]) as logger:
     study, params = snakemake.wildcards.dataset, snakemake.params
-    manifest, checks = obtain.study_files(
+    manifest, checks = fetch.study_files(
         params.card,
         cache=params.cache,
         mirror=os.environ.get("ALSMUSCLE_MIRROR") or None,
         policy=FetchPolicy(pinned_only=params.pinned_only, offline=params.offline),
     )
-    admission.remember_failure(f"{params.cache}/{study}/unreachable", checks)
+    admit.remember_failure(f"{params.cache}/{study}/unreachable", checks)
     for row in checks if study == "collections" else ():
         # A study without pathways is a study: what cannot be had is skipped, in one line.
-        if row["state"] in admission.BAD:
+        if row["state"] in admit.BAD:
             name = row["check"].removeprefix("files.")
             logger.warning(
                 "gene sets '%s' could not be had, and are skipped: %s", name, row["found"]
             )
-    io.write_table(snakemake.output.manifest, contracts.rows(manifest, "manifest"), "manifest")
-    io.write_table(snakemake.output.checks, contracts.rows(checks, "checks"), "checks")
+    files.write_table(snakemake.output.manifest, contracts.rows(manifest, "manifest"), "manifest")
+    files.write_table(snakemake.output.checks, contracts.rows(checks, "checks"), "checks")

@@ -2,42 +2,44 @@ from pathlib import Path
 
 import pandas as pd
 
-from alsmuscle import io, log, programmes, simulate
+from alsmuscle.core import files, log
+from alsmuscle.genesets import programmes
+from alsmuscle.simulate import bulk
 
 with log.job(snakemake.log[0]) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
     study = card["id"]
-    plan = simulate.DEMO[study]
-    curated = io.read_plain(snakemake.input.programmes)
-    tables = {organism: io.read_gene_table(organism) for organism in ("human", "mouse")}
-    biology = simulate.biology(
-        io.read_plain(snakemake.input.reference),
+    plan = bulk.DEMO[study]
+    curated = files.read_plain(snakemake.input.programmes)
+    tables = {organism: files.read_gene_table(organism) for organism in ("human", "mouse")}
+    biology = bulk.biology(
+        files.read_plain(snakemake.input.reference),
         tables["human"],
         tables["mouse"],
-        io.read_orthologs(),
+        files.read_orthologs(),
         curated,
-        n_genes=simulate.DEMO_GENES,
+        n_genes=bulk.DEMO_GENES,
         seed=seed,
     )
-    made = simulate.study(biology, plan, card["contrasts"], dataset=study, seed=seed)
-    io.write_text(snakemake.output.counts, simulate.packed(made.counts.reset_index(), "\t"))
-    io.write_text(snakemake.output.sheet, made.sheet.to_csv(index=False, lineterminator="\n"))
+    made = bulk.study(biology, plan, card["contrasts"], dataset=study, seed=seed)
+    files.write_text(snakemake.output.counts, bulk.packed(made.counts.reset_index(), "\t"))
+    files.write_text(snakemake.output.sheet, made.sheet.to_csv(index=False, lineterminator="\n"))
     members = programmes.blocks(curated, plan.organism, tables[plan.organism])
     truth = {
         "genes": made.genes,
-        "blocks": simulate.block_truth(made.genes, members),
+        "blocks": bulk.block_truth(made.genes, members),
         "samples": made.samples,
         "contrasts": made.contrasts,
     }
     for name, table in truth.items():
-        io.write_text(snakemake.output[f"truth_{name}"], simulate.packed(table, "\t"))
+        files.write_text(snakemake.output[f"truth_{name}"], bulk.packed(table, "\t"))
     rows = [
         {
             "study": study,
             "name": name,
             "url": card["files"][name]["url"],
             "path": snakemake.output[name],
-            "sha256": io.sha256(snakemake.output[name]),
+            "sha256": files.sha256(snakemake.output[name]),
             "bytes": Path(snakemake.output[name]).stat().st_size,
             "retrieved": "",
             "source": "simulated",
@@ -45,5 +47,5 @@ with log.job(snakemake.log[0]) as logger:
         }
         for name in ("counts", "sheet")
     ]
-    io.write_table(snakemake.output.manifest, pd.DataFrame(rows), "manifest")
+    files.write_table(snakemake.output.manifest, pd.DataFrame(rows), "manifest")
     logger.info("simulated %d genes, %d samples", *made.counts.shape)

@@ -1,15 +1,16 @@
-from alsmuscle import enrichment, io, log, programmes
+from alsmuscle.core import files, log
+from alsmuscle.genesets import pathways, programmes
 
 with log.job(snakemake.log[0]):
-    de = io.read_table(snakemake.input.de, "de")
-    names = None if snakemake.params.organism == "human" else io.human_names()
+    de = files.read_table(snakemake.input.de, "de")
+    names = None if snakemake.params.organism == "human" else files.human_names()
     sets = {}
     for manifest in snakemake.input.manifest:
-        texts = io.read_collections(manifest)
-        sets |= {name: enrichment.parse_gmt(text) for name, text in texts.items()}
-    sets["programmes"] = programmes.as_sets(io.read_plain(snakemake.input.programmes))
-    table = enrichment.gsea(
-        enrichment.ranking(de, names=names),
+        texts = files.read_collections(manifest)
+        sets |= {name: pathways.parse_gmt(text) for name, text in texts.items()}
+    sets["programmes"] = programmes.as_sets(files.read_plain(snakemake.input.programmes))
+    table = pathways.gsea(
+        pathways.ranking(de, names=names),
         sets,
         seed=snakemake.params.seed,
         **snakemake.params.sizes,
@@ -17,4 +18,4 @@ with log.job(snakemake.log[0]):
     )
     for position, column in enumerate(("dataset", "contrast", "cell_type")):
         table.insert(position, column, de[column].iloc[0])
-    io.write_table(snakemake.output.gsea, table, "gsea")
+    files.write_table(snakemake.output.gsea, table, "gsea")

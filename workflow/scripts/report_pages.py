@@ -1,27 +1,30 @@
 from pathlib import Path
 
-from alsmuscle import collect, io, log, page, registry, synthesis_io
+from alsmuscle.core import files, log
+from alsmuscle.data import cards
+from alsmuscle.report import build, load
+from alsmuscle.synthesis import targets
 
 with log.job(snakemake.log[0]) as logger:
     folder, settings = Path(snakemake.output.pages), snakemake.params.settings
-    data = collect.report_data(
+    data = load.report_data(
         folder.parent,
         snakemake.params.cards,
         left_out=snakemake.params.left_out,
         settings=settings,
         programmes=snakemake.input.programmes,
         notes=snakemake.input.notes,
-        collections=registry.load_collections(
+        collections=cards.load_collections(
             snakemake.input.collections, settings["enrichment"]["collections"]
         ),
-        document=synthesis_io.read_claims(
-            snakemake.input.claims, io.read_plain(snakemake.input.programmes)
+        document=targets.read_claims(
+            snakemake.input.claims, files.read_plain(snakemake.input.programmes)
         ),
     )
-    templates = {Path(name).name: io.read_text(name) for name in snakemake.input.templates}
-    pages = page.build(templates, data, threads=snakemake.threads)
+    templates = {Path(name).name: files.read_text(name) for name in snakemake.input.templates}
+    pages = build.build(templates, data, threads=snakemake.threads)
     for name, content in pages.items():
-        io.write_text(folder / name, content)
-    for name in collect.linked(data):
-        io.link(folder.parent / name, folder / collect.TABLES / name)
+        files.write_text(folder / name, content)
+    for name in load.linked(data):
+        files.link(folder.parent / name, folder / load.TABLES / name)
     logger.info("%d files, %.1f MB", len(pages), sum(len(p) for p in pages.values()) / 1e6)

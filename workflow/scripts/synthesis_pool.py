@@ -1,15 +1,16 @@
 import pandas as pd
 
-from alsmuscle import io, log, synthesis, synthesis_io
+from alsmuscle.core import files, log
+from alsmuscle.synthesis import denervation, targets
 
 with log.job(snakemake.log[0]) as logger:
-    contrasts = io.read_table(snakemake.input.contrasts, "contrasts")
+    contrasts = files.read_table(snakemake.input.contrasts, "contrasts")
     settings = {"rho": snakemake.params.rho, "min_studies": snakemake.params.min_studies}
-    tables = pd.concat([io.read_table(path, "de") for path in snakemake.input.de])
-    genes = synthesis.pool_genes(tables, contrasts, {"mouse": synthesis_io.human_ids()}, **settings)
-    blocks = io.read_table(snakemake.input.blocks, "blocks")
-    pooled = synthesis.pool_programmes(blocks, contrasts, **settings)
+    tables = pd.concat([files.read_table(path, "de") for path in snakemake.input.de])
+    genes = denervation.pool_genes(tables, contrasts, {"mouse": targets.human_ids()}, **settings)
+    blocks = files.read_table(snakemake.input.blocks, "blocks")
+    pooled = denervation.pool_programmes(blocks, contrasts, **settings)
     logger.info("%d genes and %d blocks pooled over roles", len(genes), len(pooled))
-    io.write_table(snakemake.output.genes, genes, "pooled_genes")
-    io.write_table(snakemake.output.programmes, pooled, "pooled_programmes")
-    io.write_table(snakemake.output.specificity, synthesis.specificity(pooled), "specificity")
+    files.write_table(snakemake.output.genes, genes, "pooled_genes")
+    files.write_table(snakemake.output.programmes, pooled, "pooled_programmes")
+    files.write_table(snakemake.output.specificity, denervation.specificity(pooled), "specificity")

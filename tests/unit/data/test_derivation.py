@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from alsmuscle.core.errors import InputError
 from alsmuscle.data import derivation
-from alsmuscle.errors import InputError
 
 EFFECT = pd.Series([1.0, -2.0, 0.5])
 SE = np.array([0.25, 0.5, 0.1])

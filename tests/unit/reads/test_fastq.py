@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 from alsmuscle.reads import fastq
 
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
-    from alsmuscle.survey import Archives
+    from alsmuscle.data.check_online import Archives
 
 REGISTRY = "config/datasets"
 SEARCHES = "config/discovery.yaml"
@@ -24,7 +24,7 @@ SEARCHES = "config/discovery.yaml"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, or 1 for what a user has to mend."""
-    from alsmuscle import log
+    from alsmuscle.core import log
 
     options = _parser().parse_args(arguments)
     log.to_file(None)
@@ -97,7 +97,7 @@ class _Version(argparse.Action):
 
 
 def _studies(options: argparse.Namespace) -> int:
-    from alsmuscle import registry
+    from alsmuscle.data import cards as registry
 
     cards = registry.load_cards(options.registry)
     if options.markdown:
@@ -113,9 +113,10 @@ def _studies(options: argparse.Namespace) -> int:
 
 
 def _discover(options: argparse.Namespace) -> int:
-    from alsmuscle import io, registry
-    from alsmuscle.discover import discover
-    from alsmuscle.survey import tsv
+    from alsmuscle.core import files
+    from alsmuscle.data import cards as registry
+    from alsmuscle.data.check_online import tsv
+    from alsmuscle.data.discover import discover
 
     asked = registry.load_yaml(options.searches)
     registry.validate(asked, "discovery", options.searches)
@@ -140,7 +141,7 @@ def _discover(options: argparse.Namespace) -> int:
         "title": table["title"],
     }
     _print(shown, list(zip(*shown.values(), strict=True)))
-    io.write_text(options.out, tsv(table))
+    files.write_text(options.out, tsv(table))
     print(f"\n{len(table)} series, {int(table['in_registry'].sum())} of them in the registry")
     for problem in table.attrs["problems"]:
         print(f"  incomplete: {problem}")
@@ -149,8 +150,9 @@ def _discover(options: argparse.Namespace) -> int:
 
 
 def _draft(options: argparse.Namespace) -> int:
-    from alsmuscle import io, registry
-    from alsmuscle.discover import card_text, draft
+    from alsmuscle.core import files
+    from alsmuscle.data import cards as registry
+    from alsmuscle.data.discover import card_text, draft
 
     folder = Path(options.to or options.registry)
     archives = _archives()
@@ -165,7 +167,7 @@ def _draft(options: argparse.Namespace) -> int:
         card = draft(accession, archives)
         registry.validate(card, "dataset", path)
         registry.check_card(card, path)
-        io.write_text(path, card_text(card))
+        files.write_text(path, card_text(card))
         print(f"{path}: a draft, which no run uses before a person has read it")
         for line in (*card.get("missing", {}).values(), *card["caveats"]):
             print(f"  - {line}")
@@ -173,7 +175,7 @@ def _draft(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from alsmuscle import registry
+    from alsmuscle.data import cards as registry
 
     if bool(options.id) == options.all:
         raise InputError("nothing to check, or too much", expected="ids of studies, or `--all`")
@@ -204,8 +206,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _online(cards: dict[str, Any], broken: dict[str, str], bundle: str | None) -> int:
-    from alsmuscle import io, provenance
-    from alsmuscle.survey import BROKEN, DIFFERS, Look, pack, survey
+    from alsmuscle.core import files, provenance
+    from alsmuscle.data.check_online import BROKEN, DIFFERS, Look, pack, survey
 
     archives = _archives()
     looks = [Look(name, broken=problem.split("\n")[0]) for name, problem in broken.items()]
@@ -218,7 +220,7 @@ def _online(cards: dict[str, Any], broken: dict[str, str], bundle: str | None) -
         looks += [] if look.broken else [look]
     if bundle:
         versions = {**provenance.versions(), "commit": provenance.commit(".")}
-        io.write_text(bundle, pack(looks, archives.asked, versions))
+        files.write_text(bundle, pack(looks, archives.asked, versions))
         print(f"\nto share: {bundle}")
         return 0  # the bundle is the result, whatever it says
     return 1 if any(look.result[0] in (DIFFERS, BROKEN) for look in looks) else 0
@@ -228,14 +230,14 @@ def _online(cards: dict[str, Any], broken: dict[str, str], bundle: str | None) -
 
 
 def _archives() -> Archives:
-    from alsmuscle.survey import Archives
+    from alsmuscle.data.check_online import Archives
 
     return Archives()
 
 
 def _path(name: str, folder: str) -> Path:
     """Return the card that an argument names: a file, an id or an accession."""
-    from alsmuscle import registry
+    from alsmuscle.data import cards as registry
 
     if name.endswith((".yaml", ".yml")):
         return Path(name)
@@ -250,7 +252,7 @@ def _state(card: dict[str, Any]) -> str:
     """Return a card's standing in a few words: status, facts by how they are known, gaps."""
     from collections import Counter
 
-    from alsmuscle import registry
+    from alsmuscle.data import cards as registry
 
     known = Counter(verified for _, verified, _ in registry.facts(card))
     words = {"file": "from its files", "page": "seen on a page", "no": "not verified"}
@@ -260,7 +262,7 @@ def _state(card: dict[str, Any]) -> str:
 
 
 def _known(card: dict[str, Any]) -> list[str]:
-    from alsmuscle import registry
+    from alsmuscle.data import cards as registry
 
     lines = [
         f"{verified:5}{name}" + (f": {seen}" if seen else "")

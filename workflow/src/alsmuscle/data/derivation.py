@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

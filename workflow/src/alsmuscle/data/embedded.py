@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alsmuscle.data.published import Imported, note
 from alsmuscle.data.readers.calls import Called
-from alsmuscle.published import Imported, note
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 
 _BLOCK = 1 << 20
 # Reads from which lengths are read; files of a sequencer are alike from end to end.

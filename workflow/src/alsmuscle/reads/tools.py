@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 
 _LINES = 6
 

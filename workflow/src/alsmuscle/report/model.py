@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import components as c
-from alsmuscle.tails import half_width
+from alsmuscle.report.html import components as c
+from alsmuscle.stats.distributions import half_width
 
 ROLES = {
     "als_patient": "ALS, patients' muscle",

@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from alsmuscle.errors import InputError
-from alsmuscle.report import components as c
+from alsmuscle.core.errors import InputError
 from alsmuscle.report import model
+from alsmuscle.report.html import components as c
 
 NEEDED = {"layout.html.j2", "style.css", "app.js", "glossary.tsv", "methods.tsv"}
 

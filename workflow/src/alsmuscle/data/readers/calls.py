@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,586 @@
+"""The negative-binomial fit and the contrasts read from it; one code for bulk and pseudobulk.
+
+The fit is DESeq2's (Love, Huber, Anders 2014, 10.1186/s13059-014-0550-8) as PyDESeq2 implements it
+(Muzellec et al. 2023, 10.1093/bioinformatics/btad547), shrinkage is apeglm's (Zhu, Ibrahim, Love
+2019, 10.1093/bioinformatics/bty895). What is here: the hand-over between fit and contrast, t where
+DESeq2 has a normal tail, and omnibus tests. Designs are in :mod:`alsmuscle.designs`.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from alsmuscle.core import contracts
+from alsmuscle.data.cards import design_id
+from alsmuscle.design.matrix import (
+    Contrast,
+    contrast_vector,
+    design_matrix,
+    level_text,
+    sides,
+    smallest_cell,
+    used_samples,
+)
+from alsmuscle.stats import distributions
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+Engine = Literal["batched", "default"]
+Distribution = Literal["t", "normal"]
+
+
+# R's DESeq2 floors fitted means at this value also where the standard errors are computed; PyDESeq2
+# does not, so that genes with almost no read in one group get standard errors up to twice R's.
+WALD_MIN_MU = 0.5
+
+
+def _inference(name: Engine, threads: int) -> Any:
+    from alsmuscle.bulk.inference import make_inference
+
+    return make_inference(name, n_cpus=threads, wald_min_mu=WALD_MIN_MU)
+
+
+def fit(
+    counts: AnnData,
+    contrast: Contrast,
+    *,
+    min_total: int,
+    inference: Engine,
+    threads: int = 1,
+) -> AnnData:
+    """Fit one negative-binomial model for all groups of a design.
+
+    Parameters
+    ----------
+    counts
+        Contract ``counts.h5ad``: samples × genes.
+    contrast
+        Any contrast of the design.
+    min_total
+        Genes with fewer reads over the samples used are left out.
+    inference
+        ``batched`` (ours) or ``default`` (PyDESeq2's).
+    threads
+        Threads of the fit; values do not depend on it.
+
+    Returns
+    -------
+    AnnData
+        What a contrast needs: ``X`` counts, ``obs["size_factors"]``, ``var`` dispersions,
+        ``varm["LFC"]`` natural-log coefficients, ``obsm["design_matrix"]``, ``uns["terms"]`` the
+        terms' names, ``uns["attrs"]`` what :func:`contrast_vector` needs beside them,
+        ``uns["prior_disp_var"]`` the variance of log dispersions around their trend,
+        ``uns["notes"]`` what the fit warned of; ``varm["omnibus"]`` the likelihood-ratio statistic
+        of every hypothesis of :func:`hypotheses` and ``varm["omnibus_share"]`` how much of it hangs
+        on dispersion, ``uns["omnibus"]`` their terms.
+    """
+    import anndata
+    import numpy as np
+    import pandas as pd
+
+    from alsmuscle.bulk.inference import fit_dataset
+
+    used = used_samples(counts.obs, contrast)
+    part = counts[used.index]
+    X = np.asarray(part.X, dtype=np.int64)
+    keep = X.sum(axis=0) >= min_total
+    design = design_matrix(used, contrast)
+    terms = list(design.columns)
+    # Level names may hold any character; HDF5 keys may not.
+    design.columns = [f"term{i}" for i in range(len(terms))]
+    result = anndata.AnnData(
+        X=X[:, keep],
+        obs=pd.DataFrame(index=used.index),
+        var=part.var.loc[keep, ["symbol", "source_id"]].copy(),
+    )
+    result.obsm["design_matrix"] = design
+    result.uns["terms"] = terms
+    result.uns["attrs"] = json.dumps(design.attrs)
+    if len(used) <= len(terms):
+        result.uns["notes"] = ["No residual degree of freedom: effects only, from size factors."]
+        result.uns["fitted"] = False
+        return result
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        dds = fit_dataset(
+            pd.DataFrame(X[:, keep], index=used.index, columns=part.var_names[keep]),
+            pd.DataFrame(index=used.index),
+            design,
+            inference=inference,
+            n_cpus=threads,
+            wald_min_mu=WALD_MIN_MU,
+            low_memory=True,
+        )
+    zeroed = getattr(dds, "new_all_zeroes_genes", pd.Index([]))
+    for column in (
+        "_normed_means",
+        "genewise_dispersions",
+        "fitted_dispersions",
+        "dispersions",
+        "replaced",
+        "_pvalue_cooks_outlier",
+    ):
+        # The fit works in the order of labels, so that the order of the input changes no digit.
+        result.var[column] = dds.var[column].loc[result.var_names].to_numpy()
+    result.var["new_all_zero"] = result.var_names.isin(zeroed)
+    result.obs["size_factors"] = dds.obs["size_factors"].loc[result.obs_names].to_numpy()
+    result.varm["LFC"] = (
+        pd.DataFrame(dds.varm["LFC"]).set_axis(design.columns, axis=1).loc[result.var_names]
+    )
+    result.uns["prior_disp_var"] = float(dds.uns["prior_disp_var"])
+    result.uns["notes"] = sorted({str(w.message).split("\n")[0] for w in caught})
+    result.uns["fitted"] = True
+    asked = hypotheses(terms, contrast)
+    result.uns["omnibus"] = json.dumps(asked)
+    if asked:
+        for key, part in _likelihood_ratios(dds, design, terms, asked).items():
+            result.varm[key] = part.loc[result.var_names]
+    return result
+
+
+def stored_vector(fitted: AnnData, contrast: Contrast) -> np.ndarray:
+    """Return the contrast over the terms of a stored fit."""
+    import pandas as pd
+
+    terms = pd.DataFrame(columns=list(fitted.uns["terms"]))
+    terms.attrs = json.loads(str(fitted.uns["attrs"]))
+    return contrast_vector(terms, contrast)
+
+
+# --- omnibus tests --------------------------------------------------------------------------
+
+
+def hypotheses(terms: Sequence[str], contrast: Contrast) -> dict[str, list[str]]:
+    """Return the omnibus hypotheses of a design: name → terms that are zero under it.
+
+    With more than two groups: ``condition``, no group differs from any other. With ``across``:
+    ``condition``, no difference at any level, and ``condition:day``, the same one at every level.
+    What a single contrast tests alone is left out.
+    """
+    variable, across = contrast["variable"], contrast.get("across")
+    own = [t for t in terms if t == variable or t.startswith(f"{variable}[")]
+    products = [t for t in own if across and f":{across}" in t]
+    found = {variable: own, f"{variable}:{across}": products}
+    return {name: dropped for name, dropped in found.items() if len(dropped) > 1}
+
+
+def _likelihood_ratios(
+    dds: Any, design: pd.DataFrame, terms: Sequence[str], asked: Mapping[str, Sequence[str]]
+) -> dict[str, pd.DataFrame]:
+    """Twice the gain in log likelihood over models without terms, at the full fit's dispersions.
+
+    As DESeq2's ``nbinomLRT``: outlying counts replaced where the full fit replaced them.
+
+    Returns
+    -------
+    dict
+        ``omnibus`` the statistic, genes × hypotheses; ``omnibus_share`` its -d log / d log dispersion
+        (0 to 1). Both models' coefficients maximise their likelihoods, so that only the direct
+        dependence on dispersion counts.
+    """
+    import numpy as np
+    import pandas as pd
+    from scipy.special import xlog1py, xlogy
+
+    counts = pd.DataFrame(np.asarray(dds.X), index=dds.obs_names, columns=dds.var_names)
+    refitted = getattr(dds, "counts_to_refit", None)
+    if refitted is not None and refitted.n_vars:
+        counts[refitted.var_names] = np.asarray(refitted.X)
+    y = counts.to_numpy(float)
+    size = dds.obs["size_factors"].to_numpy(float)
+    dispersion = dds.var["dispersions"].to_numpy(float)
+    usable = np.isfinite(dispersion) & (y.sum(axis=0) > 0)
+    y, dispersion = y[:, usable], dispersion[usable]
+    X = design.loc[dds.obs_names].to_numpy(float)
+
+    step = 1e-3
+
+    def likelihood(beta: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        """At the dispersions, and at slightly larger ones."""
+        mu = size[:, None] * np.exp(matrix @ beta.T)
+        # What depends on the counts and the dispersion alone is the same in both models.
+        return np.array(
+            [
+                (xlogy(y, mu) - xlog1py(y + 1 / alpha, mu * alpha)).sum(axis=0)
+                for alpha in (dispersion, dispersion * np.exp(step))
+            ]
+        )
+
+    lfc = pd.DataFrame(dds.varm["LFC"], index=dds.var_names).to_numpy(float)[usable]
+    full = likelihood(lfc, X)
+    table = pd.DataFrame(np.nan, index=dds.var_names, columns=list(asked))
+    share = table.copy()
+    for name, dropped in asked.items():
+        reduced = X[:, [term not in dropped for term in terms]]
+        beta, *_ = dds.inference.irls(
+            counts=counts.to_numpy()[:, usable],
+            size_factors=size,
+            design_matrix=reduced,
+            disp=dispersion,
+            min_mu=dds.min_mu,
+            beta_tol=dds.beta_tol,
+        )
+        gain, moved = np.maximum(2 * (full - likelihood(np.asarray(beta), reduced)), 0.0)
+        table.loc[usable, name] = gain
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lost = -np.log(moved / gain) / step
+        # Where nothing is gained the statistic is 0 whatever the share is.
+        share.loc[usable, name] = np.clip(np.nan_to_num(lost, nan=1.0, posinf=1.0), 0.0, 1.0)
+    return {"omnibus": table, "omnibus_share": share}
+
+
+def omnibus(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: Contrast,
+    *,
+    dataset: str,
+    distribution: Distribution,
+    alpha: float,
+    min_replicates: int,
+    inference: Engine,
+    threads: int = 1,
+    cell_type: str = "muscle",
+) -> pd.DataFrame:
+    """Likelihood-ratio tests of a design: does anything differ, does the difference change?
+
+    DESeq2 reads twice the gain in log likelihood against chi-squared, which takes the dispersion as
+    known; with few samples its tail is too light, as the normal one of a single contrast is. Under
+    ``t`` the statistic over its number of terms k is read against F with k and :func:`degrees_of_freedom`
+    degrees of freedom: the quasi-likelihood F test (Lund et al. 2012, Stat Appl Genet Mol Biol
+    11:5, 10.1515/1544-6115.1826) with the reference of this module's t. For one term both agree.
+
+    Parameters
+    ----------
+    fitted
+        As :func:`fit` returns it.
+    samples
+        Contract ``samples`` (index: sample id).
+    contrast
+        Any contrast of the design.
+    distribution
+        ``t``: F, as above; ``normal``: chi-squared, as DESeq2.
+    alpha
+        Level for which independent filtering is optimised.
+    min_replicates
+        With fewer samples in the smallest group the statistics come without p-values.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``omnibus``: every tested gene per hypothesis, smallest p-value first. Cook's
+        filter and independent filtering are those of the Wald test.
+    """
+    import numpy as np
+    import pandas as pd
+    from pydeseq2.ds import DeseqStats
+
+    asked = json.loads(str(fitted.uns.get("omnibus", "{}")))
+    if not asked or not fitted.uns["fitted"]:
+        return no_omnibus()
+    engine = _inference(inference, threads)
+    dds = _reload(fitted, engine)
+    any_term = np.eye(fitted.obsm["design_matrix"].shape[1])[-1]
+    stats = DeseqStats(dds, contrast=any_term, alpha=alpha, inference=engine, quiet=True)
+    groups = samples.loc[fitted.obs_names]
+    few = smallest_group(groups, contrast) < min_replicates
+    parts = []
+    for name, dropped in asked.items():
+        statistic = fitted.varm["omnibus"][name].to_numpy(float)
+        k = len(dropped)
+        if distribution == "t":
+            df = degrees_of_freedom(fitted, fitted.varm["omnibus_share"][name])
+            pvalue = distributions.f_pvalue(statistic / k, k, df)
+        else:
+            df = np.full(fitted.n_vars, np.nan)
+            pvalue = distributions.chi2_pvalue(statistic, k)
+        stats.p_values = pd.Series(pvalue, index=dds.var_names)
+        stats.p_values[fitted.var["new_all_zero"].to_numpy(bool)] = 1.0
+        stats._cooks_filtering()
+        stats._independent_filtering()
+        part = pd.DataFrame(
+            {
+                "dataset": dataset,
+                "design": design_id(contrast),
+                "test": name,
+                "cell_type": cell_type,
+                "gene_id": fitted.var_names,
+                "symbol": fitted.var["symbol"].astype(str).to_numpy(),
+                "base_mean": stats.base_mean.to_numpy(),
+                "stat": statistic,
+                "df": k,
+                "df_residual": df,
+                "pvalue": np.nan if few else stats.p_values.to_numpy(),
+                "padj": np.nan if few else stats.padj.to_numpy(),
+            }
+        )
+        parts.append(part.sort_values(["pvalue", "gene_id"], kind="stable"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def no_omnibus() -> pd.DataFrame:
+    """Return an empty table of omnibus tests."""
+    return contracts.rows([], "omnibus")
+
+
+def smallest_group(samples: pd.DataFrame, contrast: Contrast) -> int:
+    """Return the size of the smallest group of a design."""
+    columns = [contrast["variable"], *([contrast.get("across")] if contrast.get("across") else [])]
+    return int(samples.groupby([level_text(samples[c]) for c in columns]).size().min())
+
+
+def _reload(fitted: AnnData, inference: Any) -> Any:
+    """Make PyDESeq2's object of a stored fit."""
+    import numpy as np
+    from pydeseq2.dds import DeseqDataSet
+
+    dds = DeseqDataSet(
+        adata=fitted.copy(),
+        design=fitted.obsm["design_matrix"],
+        refit_cooks=True,
+        inference=inference,
+        quiet=True,
+    )
+    dds.non_zero_idx = np.arange(dds.n_vars)
+    dds.non_zero_genes = dds.var_names
+    dds.new_all_zeroes_genes = dds.var_names[fitted.var["new_all_zero"].to_numpy(bool)]
+    return dds
+
+
+def test(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: Contrast,
+    *,
+    dataset: str,
+    distribution: Distribution,
+    alpha: float,
+    min_replicates: int,
+    shrink: bool,
+    inference: Engine,
+    threads: int = 1,
+    cell_type: str = "muscle",
+) -> pd.DataFrame:
+    """Read one contrast from a fit: Wald test, Cook's filter, independent filtering, shrinkage.
+
+    Parameters
+    ----------
+    fitted
+        As :func:`fit` returns it.
+    samples
+        Contract ``samples`` (index: sample id), to count the sides.
+    contrast
+        Target and reference levels.
+    distribution
+        What the Wald statistic is read against: ``t`` (see :func:`degrees_of_freedom`), or
+        ``normal`` as DESeq2 does by default. Effects, errors and statistics are the same.
+    alpha
+        Level for which independent filtering is optimised.
+    min_replicates
+        With fewer samples on a side effects are given without p-values.
+    shrink
+        Fill ``log2fc_shrunk``.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``de``: every tested gene, smallest p-value first.
+    """
+    import numpy as np
+    import pandas as pd
+
+    used = samples.loc[fitted.obs_names]
+    target, reference = sides(used, contrast)
+    frame = pd.DataFrame(
+        {
+            "dataset": dataset,
+            "contrast": contrast["id"],
+            "cell_type": cell_type,
+            "gene_id": fitted.var_names,
+            "symbol": fitted.var["symbol"].astype(str).to_numpy(),
+        }
+    )
+    empty = np.full(len(frame), np.nan)
+    if fitted.uns["fitted"]:
+        engine = _inference(inference, threads)
+        values = _wald(fitted, contrast, distribution, alpha, shrink, engine)
+    else:
+        values = _unreplicated(fitted, contrast)
+    for column in (
+        *("base_mean", "log2fc", "lfc_se", "log2fc_shrunk"),
+        *("stat", "df", "pvalue", "padj"),
+    ):
+        frame[column] = values.get(column, empty)
+    frame["n_target"] = int(target.sum())
+    frame["n_reference"] = int(reference.sum())
+    if smallest_cell(used, contrast) < min_replicates:
+        frame[["stat", "pvalue", "padj"]] = np.nan
+    wrong = np.sign(frame["log2fc"]) * np.sign(frame["stat"]) < 0
+    if wrong.any():
+        raise RuntimeError(f"log2fc and stat disagree in sign for {int(wrong.sum())} genes")
+    return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
+
+
+def _wald(
+    fitted: AnnData,
+    contrast: Contrast,
+    distribution: Distribution,
+    alpha: float,
+    shrink: bool,
+    inference: Any,
+) -> dict[str, np.ndarray]:
+    import numpy as np
+    import pandas as pd
+    from pydeseq2.ds import DeseqStats
+
+    vector = stored_vector(fitted, contrast)
+    dds = _reload(fitted, inference)
+    stats = DeseqStats(dds, contrast=vector, alpha=alpha, inference=inference, quiet=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        df = np.full(fitted.n_vars, np.nan)
+        if distribution == "t":
+            df = degrees_of_freedom(fitted, _wald_with_share(stats))
+            stats.p_values = pd.Series(
+                distributions.t_pvalue(stats.statistics, df), stats.statistics.index
+            )
+        stats.summary()
+    table = stats.results_df
+    values = {
+        "base_mean": table["baseMean"].to_numpy(),
+        "log2fc": table["log2FoldChange"].to_numpy(),
+        "lfc_se": table["lfcSE"].to_numpy(),
+        "stat": table["stat"].to_numpy(),
+        "df": df,
+        "pvalue": table["pvalue"].to_numpy(),
+        "padj": table["padj"].to_numpy(),
+    }
+    if shrink:
+        # Shrinkage acts on one coefficient: rewrite the model so that the contrast is one.
+        rotation = np.eye(len(vector))
+        pivot = int(np.flatnonzero(vector)[0])
+        rotation[pivot] = vector
+        names = [f"term{i}" for i in range(len(vector))]
+        stats.design_matrix = pd.DataFrame(
+            stats.design_matrix.to_numpy() @ np.linalg.inv(rotation),
+            index=stats.design_matrix.index,
+            columns=names,
+        )
+        stats.LFC = pd.DataFrame(
+            stats.LFC.to_numpy() @ rotation.T, index=stats.LFC.index, columns=names
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stats.lfc_shrink(names[pivot])
+        values["log2fc_shrunk"] = stats.LFC.iloc[:, pivot].to_numpy() / np.log(2)
+    return values
+
+
+def degrees_of_freedom(fitted: AnnData, share: ArrayLike) -> np.ndarray:
+    """Degrees of freedom of a fit's Wald statistics: how well their standard errors are known.
+
+    The normal approximation takes a gene's estimated dispersion as known: with few, unlike people its
+    tails are too light. DESeq2 offers Student's t for that (``nbinomWaldTest(useT = TRUE, df =
+    ...)``) and leaves the degrees of freedom to the user. Here they are those of a moderated t (Smyth
+    2004, Stat Appl Genet Mol Biol 3:3, 10.2202/1544-6115.1027), residual ones and d0 that the prior
+    is worth: DESeq2's prior is normal on log dispersion with variance sigma2, and a variance whose
+    inverse is chi-square with d0 degrees of freedom has a logarithm of variance trigamma(d0 / 2), so
+    trigamma(d0 / 2) = sigma2. (DESeq2 bounds sigma2 at 0.25 from below, d0 at 9 from above.)
+
+    Only a ``share`` f of a statistic's variance comes from dispersion, the rest is counting noise and
+    known. The data then know log dispersion with precision f^2 (n - p) / 2, the prior with d0 / 2,
+    and log SE^2 varies by f^2 over their sum. A mean square on df degrees varies by 2 / df; so
+    df = n - p + d0 / f^2.
+
+    Parameters
+    ----------
+    fitted
+        As :func:`fit` returns it.
+    share
+        Per gene d log SE^2 / d log dispersion, 0 to 1.
+
+    Returns
+    -------
+    ndarray
+        Per gene; infinite where dispersion plays no part.
+    """
+    import numpy as np
+
+    from alsmuscle.stats.moderation import trigamma_inverse
+
+    n_samples, n_terms = fitted.obsm["design_matrix"].shape
+    prior = 2 * trigamma_inverse(fitted.uns["prior_disp_var"])
+    with np.errstate(divide="ignore"):
+        return np.asarray(n_samples - n_terms + prior / np.asarray(share, dtype=float) ** 2)
+
+
+def _wald_with_share(stats: Any) -> np.ndarray:
+    """Run PyDESeq2's Wald test, and return d log SE^2 / d log dispersion of each gene."""
+    import numpy as np
+
+    step = 1e-3
+    own = stats.dds.var["dispersions"].copy()
+    stats.dds.var["dispersions"] = own * np.exp(step)
+    stats.run_wald_test()
+    moved = stats.SE
+    stats.dds.var["dispersions"] = own
+    stats.run_wald_test()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = 2 * np.log(moved / stats.SE) / step
+    # Genes without a read after replacement have no error; their statistic is 0 whatever it is.
+    return np.asarray(share.fillna(1.0).clip(0.0, 1.0), dtype=float)
+
+
+def _unreplicated(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
+    """Effects from normalised log counts, for designs without a residual degree of freedom."""
+    import numpy as np
+    from pydeseq2.preprocessing import deseq2_norm
+
+    normed, _ = deseq2_norm(np.asarray(fitted.X))
+    normed = np.asarray(normed)
+    X = fitted.obsm["design_matrix"].to_numpy(float)
+    vector = stored_vector(fitted, contrast)
+    log2fc = vector @ np.linalg.pinv(X) @ np.log2(normed + 0.5)
+    return {"base_mean": normed.mean(axis=0), "log2fc": log2fc}
+
+
+def vst(counts: AnnData, *, min_total: int, inference: Engine, threads: int = 1) -> AnnData:
+    """Variance-stabilise counts without looking at the groups (DESeq2's ``vst(blind=TRUE)``).
+
+    Returns
+    -------
+    AnnData
+        ``X``: samples × genes with at least ``min_total`` reads, log2-like scale, float32.
+    """
+    import anndata
+    import numpy as np
+    import pandas as pd
+
+    from alsmuscle.bulk.inference import Dataset
+
+    X = np.asarray(counts.X, dtype=np.int64)
+    keep = X.sum(axis=0) >= min_total
+    slim = anndata.AnnData(
+        X=X[:, keep], obs=pd.DataFrame(index=counts.obs_names), var=counts.var.loc[keep].copy()
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dds = Dataset(
+            adata=slim,
+            design=pd.DataFrame({"Intercept": np.ones(len(slim))}, index=slim.obs_names),
+            inference=_inference(inference, threads),
+            quiet=True,
+        )
+        dds.vst()
+    return anndata.AnnData(
+        X=np.asarray(dds.layers["vst_counts"], dtype=np.float32),
+        obs=counts.obs.copy(),
+        var=counts.var.loc[keep, ["symbol", "source_id"]].copy(),
+    )

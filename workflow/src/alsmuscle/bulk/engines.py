@@ -1,0 +1,235 @@
+"""The main engine of what a study measured, and a second one beside it.
+
+Counts: the negative binomial (:mod:`alsmuscle.de`); arrays: a linear model with moderated t
+(:mod:`alsmuscle.arrays`). Both give the same tables. Each contrast goes once more through a second
+engine. Counts: a linear model of log counts per million with voom's precision weights and moderated
+t statistics, which shares neither likelihood nor dispersion estimates with the negative binomial.
+Arrays: the same model with the other kind of prior variance. A finding that depends on the engine
+is a weak one; agreement is no proof, since both see the same samples.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alsmuscle.bulk import deseq2, limma
+from alsmuscle.core.contracts import measure
+from alsmuscle.design import matrix
+from alsmuscle.stats import distributions, linear
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Floats = npt.NDArray[np.float64]
+
+# Reads, at the typical sequencing depth, that a gene needs in as many samples as the smallest group
+# has: below, the logarithm of a count is mostly noise (the rule of edgeR's filterByExpr).
+MIN_COUNT = 10
+
+
+def expressed(counts: Floats, size: Floats, n_samples: int) -> npt.NDArray[np.bool_]:
+    """Which genes (columns) have enough reads in at least so many samples."""
+    typical = counts / (size / np.median(size))[:, None]
+    return np.asarray((typical >= MIN_COUNT).sum(axis=0) >= max(n_samples, 1))
+
+
+def voom_table(fitted: AnnData, contrast: matrix.Contrast, n_samples: int) -> pd.DataFrame:
+    """Test a contrast of a stored fit by voom.
+
+    Parameters
+    ----------
+    fitted
+        As :func:`alsmuscle.de.fit` returns it: its counts, design and size factors are used.
+    contrast
+        What is read.
+    n_samples
+        Samples in which a gene must be expressed: the smallest group's.
+
+    Returns
+    -------
+    DataFrame
+        Index gene id (expressed genes); ``effect, se, stat, df, pvalue, padj``.
+    """
+    counts = np.asarray(fitted.X, dtype=float)
+    factors = fitted.obs["size_factors"].to_numpy(float)
+    # Library sizes as the size factors see them, on the scale of the sums.
+    size = factors * np.exp(np.mean(np.log(counts.sum(axis=1)) - np.log(factors)))
+    keep = expressed(counts, size, n_samples)
+    X = fitted.obsm["design_matrix"].to_numpy(float)
+    vector = deseq2.stored_vector(fitted, contrast)
+    values, weights = linear.voom(counts[:, keep].T, X, size)
+    table = linear.moderated_t(linear.fit(values, X, weights), vector, trend=False)
+    table["padj"] = distributions.adjust(table["pvalue"])
+    return table.set_index(pd.Index(fitted.var_names[keep], name="gene_id"))
+
+
+def agreement(
+    table: pd.DataFrame, other: pd.DataFrame | None, *, engine: str, alpha: float
+) -> pd.DataFrame:
+    """Say in one row how far two engines agree.
+
+    Parameters
+    ----------
+    table
+        Contract ``de``.
+    other
+        ``effect, stat, padj`` of the second engine, index gene id; None where it cannot be fitted.
+    engine
+        The second engine's name.
+    alpha
+        Level of the calls that are compared.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``engines``: correlations over the genes that both measure; calls over the genes
+        that both test (none where no test is claimed).
+    """
+    row: dict[str, Any] = {
+        **{key: table[key].iloc[0] for key in ("dataset", "contrast", "cell_type")},
+        **{"engine": engine, "alpha": alpha, "n_genes": 0},
+    }
+    numbers = ("spearman_effect", "spearman_stat", "called", "called_other", "called_both")
+    row |= dict.fromkeys((*numbers, "same_direction"), np.nan)
+    if other is not None and len(other):
+        first = table.set_index("gene_id")
+        shared = other.index.intersection(first.index[first["log2fc"].notna()])
+        a, b = first.loc[shared], other.loc[shared]
+        row["n_genes"] = len(shared)
+        row["spearman_effect"] = a["log2fc"].corr(b["effect"], method="spearman")
+        row["same_direction"] = float((np.sign(a["log2fc"]) == np.sign(b["effect"])).mean())
+        if a["padj"].notna().any():
+            both = a["padj"].notna() & b["padj"].notna()
+            row["spearman_stat"] = a["stat"][both].corr(b["stat"][both], method="spearman")
+            called, called_other = a["padj"] < alpha, b["padj"] < alpha
+            row["called"], row["called_other"] = int(called.sum()), int(called_other.sum())
+            row["called_both"] = int((called & called_other).sum())
+    return pd.DataFrame([row])
+
+
+def second(
+    fitted: AnnData, obs: pd.DataFrame, contrast: matrix.Contrast, *, trend: bool
+) -> tuple[str, pd.DataFrame | None]:
+    """Test a contrast by the second engine.
+
+    Parameters
+    ----------
+    trend
+        What the main engine does for arrays; the second one does the other.
+
+    Returns
+    -------
+    engine
+        Its name.
+    table
+        Index gene id, ``effect, stat, padj``; None where nothing can be fitted.
+    """
+    if measure(fitted) == "intensities":
+        name = f"moderated t with{'out' if trend else ''} trend"
+        table = limma.moderated(fitted, contrast, trend=not trend)
+        return name, table if fitted.uns["fitted"] else None
+    if not fitted.uns["fitted"]:
+        return "voom", None
+    smallest = matrix.smallest_cell(obs.loc[fitted.obs_names], contrast)
+    return "voom", voom_table(fitted, contrast, smallest)
+
+
+# --- the main engine ------------------------------------------------------------------------
+
+
+def expression(
+    measured: AnnData, *, min_total: int, inference: deseq2.Engine, threads: int = 1
+) -> AnnData:
+    """Return log2 expression of every sample for scores and components.
+
+    Counts are variance-stabilised (:func:`alsmuscle.de.vst`), intensities are what they are.
+    """
+    if measure(measured) == "counts":
+        return deseq2.vst(measured, min_total=min_total, inference=inference, threads=threads)
+    kept = measured.copy()
+    kept.X = np.asarray(kept.X, dtype=np.float32)
+    kept.var = kept.var[["symbol", "source_id"]].copy()
+    del kept.uns["provenance"]
+    return kept
+
+
+def fit(
+    measured: AnnData,
+    contrast: matrix.Contrast,
+    *,
+    min_total: int,
+    inference: deseq2.Engine,
+    threads: int = 1,
+) -> AnnData:
+    """Fit one model for all groups of a design: :func:`alsmuscle.de.fit` or that of arrays."""
+    if measure(measured) == "intensities":
+        return limma.fit(measured, contrast)
+    return deseq2.fit(measured, contrast, min_total=min_total, inference=inference, threads=threads)
+
+
+def test(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: matrix.Contrast,
+    *,
+    dataset: str,
+    distribution: deseq2.Distribution,
+    alpha: float,
+    min_replicates: int,
+    shrink: bool,
+    inference: deseq2.Engine,
+    trend: bool,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Read one contrast from a fit: :func:`alsmuscle.de.test` or :func:`alsmuscle.arrays.test`."""
+    if measure(fitted) == "intensities":
+        return limma.test(
+            fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
+        )
+    return deseq2.test(
+        fitted,
+        samples,
+        contrast,
+        dataset=dataset,
+        distribution=distribution,
+        alpha=alpha,
+        min_replicates=min_replicates,
+        shrink=shrink,
+        inference=inference,
+        threads=threads,
+    )
+
+
+def omnibus(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: matrix.Contrast,
+    *,
+    dataset: str,
+    distribution: deseq2.Distribution,
+    alpha: float,
+    min_replicates: int,
+    inference: deseq2.Engine,
+    trend: bool,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Omnibus tests of a design: of :func:`alsmuscle.de.omnibus` or :func:`alsmuscle.arrays.omnibus`."""
+    if measure(fitted) == "intensities":
+        return limma.omnibus(
+            fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
+        )
+    return deseq2.omnibus(
+        fitted,
+        samples,
+        contrast,
+        dataset=dataset,
+        distribution=distribution,
+        alpha=alpha,
+        min_replicates=min_replicates,
+        inference=inference,
+        threads=threads,
+    )

@@ -1,0 +1,397 @@
+"""Microarrays: from intensities of one or several chips to genes, and moderated statistics.
+
+The same contracts as counts give, so that all that follows (programmes, synthesis, pages) need not
+know. Linear models and moderation are limma's, in :mod:`alsmuscle.linear`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import anndata
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from alsmuscle.bulk import deseq2
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import genes
+from alsmuscle.data.cards import design_id
+from alsmuscle.design import matrix
+from alsmuscle.stats import distributions, linear
+
+Scale = Literal["log2", "linear", "auto"]
+
+# No log2 intensity of a 16-bit scanner exceeds 16; a linear one of an expressed gene always does.
+LOG2_MAX = 25.0
+# Linear (MAS5) intensities below this are noise, and their logarithms would be the largest effects.
+FLOOR = 16.0
+
+
+def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.DataFrame, str]:
+    """Return log2 intensities, and a sentence that says what was done.
+
+    Parameters
+    ----------
+    intensities
+        Probes × samples.
+    scale
+        What the numbers are; ``auto`` decides by their range.
+    where
+        Study and file, for messages.
+
+    Raises
+    ------
+    InputError
+        The numbers do not fit the scale, or are ratios (negative in the middle of a sample).
+    """
+    values = intensities.to_numpy(float)
+    if not np.isfinite(values).any():
+        raise InputError("no number in the table of intensities", where=where)
+    low, high = np.nanquantile(values, [0.05, 1.0])
+    if np.nanmedian(values) <= 0 or (high <= LOG2_MAX and low < 0):
+        raise InputError(
+            "these are ratios or centred values, not intensities: the middle of the values is "
+            f"{np.nanmedian(values):.3g}, a twentieth lies below {low:.3g}",
+            where=where,
+            expected="log2 intensities, or linear ones such as MAS5 gives",
+        )
+    found = "log2" if high <= LOG2_MAX else "linear"
+    if scale not in ("auto", found):
+        raise InputError(
+            f"the card says {scale}, but the largest value is {high:,.4g}",
+            where=where,
+            expected=f"at most {LOG2_MAX:g} on a log2 scale, more on a linear one",
+            remedy=f"set `scale: {found}`, or `auto`",
+        )
+    if found == "log2":
+        return intensities, f"Intensities were log2 already (largest {high:.1f})."
+    floored = float(np.nanmean(values < FLOOR))
+    return np.log2(intensities.clip(lower=FLOOR)), (
+        f"Intensities were linear (largest {high:,.0f}): log2 after raising the {floored:.0%} below "
+        f"{FLOOR:g} to it."
+    )
+
+
+def quantile_normalise(expression: pd.DataFrame) -> pd.DataFrame:
+    """Give every sample the mean distribution of all (Bolstad et al. 2003).
+
+    Equal values of a sample get the mean of what their ranks would, as limma's
+    ``normalizeQuantiles(ties=TRUE)`` does. Probes with a missing value are left out.
+    """
+    whole = expression.dropna()
+    values = whole.to_numpy(float)
+    target = np.sort(values, axis=0).mean(axis=1)
+    ranks = whole.rank().to_numpy() - 1
+    normalised = np.interp(ranks, np.arange(len(target)), target)
+    return pd.DataFrame(normalised, index=whole.index, columns=whole.columns)
+
+
+def merge_chips(chips: Sequence[pd.DataFrame], donor: pd.Series) -> tuple[pd.DataFrame, list[str]]:
+    """Put the chips of one donor together.
+
+    Parameters
+    ----------
+    chips
+        Per chip design: probes × chips, log2.
+    donor
+        Chip → what it was hybridised with (one sample of one donor); several chips of one design
+        and sample are averaged.
+
+    Returns
+    -------
+    merged
+        Probes of all designs × samples that every design has. A control probe that two designs
+        share is kept once per design.
+    lacking
+        Samples left out because a design lacks them.
+    """
+    parts = []
+    for chip in chips:
+        names = donor.reindex(chip.columns)
+        part = chip.loc[:, names.notna()].T.groupby(names.dropna().to_numpy(), sort=True).mean().T
+        parts.append(part)
+    shared = sorted(set.intersection(*(set(part.columns) for part in parts)))
+    lacking = sorted(set.union(*(set(part.columns) for part in parts)) - set(shared))
+    return pd.concat([part[shared] for part in parts]), lacking
+
+
+def identify(probes: pd.DataFrame, table: pd.DataFrame, *, where: str) -> pd.DataFrame:
+    """Lead probes to genes by the annotation's gene id, else by its symbol.
+
+    Parameters
+    ----------
+    probes
+        Index probe; ``symbol`` and ``gene_id`` as the annotation has them, empty where it has none.
+    table
+        Gene table of the organism.
+
+    Returns
+    -------
+    DataFrame
+        Row by row ``gene_id, symbol, status``. A probe of several genes (`` /// ``) is ambiguous.
+    """
+    text = probes[["gene_id", "symbol"]].fillna("").astype(str)
+    ids, symbols = text["gene_id"].str.strip(), text["symbol"].str.strip()
+    found = pd.DataFrame({"gene_id": probes.index.astype(str), "symbol": "", "status": "unmapped"})
+    several = (ids.str.contains("///") | symbols.str.contains("///")).to_numpy()
+
+    def settle(keys: pd.Series, id_type: str) -> None:
+        open_ = ~several & (keys != "").to_numpy() & (found["status"] == "unmapped").to_numpy()
+        if not open_.any():
+            return
+        mapped = genes.identify(keys[open_], table, id_type=id_type, where=where)
+        found.loc[open_, ["gene_id", "symbol", "status"]] = mapped[
+            ["gene_id", "symbol", "status"]
+        ].to_numpy()
+
+    settle(ids, "auto")
+    settle(symbols, "symbol")
+    found.loc[several, "status"] = "ambiguous"
+    return found
+
+
+def to_genes(expression: pd.DataFrame, identity: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Choose one probe per gene: the one of highest mean expression, never of largest effect.
+
+    Parameters
+    ----------
+    expression
+        Probes × samples, log2. Probes with a missing value are left out.
+    identity
+        Row by row ``gene_id, symbol, status``; probes that lead to no gene are left out.
+
+    Returns
+    -------
+    expression
+        Genes × samples, index gene id.
+    var
+        Per gene ``symbol``, ``source_id`` (the chosen probe) and ``n_probes``.
+    """
+    table = identity[["gene_id", "symbol", "status"]].reset_index(drop=True)
+    table["probe"] = expression.index.astype(str)
+    values = expression.to_numpy(float)
+    table["mean"] = values.mean(axis=1)
+    usable = ~table["status"].isin(["unmapped", "ambiguous"]) & np.isfinite(values).all(axis=1)
+    kept = table[usable]
+    count = kept.groupby("gene_id").size()
+    # Ties are settled by the probe's name, so that the order of rows decides nothing.
+    kept = kept.sort_values(["mean", "probe"], ascending=[False, True], kind="stable")
+    chosen = kept.drop_duplicates("gene_id").sort_values("gene_id")
+    measured = pd.DataFrame(
+        values[chosen.index], index=pd.Index(chosen["gene_id"], name="gene_id")
+    ).set_axis(expression.columns, axis=1)
+    var = chosen.set_index("gene_id")[["symbol", "probe", "status"]]
+    return measured, var.rename(columns={"probe": "source_id"}).assign(n_probes=count)
+
+
+def assemble(
+    expression: pd.DataFrame,
+    identity: pd.DataFrame,
+    samples: pd.DataFrame,
+    provenance: Mapping[str, Any],
+    *,
+    sex_symbols: Sequence[str],
+) -> AnnData:
+    """Put intensities, genes and samples together.
+
+    Parameters
+    ----------
+    expression
+        Probes × samples, log2; columns are sample ids.
+    identity
+        Row by row as :func:`identify` returns it.
+    samples
+        Contract ``samples``, in the order of the result.
+    provenance
+        Goes to ``uns["provenance"]``, with the numbers of probes added.
+    sex_symbols
+        Genes all of whose probes are kept, to tell a sample's sex.
+
+    Returns
+    -------
+    AnnData
+        Contract ``bulk/<dataset>/intensities.h5ad``: samples × genes, log2; ``obsm["sex_probes"]``
+        samples × probes of the sex genes, named ``symbol:probe``.
+    """
+    order = samples["sample_id"].tolist()
+    measured, var = to_genes(expression[order], identity)
+    obs = samples.set_index("sample_id")
+    for column in obs.columns:
+        if obs[column].dtype.kind not in "fiu":
+            obs[column] = obs[column].astype(str)
+    status = identity["status"].value_counts()
+    rows = np.flatnonzero(identity["symbol"].isin(sex_symbols))
+    probes = [f"{identity['symbol'].iloc[i]}:{expression.index[i]}" for i in rows]
+    of_sex = pd.DataFrame(
+        expression[order].to_numpy(float)[rows].T, index=obs.index, columns=probes
+    )
+    return AnnData(
+        X=measured.to_numpy(float).T,
+        obs=obs,
+        var=var,
+        obsm={"sex_probes": of_sex.loc[:, ~of_sex.columns.duplicated()]},
+        uns={
+            "measure": "intensities",
+            "provenance": {
+                **provenance,
+                "rows_in_source": len(expression),
+                "rows_summed": 0,
+                "rows_by_status": {str(name): int(n) for name, n in status.items()},
+            },
+        },
+    )
+
+
+# --- the model ------------------------------------------------------------------------------
+
+
+def fit(expression: AnnData, contrast: matrix.Contrast) -> AnnData:
+    """Prepare one linear model for all groups of a design.
+
+    Parameters
+    ----------
+    expression
+        Contract ``intensities.h5ad``: samples × genes, log2.
+    contrast
+        Any contrast of the design.
+
+    Returns
+    -------
+    AnnData
+        What a contrast needs: ``X`` log2 intensities of the samples used,
+        ``obsm["design_matrix"]``, ``uns["terms"]``, ``uns["attrs"]``, ``uns["omnibus"]``.
+    """
+    used = matrix.used_samples(expression.obs, contrast)
+    design = matrix.design_matrix(used, contrast)
+    terms = list(design.columns)
+    # Level names may hold any character; HDF5 keys may not.
+    design.columns = [f"term{i}" for i in range(len(terms))]
+    result = anndata.AnnData(
+        X=np.asarray(expression[used.index].X, dtype=float),
+        obs=pd.DataFrame(index=used.index),
+        var=expression.var[["symbol", "source_id"]].copy(),
+    )
+    result.obsm["design_matrix"] = design
+    result.uns["terms"] = terms
+    result.uns["attrs"] = json.dumps(design.attrs)
+    result.uns["omnibus"] = json.dumps(deseq2.hypotheses(terms, contrast))
+    result.uns["measure"] = "intensities"
+    result.uns["fitted"] = len(used) > len(terms)
+    return result
+
+
+def _model(fitted: AnnData) -> linear.Fit:
+    return linear.fit(
+        np.asarray(fitted.X, dtype=float).T, fitted.obsm["design_matrix"].to_numpy(float)
+    )
+
+
+def moderated(fitted: AnnData, contrast: matrix.Contrast, *, trend: bool) -> pd.DataFrame:
+    """Return ``effect, se, stat, df, pvalue, padj`` of a contrast, index gene id."""
+    found = linear.moderated_t(_model(fitted), deseq2.stored_vector(fitted, contrast), trend=trend)
+    found["padj"] = distributions.adjust(found["pvalue"])
+    return found.set_axis(pd.Index(fitted.var_names, name="gene_id"))
+
+
+def test(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: matrix.Contrast,
+    *,
+    dataset: str,
+    min_replicates: int,
+    trend: bool,
+    cell_type: str = "muscle",
+) -> pd.DataFrame:
+    """Test one contrast by moderated t.
+
+    Parameters
+    ----------
+    fitted
+        As :func:`fit` returns it.
+    samples
+        Contract ``samples`` (index: sample id), to count the sides.
+    contrast
+        As for counts: the same designs.
+    min_replicates
+        With fewer samples in the smallest group effects are given without p-values.
+    trend
+        Let the prior variance depend on mean expression (limma-trend).
+
+    Returns
+    -------
+    DataFrame
+        Contract ``de``: ``base_mean`` is the mean log2 intensity, ``log2fc_shrunk`` is empty,
+        ``stat`` the moderated t on ``df`` degrees of freedom.
+    """
+    used = samples.loc[fitted.obs_names]
+    found = moderated(fitted, contrast, trend=trend)
+    target, reference = matrix.sides(used, contrast)
+    frame = pd.DataFrame(
+        {
+            "dataset": dataset,
+            "contrast": contrast["id"],
+            "cell_type": cell_type,
+            "gene_id": fitted.var_names,
+            "symbol": fitted.var["symbol"].astype(str).to_numpy(),
+            "base_mean": np.asarray(fitted.X).mean(axis=0),
+            "log2fc": found["effect"].to_numpy(),
+            "lfc_se": found["se"].to_numpy(),
+            "log2fc_shrunk": np.nan,
+            **{name: found[name].to_numpy() for name in ("stat", "df", "pvalue", "padj")},
+            "n_target": int(target.sum()),
+            "n_reference": int(reference.sum()),
+        }
+    )
+    if matrix.smallest_cell(used, contrast) < min_replicates:
+        frame[["stat", "pvalue", "padj"]] = np.nan
+    return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
+
+
+def omnibus(
+    fitted: AnnData,
+    samples: pd.DataFrame,
+    contrast: matrix.Contrast,
+    *,
+    dataset: str,
+    min_replicates: int,
+    trend: bool,
+    cell_type: str = "muscle",
+) -> pd.DataFrame:
+    """Test several terms of a design at once by moderated F; as :func:`alsmuscle.de.omnibus`.
+
+    Returns
+    -------
+    DataFrame
+        Contract ``omnibus``: ``stat`` is F times its ``df``, so that it is on the scale of the
+        likelihood ratio of counts.
+    """
+    asked = json.loads(str(fitted.uns["omnibus"]))
+    if not asked or not fitted.uns["fitted"]:
+        return deseq2.no_omnibus()
+    few = deseq2.smallest_group(samples.loc[fitted.obs_names], contrast) < min_replicates
+    model, parts = _model(fitted), []
+    for name, dropped in asked.items():
+        columns = [list(fitted.uns["terms"]).index(term) for term in dropped]
+        found = linear.moderated_f(model, columns, trend=trend)
+        part = pd.DataFrame(
+            {
+                "dataset": dataset,
+                "design": design_id(contrast),
+                "test": name,
+                "cell_type": cell_type,
+                "gene_id": fitted.var_names,
+                "symbol": fitted.var["symbol"].astype(str).to_numpy(),
+                "base_mean": model.mean,
+                "stat": found["stat"].to_numpy() * len(dropped),
+                "df": len(dropped),
+                "df_residual": found["df_residual"].to_numpy(),
+                "pvalue": np.nan if few else found["pvalue"].to_numpy(),
+                "padj": np.nan if few else distributions.adjust(found["pvalue"]),
+            }
+        )
+        parts.append(part.sort_values(["pvalue", "gene_id"], kind="stable"))
+    return pd.concat(parts, ignore_index=True)

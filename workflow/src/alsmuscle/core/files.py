@@ -1,0 +1,261 @@
+"""Files in and out. Beside it only ``fetch``, ``layouts`` and ``cells_io`` open data files.
+
+Whatever is written goes to a temporary name in the same folder and is renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import secrets
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alsmuscle.core import contracts
+from alsmuscle.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+# Of HDF5. LZF is hardly faster, and gives equal data different bytes: its table is not initialised.
+COMPRESSION = {"compression": "gzip", "compression_opts": 1}
+RESOURCES = Path(__file__).resolve().parents[3] / "resources"
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Nodes of a cluster may have the same process ids. The suffix stays: writers such as anndata's
+    # choose their format by it.
+    part = path.with_name(f".{secrets.token_hex(4)}.part.{path.name}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str | bytes) -> None:
+    """Write text (UTF-8) or bytes."""
+    with atomic(path) as part:
+        part.write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+def link(source: str | Path, target: str | Path) -> None:
+    """Let a file stand in a second place: a hard link, a copy where the file system has none."""
+    with atomic(target) as part:
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copyfile(source, part)
+
+
+def read_text(path: str | Path) -> str:
+    """Read text (UTF-8)."""
+    return Path(path).read_text(encoding="utf-8")
+
+
+def write_json(path: str | Path, document: Any) -> None:
+    """Write JSON with sorted keys."""
+    write_text(path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_table(path: str | Path, frame: pd.DataFrame, contract: str) -> None:
+    """Write a table as tab-separated text, six significant digits, checked against its contract."""
+    checked = contracts.check_table(frame, contract, str(path)).copy(deep=False)
+    # The same text as `float_format` gives, in half the time.
+    for column in checked.select_dtypes("float"):
+        numbers = checked[column].tolist()
+        checked[column] = ["" if math.isnan(number) else f"{number:.6g}" for number in numbers]
+    with atomic(path) as part:
+        checked.to_csv(part, sep="\t", index=False, lineterminator="\n")
+
+
+def read_table(path: str | Path, contract: str) -> pd.DataFrame:
+    """Read a table of ours and check it against its contract.
+
+    Raises
+    ------
+    InputError
+        The file is missing or breaks the contract.
+    """
+    import pandas as pd
+
+    kinds = contracts.TABLES[contract].columns
+    numbers = [column for column, kind in kinds.items() if kind not in ("text", "flag")]
+    read_as: defaultdict[str, type] = defaultdict(lambda: str, dict.fromkeys(numbers, float))
+    try:
+        frame = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=read_as,
+            na_values={column: [""] for column in numbers},
+            keep_default_na=False,
+            float_precision="round_trip",
+        )
+    except FileNotFoundError:
+        raise InputError("no such file", where=path) from None
+    except pd.errors.EmptyDataError:
+        raise InputError("the file is empty", where=path) from None
+    except ValueError as error:
+        raise InputError(
+            f"breaks the contract '{contract}': {error}",
+            where=path,
+            expected=f"numbers in {', '.join(numbers)}",
+        ) from None
+    for column in frame.columns.intersection([c for c, kind in kinds.items() if kind == "flag"]):
+        frame[column] = frame[column].map({"True": True, "False": False})
+    return contracts.check_table(frame, contract, str(path))
+
+
+def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as parquet, compressed."""
+    with atomic(path) as part:
+        frame.to_parquet(part, index=False, compression="zstd")
+
+
+def read_parquet(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a parquet table, or some of its columns: those that it lacks are left out."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    if columns is not None:
+        known = set(pq.read_schema(path).names)
+        columns = [column for column in columns if column in known]
+    return pd.read_parquet(path, columns=columns)
+
+
+def write_h5ad(path: str | Path, adata: AnnData) -> None:
+    """Write an AnnData, lightly compressed."""
+    with atomic(path) as part:
+        adata.write_h5ad(part, **COMPRESSION)
+
+
+def read_h5ad(path: str | Path) -> AnnData:
+    """Read an AnnData."""
+    import anndata
+
+    return anndata.read_h5ad(path)
+
+
+def write_h5ads(path: str | Path, parts: Mapping[str, AnnData]) -> None:
+    """Write several named AnnData into one HDF5 file, a group each."""
+    import h5py
+    from anndata.io import write_elem
+
+    with atomic(path) as part, h5py.File(part, "w") as file:
+        for number, (name, adata) in enumerate(parts.items()):
+            # Names may hold any character, a group's name may not: number the groups.
+            write_elem(file, f"part{number}", adata)
+            file[f"part{number}"].attrs["name"] = name
+
+
+def read_h5ads(path: str | Path, name: str) -> AnnData:
+    """Read one named AnnData of a file written by :func:`write_h5ads`.
+
+    Raises
+    ------
+    InputError
+        The file has no part of that name.
+    """
+    import h5py
+    from anndata.io import read_elem
+
+    with h5py.File(path, "r") as file:
+        for group in file.values():
+            if group.attrs["name"] == name:
+                return read_elem(group)
+        known = [str(group.attrs["name"]) for group in file.values()]
+    raise InputError(f"no part '{name}'", where=path, expected=", ".join(known))
+
+
+def sha256(path: str | Path) -> str:
+    """Return the sha256 of a file, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cached(manifest: pd.DataFrame, name: str) -> Path:
+    """Return the path of a fetched file, checked to be there with the size that was recorded.
+
+    Raises
+    ------
+    InputError
+        The file was moved or changed since it was fetched.
+    """
+    row = manifest.set_index("name").loc[name]
+    path = Path(row["path"])
+    if not path.is_file() or path.stat().st_size != row["bytes"]:
+        raise InputError(
+            f"the file of {row['study']} that was fetched from {row['url']} is gone or changed",
+            where=path,
+            expected=f"{row['bytes']} bytes",
+            remedy=f"fetch it again: snakemake --forcerun data_fetch (study {row['study']})",
+        )
+    return path
+
+
+# --- tables of the workflow -----------------------------------------------------------------
+
+
+def read_gene_table(organism: str) -> pd.DataFrame:
+    """Read the pinned gene table of an organism (see ``workflow/resources/README.md``)."""
+    import pandas as pd
+
+    path = RESOURCES / f"genes_{organism}.tsv.gz"
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+
+
+def read_orthologs() -> pd.DataFrame:
+    """Read the pinned table of 1:1 human–mouse orthologs."""
+    import pandas as pd
+
+    path = RESOURCES / "orthologs_human_mouse.tsv.gz"
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+
+
+def read_plain(path: str | Path) -> pd.DataFrame:
+    """Read a tab-separated table of the configuration as text."""
+    import pandas as pd
+
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment="#")
+
+
+def read_collections(manifest: str | Path) -> dict[str, str]:
+    """Read the fetched gene-set collections: collection → text in GMT form."""
+    table = read_table(manifest, "manifest")
+    return {name: read_text(cached(table, name)) for name in table["name"]}
+
+
+def human_names() -> pd.Series:
+    """Return mouse gene id → symbol of its 1:1 human ortholog."""
+    orthologs = read_orthologs()
+    return orthologs.set_index("mouse_gene_id")["human_symbol"]
+
+
+def write_square(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a samples × samples table, first column ``sample_id``."""
+    with atomic(path) as part:
+        frame.rename_axis("sample_id").to_csv(part, sep="\t", float_format="%.6g")
+
+
+def read_square(path: str | Path) -> pd.DataFrame:
+    """Read what :func:`write_square` wrote."""
+    import pandas as pd
+
+    frame = pd.read_csv(path, sep="\t", dtype={"sample_id": str}).set_index("sample_id")
+    return frame.set_axis(frame.index, axis=1)

@@ -1,0 +1,80 @@
+"""Logging: one line per event, to the rule's log file and the terminal's error stream."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alsmuscle.core.errors import InputError
+
+
+def get(name: str = "alsmuscle") -> logging.Logger:
+    """Return the package's logger or a child of it."""
+    return logging.getLogger(name if name.startswith("alsmuscle") else f"alsmuscle.{name}")
+
+
+def to_file(path: str | Path | None, level: int = logging.INFO) -> None:
+    """Send the package's log to ``path`` (truncated first) and warnings also to stderr."""
+    root = logging.getLogger("alsmuscle")
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+    line = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers[0].setLevel(logging.WARNING)
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(line)
+        root.addHandler(handler)
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process with the one that started it, even if that one is killed.
+
+    A job that outlives its run would write beside the same job of the next run.
+    """
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _one_blas_thread() -> None:
+    """Keep sums in one order: the number of cores must not change a digit."""
+    from threadpoolctl import threadpool_limits
+
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
+        os.environ[name] = "1"  # for libraries that are loaded later
+    threadpool_limits(1, user_api="blas")
+
+
+@contextmanager
+def job(path: str | Path) -> Iterator[logging.Logger]:
+    """Run a rule's script: log to ``path``; turn an ``InputError`` into one readable message.
+
+    The message goes to stderr and to ``<path>.error``, from where the workflow repeats it last; the
+    process then ends with status 1 and no traceback.
+    """
+    _end_with_parent()
+    _one_blas_thread()
+    to_file(path)
+    logger = get()
+    message = Path(f"{path}.error")
+    message.unlink(missing_ok=True)
+    try:
+        yield logger
+    except InputError as error:
+        message.write_text(f"{error}\n", encoding="utf-8")
+        logger.error("%s", error)
+        raise SystemExit(1) from None
+    except Exception:
+        logger.exception("the job failed; this is a bug in alsmuscle, please report it")
+        raise

@@ -1,0 +1,630 @@
+"""Study cards and the configuration: strict reading, cross-checks, selection.
+
+This module is imported while Snakemake parses, so it stays light: standard library, PyYAML and
+jsonschema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from alsmuscle.core.errors import InputError
+
+Card = dict[str, Any]
+
+# Where an archive keeps a file: `source` of a card → keys that it needs, and keys that it may have
+# beside the pins; `accession` is the card's unless it is given.
+SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "geo_supplement": (("name|match",), ("accession",)),
+    "geo_raw": ((), ("accession",)),
+    "geo_matrix": ((), ("accession", "platform")),
+    "geo_soft": ((), ("accession",)),
+    "geo_annotation": (("platform",), ()),
+    "ncbi_counts": ((), ("accession",)),
+    "ncbi_annotation": ((), ()),
+    "recount3": ((), ("accession", "table")),
+    "ena_report": ((), ("accession",)),
+    "biostudies": (("name|match",), ("accession",)),
+    "cellxgene": (("accession", "dataset"), ()),
+}
+# Modalities of cards that hold published results and no samples.
+PUBLISHED = ("effects", "calls")
+_PINS = {"source", "sha256", "md5", "bytes", "members"}
+
+SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
+
+
+# libyaml reads the cards ten times faster than the loader in Python; not every build has it.
+class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML without silent overwriting of a repeated key."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        if key in seen:
+            line = key_node.start_mark.line + 1
+            raise yaml.YAMLError(f"key '{key}' stands twice (second time in line {line})")
+        seen.add(key)
+    return dict(loader.construct_mapping(node, deep=True))
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load_yaml(path: str | Path) -> Any:
+    """Read a YAML file, refusing repeated keys.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is not YAML.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            return yaml.load(file, _StrictLoader)
+    except FileNotFoundError:
+        raise InputError("no such file", where=path) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"not readable as YAML: {error}", where=path) from None
+
+
+def validate(document: Any, schema: str, where: str | Path) -> None:
+    """Check a document against ``workflow/schemas/<schema>.schema.yaml``.
+
+    Raises
+    ------
+    InputError
+        With every violation: the key's path, what was expected, and the key's description.
+    """
+    errors = sorted(_validator(schema).iter_errors(document), key=lambda e: list(e.path))
+    if not errors:
+        return
+    problems = []
+    for error in errors:
+        key = ".".join(str(part) for part in error.absolute_path) or "(top level)"
+        about = error.schema.get("description") if isinstance(error.schema, Mapping) else None
+        message = error.message if len(error.message) < 300 else error.message[:297] + "..."
+        if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
+            known = ", ".join(sorted(error.schema.get("properties", {})))
+            message = f"{message.split(' (')[0]} {_unknown(error)}; known keys: {known}"
+            about = None
+        problems.append(f"{key}: {message}" + (f"  [{about}]" if about else ""))
+    raise InputError(
+        problems[0] if len(problems) == 1 else "\n  - ".join(["several problems", *problems]),
+        where=where,
+        remedy=f"correct the key; workflow/schemas/{schema}.schema.yaml describes each one",
+    )
+
+
+@cache
+def _validator(schema: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(load_yaml(SCHEMAS / f"{schema}.schema.yaml"))
+
+
+def _unknown(error: Any) -> str:
+    known = set(error.schema.get("properties", {}))
+    return "(" + ", ".join(repr(key) for key in error.instance if key not in known) + ")"
+
+
+def load_config(config: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
+    """Validate the configuration and return it as a plain dict.
+
+    Raises
+    ------
+    InputError
+        See :func:`validate`.
+    """
+    document = dict(config)
+    validate(document, "config", where)
+    return document
+
+
+def load_cards(folder: str | Path) -> dict[str, Card]:
+    """Read and check every study card of a folder.
+
+    Returns
+    -------
+    dict
+        Study id → card, in alphabetical order of ids.
+
+    Raises
+    ------
+    InputError
+        A card breaks the schema or contradicts itself; the message names file and key.
+    """
+    paths = sorted(Path(folder).glob("*.yaml"))
+    if not paths:
+        raise InputError(
+            "no study card found", where=folder, remedy="add a file <id>.yaml; see config/README.md"
+        )
+    return {path.stem: load_card(path) for path in paths}
+
+
+def load_card(path: str | Path) -> Card:
+    """Read and check one study card.
+
+    Raises
+    ------
+    InputError
+        The card breaks the schema or contradicts itself; the message names file and key.
+    """
+    card = load_yaml(path)
+    validate(card, "dataset", path)
+    check_card(card, path)
+    return dict(card)
+
+
+def check_card(card: Card, path: str | Path) -> None:
+    """Check what a schema cannot: names that must refer to something on the same card.
+
+    Raises
+    ------
+    InputError
+        With the key and the remedy.
+    """
+
+    def fail(key: str, problem: str, expected: str | None = None) -> None:
+        raise InputError(problem, where=f"{path}: {key}", expected=expected)
+
+    if card["id"] != Path(path).stem:
+        fail("id", f"'{card['id']}' differs from the file's name '{Path(path).stem}'")
+    wanted = plain(card["accession"])
+    # One accession can hold two studies, such as GSE167186: bulk, and `gse167186nuclei`.
+    if not re.fullmatch(rf"{wanted}[a-z]*", card["id"]) and not card.get("simulated"):
+        fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{wanted}'")
+    if card["status"] == "draft" and card["use"]:
+        fail(
+            "status",
+            "a draft cannot be used",
+            "`use: false`, or a person reads the card and sets `status: candidate`",
+        )
+    files = card.get("files", {})
+    for name, file in files.items():
+        _check_file(f"files.{name}", file, fail)
+    for key, name in _named_files(card):
+        if name not in files:
+            fail(key, f"'{name}' is not under `files`", _one_of(files))
+    _check_layout(card, fail)
+    columns = card["samples"]["columns"] if "samples" in card else {}
+    sheet = card["samples"]["sheet"] if "samples" in card else {"layout": "count_columns"}
+    if sheet["layout"] in ("count_columns", "obs"):
+        if "file" in sheet:
+            fail("samples.sheet.file", f"`{sheet['layout']}` takes no file")
+    elif "file" not in sheet:
+        fail("samples.sheet.file", "missing", _one_of(files))
+    for key, pattern in _patterns(card):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            fail(key, f"not a regular expression: {error}")
+    for name, rule in columns.items():
+        given = [key for key in ("from", "value", "levels") if key in rule]
+        if len(given) != 1 or (given == ["levels"] and "missing" not in card):
+            fail(
+                f"samples.columns.{name}",
+                "give exactly one of `from` and `value`",
+                "(`levels` alone only where `missing` says what is not known yet)",
+            )
+        if "map" in rule and "match" in rule:
+            fail(f"samples.columns.{name}", "give `map` or `match`, not both")
+    seen: set[str] = set()
+    for contrast in card.get("contrasts", []):
+        key = f"contrasts.{contrast['id']}"
+        if contrast["id"] in seen:
+            fail(key, "two contrasts have this id")
+        seen.add(contrast["id"])
+        for field, problem in _kind_faults(contrast):
+            fail(f"{key}.{field}", problem)
+        if card["modality"] in PUBLISHED:
+            continue
+        for field in ("variable", "block", "across"):
+            if field in contrast and contrast[field] not in (*columns, *DERIVED):
+                fail(f"{key}.{field}", f"no column '{contrast[field]}'", _one_of(columns))
+        for field in ("adjust", "within", "defined_by"):
+            for column in contrast.get(field, []):
+                if column not in (*columns, *DERIVED):
+                    fail(f"{key}.{field}", f"no column '{column}'", _one_of([*columns, *DERIVED]))
+        if contrast["variable"] in contrast.get("adjust", []):
+            fail(f"{key}.adjust", f"'{contrast['variable']}' is what is compared")
+        named = [
+            (contrast[column], [contrast[key] for key in keys if key in contrast])
+            for column, keys in (
+                ("variable", ("target", "reference")),
+                ("across", ("at", "against")),
+            )
+            if column in contrast
+        ]
+        for column, wanted in [*named, *contrast.get("within", {}).items()]:
+            levels = possible_levels(columns.get(column, {}))
+            for level in wanted:
+                if levels is not None and level not in levels:
+                    fail(key, f"'{column}' has no level '{level}'", _one_of(levels))
+    if "calls" in card:
+        for name, entry in card["calls"]["comparisons"].items():
+            if name not in seen:
+                fail(f"calls.comparisons.{name}", f"no contrast '{name}'", _one_of(seen))
+            if ("rows" in entry) != ("comparison_column" in card["calls"]):
+                fail(f"calls.comparisons.{name}", "`rows` and `comparison_column` belong together")
+        if lacking := seen - set(card["calls"]["comparisons"]):
+            fail("calls.comparisons", f"contrast '{min(lacking)}' has no entry")
+    if "effects" in card and card["effects"]["contrast"] not in seen:
+        fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
+
+
+# What each kind of contrast needs beside `variable`, and what it may have. An interaction without
+# levels of `across` takes it as a number.
+KINDS: dict[str, tuple[set[str], set[str]]] = {
+    "difference": ({"target", "reference"}, {"across", "at"}),
+    "interaction": ({"target", "reference", "across"}, {"at", "against", "unit"}),
+    "trend": ({"target", "reference", "across", "unit"}, set()),
+    "continuous": ({"unit"}, set()),
+}
+
+
+def _kind_faults(contrast: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield key and problem where a contrast lacks a key of its kind, or has one too many."""
+    kind = contrast.get("kind", "difference")
+    needed, allowed = KINDS[kind]
+    if kind == "difference" and {"across", "at"} & set(contrast):
+        needed = needed | {"across", "at"}
+    if kind == "interaction":
+        needed = needed | ({"at", "against"} if {"at", "against"} & set(contrast) else {"unit"})
+    for field in sorted(needed - set(contrast)):
+        yield field, f"missing; a contrast of kind `{kind}` needs it"
+    every: set[str] = set().union(*(a | b for a, b in KINDS.values()))
+    for field in sorted((every & set(contrast)) - needed - allowed):
+        yield field, f"a contrast of kind `{kind}` has no such key"
+    if kind == "interaction" and {"at", "unit"} <= set(contrast):
+        yield "unit", "an interaction between levels has no unit"
+    for one, other in (("target", "reference"), ("at", "against")):
+        if one in contrast and contrast[one] == contrast.get(other):
+            yield one, f"{one} and {other} are the same level"
+    if contrast.get("across") == contrast["variable"]:
+        yield "across", "the variable cannot interact with itself"
+    if contrast.get("across") in contrast.get("adjust", []):
+        yield "adjust", f"'{contrast['across']}' is in the model already, as `across`"
+
+
+def plain(accession: str) -> str:
+    """Return the id that belongs to an accession.
+
+    Examples
+    --------
+    >>> plain("E-MTAB-13874")
+    'emtab13874'
+    """
+    return re.sub(r"[^a-z0-9]", "", accession.lower())
+
+
+# Columns that the workflow adds to the harmonised sheet.
+DERIVED = ("sex_inferred",)
+
+
+def possible_levels(rule: Mapping[str, Any]) -> list[str] | None:
+    """Return the levels that a column's rule can yield, or None where only the data can tell."""
+    if "map" in rule:
+        return sorted(set(rule["map"].values()))
+    if "match" in rule:
+        return sorted(set(rule["match"].values()))
+    if "value" in rule:
+        return [str(rule["value"])]
+    return list(rule["levels"]) if "levels" in rule else None
+
+
+def _check_file(key: str, file: Mapping[str, Any], fail: Callable[..., None]) -> None:
+    """Check that a file is named by its address or by its place in an archive."""
+    if ("url" in file) == ("source" in file):
+        fail(key, "give exactly one of `url` and `source`")
+    if "url" in file:
+        if odd := set(file) - _PINS - {"url"}:
+            fail(f"{key}.{min(odd)}", "this key belongs to `source`; a `url` is complete")
+        return
+    needed, allowed = SOURCES[file["source"]]
+    for group in needed:
+        if len(set(group.split("|")) & set(file)) != 1:
+            fail(key, f"`source: {file['source']}` needs " + " or ".join(group.split("|")))
+    known = {part for group in needed for part in group.split("|")} | set(allowed) | _PINS
+    if odd := set(file) - known:
+        fail(f"{key}.{min(odd)}", f"`source: {file['source']}` has no such key", _one_of(known))
+
+
+def _named_files(card: Card) -> list[tuple[str, str]]:
+    """Return key → name for every place of a card that names one of its files."""
+    found = [
+        (f"{key}.file", card[key]["file"]) for key in ("counts", "effects", "calls") if key in card
+    ]
+    counts, cells = card.get("counts", {}), card.get("cells", {})
+    found += [(f"counts.{key}", counts[key]) for key in ("quality",) if key in counts]
+    found += [(f"cells.{key}", cells[key]) for key in ("file", "metadata") if key in cells]
+    found += [
+        ("cells.samples", entry[key])
+        for entry in cells.get("samples", [])
+        for key in ("file", "raw")
+        if key in entry
+    ]
+    blocks = [("counts", counts)]
+    blocks += [(f"intensities.{c['platform']}", c) for c in card.get("intensities", [])]
+    found += [(f"{key}.file", chip["file"]) for key, chip in blocks[1:]]
+    found += [
+        (f"{key}.annotation", block["annotation"]["file"])
+        for key, block in blocks
+        if "annotation" in block
+    ]
+    sheet = card.get("samples", {}).get("sheet", {}).get("file", [])
+    return found + [
+        ("samples.sheet.file", n) for n in ([sheet] if isinstance(sheet, str) else sheet)
+    ]
+
+
+def _check_layout(card: Card, fail: Callable[..., None]) -> None:
+    """Check that each layout has the keys that it needs."""
+    counts, cells = card.get("counts", {}), card.get("cells", {})
+    effects = card.get("effects", {})
+    for key in ("gene_column", "log2fc_column"):
+        if effects and key not in effects and not _of_tool(effects, key):
+            fail(f"effects.{key}", "missing; `tool` does not give it")
+    if counts.get("layout") == "tar_tables":
+        needed = ["member", *([] if "tool" in counts else ["count_column"])]
+        needed += (
+            ["strand"] if counts.get("tool") == "star" and "count_column" not in counts else []
+        )
+        for key in needed:
+            if key not in counts:
+                fail(f"counts.{key}", "missing; the layout `tar_tables` needs it")
+        if "(?P<sample_id>" not in counts["member"]:
+            fail("counts.member", "the expression has no group `sample_id`", "(?P<sample_id>...)")
+    if "strand" in counts and counts.get("tool") != "star":
+        fail("counts.strand", "only `tool: star` has columns by strand")
+    if (counts.get("layout") == "recount3") != (counts.get("type") == "coverage"):
+        fail("counts.type", "`coverage` and the layout `recount3` belong together")
+    if counts.get("layout") == "recount3" and "quality" not in counts:
+        fail("counts.quality", "missing; gene sums become counts by the lengths in `recount_qc`")
+    for chip in card.get("intensities", []):
+        if "annotation" not in chip and chip["layout"] != "soft":
+            fail(f"intensities.{chip['platform']}.annotation", "missing: what leads to genes?")
+    if cells:
+        if ("file" in cells) == ("samples" in cells):
+            fail("cells", "give exactly one of `file` and `samples`")
+        whole = cells["layout"] if "file" in cells else ""  # one file holds all samples
+        if whole.startswith("10x") and "(?P<sample_id>" not in cells.get("member", ""):
+            fail("cells.member", "no expression with a group `sample_id`", "(?P<sample_id>...)")
+        if whole in ("h5ad", "table") and "sample_column" not in cells:
+            fail("cells.sample_column", "missing: which column says whose cell it is?")
+        for key in ("metadata", "barcode_column") if whole == "table" else ():
+            if key not in cells:
+                fail(f"cells.{key}", "missing; the layout `table` needs it")
+
+
+def _of_tool(effects: Mapping[str, Any], key: str) -> bool:
+    """Say whether the tool that wrote a table gives a column its name."""
+    from alsmuscle.data.derivation import TOOLS
+
+    return key in TOOLS.get(str(effects.get("tool", "")), {})
+
+
+def _patterns(card: Card) -> list[tuple[str, str]]:
+    found = []
+    if isinstance(rule := card.get("samples", {}).get("sample_id"), dict):
+        found.append(("samples.sample_id.pattern", rule["pattern"]))
+    for name, rule in card.get("samples", {}).get("columns", {}).items():
+        key = f"samples.columns.{name}"
+        found += [(f"{key}.pattern", rule["pattern"])] if "pattern" in rule else []
+        found += [(f"{key}.match", pattern) for pattern in rule.get("match", {})]
+    for block in ("counts", "cells"):
+        if "member" in card.get(block, {}):
+            found.append((f"{block}.member", card[block]["member"]))
+    found += [
+        (f"files.{name}.match", file["match"])
+        for name, file in card.get("files", {}).items()
+        if "match" in file
+    ]
+    return found
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return "one of: " + ", ".join(sorted(names))
+
+
+def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Read the gene-set collections that the configuration names.
+
+    Raises
+    ------
+    InputError
+        The file breaks the schema, or a name is unknown. A collection without a pinned hash is
+        held to that of its first download, or refused under ``data.pinned_only``, like any file.
+    """
+    known = load_yaml(path)
+    validate(known, "collections", path)
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"no collection '{name}'",
+                where="config: enrichment.collections",
+                expected=_one_of(known),
+                remedy=f"correct the name, or add it to {path}",
+            )
+    return {name: known[name] for name in names}
+
+
+def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[str, Card]:
+    """Return the cards that pass every non-empty list of ``studies``.
+
+    Cards with ``use: false`` are left out of filters; naming one under ``ids`` is an error that
+    quotes its reason.
+
+    Raises
+    ------
+    InputError
+        An id is unknown or switched off, or nothing is left.
+    """
+    where = "config: studies"
+    for name in studies["ids"]:
+        if name not in cards:
+            raise InputError(f"no study '{name}'", where=f"{where}.ids", expected=_one_of(cards))
+        if reason := unusable(cards[name]):
+            raise InputError(
+                f"study '{name}' is switched off on its card: {reason}", where=f"{where}.ids"
+            )
+        if studies["statuses"] and cards[name]["status"] not in studies["statuses"]:
+            raise InputError(
+                f"study '{name}' is a {cards[name]['status']}",
+                where=f"{where}.ids",
+                expected="a status of `studies.statuses`: " + ", ".join(studies["statuses"]),
+                remedy=f"add `{cards[name]['status']}` to `studies.statuses` to try it",
+            )
+    for key, field in (("roles", "role"), ("organisms", "organism"), ("modalities", "modality")):
+        unknown = set(studies[key]) - {card[field] for card in cards.values()}
+        if unknown:
+            raise InputError(
+                f"no study has {field} '{min(unknown)}'",
+                where=f"{where}.{key}",
+                expected=_one_of({card[field] for card in cards.values()}),
+            )
+    chosen = {
+        name: card
+        for name, card in cards.items()
+        if card["use"]
+        and (not studies["ids"] or name in studies["ids"])
+        and (not studies["roles"] or card["role"] in studies["roles"])
+        and (not studies["organisms"] or card["organism"] in studies["organisms"])
+        and (not studies["modalities"] or card["modality"] in studies["modalities"])
+        and (not studies["statuses"] or card["status"] in studies["statuses"])
+    }
+    if not chosen:
+        raise InputError("no study passes the selection", where=where, remedy="widen the lists")
+    return chosen
+
+
+def left_out(cards: Mapping[str, Card], chosen: Mapping[str, Card]) -> list[dict[str, str]]:
+    """Return the cards that are not analysed: not selected, or not usable; each with its reason."""
+    return [
+        {
+            "dataset": name,
+            "what": "whole study, cannot be used yet"
+            if unusable(card)
+            else "whole study, not selected",
+            "reason": unusable(card) or _unselected(card),
+        }
+        for name, card in cards.items()
+        if name not in chosen
+    ]
+
+
+def unusable(card: Mapping[str, Any]) -> str:
+    """Say why a card cannot be analysed as it stands; empty where it can."""
+    if card["use"]:
+        return ""
+    gaps = [f"{part} ({what})" for part, what in card.get("missing", {}).items()]
+    reasons = [
+        *([card["use_reason"]] if "use_reason" in card else []),
+        *(["The card is incomplete: " + "; ".join(gaps)] if gaps else []),
+    ]
+    return " ".join(reasons)
+
+
+def standing(card: Mapping[str, Any]) -> str:
+    """Return in a word what a run would do with a card.
+
+    ``verified``, ``candidate`` and ``draft`` as its status; ``incomplete`` where something is
+    missing, ``not used`` where a person switched it off.
+    """
+    if "missing" in card and card["status"] != "draft":
+        return "incomplete"
+    return str(card["status"]) if card["use"] or card["status"] == "draft" else "not used"
+
+
+def markdown(cards: Mapping[str, Card]) -> list[str]:
+    """Return the registry as the lines of a Markdown table, ALS first, then by role."""
+    order = load_yaml(SCHEMAS / "dataset.schema.yaml")["$defs"]["role"]["enum"]
+    rows = sorted(cards.items(), key=lambda item: (order.index(item[1]["role"]), item[0]))
+    return [
+        "| card | what | role | standing |",
+        "|---|---|---|---|",
+        *(f"| `{n}` | {c['title']} | {c['role']} | {standing(c)} |" for n, c in rows),
+    ]
+
+
+def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return how each fact of a card is known: fact, ``file``/``page``/``no``, where it was seen."""
+    return [
+        (name, value, "") if isinstance(value, str) else (name, value["verified"], value["seen"])
+        for name, value in card["facts"].items()
+    ]
+
+
+def _unselected(card: Mapping[str, Any]) -> str:
+    if card["status"] == "candidate":
+        return "not selected: a candidate, written from public pages and not yet run"
+    return "not selected in the configuration"
+
+
+def contrast(card: Card, contrast_id: str) -> dict[str, Any]:
+    """Return one contrast of a card with every optional key filled in.
+
+    The label of what has a unit ends with it: a log2 fold change *per* something is no difference
+    between groups, and must never be read as one.
+    """
+    for entry in card["contrasts"]:
+        if entry["id"] == contrast_id:
+            unit = f" (per {entry['unit']})" if "unit" in entry else ""
+            variable = entry.get("variable", "")
+            return {
+                "kind": "difference",
+                "target": f"higher {variable}",
+                "reference": f"lower {variable}",
+                "across": None,
+                "at": None,
+                "against": None,
+                "unit": "",
+                "adjust": [],
+                "block": None,
+                "within": {},
+                "defined_by": [],
+                "role": card["role"],
+                "stage": "",
+                **entry,
+                "label": entry.get("label", "") + unit,
+            }
+    raise KeyError(contrast_id)
+
+
+def design_id(contrast: Mapping[str, Any]) -> str:
+    """Name the model of a contrast; contrasts with one name share one fit.
+
+    Examples
+    --------
+    >>> design_id({"variable": "condition", "adjust": ["sex"], "block": None, "within": {}})
+    'condition+sex'
+    """
+    kind, own = contrast.get("kind", "difference"), contrast["variable"]
+    if kind == "continuous":
+        own += " (number)"
+    if contrast.get("across"):
+        number = kind == "interaction" and not contrast.get("at")
+        own += f"*{contrast['across']}" + (" (number)" if number else "")
+    name = "+".join([own, *contrast["adjust"]])
+    if contrast["block"]:
+        name += f"|{contrast['block']}"
+    for column, levels in sorted(contrast["within"].items()):
+        name += f"@{column}={','.join(sorted(levels))}"
+    return name
+
+
+def designs(card: Card) -> dict[str, list[dict[str, Any]]]:
+    """Group a card's contrasts by the model that serves them: design id → contrasts."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for entry in card["contrasts"]:
+        full = contrast(card, entry["id"])
+        groups.setdefault(design_id(full), []).append(full)
+    return groups

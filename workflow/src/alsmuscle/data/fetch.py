@@ -1,0 +1,208 @@
+"""From what a card names to verified files: archives' folders and answers meet the downloader.
+
+``sources`` knows addresses, ``fetch`` knows how to download; here they are put together for one
+study, and what goes wrong with one file is noted instead of ending the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from alsmuscle.archives import geo
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import admit, embedded
+from alsmuscle.data import record as verify
+from alsmuscle.download.containers import hash_file
+from alsmuscle.download.download import fetch_first, file_name, get_text
+from alsmuscle.download.lock import first_source, read_mirror
+from alsmuscle.download.policy import FetchPolicy, TransferError
+
+Client = Callable[[str], str]
+
+
+def client(
+    *, mirror: str | Path | None = None, policy: FetchPolicy | None = None, study: str = ""
+) -> Client:
+    """Return a function from URL to text, with the downloader's patience and mirror."""
+
+    def ask(url: str) -> str:
+        # ENA says 204 where it knows nothing.
+        return get_text(url, ok=(200, 204), mirror=mirror, policy=policy, study=study).text
+
+    return ask
+
+
+def addresses(
+    file: Mapping[str, Any],
+    *,
+    accession: str,
+    organism: str,
+    ask: Client,
+    mirrored: tuple[str, ...] = (),
+) -> list[str]:
+    """Return equivalent URLs of a card's file, the first to be tried first.
+
+    Parameters
+    ----------
+    file
+        An entry of ``files``.
+    accession, organism
+        Of the card.
+    ask
+        URL → text; asked only where an archive has to be looked at (``match``, CELLxGENE).
+    mirrored
+        URLs that a mirror holds: a name in it that matches needs no look at the archive.
+
+    Raises
+    ------
+    InputError
+        No name, or more than one, matches; the archive's answer is not understood.
+    FetchError
+        The archive did not answer.
+    """
+    if "url" in file:
+        return [file["url"]]
+    if file["source"] == "cellxgene":
+        record = geo.cellxgene_dataset(file["accession"], file["dataset"])
+        return [geo.parse_cellxgene(ask(record))[0]]
+    if "match" not in file:
+        return geo.addresses(file, accession=accession, organism=organism)
+    return [_matching(file, accession, ask, mirrored)]
+
+
+def _matching(
+    file: Mapping[str, Any], accession: str, ask: Client, mirrored: tuple[str, ...]
+) -> str:
+    """Return the URL of the one name in the archive's folder that matches."""
+    accession = file.get("accession", accession)
+
+    def url(name: str) -> str:
+        return geo.addresses({**file, "name": name}, accession=accession, organism="")[0]
+
+    folder = url("")
+    held = [u.removeprefix(folder) for u in mirrored if u.startswith(folder)]
+    names = [name for name in held if re.fullmatch(file["match"], name)]
+    if len(names) != 1:
+        if file["source"] == "biostudies":
+            record = ask(geo.biostudies_study(accession))
+            listed = geo.parse_biostudies_study(record)["path"].tolist()
+        else:
+            listed = [item.name for item in geo.parse_listing(ask(folder))]
+        names = [name for name in listed if re.fullmatch(file["match"], name)]
+        if len(names) != 1:
+            raise InputError(
+                f"{len(names)} names match '{file['match']}'"
+                + (f": {', '.join(names[:5])}" if names else ""),
+                where=folder,
+                expected="exactly one of: " + ", ".join(listed[:20]),
+                remedy="correct `match` on the card, or give the `name`",
+            )
+    return url(names[0])
+
+
+def _embedded(study: str, name: str, path: Path) -> dict[str, Any]:
+    """Return the manifest's row of a derived table that stands in for an original."""
+    sha256, _ = hash_file(path)
+    return {
+        "study": study,
+        "name": name,
+        "path": str(path),
+        "url": f"workflow/resources/published/{path.name}",
+        "sha256": sha256,
+        "bytes": path.stat().st_size,
+        "source": embedded.SOURCE,
+        "retrieved": "",
+        "pinned": "",
+    }
+
+
+def study_files(
+    card: Mapping[str, Any],
+    *,
+    cache: str | Path,
+    mirror: str | Path | None = None,
+    policy: FetchPolicy | None = None,
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Fetch all files of a study, and hold its card against the archive where that can be reached.
+
+    A file that fails does not keep the others from arriving. The archive's record is asked for only
+    if some file came from the network: with a complete mirror there is no request at all.
+
+    Parameters
+    ----------
+    card
+        The study card.
+    cache
+        Folder that keeps the files, and the lock file.
+    mirror
+        Folder with an ``index.tsv``.
+    policy
+        Patience and limits.
+
+    Returns
+    -------
+    manifest
+        Rows of contract ``manifest``, for the files that are there.
+    checks
+        Rows of contract ``checks``: one per file, and what the archive's record said.
+    """
+    study, accession, organism = card["id"], card["accession"], card["organism"]
+    policy = policy or FetchPolicy()
+    mirrored = tuple(read_mirror(mirror)) if mirror else ()
+    ask = client(mirror=mirror, policy=policy, study=study)
+    manifest: list[dict[str, Any]] = []
+    checks: list[dict[str, str]] = []
+    taken: set[str] = set()
+    lock = Path(cache) / "lock.tsv"
+    for name, file in card["files"].items():
+        members = file.get("members")
+        try:
+            urls = addresses(
+                file, accession=accession, organism=organism, ask=ask, mirrored=mirrored
+            )
+            target = file_name(urls[0])
+            target = f"{name}.{target}" if target in taken else target
+            taken.add(target)
+            got = fetch_first(
+                urls,
+                Path(cache) / study / target,
+                sha256=file.get("sha256"),
+                md5=file.get("md5"),
+                bytes=file.get("bytes"),
+                members=members,
+                mirror=mirror,
+                lock=lock,
+                policy=policy,
+                study=study,
+            )
+            if got.source == "present":
+                # Where it came from at first: a second look leaves the manifest as it was.
+                got = replace(got, source=first_source(lock, got))
+        except InputError as error:
+            passing = isinstance(error, TransferError)
+            if passing and (held := embedded.table_of(study)):
+                manifest.append(_embedded(study, name, held))
+                found = f"{error.problem}; the project's own derived table is used"
+                checks.append(admit.check(study, f"files.{name}", admit.NOT_VERIFIED, found=found))
+                continue
+            state = admit.UNREACHABLE if passing else admit.FAILED
+            checks.append(admit.failure(study, f"files.{name}", error, state))
+            continue
+        known = file.get("sha256") or file.get("md5") or ""
+        pinned = "file" if known else "members" if members else ""
+        manifest.append({"study": study, "name": name, **asdict(got), "pinned": pinned})
+        known = known or (f"hashes of {len(members)} members" if members else "")
+        state = admit.AGREES if pinned else admit.NOT_VERIFIED
+        checks.append(admit.check(study, f"files.{name}", state, known, got.sha256))
+    if all(row["state"] != admit.UNREACHABLE for row in checks):
+        # The record is welcome, not needed: little patience, and none where nothing of the study
+        # came from the network. A mirror may hold the record, too.
+        hasty = replace(policy, attempts=2, wait_initial=0.5, connect_timeout=10.0)
+        if not any(row["source"] == "network" for row in manifest):
+            hasty = replace(hasty, offline=True)
+        checks += verify.checks(card, client(mirror=mirror, policy=hasty, study=study))
+    return manifest, checks

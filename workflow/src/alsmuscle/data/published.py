@@ -1,0 +1,200 @@
+"""Published effects, where no matrix is public: a results table becomes a table of our contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import derivation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Probes and rows that measure no gene of the sample: Affymetrix, Agilent and spiked-in controls.
+CONTROLS = r"(?i)^(?:AFFX[-_]|ERCC-\d|\(\+\)|\(-\)3x|DarkCorner|GE_BrightCorner|NegativeControl)"
+# Log2 fold change that one control probe in ten may reach before the comparison is flagged.
+CONTROL_LIMIT = 1.0
+CONTROL_SHARE = 0.1
+# A table of all genes has p-values up to 1; a list that was cut has none above its threshold.
+WHOLE_TABLE_P = 0.2
+MIN_ROWS = 20
+
+
+class Imported(NamedTuple):
+    """Effects (contract ``de``) and what there is to say about their import (``imported``)."""
+
+    effects: pd.DataFrame
+    notes: pd.DataFrame
+
+
+def note(metric: str, value: float, text: str, flagged: bool = False) -> dict[str, Any]:
+    """Return one row of contract ``imported``, less its study and contrast."""
+    return {"metric": metric, "value": value, "text": text, "flagged": flagged}
+
+
+def notes_table(rows: list[dict[str, Any]], *, dataset: str, contrast: str) -> pd.DataFrame:
+    """Return rows of :func:`note` as contract ``imported``."""
+    import pandas as pd
+
+    columns = ["dataset", "contrast", "metric", "value", "text", "flagged"]
+    return pd.DataFrame(rows).assign(dataset=dataset, contrast=contrast)[columns]
+
+
+def effects(
+    table: pd.DataFrame,
+    identity: pd.DataFrame,
+    spec: Mapping[str, Any],
+    *,
+    dataset: str,
+    where: str,
+) -> Imported:
+    """Turn a published results table into one row per gene.
+
+    Of several probes of a gene the one of highest mean expression is kept or, where the table gives
+    none, of the smallest standard error; never the one of largest effect or smallest p. Rows
+    without a gene, control probes and infinite effects are left out and counted.
+
+    Parameters
+    ----------
+    table
+        As published.
+    identity
+        Row by row for ``table``: ``gene_id``, ``symbol``, ``status``.
+    spec
+        ``effects`` of the card.
+    dataset
+        Study id.
+    where
+        File, for messages.
+
+    Returns
+    -------
+    Imported
+        Contract ``de``; ``base_mean`` is the mean expression in the source's unit,
+        ``log2fc_shrunk`` is empty; column ``probe_id`` where the source has probes.
+
+    Raises
+    ------
+    InputError
+        A column is missing or holds no numbers, there is no measure of spread, or every row is
+        significant: a list, not a table of all genes.
+    """
+    import numpy as np
+    import pandas as pd
+
+    spec = derivation.with_tool(spec, table.columns)
+    missing = [c for c in spec.get("expression_columns", []) if c not in table]
+    if missing:
+        raise InputError(f"no column '{missing[0]}'", where=f"{where}: effects.expression_columns")
+    _refuse_list(table, spec, where)
+    log2fc = derivation.numbers(
+        table, spec["log2fc_column"], where=f"{where}: effects.log2fc_column"
+    )
+    derived = derivation.standard_error(table, spec, log2fc, where=where)
+    nothing = pd.Series(np.nan, index=table.index)
+
+    def optional(key: str) -> pd.Series:
+        if key not in spec or spec[key] not in table:
+            return nothing
+        return derivation.numbers(table, spec[key], where=f"{where}: effects.{key}")
+
+    frame = pd.DataFrame(
+        {
+            "dataset": dataset,
+            "contrast": spec["contrast"],
+            "cell_type": "muscle",
+            "gene_id": identity["gene_id"].to_numpy(),
+            "symbol": identity["symbol"].to_numpy(),
+            "base_mean": table[spec["expression_columns"]].astype(float).mean(axis=1)
+            if "expression_columns" in spec
+            else nothing,
+            "log2fc": log2fc,
+            "lfc_se": derived.se,
+            "log2fc_shrunk": np.nan,
+            "stat": log2fc / derived.se,
+            "df": derived.df,
+            "pvalue": optional("pvalue_column"),
+            "padj": optional("padj_column"),
+            "n_target": spec.get("n_target", 0),
+            "n_reference": spec.get("n_reference", 0),
+        }
+    )
+    if "probe_column" in spec:
+        frame["probe_id"] = table[spec["probe_column"]].astype(str).to_numpy()
+    names = frame["probe_id"] if "probe_id" in frame else table[spec["gene_column"]].astype(str)
+    control = names.str.contains(spec.get("controls", CONTROLS), regex=True).to_numpy()
+    infinite = np.isinf(log2fc).to_numpy() | np.isinf(derived.se).to_numpy()
+    mapped = ~identity["status"].isin(["unmapped", "ambiguous"]).to_numpy()
+    told = log2fc.notna().to_numpy() & (derived.se > 0).to_numpy()
+    kept = frame[mapped & told & ~infinite & ~control]
+    if kept.empty:
+        raise InputError("no row with a gene, an effect and its spread is left", where=where)
+    expressed = "expression_columns" in spec
+    order = ["base_mean"] if expressed else ["lfc_se"]
+    order += ["probe_id"] if "probe_id" in kept else []
+    first = kept.sort_values(order, ascending=[not expressed, True][: len(order)], kind="stable")
+    first = first.drop_duplicates("gene_id")
+    rows = [
+        note("rows", len(table), f"{len(table):,} published rows give {len(first):,} genes."),
+        note("error", float("nan"), f"Standard error: {derived.how}."),
+    ]
+    if len(first) < len(kept):
+        which = "highest mean expression" if expressed else "smallest standard error"
+        text = (
+            f"{len(kept) - len(first):,} rows are second probes of a gene: that of {which} is kept."
+        )
+        rows.append(note("several_rows", len(kept) - len(first), text))
+    for metric, what, text in (
+        ("unmapped", ~mapped & ~control, "rows name no gene that is known, and are left out"),
+        (
+            "infinite_refused",
+            infinite & ~control,
+            "genes have an infinite effect, and are left out",
+        ),
+        ("no_error", mapped & ~told & ~infinite & ~control, "rows have no effect, or no error"),
+        ("controls_left_out", control, "rows are control probes, and no genes"),
+    ):
+        if n := int(what.sum()):
+            rows.append(note(metric, n, f"{n:,} {text}."))
+    if control.any():
+        rows += _controls(log2fc[control & ~infinite])
+    return Imported(
+        first.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True),
+        notes_table(rows, dataset=dataset, contrast=spec["contrast"]),
+    )
+
+
+def _controls(effects: pd.Series) -> list[dict[str, Any]]:
+    """Say how far control probes moved, which no biology moves."""
+    size = float(effects.abs().quantile(1 - CONTROL_SHARE))
+    if not size >= 0:
+        return []
+    moved = size > CONTROL_LIMIT
+    text = (
+        f"One in ten of {len(effects)} control probes differs between the groups by {size:.1f} "
+        f"log2 units or more (limit {CONTROL_LIMIT:g}; largest {effects.abs().max():.1f})"
+    )
+    text += (
+        ": the groups were processed differently, so that p-values are not to be trusted."
+        if moved
+        else "."
+    )
+    return [note("control_probes", size, text, moved)]
+
+
+def _refuse_list(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> None:
+    """Refuse a table that holds significant rows only."""
+    import pandas as pd
+
+    for key in ("pvalue_column", "padj_column"):
+        if spec.get(key) not in table:
+            continue
+        p = pd.to_numeric(table[spec[key]], errors="coerce").dropna()
+        if len(p) >= MIN_ROWS and p.max() < WHOLE_TABLE_P:
+            raise InputError(
+                f"every row is significant (largest '{spec[key]}' {p.max():.2g} in {len(p):,} rows): "
+                "this is a list of called genes, not a table of all genes",
+                where=where,
+                remedy="use `modality: calls`: effects that were cut at a threshold are not pooled",
+            )

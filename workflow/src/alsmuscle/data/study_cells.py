@@ -1,0 +1,51 @@
+"""The samples of a single-cell study, from its fetched files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from alsmuscle.core import files
+from alsmuscle.data import samples
+from alsmuscle.data.readers import sample_sheets
+from alsmuscle.data.readers.single_cell import Matrices
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def cell_samples(
+    card: Mapping[str, Any], manifest: pd.DataFrame
+) -> tuple[Matrices, dict[str, str], pd.DataFrame, pd.DataFrame]:
+    """Find the samples of a single-cell study and their matrices.
+
+    Parameters
+    ----------
+    card
+        Keys ``id``, ``cells``, ``samples`` of the study card.
+    manifest
+        Contract ``manifest``.
+
+    Returns
+    -------
+    matrices
+        Reads one sample's counts at a time.
+    names
+        Name of a matrix → sample id, for the samples that are kept.
+    kept, excluded
+        Contracts ``samples`` and ``excluded``. ``material`` is what one barcode holds.
+
+    Raises
+    ------
+    InputError
+        The files are not what the card says.
+    """
+    matrices = Matrices(card["cells"], lambda name: files.cached(manifest, name))
+    layout = card["samples"]["sheet"]["layout"]
+    if layout == "count_columns":
+        sheet = samples.from_columns(matrices.names)
+    else:
+        sheet = matrices.sheet() if layout == "obs" else sample_sheets.of_study(card, manifest)
+    kept, excluded = samples.harmonise(sheet, card)
+    names, excluded = samples.match_matrix(matrices.names, kept, excluded, card)
+    return matrices, names, kept.assign(material=card["cells"]["material"]), excluded

@@ -1,0 +1,78 @@
+"""A trial reading of a study, before it is admitted: the analysis' own readers, errors as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import admit, cards, studies, study_arrays, study_cells, study_effects
+from alsmuscle.data.readers import sample_sheets
+from alsmuscle.data.record import sheet_checks
+from alsmuscle.design import matrix
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def checks(
+    card: Mapping[str, Any], manifest: pd.DataFrame, fetched: pd.DataFrame
+) -> list[dict[str, str]]:
+    """Read a study as the analysis will, once its files are there.
+
+    Parameters
+    ----------
+    card
+        The study card.
+    manifest, fetched
+        Contracts ``manifest`` and ``checks``, as the download left them.
+
+    Returns
+    -------
+    list
+        Rows of contract ``checks``: what reading gave, or why it failed. None where a file is
+        missing: nothing can be said beyond that.
+    """
+    if fetched["state"].isin([admit.FAILED, admit.UNREACHABLE]).any():
+        return []
+    name = card["id"]
+    rows: list[dict[str, str]] = []
+    try:
+        sheet = card.get("samples", {}).get("sheet", {})
+        if sheet.get("layout") in ("series_matrix", "soft"):
+            rows = sheet_checks(card, sample_sheets.of_study(card, manifest))
+        rows.append(admit.check(name, "reading", admit.AGREES, found=_read(card, manifest)))
+    except InputError as error:
+        rows.append(admit.failure(name, "reading", error))
+    return rows
+
+
+def _read(card: Mapping[str, Any], manifest: pd.DataFrame) -> str:
+    if card["modality"] == "effects":
+        return f"effects of {len(study_effects.read_effects(card, manifest).effects):,} genes"
+    if card["modality"] == "calls":
+        found = study_effects.read_calls(card, manifest)
+        n = sum(len(one.genes) for one in found.values())
+        return f"{len(found)} lists, {n:,} called genes"
+    if card["modality"] == "cells":
+        matrices, names, kept, _ = study_cells.cell_samples(card, manifest)
+        # Sex is inferred from the counts, later.
+        known = [
+            entry
+            for entry in card["contrasts"]
+            if not set(cards.DERIVED) & {entry["variable"], *entry.get("adjust", [])}
+        ]
+        _check_designs({**card, "contrasts": known}, kept)
+        n = sum(matrices.read(name)[0].n_obs for name in names)
+        return f"{len(kept)} samples, {n:,} barcodes"
+    read = study_arrays.read_arrays if card["modality"] == "array" else studies.read_bulk
+    adata, kept, _ = read(card, manifest)
+    _check_designs(card, adata.obs)
+    return f"{len(kept)} samples, {adata.n_vars:,} genes"
+
+
+def _check_designs(card: Mapping[str, Any], obs: pd.DataFrame) -> None:
+    """Stop at a contrast that cannot be computed from these samples."""
+    for entry in card["contrasts"]:
+        where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
+        matrix.check_contrast(obs, cards.contrast(dict(card), entry["id"]), where)

@@ -1,0 +1,124 @@
+"""The bytes of a downloaded file as text and as plain tables, within limits on what they unpack to."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from alsmuscle.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_UNPACKED, MAX_RATIO = 1 << 36, 400.0
+_BLOCK = 1 << 20
+
+
+def size_in_words(count: float) -> str:
+    """Return a number of bytes as a person reads it."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def bomb(
+    unpacked: int, packed: int, *, max_unpacked: int = MAX_UNPACKED, max_ratio: float = MAX_RATIO
+) -> str:
+    """Say why content of this size is refused, or return nothing.
+
+    The ratio is looked at above 1 GiB of content: small files may well shrink a thousandfold.
+    """
+    ratio = unpacked / max(packed, 1)
+    if unpacked <= max_unpacked and (unpacked <= 1 << 30 or ratio <= max_ratio):
+        return ""
+    return (
+        f"unpacks to more than {size_in_words(min(unpacked, max_unpacked))} from "
+        f"{size_in_words(packed)}: refused as a decompression bomb"
+    )
+
+
+class _Bounded(io.RawIOBase):
+    """A reader that objects once its content outgrows the limits."""
+
+    def __init__(self, stream: IO[bytes], object_to: Callable[[int], None]) -> None:
+        self._stream, self._object_to, self._seen = stream, object_to, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._stream.read(len(buffer))
+        buffer[: len(block)] = block
+        self._seen += len(block)
+        self._object_to(self._seen)
+        return len(block)
+
+
+def bounded(stream: IO[bytes], object_to: Callable[[int], None]) -> IO[bytes]:
+    """Wrap a decompressing stream; ``object_to`` is told how many bytes came, and may raise."""
+    return io.BufferedReader(_Bounded(stream, object_to), _BLOCK)
+
+
+def unpacked(content: bytes, where: str) -> bytes:
+    """Return content, unpacked if it is gzip, within the downloader's limits.
+
+    Raises
+    ------
+    InputError
+        The gzip is damaged, or unpacks to more than is believable.
+    """
+    if content[:2] != b"\x1f\x8b":
+        return content
+
+    def object_to(seen: int) -> None:
+        if problem := bomb(seen, len(content)):
+            raise InputError(problem, where=where)
+
+    try:
+        stream: Any = gzip.GzipFile(fileobj=io.BytesIO(content))
+        return bounded(stream, object_to).read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"damaged gzip: {error}", where=where) from None
+
+
+def read_text(path: Path) -> str:
+    """Return a text file, packed or not, as UTF-8 (or Latin-1, where GEO's submitters wrote that)."""
+    content = unpacked(path.read_bytes(), str(path))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def plain_table(lines: Sequence[str], where: str) -> pd.DataFrame:
+    """Read lines of a tab- or comma-separated table as text, without a belief in quotes."""
+    import pandas as pd
+
+    if not lines:
+        raise InputError("the table is empty", where=where)
+    separator = "\t" if "\t" in lines[0] else ","
+    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    try:
+        return pd.read_csv(
+            io.StringIO("\n".join(lines)),
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            quoting=quoting,
+            index_col=False,
+        )
+    except pd.errors.ParserError as error:
+        raise InputError(f"not a regular table: {error}", where=where) from None
+
+
+def some(names: Any, most: int = 12) -> str:
+    """Return the first of some names as one text, and how many there are."""
+    names = [str(name) for name in names]
+    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")

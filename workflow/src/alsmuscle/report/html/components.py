@@ -1,0 +1,453 @@
+"""Parts that every report page is made of: escaped, accessible, readable without scripts.
+
+Each function returns ``Markup``. Whatever comes in as plain ``str`` is escaped; only ``Markup``
+passes unchanged. Nothing here carries inline styles or handlers, so that the pages can forbid both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup, escape
+
+from alsmuscle.core.errors import InputError
+
+ROW_LIMIT = 500
+"""Most rows a page embeds per table; the rest is in the linked file."""
+
+MISSING, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
+
+BADGES: dict[str, tuple[str, str]] = {
+    "confounded": ("▲ confounded", "Groups also differ in a technical column."),
+    "simulated": (
+        "◆ simulated",
+        "Invented data with a known answer.",
+    ),
+    "published": ("■ published only", "Effects taken from a publication; no data to recompute."),
+    "excluded": ("✕ excluded", "Left out of pooled estimates."),
+    "experimental": ("○ experimental", "The method is not validated yet."),
+    "small": ("▽ few donors", "Fewer than three donors in a group: effects only, no test."),
+    "flagged": ("⚑ flagged", "At least one quality flag was raised."),
+    "caveat": ("※ caveat", "Read the note before interpreting."),
+}
+"""Kind of badge: its text (a sign and words, never colour alone) and its explanation."""
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_UNSAFE = re.compile("[<>&\u2028\u2029]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+
+Format = Literal["text", "number", "p", "count", "percent"]
+
+
+# ---- safety -------------------------------------------------------------------------------------
+
+
+def safe_url(url: object) -> str | None:
+    """Return ``url`` when it is a plain http(s) address, else ``None`` (shown as text instead)."""
+    if not isinstance(url, str):
+        return None
+    text = url.strip()
+    if re.search(r"[\x00-\x20\x7f\\]", text):
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    return text if parts.scheme.lower() in {"http", "https"} and parts.netloc else None
+
+
+def safe_path(path: object) -> str | None:
+    """Return a percent-encoded relative link, or ``None`` for anything that is not one."""
+    if not isinstance(path, str) or not path or re.search(r"[\x00-\x1f\x7f\\:]", path):
+        return None
+    return None if path.startswith("/") else quote(path, safe="/._-~#=+")
+
+
+def embed_json(value: object) -> str:
+    """Return JSON that is safe inside HTML and script files (no ``<``, ``>``, ``&``, U+2028/9).
+
+    Missing and infinite numbers become ``null``: JSON has neither.
+    """
+    try:  # most payloads are plain already, and cleaning long lists is slow
+        text = _dump(value)
+    except (TypeError, ValueError):
+        text = _dump(_plain(value))
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def data_script(name: str, payload: object) -> str:
+    """Return a script file that hands ``payload`` to the page under ``name`` (works from disk)."""
+    return f"alsmuscle.receive({embed_json(name)},{embed_json(payload)});\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, bool) or value is None or isinstance(value, (str, int)):
+        return value
+    if hasattr(value, "item"):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None if value is pd.NA or value is pd.NaT else str(value)
+
+
+def tsv_cell(value: object) -> str:
+    """Return a cell for a tab-separated download that no spreadsheet takes for a formula.
+
+    Text starting with ``= + - @``, tab or carriage return gets a leading apostrophe
+    (OWASP, CSV injection); numbers keep their sign.
+    """
+    if is_missing(value):
+        return ""
+    text = re.sub(r"[\t\r\n]+", " ", str(value))
+    if re.match(r"\s*[=+\-@]", text) and not _NUMBER.fullmatch(text):
+        return "'" + text
+    return text
+
+
+def to_tsv(frame: pd.DataFrame) -> str:
+    """Return ``frame`` as guarded tab-separated text with a header and no index."""
+    lines = ["\t".join(tsv_cell(c) for c in frame.columns)]
+    lines += ["\t".join(map(tsv_cell, row)) for row in frame.itertuples(index=False)]
+    return "\n".join(lines) + "\n"
+
+
+def digest(text: str) -> str:
+    """Return the Content-Security-Policy source of an inline script or style."""
+    return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def slug(text: str) -> str:
+    """Return ``text`` as part of a file name: letters, digits, ``_`` and ``-`` only."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", str(text)).strip("-") or "x"
+
+
+# ---- numbers ------------------------------------------------------------------------------------
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a scalar is absent (``None``, NaN, NA, empty text)."""
+    if value is None or value is pd.NA or value is pd.NaT or value == "":
+        return True
+    return isinstance(value, float) and math.isnan(value)
+
+
+def number(value: object, digits: int = 2, sign: bool = False) -> str:
+    """Return a number for reading: fixed decimals, a true minus, thin steps; dash when missing."""
+    if is_missing(value):
+        return MISSING
+    x = float(value)  # type: ignore[arg-type]
+    if not math.isfinite(x):
+        return "∞" if x > 0 else f"{MINUS}∞"
+    text = f"{x:{'+' if sign else ''},.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = f"{0:.{digits}f}"
+    return text.replace("-", MINUS).replace(",", "\u202f")
+
+
+def decimals(values: object, digits: int = 2) -> int:
+    """Return decimals that show two digits of the largest value (slopes are small): ``digits`` to 6."""
+    sizes = np.abs(np.asarray(values, dtype=float))
+    largest = sizes[np.isfinite(sizes)].max(initial=0)
+    return min(max(digits, 1 - math.floor(math.log10(largest))), 6) if largest > 0 else digits
+
+
+def pvalue(value: object) -> str:
+    """Return a p-value with two significant digits, small ones as powers of ten."""
+    if is_missing(value):
+        return MISSING
+    p = float(value)  # type: ignore[arg-type]
+    if p == 0:
+        return "< 10⁻³⁰⁰"
+    if p >= 0.001:
+        return f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+    mantissa, exponent = f"{p:.1e}".split("e")
+    raised = str(int(exponent)).translate(_RAISED)
+    return f"{mantissa} {TIMES} 10{raised}"
+
+
+def interval_text(effect: object, low: object, high: object) -> str:
+    """Return ``effect (low to high)``; a dash when the effect is missing."""
+    if is_missing(effect):
+        return MISSING
+    shown, ends = interval_parts(effect, low, high)
+    return f"{shown} ({ends})"
+
+
+def interval_parts(effect: object, low: object, high: object) -> tuple[str, str]:
+    """Return an effect that is not missing, and its interval, with the same decimals."""
+    if is_missing(low) or is_missing(high):
+        return number(effect, decimals(effect), sign=True), "no interval"
+    digits = decimals((effect, low, high))
+    shown, *ends = (number(x, digits, sign=True) for x in (effect, low, high))
+    return shown, " to ".join(ends)
+
+
+def direction(low: object, high: object) -> int:
+    """Return 1 or -1 when the interval lies above or below zero, else 0 (also without interval)."""
+    if is_missing(low) or is_missing(high):
+        return 0
+    return int(float(low) > 0) - int(float(high) < 0)  # type: ignore[arg-type]
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Return round tick values inside ``[low, high]``, about ``count`` of them, zero included."""
+    if not high > low:
+        return [low]
+    raw = (high - low) / max(count, 1)
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
+
+
+# ---- small parts --------------------------------------------------------------------------------
+
+
+def badge(kind: str, text: str | None = None) -> Markup:
+    """Return a badge; ``kind`` is one of :data:`BADGES`, ``text`` adds what exactly is meant."""
+    if kind not in BADGES:
+        raise InputError(f"no badge of kind {kind!r}", expected=", ".join(BADGES))
+    words, why = BADGES[kind]
+    label = f"{words}: {text}" if text else words
+    return Markup('<span class="badge badge-{}" title="{}">{}</span>').format(kind, why, label)
+
+
+def callout(kind: Literal["warning", "note", "answer"], title: str, body: str | Markup) -> Markup:
+    """Return a boxed paragraph with a heading word, announced as a note by screen readers."""
+    return Markup(
+        '<div class="callout callout-{}" role="note"><p class="callout-title">{}</p>'
+        "<div>{}</div></div>"
+    ).format(kind, title, body)
+
+
+def not_computed(what: str) -> Markup:
+    """Return the visible statement that a part of the page has no data."""
+    return Markup('<p class="absent"><strong>Not computed:</strong> {}.</p>').format(what)
+
+
+def link(text: object, url: object) -> Markup:
+    """Return an external link if ``url`` is http(s), else the text alone."""
+    href = safe_url(url)
+    if href is None:
+        return escape(text)
+    return Markup('<a href="{}" rel="noopener noreferrer external">{}</a>').format(href, text)
+
+
+def local(text: object, path: object, download: bool = False) -> Markup:
+    """Return a link to a file of the results folder, or the text alone for an unsafe path."""
+    href = safe_path(path)
+    if href is None:
+        return escape(text)
+    # Reports have many: Markup.format costs many times more.
+    kind = " download" if download else ""
+    return Markup(f'<a href="{escape(href)}"{kind}>{escape(text)}</a>')
+
+
+def folded(text: object, shown: int = 60) -> Markup:
+    """Return a text whose first sentences (``shown`` characters at least) stand, the rest unfolds."""
+    whole = str(text)
+    for match in re.finditer(r"[.!?] +(?=[A-Z0-9])", whole):
+        if match.start() >= shown:
+            first, rest = whole[: match.start() + 1], whole[match.end() :]
+            return Markup("<details><summary>{}</summary>{}</details>").format(first, rest)
+    return Markup("<p>{}</p>").format(whole)
+
+
+def definitions(pairs: Iterable[tuple[str, object]], *, compact: bool = False) -> Markup:
+    """Return a definition list; missing values are said to be unknown, not dropped.
+
+    ``compact``: terms above their values, several beside each other.
+    """
+    rows = [
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(k, "not stated" if is_missing(v) else v)
+        for k, v in pairs
+    ]
+    return Markup('<dl class="facts{}">{}</dl>').format(
+        " compact" if compact else "", Markup("").join(rows)
+    )
+
+
+# ---- tables -------------------------------------------------------------------------------------
+
+# Columns on one scale, which is small for slopes: shown with the same decimals.
+_EFFECTS = frozenset(("effect", "log2fc", "log2fc_shrunk", "ci_low", "ci_high"))
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column is shown: its key in the frame, heading, format and decimals."""
+
+    key: str
+    head: str
+    kind: Format = "text"
+    digits: int = 2
+    sign: bool = False
+    title: str = ""
+
+
+def _cell(value: object, column: Column) -> str:
+    # Reports have a million cells: escaped one by one, as Markup.format costs many times more.
+    if isinstance(value, Markup):
+        return f"<td>{value}</td>"
+    if column.kind == "text":
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return f"<td>{MISSING if is_missing(value) else escape(value)}</td>"
+    if is_missing(value):
+        return f'<td class="num">{MISSING}</td>'
+    try:
+        x = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return f"<td>{escape(value)}</td>"
+    if column.kind == "p":
+        shown = pvalue(x)
+    elif column.kind == "count":
+        shown = number(x, 0)
+    elif column.kind == "percent":
+        shown = number(x, column.digits) + " %"
+    else:
+        shown = number(x, column.digits, column.sign)
+    return f'<td class="num" data-v="{x:.6g}">{escape(shown)}</td>'
+
+
+def table(
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    *,
+    caption: str,
+    name: str,
+    full: str | None = None,
+    total: int | None = None,
+    limit: int = ROW_LIMIT,
+    order: str = "as in the file",
+) -> Markup:
+    """Return a table that scripts make sortable, filterable and downloadable.
+
+    Parameters
+    ----------
+    frame
+        Rows in the order to be shown; at most ``limit`` are embedded.
+    columns
+        What is shown; columns absent from ``frame`` are left out.
+    caption, name
+        What the table holds (also its accessible name), and its file name on download.
+    full
+        Relative path of the complete TSV; linked, and required in spirit when rows are cut.
+    total
+        Rows of the complete table when ``frame`` was cut before.
+    order
+        In words, by what the shown rows were chosen and ordered.
+    """
+    shown = [c for c in columns if c.key in frame.columns]
+    effects = [c.key for c in shown if c.key in _EFFECTS]
+    digits = decimals(frame[effects]) if effects else 0
+    shown = [replace(c, digits=digits) if c.key in _EFFECTS else c for c in shown]
+    n_total = len(frame) if total is None else total
+    cut = frame.head(limit)
+    head = Markup("").join(
+        Markup('<th scope="col"{}{}>{}</th>').format(
+            Markup(' class="num"') if c.kind != "text" else "",
+            Markup(' title="{}"').format(c.title) if c.title else "",
+            c.head,
+        )
+        for c in shown
+    )
+    lines = [
+        f"<tr>{''.join(_cell(v, c) for v, c in zip(row, shown, strict=True))}</tr>"
+        for row in cut[[c.key for c in shown]].itertuples(index=False, name=None)
+    ]
+    if len(cut) < n_total:
+        note: str = f"{number(len(cut), 0)} of {number(n_total, 0)} rows, {order}"
+    else:
+        note = f"{number(n_total, 0)} row{'' if n_total == 1 else 's'}, {order}"
+    more = (
+        Markup(" · {}").format(local("full table (TSV)", full, download=True))
+        if full and safe_path(full)
+        else ""
+    )
+    return Markup(
+        '<div class="table" data-name="{name}"><div class="scroll" tabindex="0" role="region" '
+        'aria-label="{caption}"><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
+        '<tbody>{body}</tbody></table></div><p class="table-note">{note}{more}</p></div>'
+    ).format(
+        name=slug(name),
+        caption=caption,
+        head=head,
+        body=Markup("\n".join(lines)),
+        note=note,
+        more=more,
+    )
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+
+def figure(
+    *,
+    name: str,
+    image: str,
+    alt: str,
+    caption: str | Markup,
+    downloads: Sequence[tuple[str, str]] = (),
+    plot: Mapping[str, Any] | None = None,
+    width: int = 640,
+    height: int = 420,
+) -> Markup:
+    """Return a picture with alternative text, caption and downloads; interactive where scripts run.
+
+    Parameters
+    ----------
+    name
+        Unique on the page.
+    image
+        Relative path of the static SVG, which stays when scripts do not run.
+    alt
+        What the picture shows, in words.
+    downloads
+        ``(text, relative path)`` of SVG, PNG and data.
+    plot
+        Specification for the scatter plot of ``app.js``: ``x, y`` column names, ``xlabel, ylabel``,
+        ``groups`` (names), ``groupColumn``, ``symmetric``, and either ``source`` (name of a data
+        script) or ``columns`` (embedded values).
+    width, height
+        Pixels of the picture at full size; reserves its place while loading.
+    """
+    links = Markup(" · ").join(local(text, path, download=True) for text, path in downloads)
+    script = (
+        Markup('<script type="application/json" class="plot-spec">{}</script>').format(
+            Markup(embed_json(plot))
+        )
+        if plot is not None
+        else ""
+    )
+    return Markup(
+        '<figure class="figure" id="{name}"><img src="{src}" alt="{alt}" width="{w}" height="{h}" '
+        'loading="lazy"><figcaption>{caption}{links}</figcaption>{script}</figure>'
+    ).format(
+        name=slug(name),
+        src=safe_path(image) or "",
+        alt=alt,
+        w=width,
+        h=height,
+        caption=caption,
+        links=Markup('<span class="downloads">Download: {}</span>').format(links) if links else "",
+        script=script,
+    )

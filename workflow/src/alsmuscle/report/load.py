@@ -1,0 +1,463 @@
+"""Gather the finished tables of a run for the report; reads through ``io`` only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alsmuscle.core import files as io
+from alsmuscle.data import cards as registry
+from alsmuscle.genesets.programmes import blocks, drivers
+from alsmuscle.report import methods
+from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis
+from alsmuscle.synthesis import claims, targets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def report_data(
+    results: str | Path,
+    cards: Mapping[str, registry.Card],
+    *,
+    left_out: Sequence[Mapping[str, str]],
+    settings: Mapping[str, Any],
+    programmes: str | Path,
+    notes: str | Path,
+    collections: Mapping[str, Mapping[str, Any]],
+    document: Mapping[str, Any],
+) -> ReportData:
+    """Return everything the pages show.
+
+    Parameters
+    ----------
+    results
+        The results folder, complete.
+    cards
+        The studies that were selected; those that were not admitted are listed as left out.
+    left_out
+        Studies that were not selected, with reasons.
+    settings
+        The effective configuration.
+    programmes, notes
+        ``config/programmes.tsv`` and ``config/programme_notes.tsv``.
+    collections
+        The gene-set collections that were tested.
+    document
+        ``config/claims.yaml``, checked.
+    """
+    import pandas as pd
+
+    results = Path(results)
+    admission = io.read_table(results / "provenance" / "admission.tsv", "admission")
+    refused = admission[~admission["admitted"]]
+    cards = {name: card for name, card in cards.items() if name not in set(refused["dataset"])}
+    left_out = [
+        *(
+            {"dataset": row.dataset, "reason": row.reason, "what": "whole study, not admitted"}
+            for row in refused.itertuples()
+        ),
+        *left_out,
+    ]
+    checks = io.read_table(results / "provenance" / "checks.tsv", "checks")
+    account = io.read_table(results / "provenance" / "completeness.tsv", "completeness")
+    versions = io.read_json(results / "provenance" / "versions.json")
+    listed = io.read_plain(programmes)
+    members = {
+        organism: blocks(listed, organism, io.read_gene_table(organism)).query("not stripped")
+        for organism in sorted({card["organism"] for card in cards.values()})
+    }
+    settled = {
+        name: _study(results, card, settings, versions, members[card["organism"]])
+        for name, card in cards.items()
+    }
+    settled = {
+        name: (
+            replace(
+                study,
+                checks=checks[checks["dataset"] == name],
+                completeness=completeness_sentence(
+                    account[account["dataset"] == name], checks[checks["dataset"] == name]
+                ),
+            ),
+            frame,
+        )
+        for name, (study, frame) in settled.items()
+    }
+    excluded = [frame for _, frame in settled.values()]
+    excluded.append(
+        pd.DataFrame(
+            [
+                {
+                    "kind": "study",
+                    "dataset": row["dataset"],
+                    "id": row["dataset"],
+                    "what": row.get("what", "whole study, not selected"),
+                    "reason": row["reason"],
+                }
+                for row in left_out
+            ],
+            columns=["kind", "dataset", "id", "what", "reason"],
+        )
+    )
+    info = io.read_plain(notes).set_index("programme").to_dict("index")
+    return ReportData(
+        studies=[study for study, _ in settled.values()],
+        excluded=pd.concat(excluded, ignore_index=True),
+        programmes=listed.rename(columns={"human": "symbol"}),
+        coverage=io.read_table(results / "programmes" / "coverage.tsv", "coverage"),
+        programme_info=info,
+        headline=[tuple(pair) for pair in settings["report"]["headline"]],
+        alpha=settings["report"]["padj"],
+        top=settings["report"]["top"],
+        methods=methods.steps(settings, versions["packages"], collections),
+        lock=io.read_table(results / "provenance" / "data_lock.tsv", "manifest").drop(
+            columns=["path"]
+        ),
+        versions=versions["packages"],
+        runtimes=_runtimes(results),
+        commit=versions["commit"],
+        config=(results / "provenance" / "config.yaml").read_text(encoding="utf-8"),
+        parameters=settings,
+        synthesis=_synthesis(results, document),
+        orthologs=targets.human_ids(),
+    )
+
+
+def completeness_sentence(account: pd.DataFrame, checks: pd.DataFrame) -> str:
+    """Say how many samples the archive's record has, how many came and how many are analysed."""
+    if account.empty:
+        return ""
+    number = {
+        source: checks.loc[checks["check"] == f"{source}.samples"]
+        for source in ("archive", "sheet")
+    }
+    seen = next((rows.iloc[0] for rows in number.values() if len(rows)), None)
+    who = (
+        "as the card says; the archive's record was not seen in this run"
+        if seen is None
+        else f"and the archive's {'record' if len(number['archive']) else 'own sheet'} says "
+        f"{seen['found']}"
+    )
+    missing = account.loc[~account["analysed"]]
+    text = (
+        f"{len(account)} samples in the record, {who}. {int(account['obtained'].sum())} obtained, "
+        f"{int(account['analysed'].sum())} analysed"
+    )
+    text += (
+        f"; each of the other {len(missing)} has its reason in the table." if len(missing) else "."
+    )
+    twins = account[account["identical_to"] != ""]
+    if len(twins):
+        pairs = "; ".join(f"{row.sample_label} = {row.identical_to}" for row in twins.itertuples())
+        text += f" Identical counts: {pairs}."
+    return text
+
+
+def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
+    folder = results / "synthesis"
+    names = {
+        "contrasts": ("contrasts.tsv", "contrasts"),
+        "claims": ("claims.tsv", "claims"),
+        "studies": ("claim_studies.tsv", "claim_studies"),
+        "programmes": ("programmes.tsv", "pooled_programmes"),
+        "axis": ("denervation.tsv", "denervation"),
+        "changes": ("changes.tsv", "changes"),
+        "blocks": ("blocks.tsv", "blocks"),
+        "genes": ("genes.tsv", "pooled_genes"),
+        "called_genes": ("called_genes.tsv", "called_genes_all"),
+        "called_blocks": ("called_blocks.tsv", "called_blocks_all"),
+        "agreement": ("call_agreement.tsv", "call_agreement"),
+    }
+    tables = {key: io.read_table(folder / file, name) for key, (file, name) in names.items()}
+    files = [file for file, _ in names.values()] + ["specificity.tsv"]
+    return Synthesis(
+        document=document,
+        overall=claims.overall(tables["claims"]),
+        files={Path(file).stem: _link(results, folder / file) for file in files},
+        **tables,
+    )
+
+
+def _study(
+    results: Path,
+    card: registry.Card,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    members: pd.DataFrame,
+) -> tuple[StudyData, pd.DataFrame]:
+    """Return one study and its excluded samples."""
+    import pandas as pd
+
+    if card["modality"] == "cells":
+        return _cells_study(results, card, settings, versions, members)
+    name = card["id"]
+    folder = results / "bulk" / name
+    nothing = pd.DataFrame(columns=["kind", "dataset", "id", "what", "reason"])
+    if card["modality"] == "calls":  # its lists have a page of their own
+        return StudyData(card=card, contrasts=[]), nothing
+    if card["modality"] == "effects":
+        contrasts = [
+            _contrast(
+                results,
+                card,
+                registry.contrast(card, entry["id"]),
+                settings=settings,
+                versions=versions,
+                members=members,
+                more={},
+            )
+            for entry in card["contrasts"]
+        ]
+        return StudyData(card=card, contrasts=contrasts), nothing
+    samples = io.read_table(folder / "samples.tsv", "samples")
+    pca = io.read_table(folder / "pca.tsv", "pca")
+    warned = io.read_table(folder / "warnings.tsv", "warnings")
+    excluded = io.read_table(folder / "excluded.tsv", "excluded")
+    kind = "intensities" if card["modality"] == "array" else "counts"
+    origin = io.read_h5ad(folder / f"{kind}.h5ad").uns["provenance"]
+    caveats = [
+        *card.get("caveats", []),
+        *map(str, origin["notes"]),
+        _mapping_sentence(origin, kind),
+    ]
+    muscle = ", ".join(sorted(set(samples["muscle"]) - {""}))
+    contrasts = []
+    for entry in card["contrasts"]:
+        full = registry.contrast(card, entry["id"])
+        own = warned[warned["contrast"] == full["id"]]
+        more = {
+            "confounded": own.loc[own["kind"] == "confounded", "column"].tolist(),
+            "caveat": " ".join(own["text"]),
+            "muscle": muscle,
+        }
+        contrasts.append(
+            _contrast(
+                results,
+                card,
+                full,
+                settings=settings,
+                versions=versions,
+                members=members,
+                more=more,
+            )
+        )
+    study = StudyData(
+        card={**card, "caveats": caveats, "muscle": muscle},
+        samples=samples,
+        qc=io.read_table(folder / "qc.tsv", "qc"),
+        pca=pca,
+        covariates=io.read_table(folder / "pca_covariates.tsv", "pca_covariates"),
+        correlation=io.read_square(folder / "correlation.tsv"),
+        explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
+        contrasts=contrasts,
+        files={
+            key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc", "completeness")
+        },
+    )
+    rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
+    return study, rows[list(nothing)]
+
+
+def _import_notes(results: Path, name: str, key: str) -> str:
+    """Return what the import of a published table said, for the page of its contrast."""
+    notes = io.read_table(results / "bulk" / name / key / "imported.tsv", "imported")
+    return " ".join(notes["text"])
+
+
+def _contrast(
+    results: Path,
+    card: registry.Card,
+    contrast: Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    members: pd.DataFrame,
+    more: Mapping[str, Any],
+) -> ContrastData:
+    published = card["modality"] == "effects"
+    name, key = card["id"], contrast["id"]
+    tables = {
+        "de": (results / "bulk" / name / key / "de.tsv", "de"),
+        "gsea": (results / "enrichment" / name / key / "gsea.tsv", "gsea"),
+    }
+    omnibus = None
+    if not published:
+        path = results / "bulk" / name / key / "omnibus.tsv"
+        tests = io.read_table(path, "omnibus")
+        omnibus = tests if len(tests) else None
+        tables["engines"] = (results / "bulk" / name / key / "engines.tsv", "engines")
+        tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
+        tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
+    meta = {
+        **contrast,
+        "simulated": card.get("simulated", False),
+        "evidence": "published" if published else "computed",
+        "caveat": _import_notes(results, name, key) if published else "",
+        "measure": "intensities" if card["modality"] == "array" else "counts",
+        "method": methods.published_sentence(card)
+        if published
+        else methods.array_sentence(contrast, settings)
+        if card["modality"] == "array"
+        else methods.contrast_sentence(contrast, settings, versions["packages"]),
+        **more,
+    }
+    found = {table: io.read_table(*where) for table, where in tables.items()}
+    files = {table: _link(results, where[0]) for table, where in tables.items()}
+    if omnibus is not None:
+        files["omnibus"] = _link(results, path)
+    return ContrastData(
+        meta=meta,
+        **found,
+        drivers=drivers(found["de"], members),
+        omnibus=omnibus,
+        files=files,
+    )
+
+
+CELL_TABLES = {
+    "qc": "cells_qc",
+    **{
+        name: name
+        for name in ("barcodes", "clusters", "markers", "types", "activity", "coexpression")
+    },
+}
+TABLES = "tables"
+"""Folder of the report with the tables that pages link."""
+MAP = ["cell", "sample_id", "condition", "cell_type", "umap1", "umap2"]
+
+
+def _cells_study(
+    results: Path,
+    card: registry.Card,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    members: pd.DataFrame,
+) -> tuple[StudyData, pd.DataFrame]:
+    """Return a single-cell study, one contrast per cell type, and its excluded samples."""
+    import pandas as pd
+
+    folder = results / "cells" / card["id"]
+    samples = io.read_table(folder / "samples.tsv", "samples")
+    warned = io.read_table(folder / "warnings.tsv", "warnings")
+    excluded = io.read_table(folder / "excluded.tsv", "excluded")
+    tables = {
+        name: io.read_table(folder / f"{name}.tsv", kind) for name, kind in CELL_TABLES.items()
+    }
+    files = {
+        name: _link(results, folder / f"{name}.tsv")
+        for name in ("samples", "completeness", *CELL_TABLES)
+    }
+    contrasts, shares = [], []
+    for entry in card["contrasts"]:
+        full = registry.contrast(card, entry["id"])
+        own = warned[warned["contrast"] == full["id"]]
+        paths = {
+            "de": folder / full["id"] / "de.tsv",
+            "composition": folder / full["id"] / "composition.tsv",
+            "effects": results / "programmes" / card["id"] / full["id"] / "effects.tsv",
+        }
+        found = {name: io.read_table(path, name) for name, path in paths.items()}
+        links = {name: _link(results, path) for name, path in paths.items()}
+        shares.append(found["composition"])
+        files |= {f"{full['id']}/{name}": link for name, link in links.items()}
+        effects = dict(list(found["effects"].groupby("cell_type")))
+        for cell_type, de in found["de"].groupby("cell_type", sort=True):
+            meta = {
+                **full,
+                "id": f"{full['id']}-{cell_type}",
+                "contrast": full["id"],
+                "contrast_label": full["label"],
+                "cell_type": cell_type,
+                "label": f"{cell_type}: {full['label']}",
+                "target_label": full["target"],
+                "reference_label": full["reference"],
+                "n_target": int(de["n_target"].iloc[0]),
+                "n_reference": int(de["n_reference"].iloc[0]),
+                "simulated": card.get("simulated", False),
+                "evidence": "computed",
+                "confounded": own.loc[own["kind"] == "confounded", "column"].tolist(),
+                "caveat": " ".join(own["text"]),
+                "method": methods.cells_sentence(card, full, settings, versions["packages"]),
+            }
+            contrasts.append(
+                ContrastData(
+                    meta=meta,
+                    de=de,
+                    programmes=effects.get(cell_type),
+                    drivers=drivers(de, members),
+                    files={"de": links["de"], "programmes": links["effects"]},
+                )
+            )
+    blocks = [f"{programme}/{block}" for programme, block in settings["report"]["headline"]]
+    study = StudyData(
+        card={**card, "material": card["cells"]["material"]},
+        samples=samples,
+        contrasts=contrasts,
+        cells=CellsData(
+            material=card["cells"]["material"],
+            map=io.read_parquet(folder / "map.parquet", [*MAP, *blocks]),
+            composition=pd.concat(shares, ignore_index=True),
+            files=files,
+            **tables,
+        ),
+        files={key: files[key] for key in ("samples", "completeness")},
+    )
+    rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
+    return study, rows[["kind", "dataset", "id", "what", "reason"]]
+
+
+def _link(results: Path, path: Path) -> str:
+    """Address of a table as seen from the report folder, which holds a link to it."""
+    return f"{TABLES}/{path.relative_to(results).as_posix()}"
+
+
+def linked(data: ReportData) -> list[str]:
+    """Return the tables that the pages link, as paths below the results folder.
+
+    Below ``tables`` in the report folder they go with it, by mail or in an archive.
+    """
+    files = [dict(data.synthesis.files) if data.synthesis is not None else {}]
+    for study in data.studies:
+        files += [dict(study.files), *(dict(contrast.files) for contrast in study.contrasts)]
+        files += [dict(study.cells.files)] if study.cells is not None else []
+    paths = {path for part in files for path in part.values()}
+    return sorted(path.removeprefix(f"{TABLES}/") for path in paths)
+
+
+def _mapping_sentence(origin: Mapping[str, Any], kind: str) -> str:
+    status = {str(key): int(value) for key, value in origin["rows_by_status"].items()}
+    lost = sum(status.get(key, 0) for key in ("unmapped", "ambiguous"))
+    unlisted = status.get("ensembl_unlisted", 0)
+    if kind == "intensities":
+        return (
+            f"{int(origin['rows_in_source']):,} probes; {status.get('ambiguous', 0):,} of several "
+            f"genes and {status.get('unmapped', 0):,} of none that our table lists were left out; of "
+            "a gene's probes the one of highest mean intensity stands for it."
+        )
+    return (
+        f"{int(origin['rows_in_source']):,} gene rows; {lost:,} could not be mapped and "
+        f"{unlisted:,} Ensembl ids are not in our table (kept under their own id); "
+        f"{int(origin['rows_summed']):,} rows were summed with another row of the same gene."
+    )
+
+
+def _runtimes(results: Path) -> pd.DataFrame:
+    """Seconds, peak memory and CPU seconds per job, from Snakemake's benchmark files."""
+    import pandas as pd
+
+    rows = []
+    for path in sorted((results / "benchmarks").glob("*/*.tsv")):
+        row = pd.read_csv(path, sep="\t").iloc[-1]
+        rows.append(
+            {
+                "rule": path.parent.name,
+                "job": path.stem,
+                "seconds": row["s"],
+                "peak_memory_mb": row["max_rss"],
+                "cpu_seconds": row["cpu_time"],
+            }
+        )
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "peak_memory_mb", "cpu_seconds"])

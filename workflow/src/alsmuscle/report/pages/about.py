@@ -1,0 +1,120 @@
+"""Methods, provenance and glossary pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.report import model as m
+from alsmuscle.report.html import components as c
+from alsmuscle.report.pages.claim import MEANING, verdict_badge
+from alsmuscle.report.pages.study import citation
+from alsmuscle.report.site import Site
+
+
+def methods(site: Site, data: m.ReportData) -> str:
+    """Return how it was done: steps with citations, parameters, versions, studies to cite."""
+    steps = [
+        {
+            "step": row["step"],
+            "text": row["text"],
+            "citations": [
+                citation({"text": text, "doi": doi})
+                for text, doi in zip_longest(row["citation"].split("; "), row["doi"].split("; "))
+            ],
+        }
+        for row in data.methods or site.methods
+    ]
+    flat = pd.DataFrame(list(flatten(data.parameters)), columns=["key", "value"])
+    columns = [c.Column("key", "Parameter"), c.Column("value", "Value")]
+    caption = "Parameters of the effective configuration"
+    sources = [
+        (s.name, m.study_path(s), citation(s.card.get("citation") or {})) for s in data.studies
+    ]
+    return site.render(
+        "methods.html.j2",
+        path="methods.html",
+        heading="Methods",
+        steps=steps,
+        parameters=c.table(flat, columns, caption=caption, name="parameters")
+        if len(flat)
+        else c.not_computed("the list of parameters"),
+        versions=_versions(data),
+        sources=sources,
+    )
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield ``(dotted key, value)`` of a nested configuration, lists joined."""
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from flatten(value, name + ".")
+        elif isinstance(value, (list, tuple)):
+            yield name, ", ".join(map(str, value)) or "(empty)"
+        else:
+            yield name, "(none)" if value is None else str(value)
+
+
+def _versions(data: m.ReportData) -> Markup:
+    if not data.versions:
+        return c.not_computed("the list of versions")
+    frame = pd.DataFrame(sorted(data.versions.items()), columns=["package", "version"])
+    columns = [c.Column("package", "Package"), c.Column("version", "Version")]
+    return c.table(frame, columns, caption="Software versions", name="versions", limit=5000)
+
+
+LOCK_COLUMNS = (
+    c.Column("study", "Study"),
+    c.Column("file", "File"),
+    c.Column("bytes", "Bytes", "count"),
+    c.Column("retrieved", "Retrieved"),
+    c.Column("sha256", "SHA-256"),
+)
+
+
+def provenance(site: Site, data: m.ReportData) -> str:
+    """Return where everything came from; the only page with dates."""
+    lock = c.not_computed("the data lock")
+    if data.lock is not None and len(data.lock):
+        frame = data.lock.assign(file=[c.link(u, u) for u in data.lock["url"]])
+        caption = "Data lock: every file that went in"
+        lock = c.table(frame, LOCK_COLUMNS, caption=caption, name="data-lock", limit=5000)
+    runtimes = c.not_computed("run times")
+    if data.runtimes is not None and len(data.runtimes):
+        columns = [
+            c.Column(
+                str(k),
+                str(k).replace("_", " "),
+                "number" if pd.api.types.is_numeric_dtype(data.runtimes[k]) else "text",
+            )
+            for k in data.runtimes.columns
+        ]
+        runtimes = c.table(data.runtimes, columns, caption="Run times", name="run-times")
+    return site.render(
+        "provenance.html.j2",
+        path="provenance.html",
+        heading="Provenance",
+        commit=data.commit,
+        config=data.config,
+        lock=lock,
+        versions=_versions(data),
+        runtimes=runtimes,
+    )
+
+
+def glossary(site: Site) -> str:
+    """Return the words used, for readers who are not bioinformaticians."""
+    entries = sorted(site.glossary, key=lambda e: e["term"].lower())
+    heading = "Words used here"
+    return site.render(
+        "glossary.html.j2",
+        path="glossary.html",
+        heading=heading,
+        entries=entries,
+        verdicts=[(verdict_badge(verdict), text) for verdict, text in MEANING.items()],
+    )

@@ -1,0 +1,222 @@
+"""The page of published lists of called genes, and what they say on the first page.
+
+A list was cut at a threshold: it says which genes moved far, never by how much a programme moved.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.report import model as m
+from alsmuscle.report.html import components as c
+from alsmuscle.report.site import Site
+
+PATH = "calls.html"
+DENERVATION = ("DENERVATION", "tier1_up")
+ARROW = {"up": "↑", "down": "↓"}
+
+BLOCKS = (
+    c.Column("list", "List"),
+    c.Column("role", "Role"),
+    c.Column("n", "Donors"),
+    c.Column("block", "Programme, block"),
+    c.Column("up", "Called up"),
+    c.Column("expected", "Expected by chance"),
+    c.Column("p", "Exact p (adjusted)"),
+    c.Column("genes", "Genes"),
+)
+AGREEMENT = (
+    c.Column("list", "List"),
+    c.Column("other", "Compared with"),
+    c.Column("shared", "Shared genes", "count"),
+    c.Column("same", "Same direction"),
+    c.Column("study", "Independent?"),
+)
+
+
+def page(site: Site, data: m.ReportData, synthesis: m.Synthesis) -> str:
+    """Return ``calls.html``."""
+    genes, blocks = synthesis.called_genes, synthesis.called_blocks
+    assert genes is not None and blocks is not None
+    return site.render(
+        "calls.html.j2",
+        path=PATH,
+        heading="Called genes",
+        threshold="; ".join(sorted(set(genes["threshold"]))),
+        genes=_genes(data, genes),
+        blocks=_blocks(data, blocks),
+        agreement=_agreement(data, synthesis.agreement),
+    )
+
+
+def has_lists(synthesis: m.Synthesis | None) -> bool:
+    """Say whether any list of called genes takes part."""
+    return (
+        synthesis is not None
+        and synthesis.called_genes is not None
+        and len(synthesis.called_genes) > 0
+    )
+
+
+def first_page(data: m.ReportData) -> list[Markup]:
+    """Return what the lists of ALS muscle say, in sentences for the first page."""
+    if not has_lists(data.synthesis):
+        return []
+    synthesis = data.synthesis
+    assert synthesis is not None
+    genes, blocks = synthesis.called_genes, synthesis.called_blocks
+    assert genes is not None and blocks is not None
+    said = []
+    for key, own in genes[genes["role"] == "als_patient"].groupby(["dataset", "contrast"]):
+        row = blocks[
+            (blocks["dataset"] == key[0])
+            & (blocks["contrast"] == key[1])
+            & (blocks["programme"] == DENERVATION[0])
+            & (blocks["block"] == DENERVATION[1])
+            & ~m.truth(blocks["stripped"])
+        ]
+        n = f"{own['n_target'].iloc[0]} patients against {own['n_reference'].iloc[0]} normal muscles"
+        if len(row):
+            found = row.iloc[0]
+            said.append(
+                Markup(
+                    "ALS muscle looks denervated: {} of {} measured genes of the denervation "
+                    "signature are called up and {} down, where chance gives {:.1f} (exact p {:.1g}; "
+                    "{}; <a href='{}'>called genes</a>, one study)."
+                ).format(
+                    found["called_up"],
+                    found["n_measured"],
+                    found["called_down"],
+                    found["background_up"] * found["n_measured"] / found["n_background"],
+                    found["p_up"],
+                    n,
+                    PATH,
+                )
+            )
+        others = _shared_with(data, key, synthesis.agreement)
+        if others:
+            said.append(
+                Markup(
+                    "Whether it is more than that, this study cannot tell: the same genes move in "
+                    "other muscle diseases of the same arrays ({})."
+                ).format(others)
+            )
+    return said
+
+
+def _shared_with(data: m.ReportData, key: tuple[str, str], agreement: pd.DataFrame | None) -> str:
+    if agreement is None:
+        return ""
+    own = agreement[
+        (agreement["dataset"] == key[0])
+        & (agreement["contrast"] == key[1])
+        & (agreement["other_kind"] == "calls")
+    ].sort_values("n_shared", ascending=False)
+    return "; ".join(
+        f"{_label(data, r.other_dataset, r.other_contrast)}: {r.n_same} of {r.n_shared} shared genes "
+        "in the same direction"
+        for r in own.head(3).itertuples()
+    )
+
+
+def _label(data: m.ReportData, dataset: str, contrast: str) -> str:
+    for study in data.studies:
+        if study.card["id"] == dataset:
+            for entry in study.card["contrasts"]:
+                if entry["id"] == contrast:
+                    return str(entry["label"])
+    return f"{dataset}, {contrast}"
+
+
+def _genes(data: m.ReportData, genes: pd.DataFrame) -> Markup:
+    """Genes of the ALS lists against all lists: arrow and stated effect."""
+    als = genes[genes["role"] == "als_patient"]
+    shown = genes[genes["gene_id"].isin(als["gene_id"])]
+    keys = list(dict.fromkeys(zip(shown["dataset"], shown["contrast"], strict=True)))
+    keys.sort(key=lambda k: (k not in set(zip(als["dataset"], als["contrast"], strict=True)), k))
+    columns = [c.Column("symbol", "Gene")]
+    columns += [
+        c.Column(f"l{i}", _label(data, *k).split(" against")[0]) for i, k in enumerate(keys)
+    ]
+    cells: dict[str, dict[str, object]] = {}
+    order = als.sort_values("log2fc", ascending=False)["gene_id"].drop_duplicates()
+    for gene in order:
+        cells[gene] = {"symbol": ""}
+    place = {k: f"l{i}" for i, k in enumerate(keys)}
+    for r in shown.itertuples():
+        cells[r.gene_id]["symbol"] = r.symbol or r.gene_id
+        effect = "" if c.is_missing(r.log2fc) else f" {abs(r.log2fc):.1f}"
+        cells[r.gene_id][place[(r.dataset, r.contrast)]] = ARROW[str(r.direction)] + effect
+    frame = pd.DataFrame(list(cells.values()), columns=[k.key for k in columns]).fillna("")
+    return c.table(
+        frame,
+        columns,
+        caption="Genes called in ALS muscle, and in the other lists",
+        name="called_genes",
+        order="by the effect that the ALS list states",
+    )
+
+
+def _blocks(data: m.ReportData, blocks: pd.DataFrame) -> Markup:
+    table = blocks[~m.truth(blocks["stripped"]) & m.truth(blocks["usable"])]
+    table = table[(table["padj_up"] < data.alpha) | (table["padj_down"] < data.alpha)]
+    first = table["role"].ne("als_patient")
+    table = table.assign(first=first, least=table[["p_up", "p_down"]].min(axis=1))
+    table = table.sort_values(["first", "dataset", "contrast", "least"], kind="stable")
+    rows = []
+    for r in table.itertuples():
+        side = "up" if r.p_up <= r.p_down else "down"
+        n, total = getattr(r, f"called_{side}"), getattr(r, f"background_{side}")
+        rows.append(
+            {
+                "list": _label(data, r.dataset, r.contrast),
+                "role": m.role_title(r.role),
+                "n": f"{r.n_target} v {r.n_reference}",
+                "block": c.local(
+                    f"{m.programme_title(data.programme_info, r.programme)}, {r.block}",
+                    m.programme_path(r.programme),
+                ),
+                "up": f"{ARROW[side]} {n} of {r.n_measured}",
+                "expected": f"{total * r.n_measured / r.n_background:.1f}",
+                "p": f"{getattr(r, f'p_{side}'):.1g} ({getattr(r, f'padj_{side}'):.1g})",
+                "genes": str(getattr(r, f"genes_{side}")).replace(";", ", "),
+            }
+        )
+    frame = pd.DataFrame(rows, columns=[k.key for k in BLOCKS])
+    return c.table(
+        frame,
+        BLOCKS,
+        caption="Blocks of which more genes are called than chance gives",
+        name="called_blocks",
+        order="ALS first, then by p",
+    )
+
+
+def _agreement(data: m.ReportData, table: pd.DataFrame | None) -> Markup:
+    roles = {
+        (s.card["id"], e["id"]): e.get("role", s.card["role"])
+        for s in data.studies
+        for e in s.card["contrasts"]
+    }
+    rows = []
+    for r in () if table is None else table.itertuples():
+        if roles.get((r.dataset, r.contrast)) != "als_patient" or not r.n_shared:
+            continue
+        rows.append(
+            {
+                "list": _label(data, r.dataset, r.contrast),
+                "other": f"{_label(data, r.other_dataset, r.other_contrast)} ({r.other_kind})",
+                "shared": r.n_shared,
+                "same": f"{r.n_same} ({100 * r.share_same:.1f} %)",
+                "study": "no: the same study" if r.same_study else "yes",
+            }
+        )
+    frame = pd.DataFrame(rows, columns=[k.key for k in AGREEMENT])
+    return c.table(
+        frame,
+        AGREEMENT,
+        caption="Do the directions agree?",
+        name="call_agreement",
+        order="as imported",
+    )

@@ -1,0 +1,476 @@
+"""Pages of single-cell studies: which cells there are, which of them carry what, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.report import model as m
+from alsmuscle.report.html import components as c
+from alsmuscle.report.html import plots
+from alsmuscle.report.pages import study as bulk
+from alsmuscle.report.site import Site
+from alsmuscle.stats import distributions
+
+UNASSIGNED = "unassigned"
+MAX_DRAWN = 40_000
+"""Cells drawn in a UMAP; of more, every n-th: points would only cover each other."""
+
+QC_COLUMNS = (
+    c.Column("sample_id", "Sample"),
+    c.Column("condition", "Group"),
+    c.Column("n_barcodes", "Barcodes read", "count"),
+    c.Column("n_kept", "Kept", "count"),
+    c.Column("median_counts", "Median counts", "count"),
+    c.Column("median_genes", "Median genes", "count"),
+    c.Column("median_pct_mito", "Mitochondrial %", "number", 1),
+    c.Column("min_counts", "Counts from", "count", title="Threshold from this sample's spread"),
+    c.Column("max_counts", "Counts to", "count"),
+    c.Column("min_genes", "Genes from", "count"),
+    c.Column("max_pct_mito", "Mitochondrial % to", "number", 1),
+    c.Column("doublets", "Doublets %", "number", 1, title="Called / expected from the load"),
+    c.Column("ambient", "Ambient RNA %", "number", 1, title="Estimated share of counts"),
+    c.Column("ambient_source", "Ambient RNA from"),
+    c.Column("flag", "Unlike the other samples"),
+    c.Column("skipped", "Left out because"),
+)
+CLUSTER_COLUMNS = (
+    c.Column("cluster", "Cluster"),
+    c.Column("n_cells", "Barcodes", "count"),
+    c.Column("cell_type", "Name"),
+    c.Column("score", "Score", "number", 2),
+    c.Column("margin", "Lead", "number", 2, title="Over the best type of another lineage"),
+    c.Column("runner_up", "Runner-up"),
+    c.Column("near", "Fits almost as well"),
+    c.Column("reason", "Why not named"),
+    c.Column("top_genes", "Genes that stand out", title="Against all other barcodes"),
+)
+SHARE_COLUMNS = (
+    c.Column("cell_type", "Cell type"),
+    c.Column("share", "Mean share %", "number", 1),
+    c.Column("effect", "Log odds ratio", "number", 2, True),
+    c.Column("ci_low", "95 % from", "number", 2, True),
+    c.Column("ci_high", "95 % to", "number", 2, True),
+    c.Column("pvalue", "p", "p"),
+    c.Column("padj", "Adjusted p", "p"),
+)
+GROUP_COLUMNS = (
+    c.Column("condition", "Group of donors"),
+    c.Column("group", "Barcodes with"),
+    c.Column("gene", "Gene"),
+    c.Column("n_donors", "Donors", "count"),
+    c.Column("n_nuclei", "Barcodes", "count"),
+    c.Column("n_positive", "Of them positive", "count"),
+    c.Column("share", "Mean share %", "number", 2),
+    c.Column("low", "95 % from", "number", 2),
+    c.Column("high", "95 % to", "number", 2),
+)
+
+
+def carried(data: m.ReportData) -> list[tuple[str, str]]:
+    """Return ``(programme, block)`` that only cells can decide: tested in a context of cell types.
+
+    Without claims the headline is taken.
+    """
+    if data.synthesis is None:
+        return list(data.headline)
+    document = data.synthesis.document
+    single = {
+        name
+        for name, context in document["contexts"].items()
+        if context["cell_types"] != [m.TISSUE]
+    }
+    found = [
+        tuple(test["target"].split("/", 1))
+        for claim in document["claims"]
+        for test in claim["tests"]
+        if single & set(test["contexts"])
+    ]
+    return list(dict.fromkeys([*found, *data.headline]))
+
+
+def line(study: m.StudyData) -> dict[str, Any]:
+    """Return a study's line on the first page."""
+    assert study.cells is not None
+    found = study.cells.types.loc[study.cells.types["cell_type"] != UNASSIGNED, "cell_type"]
+    return {
+        "label": f"{study.name}: {study.card.get('title') or 'untitled study'}",
+        "href": m.study_path(study),
+        "text": f"{len(study.cells.map):,} {study.cells.material}, {found.nunique()} named types, "
+        f"{len(study.contrasts)} comparisons of a cell type",
+        "simulated": bool(study.card.get("simulated")),
+        "badges": c.badge("simulated") if study.card.get("simulated") else Markup(""),
+    }
+
+
+def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[str]) -> str:
+    """Return a single-cell study's page; ``drawn``: paths of the figures that exist."""
+    cells = study.cells
+    assert cells is not None
+    path = m.study_path(study)
+    root = m.root(path)
+    full = {name: root + link for name, link in cells.files.items()}
+    return site.render(
+        "cells.html.j2",
+        path=path,
+        heading=f"{study.name}: {study.card.get('title') or 'untitled study'}",
+        material=cells.material,
+        spots=cells.material == "spots",
+        simulated=bool(study.card.get("simulated")),
+        caveats=[str(x) for x in bulk.as_list(study.card.get("caveats"))],
+        n_cells=c.number(len(cells.map), 0),
+        n_samples=cells.types["sample_id"].nunique(),
+        n_types=cells.types.loc[cells.types["cell_type"] != UNASSIGNED, "cell_type"].nunique(),
+        unassigned=f"{(cells.map['cell_type'].astype(str) == UNASSIGNED).mean():.0%}",
+        contrasts=[_contrast(data, study, name, root, full) for name in contrast_ids(study)],
+        coexpression=_coexpression(cells, full.get("coexpression")),
+        pictures={
+            name: _picture(study, name, root, drawn, *words) for name, words in _WORDS.items()
+        },
+        clusters=c.table(
+            cells.clusters,
+            CLUSTER_COLUMNS,
+            caption="Clusters and how they got their names",
+            name=f"{study.card['id']}-clusters",
+            full=full.get("clusters"),
+        ),
+        activity=_activity(data, cells, full.get("activity")),
+        qc=_qc(study, full.get("qc")),
+        lost=_lost(cells, full.get("barcodes")),
+        n_flagged=int((cells.qc["flag"] != "").sum()),
+        n_skipped=int((cells.qc["skipped"] != "").sum()),
+        facts=bulk.card_facts(study),
+        checked=bulk.checked_facts(study.card.get("facts")),
+        samples=bulk.samples_table(study, root),
+        checks=bulk.checks_table(study),
+        completeness=study.completeness,
+        account=full.get("completeness", ""),
+        excluded=bulk.excluded_table(bulk.own(data.excluded, str(study.card["id"]))),
+        files=[(name, full[name]) for name in sorted(full)],
+    )
+
+
+def contrast_ids(study: m.StudyData) -> list[str]:
+    """Return the card's contrasts that were computed, in order."""
+    return list(dict.fromkeys(str(k.meta["contrast"]) for k in study.contrasts))
+
+
+# ---- contrasts ----------------------------------------------------------------------------------
+
+
+def _contrast(
+    data: m.ReportData, study: m.StudyData, name: str, root: str, full: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the section of one contrast: cell types × programmes, composition, links."""
+    assert study.cells is not None
+    own = [k for k in study.contrasts if k.meta["contrast"] == name]
+    meta = own[0].meta
+    long = _long(data, own)
+    tested = [k for k in own if m.calls(k.de, data.alpha) is not None]
+    shares = study.cells.composition[study.cells.composition["contrast"] == name].copy()
+    shares["share"] = 100 * shares["mean_share"]
+    title = str(meta["contrast_label"])
+    return {
+        "id": c.slug(name),
+        "label": title,
+        "text": f"{len(tested)} of {len(own)} cell types can be tested"
+        if tested
+        else "no cell type can be tested: effects are described, no test is claimed",
+        "map": _map(data, study, long, title, root),
+        "table": c.table(
+            long,
+            (
+                c.Column("what", "Programme or gene"),
+                c.Column("cell_type", "Cell type"),
+                c.Column("effect", "Effect (log2)", "number", 2, True),
+                c.Column("ci_low", "95 % from", "number", 2, True),
+                c.Column("ci_high", "95 % to", "number", 2, True),
+                c.Column("padj", "Adjusted p", "p", title="Over all blocks of the cell type"),
+                c.Column("sizes", "Samples"),
+            ),
+            caption=f"Which cells carry it: {title}",
+            name=f"{study.card['id']}-{name}-cells",
+            full=full.get(f"{name}/effects"),
+        ),
+        "types": [
+            {
+                "label": str(k.meta["cell_type"]),
+                "href": root + m.contrast_path(study, k),
+                "sizes": m.sizes(study, k),
+                "genes": m.gene_sentence(k.de, data.alpha),
+                "badges": m.badges(study, k),
+            }
+            for k in own
+        ],
+        "shares": c.table(
+            shares.sort_values("pvalue", kind="stable"),
+            SHARE_COLUMNS,
+            caption=f"Composition: {title}",
+            name=f"{study.card['id']}-{name}-composition",
+            full=full.get(f"{name}/composition"),
+            order="smallest p first" if shares["pvalue"].notna().any() else "as in the file",
+        )
+        if len(shares)
+        else c.not_computed("composition: there is one cell type only"),
+    }
+
+
+def _long(data: m.ReportData, contrasts: list[m.ContrastData]) -> pd.DataFrame:
+    """Return what only cells decide: one row per target and cell type, with its interval."""
+    rows: list[dict[str, Any]] = []
+    for programme, block in carried(data):
+        for k in contrasts:
+            if programme == "GENE":
+                found, title = _gene(k, block), f"gene {block}"
+            elif programme == "RATIO" or k.programmes is None:
+                continue
+            else:
+                table = k.programmes[~m.truth(k.programmes["stripped"])]
+                match = table[(table["programme"] == programme) & (table["block"] == block)]
+                found = match.iloc[0].to_dict() if len(match) else None
+                title = m.programme_title(data.programme_info, programme, block)
+            if found is None or c.is_missing(found["effect"]):
+                continue
+            keys = ("effect", "ci_low", "ci_high", "padj")
+            rows.append(
+                {"what": title, "cell_type": str(k.meta["cell_type"])}
+                | {key: found[key] for key in keys}
+                | {"sizes": f"{k.meta['n_target']} v {k.meta['n_reference']}"}
+            )
+    columns = ["what", "cell_type", "effect", "ci_low", "ci_high", "padj", "sizes"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _gene(contrast: m.ContrastData, symbol: str) -> dict[str, float] | None:
+    """Return effect, Wald interval and adjusted p of a human symbol, in any spelling of case."""
+    if contrast.de is None:
+        return None
+    rows = contrast.de[contrast.de["symbol"].astype(str).str.upper() == symbol.upper()]
+    if rows.empty:
+        return None
+    row = m.gene_frame(rows.head(1)).iloc[0]
+    found = {key: row[key] for key in ("ci_low", "ci_high", "padj")}
+    return {"effect": row["log2fc"], **found}
+
+
+def _map(
+    data: m.ReportData, study: m.StudyData, long: pd.DataFrame, title: str, root: str
+) -> Markup:
+    if long.empty:
+        return c.not_computed("programme effects per cell type")
+    order = list(dict.fromkeys(long["what"]))
+    wide = long.pivot(index="what", columns="cell_type", values="effect").loc[order]
+    ends = zip(long["ci_low"], long["ci_high"], strict=True)
+    sure = long.assign(sure=[c.direction(low, high) != 0 for low, high in ends])
+    # All cells together first: what bulk tissue would show.
+    wide = wide[sorted(wide.columns, key=lambda name: (not name.startswith("all "), name))]
+    pages = {str(k.meta["cell_type"]): root + m.contrast_path(study, k) for k in study.contrasts}
+    return plots.heatmap(
+        wide,
+        caption=f"Effects per cell type, log2 units; bold: the 95 % interval excludes 0. {title}",
+        head="Programme",
+        sure=sure.pivot(index="what", columns="cell_type", values="sure").loc[order, wide.columns],
+        column_links=pages,
+    )
+
+
+# ---- tables -------------------------------------------------------------------------------------
+
+
+def _coexpression(cells: m.CellsData, full: str | None) -> Markup:
+    """Return who expresses the myogenic factors: mean over donors, with an interval."""
+    table = cells.coexpression
+    if table.empty:
+        return c.not_computed("who expresses MYOD1 and MYOG: a defining gene is not measured")
+    rows = []
+    for keys, part in table.groupby(["condition", "group", "gene"], sort=False):
+        x, n = 100 * part["share"].to_numpy(float), len(part)
+        half = np.nan
+        if n >= 3:
+            half = float(distributions.half_width(x.std(ddof=1) / np.sqrt(n), n - 1))
+        rows.append(
+            dict(zip(("condition", "group", "gene"), keys, strict=True))
+            | {"n_donors": n, "n_nuclei": part["n_nuclei"].sum()}
+            | {"n_positive": part["n_positive"].sum(), "share": x.mean()}
+            # np.maximum keeps a missing end missing.
+            | {"low": np.maximum(0.0, x.mean() - half), "high": x.mean() + half}
+        )
+    order = {gene: place for place, gene in enumerate(dict.fromkeys(table["gene"]))}
+    frame = pd.DataFrame(rows).sort_values(
+        ["gene", "group", "condition"],
+        key=lambda column: column.map(order) if column.name == "gene" else column,
+        kind="stable",
+    )
+    return c.table(
+        frame,
+        GROUP_COLUMNS,
+        caption="Who expresses the myogenic factors",
+        name="coexpression",
+        full=full,
+        order="by gene, then by the genes that define the group; shares are means over donors",
+    )
+
+
+def _activity(data: m.ReportData, cells: m.CellsData, full: str | None) -> Markup:
+    """Return levels of the headline's blocks per cell type, all groups of donors together."""
+    wanted = pd.DataFrame(list(data.headline), columns=["programme", "block"])
+    rows = cells.activity.merge(wanted, on=["programme", "block"])
+    if rows.empty:
+        return c.not_computed("programme levels per cell type")
+    info = data.programme_info
+    rows["what"] = [
+        m.programme_title(info, p, b) for p, b in zip(rows["programme"], rows["block"], strict=True)
+    ]
+    rows["weighted"] = rows["mean"] * rows["n_donors"]
+    sums = rows.groupby(["what", "cell_type"])[["weighted", "n_donors"]].sum()
+    wide = (sums["weighted"] / sums["n_donors"]).unstack("cell_type")
+    order = [m.programme_title(info, p, b) for p, b in data.headline]
+    wide = wide.reindex([name for name in order if name in wide.index])
+    centred = wide.sub(wide.mean(axis=1), axis=0)
+    table = plots.heatmap(
+        centred,
+        caption="Level of each programme per cell type, minus its mean over types (log scale)",
+        head="Programme",
+    )
+    more = Markup('<p class="table-note">{}</p>').format(
+        c.local("levels per cell type and group, with intervals (TSV)", full, download=True)
+    )
+    return table + more if full else table
+
+
+def _qc(study: m.StudyData, full: str | None) -> Markup:
+    assert study.cells is not None
+    frame = study.cells.qc.copy()
+    if study.samples is not None:
+        groups = study.samples.set_index("sample_id")["condition"]
+        frame["condition"] = frame["sample_id"].map(groups)
+    frame["doublets"] = 100 * frame["doublet_share"]
+    frame["ambient"] = 100 * frame["ambient_share"]
+    frame.loc[~np.isfinite(frame["max_counts"]), "max_counts"] = np.nan
+    return c.table(
+        frame, QC_COLUMNS, caption="Quality per sample", name=f"{study.card['id']}-qc", full=full
+    )
+
+
+def _lost(cells: m.CellsData, full: str | None) -> Markup:
+    wide = cells.barcodes.pivot(index="sample_id", columns="reason", values="n").fillna(0)
+    reasons = [name for name in wide.sum().sort_values(ascending=False).index if name != "kept"]
+    reasons = (["kept"] if "kept" in wide else []) + reasons
+    columns = [c.Column("sample_id", "Sample"), *(c.Column(r, r, "count") for r in reasons)]
+    return c.table(
+        wide[reasons].reset_index(),
+        columns,
+        caption="Barcodes kept and left out, by reason",
+        name="barcodes",
+        full=full,
+    )
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+_WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
+    "umap-type": (
+        "UMAP of all barcodes, coloured by cell type. The cluster table holds the names.",
+        "Every point is a barcode; near means alike. Distances between groups mean little.",
+        (860, 520),
+    ),
+    "umap-sample": (
+        "UMAP of all barcodes, coloured by sample: types should mix samples.",
+        "The same by sample. A group of one colour is one sample's own, or a batch.",
+        (860, 520),
+    ),
+    "umap-programmes": (
+        "UMAPs coloured by the score of each programme of the first page.",
+        "Scores of single barcodes, for orientation. Differences between donors stand in the tables.",
+        (960, 760),
+    ),
+    "composition": (
+        "Stacked bars: share of each cell type in every sample.",
+        "Share of cell types per sample.",
+        (860, 420),
+    ),
+    "markers": (
+        "Dot plot: mean expression and detection of panel markers in the named types.",
+        "Panel markers by name. Size: share of barcodes that show it; colour: mean, relative to the "
+        "highest cluster.",
+        (960, 520),
+    ),
+}
+
+
+def _base(study: m.StudyData, name: str) -> str:
+    return f"figures/{c.slug(study.card['id'])}.{name}.png"
+
+
+def figures(study: m.StudyData) -> dict[str, bytes]:
+    """Return the static figures of a single-cell study: path below the report folder to bytes.
+
+    Bitmaps: a vector mark per cell would make pages of many megabytes.
+    """
+    from alsmuscle.report.html import figures as f
+
+    cells = study.cells
+    assert cells is not None
+    table = cells.map.iloc[:: -(-len(cells.map) // MAX_DRAWN)]
+    types, samples = table["cell_type"].astype(str), table["sample_id"].astype(str)
+    blocks = [name for name in table.columns if "/" in name]
+    made = {
+        "umap-type": f.umap(table, types, last=UNASSIGNED),
+        "umap-sample": f.umap(table, samples),
+        "composition": f.stacked_shares(cells.types, last=UNASSIGNED),
+    }
+    if blocks:
+        made["umap-programmes"] = f.umap_scores(table, blocks)
+    chosen = chosen_markers(cells.markers)
+    if len(chosen):
+        made["markers"] = f.dots(chosen)
+    return {_base(study, name): f.to_png(figure, dpi=110) for name, figure in made.items()}
+
+
+def chosen_markers(markers: pd.DataFrame, per_type: int = 3) -> pd.DataFrame:
+    """Return mean and detection, per type, of the listed markers that each named type shows most.
+
+    Clusters of one name are averaged. Columns ``cell_type, gene, detected, scaled``.
+    """
+    table = markers.groupby(["cell_type", "gene", "listed_for"], as_index=False)[
+        ["detected", "scaled"]
+    ].mean()
+    named = table[table["cell_type"] != UNASSIGNED]
+    listed = [
+        t in str(names).split("; ")
+        for t, names in zip(named["cell_type"], named["listed_for"], strict=True)
+    ]
+    own = named[listed].assign(strength=lambda t: t["scaled"] * t["detected"])
+    own = own.sort_values(["cell_type", "strength"], ascending=[True, False], kind="stable")
+    genes = list(dict.fromkeys(own.groupby("cell_type", sort=False).head(per_type)["gene"]))
+    out = table[table["gene"].isin(genes)].copy()
+    out["gene"] = pd.Categorical(out["gene"], categories=genes, ordered=True)
+    return out.sort_values(["cell_type", "gene"], ignore_index=True)
+
+
+def _picture(
+    study: m.StudyData,
+    name: str,
+    root: str,
+    drawn: Collection[str],
+    alt: str,
+    caption: str,
+    size: tuple[int, int],
+) -> Markup:
+    path = _base(study, name)
+    if path not in drawn:
+        return Markup("")
+    width, height = size
+    return c.figure(
+        name=name,
+        image=root + path,
+        alt=alt,
+        caption=caption,
+        downloads=[("PNG", root + path)],
+        width=width,
+        height=height,
+    )

@@ -1,0 +1,464 @@
+"""Contrast pages: sentence, warnings, programmes, genes, pathways, method, files."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.report import model as m
+from alsmuscle.report.html import components as c
+from alsmuscle.report.html import plots
+from alsmuscle.report.pages.study import as_list
+from alsmuscle.report.site import Site
+
+GENE_COLUMNS = (
+    c.Column("gene", "Gene"),
+    c.Column("log2fc", "Log2 fold change", "number", 2, True),
+    c.Column("ci_low", "95 % from", "number", 2, True),
+    c.Column("ci_high", "95 % to", "number", 2, True),
+    c.Column("log2fc_shrunk", "Shrunken", "number", 2, True, "Noisy genes pulled towards zero"),
+    c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("level", "Mean log2 intensity", "number", 1),
+    c.Column("pvalue", "p", "p"),
+    c.Column("padj", "Adjusted p", "p"),
+    c.Column("gene_id", "Ensembl id"),
+)
+SET_COLUMNS = (
+    c.Column("name", "Gene set"),
+    c.Column("similar", "Folded", title="Sets that share half of its leading genes"),
+    c.Column("collection", "Collection"),
+    c.Column("effect", "Effect (log2)", "number", 2, True, "Mean change of the set's genes"),
+    c.Column("ci_low", "95 % from", "number", 2, True),
+    c.Column("ci_high", "95 % to", "number", 2, True),
+    c.Column("pvalue_competitive", "p", "p", title="Against random sets of equal expression"),
+    c.Column("padj_competitive", "Adjusted p", "p", title="Within the collection"),
+    c.Column("camera_pvalue", "p (camera)", "p", title="Against all genes of any expression"),
+    c.Column("size", "Genes", "count"),
+    c.Column("nes", "NES (descriptive)", "number", 2, True, "Normalised enrichment score"),
+    c.Column("edge", "Leading genes"),
+)
+OMNIBUS_COLUMNS = (
+    c.Column("label", "Gene"),
+    c.Column(
+        "stat",
+        "Statistic",
+        "number",
+        1,
+        title="Twice the gain in log likelihood, or F times its terms",
+    ),
+    c.Column("pvalue", "p", "p"),
+    c.Column("padj", "Adjusted p", "p"),
+    c.Column("base_mean", "Mean count", "number", 0),
+    c.Column("level", "Mean log2 intensity", "number", 1),
+    c.Column("gene_id", "Ensembl id"),
+)
+TERM_COLUMNS = (
+    c.Column("term", "Gene set"),
+    c.Column("collection", "Collection"),
+    c.Column("nes", "NES (descriptive)", "number", 2, True, "Normalised enrichment score"),
+    c.Column("size", "Genes", "count"),
+    c.Column("pvalue", "p, genes as independent", "p"),
+    c.Column("edge", "Leading genes"),
+)
+FILES = (
+    ("de", "all genes"),
+    ("sets", "all pathways"),
+    ("gsea", "all pathways, GSEA"),
+    ("programmes", "programme effects"),
+    ("omnibus", "omnibus tests of the study"),
+    ("engines", "agreement with a second engine"),
+)
+
+
+def page(
+    site: Site,
+    data: m.ReportData,
+    study: m.StudyData,
+    contrast: m.ContrastData,
+    drawn: Collection[str],
+) -> str:
+    """Return a contrast's page; ``drawn``: paths of the figures that exist."""
+    path, meta = m.contrast_path(study, contrast), contrast.meta
+    root = m.root(path)
+    target, reference = m.sides(meta)
+    n_target, n_reference, unit, _ = m.donors(study, contrast)
+    full = {k: root + v for k, v in contrast.files.items() if c.safe_path(v)}
+    head = m.headline(data, contrast, root)
+    found = rows = None
+    if contrast.programmes is not None and len(contrast.programmes):
+        rows = m.effects(contrast.programmes, data, root)
+        found = {key: len(names) for key, names in m.verdict(rows).items()}
+    return site.render(
+        "contrast.html.j2",
+        path=path,
+        heading=m.label(meta),
+        study={"name": study.name, "href": root + m.study_path(study)},
+        what=m.what(study.card, meta),
+        reading=m.reading(meta),
+        ends=m.ends(meta),
+        target=target,
+        reference=reference,
+        n_target=n_target,
+        n_reference=n_reference,
+        unit=unit,
+        badges=m.badges(study, contrast),
+        cell_type=str(meta.get("cell_type") or ""),
+        confounders=m.confounders(meta),
+        simulated=m.is_marked(study, contrast, "simulated"),
+        experimental=m.is_marked(study, contrast, "experimental"),
+        published=meta.get("evidence") == "published",
+        ineligible=str(meta.get("reason") or "No reason was given.")
+        if meta.get("eligible") is False
+        else "",
+        few=m.few(study, contrast),
+        caveats=[_sentences(str(x)) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
+        verdict=m.verdict(head) if len(head) else None,
+        n_shown=len(head),
+        found=found,
+        n_rows=0 if rows is None else len(rows),
+        genes=m.gene_sentence(contrast.de, data.alpha),
+        forest=_forest(study, contrast, head),
+        everything=None if rows is None else _forest(study, contrast, rows, by_programme=True),
+        has_null=rows is not None and "null_low" in rows,
+        pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
+        gene_table=_genes(data, study, contrast, root, full.get("de")),
+        engine=m.engine_sentence(contrast.engines),
+        omnibus=_omnibus(data, study, contrast, root, full.get("omnibus")),
+        terms=_terms(study, contrast, full.get("gsea"), data.top)
+        if contrast.sets is None
+        else _sets(study, contrast, full.get("sets"), data.top),
+        by_samples=contrast.sets is not None,
+        method=_method(data, meta),
+        files=[(text, full[key]) for key, text in FILES if key in full],
+    )
+
+
+def _sentences(text: str) -> str:
+    """Return a text whose sentences begin with a capital letter."""
+    return re.sub(r"(^|\. )([a-z])", lambda found: found[1] + found[2].upper(), text)
+
+
+def _forest(
+    study: m.StudyData, contrast: m.ContrastData, rows: pd.DataFrame, by_programme: bool = False
+) -> Markup:
+    if rows.empty:
+        return c.not_computed("programme effects")
+    if "pvalue_competitive" in rows:
+        rows = rows.assign(null_p=pd.to_numeric(rows["pvalue_competitive"], errors="coerce"))
+    if m.few(study, contrast):
+        rows = rows.drop(columns=["padj", "null_p"], errors="ignore")  # described, not tested
+    caption = f"Programme effects, {m.label(contrast.meta)}, {m.sizes(study, contrast)}"
+    if by_programme:
+        rows = rows.sort_values("title", kind="stable").assign(
+            group=lambda f: f["title"],
+            group_href=lambda f: f["href"],
+            group_note=lambda f: f["caveat"],
+            label=lambda f: f["part"],
+            href=None,
+            caveat=None,
+        )
+        caption = f"All blocks: {caption}"
+    return plots.forest_plot(rows, caption=caption, left="lower")
+
+
+def _genes(
+    data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, root: str, full: str | None
+) -> Markup:
+    de = contrast.de
+    if de is None or de.empty:
+        return c.not_computed("gene-level results")
+    frame = m.gene_frame(de)
+    tested = m.calls(de, data.alpha) is not None
+    strength = frame["pvalue"] if tested else -frame["log2fc"].abs()
+    strongest = frame.loc[strength.sort_values(kind="stable").index].head(data.top).copy()
+    strongest = _levels(strongest, contrast)
+    strongest["gene"] = [
+        c.local(s, f"{root}gene.html#{g}")
+        for s, g in zip(strongest["label"], strongest["gene_id"].astype(str), strict=True)
+    ]
+    return c.table(
+        strongest,
+        GENE_COLUMNS,
+        caption=f"Genes, {m.label(contrast.meta)}",
+        name=f"{m.contrast_key(study, contrast)}-genes",
+        full=full,
+        total=len(de),
+        limit=data.top,
+        order="smallest p first" if tested else "largest effect first",
+    )
+
+
+def _levels(frame: pd.DataFrame, contrast: m.ContrastData) -> pd.DataFrame:
+    """Name mean expression by what was measured, counts or log2 intensities; these have no shrinkage."""
+    if contrast.meta.get("measure") != "intensities":
+        return frame
+    return frame.rename(columns={"base_mean": "level"}).drop(
+        columns="log2fc_shrunk", errors="ignore"
+    )
+
+
+def _omnibus(
+    data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, root: str, full: str | None
+) -> list[dict[str, Any]]:
+    """Return question, answer and strongest genes of every omnibus test of the design."""
+    if contrast.omnibus is None:
+        return []
+    found = []
+    for test, part in contrast.omnibus.groupby("test", sort=False):
+        called = int((part["padj"] < data.alpha).sum())
+        tested = int(part["pvalue"].notna().sum())
+        frame = _levels(part.head(min(data.top, 50)).copy(), contrast)
+        names = frame["symbol"].where(frame["symbol"].map(lambda v: not c.is_missing(v)))
+        frame["label"] = [
+            c.local(str(name), f"{root}gene.html#{gene}")
+            for name, gene in zip(names.fillna(frame["gene_id"]), frame["gene_id"], strict=True)
+        ]
+        found.append(
+            {
+                "question": m.omnibus_question(contrast.meta, str(test)),
+                "answer": f"{c.number(called, 0)} of {c.number(tested, 0)} genes at adjusted p "
+                f"< {data.alpha:g}"
+                if tested
+                else "too few samples for a test",
+                "df": int(part["df"].iloc[0]),
+                "table": c.table(
+                    frame,
+                    OMNIBUS_COLUMNS,
+                    caption=f"Omnibus test: {m.omnibus_question(contrast.meta, str(test))}",
+                    name=f"{m.contrast_key(study, contrast)}-omnibus-{c.slug(test)}",
+                    full=full,
+                    total=len(part),
+                    limit=50,
+                    order="smallest p first",
+                ),
+            }
+        )
+    return found
+
+
+def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:
+    if contrast.gsea is None:
+        return c.not_computed("pathway analysis")
+    frame = contrast.gsea.sort_values("pvalue", kind="stable").head(top).copy()
+    if "leading_edge" in frame:
+        frame["edge"] = [_few(v) for v in frame["leading_edge"]]
+    frame["term"] = [str(t).replace("_", " ") for t in frame["term"]]
+    return c.table(
+        frame,
+        TERM_COLUMNS,
+        caption=f"Pathways, {m.label(contrast.meta)}",
+        name=f"{m.contrast_key(study, contrast)}-pathways",
+        full=full,
+        total=len(contrast.gsea),
+        limit=top,
+        order="smallest p first",
+    )
+
+
+def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:
+    """Return the sets that stand for their group; the others fold under them."""
+    frame = contrast.sets
+    if frame is None or frame.empty:
+        return c.not_computed("pathway analysis: no collection of gene sets is configured")
+    keys = ["collection", "term"]
+    if contrast.gsea is not None:
+        more = contrast.gsea[[*keys, "nes", "leading_edge"]]
+        frame = frame.merge(more, on=keys, how="left")
+        frame["edge"] = [_few(v) for v in frame["leading_edge"]]
+    if m.few(study, contrast):
+        frame = frame.drop(columns=[k for k in frame if "pvalue" in k or "padj" in k])
+    tested = "pvalue_competitive" in frame and frame["pvalue_competitive"].notna().any()
+    strength = frame["pvalue_competitive"] if tested else -frame["effect"].abs()
+    frame = frame.loc[strength.sort_values(kind="stable").index]
+    own = frame["group"] == frame["collection"] + ": " + frame["term"]
+    followers = {str(name): part for name, part in frame[~own].groupby("group", sort=False)}
+    heads = frame[own].copy()
+    heads["name"] = [str(t).replace("_", " ") for t in heads["term"]]
+    heads["similar"] = [_followers(followers.get(str(group))) for group in heads["group"]]
+    return c.table(
+        heads,
+        SET_COLUMNS,
+        caption=f"Pathways, {m.label(contrast.meta)}",
+        name=f"{m.contrast_key(study, contrast)}-pathways",
+        full=full,
+        total=len(heads),
+        limit=top,
+        order=f"{'smallest p' if tested else 'largest effect'} first; "
+        f"{len(frame) - len(heads)} further sets folded under one with the same leading genes",
+    )
+
+
+def _followers(followers: pd.DataFrame | None) -> Markup | str:
+    """Return the sets that fold under another, with their effects."""
+    if followers is None:
+        return ""
+    lines = [
+        f"{str(row['term']).replace('_', ' ')}: "
+        + c.interval_text(row["effect"], row["ci_low"], row["ci_high"])
+        for row in followers.to_dict("records")
+    ]
+    return Markup("<details><summary>{}</summary>{}</details>").format(
+        f"{len(lines)} set{'' if len(lines) == 1 else 's'}: ", "; ".join(lines)
+    )
+
+
+def _few(genes: object, limit: int = 8) -> str:
+    if c.is_missing(genes):
+        return ""
+    parts = [g.strip() for g in str(genes).replace(",", ";").replace("/", ";").split(";")]
+    parts = [g for g in parts if g]
+    more = f" and {len(parts) - limit} more" if len(parts) > limit else ""
+    return ", ".join(parts[:limit]) + more
+
+
+def _method(data: m.ReportData, meta: Mapping[str, Any]) -> str:
+    if meta.get("method"):
+        return str(meta["method"])
+    tool, gsea = (
+        f"{name} {data.versions[key]}" if key in data.versions else name
+        for name, key in (("PyDESeq2", "pydeseq2"), ("GSEApy", "gseapy"))
+    )
+    adjust = ", ".join(str(x) for x in as_list(meta.get("adjust")))
+    design = f"adjusted for {adjust}" if adjust else "no covariates"
+    if meta.get("block"):
+        design += f", {meta['block']} as block"
+    return (
+        f"Counts were fitted with {tool} ({design}; Wald test, Benjamini-Hochberg); pathways with "
+        f"{gsea} on the ranking by the Wald statistic; programme effects by moderated regression "
+        "of block scores."
+    )
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+
+def _base(study: m.StudyData, contrast: m.ContrastData) -> str:
+    return f"figures/{m.contrast_key(study, contrast)}"
+
+
+def source(study: m.StudyData, contrast: m.ContrastData) -> str:
+    """Return the name of the data script with a contrast's genes."""
+    return f"genes-{m.contrast_key(study, contrast)}"
+
+
+def _drawn(contrast: m.ContrastData, alpha: float) -> bool:
+    """Whether genes are drawn: of a study's many cell types those in which a gene is called."""
+    if contrast.de is None or contrast.de.empty:
+        return False
+    found = m.calls(contrast.de, alpha)
+    return not contrast.meta.get("cell_type") or bool(found and found["called"])
+
+
+def figures(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> dict[str, bytes]:
+    """Return volcano and MA plot as SVG: path below the report folder to bytes."""
+    from alsmuscle.report.html import figures as f
+
+    made: dict[str, bytes] = {}
+    if contrast.de is None or not _drawn(contrast, alpha):
+        return made
+    frame = m.gene_frame(contrast.de).dropna(subset=["log2fc"])
+    base = _base(study, contrast)
+    if frame["nlp"].notna().any():
+        made[f"{base}.volcano.svg"] = f.to_svg(f.volcano(frame.dropna(subset=["nlp"]), alpha))
+    if "base_mean" in frame and frame["base_mean"].notna().any():
+        part = frame.dropna(subset=["base_mean"])
+        x, label = _abundance(part["base_mean"], contrast)
+        made[f"{base}.ma.svg"] = f.to_svg(f.ma(part, alpha, x=x, label=label))
+    return made
+
+
+def _abundance(mean: pd.Series, contrast: m.ContrastData) -> tuple[pd.Series, str]:
+    """Return the horizontal axis of an MA plot and its label."""
+    if contrast.meta.get("measure") == "intensities":
+        return mean, "mean log2 intensity"
+    return pd.Series(np.log10(mean.clip(lower=1e-3)), mean.index), "log10 mean normalised count"
+
+
+def script(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> str | None:
+    """Return the data script of the gene plots: every gene, rounded to what a screen shows."""
+    if contrast.de is None or not _drawn(contrast, alpha):
+        return None
+    frame = m.gene_frame(contrast.de).dropna(subset=["log2fc"])
+    called = frame["padj"] < alpha
+    mean = frame["base_mean"] if "base_mean" in frame else pd.Series(np.nan, index=frame.index)
+    payload = {
+        "label": frame["label"].tolist(),
+        "log2fc": _rounded(frame["log2fc"], 3),
+        "nlp": _rounded(frame["nlp"], 2),
+        "logmean": _rounded(_abundance(mean, contrast)[0], 2),
+        "low": _rounded(frame["ci_low"], 2),
+        "high": _rounded(frame["ci_high"], 2),
+        "padj": [None if math.isnan(v) else float(f"{v:.2g}") for v in frame["padj"].astype(float)],
+        "group": np.where(called, np.where(frame["log2fc"] > 0, 1, 2), 0).tolist(),
+    }
+    return c.data_script(source(study, contrast), payload)
+
+
+def _rounded(values: pd.Series, digits: int) -> list[float | None]:
+    return [None if math.isnan(v) else round(v, digits) for v in values.astype(float).tolist()]
+
+
+def _pictures(
+    data: m.ReportData,
+    study: m.StudyData,
+    contrast: m.ContrastData,
+    root: str,
+    *,
+    full: Mapping[str, str],
+    drawn: Collection[str],
+) -> Markup:
+    base, alpha = _base(study, contrast), f"{data.alpha:g}"
+    n = 0 if contrast.de is None else len(contrast.de)
+    label = _abundance(pd.Series(dtype=float), contrast)[1]
+    higher = m.ends(contrast.meta)[0]
+    right = higher[0].lower() + higher[1:]
+    common = {
+        "kind": "genes",
+        "source": source(study, contrast),
+        "groups": [
+            f"not below {alpha}",
+            f"higher, adjusted p < {alpha}",
+            f"lower, adjusted p < {alpha}",
+        ]
+        if m.calls(contrast.de, data.alpha)
+        else ["not tested"],
+    }
+    pictures = []
+    for name, spec, alt, caption in (
+        (
+            "volcano",
+            {"x": "log2fc", "y": "nlp", "symmetric": "x"}
+            | {"xlabel": "log2 fold change", "ylabel": f"{c.MINUS}log10 p"},
+            f"Volcano plot of {n} genes: {m.gene_sentence(contrast.de, data.alpha)}. "
+            "The gene table below holds the values.",
+            f"Every gene is a point; right: {right}; up: stronger evidence.",
+        ),
+        (
+            "ma",
+            {"x": "logmean", "y": "log2fc", "symmetric": "y"}
+            | {"xlabel": label, "ylabel": "log2 fold change"},
+            f"MA plot of {n} genes: mean expression against log2 fold change. "
+            "The gene table below holds the values.",
+            f"Every gene is a point; right: more expressed; up: {right}.",
+        ),
+    ):
+        if f"{base}.{name}.svg" in drawn:
+            files = [("SVG", f"{root}{base}.{name}.svg")]
+            files += [("data (TSV)", full["de"])] if "de" in full else []
+            pictures.append(
+                c.figure(
+                    name=name,
+                    image=f"{root}{base}.{name}.svg",
+                    alt=alt,
+                    caption=caption,
+                    downloads=files,
+                    plot={**spec, **common},
+                )
+            )
+    return Markup("").join(pictures)

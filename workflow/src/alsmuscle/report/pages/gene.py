@@ -1,0 +1,173 @@
+"""The gene look-up page, its data scripts, and the search index."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from alsmuscle.report import model as m
+from alsmuscle.report.html import components as c
+from alsmuscle.report.site import Site
+
+BUCKETS = 128
+"""Gene data is spread over this many script files, so that one look-up loads little."""
+
+
+def page(site: Site, data: m.ReportData) -> str:
+    """Return ``gene.html``: one page that draws any gene from its data script (``#id``)."""
+    contrasts = [
+        {
+            "label": m.label(k.meta),
+            "study": s.name,
+            "href": m.contrast_path(s, k),
+            "role": role,
+            "sizes": m.sizes(s, k),
+            "marks": [c.BADGES[kind][0] for kind, _ in m.marks(s, k)],
+        }
+        for role, members in data.by_role()
+        for s, k in members
+    ]
+    spec = Markup(
+        c.embed_json(
+            {
+                "contrasts": contrasts,
+                "roles": list(map(m.role_title, m.ROLES)),
+                "buckets": BUCKETS,
+                "pooled": data.synthesis is not None,
+            }
+        )
+    )
+    return site.render("gene.html.j2", path="gene.html", heading="Gene look-up", spec=spec)
+
+
+def bucket(gene: str) -> int:
+    """Return which data script holds a gene; ``app.js`` computes the same."""
+    h = 0
+    for char in gene:
+        h = (h * 31 + ord(char)) % 65521
+    return h % BUCKETS
+
+
+Measured = tuple[list[str], list[str], list[str]]
+"""Of one contrast: gene ids, labels, and the numbers of each gene as JSON."""
+
+
+def measured(contrast: m.ContrastData) -> Measured | None:
+    """Return what the gene page shows of a contrast, ``None`` without genes."""
+    if contrast.de is None or contrast.de.empty:
+        return None
+    frame = m.gene_frame(contrast.de)
+    frame["half"] = frame["ci_high"] - frame["log2fc"]
+    values = frame[["log2fc", "half", "pvalue", "padj"]].astype(float).to_numpy()
+    return (
+        frame["gene_id"].astype(str).tolist(),
+        frame["label"].astype(str).tolist(),
+        [_cells(row) for row in values.tolist()],
+    )
+
+
+def scripts(
+    site: Site, data: m.ReportData, found: Sequence[Measured | None] | None = None
+) -> dict[str, str]:
+    """Return the data scripts of the gene page and of the search: path to text.
+
+    Per gene: symbol, organism; per contrast its place in the page's list, log2 fold change, half of
+    its 95 % interval, p and adjusted p; per role pooled over it the place of the role, species, cell
+    type, studies, effect, interval and adjusted p; the id of its counterpart in the other organism.
+    ``found``: :func:`measured` of ``data.contrasts()``, where that is at hand.
+    """
+    records: dict[str, list[str]] = {}
+    names: dict[str, tuple[str, str]] = {}
+    pooled = _pooled(data)
+    twins = {**data.orthologs, **{human: mouse for mouse, human in data.orthologs.items()}}
+    contrasts = [k for _, k in data.contrasts()]
+    if found is None:
+        found = [measured(k) for k in contrasts]
+    known = {id(k): genes for k, genes in zip(contrasts, found, strict=True)}
+    members = [pair for _, pairs in data.by_role() for pair in pairs]
+    for place, (study, contrast) in enumerate(members):
+        genes = known[id(contrast)]
+        organism = str(study.card.get("organism") or "")
+        for gene, symbol, cells in zip(*genes, strict=True) if genes else ():
+            records.setdefault(gene, []).append(f"[{place},{cells}]")
+            names.setdefault(gene, (symbol, organism))
+    files: dict[int, list[str]] = {}
+    for gene in sorted(records):
+        head = c.embed_json([gene, *names[gene]])[1:-1].split(",", 1)
+        twin = c.embed_json(twins.get(gene) if twins.get(gene) in records else None)
+        entry = (
+            f"{head[0]}:[{head[1]},[{','.join(records[gene])}],"
+            f"[{','.join(pooled.get(gene, []))}],{twin}]"
+        )
+        files.setdefault(bucket(gene), []).append(entry)
+    made = {
+        f"assets/data/gene-{i}.js": f'alsmuscle.receive("gene-{i}",{{{",".join(files[i])}}});\n'
+        if i in files
+        else f'alsmuscle.receive("gene-{i}",{{}});\n'
+        for i in range(BUCKETS)
+    }
+    made["assets/data/search.js"] = c.data_script(
+        "search", {"pages": _pages(site, data), "genes": _lines(names)}
+    )
+    return made
+
+
+def _cells(values: Sequence[float]) -> str:
+    return ",".join(f"{v:.3g}" if math.isfinite(v) else "null" for v in values)
+
+
+def _pooled(data: m.ReportData) -> dict[str, list[str]]:
+    """Gene id → its rows over all stages, one per role, species and cell type."""
+    found: dict[str, list[str]] = {}
+    if data.synthesis is None or data.synthesis.genes is None:
+        return found
+    table = data.synthesis.genes
+    table = table[(table["stage"] == "") & table["role"].isin(m.ROLES)]
+    place = {role: i for i, role in enumerate(m.ROLES)}
+    keys = [table[k].astype(str) for k in ("key", "species", "cell_type")]
+    columns = ["k", "effect", "ci_low", "ci_high", "padj"]
+    values = table[columns].astype(float).to_numpy()
+    for gene, species, cells, role, row in zip(*keys, table["role"], values, strict=True):
+        head = c.embed_json([place[role], species, cells])[1:-1]
+        found.setdefault(gene, []).append(f"[{head},{_cells(row)}]")
+    return found
+
+
+def _lines(names: dict[str, tuple[str, str]]) -> str:
+    rows = sorted((symbol, gene, organism) for gene, (symbol, organism) in names.items())
+    return "\n".join("\t".join(" ".join(part.split()) for part in row) for row in rows)
+
+
+def _pages(site: Site, data: m.ReportData) -> list[list[str]]:
+    pages = [
+        [
+            f"{s.name}: {s.card.get('title') or ''}",
+            "study",
+            m.study_path(s),
+            f"{m.what(s.card, {})} {m.role_title(s.card.get('role'))}",
+        ]
+        for s in data.studies
+    ]
+    pages += [
+        [
+            m.label(k.meta),
+            "comparison",
+            m.contrast_path(s, k),
+            f"{s.name} {m.what(s.card, k.meta)}",
+        ]
+        for s, k in data.contrasts()
+    ]
+    pages += [
+        [m.programme_title(data.programme_info, p), "programme", m.programme_path(p), p]
+        for p in sorted(data.programme_names)
+    ]
+    if data.synthesis is not None:
+        topics = {e["id"]: e.get("topic", "") for e in data.synthesis.document["claims"]}
+        pages += [
+            [f"{e['id']}: {e['statement']}", "claim", m.claim_path(e["id"]), topics[e["id"]]]
+            for e in data.synthesis.document["claims"]
+        ]
+    pages += [[e["term"], "glossary", f"glossary.html#{e['key']}", ""] for e in site.glossary]
+    return pages

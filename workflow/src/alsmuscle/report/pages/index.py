@@ -1,0 +1,193 @@
+"""The first page: answers, then what went in, then what was left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.report import model as m
+from alsmuscle.report.html import components as c
+from alsmuscle.report.html import plots
+from alsmuscle.report.pages import calls, cells, claim
+from alsmuscle.report.pages.study import excluded_table, flagged
+from alsmuscle.report.site import Site
+
+
+def page(site: Site, data: m.ReportData) -> str:
+    """Return ``index.html``."""
+    # A single-cell study has a page of its own for its many cell types.
+    tissue = [k for _, k in data.contrasts() if not k.meta.get("cell_type")]
+    heads = {id(k): m.headline(data, k) for k in tissue}
+    drawn = [f for f in heads.values() if len(f)]
+    return site.render(
+        "index.html.j2",
+        path="index.html",
+        heading=data.title,
+        claims=claim.summary(data, data.synthesis) if data.synthesis is not None else None,
+        als=calls.first_page(data),
+        matrix=_matrix(data, heads),
+        caveats=_caveats(drawn),
+        simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
+        n_studies=len(data.studies),
+        n_contrasts=len(tissue),
+        cells=[cells.line(s) for s in data.studies if s.cells is not None],
+        studies=_studies(data),
+        excluded=excluded_table(data.excluded),
+    )
+
+
+def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
+    """Every comparison in one line: donors, and the chosen programmes with their intervals."""
+    labels: dict[tuple[str, str], str] = {}
+    for frame in heads.values():
+        for row in frame.to_dict("records"):
+            labels.setdefault((str(row["programme"]), str(row["block"])), str(row["label"]))
+    order = [pair for pair in data.headline if pair in labels] or list(labels)
+    columns = [
+        plots.EffectColumn(labels[pair], m.programme_path(pair[0]), caveat=_has_caveat(data, pair))
+        for pair in order
+    ]
+    lines = []
+    for role, members in data.by_role():
+        for study, contrast in members:
+            frame = heads.get(id(contrast))
+            if frame is None:
+                continue
+            if frame.empty:  # published effects: the blocks of the synthesis
+                frame = _blocks(data, study, contrast)
+            found = {
+                (str(r["programme"]), str(r["block"])): (r["effect"], r["ci_low"], r["ci_high"])
+                for r in frame.to_dict("records")
+            }
+            lines.append(
+                plots.EffectRow(
+                    group=role,
+                    label=m.label(contrast.meta),
+                    href=m.contrast_path(study, contrast),
+                    note=c.local(study.name, m.study_path(study)),
+                    more=m.what(study.card, contrast.meta),
+                    badges=m.badges(study, contrast),
+                    n=m.sizes(study, contrast),
+                    cells=tuple(found.get(pair) for pair in order),
+                )
+            )
+    if not lines:
+        return c.not_computed("any comparison of whole tissue")
+    return plots.effect_table(
+        lines,
+        columns,
+        caption="Every comparison: change of chosen programmes in log2 units, 95 % interval below",
+    )
+
+
+def _blocks(data: m.ReportData, study: m.StudyData, contrast: m.ContrastData) -> pd.DataFrame:
+    """Programme effects of a contrast as the synthesis has them; complete blocks."""
+    if data.synthesis is None or data.synthesis.blocks is None:
+        return pd.DataFrame()
+    table = data.synthesis.blocks
+    return table[
+        (table["dataset"] == study.card["id"])
+        & (table["contrast"] == contrast.meta["id"])
+        & (table["cell_type"] == "muscle")
+        & ~m.truth(table["stripped"])
+    ]
+
+
+def _has_caveat(data: m.ReportData, pair: tuple[str, str]) -> bool:
+    return m.caveat(data.programme_info, *pair) is not None
+
+
+def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, Markup]]:
+    found = {
+        str(r["label"]): str(r["caveat"])
+        for frame in frames
+        for r in frame.to_dict("records")
+        if not c.is_missing(r["caveat"])
+    }
+    return [(name, c.folded(text)) for name, text in found.items()]
+
+
+COLUMNS = (
+    c.Column("study", "Study"),
+    c.Column("title", "Title"),
+    c.Column("role", "Role"),
+    c.Column("organism", "Organism"),
+    c.Column("modality", "Method"),
+    c.Column("muscle", "Muscle"),
+    c.Column("donors", "Donors", "count"),
+    c.Column("samples", "Samples", "count"),
+    c.Column("marks", "Marks"),
+)
+
+
+def _studies(data: m.ReportData) -> Markup:
+    rows = []
+    for study in data.studies:
+        card, samples, flags = study.card, study.samples, flagged(study)
+        marks = [c.badge(k) for k in ("simulated", "experimental") if card.get(k)]
+        if flags is not None and len(flags):
+            marks.append(c.badge("flagged", f"{flags['sample_id'].nunique()} samples"))
+        subjects = (
+            [] if samples is None or "subject_id" not in samples else list(samples["subject_id"])
+        )
+        rows.append(
+            {
+                "study": c.local(study.name, m.study_path(study)),
+                "title": card.get("title"),
+                "role": m.role_title(card.get("role")),
+                "organism": card.get("organism"),
+                "modality": card.get("modality"),
+                "muscle": card.get("muscle"),
+                "samples": None if samples is None else len(samples),
+                "donors": len(set(subjects))
+                if subjects and not any(map(c.is_missing, subjects))
+                else None,
+                "marks": Markup(" ").join(marks),
+            }
+        )
+    frame = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
+    order = "in the order of the configuration"
+    return c.table(frame, COLUMNS, caption="Studies that went in", name="studies", order=order)
+
+
+def text_summary(data: m.ReportData) -> str:
+    """Return the report in a few lines for the terminal: studies done, left out, flagged; verdicts."""
+    names = [study.name for study in data.studies]
+    lines = [f"{_count(len(names), 'study', 'studies')} done: {', '.join(names) or 'none'}"]
+    out = data.excluded
+    if out is not None:
+        whole = out[out["kind"] == "study"]
+        reason, what = whole["reason"].astype(str), whole["what"].astype(str)
+        passed = what.str.contains("not selected") | what.str.contains("cannot be used")
+        refused = ~passed
+        lines.append(f"{_count(int(refused.sum()), 'study', 'studies')} left out")
+        if passed.any():
+            waiting = int(reason[passed].str.startswith("The card is incomplete").sum())
+            lines.append(
+                f"{_count(int(passed.sum()), 'study', 'studies')} not selected"
+                + (f", {waiting} of them with an incomplete card" if waiting else "")
+            )
+        lines += [f"  {row['id']}: {row['reason']}" for row in whole[refused].to_dict("records")]
+        n = int((out["kind"] == "sample").sum())
+        if n:
+            lines.append(f"{_count(n, 'sample', 'samples')} left out")
+    flags = {
+        s.name: f["sample_id"].nunique() for s in data.studies if (f := flagged(s)) is not None
+    }
+    found = ", ".join(f"{name} {n}" for name, n in flags.items() if n)
+    n = sum(flags.values())
+    lines.append(f"{_count(n, 'sample', 'samples')} flagged" + (f": {found}" if found else ""))
+    doubtful = sum(bool(m.confounders(k.meta)) for _, k in data.contrasts())
+    if doubtful:
+        lines.append(f"{_count(doubtful, 'comparison', 'comparisons')} confounded, not pooled")
+    if data.synthesis is not None:
+        counts = data.synthesis.overall["verdict"].value_counts()
+        said = ", ".join(f"{counts[v]} {v}" for v in claim.SIGNS if counts.get(v, 0))
+        lines.append(f"{_count(len(data.synthesis.overall), 'claim', 'claims')}: {said or 'none'}")
+    return "\n".join(lines) + "\n"
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"

@@ -1,0 +1,132 @@
+"""The specificity page: programmes by conditions, the denervation axis, and what was pooled."""
+
+from __future__ import annotations
+
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.report import model as m
+from alsmuscle.report.html import components as c
+from alsmuscle.report.html import plots
+from alsmuscle.report.pages.claim import is_simulated
+from alsmuscle.report.site import Site
+
+AXIS = (
+    c.Column("what", "ALS comparison"),
+    c.Column("cell_type", "Cells"),
+    c.Column("reference", "Denervation reference"),
+    c.Column("lambda", "Lambda", "number"),
+    c.Column("ci_low", "95 % from", "number"),
+    c.Column("ci_high", "to", "number"),
+    c.Column("correlation", "Correlation", "number"),
+    c.Column("interval", "Interval by"),
+    c.Column("reason", "Note"),
+)
+POOLED = (
+    c.Column("what", "Comparison"),
+    c.Column("role", "Condition"),
+    c.Column("species", "Species"),
+    c.Column("stage", "Stage"),
+    c.Column("material", "Material"),
+    c.Column("n_target", "Target", "count"),
+    c.Column("n_reference", "Reference", "count"),
+    c.Column("evidence", "Evidence"),
+    c.Column("pooled", "Pooled"),
+    c.Column("reason", "Why not"),
+)
+
+
+def page(site: Site, data: m.ReportData, synthesis: m.Synthesis) -> str:
+    """Return ``specificity.html``."""
+    present = set(synthesis.programmes["role"])
+    missing = [title for role, title in m.ROLES.items() if role not in present]
+    return site.render(
+        "specificity.html.j2",
+        path="specificity.html",
+        heading="Specificity: what moves in which condition",
+        simulated=is_simulated(synthesis),
+        absent=f"No eligible data for: {'; '.join(missing)}." if missing else "",
+        body=_matrix(data, synthesis),
+        full=c.local("Full table (TSV)", synthesis.files.get("specificity"), download=True)
+        if synthesis.files.get("specificity")
+        else "",
+        axis=_axis(synthesis),
+        contrasts=_contrasts(data, synthesis),
+    )
+
+
+def _matrix(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
+    pooled = synthesis.programmes
+    rows = pooled[
+        (pooled["stage"] == "")
+        & (pooled["species"] != "all")
+        & (pooled["cell_type"] == "muscle")
+        & ~pooled["stripped"].astype(bool)
+        & ~pooled["key"].str.startswith(("GENE/", "RATIO/"))
+    ].copy()
+    if rows.empty:
+        return c.not_computed("pooled programme effects")
+    most = rows.groupby(["role", "species"])["k"].max()
+    order = {role: place for place, role in enumerate(m.ROLES)}
+    rows["place"] = rows["role"].map(order).fillna(len(order))
+    rows["column"] = [
+        f"{m.role_title(role)}, {species} ({most[(role, species)]:.0f} "
+        f"{'study' if most[(role, species)] == 1 else 'studies'})"
+        for role, species in zip(rows["role"], rows["species"], strict=True)
+    ]
+    columns = list(dict.fromkeys(rows.sort_values(["place", "species"])["column"]))
+    values = rows.pivot(index="key", columns="column", values="effect")[columns]
+    rows["sure"] = [
+        c.direction(low, high) != 0
+        for low, high in zip(rows["ci_low"], rows["ci_high"], strict=True)
+    ]
+    sure = rows.pivot(index="key", columns="column", values="sure")[columns].eq(True)
+    parts = [str(key).split("/", 1) for key in values.index]
+    titles = [m.programme_title(data.programme_info, p) for p, _ in parts]
+    known = data.programme_names
+    return plots.heatmap(
+        values.set_axis([m.block_title(data.programme_info, p, b) for p, b in parts]),
+        caption="Pooled programme effects per condition, log2 units",
+        head="Programme and block",
+        sure=sure.set_axis(values.index),
+        groups=titles,
+        row_links={
+            title: m.programme_path(p)
+            for title, (p, _) in zip(titles, parts, strict=True)
+            if p in known
+        },
+    )
+
+
+def _axis(synthesis: m.Synthesis) -> Markup:
+    if synthesis.axis.empty:
+        return c.not_computed("lambda: no ALS comparison and denervation reference to compare")
+    frame = synthesis.axis.assign(what=lambda t: t["dataset"] + "/" + t["contrast"])
+    return c.table(
+        frame,
+        AXIS,
+        caption="ALS comparisons against denervation references",
+        name="denervation-axis",
+        full=synthesis.files.get("denervation"),
+    )
+
+
+def _contrasts(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
+    known = {(s.card["id"], k.meta["id"]): (s, k) for s, k in data.contrasts()}
+    frame = synthesis.contrasts.copy()
+    names = list(zip(frame["dataset"], frame["contrast"], strict=True))
+    frame["what"] = [
+        c.local(f"{known[n][0].name}: {m.label(known[n][1].meta)}", m.contrast_path(*known[n]))
+        if n in known
+        else "/".join(n)
+        for n in names
+    ]
+    frame["role"] = frame["role"].map(m.role_title)
+    frame["pooled"] = frame["eligible"].map({True: "yes", False: "no"})
+    return c.table(
+        pd.DataFrame(frame),
+        POOLED,
+        caption="Comparisons and whether they may be pooled; groups in donors",
+        name="contrasts",
+        full=synthesis.files.get("contrasts"),
+    )

@@ -1,0 +1,895 @@
+"""The denervation axis: how much of an ALS contrast lies along a pure-denervation reference.
+
+lambda is the slope of the ALS effects on the denervation effects over genes, corrected for the
+noise of the denervation effects (errors in variables, method of moments: Fuller 1987, Measurement
+Error Models, ch. 1 and 3). Delta of a block is its ALS effect minus lambda times its denervation
+effect: "not explained by this denervation reference", no more, since denervation is a mediator of
+ALS. lambda has a meaning only relative to its reference, within one species and kind of platform.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alsmuscle.core.errors import InputError
+from alsmuscle.stats import distributions
+
+Floats = npt.NDArray[np.float64]
+
+BOOTSTRAP = "donor bootstrap"
+ANALYTIC = "analytic, genes equally correlated"
+MIXED = "donor bootstrap and analytic"
+
+_ARRAY = re.compile(
+    r"affymetrix|agilent|codelink|beadchip|beadarray|gene ?chip|microarray|\barray\b"
+    r"|exon 1\.0 st|humanht-?12"
+    r"|hg-?u133|mg-?u74|mouse ?430|moe430|[hm]t?[a-z]*gene[- ]?[12]\.[01]|\bhta\b|\bclariom",
+    re.IGNORECASE,
+)
+_SEQUENCER = re.compile(
+    r"hiseq|novaseq|nextseq|miseq|genome analyzer|iseq|ion (?:torrent|proton|s5)|bgiseq|dnbseq"
+    r"|mgiseq|solid|rna-?seq|10x|chromium|smart-?seq|illumina",
+    re.IGNORECASE,
+)
+
+
+def platform_kind(platform: str, modality: str) -> str:
+    """Return ``array``, ``sequencing``, ``cells`` or ``unknown``.
+
+    ``modality`` decides for ``array``, ``bulk`` and ``cells``; a published table (``effects``) is
+    judged by the platform's name.
+    """
+    known = {"array": "array", "bulk": "sequencing", "cells": "cells"}
+    if modality in known:
+        return known[modality]
+    if _ARRAY.search(platform):
+        return "array"
+    return "sequencing" if _SEQUENCER.search(platform) else "unknown"
+
+
+def comparability(als: Mapping[str, Any], reference: Mapping[str, Any]) -> tuple[str, str]:
+    """Say what may be computed between an ALS contrast and a denervation reference.
+
+    Parameters
+    ----------
+    als, reference
+        Rows of the contrast table: ``species, platform_kind, material, cluster, eligible, reason``.
+
+    Returns
+    -------
+    mode, reason
+        ``lambda`` (slope, Delta and correlation), ``correlation`` (only the noise-corrected
+        correlation) or ``none``; the reason in words.
+    """
+    if not reference["eligible"]:
+        return "none", f"the reference is not eligible: {reference['reason']}"
+    if als["cluster"] == reference["cluster"]:
+        # Shared controls correlate the errors of both contrasts and bias lambda upwards.
+        return "none", "contrast and reference share donors, controls or laboratory"
+    if als["material"] != reference["material"]:
+        return "none", f"material differs: {als['material']} and {reference['material']}"
+    differs = [
+        f"{name} differs ({als[column]} and {reference[column]})"
+        for name, column in (("species", "species"), ("kind of platform", "platform_kind"))
+        if als[column] != reference[column] or als[column] == "unknown"
+    ]
+    if differs:
+        return "correlation", "; ".join(differs)
+    return "lambda", "same species, kind of platform and material"
+
+
+def bootstrap_effects(
+    values: npt.ArrayLike,
+    design: npt.ArrayLike,
+    contrast: npt.ArrayLike,
+    *,
+    subjects: npt.ArrayLike,
+    strata: npt.ArrayLike,
+    n_replicates: int,
+    seed: int,
+) -> Floats:
+    """Refit a contrast on resampled donors.
+
+    From n donors of a stratum n - 1 are drawn with replacement: then the variance over replicates
+    is unbiased, where drawing n would lose a share 1 / n of it, much at 3 or 4 donors (Rao and Wu
+    1988, J Am Stat Assoc 83:231).
+
+    Parameters
+    ----------
+    values
+        Samples × genes, log2 scale (variance-stabilised counts, or intensities).
+    design, contrast
+        Samples × coefficients, and the weights of the coefficients.
+    subjects
+        Donor of each sample; all samples of a donor are drawn together.
+    strata
+        Level of the compared variable per sample; donors are drawn within their (set of) levels, so
+        that the groups keep their proportions.
+    n_replicates, seed
+        Number of bootstrap samples, and the generator's seed.
+
+    Returns
+    -------
+    ndarray
+        Replicates × genes, log2 units. Draws in which the contrast cannot be estimated are redrawn.
+
+    Raises
+    ------
+    InputError
+        Shapes disagree, or hardly any draw allows an estimate (too few donors for the covariates).
+    """
+    Y, X = np.asarray(values, dtype=float), np.asarray(design, dtype=float)
+    c = np.asarray(contrast, dtype=float)
+    donor_of, level_of = np.asarray(subjects), np.asarray(strata)
+    n = Y.shape[0]
+    if not (X.shape == (n, c.size) and donor_of.shape == level_of.shape == (n,)):
+        raise InputError(
+            f"{n} samples, but design {X.shape}, contrast {c.shape}, subjects {donor_of.shape}, "
+            f"strata {level_of.shape}"
+        )
+    donors, position = np.unique(donor_of, return_inverse=True)
+    levels = [
+        "|".join(sorted(set(level_of[position == i].astype(str)))) for i in range(donors.size)
+    ]
+    groups = [np.flatnonzero(np.array(levels) == level) for level in sorted(set(levels))]
+    rng = np.random.default_rng(seed)
+    H = np.empty((n_replicates, n))
+    kept = 0
+    for _ in range(20 * n_replicates):
+        if kept == n_replicates:
+            break
+        times = np.zeros(donors.size)
+        for group in groups:
+            drawn = rng.choice(group, max(group.size - 1, 1))
+            times += np.bincount(drawn, minlength=donors.size)
+        root = np.sqrt(times[position])
+        weighted = X * root[:, None]
+        inverse = np.linalg.pinv(weighted, rcond=1e-10)
+        row = c @ inverse
+        if np.abs(row @ weighted - c).max() < 1e-8:  # estimable in this draw
+            H[kept] = row * root
+            kept += 1
+    if kept < n_replicates:
+        raise InputError(
+            f"the contrast could be estimated in {kept} of {20 * n_replicates} resamples",
+            remedy="drop covariates, or use the analytic interval",
+        )
+    return np.asarray(H @ Y, dtype=float)
+
+
+class _Side(NamedTuple):
+    """One contrast's effects on the shared genes; ``noise`` is replicates × genes around 0."""
+
+    b: Floats
+    s2: Floats
+    noise: Floats | None
+    df: float
+
+
+class _Slope(NamedTuple):
+    """Slope without each block: arrays over blocks (the last entry leaves nothing out)."""
+
+    value: Floats
+    var_als: Floats
+    var_den: Floats
+    reliability: Floats
+    df: Floats
+    draws_als: Floats | None
+    draws_den: Floats | None
+
+
+def _side(
+    effects: pd.DataFrame, genes: pd.Index, replicates: pd.DataFrame | None, df: float
+) -> _Side:
+    b = effects.loc[genes, "effect"].to_numpy(dtype=float)
+    s2 = effects.loc[genes, "se"].to_numpy(dtype=float) ** 2
+    if replicates is None:
+        return _Side(b, s2, None, df)
+    lacking = genes.difference(replicates.columns)
+    if lacking.size:
+        raise InputError(
+            f"the replicates lack {lacking.size} of {genes.size} genes, such as '{lacking[0]}'"
+        )
+    if len(replicates) < 30:
+        raise InputError(f"{len(replicates)} bootstrap replicates", expected="at least 30")
+    noise = replicates.loc[:, genes].to_numpy(dtype=float)
+    return _Side(b, s2, noise - noise.mean(axis=0), df)
+
+
+def _weights(als: _Side, den: _Side) -> Floats:
+    # Only the typical variance of the reference enters: a gene's own sD^2 in its weight would be
+    # correlated with the bD^2 - sD^2 it multiplies, and bias lambda towards 0 in small studies.
+    return np.asarray(1 / (als.s2 + np.median(den.s2)), dtype=float)
+
+
+def _variance(draws: Floats) -> Floats:
+    return np.asarray(draws.var(axis=0, ddof=1), dtype=float)
+
+
+def _quantiles(draws: Floats, q: Sequence[float]) -> Floats:
+    """Quantiles per column, missing values left out; numpy's own takes such columns one by one."""
+    ends = np.full((len(q), draws.shape[1]), np.nan)
+    whole = ~np.isnan(draws).any(axis=0)
+    for columns, of in ((whole, np.quantile), (~whole, np.nanquantile)):
+        if columns.any():
+            ends[:, columns] = of(draws[:, columns], q, axis=0)
+    return ends
+
+
+def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -> _Slope:
+    """Leave-block-out slopes; ``blocks``: sparse genes × blocks of 0 and 1, the last column all 0.
+
+    Sparse, because matched random sets come by the thousand and hold some tens of genes each.
+    """
+    w = _weights(als, den)
+
+    def sums(per_gene: Floats) -> Floats:
+        # totals minus block sums: cheap for blocks of some tens of genes out of thousands
+        return np.asarray(per_gene.sum(axis=-1, keepdims=True) - per_gene @ blocks, dtype=float)
+
+    top = sums((w * den.b * als.b)[None])[0]
+    raw = sums((w * den.b**2)[None])[0]
+    bottom = raw - sums((w * den.s2)[None])[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(bottom > 0, top / bottom, np.nan)
+
+    def analytic(coefficient: Floats, s2: Floats) -> Floats:
+        # the correlation is taken along the axis (sign by sign), the worst case: donors differ in
+        # how denervated they are
+        each = np.abs(coefficient) * np.sqrt(s2)
+        own = sums((each**2)[None])[0]
+        rest = sums(each[None])[0] ** 2 - own
+        return np.asarray((own + inter_gene_correlation * rest) / bottom**2, dtype=float)
+
+    # In a resample the observed effects play the truth, but their size includes noise, which would
+    # then count twice: the reference is scaled to the size of its signal, and the ALS effects are
+    # given the component along it that keeps the slope.
+    # One typical slope serves the variances of all blocks: they differ little from each other.
+    one = slice(None, -1) if value.size > 1 else slice(None)
+    typical = float(np.nan_to_num(np.nanmedian(value[one]))) if np.isfinite(value).any() else 0.0
+    signal = np.clip(np.median((bottom / raw)[one]), 0.0, 1.0)
+    beta = den.b * np.sqrt(signal)
+    alpha = als.b + typical * (1 - np.sqrt(signal)) * beta
+    draws_als = draws_den = None
+    if als.noise is not None:
+        draws_als = sums(w * beta * als.noise) / bottom
+        var_als = _variance(draws_als)
+    else:
+        var_als = analytic(w * beta, als.s2)
+    if den.noise is not None:
+        moved = beta + den.noise
+        bottoms = sums(w * (moved**2 - _variance(den.noise)))
+        draws_den = np.where(bottoms > 0.1 * bottom, sums(w * moved * alpha) / bottoms, np.nan)
+        # robust against the few resamples in which the denominator nearly vanishes
+        low, high = _quantiles(draws_den, [0.1587, 0.8413])
+        var_den = np.maximum(((high - low) / 2) ** 2, 0)
+    else:
+        var_den = analytic(w * (alpha - 2 * typical * beta), den.s2)
+    total = var_als + var_den
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = total**2 / (var_als**2 / als.df + var_den**2 / den.df)
+    reliability = np.asarray(bottom / raw, dtype=float)
+    return _Slope(value, var_als, var_den, reliability, df, draws_als, draws_den)
+
+
+def noise_corrected_correlation(
+    als: pd.DataFrame, den: pd.DataFrame, *, exclude: Collection[str] = ()
+) -> tuple[float, float]:
+    """Correlation of two effect vectors over genes, raw and corrected for their errors.
+
+    Both variances lose the mean squared standard error before the correlation is formed
+    (Spearman's correction for attenuation, 1904, Am J Psychol 15:72), with weights as for lambda.
+
+    Parameters
+    ----------
+    als, den
+        Genes × (``effect``, ``se``), log2 units; indexed by a common gene id.
+    exclude
+        Genes left out.
+
+    Returns
+    -------
+    raw, corrected : float
+        ``corrected`` is cut to [-1, 1], and missing where a vector shows no variance above its
+        noise (a fifth of the raw one).
+
+    Raises
+    ------
+    InputError
+        Fewer than 50 shared genes.
+    """
+    genes = _shared(als, den, exclude)
+    a, d = _side(als, genes, None, np.inf), _side(den, genes, None, np.inf)
+    w = 1 / (np.median(a.s2) + np.median(d.s2) + (a.s2 + d.s2) / 2)
+    w /= w.sum()
+    x, y = d.b - w @ d.b, a.b - w @ a.b
+    sxx, syy, sxy = w @ x**2, w @ y**2, w @ (x * y)
+    true_x, true_y = sxx - w @ d.s2, syy - w @ a.s2
+    raw = float(sxy / np.sqrt(sxx * syy))
+    if true_x < 0.2 * sxx or true_y < 0.2 * syy:
+        return raw, float("nan")
+    return raw, float(np.clip(sxy / np.sqrt(true_x * true_y), -1, 1))
+
+
+def _shared(als: pd.DataFrame, den: pd.DataFrame, exclude: Collection[str]) -> pd.Index:
+    for name, table in (("ALS", als), ("denervation", den)):
+        for column in ("effect", "se"):
+            if column not in table:
+                raise InputError(f"the {name} effects lack the column '{column}'")
+        if not table.index.is_unique:
+            twice = table.index[table.index.duplicated()][0]
+            raise InputError(f"gene '{twice}' stands twice in the {name} effects")
+    ok = [
+        table.index[np.isfinite(table[["effect", "se"]].to_numpy(dtype=float)).all(axis=1)]
+        for table in (als, den)
+    ]
+    genes: pd.Index = ok[0].intersection(ok[1]).sort_values()
+    if exclude:
+        genes = genes[~genes.isin(list(exclude))]
+    if genes.size < 50:
+        raise InputError(
+            f"{genes.size} genes are measured in both contrasts",
+            expected="at least 50",
+            remedy="check that both use the same gene ids",
+        )
+    return genes
+
+
+def denervation_axis(
+    als: pd.DataFrame,
+    den: pd.DataFrame,
+    *,
+    exclude: Collection[str] = (),
+    als_replicates: pd.DataFrame | None = None,
+    den_replicates: pd.DataFrame | None = None,
+    als_df: float = np.inf,
+    den_df: float = np.inf,
+    inter_gene_correlation: float = 0.05,
+    min_reliability: float = 0.3,
+    level: float = 0.95,
+) -> dict[str, Any]:
+    """Estimate lambda = sum(w bD bA) / sum(w (bD^2 - sD^2)) with its interval.
+
+        Parameters
+        ----------
+        als, den
+            Genes × (``effect``, ``se``), log2 units; indexed by a common gene id.
+        exclude
+            Genes left out (the tested block).
+        als_replicates, den_replicates
+            Replicates × genes from :func:`bootstrap_effects`. Without them that side's share of the
+        variance is analytic: every two genes' errors correlate by ``inter_gene_correlation``
+        along the axis. limma's preset for gene sets, 0.01 (Wu and Smyth 2012, Nucleic Acids Res
+        40:e133), is too small here, since donors differ in how denervated they are: in
+        :func:`calibrate_axis` it covers 64 % at nominal 95, 0.05 covers 95 %. ``interval`` says
+        which way was taken.
+        als_df, den_df
+            Residual degrees of freedom of the contrasts; the interval uses Satterthwaite's mixture.
+        min_reliability
+            Below this share of signal in the weighted sum of bD^2 no lambda is given.
+        level
+            Coverage of the interval.
+
+        Returns
+        -------
+        dict
+    X
+
+        Raises
+        ------
+        InputError
+            Fewer than 50 shared genes, a gene twice, replicates that lack genes or are too few.
+    """
+    genes = _shared(als, den, exclude)
+    a = _side(als, genes, als_replicates, als_df)
+    d = _side(den, genes, den_replicates, den_df)
+    raw, corrected = noise_corrected_correlation(als, den, exclude=exclude)
+    fit = _slope(a, d, _sparse([], [], [], (genes.size, 1)), inter_gene_correlation)
+    out: dict[str, Any] = {
+        "lambda": float(fit.value[0]),
+        "se": float(np.sqrt(fit.var_als + fit.var_den)[0]),
+        "df": float(fit.df[0]),
+        "interval": _interval_name(a, d),
+        "reliability": float(fit.reliability[0]),
+        "n_genes": int(genes.size),
+        "correlation_raw": raw,
+        "correlation": corrected,
+        "reason": "",
+    }
+    if not out["reliability"] >= min_reliability:
+        out |= {"lambda": np.nan, "se": np.nan, "df": np.nan}
+        out["reason"] = (
+            f"the reference is mostly noise: {max(out['reliability'], 0):.0%} of its weighted "
+            f"squared effects is signal, less than {min_reliability:.0%}"
+        )
+    half = distributions.t_quantile((1 + level) / 2, out["df"]) * out["se"]
+    out["ci_low"] = float(out["lambda"] - half)
+    out["ci_high"] = float(out["lambda"] + half)
+    return out
+
+
+def _interval_name(als: _Side, den: _Side) -> str:
+    given = (als.noise is not None) + (den.noise is not None)
+    return (ANALYTIC, MIXED, BOOTSTRAP)[given]
+
+
+def block_delta(
+    als: pd.DataFrame,
+    den: pd.DataFrame,
+    als_blocks: pd.DataFrame,
+    den_blocks: pd.DataFrame,
+    members: pd.DataFrame,
+    *,
+    als_replicates: pd.DataFrame | None = None,
+    den_replicates: pd.DataFrame | None = None,
+    als_df: float = np.inf,
+    den_df: float = np.inf,
+    inter_gene_correlation: float = 0.05,
+    min_reliability: float = 0.3,
+) -> pd.DataFrame:
+    """Delta per block: E_A - lambda E_D, with lambda estimated without the block's genes.
+
+    Var = V_A + lambda^2 V_D + E_D^2 V_lambda. Where replicates are given, the covariances of E_A
+    and of E_D with lambda (same donors) are added with the correlation found in them; without, the
+    interval errs on the wide side, since both mostly make it narrower.
+
+    Parameters
+    ----------
+    als, den, als_replicates, den_replicates, als_df, den_df
+        As for :func:`denervation_axis`.
+    inter_gene_correlation, min_reliability
+        As for :func:`denervation_axis`.
+    als_blocks, den_blocks
+        Programme effects of the two contrasts, one cell type: ``programme, block, stripped, effect,
+        se`` (log2 units).
+    members
+        ``programme, block, gene_id, sign`` (1 or -1; 0, no expected direction, counts as 1), in
+        the id space of ``als``; of rows with ``stripped`` only the complete block's are used. A
+        block without members is refused, since leaving it out would do nothing.
+
+    Returns
+    -------
+    DataFrame
+        One row per block in both tables: ``programme, block, stripped, effect, se, effect_den,
+        se_den, lambda, lambda_se, delta, delta_se, delta_df, ci_low, ci_high`` (95 %)``, ci90_low,
+        ci90_high, pvalue, shared_sd`` (the signed part of the error that comes from the reference
+        and is common to all contrasts that use it)``, shared_df``.
+
+    Raises
+    ------
+    InputError
+        A block has no members; see also :func:`denervation_axis`.
+    """
+    keys = ["programme", "block", "stripped"]
+    table = als_blocks[[*keys, "effect", "se"]].merge(
+        den_blocks[[*keys, "effect", "se"]], on=keys, suffixes=("", "_den")
+    )
+    genes = _shared(als, den, ())
+    a = _side(als, genes, als_replicates, als_df)
+    d = _side(den, genes, den_replicates, den_df)
+    names = list(dict.fromkeys(zip(table["programme"], table["block"], strict=True)))
+    if "stripped" in members:
+        members = members[~members["stripped"].astype(bool)]
+    column = {pair: number for number, pair in enumerate(names)}
+    inside = members[members["gene_id"].isin(genes)]
+    at_column = np.array(
+        [column.get(pair, -1) for pair in zip(inside["programme"], inside["block"], strict=True)]
+    )
+    known = set(zip(members["programme"], members["block"], strict=True))
+    for pair in names:
+        if pair not in known:
+            raise InputError(f"no member genes given for block '{pair[0]}/{pair[1]}'")
+    at_gene = genes.get_indexer(pd.Index(inside["gene_id"]))
+    direction = inside["sign"].replace(0, 1).to_numpy(dtype=float)
+    used = at_column >= 0
+    signs = _sparse(direction[used], at_gene[used], at_column[used], (genes.size, len(names) + 1))
+    fit = _slope(a, d, abs(signs), inter_gene_correlation)
+    usable = fit.reliability >= min_reliability
+    at = [column[pair] for pair in zip(table["programme"], table["block"], strict=True)]
+    value = np.where(usable, fit.value, np.nan)[at]
+    var_als, var_den, df_slope = fit.var_als[at], fit.var_den[at], fit.df[at]
+    E_A, V_A = table["effect"].to_numpy(float), table["se"].to_numpy(float) ** 2
+    E_D, V_D = table["effect_den"].to_numpy(float), table["se_den"].to_numpy(float) ** 2
+    table["lambda"] = value
+    table["lambda_se"] = np.where(usable[at], np.sqrt(var_als + var_den), np.nan)
+    table["delta"] = E_A - value * E_D
+    parts = np.array([V_A, value**2 * V_D, E_D**2 * (var_als + var_den)])
+    shared_als = _correlation(a.noise, signs, fit.draws_als)[at]
+    shared_den = _correlation(d.noise, signs, fit.draws_den)[at]
+    variance = (
+        parts.sum(axis=0)
+        - 2 * E_D * shared_als * np.sqrt(V_A * var_als)
+        + 2 * E_D * value * shared_den * np.sqrt(V_D * var_den)
+    )
+    table["delta_se"] = np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = variance**2 / (
+            parts[0] ** 2 / als_df + parts[1] ** 2 / den_df + parts[2] ** 2 / df_slope
+        )
+        table["delta_df"] = df
+        for name, level in (("ci", 0.95), ("ci90", 0.90)):
+            half = distributions.t_quantile((1 + level) / 2, df) * table["delta_se"]
+            table[f"{name}_low"] = table["delta"] - half
+            table[f"{name}_high"] = table["delta"] + half
+        table["pvalue"] = distributions.t_pvalue(table["delta"] / table["delta_se"], df)
+    # Delta's error from the reference is -lambda e_D - E_D dlambda, and dlambda scales with lambda:
+    # one common error times lambda.
+    table["shared_sd"] = np.sign(value) * np.sqrt(value**2 * V_D + E_D**2 * var_den)
+    table["shared_df"] = den_df
+    return table
+
+
+def _sparse(values: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
+    from scipy.sparse import csc_array
+
+    return csc_array((np.asarray(values, dtype=float), (rows, columns)), shape=shape)
+
+
+def _correlation(noise: Floats | None, signs: Any, draws: Floats | None) -> Floats:
+    """Correlation over replicates between block effects and slopes; 0 where there are none."""
+    if noise is None or draws is None:
+        return np.zeros(signs.shape[1])
+    x, y = noise @ signs, np.where(np.isfinite(draws), draws, np.nanmedian(draws, axis=0))
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = (x * y).mean(axis=0) / (x.std(axis=0) * y.std(axis=0))
+    return np.asarray(np.nan_to_num(r), dtype=float)
+
+
+AXIS_COLUMNS = [
+    *("dataset", "contrast", "cell_type", "reference", "mode", "lambda", "se", "ci_low", "ci_high"),
+    *("df", "interval", "reliability", "n_genes", "correlation_raw", "correlation", "reason"),
+]
+
+Contrast = tuple[str, str, str]  # dataset, contrast, cell_type
+
+
+def axes(
+    pairs: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    genes: pd.DataFrame,
+    blocks: pd.DataFrame,
+    members: Mapping[str, pd.DataFrame],
+    *,
+    random_blocks: pd.DataFrame | None = None,
+    random_members: Mapping[str, pd.DataFrame] | None = None,
+    replicates: Mapping[Contrast, pd.DataFrame] | None = None,
+    to_human: Mapping[str, Mapping[str, str]] | None = None,
+    inter_gene_correlation: float = 0.05,
+    min_reliability: float = 0.3,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare every ALS contrast with every denervation reference: ``denervation.tsv``.
+
+    Parameters
+    ----------
+    pairs
+        From :func:`alsmuscle.claims.reference_pairs`.
+    contrasts
+        From :func:`alsmuscle.claims.contrast_table`; donors give the degrees of freedom.
+    genes
+        ``dataset, contrast, cell_type, gene_id, effect, se`` (log2 units, own species' ids). Cell
+        types are compared with the same cell type of the reference.
+    blocks
+        ``dataset, contrast, cell_type, programme, block, stripped, effect, se``.
+    members
+        Species → members of the blocks (see :func:`block_delta`).
+    random_blocks, random_members
+        Matched random sets, as ``blocks`` and ``members``. They come by the thousand and are only
+        judged against the reference that :func:`choose_reference` keeps: no other is taken.
+    replicates
+        (dataset, contrast, cell_type) → donor-bootstrap replicates × genes, where a matrix exists.
+    to_human
+        Species → {gene id: human gene id}, 1:1 orthologs, for correlations across species.
+    inter_gene_correlation, min_reliability
+        As for :func:`denervation_axis`.
+
+    Returns
+    -------
+    axis, deltas
+        ``axis``: :data:`AXIS_COLUMNS`, one row per pair and cell type, also for pairs that cannot
+        be compared, with the reason. ``deltas``: rows of :func:`block_delta` with ``dataset,
+        contrast, cell_type, reference``, for pairs with a lambda.
+    """
+    replicates, to_human = replicates or {}, to_human or {}
+    facts = contrasts.set_index(["dataset", "contrast"])
+    by_contrast = _by_contrast(genes)
+
+    def settings(als: Contrast, den: Contrast) -> dict[str, Any]:
+        return {
+            "als_replicates": replicates.get(als),
+            "den_replicates": replicates.get(den),
+            "als_df": _residual_df(facts.loc[als[:2]]),
+            "den_df": _residual_df(facts.loc[den[:2]]),
+            "inter_gene_correlation": inter_gene_correlation,
+            "min_reliability": min_reliability,
+        }
+
+    rows: list[dict[str, Any]] = []
+    keys: list[tuple[Contrast, Contrast]] = []
+    for pair in pairs.itertuples():
+        als_name = (pair.dataset, pair.contrast)
+        den_name = (pair.reference_dataset, pair.reference_contrast)
+        types = [key[2] for key in by_contrast if key[:2] == als_name]
+        for cell_type in types:
+            row: dict[str, Any] = dict.fromkeys(AXIS_COLUMNS)
+            row |= {
+                "dataset": pair.dataset,
+                "contrast": pair.contrast,
+                "cell_type": cell_type,
+                "reference": "/".join(den_name),
+                "mode": pair.mode,
+                "reason": pair.reason,
+            }
+            als_key, den_key = (*als_name, cell_type), (*den_name, cell_type)
+            rows.append(row)
+            keys.append((als_key, den_key))
+            if pair.mode != "none" and den_key not in by_contrast:
+                row |= {"mode": "none", "reason": f"the reference has no '{cell_type}'"}
+            if row["mode"] == "none":
+                continue
+            als, den = (by_contrast[key].set_index("gene_id") for key in (als_key, den_key))
+            species = [facts.loc[name, "species"] for name in (als_name, den_name)]
+            if species[0] != species[1]:
+                als, den = (
+                    _in_human(table, to_human.get(name))
+                    for table, name in zip((als, den), species, strict=True)
+                )
+            if pair.mode == "correlation":
+                raw, corrected = noise_corrected_correlation(als, den)
+                row |= {"correlation_raw": raw, "correlation": corrected}
+                continue
+            found = denervation_axis(als, den, **settings(als_key, den_key))
+            row |= found | {"reason": found["reason"] or pair.reason}
+    axis = pd.DataFrame(rows, columns=AXIS_COLUMNS)
+    named = ["dataset", "contrast", "cell_type", "reference"]
+    best = set(choose_reference(axis)[named].itertuples(index=False, name=None))
+
+    deltas: list[pd.DataFrame] = []
+    by_blocks = _by_contrast(blocks)
+    by_random = {} if random_blocks is None else _by_contrast(random_blocks)
+    for row, (als_key, den_key) in zip(rows, keys, strict=True):
+        known = als_key in by_blocks and den_key in by_blocks
+        if not known or row["lambda"] is None or np.isnan(row["lambda"]):
+            continue
+        organism = facts.loc[als_key[:2], "species"]
+        sources, sets = [by_blocks], [members[organism]]
+        if random_members and organism in random_members and (*als_key, row["reference"]) in best:
+            sources.append(by_random)
+            sets.append(random_members[organism])
+        own = block_delta(
+            by_contrast[als_key].set_index("gene_id"),
+            by_contrast[den_key].set_index("gene_id"),
+            pd.concat([source[als_key] for source in sources if als_key in source]),
+            pd.concat([source[den_key] for source in sources if den_key in source]),
+            pd.concat(sets),
+            **settings(als_key, den_key),
+        )
+        deltas.append(own.assign(**{key: row[key] for key in named}))
+    return axis, pd.concat(deltas, ignore_index=True) if deltas else pd.DataFrame()
+
+
+def choose_reference(axis: pd.DataFrame) -> pd.DataFrame:
+    """Keep one denervation reference per contrast and cell type: the best correlated one.
+
+    The reference that explains most is the hardest null for a claim of more than denervation; ties
+    go to the alphabetically first. ``axis``: ``dataset, contrast, cell_type, reference, lambda,
+    correlation``; rows without lambda are dropped.
+    """
+    usable = axis.dropna(subset=["lambda"])
+    # As the table writes it: the choice is then the same before writing and after reading.
+    shown = usable["correlation"].astype(float).fillna(-np.inf).map("{:.6g}".format)
+    usable = usable.assign(_rank=shown.astype(float))
+    ordered = usable.sort_values(["_rank", "reference"], ascending=[False, True])
+    kept = ordered.drop_duplicates(["dataset", "contrast", "cell_type"]).drop(columns="_rank")
+    return kept.sort_values(["dataset", "contrast", "cell_type"], ignore_index=True)
+
+
+def _by_contrast(table: pd.DataFrame) -> dict[Contrast, pd.DataFrame]:
+    return dict(list(table.groupby(["dataset", "contrast", "cell_type"], sort=False)))
+
+
+def _residual_df(facts: pd.Series[Any]) -> float:
+    return float(max(facts["n_target"] + facts["n_reference"] - 2, 1))
+
+
+def _in_human(table: pd.DataFrame, orthologs: Mapping[str, str] | None) -> pd.DataFrame:
+    if orthologs is None:
+        return table
+    renamed = table.set_index(pd.Index([orthologs.get(gene) for gene in table.index]))
+    renamed = renamed[renamed.index.notna()]
+    return renamed[~renamed.index.duplicated(keep=False)]
+
+
+class SimulatedStudy(NamedTuple):
+    """A two-group study on the log2 scale with what a contrast function would give.
+
+    ``effects``: genes × (effect, se); ``blocks``: as :func:`block_delta` wants them;
+    ``replicates``: bootstrap replicates × genes; ``df``: residual degrees of freedom.
+    """
+
+    effects: pd.DataFrame
+    blocks: pd.DataFrame
+    replicates: pd.DataFrame
+    df: float
+
+
+class SimulatedBiology(NamedTuple):
+    """What the simulated studies share: truth and the structure of their noise.
+
+    ``denervation``: effect per gene; ``loadings``: factors × genes; ``noise_sd``: per gene;
+    ``members``: ``programme, block, gene_id, sign``.
+    """
+
+    denervation: Floats
+    loadings: Floats
+    noise_sd: Floats
+    members: pd.DataFrame
+
+
+def simulate_biology(
+    *, n_genes: int = 800, n_blocks: int = 8, block_size: int = 15, seed: int
+) -> SimulatedBiology:
+    """Draw a denervation vector, correlated noise and blocks.
+
+    A third of the genes respond to denervation; the noise has six latent factors (composition,
+    region), each with its own genes, besides a heavy-tailed part of every gene. Odd blocks are made
+    of responding genes of one direction, even ones of genes at random.
+    """
+    rng = np.random.default_rng(seed)
+    responds = rng.random(n_genes) < 1 / 3
+    denervation = np.where(responds, rng.normal(0, 1.0, n_genes), 0.0)
+    loadings = rng.normal(0, 0.25, (6, n_genes)) * (rng.random((6, n_genes)) < 0.3)
+    noise_sd = np.exp(rng.normal(-1.1, 0.5, n_genes))
+    free = rng.permutation(n_genes)
+    up = [i for i in free if denervation[i] > 0.2]
+    rows: list[tuple[str, str, str, int]] = []
+    used: set[int] = set()
+    for number in range(n_blocks):
+        source = up if number % 2 else list(free)
+        chosen = [i for i in source if i not in used][:block_size]
+        used.update(chosen)
+        rows += [(f"P{number}", "b", f"g{i}", 1) for i in chosen]
+    members = pd.DataFrame(rows, columns=["programme", "block", "gene_id", "sign"])
+    return SimulatedBiology(denervation, loadings, noise_sd, members)
+
+
+def simulate_study(
+    biology: SimulatedBiology,
+    *,
+    effect: Floats,
+    n_target: int,
+    n_reference: int,
+    severity_sd: float = 0.3,
+    n_replicates: int = 200,
+    seed: int,
+) -> SimulatedStudy:
+    """Draw donors, and fit the contrast, its blocks and its bootstrap.
+
+    ``severity_sd`` spreads the target donors along the denervation axis, which is what correlates
+    genes along it. Standard errors of genes are moderated towards a rough guess of each gene's
+    variance with 4 prior degrees of freedom, as a mean-variance trend would; those of blocks are
+    not.
+    """
+    rng = np.random.default_rng(seed)
+    n, genes = n_target + n_reference, biology.denervation.size
+    target = np.repeat([1.0, 0.0], [n_target, n_reference])
+    severity = rng.normal(0, severity_sd, n) * target
+    Y = (
+        np.outer(target, effect)
+        + np.outer(severity, biology.denervation)
+        + rng.normal(size=(n, biology.loadings.shape[0])) @ biology.loadings
+        + rng.standard_t(8, (n, genes)) * np.sqrt(6 / 8) * biology.noise_sd
+    )
+    names = [f"g{i}" for i in range(genes)]
+    design = np.column_stack([np.ones(n), target])
+    df = n - 2
+
+    def contrast(values: Floats) -> tuple[Floats, Floats]:
+        b = values[target == 1].mean(axis=0) - values[target == 0].mean(axis=0)
+        residual = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        return b, (residual**2).sum(axis=0) / df
+
+    unit = 1 / n_target + 1 / n_reference
+    b, s2 = contrast(Y)
+    trend = biology.noise_sd**2 + (biology.loadings**2).sum(axis=0)
+    trend = trend * np.exp(rng.normal(0, 0.3, genes) - 0.045)
+    moderated = (df * s2 + 4 * trend) / (df + 4)
+    effects = pd.DataFrame({"effect": b, "se": np.sqrt(moderated * unit)}, index=names)
+    place = {name: i for i, name in enumerate(names)}
+    members = biology.members.groupby(["programme", "block"], sort=False)["gene_id"]
+    scores = np.column_stack([Y[:, [place[g] for g in own]].mean(axis=1) for _, own in members])
+    score_b, score_s2 = contrast(scores)
+    blocks = biology.members[["programme", "block"]].drop_duplicates(ignore_index=True)
+    blocks = blocks.assign(stripped=False, effect=score_b, se=np.sqrt(score_s2 * unit))
+    replicates = bootstrap_effects(
+        Y,
+        design,
+        [0.0, 1.0],
+        subjects=np.arange(n),
+        strata=target,
+        n_replicates=n_replicates,
+        seed=seed + 1,
+    )
+    return SimulatedStudy(effects, blocks, pd.DataFrame(replicates, columns=names), float(df))
+
+
+def calibrate_axis(
+    *,
+    n_datasets: int,
+    seed: int,
+    true_lambda: float = 0.5,
+    n_als: tuple[int, int] = (12, 10),
+    n_den: tuple[int, int] = (5, 5),
+    intrinsic: float = 0.5,
+    bootstrap: bool = True,
+    inter_gene_correlation: float = 0.05,
+) -> dict[str, float]:
+    """Plant lambda and block effects, and count how often the intervals hold them.
+
+    ALS = lambda × denervation + ``intrinsic`` (log2 units, in the first two blocks). Every data set
+    draws biology, donors and reference anew.
+
+    Returns
+    -------
+    dict
+        ``lambda_bias, lambda_rmse, lambda_coverage`` (nominal 95 %)``, lambda_uncorrected`` (mean
+        of the slope without noise correction)``, delta_coverage, delta_null_rejected`` (share of
+        blocks without intrinsic part with p < 0.05)``, delta_power, n``.
+    """
+    estimates, inside, naive, delta_in, null_p, true_p = [], [], [], [], [], []
+    for number in range(n_datasets):
+        start = seed + 1000 * number
+        biology = simulate_biology(seed=start)
+        own = np.zeros(biology.denervation.size)
+        planted = biology.members.loc[biology.members["programme"].isin(["P0", "P1"]), "gene_id"]
+        own[[int(gene[1:]) for gene in planted]] = intrinsic
+        als = simulate_study(
+            biology,
+            effect=true_lambda * biology.denervation + own,
+            n_target=n_als[0],
+            n_reference=n_als[1],
+            seed=start + 10,
+        )
+        den = simulate_study(
+            biology,
+            effect=biology.denervation,
+            n_target=n_den[0],
+            n_reference=n_den[1],
+            severity_sd=0.1,
+            seed=start + 20,
+        )
+        settings: dict[str, Any] = {
+            "als_df": als.df,
+            "den_df": den.df,
+            "inter_gene_correlation": inter_gene_correlation,
+        }
+        if bootstrap:
+            settings |= {"als_replicates": als.replicates, "den_replicates": den.replicates}
+        axis = denervation_axis(als.effects, den.effects, exclude=list(planted), **settings)
+        estimates.append(axis["lambda"])
+        inside.append(axis["ci_low"] <= true_lambda <= axis["ci_high"])
+        naive.append(axis["lambda"] * axis["reliability"])
+        blocks = block_delta(
+            als.effects, den.effects, als.blocks, den.blocks, biology.members, **settings
+        )
+        truth = np.where(np.arange(len(blocks)) < 2, intrinsic, 0.0)
+        delta_in += list((blocks["ci_low"] <= truth) & (truth <= blocks["ci_high"]))
+        null_p += list(blocks["pvalue"][2:])
+        true_p += list(blocks["pvalue"][:2])
+    found = np.array(estimates)
+    return {
+        "lambda_bias": float(found.mean() - true_lambda),
+        "lambda_rmse": float(np.sqrt(((found - true_lambda) ** 2).mean())),
+        "lambda_coverage": float(np.mean(inside)),
+        "lambda_uncorrected": float(np.mean(naive)),
+        "delta_coverage": float(np.mean(delta_in)),
+        "delta_null_rejected": float((np.array(null_p) < 0.05).mean()),
+        "delta_power": float((np.array(true_p) < 0.05).mean()),
+        "n": float(n_datasets),
+    }
