@@ -24,7 +24,7 @@ sys.path.insert(0, str(HERE.parent / "src"))
 
 from alsmuscle.core import contracts, files  # noqa: E402
 from alsmuscle.data import cards, genes, study_effects  # noqa: E402
-from alsmuscle.data import fetch as obtain
+from alsmuscle.data import fetch as obtain  # noqa: E402
 from alsmuscle.data.published import note, notes_table  # noqa: E402
 from alsmuscle.download import download  # noqa: E402
 
