@@ -473,7 +473,7 @@ def test_after_any_error_a_good_server_gives_the_right_bytes(
 
 
 def test_nobody_listens(policy: FetchPolicy, tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match=f"(?s){STUDY}.*connect error.*gave up"):
+    with pytest.raises(FetchError, match=f"(?s){STUDY}.*does not answer.*connect error"):
         fetch("http://127.0.0.1:1/f.gz", tmp_path / "f.gz", policy=policy, study=STUDY)
 
 
@@ -808,8 +808,8 @@ def test_a_folder_that_cannot_be_written(policy: FetchPolicy, tmp_path: Path) ->
 
 def _process(url: str, dest: Path, lock: Path, **options: object) -> subprocess.Popen[str]:
     code = f"""
-        from alsmuscle.fetch import fetch
-        from alsmuscle.fetch_terms import FetchPolicy
+        from alsmuscle.download.download import fetch
+        from alsmuscle.download.policy import FetchPolicy
         policy = FetchPolicy(wait_initial=0.01, per_second=1000, keep_free=0)
         got = fetch({url!r}, {str(dest)!r}, lock={str(lock)!r}, policy=policy, **{options!r})
         print(got.source)

@@ -563,7 +563,7 @@ def test_installation_compiles_all_that_a_study_needs() -> None:
     code = """
 import numpy as np, pandas as pd
 from pydeseq2.ds import DeseqStats
-from alsmuscle import fit
+from alsmuscle.bulk import inference as fit
 def compiled():
     kernels = {name: value for name, value in vars(fit).items() if hasattr(value, "signatures")}
     return {name: len(kernel.signatures) for name, kernel in kernels.items()}

@@ -119,7 +119,7 @@ rule report_pages:
     threads: 2
     params:
         cards=STUDIES,
-        left_out=registry.left_out(CARDS, STUDIES),
+        left_out=cards.left_out(CARDS, STUDIES),
         settings=SETTINGS,
         code=code("report_pages"),
     message:
