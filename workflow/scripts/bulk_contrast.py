@@ -1,4 +1,14 @@
-from alsmuscle import designs, engines, enrichment, io, log, programmes, registry
+from alsmuscle import (
+    block_effects,
+    designs,
+    engines,
+    enrichment,
+    io,
+    log,
+    programmes,
+    registry,
+    tissue_content,
+)
 
 with log.job(snakemake.log[0]):
     contrast, trend = snakemake.params.contrast, snakemake.params.arrays["trend"]
@@ -54,13 +64,24 @@ with log.job(snakemake.log[0]):
         **snakemake.params.sets,
         **snakemake.params.ora,
     )
+    genes_of = io.read_gene_table(organism)
+    members = programmes.blocks(curated, organism, genes_of)
+    blocks = block_effects.raw_and_adjusted(
+        fitted,
+        contrast,
+        members,
+        expression=expression,
+        markers=tissue_content.markers(io.read_plain(snakemake.input.content), organism, genes_of),
+        trend=trend,
+        tested=enough,
+    )
     target, reference = designs.sides(used, contrast)
     paired = contrast["block"] and contrast["kind"] == "difference"
     effects = programmes.effects(
         expression,
         design,
         vector,
-        programmes.blocks(curated, organism, io.read_gene_table(organism)),
+        members,
         groups=used[contrast["variable"]].where(target | reference) if paired else None,
         tested=enough,
         seed=seed,
@@ -68,7 +89,8 @@ with log.job(snakemake.log[0]):
     )
     if contrast["kind"] != "difference":  # no standardised difference between two groups
         effects[["hedges_g", "hedges_g_var"]] = float("nan")
-    for name, found in (("gsea", ranked), ("sets", tested), ("effects", effects)):
+    written = {"gsea": ranked, "sets": tested, "effects": effects, "block_effects": blocks}
+    for name, found in written.items():
         for position, column in enumerate(("dataset", "contrast", "cell_type")):
             found.insert(position, column, genes[column].iloc[0])
         io.write_table(snakemake.output[name], found, name)
