@@ -2,7 +2,7 @@
 # Out: bulk/<dataset>/: counts.h5ad (arrays: intensities.h5ad), samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
 #      correlation.tsv, vst.h5ad, fits.h5; programmes/<dataset>/scores.tsv; bulk/<dataset>/<contrast>/: de.tsv (also
 #      for published effects), engines.tsv, omnibus.tsv; enrichment/<dataset>/<contrast>/: gsea.tsv, sets.tsv;
-#      programmes/<dataset>/<contrast>/effects.tsv.
+#      programmes/<dataset>/<contrast>/: effects.tsv, block_effects.tsv.
 
 
 # What a bulk study gives beside the matrix itself.
@@ -88,6 +88,7 @@ rule bulk_contrast:
         vst=result("bulk/{dataset}/vst.h5ad"),
         manifest=[result("provenance/data/collections.tsv")] if COLLECTIONS else [],
         programmes="config/programmes.tsv",
+        content="config/content.tsv",
     output:
         de=report(
             result("bulk/{dataset}/{contrast}/de.tsv"),
@@ -106,6 +107,13 @@ rule bulk_contrast:
             category="Studies",
             subcategory="{dataset}",
             labels={"table": "programmes, {contrast}"},
+        ),
+        block_effects=report(
+            result("programmes/{dataset}/{contrast}/block_effects.tsv"),
+            caption="../report/captions/block_effects.rst",
+            category="Studies",
+            subcategory="{dataset}",
+            labels={"table": "programmes, raw and adjusted for tissue content, {contrast}"},
         ),
     log:
         log_of("bulk_contrast", "{dataset}.{contrast}"),

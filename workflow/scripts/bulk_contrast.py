@@ -1,4 +1,4 @@
-from alsmuscle.bulk import engines
+from alsmuscle.bulk import block_effects, engines, tissue_content
 from alsmuscle.core import files, log
 from alsmuscle.data import cards
 from alsmuscle.design import matrix
@@ -58,13 +58,26 @@ with log.job(snakemake.log[0]):
         **snakemake.params.sets,
         **snakemake.params.ora,
     )
+    genes_of = files.read_gene_table(organism)
+    members = programmes.blocks(curated, organism, genes_of)
+    blocks = block_effects.raw_and_adjusted(
+        fitted,
+        contrast,
+        members,
+        expression=expression,
+        markers=tissue_content.markers(
+            files.read_plain(snakemake.input.content), organism, genes_of
+        ),
+        trend=trend,
+        tested=enough,
+    )
     target, reference = matrix.sides(used, contrast)
     paired = contrast["block"] and contrast["kind"] == "difference"
     effects = programmes.effects(
         expression,
         design,
         vector,
-        programmes.blocks(curated, organism, files.read_gene_table(organism)),
+        members,
         groups=used[contrast["variable"]].where(target | reference) if paired else None,
         tested=enough,
         seed=seed,
@@ -72,7 +85,8 @@ with log.job(snakemake.log[0]):
     )
     if contrast["kind"] != "difference":  # no standardised difference between two groups
         effects[["hedges_g", "hedges_g_var"]] = float("nan")
-    for name, found in (("gsea", ranked), ("sets", tested), ("effects", effects)):
+    written = {"gsea": ranked, "sets": tested, "effects": effects, "block_effects": blocks}
+    for name, found in written.items():
         for position, column in enumerate(("dataset", "contrast", "cell_type")):
             found.insert(position, column, genes[column].iloc[0])
         files.write_table(snakemake.output[name], found, name)

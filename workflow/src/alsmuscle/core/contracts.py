@@ -569,6 +569,42 @@ TABLES: dict[str, Table] = {
         ("sample_id", "programme", "block", "stripped"),
         {"score": "mean of sign × variance-stabilised log2 expression over the block's genes"},
     ),
+    "block_effects": Table(
+        {
+            "dataset": "text",
+            "contrast": "text",
+            "cell_type": "text",
+            "programme": "text",
+            "block": "text",
+            "stripped": "flag",
+            "sign": "number",
+            "effect": "number",
+            **_EFFECT,
+            "df": "number",
+            "pvalue": "number",
+            "effect_adjusted": "number",
+            "se_adjusted": "number",
+            "ci_low_adjusted": "number",
+            "ci_high_adjusted": "number",
+            "df_adjusted": "number",
+            "pvalue_adjusted": "number",
+            "n_mapped": "count",
+            "gene_correlation": "number",
+        },
+        ("dataset", "contrast", "cell_type", "programme", "block", "stripped"),
+        {
+            "effect": "mean of the genes' log2 fold changes, in their own direction; see methods",
+            "effect_adjusted": "the same with the samples' content of myofibre, fibro-adipogenic "
+            "and macrophage cells (config/content.tsv, without the block's genes) as covariates; "
+            "missing where too few samples allow it",
+            "sign": "expected direction of the block's genes when the programme is more active; 0: none",
+            "df": "degrees of freedom of the standard error",
+            "df_adjusted": "degrees of freedom of the adjusted standard error",
+            "n_mapped": "genes of the block measured in the study",
+            "gene_correlation": "mean correlation of the errors of the block's genes; missing for one gene",
+            "stripped": "true: genes of the denervation signature left out",
+        },
+    ),
     "effects": Table(
         {
             "dataset": "text",
