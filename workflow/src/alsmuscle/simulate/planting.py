@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from alsmuscle.errors import InputError
+from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
