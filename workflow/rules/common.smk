@@ -141,7 +141,9 @@ def growing(amount, per_sample=0, per_contrast=0):
 
 def code(rule):
     """Digest of the code that a rule's script reaches; a change of it reruns the rule."""
-    return code_digest(WORKFLOW / "scripts" / f"{rule}.py")
+    return code_digest(
+        WORKFLOW / "scripts" / f"{rule}.py", store=".snakemake/alsmuscle-digests"
+    )
 
 
 def card_part(*keys):
