@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from alsmuscle.core import digest
@@ -86,3 +88,102 @@ def test_a_relative_import_is_refused(tmp_path, monkeypatch):
     script.write_text("from alsmuscle import a\n")
     with pytest.raises(InputError, match=r"a\.py:1.*relative import"):
         digest.code_digest(script)
+
+
+def _anew(monkeypatch, script, store):
+    """Digest as a new process takes it; return it with the files that were parsed."""
+    digest._parsed.cache_clear()
+    digest._remembered.cache_clear()
+    parsed = []
+    parse = digest._parse
+    with monkeypatch.context() as patch:
+        patch.setattr(digest, "_parse", lambda text, path: parsed.append(path) or parse(text, path))
+        return digest.code_digest(script, store), sorted(path.name for path in parsed)
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """A script that reaches a module, and the store of their digest."""
+    package = _package(tmp_path, monkeypatch, a="X = 1\n")
+    script = tmp_path / "rule.py"
+    script.write_text("from alsmuscle import a, b\n")
+    store = tmp_path / "working" / "digests"
+    first, parsed = _anew(monkeypatch, script, store)
+    assert parsed == ["a.py", "rule.py"]
+    assert first == digest.code_digest(script)
+    return package, script, store, first
+
+
+def test_a_new_process_parses_only_what_changed(stored, monkeypatch):
+    package, script, store, first = stored
+    assert _anew(monkeypatch, script, store) == (first, [])
+    times = (package / "a.py").stat()
+    (package / "a.py").write_text("X = 2\n")
+    os.utime(
+        package / "a.py", ns=(times.st_atime_ns, times.st_mtime_ns)
+    )  # of the same age and size
+    second, parsed = _anew(monkeypatch, script, store)
+    assert parsed == ["a.py"]
+    assert second != first
+    (package / "a.py").write_text("X = 1\n")
+    assert _anew(monkeypatch, script, store) == (first, [])
+    assert [path.name for path in store.parent.iterdir()] == ["digests"]
+
+
+def test_a_module_that_appears_or_goes_is_noticed(stored, monkeypatch):
+    package, script, store, first = stored
+    (package / "b.py").write_text("Y = 1\n")
+    second, parsed = _anew(monkeypatch, script, store)
+    assert parsed == ["b.py"]
+    assert second != first
+    (package / "b.py").unlink()
+    assert _anew(monkeypatch, script, store) == (first, [])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole.replace(b"alsmuscle.a", b"alsmuscle.c"),
+        lambda whole: whole + b"\xff",
+        lambda whole: b"\n[]",
+    ],
+)
+def test_a_damaged_store_is_made_anew(stored, monkeypatch, damage):
+    _package, script, store, first = stored
+    store.write_bytes(damage(store.read_bytes()))
+    assert _anew(monkeypatch, script, store) == (first, ["a.py", "rule.py"])
+    assert _anew(monkeypatch, script, store) == (first, [])
+
+
+def test_another_python_or_algorithm_parses_anew(stored, monkeypatch):
+    _package, script, store, first = stored
+    with monkeypatch.context() as patch:
+        patch.setattr(digest.sys, "version", "4.0")
+        assert _anew(patch, script, store) == (first, ["a.py", "rule.py"])
+    with monkeypatch.context() as patch:
+        patch.setattr(digest, "_read_own", lambda: "another algorithm")
+        assert _anew(patch, script, store) == (first, ["a.py", "rule.py"])
+
+
+@pytest.mark.parametrize("kind", ["folder in its place", "file for a folder"])
+def test_a_store_that_cannot_be_written_costs_time_only(stored, tmp_path, monkeypatch, kind):
+    _package, script, _store, first = stored
+    store = tmp_path / "other"
+    if kind == "file for a folder":
+        store.write_text("a file")
+        store = store / "digests"
+    else:
+        store.mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert _anew(monkeypatch, script, store) == (first, ["a.py", "rule.py"])
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_relative_import_is_refused_with_a_store_too(stored, monkeypatch):
+    package, script, store, _first = stored
+    (package / "a.py").write_text("from . import b\n")
+    for _ in range(2):
+        with pytest.raises(InputError, match="relative import"):
+            _anew(monkeypatch, script, store)

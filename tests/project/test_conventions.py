@@ -1,0 +1,113 @@
+"""What the files of the project keep to."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from support import ROOT
+
+WORKFLOW = ROOT / "workflow"
+PACKAGE = WORKFLOW / "src" / "alsmuscle"
+SCRIPTS = sorted((WORKFLOW / "scripts").glob("*.py"))
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# A script reads, makes one call and writes. Those that are longer today are listed, so that none joins them.
+SCRIPT_LINES = 40
+LONG_SCRIPTS = {
+    "bulk_contrast.py",
+    "bulk_fit.py",
+    "cells_prepare.py",
+    "cells_pseudobulk.py",
+    "data_simulate.py",
+    "data_simulate_cells.py",
+    "synthesis_contrasts.py",
+}
+MODULE_LINES = 700
+LONG_MODULES = {
+    "archives/geo.py",
+    "bulk/inference.py",
+    "cells/prepare.py",
+    "core/contracts.py",
+    "data/readers/matrices.py",
+    "genesets/pathways.py",
+    "genesets/programmes.py",
+    "report/model.py",
+    "simulate/calibrate.py",
+    "synthesis/axis.py",
+    "synthesis/claims.py",
+    "synthesis/denervation.py",
+}
+
+
+def _rules():
+    """Name and text of every rule that runs a script."""
+    found = {}
+    for path in sorted((WORKFLOW / "rules").glob("*.smk")):
+        parts = re.split(r"^(?:rule|checkpoint) (\w+):\n", path.read_text(), flags=re.M)[1:]
+        found.update(zip(parts[::2], parts[1::2], strict=True))
+    return {name: text for name, text in found.items() if re.search(r"^    script:", text, re.M)}
+
+
+RULES = _rules()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_script_log_benchmark_and_digest_bear_the_name_of_the_rule(rule):
+    text = RULES[rule]
+    assert re.findall(r'^    script:\n\s+"([^"]+)"', text, re.M) == [f"../scripts/{rule}.py"]
+    assert re.findall(r'^    log:\n\s+log_of\("(\w+)"', text, re.M) == [rule]
+    assert re.findall(r'^    benchmark:\n\s+time_of\("(\w+)"', text, re.M) == [rule]
+    assert re.findall(r'\bcode=code\("(\w+)"\)', text) == [rule]
+
+
+def test_every_script_is_that_of_a_rule():
+    assert {path.stem for path in SCRIPTS} == set(RULES)
+
+
+def _relative_imports(text):
+    nodes = ast.walk(ast.parse(text))
+    return [node.lineno for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+
+
+def test_imports_are_absolute():
+    """The digest that reruns the rules follows no others."""
+    assert _relative_imports("import a\nfrom . import b\n") == [2]
+    for path in [*MODULES, *SCRIPTS]:
+        assert not _relative_imports(path.read_text()), path
+
+
+def test_folders_of_the_package_have_an_empty_init():
+    assert {path.parent for path in MODULES} == {
+        path.parent for path in MODULES if path.name == "__init__.py"
+    }
+    for path in MODULES:
+        assert path.name != "__init__.py" or not path.read_text().strip(), path
+
+
+def _long(paths, base, most):
+    lengths = {str(path.relative_to(base)): len(path.read_text().splitlines()) for path in paths}
+    return {name for name, lines in lengths.items() if lines > most}
+
+
+@pytest.mark.parametrize(
+    ("paths", "base", "most", "known"),
+    [
+        (SCRIPTS, WORKFLOW / "scripts", SCRIPT_LINES, LONG_SCRIPTS),
+        (MODULES, PACKAGE, MODULE_LINES, LONG_MODULES),
+    ],
+    ids=["scripts", "modules"],
+)
+def test_no_further_file_is_long(paths, base, most, known):
+    long = _long(paths, base, most)
+    assert not long - known, f"longer than {most} lines: split them"
+    assert not known - long, "short enough or gone: take them off the list"
+
+
+def test_a_long_file_is_found(tmp_path):
+    (tmp_path / "wing").mkdir()
+    (tmp_path / "wing" / "a.py").write_text("X = 1\n" * 5)
+    (tmp_path / "b.py").write_text("X = 1\n" * 4)
+    assert _long(tmp_path.rglob("*.py"), tmp_path, 4) == {"wing/a.py"}
