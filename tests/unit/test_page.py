@@ -785,6 +785,40 @@ def test_gene_scripts_hold_every_gene_where_the_page_looks(files, data):
     assert total == 1400
 
 
+def test_gene_page_holds_what_lists_call(files, data, site):
+    lists = fx.with_lists(data)
+    page = Parsed(gene.page(site, lists))
+    spec = next(json.loads(text) for tag, text in page.scripts if tag.get("id") == "gene-spec")
+    first = spec["lists"][0]  # ALS first, whatever the order of the table
+    assert (first["study"], first["label"]) == ("GSE900001", "ALS against normal")
+    assert (first["sizes"], first["href"]) == ("9 v 18", "calls.html")
+    assert first["threshold"] == "|log2 fold change| of 1.1 or more"
+    made = gene.scripts(site, lists)
+
+    def entry(made, name):
+        return payload(made[f"assets/data/gene-{gene.bucket(name)}.js"])[1][name]
+
+    known, alone = "ENSG00000000000", "ENSG99999999999"
+    assert entry(made, known)[5] == [[0, -1, -2.25, 0.00012], [1, 1, 1.5, 0.002]]
+    # What was measured and pooled is as it is without lists.
+    assert entry(made, known)[:5] == entry(files, known)
+    assert entry(made, alone) == ["ONLYLIST", "human", [], [], None, [[0, 1, None, None]]]
+    _, found = payload(made["assets/data/search.js"])
+    assert f"ONLYLIST\t{alone}\thuman" in found["genes"].split("\n")
+
+
+def test_names_in_lists_cannot_close_a_script(data, site):
+    lists = fx.with_lists(data)
+    called = lists.synthesis.called_genes.assign(symbol=fx.HOSTILE, threshold=fx.HOSTILE)
+    called.loc[2, "gene_id"] = fx.HOSTILE
+    lists = replace(lists, synthesis=replace(lists.synthesis, called_genes=called))
+    assert fx.HOSTILE not in gene.page(site, lists)
+    name = f"assets/data/gene-{gene.bucket(fx.HOSTILE)}.js"
+    text = gene.scripts(site, lists)[name]
+    assert "<" not in text
+    assert payload(text)[1][fx.HOSTILE][0] == fx.HOSTILE
+
+
 def test_plot_script_matches_the_table(files, data):
     de = data.studies[0].contrasts[0].de
     _, columns = payload(files["assets/data/genes-gse000001.als_v_healthy.js"])

@@ -59,6 +59,70 @@ def has_lists(synthesis: m.Synthesis | None) -> bool:
     )
 
 
+def lists(data: m.ReportData) -> list[dict[str, str]]:
+    """Return what the gene page says of every list, ALS first."""
+    if not has_lists(data.synthesis):
+        return []
+    assert data.synthesis is not None and data.synthesis.called_genes is not None
+    table = data.synthesis.called_genes.drop_duplicates(["dataset", "contrast"])
+    rows = {(str(r.dataset), str(r.contrast)): r for r in table.itertuples()}
+    return [
+        {
+            "study": _study(data, key[0]),
+            "label": _label(data, *key),
+            "role": m.role_title(rows[key].role),
+            "species": str(rows[key].species),
+            "sizes": _sizes(rows[key].n_target, rows[key].n_reference),
+            "threshold": str(rows[key].threshold),
+            "href": PATH,
+        }
+        for key in _keys(data.synthesis.called_genes)
+    ]
+
+
+Call = tuple[int, int, float | None, float | None]
+"""Of a gene in a list: the list's place, 1 (up) or -1 (down), stated log2 fold change and p."""
+
+
+def by_gene(data: m.ReportData) -> dict[str, tuple[str, str, list[Call]]]:
+    """Return gene id → symbol, organism and calls, in the order of :func:`lists`."""
+    found: dict[str, tuple[str, str, list[Call]]] = {}
+    if not has_lists(data.synthesis):
+        return found
+    assert data.synthesis is not None and data.synthesis.called_genes is not None
+    place = {key: i for i, key in enumerate(_keys(data.synthesis.called_genes))}
+    for r in data.synthesis.called_genes.itertuples():
+        gene = str(r.gene_id)
+        symbol = gene if c.is_missing(r.symbol) or not r.symbol else str(r.symbol)
+        side = 1 if r.direction == "up" else -1
+        call = (place[str(r.dataset), str(r.contrast)], side, _stated(r.log2fc), _stated(r.pvalue))
+        found.setdefault(gene, (symbol, str(r.species), []))[2].append(call)
+    for _, _, rows in found.values():
+        rows.sort(key=lambda row: row[0])
+    return found
+
+
+def _stated(value: object) -> float | None:
+    """Three digits of a number that a list may state."""
+    return None if c.is_missing(value) else float(f"{float(str(value)):.3g}")
+
+
+def _keys(genes: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return dataset and contrast of every list, ALS first."""
+    table = genes.drop_duplicates(["dataset", "contrast"])
+    table = table.assign(first=table["role"].ne("als_patient"))
+    table = table.sort_values(["first", "dataset", "contrast"], kind="stable")
+    return [(str(d), str(k)) for d, k in zip(table["dataset"], table["contrast"], strict=True)]
+
+
+def _sizes(target: object, reference: object) -> str:
+    return " v ".join("?" if c.is_missing(n) else c.number(n, 0) for n in (target, reference))
+
+
+def _study(data: m.ReportData, dataset: str) -> str:
+    return next((s.name for s in data.studies if s.card["id"] == dataset), dataset)
+
+
 def first_page(data: m.ReportData) -> list[Markup]:
     """Return what the lists of ALS muscle say, in sentences for the first page."""
     if not has_lists(data.synthesis):
@@ -123,7 +187,7 @@ def _shared_with(data: m.ReportData, key: tuple[str, str], agreement: pd.DataFra
 def _label(data: m.ReportData, dataset: str, contrast: str) -> str:
     for study in data.studies:
         if study.card["id"] == dataset:
-            for entry in study.card["contrasts"]:
+            for entry in study.card.get("contrasts", ()):
                 if entry["id"] == contrast:
                     return str(entry["label"])
     return f"{dataset}, {contrast}"
@@ -197,7 +261,7 @@ def _agreement(data: m.ReportData, table: pd.DataFrame | None) -> Markup:
     roles = {
         (s.card["id"], e["id"]): e.get("role", s.card["role"])
         for s in data.studies
-        for e in s.card["contrasts"]
+        for e in s.card.get("contrasts", ())
     }
     rows = []
     for r in () if table is None else table.itertuples():
