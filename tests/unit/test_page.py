@@ -952,6 +952,24 @@ def test_programme_page_shows_what_drives_each_block(pages, data):
     assert "What drives it" not in pages["programmes/PROLIFERATION.html"].text
 
 
+def test_programme_page_counts_what_lists_call(data, site):
+    lists = fx.with_lists(data)
+    times = over_time.points(lists)
+    made = dict(programme.pages(site, lists, times))
+    table = Parsed(made["programmes/MYOGENIC_DIFF.html"]).text.split(
+        "Genes of the programme that published lists call"
+    )[1]
+    als, dmd = table.index("GSE900001: ALS against"), table.index("GSE900001: Duchenne")
+    assert als < dmd
+    # 2 of 4 measured genes called up, where 50 of 1000 genes give 0.2; none down, of 20.
+    assert "9 v 18" in table[als:dmd] and "4 of 8 2 (0.2)" in table[als:dmd]
+    assert "0 (0.1)" in table[als:dmd] and "↑ MYF5, MYF6" in table[als:dmd]
+    assert "0.014" in table[als:dmd]
+    assert "too few" not in table[als:dmd] and "too few of its genes measured" in table[dmd:]
+    assert table.count("4 of 8") == 2  # the stripped versions are left out
+    assert "published lists call" not in made["programmes/PROLIFERATION.html"]
+
+
 def test_overview_tells_which_listed_genes_are_unknown(pages):
     text = pages["programmes.html"].text.split("Genes found", 1)[1]
     assert "Vamp7" in text and "Naip1, Naip5" in text

@@ -26,6 +26,19 @@ BLOCKS = (
     c.Column("p", "Exact p (adjusted)"),
     c.Column("genes", "Genes"),
 )
+OF_PROGRAMME = (
+    c.Column("list", "List"),
+    c.Column("role", "Role"),
+    c.Column("n", "Donors"),
+    c.Column("block", "Block"),
+    c.Column("measured", "Measured genes"),
+    c.Column("up", "Called up", title="Of the measured genes; in brackets, expected by chance"),
+    c.Column("p_up", "Exact p, up", "p"),
+    c.Column("down", "Called down", title="Of the measured genes; in brackets, expected by chance"),
+    c.Column("p_down", "Exact p, down", "p"),
+    c.Column("genes", "Genes"),
+    c.Column("note", "Note"),
+)
 AGREEMENT = (
     c.Column("list", "List"),
     c.Column("other", "Compared with"),
@@ -100,6 +113,48 @@ def by_gene(data: m.ReportData) -> dict[str, tuple[str, str, list[Call]]]:
     for _, _, rows in found.values():
         rows.sort(key=lambda row: row[0])
     return found
+
+
+def of_programme(data: m.ReportData, programme: str) -> Markup | None:
+    """Return per list and complete block the genes called up and down, ``None`` without lists."""
+    if data.synthesis is None or (table := data.synthesis.called_blocks) is None:
+        return None
+    table = table[(table["programme"].astype(str) == programme) & ~m.truth(table["stripped"])]
+    if table.empty:
+        return None
+    table = table.assign(
+        first=table["role"].ne("als_patient"), usable=m.truth(table["usable"])
+    ).sort_values(["first", "dataset", "contrast"], kind="stable")
+    rows = []
+    for r in table.itertuples():
+        sides = {}
+        for side in ("up", "down"):
+            chance = getattr(r, f"background_{side}") * r.n_measured / r.n_background
+            sides[side] = f"{getattr(r, f'called_{side}')} ({chance:.1f})"
+            sides[f"genes_{side}"] = str(getattr(r, f"genes_{side}") or "").replace(";", ", ")
+        named = [f"{ARROW[s]} {sides[f'genes_{s}']}" for s in ARROW if getattr(r, f"called_{s}")]
+        rows.append(
+            {
+                "list": f"{_study(data, str(r.dataset))}: {_label(data, r.dataset, r.contrast)}",
+                "role": m.role_title(r.role),
+                "n": _sizes(r.n_target, r.n_reference),
+                "block": m.block_title(data.programme_info, programme, str(r.block)),
+                "measured": f"{r.n_measured} of {r.n_genes}",
+                "up": sides["up"],
+                "p_up": r.p_up,
+                "down": sides["down"],
+                "p_down": r.p_down,
+                "genes": "; ".join(named),
+                "note": "" if r.usable else "too few of its genes measured",
+            }
+        )
+    return c.table(
+        pd.DataFrame(rows, columns=[k.key for k in OF_PROGRAMME]),
+        OF_PROGRAMME,
+        caption="Genes of the programme that published lists call",
+        name=f"{programme}-called",
+        order="ALS first",
+    )
 
 
 def _stated(value: object) -> float | None:
