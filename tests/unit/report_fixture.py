@@ -573,6 +573,57 @@ def whole(n_studies: int = 2, n_genes: int = 700) -> ReportData:
     return replace(bare, studies=studies, synthesis=synthesis(studies), orthologs=twins)
 
 
+def with_lists(whole: ReportData) -> ReportData:
+    """Add a study of two lists of called genes: one gene measured elsewhere, one of lists only."""
+    assert whole.synthesis is not None
+    sides = {"als": "ALS against normal", "dmd": "Duchenne dystrophy against normal"}
+    card = {
+        **whole.studies[0].card,
+        "id": "lists1",
+        "accession": "GSE900001",
+        "modality": "calls",
+        "contrasts": [{"id": k, "label": v} for k, v in sides.items()],
+    }
+    facts = {
+        "dataset": "lists1", "species": "human", "stage": "", "cluster": "lists1",
+        "platform": "array", "n_reference": 18,
+    }  # fmt: skip
+    roles = {
+        "als": {"role": "als_patient", "n_target": 9},
+        "dmd": {"role": "myopathy", "n_target": 10},
+    }
+    known, alone = "ENSG00000000000", "ENSG99999999999"
+    genes = [
+        ("dmd", known, "MYOG", "up", 1.5, 0.002),
+        ("als", known, "MYOG", "down", -2.25, 0.00012),
+        ("als", alone, "ONLYLIST", "up", np.nan, np.nan),
+    ]
+    columns = ["contrast", "gene_id", "symbol", "direction", "log2fc", "pvalue"]
+    called = pd.DataFrame(
+        [
+            {**facts, **roles[row[0]], **dict(zip(columns, row, strict=True)), "n_rows": 1}
+            for row in genes
+        ]
+    ).assign(threshold="|log2 fold change| of 1.1 or more", human_gene_id=lambda t: t["gene_id"])
+    blocks = pd.DataFrame(
+        [
+            {
+                **facts, **roles[k], "contrast": k, "cell_type": "muscle",
+                "programme": "MYOGENIC_DIFF", "block": "mrf", "stripped": stripped,
+                "n_genes": 8, "n_measured": 4, "n_background": 1000,
+                "called_up": up, "called_down": 0, "background_up": 50, "background_down": 20,
+                "p_up": p, "p_down": 1.0, "padj_up": 2 * p, "padj_down": 1.0,
+                "usable": k == "als", "genes_up": "MYF5;MYF6" if up else "", "genes_down": "",
+            }
+            for k, up, p in (("als", 2, 0.0137), ("dmd", 0, 1.0))
+            for stripped in (False, True)
+        ]
+    )  # fmt: skip
+    said = replace(whole.synthesis, called_genes=called, called_blocks=blocks)
+    study_of_lists = StudyData(card=card, samples=whole.studies[0].samples.head(0))
+    return replace(whole, studies=[*whole.studies, study_of_lists], synthesis=said)
+
+
 def hostile(n_genes: int = 60) -> ReportData:
     """Every text that comes from outside is an attack: markup, handlers, links, formulas."""
     whole = report(1, n_genes)

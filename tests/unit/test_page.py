@@ -785,6 +785,40 @@ def test_gene_scripts_hold_every_gene_where_the_page_looks(files, data):
     assert total == 1400
 
 
+def test_gene_page_holds_what_lists_call(files, data, site):
+    lists = fx.with_lists(data)
+    page = Parsed(gene.page(site, lists))
+    spec = next(json.loads(text) for tag, text in page.scripts if tag.get("id") == "gene-spec")
+    first = spec["lists"][0]  # ALS first, whatever the order of the table
+    assert (first["study"], first["label"]) == ("GSE900001", "ALS against normal")
+    assert (first["sizes"], first["href"]) == ("9 v 18", "calls.html")
+    assert first["threshold"] == "|log2 fold change| of 1.1 or more"
+    made = gene.scripts(site, lists)
+
+    def entry(made, name):
+        return payload(made[f"assets/data/gene-{gene.bucket(name)}.js"])[1][name]
+
+    known, alone = "ENSG00000000000", "ENSG99999999999"
+    assert entry(made, known)[5] == [[0, -1, -2.25, 0.00012], [1, 1, 1.5, 0.002]]
+    # What was measured and pooled is as it is without lists.
+    assert entry(made, known)[:5] == entry(files, known)
+    assert entry(made, alone) == ["ONLYLIST", "human", [], [], None, [[0, 1, None, None]]]
+    _, found = payload(made["assets/data/search.js"])
+    assert f"ONLYLIST\t{alone}\thuman" in found["genes"].split("\n")
+
+
+def test_names_in_lists_cannot_close_a_script(data, site):
+    lists = fx.with_lists(data)
+    called = lists.synthesis.called_genes.assign(symbol=fx.HOSTILE, threshold=fx.HOSTILE)
+    called.loc[2, "gene_id"] = fx.HOSTILE
+    lists = replace(lists, synthesis=replace(lists.synthesis, called_genes=called))
+    assert fx.HOSTILE not in gene.page(site, lists)
+    name = f"assets/data/gene-{gene.bucket(fx.HOSTILE)}.js"
+    text = gene.scripts(site, lists)[name]
+    assert "<" not in text
+    assert payload(text)[1][fx.HOSTILE][0] == fx.HOSTILE
+
+
 def test_plot_script_matches_the_table(files, data):
     de = data.studies[0].contrasts[0].de
     _, columns = payload(files["assets/data/genes-gse000001.als_v_healthy.js"])
@@ -916,6 +950,24 @@ def test_programme_page_shows_what_drives_each_block(pages, data):
     assert "25 %" in table  # 0.7 of 2.8
     assert "10 rows" in table  # five of each study's seven
     assert "What drives it" not in pages["programmes/PROLIFERATION.html"].text
+
+
+def test_programme_page_counts_what_lists_call(data, site):
+    lists = fx.with_lists(data)
+    times = over_time.points(lists)
+    made = dict(programme.pages(site, lists, times))
+    table = Parsed(made["programmes/MYOGENIC_DIFF.html"]).text.split(
+        "Genes of the programme that published lists call"
+    )[1]
+    als, dmd = table.index("GSE900001: ALS against"), table.index("GSE900001: Duchenne")
+    assert als < dmd
+    # 2 of 4 measured genes called up, where 50 of 1000 genes give 0.2; none down, of 20.
+    assert "9 v 18" in table[als:dmd] and "4 of 8 2 (0.2)" in table[als:dmd]
+    assert "0 (0.1)" in table[als:dmd] and "↑ MYF5, MYF6" in table[als:dmd]
+    assert "0.014" in table[als:dmd]
+    assert "too few" not in table[als:dmd] and "too few of its genes measured" in table[dmd:]
+    assert table.count("4 of 8") == 2  # the stripped versions are left out
+    assert "published lists call" not in made["programmes/PROLIFERATION.html"]
 
 
 def test_overview_tells_which_listed_genes_are_unknown(pages):

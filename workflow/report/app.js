@@ -638,6 +638,25 @@ window.alsmuscle = (() => {
     for (const char of gene) h = (h * 31 + char.codePointAt(0)) % 65521;
     return h % buckets;
   }
+  // Lists that call the gene: evidence of their own, no effect that could be pooled.
+  function calledBy(lists, found) {
+    const rows = found.flatMap((f) => (f[5] || []).map(([k, direction, effect, p]) => ({ ...lists[k], place: k, direction, effect, p, symbol: f[0] })))
+      .sort((a, b) => a.place - b.place);
+    const title = make("h3", {}, "Called genes");
+    if (!rows.length) return [title, make("p", { class: "muted" }, "No published list calls this gene. That is not “unchanged”: it may have moved a little less than a list's threshold, or not have been measured.")];
+    const head = ["Study", "Groups compared", "Donors", "Direction", "Log2 fold change, as stated", "p, as stated", "Threshold of the list"];
+    const body = rows.map((r) => make("tr", {},
+      make("th", { scope: "row" }, make("a", { href: r.href }, r.study)),
+      make("td", {}, `${r.label} (${r.role}, ${r.species})`), make("td", {}, r.sizes),
+      make("td", {}, r.direction > 0 ? "↑ up" : "↓ down"),
+      make("td", { class: "num" }, r.effect === null ? "not stated" : fixed(r.effect, 2, true)),
+      make("td", { class: "num" }, r.p === null ? "not stated" : pText(r.p)), make("td", {}, r.threshold)));
+    return [title,
+      make("p", {}, "Called by a published list at its own threshold; never pooled with the effects above. A list that does not call a gene does not say that it is unchanged."),
+      make("div", { class: "scroll" }, make("table", { class: "called" },
+        make("caption", {}, `Published lists that call ${rows[0].symbol}`),
+        make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...body)))];
+  }
   async function gene() {
     const box = document.getElementById("gene");
     const spec = JSON.parse(document.getElementById("gene-spec").textContent);
@@ -661,7 +680,7 @@ window.alsmuscle = (() => {
     } catch (error) {
       return sorry(`Cannot read this gene: ${error.message}.`);
     }
-    if (!own) return sorry(`No comparison measured “${id}”.`);
+    if (!own) return sorry(`No comparison measured “${id}”${spec.lists.length ? ", and no published list calls it" : ""}.`);
     const found = twin ? [own, twin] : [own];
     const species = found.map((f) => f[1]);
     const rows = found.flatMap((f) => f[2].map(([k, effect, half, p, padj]) => {
@@ -683,10 +702,12 @@ window.alsmuscle = (() => {
     const parts = [make("h2", {}, symbol, " ", make("small", { class: "muted" }, found.map((f, i) => `${f[0]} (${species[i]}, ${i ? own[4] : id})`).join(" and its counterpart ")))];
     if (pooled.length) parts.push(make("h3", {}, "In short: pooled per condition"), forest(pooled, `${symbol} pooled per condition, log2 fold change`, ["Condition", "Studies"]));
     else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
-    parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
+    if (rows.length) parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
+    else parts.push(make("p", { class: "muted" }, "No comparison measured this gene: only published lists hold it."));
+    if (spec.lists.length) parts.push(...calledBy(spec.lists, found));
     box.replaceChildren(...parts);
     const tables = [...box.querySelectorAll("table.forest")];
-    tables.at(-1).classList.add("gene");
+    if (rows.length) tables.at(-1).classList.add("gene");
     tables.forEach(forestTools);
     document.title = `${symbol} · ${document.title.split(" · ").pop()}`;
     return undefined;

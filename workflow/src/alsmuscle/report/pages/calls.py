@@ -26,6 +26,19 @@ BLOCKS = (
     c.Column("p", "Exact p (adjusted)"),
     c.Column("genes", "Genes"),
 )
+OF_PROGRAMME = (
+    c.Column("list", "List"),
+    c.Column("role", "Role"),
+    c.Column("n", "Donors"),
+    c.Column("block", "Block"),
+    c.Column("measured", "Measured genes"),
+    c.Column("up", "Called up", title="Of the measured genes; in brackets, expected by chance"),
+    c.Column("p_up", "Exact p, up", "p"),
+    c.Column("down", "Called down", title="Of the measured genes; in brackets, expected by chance"),
+    c.Column("p_down", "Exact p, down", "p"),
+    c.Column("genes", "Genes"),
+    c.Column("note", "Note"),
+)
 AGREEMENT = (
     c.Column("list", "List"),
     c.Column("other", "Compared with"),
@@ -57,6 +70,112 @@ def has_lists(synthesis: m.Synthesis | None) -> bool:
         and synthesis.called_genes is not None
         and len(synthesis.called_genes) > 0
     )
+
+
+def lists(data: m.ReportData) -> list[dict[str, str]]:
+    """Return what the gene page says of every list, ALS first."""
+    if not has_lists(data.synthesis):
+        return []
+    assert data.synthesis is not None and data.synthesis.called_genes is not None
+    table = data.synthesis.called_genes.drop_duplicates(["dataset", "contrast"])
+    rows = {(str(r.dataset), str(r.contrast)): r for r in table.itertuples()}
+    return [
+        {
+            "study": _study(data, key[0]),
+            "label": _label(data, *key),
+            "role": m.role_title(rows[key].role),
+            "species": str(rows[key].species),
+            "sizes": _sizes(rows[key].n_target, rows[key].n_reference),
+            "threshold": str(rows[key].threshold),
+            "href": PATH,
+        }
+        for key in _keys(data.synthesis.called_genes)
+    ]
+
+
+Call = tuple[int, int, float | None, float | None]
+"""Of a gene in a list: the list's place, 1 (up) or -1 (down), stated log2 fold change and p."""
+
+
+def by_gene(data: m.ReportData) -> dict[str, tuple[str, str, list[Call]]]:
+    """Return gene id → symbol, organism and calls, in the order of :func:`lists`."""
+    found: dict[str, tuple[str, str, list[Call]]] = {}
+    if not has_lists(data.synthesis):
+        return found
+    assert data.synthesis is not None and data.synthesis.called_genes is not None
+    place = {key: i for i, key in enumerate(_keys(data.synthesis.called_genes))}
+    for r in data.synthesis.called_genes.itertuples():
+        gene = str(r.gene_id)
+        symbol = gene if c.is_missing(r.symbol) or not r.symbol else str(r.symbol)
+        side = 1 if r.direction == "up" else -1
+        call = (place[str(r.dataset), str(r.contrast)], side, _stated(r.log2fc), _stated(r.pvalue))
+        found.setdefault(gene, (symbol, str(r.species), []))[2].append(call)
+    for _, _, rows in found.values():
+        rows.sort(key=lambda row: row[0])
+    return found
+
+
+def of_programme(data: m.ReportData, programme: str) -> Markup | None:
+    """Return per list and complete block the genes called up and down, ``None`` without lists."""
+    if data.synthesis is None or (table := data.synthesis.called_blocks) is None:
+        return None
+    table = table[(table["programme"].astype(str) == programme) & ~m.truth(table["stripped"])]
+    if table.empty:
+        return None
+    table = table.assign(
+        first=table["role"].ne("als_patient"), usable=m.truth(table["usable"])
+    ).sort_values(["first", "dataset", "contrast"], kind="stable")
+    rows = []
+    for r in table.itertuples():
+        sides = {}
+        for side in ("up", "down"):
+            chance = getattr(r, f"background_{side}") * r.n_measured / r.n_background
+            sides[side] = f"{getattr(r, f'called_{side}')} ({chance:.1f})"
+            sides[f"genes_{side}"] = str(getattr(r, f"genes_{side}") or "").replace(";", ", ")
+        named = [f"{ARROW[s]} {sides[f'genes_{s}']}" for s in ARROW if getattr(r, f"called_{s}")]
+        rows.append(
+            {
+                "list": f"{_study(data, str(r.dataset))}: {_label(data, r.dataset, r.contrast)}",
+                "role": m.role_title(r.role),
+                "n": _sizes(r.n_target, r.n_reference),
+                "block": m.block_title(data.programme_info, programme, str(r.block)),
+                "measured": f"{r.n_measured} of {r.n_genes}",
+                "up": sides["up"],
+                "p_up": r.p_up,
+                "down": sides["down"],
+                "p_down": r.p_down,
+                "genes": "; ".join(named),
+                "note": "" if r.usable else "too few of its genes measured",
+            }
+        )
+    return c.table(
+        pd.DataFrame(rows, columns=[k.key for k in OF_PROGRAMME]),
+        OF_PROGRAMME,
+        caption="Genes of the programme that published lists call",
+        name=f"{programme}-called",
+        order="ALS first",
+    )
+
+
+def _stated(value: object) -> float | None:
+    """Three digits of a number that a list may state."""
+    return None if c.is_missing(value) else float(f"{float(str(value)):.3g}")
+
+
+def _keys(genes: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return dataset and contrast of every list, ALS first."""
+    table = genes.drop_duplicates(["dataset", "contrast"])
+    table = table.assign(first=table["role"].ne("als_patient"))
+    table = table.sort_values(["first", "dataset", "contrast"], kind="stable")
+    return [(str(d), str(k)) for d, k in zip(table["dataset"], table["contrast"], strict=True)]
+
+
+def _sizes(target: object, reference: object) -> str:
+    return " v ".join("?" if c.is_missing(n) else c.number(n, 0) for n in (target, reference))
+
+
+def _study(data: m.ReportData, dataset: str) -> str:
+    return next((s.name for s in data.studies if s.card["id"] == dataset), dataset)
 
 
 def first_page(data: m.ReportData) -> list[Markup]:
@@ -123,7 +242,7 @@ def _shared_with(data: m.ReportData, key: tuple[str, str], agreement: pd.DataFra
 def _label(data: m.ReportData, dataset: str, contrast: str) -> str:
     for study in data.studies:
         if study.card["id"] == dataset:
-            for entry in study.card["contrasts"]:
+            for entry in study.card.get("contrasts", ()):
                 if entry["id"] == contrast:
                     return str(entry["label"])
     return f"{dataset}, {contrast}"
@@ -197,7 +316,7 @@ def _agreement(data: m.ReportData, table: pd.DataFrame | None) -> Markup:
     roles = {
         (s.card["id"], e["id"]): e.get("role", s.card["role"])
         for s in data.studies
-        for e in s.card["contrasts"]
+        for e in s.card.get("contrasts", ())
     }
     rows = []
     for r in () if table is None else table.itertuples():

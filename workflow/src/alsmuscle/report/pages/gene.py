@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
+from alsmuscle.report.pages import calls
 from alsmuscle.report.site import Site
 
 BUCKETS = 128
@@ -36,6 +37,7 @@ def page(site: Site, data: m.ReportData) -> str:
                 "roles": list(map(m.role_title, m.ROLES)),
                 "buckets": BUCKETS,
                 "pooled": data.synthesis is not None,
+                "lists": calls.lists(data),
             }
         )
     )
@@ -76,6 +78,8 @@ def scripts(
     Per gene: symbol, organism; per contrast its place in the page's list, log2 fold change, half of
     its 95 % interval, p and adjusted p; per role pooled over it the place of the role, species, cell
     type, studies, effect, interval and adjusted p; the id of its counterpart in the other organism.
+    A gene that published lists call has one part more: per list its place, 1 (up) or -1 (down), the
+    log2 fold change and the p that the list states. Genes that only lists hold have an entry too.
     ``found``: :func:`measured` of ``data.contrasts()``, where that is at hand.
     """
     records: dict[str, list[str]] = {}
@@ -93,13 +97,17 @@ def scripts(
         for gene, symbol, cells in zip(*genes, strict=True) if genes else ():
             records.setdefault(gene, []).append(f"[{place},{cells}]")
             names.setdefault(gene, (symbol, organism))
+    listed = calls.by_gene(data)
+    for gene, (symbol, organism, _) in listed.items():
+        names.setdefault(gene, (symbol, organism))
     files: dict[int, list[str]] = {}
-    for gene in sorted(records):
+    for gene in sorted(names):
         head = c.embed_json([gene, *names[gene]])[1:-1].split(",", 1)
-        twin = c.embed_json(twins.get(gene) if twins.get(gene) in records else None)
+        twin = c.embed_json(twins.get(gene) if twins.get(gene) in names else None)
+        called = f",{c.embed_json(listed[gene][2])}" if gene in listed else ""
         entry = (
-            f"{head[0]}:[{head[1]},[{','.join(records[gene])}],"
-            f"[{','.join(pooled.get(gene, []))}],{twin}]"
+            f"{head[0]}:[{head[1]},[{','.join(records.get(gene, []))}],"
+            f"[{','.join(pooled.get(gene, []))}],{twin}{called}]"
         )
         files.setdefault(bucket(gene), []).append(entry)
     made = {

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
+from alsmuscle.report.pages import calls
 from alsmuscle.report.pages.over_time import panels
 from alsmuscle.report.site import Site
 
@@ -179,6 +180,7 @@ def _page(
         caveat=info.get("caveat", ""),
         blocks=blocks,
         synthesis=data.synthesis is not None,
+        called=calls.of_programme(data, programme),
         genes=_genes(data, programme),
     )
 
