@@ -7,11 +7,11 @@ import gzip
 import numpy as np
 import pytest
 
+import made_up_reads
 from alsmuscle.core.errors import InputError
 from alsmuscle.reads import quantify as q
 from alsmuscle.reads import reference, tools
 from alsmuscle.reads.collect import to_genes
-from helpers import made_up_reads
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import made_up_reads
 from alsmuscle.archives import geo
 from alsmuscle.data import fetch
 from alsmuscle.download.policy import FetchPolicy
 from alsmuscle.reads.study import run_names
-from helpers import made_up_reads
 from standin import Archive, serving
 
 POLICY = FetchPolicy(attempts=1, wait_initial=0.01, connect_timeout=2)
