@@ -211,7 +211,8 @@ TABLES: dict[str, Table] = {
         {
             "path": "where the file lies, relative to the working directory",
             "retrieved": "UTC time at which the file was obtained",
-            "source": "mirror, network, local or embedded (the project's own derived table)",
+            "source": "mirror, network, local, embedded (the project's own derived table) or "
+            "quantified here (counts that were made of reads)",
             "pinned": "what is pinned on the card: file, members, or nothing",
         },
     ),

@@ -30,6 +30,10 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ncbi_annotation": ((), ()),
     "recount3": ((), ("accession", "table")),
     "ena_report": ((), ("accession",)),
+    "ena_fastq": (
+        ("runs",),
+        ("accession", "transcripts", "first_reads", "fragment_length", "fragment_spread", "keep"),
+    ),
     "biostudies": (("name|match",), ("accession",)),
     "cellxgene": (("accession", "dataset"), ()),
 }

@@ -16,10 +16,12 @@ from alsmuscle.archives import geo
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit, embedded
 from alsmuscle.data import record as verify
+from alsmuscle.data.readers import sample_sheets
 from alsmuscle.download.containers import hash_file
 from alsmuscle.download.download import fetch_first, file_name, get_text
 from alsmuscle.download.lock import first_source, read_mirror
 from alsmuscle.download.policy import FetchPolicy, TransferError
+from alsmuscle.reads import study as quantified
 
 Client = Callable[[str], str]
 
@@ -161,6 +163,16 @@ def study_files(
     for name, file in card["files"].items():
         members = file.get("members")
         try:
+            if file.get("source") == "ena_fastq":
+                report = sample_sheets.parse_file_report(
+                    ask(geo.ena_file_report(file.get("accession", accession)))
+                )
+                got = quantified.counts(
+                    card, name, report, cache=cache, mirror=mirror, policy=policy
+                )
+                manifest.append({"study": study, "name": name, **asdict(got), "pinned": "file"})
+                checks.append(admit.check(study, f"files.{name}", admit.AGREES, found=got.url))
+                continue
             urls = addresses(
                 file, accession=accession, organism=organism, ask=ask, mirrored=mirrored
             )

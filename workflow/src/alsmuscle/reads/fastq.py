@@ -47,7 +47,7 @@ def look(path: Path) -> Fastq:
     lengths: list[int] = []
     lines, last = 0, b"\n"
     try:
-        with _open(path) as file:
+        with open_packed(path) as file:
             for _ in range(LOOKED_AT):
                 record = [file.readline() for _ in range(4)]
                 if not record[0]:
@@ -90,7 +90,7 @@ def pair(files: Sequence[Fastq]) -> None:
 
 def head(path: Path, target: Path, reads: int) -> None:
     """Write the first ``reads`` reads of a file, unpacked."""
-    with _open(path) as source, target.open("wb") as sink:
+    with open_packed(path) as source, target.open("wb") as sink:
         for _ in range(4 * reads):
             line = source.readline()
             if not line:
@@ -98,7 +98,8 @@ def head(path: Path, target: Path, reads: int) -> None:
             sink.write(line)
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_packed(path: Path) -> IO[bytes]:
+    """Open a file for reading, gzipped or not."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return cast("IO[bytes]", gzip.open(path, "rb") if packed else path.open("rb"))

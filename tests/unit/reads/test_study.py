@@ -1,0 +1,136 @@
+"""From a card that names runs to counts: reads behind a stand-in for ENA."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import made_up_reads
+from alsmuscle.archives import geo
+from alsmuscle.data import fetch
+from alsmuscle.download.policy import FetchPolicy
+from alsmuscle.reads.study import run_names
+from standin import Archive, serving
+
+POLICY = FetchPolicy(attempts=1, wait_initial=0.01, connect_timeout=2)
+RUNS = {"SRR1": (True, "reverse"), "SRR2": (True, "reverse"), "SRR3": (False, "forward")}
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path):
+    monkeypatch.setattr("alsmuscle.download.transport._pace", lambda *_: None)
+    genome = made_up_reads.genome([f"ENSG{i:011d}.1" for i in range(60)])
+    (tmp_path / "made").mkdir()
+    paths = genome.write(tmp_path / "made")
+    draw = np.random.default_rng(2)
+    amounts = {name: draw.gamma(0.6, 10) for name in genome.transcripts}
+    truth, archive = {}, Archive()
+    rows = []
+    for run, (paired, strand) in RUNS.items():
+        pieces, origin = made_up_reads.fragments(genome, amounts, 20_000, draw)
+        truth[run] = origin
+        reads = made_up_reads.bulk(
+            tmp_path / "made", run, pieces, paired=paired, strand=strand, draw=draw
+        )
+        urls = [f"ftp.sra.ebi.ac.uk/vol1/fastq/{run}/{path.name}" for path in reads]
+        for url, path in zip(urls, reads, strict=True):
+            archive.pages[f"https://{url}"] = path.read_bytes()
+        contents = [path.read_bytes() for path in reads]
+        rows.append(
+            {
+                "run_accession": run,
+                "fastq_ftp": ";".join(urls),
+                "fastq_md5": ";".join(hashlib.md5(c).hexdigest() for c in contents),
+                "fastq_bytes": ";".join(str(len(c)) for c in contents),
+            }
+        )
+    archive.pages[geo.ena_file_report("SRP1")] = pd.DataFrame(rows).to_csv(sep="\t", index=False)
+    card = {
+        "id": "srp1",
+        "accession": "SRP1",
+        "organism": "human",
+        "files": {
+            "reads": {
+                "source": "ena_fastq",
+                "runs": ["SRR1-SRR3"],
+                "transcripts": str(paths["transcripts"]),
+            }
+        },
+    }
+    with serving(archive) as server:
+        monkeypatch.setattr("alsmuscle.download.transport.http_client", server.client())
+        yield card, archive, genome, truth
+
+
+def obtain(card, cache):
+    manifest, checks = fetch.study_files(card, cache=cache, policy=POLICY)
+    return manifest, next(row for row in checks if row["check"] == "files.reads")
+
+
+def test_runs_become_one_table_of_counts_and_their_reads_are_deleted(study, tmp_path):
+    card, archive, genome, truth = study
+    (row,), check = obtain(card, tmp_path / "data")
+    assert check["state"] == "agrees"
+    assert row["source"] == "quantified here" and "kallisto 0.52.0" in row["url"]
+    counts = pd.read_csv(row["path"], sep="\t", index_col="gene_id")
+    assert list(counts) == list(RUNS)
+    np.testing.assert_allclose(counts.sum(), 20_000, rtol=0.01)
+    quality = pd.read_csv(tmp_path / "data" / "srp1" / "reads.quality.tsv", sep="\t")
+    assert quality["strandedness"].tolist() == [strand for _, strand in RUNS.values()]
+    assert quality["layout"].tolist() == ["paired", "paired", "single"]
+    assert not list((tmp_path / "data").rglob("*.fastq.gz"))
+    # A second look fetches no reads again, and gives the same bytes.
+    asked = len([url for url in archive.asked if "fastq/" in url])
+    (again,), _ = obtain(card, tmp_path / "data")
+    assert again == row
+    assert len([url for url in archive.asked if "fastq/" in url]) == asked
+    # The genes that one run's molecules say, in every run.
+    for run, origin in truth.items():
+        gene = pd.Series(origin).groupby(lambda name: genome.gene_of[name].split(".")[0]).sum()
+        assert counts[run].corr(gene) > 0.95
+
+
+@pytest.mark.parametrize("fault", ["md5", "truncated", "mate", "empty", "unknown run"])
+def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, tmp_path, fault):
+    import gzip
+
+    card, archive, _, _ = study
+    url = next(url for url in archive.pages if url.endswith("SRR2_2.fastq.gz"))
+    report = geo.ena_file_report("SRP1")
+    content = archive.pages[url]
+    words = {
+        "md5": "md5",
+        "truncated": "truncated",
+        "mate": "mates differ",
+        "empty": "no read",
+        "unknown run": "SRR4",
+    }[fault]
+    new = {
+        "md5": content[:-9] + bytes(9),
+        "truncated": content[: len(content) // 2],
+        "mate": gzip.compress(gzip.decompress(content).split(b"@r19999\n")[0]),
+        "empty": gzip.compress(b""),
+        "unknown run": content,
+    }[fault]
+    archive.pages[url] = new
+    if fault == "unknown run":
+        card["files"]["reads"]["runs"] = ["SRR1", "SRR4"]
+    elif fault != "md5":
+        # The archive's own copy is broken: its record agrees with it.
+        table = archive.pages[report].replace(
+            hashlib.md5(content).hexdigest(), hashlib.md5(new).hexdigest()
+        )
+        archive.pages[report] = table.replace(str(len(content)), str(len(new)))
+    manifest, check = obtain(card, tmp_path / "data")
+    assert manifest == []
+    assert check["state"] == "failed", check
+    assert words in check["found"] + check["card"], check
+    assert fault == "unknown run" or "SRR2" in check["found"]
+    assert not (tmp_path / "data" / "srp1" / "reads.counts.tsv").exists()
+
+
+def test_ranges_of_runs():
+    assert run_names(["SRR9-SRR11", "ERR5", "SRR10"]) == ["SRR9", "SRR10", "SRR11", "ERR5"]

@@ -1,0 +1,181 @@
+"""One run of bulk reads: which strand, how much of it belongs to known transcripts, and how much each.
+
+kallisto tells none of what is wrong with a run: an empty or truncated file, or mates of different
+number, give numbers like any other. See :mod:`alsmuscle.reads.fastq` for those.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alsmuscle.core.errors import InputError
+from alsmuscle.reads import fastq, tools
+from alsmuscle.reads.reference import Reference
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Reads by which the strand is told.
+SUBSAMPLE = 200_000
+# Share of strand-specific reads that lie forward: above, or below its complement, the library is
+# stranded; RSeQC's and nf-core/rnaseq's limits are alike.
+STRANDED = 0.8
+UNSTRANDED = (0.4, 0.6)
+# Shorter reads hold no k-mer of the index.
+SHORTEST = 31
+_FLAGS = {"forward": ["--fr-stranded"], "reverse": ["--rf-stranded"], "unstranded": []}
+
+
+@dataclass(frozen=True)
+class Single:
+    """Fragment length (nucleotides) and its spread that kallisto is told for single reads."""
+
+    length: float = 200.0
+    spread: float = 30.0
+
+
+def quantify(
+    files: Sequence[Path],
+    reference: Reference,
+    *,
+    single: Single | None = None,
+    first_reads: int = 0,
+    threads: int = 1,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Quantify one run.
+
+    Parameters
+    ----------
+    files
+        Its FASTQ file, or its two files of mates.
+    reference
+        The transcripts.
+    single
+        Fragments of single reads, which do not tell their length.
+    first_reads
+        Take so many reads only, for a trial; 0 takes all.
+
+    Returns
+    -------
+    abundance
+        kallisto's table: ``target_id, length, eff_length, est_counts, tpm``.
+    quality
+        ``layout`` (paired, single), ``reads`` (of the run), ``quantified`` (reads taken),
+        ``read_length``, ``mixed_lengths``, ``strandedness``, ``share_forward``, ``pct_aligned``,
+        ``pct_unique``, ``fragment_length``.
+
+    Raises
+    ------
+    InputError
+        The files are broken, empty, differ in their number of reads, or hold reads too short.
+    """
+    import pandas as pd
+
+    if len(files) not in (1, 2):
+        raise InputError(
+            f"{len(files)} files of reads",
+            where=", ".join(map(str, files)) or None,
+            expected="one file of single reads, or two of mates",
+            remedy="leave the run out, or name its files on the card",
+        )
+    looked = [fastq.look(path) for path in files]
+    fastq.pair(looked)
+    longest = min(file.longest for file in looked)
+    if longest < SHORTEST:
+        raise InputError(
+            f"reads of {longest} nucleotides at most",
+            where=files[0],
+            expected=f"at least {SHORTEST}, the length of the index's words",
+            remedy="leave the run out",
+        )
+    single = single or Single()
+    fragment = (
+        []
+        if len(files) == 2
+        else ["--single", "--single-overhang", "-l", single.length, "-s", single.spread]
+    )
+    with tempfile.TemporaryDirectory(dir=files[0].parent) as place:
+        folder = Path(place)
+        used = list(files)
+        if first_reads:
+            used = _heads(files, folder, "first", first_reads)
+        taken = min(looked[0].reads, first_reads) if first_reads else looked[0].reads
+        sample = _heads(used, folder, "sample", SUBSAMPLE) if taken > SUBSAMPLE else used
+        found = {
+            strand: _run(sample, reference, folder / strand, [*_FLAGS[strand], *fragment], threads)
+            for strand in ("forward", "reverse")
+        }
+        forward, backward = (found[strand][1]["n_pseudoaligned"] for strand in found)
+        strand, share = strandedness(forward, backward)
+        options = [*_FLAGS[strand], *fragment]
+        folder = folder / "whole"
+        said, info = _run(used, reference, folder, options, threads)
+        abundance = pd.read_csv(folder / "abundance.tsv", sep="\t")
+    if not info["n_pseudoaligned"]:
+        raise InputError(
+            f"none of {taken:,} reads belongs to a transcript of {reference.name}",
+            where=files[0],
+            expected="reads of this organism's RNA",
+            remedy="compare the card's organism with the archive's record",
+        )
+    length = re.search(r"estimated average fragment length: ([\d.]+)", said)
+    quality = {
+        "layout": "paired" if len(files) == 2 else "single",
+        "reads": looked[0].reads,
+        "quantified": taken,
+        "read_length": longest,
+        "mixed_lengths": any(file.mixed for file in looked),
+        "strandedness": strand,
+        "share_forward": round(share, 4),
+        "pct_aligned": info["p_pseudoaligned"],
+        "pct_unique": info["p_unique"],
+        "fragment_length": float(length[1]) if length and len(files) == 2 else single.length,
+    }
+    return abundance, quality
+
+
+def strandedness(forward: int, backward: int) -> tuple[str, float]:
+    """Return the library's strand, and the share of strand-specific reads that lie forward.
+
+    A share between the limits of stranded and unstranded libraries is quantified as unstranded,
+    which loses no read; the share tells.
+    """
+    if not forward + backward:
+        return "unstranded", 0.5
+    share = forward / (forward + backward)
+    if share >= STRANDED:
+        return "forward", share
+    return ("reverse" if share <= 1 - STRANDED else "unstranded"), share
+
+
+def _heads(files: Sequence[Path], folder: Path, name: str, reads: int) -> list[Path]:
+    made = [folder / f"{name}_{number}.fastq" for number in range(len(files))]
+    for path, target in zip(files, made, strict=True):
+        fastq.head(path, target, reads)
+    return made
+
+
+def _run(
+    files: Sequence[Path], reference: Reference, out: Path, options: Sequence[Any], threads: int
+) -> tuple[str, dict[str, Any]]:
+    """Run kallisto; return what it said and its ``run_info.json``.
+
+    It ends with an error where no read is aligned, once its tables are written: that is an answer
+    here, since of a stranded library nothing may lie on the other strand.
+    """
+    try:
+        said = tools.call(
+            *("kallisto", "quant", "-i", reference.index, "-o", out, "--plaintext"),
+            *("-t", threads, *options, *files),
+        )
+    except InputError as error:
+        if not (out / "run_info.json").is_file() or "no reads pseudoaligned" not in error.problem:
+            raise
+        said = error.problem
+    return said, json.loads((out / "run_info.json").read_text(encoding="utf-8"))
