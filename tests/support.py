@@ -335,7 +335,7 @@ def make_project(folder: Path, *, copy_code: bool) -> Project:
     (folder / "config" / "datasets").mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)
     plain = ("config.yaml", "collections.yaml", "claims.yaml", "programmes.tsv")
-    for name in (*plain, "programme_notes.tsv", "tissues.tsv"):
+    for name in (*plain, "programme_notes.tsv", "tissues.tsv", "content.tsv"):
         shutil.copy(ROOT / "config" / name, folder / "config")
     if copy_code:
         skip = shutil.ignore_patterns("__pycache__")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.simulate import planting
 from alsmuscle.core.errors import InputError
+from alsmuscle.simulate import planting
 
 
 def _counts(rng, samples=40, genes=60):

@@ -20,6 +20,7 @@ REST = {
     "synthesis_pool": 1,
     "synthesis_denervation": 1,
     "synthesis_claims": 1,
+    "synthesis_calls": 1,
     "synthesis_export": 1,
     "provenance_run": 1,
     "report_pages": 1,
