@@ -1,0 +1,581 @@
+"""Claims of the reviews, tested by rules fixed in advance.
+
+A claim holds one or more tests: a target (programme block, gene or ratio of two genes), the
+direction that the claim expects, and the contexts (role, species, kind of sample, stage) in which
+expression can speak. Every test in every context gets one verdict (:mod:`.verdicts`). One test is
+the claim's primary one, some are necessary to its sentence; the others are shown beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from alsmuscle.core.errors import InputError
+from alsmuscle.stats import distributions
+from alsmuscle.synthesis import evidence as ev
+from alsmuscle.synthesis.verdicts import (
+    BEYOND,
+    DIRECT,
+    EXPECTED,
+    LEVEL,
+    NERVE_FREE,
+    NOT_ENOUGH,
+    REFERENCE,
+    Evidence,
+    Part,
+    Rules,
+    decide,
+    detectable_effect,
+)
+
+PRIMARY, NECESSARY, SECONDARY = "primary", "necessary", "secondary"
+PATIENTS, MODELS = "patients", "models"
+
+CLAIM_COLUMNS = [
+    *("claim", "test", "context", "side", "part", "question", "content", "statement", "target"),
+    *("expected", "means", "margin", "k", "n_contrasts", "studies"),
+    *("effect", "se", "df", "ci_low", "ci_high", "pvalue", "padj"),
+    *("reml_effect", "reml_ci_low", "reml_ci_high", "reml_pvalue"),
+    *("bayes_effect", "bayes_ci_low", "bayes_ci_high", "prob_direction", "prob_beyond"),
+    *("tau", "i2", "pi_low", "pi_high", "influential"),
+    *("stripped_effect", "stripped_ci_low", "stripped_ci_high", "random_share"),
+    *("adjusted_k", "adjusted_effect", "adjusted_ci_low", "adjusted_ci_high"),
+    *("delta", "delta_ci_low", "delta_ci_high", "delta_k", "delta_pvalue", "delta_padj"),
+    *("delta_source", "delta_adjusted", "delta_adjusted_ci_low", "delta_adjusted_ci_high"),
+    *("detectable_effect", "detectable_basis", "grade", "verdict", "reason"),
+]
+
+
+def check_claims(document: Mapping[str, Any], blocks: pd.DataFrame) -> None:
+    """Check what the schema cannot: names that must exist, and which tests decide.
+
+    Parameters
+    ----------
+    document
+        ``config/claims.yaml``.
+    blocks
+        ``programme, block`` of the curated programmes.
+
+    Raises
+    ------
+    InputError
+        A test names an unknown block or context, ids repeat, a claim has no primary test or two on
+        one side, or a primary or necessary context is not among the test's contexts.
+    """
+    where = "config/claims.yaml"
+    known = set(zip(blocks["programme"], blocks["block"], strict=True))
+    ids = [claim["id"] for claim in document["claims"]]
+    repeated = {name for name in ids if ids.count(name) > 1}
+    if repeated:
+        raise InputError(f"claim '{min(repeated)}' is listed twice", where=where)
+    for claim in document["claims"]:
+        tests = [test["id"] for test in claim["tests"]]
+        if len(set(tests)) < len(tests):
+            raise InputError("two tests have the same id", where=f"{where}: {claim['id']}")
+        for test in claim["tests"]:
+            key = f"{where}: {claim['id']}.{test['id']}"
+            pair = tuple(test["target"].split("/", 1))
+            if pair[0] not in {ev.GENE, ev.RATIO} and pair not in known:
+                raise InputError(f"no block '{test['target']}'", where=key)
+            _check_contexts(test, document["contexts"], key)
+        sides = [
+            side_of(document["contexts"][name])
+            for test in claim["tests"]
+            for name in test.get(PRIMARY, [])
+        ]
+        if not sides or len(set(sides)) < len(sides):
+            raise InputError(
+                f"{len(sides)} primary tests",
+                where=f"{where}: {claim['id']}",
+                expected="one, or one for patients and one for models",
+            )
+
+
+def _check_contexts(test: Mapping[str, Any], contexts: Mapping[str, Any], key: str) -> None:
+    for context in test["contexts"]:
+        if context not in contexts:
+            raise InputError(
+                f"no context '{context}'",
+                where=key,
+                expected="one of: " + ", ".join(sorted(contexts)),
+            )
+    for part in (PRIMARY, NECESSARY):
+        for context in test.get(part, []):
+            if context not in test["contexts"]:
+                raise InputError(
+                    f"'{context}' is {part}, but not among the test's contexts", where=key
+                )
+
+
+def side_of(context: Mapping[str, Any]) -> str:
+    """Return whether a context speaks of patients (their muscle or cells) or of animal models."""
+    return PATIENTS if context.get("species", "human") == "human" else MODELS
+
+
+def part_of(test: Mapping[str, Any], context: str) -> str:
+    """Return what a test in a context is to its claim."""
+    return next((part for part in (PRIMARY, NECESSARY) if context in test.get(part, [])), SECONDARY)
+
+
+def matching(contrasts: pd.DataFrame, context: Mapping[str, Any], tag: str = "") -> pd.Series[bool]:
+    """Mark the rows of the contrast table that a context selects (eligible or not)."""
+    found = (
+        (contrasts["role"] == context["role"])
+        & (contrasts["sample_kind"].isin(context["sample_kinds"]))
+        & (contrasts["tag"] == (tag or context.get("tag", "")))
+    )
+    if "species" in context:
+        found &= contrasts["species"] == context["species"]
+    if context.get("stages"):
+        found &= contrasts["stage"].isin(context["stages"])
+    return found
+
+
+class _Context(NamedTuple):
+    """A context with everything that its contrasts say, all blocks pooled at once."""
+
+    name: str
+    kind: str
+    side: str
+    no_data: str
+    level: ev.Pooled | None
+    adjusted: ev.Pooled | None
+    stripped: ev.Pooled | None
+    direct: ev.Pooled | None
+    direct_adjusted: ev.Pooled | None
+    delta: ev.Pooled | None
+    delta_adjusted: ev.Pooled | None
+    random_sets: pd.DataFrame
+    random_deltas: pd.DataFrame
+
+
+class _Case(NamedTuple):
+    """One test of one claim in one context, before multiplicity is accounted for."""
+
+    claim: Mapping[str, Any]
+    test: Mapping[str, Any]
+    context: _Context
+    delta: ev.Pooled | None
+    delta_adjusted: ev.Pooled | None
+    source: str
+    random_share: float
+    random_bound: float
+
+    @property
+    def target(self) -> str:
+        return str(self.test["target"])
+
+    @property
+    def part(self) -> str:
+        return part_of(self.test, self.context.name)
+
+    @property
+    def question(self) -> str:
+        return str(self.test.get("question", LEVEL))
+
+    @property
+    def can_decide(self) -> bool:
+        """Whether a p-value of the level can bring a verdict at all."""
+        satellite = self.claim["subject"] == "satellite_cell"
+        return not (satellite and self.context.kind == "bulk_tissue")
+
+
+def evaluate(
+    document: Mapping[str, Any],
+    effects: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    deltas: pd.DataFrame | None = None,
+    *,
+    rules: Rules,
+) -> pd.DataFrame:
+    """Test every claim in every context: ``synthesis/claims.tsv``.
+
+    Parameters
+    ----------
+    document
+        ``config/claims.yaml``: ``claims`` and ``contexts``.
+    effects
+        ``blocks.tsv`` and matched random sets (blocks named ``<block>~<number>``): ``dataset,
+        contrast, cell_type, programme, block, stripped, effect, se``, and where known ``df,
+        adjusted_effect, adjusted_se, adjusted_df, usable``.
+    contrasts
+        ``contrasts.tsv``.
+    deltas
+        ``deltas.tsv``, one reference per contrast.
+    rules
+        Fixed in advance.
+
+    Returns
+    -------
+    DataFrame
+        One row per claim, test and context: :data:`CLAIM_COLUMNS`.
+
+    Raises
+    ------
+    InputError
+        A needed column is missing, or one contrast has two references.
+
+    Notes
+    -----
+    p-values are adjusted in families that can decide: the level of primary tests with enough
+    studies, of the other tests with enough, and the same for fewer studies; and so for Delta. A row
+    without enough studies moves no other row's adjusted p-value.
+    """
+    keys = ["dataset", "contrast", "cell_type", "programme", "block", "stripped"]
+    for name, table, columns in (
+        ("effects", effects, keys),
+        ("contrasts", contrasts, ["sample_kind", "tag", "eligible", "cluster", "stage"]),
+    ):
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise InputError(f"{name} lack the column '{missing[0]}'")
+    rows = ev.labelled(effects, contrasts)
+    rest = pd.DataFrame()
+    if deltas is not None and len(deltas):
+        if deltas.duplicated(keys).any():
+            row = deltas[deltas.duplicated(keys)].iloc[0]
+            raise InputError(
+                f"{row['dataset']}/{row['contrast']} has several denervation references",
+                expected="one per contrast",
+            )
+        rest = ev.adjusted_deltas(ev.labelled(deltas, contrasts), rows)
+    contexts = {
+        name: _context(name, declared, rows, rest, contrasts, rules)
+        for name, declared in document["contexts"].items()
+    }
+    cases = [
+        _case(claim, test, contexts[name], rules)
+        for claim in document["claims"]
+        for test in claim["tests"]
+        for name in test["contexts"]
+    ]
+    padj, reach = _adjust(cases, [_level(case) for case in cases], rules.min_studies, rules)
+    needed = [rules.min_direct if case.source == DIRECT else rules.min_studies for case in cases]
+    delta_padj, delta_reach = _adjust(cases, [_delta(case) for case in cases], needed, rules)
+    out = [
+        _row(case, (p, r), (q, s), rules)
+        for case, p, r, q, s in zip(cases, padj, reach, delta_padj, delta_reach, strict=True)
+    ]
+    return pd.DataFrame(out, columns=CLAIM_COLUMNS)
+
+
+def _context(
+    name: str,
+    declared: Mapping[str, Any],
+    rows: pd.DataFrame,
+    deltas: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    rules: Rules,
+) -> _Context:
+    """Pool everything that the context's contrasts say."""
+    matched = contrasts[matching(contrasts, declared)]
+    pairs = _pairs(matched)
+    neurogenic = _pairs(contrasts[matching(contrasts, declared, tag="versus_neurogenic")])
+    types = declared["cell_types"]
+    level, stripped, random_sets = _split(ev.chosen(rows, pairs, types))
+    direct = _split(ev.chosen(rows, neurogenic, types))[0]
+    delta, _, random_deltas = _split(ev.chosen(deltas, pairs, types) if len(deltas) else deltas)
+
+    def adjusted(own: pd.DataFrame) -> ev.Pooled | None:
+        if "adjusted_effect" not in own:
+            return None
+        return ev.pool(own, rules, effect="adjusted_effect", se="adjusted_se", df="adjusted_df")
+
+    return _Context(
+        name=name,
+        kind=declared["sample_kinds"][0],
+        side=side_of(declared),
+        no_data=_no_data(matched, len(pairs)),
+        level=ev.pool(level, rules),
+        adjusted=adjusted(level),
+        stripped=ev.pool(stripped, rules),
+        direct=ev.pool(direct, rules),
+        direct_adjusted=adjusted(direct),
+        delta=ev.pool_deltas(delta, rules),
+        delta_adjusted=ev.pool_deltas(delta, rules, "delta_adjusted", "delta_adjusted_se"),
+        random_sets=random_sets,
+        random_deltas=random_deltas,
+    )
+
+
+def _split(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return complete blocks, stripped blocks, and matched random sets of complete blocks."""
+    if rows.empty:
+        return rows, rows, rows
+    random = rows["draw"] != ""
+    return (
+        rows[~random & ~rows["stripped"]],
+        rows[~random & rows["stripped"]],
+        rows[random & ~rows["stripped"]],
+    )
+
+
+def _pairs(contrasts: pd.DataFrame) -> set[str]:
+    eligible = contrasts[contrasts["eligible"].astype(bool)]
+    return set(eligible["dataset"] + "/" + eligible["contrast"])
+
+
+def _no_data(matched: pd.DataFrame, n_chosen: int) -> str:
+    if matched.empty:
+        return "no data: no study of this kind is in this run"
+    if n_chosen == 0:
+        first = matched.iloc[0]
+        more = f" (and {len(matched) - 1} more)" if len(matched) > 1 else ""
+        return f"no eligible data: {first['dataset']}/{first['contrast']}: {first['reason']}{more}"
+    return f"not measured in the {n_chosen} eligible contrast{'s' * (n_chosen > 1)}"
+
+
+def _case(
+    claim: Mapping[str, Any], test: Mapping[str, Any], context: _Context, rules: Rules
+) -> _Case:
+    target = test["target"]
+    delta, adjusted, source = context.delta, context.delta_adjusted, REFERENCE
+    if ev.estimate(context.direct, target) is not None:
+        delta, adjusted, source = context.direct, context.direct_adjusted, DIRECT
+    if ev.estimate(delta, target) is None:
+        delta, adjusted, source = None, None, ""
+    case = _Case(claim, test, context, delta, adjusted, source, float("nan"), float("nan"))
+    share, bound = _random(case, rules)
+    return case._replace(random_share=share, random_bound=bound)
+
+
+def _random(case: _Case, rules: Rules) -> tuple[float, float]:
+    """Share of matched random sets that go as far, of the level and of Delta: the larger one.
+
+    Of whichever the verdict rests on; the second number is the size of the level that few reach.
+    """
+    level = ev.estimate(case.context.level, case.target)
+    if level is None:
+        return float("nan"), float("nan")
+    expected = case.test["expected"]
+    nerve_free = case.context.kind in NERVE_FREE
+    beyond = case.question == BEYOND and not nerve_free
+    shares, bound = [], float("nan")
+
+    def of(table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["target"] == case.target] if len(table) else table
+
+    if not beyond:
+        sets = of(case.context.random_sets)
+        share, bound = ev.random_share(sets, ("effect", "se"), level.effect, expected, rules)
+        shares.append(share)
+    if not nerve_free and (beyond or case.claim["denervation_sensitive"]):
+        delta = ev.estimate(case.delta, case.target)
+        if delta is not None and case.source == REFERENCE:
+            sets = of(case.context.random_deltas)
+            names = ("delta", "delta_se")
+            shares.append(ev.random_share(sets, names, delta.effect, expected, rules)[0])
+    return max((s for s in shares if np.isfinite(s)), default=float("nan")), bound
+
+
+# --- multiplicity ------------------------------------------------------------------------------
+
+
+def _level(case: _Case) -> tuple[int, float]:
+    return _k_and_p(case.context.level, case.target)
+
+
+def _delta(case: _Case) -> tuple[int, float]:
+    return _k_and_p(case.delta, case.target)
+
+
+def _k_and_p(pooled: ev.Pooled | None, target: str) -> tuple[int, float]:
+    if pooled is None or target not in pooled.table.index:
+        return 0, float("nan")
+    row = pooled.table.loc[target]
+    return int(row["k"]), float(row["pvalue"])
+
+
+def _adjust(
+    cases: Sequence[_Case],
+    found: Sequence[tuple[int, float]],
+    needed: int | Sequence[int],
+    rules: Rules,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Adjust p-values in families, and say below which p-value a row would be significant.
+
+    Families: primary tests or others, with enough studies or fewer; rows that cannot decide are in
+    none. Returned per case: adjusted p-value, and the bound as things are (Benjamini and Hochberg:
+    one more rejection than there is).
+    """
+    wanted = [needed] * len(cases) if isinstance(needed, int) else list(needed)
+    family = np.array(
+        [
+            (case.part == PRIMARY) * 2 + (k >= n) if case.can_decide and k else -1
+            for case, (k, _), n in zip(cases, found, wanted, strict=True)
+        ]
+    )
+    p = np.array([value for _, value in found])
+    padj, bound = np.full(len(cases), np.nan), np.full(len(cases), rules.alpha)
+    for name in range(4):
+        own = family == name
+        if own.any():
+            padj[own] = distributions.adjust(p[own])
+            n, hits = int(np.isfinite(p[own]).sum()), int((padj[own] < rules.alpha).sum())
+            more = np.where(padj[own] < rules.alpha, hits, hits + 1)
+            bound[own] = rules.alpha * np.minimum(more, n) / max(n, 1)
+    return padj, bound
+
+
+# --- rows --------------------------------------------------------------------------------------
+
+
+def _row(
+    case: _Case, level: tuple[float, float], delta: tuple[float, float], rules: Rules
+) -> dict[str, Any]:
+    claim, test, context, target = case.claim, case.test, case.context, case.target
+    margin = float(ev.margins([target], rules)[0])
+    evidence = Evidence(
+        subject=claim["subject"],
+        kind=context.kind,
+        question=case.question,
+        denervation_sensitive=claim["denervation_sensitive"],
+        content=test.get("content", False),
+        expected=EXPECTED[test["expected"]],
+        margin=margin,
+        level=ev.estimate(context.level, target, level[0]),
+        adjusted=ev.estimate(context.adjusted, target),
+        delta=ev.estimate(case.delta, target, delta[0], case.source),
+        delta_adjusted=ev.estimate(case.delta_adjusted, target, source=case.source),
+        conflict=context.level is not None
+        and target in context.level.table.index
+        and ev.in_conflict(context.level, target, rules.alpha),
+        random_share=case.random_share,
+        no_data=context.no_data,
+        no_delta="no comparable denervation reference exists for these studies",
+    )
+    decision = decide(evidence, rules)
+    reason = decision.reason
+    detectable, basis = _detectable(case, evidence, (level[1], delta[1]), rules)
+    if decision.verdict == NOT_ENOUGH and np.isfinite(detectable):
+        reason += f"; an effect of {detectable:.2f} would have been {basis}"
+    if evidence.level is not None and context.level is not None:
+        numbers = context.level.table.loc[target]
+        if numbers["pvalue_rho"] >= rules.alpha > numbers["pvalue"]:
+            reason += "; depends on the correlation assumed between dependent contrasts"
+    out: dict[str, Any] = dict.fromkeys(CLAIM_COLUMNS, np.nan)
+    out |= {
+        "claim": claim["id"],
+        "test": test["id"],
+        "context": context.name,
+        "side": context.side,
+        "part": case.part,
+        "question": case.question,
+        "content": evidence.content,
+        "statement": claim["statement"],
+        "target": target,
+        "expected": test["expected"],
+        "means": test.get("means", ""),
+        "margin": margin,
+        "k": 0,
+        "n_contrasts": 0,
+        "studies": "",
+        "padj": level[0],
+        "influential": "",
+        "random_share": case.random_share,
+        "adjusted_k": 0,
+        "delta_k": 0,
+        "delta_padj": delta[0],
+        "delta_source": case.source,
+        "detectable_effect": detectable,
+        "detectable_basis": basis,
+        "grade": decision.grade,
+        "verdict": decision.verdict,
+        "reason": reason,
+    }
+    return out | dict(_numbers(case, evidence))
+
+
+LEVEL_NUMBERS = (
+    *("k", "n_contrasts", "effect", "se", "df", "ci_low", "ci_high", "pvalue"),
+    *("reml_effect", "reml_ci_low", "reml_ci_high", "reml_pvalue"),
+    *("bayes_effect", "bayes_ci_low", "bayes_ci_high", "prob_direction", "prob_beyond"),
+    *("tau", "i2", "pi_low", "pi_high", "influential"),
+)
+
+
+def _numbers(case: _Case, evidence: Evidence) -> Iterator[tuple[str, Any]]:
+    """The row's numbers, as far as there are any."""
+    level, target = case.context.level, case.target
+    if evidence.level is not None and level is not None:
+        for column in LEVEL_NUMBERS:
+            yield column, level.table.loc[target, column]
+        yield "studies", ";".join(level.studies[target])
+    stripped = ev.estimate(case.context.stripped, target)
+    parts = {"stripped": stripped, "adjusted": evidence.adjusted}
+    parts["delta_adjusted"] = evidence.delta_adjusted
+    for name, part in parts.items():
+        if part is not None:
+            point = name if name.startswith("delta") else f"{name}_effect"
+            yield from zip((point, f"{name}_ci_low", f"{name}_ci_high"), (part.effect, *part.ci), strict=True)
+    if evidence.adjusted is not None:
+        yield "adjusted_k", evidence.adjusted.k
+    if evidence.delta is not None and case.delta is not None:
+        yield "delta", evidence.delta.effect
+        yield from zip(("delta_ci_low", "delta_ci_high"), evidence.delta.ci, strict=True)
+        yield "delta_k", evidence.delta.k
+        yield "delta_pvalue", case.delta.table.loc[target, "pvalue"]
+
+
+def _detectable(
+    case: _Case, evidence: Evidence, reach: tuple[float, float], rules: Rules
+) -> tuple[float, str]:
+    """Smallest effect that the whole rule would have found, and what it would have been called."""
+    if evidence.level is None or not case.can_decide or EXPECTED[case.test["expected"]] == 2:
+        return float("nan"), ""
+    nan = float("nan")
+    margin, target = evidence.margin, case.target
+
+    def part(pooled: ev.Pooled | None, pvalue: float, least: float, beyond: float) -> list[Part]:
+        if pooled is None or target not in pooled.table.index:
+            return []
+        row = pooled.table.loc[target]
+        own = float(row["k"] - 1) if row["k"] > 1 else float(row["df"])
+        return [Part(float(row["se"]), float(row["df"]), own, pvalue, least, beyond)]
+
+    uses_delta = case.context.kind not in NERVE_FREE and (
+        case.question == BEYOND or case.claim["denervation_sensitive"]
+    )
+    decided_by_level = case.question == LEVEL or not uses_delta
+    parts = part(
+        case.context.level,
+        reach[0] if decided_by_level else 1.0,
+        float(np.nanmax([margin, case.random_bound])) if decided_by_level else -np.inf,
+        nan,
+    )
+    composition = case.context.kind == "bulk_tissue" and not evidence.content
+    usable = evidence.delta is not None and not (
+        case.source == DIRECT and evidence.delta.n < rules.min_direct
+    )
+    word = "supported" if evidence.level.k >= rules.min_studies else "suggested"
+    if uses_delta and usable:
+        parts += part(case.delta, reach[1], -np.inf, margin)
+        if composition:
+            parts += part(case.delta_adjusted, rules.alpha, -np.inf, nan)
+    elif uses_delta:
+        word = "seen as a change"
+    if composition and decided_by_level and evidence.adjusted is not None:
+        parts += part(case.context.adjusted, rules.alpha, -np.inf, nan)
+    elif composition and word != "seen as a change" and evidence.adjusted is None:
+        word = "seen as a change"
+    found = detectable_effect(parts, power=rules.power)
+    return found, f"{word} by {rules.power:.0%} of studies like these"
+
+
+def judge(
+    document: Mapping[str, Any],
+    effects: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    deltas: pd.DataFrame,
+    *,
+    rules: Rules,
+) -> pd.DataFrame:
+    """Evaluate the claims (:func:`evaluate`), with empty text for missing text."""
+    out = evaluate(document, effects, contrasts, deltas, rules=rules)
+    text = ["means", "studies", "influential", "delta_source", "detectable_basis", "grade"]
+    out[text] = out[text].fillna("").astype(str)
+    return out
