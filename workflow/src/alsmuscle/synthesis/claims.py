@@ -511,7 +511,9 @@ def _numbers(case: _Case, evidence: Evidence) -> Iterator[tuple[str, Any]]:
     for name, part in parts.items():
         if part is not None:
             point = name if name.startswith("delta") else f"{name}_effect"
-            yield from zip((point, f"{name}_ci_low", f"{name}_ci_high"), (part.effect, *part.ci), strict=True)
+            yield from zip(
+                (point, f"{name}_ci_low", f"{name}_ci_high"), (part.effect, *part.ci), strict=True
+            )
     if evidence.adjusted is not None:
         yield "adjusted_k", evidence.adjusted.k
     if evidence.delta is not None and case.delta is not None:
