@@ -1,0 +1,107 @@
+"""Several denervation references of a species and kind of platform, taken together as one.
+
+One reference is one laboratory's nerve injury in a few animals: what its animals happen to differ
+in enters lambda in the same way for every ALS study that is compared with it, so that lambda is
+wrong everywhere at once. References of independent studies are therefore pooled gene by gene, with
+the spread between them in the error, and an ALS contrast is compared with the result. The spread
+counts as noise of the reference: it lowers the reliability, corrects lambda for it, and widens its
+interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from alsmuscle.core.errors import InputError
+from alsmuscle.stats import moderated_pooling
+
+JOINED = " + "
+
+
+class Reference(NamedTuple):
+    """Effects of one reference, or of several together.
+
+    ``effects``: by gene or block, ``effect, se`` (log2 units); ``replicates``: bootstrap × genes,
+    or ``None`` where a reference has no samples; ``df``: degrees of freedom of its errors.
+    """
+
+    effects: pd.DataFrame
+    replicates: pd.DataFrame | None
+    df: float
+
+
+def combine(references: Mapping[str, Reference], *, seed: int) -> Reference:
+    """Pool references of independent studies into one.
+
+    Parameters
+    ----------
+    references
+        Name → reference; one per study (of several time points the one that matches best).
+    seed
+        Of the multipliers behind the replicates.
+
+    Returns
+    -------
+    Reference
+        Genes of all references; those that some lack are left out, since a gene's weight would
+        change with the reference. ``replicates`` hold both sources of error: resampled donors of
+        every reference, and the differences between references, which are drawn with one normal
+        multiplier per reference and replicate (multiplier bootstrap), so that what genes have in
+        common stays together. Of the differences only the share beyond the donors' own errors is
+        drawn.
+
+    Raises
+    ------
+    InputError
+        No reference is given, or they share too few genes.
+    """
+    if not references:
+        raise InputError("no denervation reference to combine")
+    if len(references) == 1:
+        return next(iter(references.values()))
+    names = sorted(references)
+    shared = references[names[0]].effects.dropna().index
+    for name in names[1:]:
+        shared = shared.intersection(references[name].effects.dropna().index)
+    effect, se = (
+        pd.DataFrame({name: references[name].effects.loc[shared, column] for name in names})
+        for column in ("effect", "se")
+    )
+    prior = moderated_pooling.learn(effect, se)
+    if prior is None:
+        raise InputError(
+            f"the denervation references share {len(shared)} genes",
+            expected=f"at least {moderated_pooling.MIN_KEYS}",
+            remedy="check that they use the same gene ids",
+        )
+    pooled = moderated_pooling.pool(effect, se, prior=prior)[["effect", "se"]]
+    within = min(references[name].df for name in names)
+    df = float(within + len(names) - 1)
+    drawn = [references[name].replicates for name in names]
+    kept = [table for table in drawn if table is not None]
+    if len(kept) < len(names):
+        return Reference(pooled, None, df)
+    weight = (1 / (se.to_numpy() ** 2 + prior.tau2)).T  # references × genes
+    weight /= weight.sum(axis=0)
+    n = min(len(table) for table in kept)
+    noise = np.zeros((n, len(shared)))
+    for own, table in zip(weight, kept, strict=True):
+        values = table[shared].to_numpy()[:n]
+        noise += own * (values - values.mean(axis=0))
+    deviation = effect.to_numpy().T - pooled["effect"].to_numpy()
+    multiplier = np.random.default_rng(seed).standard_normal((n, len(names)))
+    noise += multiplier @ (weight * deviation * np.sqrt(_between(deviation, se)))
+    replicates = pd.DataFrame(noise + pooled["effect"].to_numpy(), columns=shared)
+    return Reference(pooled, replicates, df)
+
+
+def _between(deviation: np.ndarray, se: pd.DataFrame) -> float:
+    """Share of the references' differences that their donors do not account for, times m / (m - 1)."""
+    m = deviation.shape[0]
+    observed = (deviation**2).sum(axis=0).mean() / (m - 1)
+    sampling = (se.to_numpy() ** 2).mean()
+    return float(max(0.0, 1 - sampling / observed) * m / (m - 1)) if observed > 0 else 0.0
