@@ -17,6 +17,7 @@ import pandas as pd
 from alsmuscle.core.errors import InputError
 from alsmuscle.stats import distributions
 from alsmuscle.synthesis import evidence as ev
+from alsmuscle.synthesis.pooled import GENE, RATIO, Pooled, margins
 from alsmuscle.synthesis.verdicts import (
     BEYOND,
     DIRECT,
@@ -79,7 +80,7 @@ def check_claims(document: Mapping[str, Any], blocks: pd.DataFrame) -> None:
         for test in claim["tests"]:
             key = f"{where}: {claim['id']}.{test['id']}"
             pair = tuple(test["target"].split("/", 1))
-            if pair[0] not in {ev.GENE, ev.RATIO} and pair not in known:
+            if pair[0] not in {GENE, RATIO} and pair not in known:
                 raise InputError(f"no block '{test['target']}'", where=key)
             _check_contexts(test, document["contexts"], key)
         sides = [
@@ -142,13 +143,13 @@ class _Context(NamedTuple):
     kind: str
     side: str
     no_data: str
-    level: ev.Pooled | None
-    adjusted: ev.Pooled | None
-    stripped: ev.Pooled | None
-    direct: ev.Pooled | None
-    direct_adjusted: ev.Pooled | None
-    delta: ev.Pooled | None
-    delta_adjusted: ev.Pooled | None
+    level: Pooled | None
+    adjusted: Pooled | None
+    stripped: Pooled | None
+    direct: Pooled | None
+    direct_adjusted: Pooled | None
+    delta: Pooled | None
+    delta_adjusted: Pooled | None
     random_sets: pd.DataFrame
     random_deltas: pd.DataFrame
 
@@ -159,8 +160,8 @@ class _Case(NamedTuple):
     claim: Mapping[str, Any]
     test: Mapping[str, Any]
     context: _Context
-    delta: ev.Pooled | None
-    delta_adjusted: ev.Pooled | None
+    delta: Pooled | None
+    delta_adjusted: Pooled | None
     source: str
     random_share: float
     random_bound: float
@@ -280,7 +281,7 @@ def _context(
     direct = _split(ev.chosen(rows, neurogenic, types))[0]
     delta, _, random_deltas = _split(ev.chosen(deltas, pairs, types) if len(deltas) else deltas)
 
-    def adjusted(own: pd.DataFrame) -> ev.Pooled | None:
+    def adjusted(own: pd.DataFrame) -> Pooled | None:
         if "adjusted_effect" not in own:
             return None
         return ev.pool(own, rules, effect="adjusted_effect", se="adjusted_se", df="adjusted_df")
@@ -383,7 +384,7 @@ def _delta(case: _Case) -> tuple[int, float]:
     return _k_and_p(case.delta, case.target)
 
 
-def _k_and_p(pooled: ev.Pooled | None, target: str) -> tuple[int, float]:
+def _k_and_p(pooled: Pooled | None, target: str) -> tuple[int, float]:
     if pooled is None or target not in pooled.table.index:
         return 0, float("nan")
     row = pooled.table.loc[target]
@@ -428,7 +429,7 @@ def _row(
     case: _Case, level: tuple[float, float], delta: tuple[float, float], rules: Rules
 ) -> dict[str, Any]:
     claim, test, context, target = case.claim, case.test, case.context, case.target
-    margin = float(ev.margins([target], rules)[0])
+    margin = float(margins([target], ev.pooling(rules))[0])
     evidence = Evidence(
         subject=claim["subject"],
         kind=context.kind,
@@ -532,7 +533,7 @@ def _detectable(
     nan = float("nan")
     margin, target = evidence.margin, case.target
 
-    def part(pooled: ev.Pooled | None, pvalue: float, least: float, beyond: float) -> list[Part]:
+    def part(pooled: Pooled | None, pvalue: float, least: float, beyond: float) -> list[Part]:
         if pooled is None or target not in pooled.table.index:
             return []
         row = pooled.table.loc[target]
