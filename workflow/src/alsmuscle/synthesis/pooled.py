@@ -89,8 +89,9 @@ def pool(
     too few. ``priors``: what was learned elsewhere, by whether the target is a gene or ratio.
 
     The table has, by target: ``k, n_contrasts, effect, se, df, ci_low, ci_high, ci90_low,
-    ci90_high, pvalue, pvalue_rho, tau2``; of the key alone ``reml_effect, reml_ci_low,
-    reml_ci_high, reml_pvalue, i2, influential``; and those of :func:`bayes.random_effects`.
+    ci90_high, pvalue, pvalue_rho, tau2``; of the key alone ``reml_effect, reml_se,
+    reml_ci_low, reml_ci_high, reml_pvalue, i2, influential, sign_agreement, loo_low, loo_high``;
+    and those of :func:`bayes.random_effects`.
     """
     if rows.empty:
         return None
@@ -111,10 +112,11 @@ def pool(
         again = _moderated(y2, s2, free, other, learned, single, settings)
         table["pvalue_rho"] = np.fmax(table["pvalue"], again["pvalue"])
     names = {"effect": "reml_effect", "ci_low": "reml_ci_low", "ci_high": "reml_ci_high"}
-    names |= {"pvalue": "reml_pvalue", "i2": "i2", "influential": "influential"}
+    names |= {"se": "reml_se", "pvalue": "reml_pvalue"}
+    names |= {same: same for same in ("i2", "influential", "sign_agreement", "loo_low", "loo_high")}
     unmoderated = own[list(names)].rename(columns=names)
     alone = own["k"] < 2  # one study has no factor to moderate
-    unmoderated.loc[alone, ["reml_effect", "reml_ci_low", "reml_ci_high", "reml_pvalue"]] = np.nan
+    unmoderated.loc[alone, [name for name in names.values() if name.startswith("reml")]] = np.nan
     posterior = bayes.random_effects(
         y,
         s,
