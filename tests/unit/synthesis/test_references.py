@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.synthesis.references import Reference, combine
+from alsmuscle.synthesis.references import Reference, best_of_each_study, combine
 
 GENES = [f"g{i}" for i in range(400)]
 
@@ -73,3 +73,17 @@ def test_without_samples_there_are_no_replicates_and_lacking_genes_stay_out() ->
     assert out.replicates is None and len(out.effects) == 300
     with pytest.raises(InputError, match="share 5 genes"):
         combine({"a": a, "b": b._replace(effects=b.effects.iloc[:5])}, seed=1)
+
+
+def test_of_a_series_the_best_matching_time_is_kept() -> None:
+    axis = pd.DataFrame(
+        {
+            "dataset": "als", "contrast": "c", "cell_type": "muscle",
+            "reference": ["s/d1", "s/d3", "s/d90", "t/d3", "u/d3"],
+            "lambda": [0.1, 0.4, 0.3, 0.5, np.nan],
+            "correlation": [0.2, 0.6, 0.6, 0.3, 0.9],
+        }
+    )  # fmt: skip
+    clusters = {name: name.split("/")[0] for name in axis["reference"]}
+    kept = best_of_each_study(axis.sample(frac=1, random_state=1), clusters)
+    assert kept["reference"].tolist() == ["s/d3", "t/d3"]

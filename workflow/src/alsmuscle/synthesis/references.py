@@ -105,3 +105,28 @@ def _between(deviation: np.ndarray, se: pd.DataFrame) -> float:
     observed = (deviation**2).sum(axis=0).mean() / (m - 1)
     sampling = (se.to_numpy() ** 2).mean()
     return float(max(0.0, 1 - sampling / observed) * m / (m - 1)) if observed > 0 else 0.0
+
+
+def best_of_each_study(axis: pd.DataFrame, clusters: Mapping[str, str]) -> pd.DataFrame:
+    """Keep of every independent study the reference that matches each ALS contrast best.
+
+    Several time points of one denervation series share animals or a laboratory; of them the one
+    that correlates best with the contrast is kept, since what explains most is the hardest null for
+    a claim of more than denervation. Ties go to the alphabetically first.
+
+    Parameters
+    ----------
+    axis
+        Rows of ``denervation.tsv``: ``dataset, contrast, cell_type, reference, lambda,
+        correlation``; rows without lambda are dropped.
+    clusters
+        Reference (``dataset/contrast``) → cluster.
+    """
+    usable = axis.dropna(subset=["lambda"])
+    # As the table writes it: the choice is then the same before writing and after reading.
+    shown = usable["correlation"].astype(float).fillna(-np.inf).map("{:.6g}".format)
+    usable = usable.assign(_rank=shown.astype(float), _cluster=usable["reference"].map(clusters))
+    ordered = usable.sort_values(["_rank", "reference"], ascending=[False, True])
+    kept = ordered.drop_duplicates(["dataset", "contrast", "cell_type", "_cluster"])
+    kept = kept.drop(columns=["_rank", "_cluster"])
+    return kept.sort_values(["dataset", "contrast", "cell_type", "reference"], ignore_index=True)
