@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.synthesis.references import Reference, best_of_each_study, combine
+from alsmuscle.synthesis.references import (
+    Reference,
+    Tables,
+    best_of_each_study,
+    combine,
+    with_combined,
+)
 
 GENES = [f"g{i}" for i in range(400)]
 
@@ -87,3 +93,37 @@ def test_of_a_series_the_best_matching_time_is_kept() -> None:
     clusters = {name: name.split("/")[0] for name in axis["reference"]}
     kept = best_of_each_study(axis.sample(frac=1, random_state=1), clusters)
     assert kept["reference"].tolist() == ["s/d3", "t/d3"]
+
+
+def test_contrasts_get_the_references_of_all_studies_under_one_name() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.normal(0, 1, 400)
+    names = [("als", "c"), ("als2", "c"), ("s", "d3"), ("t", "d3")]
+    genes, blocks, replicates = [], [], {}
+    for name in names:
+        own = reference(rng, truth, 0.2)
+        labels = {"dataset": name[0], "contrast": name[1], "cell_type": "muscle"}
+        genes.append(own.effects.rename_axis("gene_id").reset_index().assign(**labels))
+        table = pd.DataFrame({"effect": rng.normal(0, 0.5, 20), "se": 0.1})
+        table = table.assign(programme=[f"P{i}" for i in range(20)], block="b", stripped=False)
+        blocks.append(table.assign(**labels))
+        replicates[(*name, "muscle")] = own.replicates
+    contrasts = pd.DataFrame(names, columns=["dataset", "contrast"]).assign(
+        n_target=4, n_reference=4, cluster=[name[0] for name in names], species="mouse"
+    )
+    kept = pd.DataFrame(
+        [("als", "c", "muscle", "s/d3"), ("als", "c", "muscle", "t/d3"), ("als2", "c", "muscle", "s/d3")],
+        columns=["dataset", "contrast", "cell_type", "reference"],
+    )  # fmt: skip
+    before = Tables(pd.DataFrame(), contrasts, pd.concat(genes), pd.concat(blocks), replicates)
+    out = with_combined(kept, before, seed=1)
+    full = out.pairs["reference_dataset"] + "/" + out.pairs["reference_contrast"]
+    assert full.tolist() == ["s/d3 + t/d3", "s/d3"]
+    key = ("s", "d3 + t/d3")
+    fact = out.contrasts.set_index(["dataset", "contrast"]).loc[key]
+    assert fact["n_target"] + fact["n_reference"] - 2 == 7  # of six and six, and two studies
+    own = out.genes[(out.genes["dataset"] == key[0]) & (out.genes["contrast"] == key[1])]
+    assert len(own) == 400 and (*key, "muscle") in out.replicates
+    together = out.blocks[out.blocks["contrast"] == key[1]].set_index("programme")
+    parts = [table.set_index("programme")["effect"] for table in blocks[2:]]
+    np.testing.assert_allclose(together["effect"], (parts[0] + parts[1]) / 2)

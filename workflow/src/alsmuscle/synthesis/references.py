@@ -130,3 +130,106 @@ def best_of_each_study(axis: pd.DataFrame, clusters: Mapping[str, str]) -> pd.Da
     kept = ordered.drop_duplicates(["dataset", "contrast", "cell_type", "_cluster"])
     kept = kept.drop(columns=["_rank", "_cluster"])
     return kept.sort_values(["dataset", "contrast", "cell_type", "reference"], ignore_index=True)
+
+
+class Tables(NamedTuple):
+    """Input of :func:`alsmuscle.synthesis.denervation.axes`, with combined references in it."""
+
+    pairs: pd.DataFrame
+    contrasts: pd.DataFrame
+    genes: pd.DataFrame
+    blocks: pd.DataFrame
+    replicates: dict[tuple[str, str, str], pd.DataFrame]
+
+
+def with_combined(
+    kept: pd.DataFrame,
+    tables: Tables,
+    *,
+    seed: int,
+) -> Tables:
+    """Put in place of each contrast's references the one that they make together.
+
+    Parameters
+    ----------
+    kept
+        From :func:`best_of_each_study`.
+    tables
+        ``pairs``: ``dataset, contrast, reference_dataset, reference_contrast, mode, reason``;
+        ``contrasts``: ``contrasts.tsv``; ``genes, blocks``: effects of all contrasts, blocks with
+        their matched random sets; ``replicates``: (dataset, contrast, cell type) → bootstrap.
+
+    Returns
+    -------
+    Tables
+        ``pairs``: one row per ALS contrast, with mode ``lambda``. A combined reference is named
+        after its parts, joined by ``+``, and stands in the other tables under that name; its
+        degrees of freedom are held as donors in ``contrasts``.
+    """
+    groups = kept.groupby(["dataset", "contrast", "cell_type"], sort=False)["reference"]
+    sets = {name: tuple(sorted(own)) for name, own in groups}
+    pairs, facts, genes, blocks = [], [], [], []
+    replicates = dict(tables.replicates)
+    by_gene, by_block = (
+        dict(list(table.groupby(["dataset", "contrast", "cell_type"], sort=False)))
+        for table in (tables.genes, tables.blocks)
+    )
+    key = ["programme", "block", "stripped"]
+    rows = tables.contrasts.set_index(["dataset", "contrast"])
+    done: set[tuple[tuple[str, ...], str]] = set()
+    for (dataset, contrast, cell_type), names in sets.items():
+        combined = _name(names)
+        reason = "same species, kind of platform and material"
+        if len(names) > 1:
+            reason += f"; {len(names)} references together"
+        pairs.append((dataset, contrast, *combined, "lambda", reason))
+        if len(names) == 1 or (names, cell_type) in done:
+            continue
+        done.add((names, cell_type))
+        split = [tuple(name.split("/", 1)) for name in names]
+        df = [max(float(rows.loc[s, ["n_target", "n_reference"]].sum()) - 2, 1.0) for s in split]
+        found = combine(
+            {
+                name: Reference(
+                    by_gene[(*s, cell_type)].set_index("gene_id")[["effect", "se"]],
+                    tables.replicates.get((s[0], s[1], cell_type)),
+                    free,
+                )
+                for name, s, free in zip(names, split, df, strict=True)
+            },
+            seed=seed,
+        )
+        own = combine(
+            {
+                name: Reference(
+                    by_block[(*s, cell_type)].set_index(key)[["effect", "se"]], None, free
+                )
+                for name, s, free in zip(names, split, df, strict=True)
+            },
+            seed=seed,
+        )
+        labels = {"dataset": combined[0], "contrast": combined[1], "cell_type": cell_type}
+        genes.append(found.effects.rename_axis("gene_id").reset_index().assign(**labels))
+        table = own.effects.reset_index(names=key)
+        blocks.append(table.assign(**labels))
+        if found.replicates is not None:
+            replicates[(*combined, cell_type)] = found.replicates
+        fact = rows.loc[split[0]].to_dict() | labels
+        facts.append(
+            fact | {"n_target": found.df + 2, "n_reference": 0, "cluster": "+".join(names)}
+        )
+    columns = ["dataset", "contrast", "reference_dataset", "reference_contrast", "mode", "reason"]
+    more = pd.DataFrame(facts).reindex(columns=tables.contrasts.columns)
+    return Tables(
+        pd.DataFrame(pairs, columns=columns),
+        pd.concat([tables.contrasts, more], ignore_index=True) if facts else tables.contrasts,
+        pd.concat([tables.genes, *genes], ignore_index=True),
+        pd.concat([tables.blocks, *blocks], ignore_index=True),
+        replicates,
+    )
+
+
+def _name(names: tuple[str, ...]) -> tuple[str, str]:
+    """Dataset and contrast under which references stand together; joined they are the full name."""
+    first, rest = JOINED.join(names).split("/", 1)
+    return first, rest
