@@ -57,12 +57,12 @@ def effects(
         table = tables[0].assign(programme="O", block=f"o{number}", se=others)
         tables.append(table.assign(effect=rng.normal(0, others, len(table))))
     out = pd.concat(tables, ignore_index=True)
-    return out.assign(adjusted_effect=out["effect"], adjusted_se=out["se"], adjusted_df=9.0)
+    return out.assign(effect_adjusted=out["effect"], se_adjusted=out["se"], df_adjusted=9.0)
 
 
 def deltas(values: dict[str, float], se: float = 0.1, **more: Any) -> pd.DataFrame:
     out = effects(values, se).rename(columns={"effect": "delta", "se": "delta_se"})
-    out = out.drop(columns=["adjusted_effect", "adjusted_se", "adjusted_df", "df"])
+    out = out.drop(columns=["effect_adjusted", "se_adjusted", "df_adjusted", "df"])
     base = {"shared_sd": 0.01, "shared_df": 8.0, "reference": "den/c", "delta_df": 10.0}
     return out.assign(**(base | more))
 
@@ -98,14 +98,14 @@ def test_denervation_without_reference_and_with_one() -> None:
 
 
 def test_composition_takes_the_support_away() -> None:
-    data = effects(THREE).assign(adjusted_effect=0.02)
+    data = effects(THREE).assign(effect_adjusted=0.02)
     out = run(FREE, data, contrasts("a", "b", "d"))
     assert out["verdict"] == "changed, but tissue composition could explain it"
     assert out["adjusted_k"] == 3 and out["effect"] > 0.5
-    gone = effects(THREE).assign(adjusted_effect=np.nan, adjusted_se=np.nan)
+    gone = effects(THREE).assign(effect_adjusted=np.nan, se_adjusted=np.nan)
     assert run(FREE, gone, contrasts("a", "b", "d"))["verdict"] == out["verdict"]
     # and Delta is held to it as well
-    shifted = effects(THREE).assign(adjusted_effect=lambda t: t["effect"] - 0.4)
+    shifted = effects(THREE).assign(effect_adjusted=lambda t: t["effect"] - 0.4)
     held = run(
         document(), shifted, contrasts("a", "b", "d"), deltas({"a": 0.4, "b": 0.4, "d": 0.4})
     )
@@ -220,7 +220,7 @@ def test_order_does_not_matter_and_swapped_labels_flip_the_sign() -> None:
     base = claims.evaluate(FREE, data, table, rules=RULES)
     again = claims.evaluate(FREE, data.iloc[::-1], table, rules=RULES)
     pd.testing.assert_frame_equal(base, again)
-    turned = data.assign(effect=-data["effect"], adjusted_effect=-data["adjusted_effect"])
+    turned = data.assign(effect=-data["effect"], effect_adjusted=-data["effect_adjusted"])
     flipped = claims.evaluate(FREE, turned, table, rules=RULES)
     assert flipped["effect"][0] == pytest.approx(-base["effect"][0])
     assert flipped["ci_low"][0] == pytest.approx(-base["ci_high"][0])

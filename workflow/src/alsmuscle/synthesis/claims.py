@@ -202,7 +202,7 @@ def evaluate(
     effects
         ``blocks.tsv`` and matched random sets (blocks named ``<block>~<number>``): ``dataset,
         contrast, cell_type, programme, block, stripped, effect, se``, and where known ``df,
-        adjusted_effect, adjusted_se, adjusted_df, usable``.
+        effect_adjusted, se_adjusted, df_adjusted, usable``.
     contrasts
         ``contrasts.tsv``.
     deltas
@@ -282,9 +282,9 @@ def _context(
     delta, _, random_deltas = _split(ev.chosen(deltas, pairs, types) if len(deltas) else deltas)
 
     def adjusted(own: pd.DataFrame) -> Pooled | None:
-        if "adjusted_effect" not in own:
+        if "effect_adjusted" not in own:
             return None
-        return ev.pool(own, rules, effect="adjusted_effect", se="adjusted_se", df="adjusted_df")
+        return ev.pool(own, rules, effect="effect_adjusted", se="se_adjusted", df="df_adjusted")
 
     return _Context(
         name=name,

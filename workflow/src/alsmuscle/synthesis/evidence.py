@@ -102,13 +102,13 @@ def adjusted_deltas(deltas: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame
     its variance by the difference of the two variances.
     """
     keys = ["label", "target", "stripped", "draw"]
-    if "adjusted_effect" not in effects:
+    if "effect_adjusted" not in effects:
         return deltas.assign(delta_adjusted=np.nan, delta_adjusted_se=np.nan)
-    own = effects[[*keys, "effect", "se", "adjusted_effect", "adjusted_se"]]
+    own = effects[[*keys, "effect", "se", "effect_adjusted", "se_adjusted"]]
     out = deltas.drop(columns=["effect", "se"], errors="ignore").merge(own, on=keys, how="left")
-    variance = out["delta_se"] ** 2 - out["se"] ** 2 + out["adjusted_se"] ** 2
-    variance = np.maximum(variance, out["adjusted_se"] ** 2)
-    out["delta_adjusted"] = out["delta"] + out["adjusted_effect"] - out["effect"]
+    variance = out["delta_se"] ** 2 - out["se"] ** 2 + out["se_adjusted"] ** 2
+    variance = np.maximum(variance, out["se_adjusted"] ** 2)
+    out["delta_adjusted"] = out["delta"] + out["effect_adjusted"] - out["effect"]
     out["delta_adjusted_se"] = np.sqrt(variance)
     return out
 
