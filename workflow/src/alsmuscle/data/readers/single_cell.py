@@ -25,12 +25,21 @@ from alsmuscle.cells.prepare import PreparedSample, rename_genes, split_samples
 from alsmuscle.core import files
 from alsmuscle.core.contracts import check_cells
 from alsmuscle.core.errors import InputError
+from alsmuscle.download.decode import unpacked
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from scipy.sparse import csr_matrix
 
 GENE_EXPRESSION = "Gene Expression"
+_OTHER_KINDS = {
+    "Antibody Capture",
+    "CRISPR Guide Capture",
+    "Multiplexing Capture",
+    "Custom",
+    "Peaks",
+}
+_KINDS = ("feature_types", "feature_type")
 _RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 _AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
 _OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
@@ -498,7 +507,11 @@ def read_h5ad(path: str | Path) -> AnnData:
                 (list(var[c]) for c in ("symbol", "gene_name") if c in var), list(var.index)
             )
             counts = _csr(path, X.data, X.indices, X.indptr, X.shape)
-            out = _assemble(path, counts, list(study.obs_names), ids, symbols)
+            kinds = next((var[c].astype(str) for c in _KINDS if c in var), None)
+            keep = None if kinds is None or GENE_EXPRESSION not in set(kinds) else (
+                (kinds == GENE_EXPRESSION).to_numpy()
+            )
+            out = _assemble(path, counts, list(study.obs_names), ids, symbols, keep=keep)
             out.obs = study.obs.rename(columns={c: f"author_{c}" for c in _OURS})
             return out
     raise InputError(
@@ -573,13 +586,13 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, by
     from scipy.io import mmread
 
     def stream(part: str) -> Any:
-        raw = io.BytesIO(contents.pop(part))
-        return gzip.open(raw) if chosen[part].endswith(".gz") else raw
+        # The first bytes decide: members are packed twice, or by name only.
+        return io.BytesIO(unpacked(contents.pop(part), str(where / chosen[part])))
 
     file = where / chosen["matrix"]
     try:
-        barcodes = [line.decode().split("\t")[0].strip() for line in stream("barcodes")]
-        rows = [line.decode().rstrip("\r\n").split("\t") for line in stream("features")]
+        barcodes = [_feature(line.decode("utf-8-sig"))[0] for line in stream("barcodes")]
+        rows = [_feature(line.decode("utf-8-sig")) for line in stream("features")]
         X = mmread(stream("matrix"), spmatrix=True)
     except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(
@@ -591,13 +604,28 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, by
     rows = [r for r in rows if r != [""]]
     if not hasattr(X, "tocsr"):
         raise InputError("a dense MatrixMarket array", where=file, expected="coordinate format")
+    # One line too many is the header of a table written by hand.
+    barcodes = barcodes[1:] if len(barcodes) == X.shape[1] + 1 else barcodes
+    rows = rows[1:] if len(rows) == X.shape[0] + 1 and not _is_gene(rows[0][0]) else rows
     _check_sizes(file, X.shape[1], len(barcodes), X.shape[0], len(rows))
     X = X.T.tocsr()
     ids = [r[0] for r in rows]
     symbols = [r[1] if len(r) > 1 else r[0] for r in rows]
     kinds = np.array([r[2] if len(r) > 2 else GENE_EXPRESSION for r in rows])
+    if GENE_EXPRESSION not in kinds and not set(kinds) & _OTHER_KINDS:
+        kinds = np.full(len(rows), GENE_EXPRESSION)  # a chromosome, say: no kind of feature
     X = _csr(file, X.data, X.indices, X.indptr, X.shape)
     return _assemble(file, X, barcodes, ids, symbols, keep=kinds == GENE_EXPRESSION)
+
+
+def _feature(line: str) -> list[str]:
+    """Return the fields of a line of features or barcodes, without quotes around them."""
+    line = line.rstrip("\r\n")
+    return [cell.strip().strip('"') for cell in line.split("\t" if "\t" in line else ",")]
+
+
+def _is_gene(name: str) -> bool:
+    return bool(re.match(r"ENS[A-Z]*G\d{11}", name))
 
 
 def _text(values: Any) -> list[str]:
