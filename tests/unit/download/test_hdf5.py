@@ -11,8 +11,8 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle.download import hdf5
 from alsmuscle.core.errors import InputError
+from alsmuscle.download import hdf5
 
 LIMIT = 1 << 24
 COUNTS = sparse.csc_matrix(np.array([[0, 3, 0, 1], [2, 0, 0, 0], [0, 0, 5, 7]]).T)
