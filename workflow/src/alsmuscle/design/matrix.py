@@ -552,7 +552,7 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
 
 def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
     """Say how far apart the mean ages are where it is more than one pooled standard deviation."""
-    if "age" not in used or used["age_unit"].nunique() > 1:
+    if not {"age", "age_unit"} <= set(used) or used["age_unit"].nunique() > 1:
         return ""
     a, b = (used.loc[side, "age"].astype(float).dropna() for side in sides(used, contrast))
     if min(len(a), len(b)) < 2:
@@ -570,7 +570,7 @@ def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
 
 def labels_in_doubt(samples: pd.DataFrame) -> str:
     """Say in how many samples expression contradicts the declared sex, where they are too many."""
-    if "sex_inferred" not in samples:
+    if not {"sex", "sex_inferred"} <= set(samples):
         return ""
     declared, shown = samples["sex"].astype(str), samples["sex_inferred"].astype(str)
     known = declared.isin(("female", "male")) & shown.isin(("female", "male"))
