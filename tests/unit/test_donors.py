@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle import linear
 from alsmuscle.bulk import donors
+from alsmuscle.stats import linear
 
 HERE = Path(__file__).parents[1] / "reference" / "donors"
 

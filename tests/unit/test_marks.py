@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from alsmuscle import designs
 from alsmuscle.design import marks
+from alsmuscle.design import matrix as designs
 
 CONTRAST = {
     **{"id": "als_vs_healthy", "kind": "difference", "variable": "condition", "target": "als"},
@@ -28,9 +28,7 @@ def _kinds(samples):
     return dict(zip(found["kind"], found["text"], strict=True))
 
 
-@pytest.mark.parametrize(
-    ("old", "marked"), [([66, 60, 70, 64], True), ([31, 24, 35, 26], False)]
-)
+@pytest.mark.parametrize(("old", "marked"), [([66, 60, 70, 64], True), ([31, 24, 35, 26], False)])
 def test_ages_apart_are_more_than_one_standard_deviation(old, marked):
     found = _kinds(_samples(age=[*map(float, old), 29.0, 25.0, 33.0, 28.0]))
     assert ("ages_apart" in found) == marked

@@ -4,7 +4,7 @@ The fit is DESeq2's (Love, Huber, Anders 2014, 10.1186/s13059-014-0550-8) as PyD
 (Muzellec et al. 2023, 10.1093/bioinformatics/btad547), shrinkage is apeglm's (Zhu, Ibrahim, Love
 2019, 10.1093/bioinformatics/bty895). What is here: the hand-over between fit and contrast, tests by
 quasi-likelihood (:mod:`alsmuscle.bulk.quasi`) or as DESeq2 makes them, and omnibus tests. Designs are
-in :mod:`alsmuscle.designs`.
+in :mod:`alsmuscle.design.matrix`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from alsmuscle import contracts, tails
 from alsmuscle.bulk import quasi
-from alsmuscle.designs import (
+from alsmuscle.core import contracts
+from alsmuscle.data.cards import design_id
+from alsmuscle.design.matrix import (
     Contrast,
     contrast_vector,
     design_matrix,
@@ -25,13 +26,12 @@ from alsmuscle.designs import (
     smallest_cell,
     used_samples,
 )
-from alsmuscle.registry import design_id
+from alsmuscle.stats import distributions
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
-    from numpy.typing import ArrayLike
 
 Engine = Literal["batched", "default"]
 Distribution = Literal["quasi", "normal"]
@@ -43,7 +43,7 @@ WALD_MIN_MU = 0.5
 
 
 def _inference(name: Engine, threads: int) -> Any:
-    from alsmuscle.fit import make_inference
+    from alsmuscle.bulk.inference import make_inference
 
     return make_inference(name, n_cpus=threads, wald_min_mu=WALD_MIN_MU)
 
@@ -88,7 +88,7 @@ def fit(
     import numpy as np
     import pandas as pd
 
-    from alsmuscle.fit import fit_dataset
+    from alsmuscle.bulk.inference import fit_dataset
 
     used = used_samples(counts.obs, contrast)
     part = counts[used.index]
@@ -340,12 +340,12 @@ def omnibus(
         if distribution == "quasi":
             statistic = fitted.varm["omnibus_quasi"][name].to_numpy(float) / posterior
             df = df_quasi
-            pvalue = tails.f_pvalue(statistic / k, k, df)
+            pvalue = distributions.f_pvalue(statistic / k, k, df)
             padj = _adjusted(fitted, pvalue)
         else:
             statistic = fitted.varm["omnibus"][name].to_numpy(float)
             df = np.full(fitted.n_vars, np.nan)
-            pvalue, padj = _as_deseq2(fitted, stats, tails.chi2_pvalue(statistic, k))
+            pvalue, padj = _as_deseq2(fitted, stats, distributions.chi2_pvalue(statistic, k))
         part = pd.DataFrame(
             {
                 "dataset": dataset,
@@ -366,9 +366,7 @@ def omnibus(
     return pd.concat(parts, ignore_index=True)
 
 
-def _as_deseq2(
-    fitted: AnnData, stats: Any, pvalue: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _as_deseq2(fitted: AnnData, stats: Any, pvalue: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cook's filter and independent filtering, as DESeq2 applies them."""
     import pandas as pd
 
@@ -399,7 +397,7 @@ def _adjusted(fitted: AnnData, pvalue: np.ndarray) -> np.ndarray:
     import numpy as np
 
     return np.asarray(
-        tails.adjust(np.where(fitted.var["expressed"].to_numpy(bool), pvalue, np.nan))
+        distributions.adjust(np.where(fitted.var["expressed"].to_numpy(bool), pvalue, np.nan))
     )
 
 
@@ -528,7 +526,10 @@ def _quasi_test(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
     # Where every read of a gene was replaced nothing is left that could differ.
     effect = np.where(usable, np.nan_to_num(coef) @ vector, 0.0)
     stat = np.where(usable, effect / se, 0.0)
-    pvalue = np.where(usable, tails.t_pvalue(stat, df), 1.0)
+    pvalue = np.where(usable, distributions.t_pvalue(stat, df), 1.0)
+    # One wild count among few is no evidence: where too few samples are left to replace it, DESeq2's
+    # filter by Cook's distance holds here too.
+    pvalue[fitted.var["_pvalue_cooks_outlier"].to_numpy(bool)] = np.nan
     return {
         "log2fc": effect / np.log(2),
         "lfc_se": se / np.log(2),
@@ -616,7 +617,7 @@ def vst(counts: AnnData, *, min_total: int, inference: Engine, threads: int = 1)
     import numpy as np
     import pandas as pd
 
-    from alsmuscle.fit import Dataset
+    from alsmuscle.bulk.inference import Dataset
 
     X = np.asarray(counts.X, dtype=np.int64)
     keep = X.sum(axis=0) >= min_total

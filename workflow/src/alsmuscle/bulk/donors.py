@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alsmuscle import linear
+from alsmuscle.stats import linear
 
 Floats = npt.NDArray[np.float64]
 

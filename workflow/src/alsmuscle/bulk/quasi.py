@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alsmuscle.moderate import squeeze_var
+from alsmuscle.stats.moderation import squeeze_var
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -87,9 +87,7 @@ def of_contrast(warnings: pd.DataFrame, contrast: str) -> pd.DataFrame:
     return own[["kind", "label", "column", "text"]].reset_index(drop=True)
 
 
-def facts(
-    warnings: pd.DataFrame | None, card: Mapping[str, Any], contrast: str
-) -> dict[str, str]:
+def facts(warnings: pd.DataFrame | None, card: Mapping[str, Any], contrast: str) -> dict[str, str]:
     """Return for each kind of ``FACTS`` what is to be said of a contrast; empty where nothing is.
 
     For ``confounded`` the columns' names, for the others sentences; what the card says itself

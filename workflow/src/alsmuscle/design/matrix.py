@@ -465,9 +465,9 @@ def design_warnings(
             found = look(used, contrast, column)
             if found:
                 warn(found[0], column, found[1])
-    if _kind(contrast) == "difference" and "age" not in known_already:
-        if text := _age_warning(used, contrast):
-            warn("ages_apart", "age", text)
+    ages = _kind(contrast) == "difference" and "age" not in known_already
+    if ages and (text := _age_warning(used, contrast)):
+        warn("ages_apart", "age", text)
     if text := labels_in_doubt(samples):
         warn("labels_in_doubt", "sex", text)
     groups = cells(used, contrast)
@@ -552,7 +552,8 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
 
 def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
     """Say how far apart the mean ages are where it is more than one pooled standard deviation."""
-    if not {"age", "age_unit"} <= set(used) or used["age_unit"].nunique() > 1:
+    units = used["age_unit"].unique() if "age_unit" in used else ["age"]
+    if "age" not in used or len(units) > 1:
         return ""
     a, b = (used.loc[side, "age"].astype(float).dropna() for side in sides(used, contrast))
     if min(len(a), len(b)) < 2:
@@ -560,10 +561,9 @@ def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
     spread = ((a.var() * (len(a) - 1) + b.var() * (len(b) - 1)) / (len(a) + len(b) - 2)) ** 0.5
     if abs(a.mean() - b.mean()) <= spread:
         return ""
-    unit = used["age_unit"].iloc[0]
     return (
         f"Mean age {_figure(a.mean())} in '{contrast['target']}' and {_figure(b.mean())} in "
-        f"'{contrast['reference']}' ({unit}; standard deviation {_figure(spread)}), and the model "
+        f"'{contrast['reference']}' ({units[0]}; standard deviation {_figure(spread)}), and the model "
         "does not adjust for it."
     )
 
