@@ -305,6 +305,9 @@ def _contrast(
     files = {table: _link(results, where[0]) for table, where in tables.items()}
     if omnibus is not None:
         files["omnibus"] = _link(results, path)
+    if not published:
+        blocks = results / "programmes" / name / key / "block_effects.tsv"
+        files["block_effects"] = _link(results, blocks)
     return ContrastData(
         meta=meta,
         **found,

@@ -71,6 +71,10 @@ FILES = (
     ("sets", "all pathways"),
     ("gsea", "all pathways, GSEA"),
     ("programmes", "programme effects"),
+    (
+        "block_effects",
+        "programme effects as log2 fold changes, raw and adjusted for tissue content",
+    ),
     ("omnibus", "omnibus tests of the study"),
     ("engines", "agreement with a second engine"),
 )
