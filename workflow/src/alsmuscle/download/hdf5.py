@@ -28,7 +28,9 @@ FREE_BYTES = 1 << 20
 _AGAIN = "fetch the file again; if it stays so, the archive's copy is broken or means harm"
 
 
-def check(source: str | Path | IO[bytes], *, where: str | Path, max_bytes: int) -> None:
+def check(
+    source: str | Path | IO[bytes], *, where: str | Path, max_bytes: int, kind: str = "HDF5"
+) -> None:
     """Walk a file and refuse what reaches outside it, does not fit, or is no sound sparse matrix.
 
     Parameters
@@ -39,6 +41,8 @@ def check(source: str | Path | IO[bytes], *, where: str | Path, max_bytes: int) 
         Named in errors.
     max_bytes
         Most that one file's datasets may come to in memory.
+    kind
+        What the file should be, for the message about one that is no HDF5.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def check(source: str | Path | IO[bytes], *, where: str | Path, max_bytes: int) 
     # The library raises many kinds for damaged bytes; all mean that the file is at fault.
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(
-            f"cannot be read as HDF5, truncated or damaged ({type(error).__name__}: {error})",
+            f"cannot be read as {kind}, truncated or damaged ({type(error).__name__}: {error})",
             where=where,
             remedy=_AGAIN,
         ) from error
