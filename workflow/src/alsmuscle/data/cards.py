@@ -93,9 +93,8 @@ def _refuse_tricks(text: str, where: str | Path, aliases: bool) -> None:
     depth = 0
     for event in yaml.parse(text, _StrictLoader):
         if isinstance(event, yaml.AliasEvent) and not aliases:
-            line = event.start_mark.line + 1
             raise InputError(
-                f"line {line}: the alias *{event.anchor} is refused",
+                f"the alias *{event.anchor} is refused",
                 where=where,
                 expected="plain YAML",
                 remedy="write the value out",

@@ -181,7 +181,7 @@ def _check_dataset(item: h5py.Dataset, where: str, file_size: int) -> int:
         raise InputError("complex numbers", where=where, expected="counts", remedy=_AGAIN)
     if item.shape is None:
         return 0
-    declared = item.dtype.itemsize
+    declared = int(item.dtype.itemsize)
     for length in item.shape:
         declared *= int(length)
     stored = int(item.id.get_storage_size())
