@@ -589,6 +589,8 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, by
         rows = [r for r in rows if r != [""]]
         _check_announced(stream, len(contents["matrix"]), file, len(barcodes), len(rows))
         X = mmread(stream("matrix"), spmatrix=True)
+    except InputError:
+        raise
     except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(
             f"cannot be read, truncated or not a MatrixMarket file ({error})",
