@@ -165,7 +165,7 @@ def of_counts(counts: Floats, X: Floats, donor: npt.ArrayLike, lib_size: Floats 
     The weights depend on the fit, the fit on the correlation, the correlation on the weights; limma's
     manual (section 18.1.9) goes through it twice.
     """
-    white, rho = None, 0.0
+    white, rho = np.eye(len(X)), 0.0
     for _ in range(2):
         values, weights = linear.voom(counts, X, lib_size, whitener=white)
         rho = correlation(values, X, donor, weights).consensus
