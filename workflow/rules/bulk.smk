@@ -113,7 +113,9 @@ rule bulk_contrast:
             caption="../report/captions/block_effects.rst",
             category="Studies",
             subcategory="{dataset}",
-            labels={"table": "programmes, raw and adjusted for tissue content, {contrast}"},
+            labels={
+                "table": "programmes, raw and adjusted for tissue content, {contrast}"
+            },
         ),
     log:
         log_of("bulk_contrast", "{dataset}.{contrast}"),
