@@ -13,21 +13,18 @@ from __future__ import annotations
 import argparse
 import gzip
 import io as text_io
-import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 
+from alsmuscle.core import contracts, files
+from alsmuscle.data import cards, genes, study_effects
+from alsmuscle.data import fetch as obtain
+from alsmuscle.data.published import note, notes_table
+from alsmuscle.download import download
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "src"))
-
-from alsmuscle.core import contracts, files  # noqa: E402
-from alsmuscle.data import cards, genes, study_effects  # noqa: E402
-from alsmuscle.data import fetch as obtain  # noqa: E402
-from alsmuscle.data.published import note, notes_table  # noqa: E402
-from alsmuscle.download import download  # noqa: E402
-
 # Cards whose published results are embedded: their licences allow it.
 EMBEDDED = ("gse3307published", "gse3307calls")
 # A public SOFT family file that holds the annotation of both chips of GSE3307.
