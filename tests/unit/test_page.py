@@ -22,7 +22,17 @@ from alsmuscle.report import build
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import about, claim, contrast, gene, index, over_time, programme, study
+from alsmuscle.report.pages import (
+    about,
+    calls,
+    claim,
+    contrast,
+    gene,
+    index,
+    over_time,
+    programme,
+    study,
+)
 from alsmuscle.report.site import Site
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
@@ -968,6 +978,25 @@ def test_programme_page_counts_what_lists_call(data, site):
     assert "too few" not in table[als:dmd] and "too few of its genes measured" in table[dmd:]
     assert table.count("4 of 8") == 2  # the stripped versions are left out
     assert "published lists call" not in made["programmes/PROLIFERATION.html"]
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({}, True),
+        ({"padj_up": 0.2}, False),  # as many genes are called by chance
+        ({"usable": False}, False),  # too few of the signature's genes are measured
+    ],
+)
+def test_the_first_page_calls_muscle_denervated_only_where_its_list_does(data, change, shown):
+    lists = fx.with_lists(data)
+    table = lists.synthesis.called_blocks.assign(programme="DENERVATION", block="tier1_up")
+    table = table.assign(**change)
+    lists = replace(lists, synthesis=replace(lists.synthesis, called_blocks=table))
+    (sentence,) = calls.first_page(lists)
+    assert str(sentence).startswith("ALS muscle looks denervated") == shown
+    assert ("does not show" in sentence) == (not shown)
+    assert "2 of 4 measured genes" in sentence and "chance gives 0.2" in sentence
 
 
 def test_overview_tells_which_listed_genes_are_unknown(pages):

@@ -196,14 +196,19 @@ def first_page(data: m.ReportData) -> list[Markup]:
             & ~m.truth(blocks["stripped"])
         ]
         n = f"{own['n_target'].iloc[0]} patients against {own['n_reference'].iloc[0]} normal muscles"
+        denervated = False
         if len(row):
             found = row.iloc[0]
+            denervated = bool(m.truth(row["usable"]).iloc[0] and found["padj_up"] < data.alpha)
             said.append(
                 Markup(
-                    "ALS muscle looks denervated: {} of {} measured genes of the denervation "
+                    "{}: {} of {} measured genes of the denervation "
                     "signature are called up and {} down, where chance gives {:.1f} (exact p {:.1g}; "
                     "{}; <a href='{}'>called genes</a>, one study)."
                 ).format(
+                    "ALS muscle looks denervated"
+                    if denervated
+                    else "This list does not show that ALS muscle looks denervated",
                     found["called_up"],
                     found["n_measured"],
                     found["called_down"],
@@ -214,7 +219,7 @@ def first_page(data: m.ReportData) -> list[Markup]:
                 )
             )
         others = _shared_with(data, key, synthesis.agreement)
-        if others:
+        if denervated and others:
             said.append(
                 Markup(
                     "Whether it is more than that, this study cannot tell: the same genes move in "
