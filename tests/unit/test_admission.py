@@ -74,9 +74,3 @@ def test_a_passing_failure_leaves_a_mark_that_only_another_one_changes(tmp_path)
     assert mark.read_text() == first
     admit.remember_failure(mark, [lost])
     assert mark.read_text() != first
-
-
-def test_gene_sets_are_insisted_on():
-    admit.insist([GOOD, UNSEEN])
-    with pytest.raises(InputError, match="gse2: archive.samples"):
-        admit.insist([GOOD, DIFFERS])

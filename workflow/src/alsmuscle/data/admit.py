@@ -39,19 +39,6 @@ def failure(dataset: str, name: str, error: InputError, state: str = FAILED) -> 
     return check(dataset, name, state, error.expected or "", found, error.remedy or "")
 
 
-def insist(checks: Sequence[Mapping[str, str]]) -> None:
-    """Stop at the first row that is not as it should be.
-
-    Raises
-    ------
-    InputError
-        Quoting that row.
-    """
-    for row in checks:
-        if row["state"] in BAD:
-            raise InputError(_sentence(row), where=row["dataset"])
-
-
 def remember_failure(mark: str | Path, checks: Sequence[Mapping[str, str]]) -> None:
     """Write the time into ``mark`` if something was unreachable; the next run then tries again.
 
