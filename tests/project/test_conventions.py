@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 
 import pytest
@@ -77,6 +78,17 @@ def test_imports_are_absolute():
     assert _relative_imports("import a\nfrom . import b\n") == [2]
     for path in [*MODULES, *SCRIPTS]:
         assert not _relative_imports(path.read_text()), path
+
+
+REFERENCE = re.compile(r":(?:func|class|data|mod|meth):`~?(alsmuscle\.[\w.]+)`")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_docstrings_refer_to_what_is_there(path):
+    for target in REFERENCE.findall(path.read_text()):
+        module, _, name = target.rpartition(".")
+        there = hasattr(importlib.import_module(module), name)
+        assert there or importlib.util.find_spec(target), f"{path.name}: {target}"
 
 
 def test_folders_of_the_package_have_an_empty_init():

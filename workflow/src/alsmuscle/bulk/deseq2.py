@@ -3,7 +3,7 @@
 The fit is DESeq2's (Love, Huber, Anders 2014, 10.1186/s13059-014-0550-8) as PyDESeq2 implements it
 (Muzellec et al. 2023, 10.1093/bioinformatics/btad547), shrinkage is apeglm's (Zhu, Ibrahim, Love
 2019, 10.1093/bioinformatics/bty895). What is here: the hand-over between fit and contrast, t where
-DESeq2 has a normal tail, and omnibus tests. Designs are in :mod:`alsmuscle.designs`.
+DESeq2 has a normal tail, and omnibus tests. Designs are in :mod:`alsmuscle.design.matrix`.
 """
 
 from __future__ import annotations

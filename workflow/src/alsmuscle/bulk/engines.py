@@ -1,7 +1,7 @@
 """The main engine of what a study measured, and a second one beside it.
 
-Counts: the negative binomial (:mod:`alsmuscle.de`); arrays: a linear model with moderated t
-(:mod:`alsmuscle.arrays`). Both give the same tables. Each contrast goes once more through a second
+Counts: the negative binomial (:mod:`alsmuscle.bulk.deseq2`); arrays: a linear model with moderated t
+(:mod:`alsmuscle.bulk.limma`). Both give the same tables. Each contrast goes once more through a second
 engine. Counts: a linear model of log counts per million with voom's precision weights and moderated
 t statistics, which shares neither likelihood nor dispersion estimates with the negative binomial.
 Arrays: the same model with the other kind of prior variance. A finding that depends on the engine
@@ -43,7 +43,7 @@ def voom_table(fitted: AnnData, contrast: matrix.Contrast, n_samples: int) -> pd
     Parameters
     ----------
     fitted
-        As :func:`alsmuscle.de.fit` returns it: its counts, design and size factors are used.
+        As :func:`alsmuscle.bulk.deseq2.fit` returns it: its counts, design and size factors are used.
     contrast
         What is read.
     n_samples
@@ -146,7 +146,7 @@ def expression(
 ) -> AnnData:
     """Return log2 expression of every sample for scores and components.
 
-    Counts are variance-stabilised (:func:`alsmuscle.de.vst`), intensities are what they are.
+    Counts are variance-stabilised (:func:`alsmuscle.bulk.deseq2.vst`), intensities are what they are.
     """
     if measure(measured) == "counts":
         return deseq2.vst(measured, min_total=min_total, inference=inference, threads=threads)
@@ -165,7 +165,7 @@ def fit(
     inference: deseq2.Engine,
     threads: int = 1,
 ) -> AnnData:
-    """Fit one model for all groups of a design: :func:`alsmuscle.de.fit` or that of arrays."""
+    """Fit one model for all groups of a design: :func:`alsmuscle.bulk.deseq2.fit` or that of arrays."""
     if measure(measured) == "intensities":
         return limma.fit(measured, contrast)
     return deseq2.fit(measured, contrast, min_total=min_total, inference=inference, threads=threads)
@@ -185,7 +185,7 @@ def test(
     trend: bool,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Read one contrast from a fit: :func:`alsmuscle.de.test` or :func:`alsmuscle.arrays.test`."""
+    """Read one contrast from a fit: :func:`alsmuscle.bulk.deseq2.test` or :func:`alsmuscle.bulk.limma.test`."""
     if measure(fitted) == "intensities":
         return limma.test(
             fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
@@ -217,7 +217,7 @@ def omnibus(
     trend: bool,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Omnibus tests of a design: of :func:`alsmuscle.de.omnibus` or :func:`alsmuscle.arrays.omnibus`."""
+    """Omnibus tests of a design: of :func:`alsmuscle.bulk.deseq2.omnibus` or :func:`alsmuscle.bulk.limma.omnibus`."""
     if measure(fitted) == "intensities":
         return limma.omnibus(
             fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend

@@ -1,7 +1,7 @@
 """Microarrays: from intensities of one or several chips to genes, and moderated statistics.
 
 The same contracts as counts give, so that all that follows (programmes, synthesis, pages) need not
-know. Linear models and moderation are limma's, in :mod:`alsmuscle.linear`.
+know. Linear models and moderation are limma's, in :mod:`alsmuscle.stats.linear`.
 """
 
 from __future__ import annotations
@@ -361,7 +361,7 @@ def omnibus(
     trend: bool,
     cell_type: str = "muscle",
 ) -> pd.DataFrame:
-    """Test several terms of a design at once by moderated F; as :func:`alsmuscle.de.omnibus`.
+    """Test several terms of a design at once by moderated F; as :func:`alsmuscle.bulk.deseq2.omnibus`.
 
     Returns
     -------

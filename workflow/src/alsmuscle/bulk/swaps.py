@@ -8,7 +8,7 @@ than a few samples would be on the wrong one, and a mild case of a disease looks
 person: a suspect is a reason to ask, never to exclude.
 A *duplicate* differs from another sample by no more than sequencing the same library again would.
 
-:func:`alsmuscle.calibrate.replicate` counts how often both find what was planted, and how often
+:func:`alsmuscle.simulate.calibrate.replicate` counts how often both find what was planted, and how often
 they speak where nothing was.
 """
 
@@ -215,11 +215,11 @@ def flag(
     Parameters
     ----------
     table
-        Contract ``qc``, index sample id, as :func:`alsmuscle.qc.flag` returns it.
+        Contract ``qc``, index sample id, as :func:`alsmuscle.bulk.qc.flag` returns it.
     counts, vst
         Raw and variance-stabilised counts of the same samples, or intensities twice.
     contrasts
-        The study's contrasts, every key filled in (``registry.contrast``). Paired ones (with a
+        The study's contrasts, every key filled in (``cards.contrast``). Paired ones (with a
         block) are left out: a donor's own other sample says more than a centroid.
     exclude
         Gene ids that place nobody (the sex genes).

@@ -52,11 +52,11 @@ def contrasts_by_type(
     Parameters
     ----------
     pseudobulk
-        Sums per sample and cell type (:func:`alsmuscle.cells.pseudobulk`).
+        Sums per sample and cell type (:func:`alsmuscle.cells.prepare.pseudobulk`).
     contrast
-        As ``registry.contrast`` returns it.
+        As ``cards.contrast`` returns it.
     members
-        Genes of the blocks (:func:`alsmuscle.programmes.blocks`).
+        Genes of the blocks (:func:`alsmuscle.genesets.programmes.blocks`).
     counts, de_options, programme_options
         ``bulk.counts``, ``bulk.de`` and ``programmes`` of the configuration.
     seed, threads
@@ -186,7 +186,7 @@ def compare_composition(
     samples
         Contract ``samples``, index sample id.
     min_donors, transform
-        See :func:`alsmuscle.composition.composition_test`.
+        See :func:`alsmuscle.cells.composition.composition_test`.
 
     Returns
     -------

@@ -69,7 +69,7 @@ class Prepared(Protocol):
     """What :func:`integrate` and :func:`each_sample` need of a sample.
 
     That is a :class:`PreparedSample`, or one on disk whose ``cells`` are read at every access and
-    not kept (``cells_io.read_prepared``).
+    not kept (``single_cell.read_prepared``).
     """
 
     @property

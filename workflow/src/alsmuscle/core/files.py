@@ -1,4 +1,4 @@
-"""Files in and out. Beside it only ``fetch``, ``layouts`` and ``cells_io`` open data files.
+"""Files in and out. Beside it only ``download`` and ``data.readers`` open data files.
 
 Whatever is written goes to a temporary name in the same folder and is renamed when it is whole.
 """

@@ -50,7 +50,7 @@ class Archives:
     Attributes
     ----------
     policy
-        Patience and pace of :func:`alsmuscle.fetch.get_text`.
+        Patience and pace of :func:`alsmuscle.download.download.get_text`.
     asked
         One row per request: ``url, answer, problem, seconds``.
     """
@@ -76,7 +76,7 @@ class Archives:
         return self._known[url]
 
     def peek(self, url: str) -> int | None:
-        """Return the size that a server announces for a file (:func:`alsmuscle.fetch.peek`)."""
+        """Return the size that a server announces for a file (:func:`alsmuscle.download.download.peek`)."""
         return self._noted(url, lambda: peek(url, policy=self.policy))
 
     def _noted(self, url: str, ask: Callable[[], T]) -> T:

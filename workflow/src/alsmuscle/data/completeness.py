@@ -33,7 +33,7 @@ def design_faults(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: in
     Raises
     ------
     InputError
-        As :func:`alsmuscle.designs.check_contrast`.
+        As :func:`alsmuscle.design.matrix.check_contrast`.
     """
     import pandas as pd
 

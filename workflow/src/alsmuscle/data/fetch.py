@@ -1,6 +1,6 @@
 """From what a card names to verified files: archives' folders and answers meet the downloader.
 
-``sources`` knows addresses, ``fetch`` knows how to download; here they are put together for one
+``archives`` knows addresses, ``download`` how to fetch; here they are put together for one
 study, and what goes wrong with one file is noted instead of ending the run.
 """
 

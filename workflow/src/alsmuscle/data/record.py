@@ -257,7 +257,7 @@ def _geo(card: Mapping[str, Any], client: Client) -> Record:
 
 
 def geo_summary(accession: str, client: Client) -> dict[str, Any]:
-    """Return GEO's summary of one series (a row of :func:`alsmuscle.sources.parse_esummary`).
+    """Return GEO's summary of one series (a row of :func:`alsmuscle.archives.geo.parse_esummary`).
 
     Raises
     ------

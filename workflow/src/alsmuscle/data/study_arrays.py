@@ -1,4 +1,4 @@
-"""An array study from its fetched files to what the analysis starts from; reads through ``io`` only."""
+"""An array study from its fetched files to what the analysis starts from; reads through ``core.files`` only."""
 
 from __future__ import annotations
 

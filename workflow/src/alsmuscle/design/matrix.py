@@ -3,7 +3,7 @@
 No formula text is ever evaluated. Whether a design can answer its question (estimability) and what
 goes along with it (confounding) is said in words that a biologist can act on.
 
-A contrast is a mapping with the keys of ``registry.contrast``. Its ``kind`` says what is read:
+A contrast is a mapping with the keys of ``cards.contrast``. Its ``kind`` says what is read:
 
 difference
     target minus reference of `variable`; with `across` and `at`, at that level only

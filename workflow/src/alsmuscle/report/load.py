@@ -1,4 +1,4 @@
-"""Gather the finished tables of a run for the report; reads through ``io`` only."""
+"""Gather the finished tables of a run for the report; reads through ``core.files`` only."""
 
 from __future__ import annotations
 

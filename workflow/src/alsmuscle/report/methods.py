@@ -24,7 +24,7 @@ def contrast_sentence(
     Parameters
     ----------
     contrast
-        With all keys, as ``registry.contrast`` returns it.
+        With all keys, as ``cards.contrast`` returns it.
     settings
         The effective configuration.
     packages
@@ -114,7 +114,7 @@ def steps(
     packages
         Package → version.
     collections
-        The gene-set collections that were tested, as ``registry.load_collections`` returns them.
+        The gene-set collections that were tested, as ``cards.load_collections`` returns them.
     """
     counts, de, qc = (settings["bulk"][key] for key in ("counts", "de", "qc"))
     sizes, ora = settings["enrichment"]["sizes"], settings["enrichment"]["ora"]

@@ -132,7 +132,7 @@ def replicate(
     Parameters
     ----------
     biology
-        ``simulate.biology``.
+        ``bulk.biology``.
     members
         ``programmes.blocks`` for human.
     name
@@ -258,7 +258,7 @@ def flag_replicate(
     Parameters
     ----------
     biology
-        ``simulate.biology``.
+        ``bulk.biology``.
     panels
         ``config/tissues.tsv``.
     thresholds
@@ -456,7 +456,7 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
     """Plant truths in studies of the demo's sizes, and follow them through pooling to the verdicts.
 
     Five ALS studies and one denervation reference share a biology
-    (:func:`alsmuscle.denervation.simulate_biology`: log2 scale, so that 200 replicates are cheap;
+    (:func:`alsmuscle.synthesis.axis.simulate_biology`: log2 scale, so that 200 replicates are cheap;
     that counts lead to right effects is what :func:`replicate` measures). Each study has its own
     lambda (0.5, standard deviation 0.1), and the effect of every block that is a programme differs
     between studies by ``HETEROGENEITY`` (standard deviation, log2 units: site, cohort, platform),

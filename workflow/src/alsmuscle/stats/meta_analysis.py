@@ -546,7 +546,7 @@ def pool_by_role(
         Long table ``dataset, contrast, cell_type, <key>, <effect>, <se>``. For programmes, give the
         complete or the stripped rows, not both.
     contrasts
-        Table of :func:`alsmuscle.claims.contrast_table`; only rows with
+        Table of :func:`alsmuscle.synthesis.claims.contrast_table`; only rows with
         ``eligible`` and without a ``tag`` are used.
     key
         Column or columns that name what is pooled; several are joined by ``/``.

@@ -569,9 +569,9 @@ def axes(
     Parameters
     ----------
     pairs
-        From :func:`alsmuscle.claims.reference_pairs`.
+        From :func:`alsmuscle.synthesis.claims.reference_pairs`.
     contrasts
-        From :func:`alsmuscle.claims.contrast_table`; donors give the degrees of freedom.
+        From :func:`alsmuscle.synthesis.claims.contrast_table`; donors give the degrees of freedom.
     genes
         ``dataset, contrast, cell_type, gene_id, effect, se`` (log2 units, own species' ids). Cell
         types are compared with the same cell type of the reference.

@@ -156,7 +156,7 @@ def reference_pairs(contrasts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``dataset, contrast, reference_dataset, reference_contrast, mode, reason``; ``mode`` is
-        ``lambda``, ``correlation`` or ``none`` (see :func:`alsmuscle.denervation.comparability`).
+        ``lambda``, ``correlation`` or ``none`` (see :func:`alsmuscle.synthesis.axis.comparability`).
     """
     als = contrasts[contrasts["role"].isin(["als_patient", "als_model", "als_cells"])]
     references = contrasts[contrasts["role"] == "denervation"]
@@ -707,8 +707,8 @@ def evaluate(
     contrasts
         From :func:`contrast_table`.
     deltas
-        Rows of :func:`alsmuscle.denervation.block_delta` with ``dataset, contrast, cell_type,
-        reference``, one reference per contrast (see :func:`alsmuscle.denervation.choose_reference`).
+        Rows of :func:`alsmuscle.synthesis.axis.block_delta` with ``dataset, contrast, cell_type,
+        reference``, one reference per contrast (see :func:`alsmuscle.synthesis.axis.choose_reference`).
     rules
         Fixed in advance; defaults of :class:`Rules`.
 

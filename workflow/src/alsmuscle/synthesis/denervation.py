@@ -40,14 +40,14 @@ def contrast_facts(
     warnings: pd.DataFrame | None = None,
     effects: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Return one row for :func:`alsmuscle.claims.contrast_table`.
+    """Return one row for :func:`alsmuscle.synthesis.claims.contrast_table`.
 
     Parameters
     ----------
     card
         ``id, organism, modality, platform`` and, where known, ``cluster, simulated``.
     contrast
-        With every optional key, as ``registry.contrast`` returns it.
+        With every optional key, as ``cards.contrast`` returns it.
     samples, warnings
         The study's tables; donors are counted among the samples that enter the model. A sample
         without a donor id counts as its own donor.
@@ -106,7 +106,7 @@ def superseded(card: Mapping[str, Any], admitted: Iterable[str]) -> str:
 
 
 def list_facts(card: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for :func:`alsmuscle.claims.contrast_table` per list of called genes."""
+    """Return a row for :func:`alsmuscle.synthesis.claims.contrast_table` per list of called genes."""
     rows = []
     for key, sizes in card["calls"]["comparisons"].items():
         facts = contrast_facts(card, cards.contrast(dict(card), key))
@@ -422,9 +422,9 @@ def compare_with_denervation(
         Contrast → variance-stabilised matrix, or the ``de`` table where none is public. From a
         matrix the contrast is refitted with resampled donors; a table gets analytic intervals.
     designs
-        Contrast → its entry, as ``registry.contrast`` returns it.
+        Contrast → its entry, as ``cards.contrast`` returns it.
     contrasts, pairs, blocks
-        Tables of :func:`alsmuscle.claims.contrast_table`, :func:`comparable_pairs`, ``blocks.tsv``.
+        Tables of :func:`alsmuscle.synthesis.claims.contrast_table`, :func:`comparable_pairs`, ``blocks.tsv``.
     members
         Species → genes of blocks and of the claims' genes and ratios.
     document
@@ -515,7 +515,7 @@ def judge(
     *,
     rules: claims.Rules,
 ) -> pd.DataFrame:
-    """Evaluate the claims (:func:`alsmuscle.claims.evaluate`), with empty text for missing text."""
+    """Evaluate the claims (:func:`alsmuscle.synthesis.claims.evaluate`), with empty text for missing text."""
     out = claims.evaluate(document, effects, contrasts, deltas, rules=rules)
     text = [c for c, kind in contracts.TABLES["claims"].columns.items() if kind == "text"]
     out[text] = out[text].fillna("").astype(str)

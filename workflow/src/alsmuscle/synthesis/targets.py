@@ -1,4 +1,4 @@
-"""Reading and writing that only the synthesis needs; tables go through ``io``."""
+"""Reading and writing that only the synthesis needs; tables go through ``core.files``."""
 
 from __future__ import annotations
 

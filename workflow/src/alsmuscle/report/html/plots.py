@@ -1,6 +1,6 @@
 """Effects with their intervals: forest plots, matrices of numbers and colour, courses over time.
 
-As :mod:`alsmuscle.report.components`: ``Markup``, escaped, readable without scripts and drawing.
+As :mod:`alsmuscle.report.html.components`: ``Markup``, escaped, readable without scripts and drawing.
 """
 
 from __future__ import annotations

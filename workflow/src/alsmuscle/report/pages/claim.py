@@ -36,7 +36,7 @@ MEANING = {
     "cannot tell": "No data, too few studies, the wrong material, or too wide an interval; the page "
     "of the claim says which, and how small an effect could have been seen.",
 }
-"""What each verdict means; the rules are in :func:`alsmuscle.claims.decide`."""
+"""What each verdict means; the rules are in :func:`alsmuscle.synthesis.claims.decide`."""
 
 EXPECTED = {"up": "higher", "down": "lower", "changed": "different, in either direction"}
 

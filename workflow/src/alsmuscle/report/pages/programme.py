@@ -114,7 +114,7 @@ def overview(site: Site, data: m.ReportData) -> str:
 def pages(site: Site, data: m.ReportData, times: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Yield path and content of every programme's page.
 
-    ``times``: from :func:`alsmuscle.report.time.points`.
+    ``times``: from :func:`alsmuscle.report.pages.over_time.points`.
     """
     effects, drivers = _effects(data), _drivers(data)
     for name in sorted(data.programme_names):
