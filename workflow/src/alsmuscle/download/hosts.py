@@ -35,6 +35,7 @@ def answered(host: str, folder: Path | None) -> None:
 def gave_up(host: str, why: str, folder: Path | None) -> None:
     """Note that no connection could be made, unless the host has answered in this run."""
     if folder is not None and _read(host, folder) != _UP:
+        forget(folder)
         _path(host, folder).write_text(why, encoding="utf-8")
 
 

@@ -166,10 +166,7 @@ def insist_on_host(want: Want) -> str:
         No connection to the host could be made earlier in this run.
     """
     host = urlsplit(want.url).netloc.rpartition("@")[2].lower()
-    folder = _shared_folder()
-    if folder is not None:
-        hosts.forget(folder)
-    if problem := hosts.dead(host, folder):
+    if problem := hosts.dead(host, _shared_folder()):
         raise want.passing(
             f"{host} does not answer ({problem}; found out once for this run)",
             remedy="try again where there is a network, use `make fetch` elsewhere, or a mirror",
