@@ -125,6 +125,21 @@ def test_published_blocks_by_hand() -> None:
     assert told["se"] == pytest.approx((0.3 + 0.4) / 2)  # genes that err as one
 
 
+def test_blocks_that_a_published_chip_hardly_measures_are_no_evidence() -> None:
+    genes = [f"g{i}" for i in range(17)]
+    effects = pd.DataFrame({"gene_id": genes[:3], "log2fc": 1.0, "lfc_se": 0.2}).assign(
+        dataset="d", contrast="c", cell_type="muscle"
+    )
+    blocks = {"3 of 17": genes, "3 of 6": genes[:6], "2 of 3": genes[1:4], "1 of 1": genes[:1]}
+    members = pd.concat(
+        pd.DataFrame({"programme": "P", "block": name, "stripped": False, "gene_id": own})
+        for name, own in blocks.items()
+    ).assign(sign=1)
+    out = synthesis.published_blocks(effects, members, inter_gene_correlation=0.1)
+    assert len(out) == 4
+    assert list(synthesis.usable_effects(out)["block"]) == ["3 of 6", "1 of 1"]
+
+
 def test_gene_correlation_is_the_median_over_studies() -> None:
     rows = [("a", "one", 0.2), ("a", "two", 0.4), ("b", "one", 0.5), ("c", "one", -0.9)]
     effects = pd.DataFrame(rows, columns=["dataset", "contrast", "gene_correlation"])

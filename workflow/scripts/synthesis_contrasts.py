@@ -61,7 +61,8 @@ with log.job(snakemake.log[0]) as logger:
                 inter_gene_correlation=snakemake.params.inter_gene_correlation,
                 measured=measured,
             )
-            parts.append(denervation.with_intervals(blocks, "published"))
+            usable = denervation.usable_effects(blocks)
+            parts.append(denervation.with_intervals(usable, "published"))
         known = de["gene_id"].isin(ids[card["organism"]].values()) & (de["lfc_se"] > 0)
         single[card["organism"]].append(de[known])
     for organism, found in single.items():

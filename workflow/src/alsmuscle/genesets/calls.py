@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alsmuscle.genesets import programmes
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
 
 BLOCK = ["programme", "block", "stripped"]
 DIRECTIONS = ("up", "down")
-# A block with fewer measured genes than this, or than half of its own, decides nothing.
-MIN_GENES = 3
-MIN_SHARE = 0.5
 
 
 def count_blocks(
@@ -74,8 +73,7 @@ def count_blocks(
             row[f"genes_{side}"] = ";".join(sorted(names[found]))
         rows.append(row)
     out = pd.DataFrame(rows)
-    enough = out["n_measured"] >= np.minimum(MIN_GENES, out["n_genes"])
-    out["usable"] = enough & (out["n_measured"] >= MIN_SHARE * out["n_genes"])
+    out["usable"] = programmes.well_measured(out["n_measured"], out["n_genes"])
     tested = out["usable"] & ~out["stripped"].astype(bool)
     for side in DIRECTIONS:
         adjusted = np.full(len(out), np.nan)

@@ -247,6 +247,16 @@ def strip_plan(programmes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def well_measured(n_measured: npt.ArrayLike, n_genes: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Say which blocks a platform measures well enough to speak for them.
+
+    At least half of their genes, and three, unless the block was defined with fewer; what a chip
+    measures of a smaller part is not the block.
+    """
+    measured, genes = np.asarray(n_measured), np.asarray(n_genes)
+    return np.asarray((measured >= np.minimum(3, genes)) & (measured >= 0.5 * genes))
+
+
 def blocks(programmes: pd.DataFrame, organism: str, genes: pd.DataFrame) -> pd.DataFrame:
     """Members of every block, complete and denervation-stripped, as gene ids of one organism.
 

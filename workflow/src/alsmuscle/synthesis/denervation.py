@@ -150,7 +150,8 @@ def published_blocks(
     Returns
     -------
     DataFrame
-        ``dataset, contrast, cell_type, programme, block, stripped, effect, se``.
+        ``dataset, contrast, cell_type, programme, block, stripped, effect, se, n_measured,
+        n_genes``.
     """
     usable = effects[effects["log2fc"].notna() & (effects["lfc_se"] > 0)]
     rows = members.merge(usable, on="gene_id")
@@ -164,12 +165,15 @@ def published_blocks(
         n=("sign", "size"),
     )
     out = out.reset_index()
+    defined = members.groupby(BLOCK, observed=True)["gene_id"].nunique()
+    out["n_genes"] = defined.reindex(pd.MultiIndex.from_frame(out[BLOCK])).to_numpy()
     rho = np.full(len(out), inter_gene_correlation)
     if measured is not None:
         found = measured.reindex(pd.MultiIndex.from_frame(out[BLOCK])).to_numpy()
         rho = np.where(np.isnan(found), rho, found)
     out["se"] = np.sqrt((1 - rho) * out["squares"] + rho * out["total"] ** 2) / out["n"]
-    return out[[*KEY, *BLOCK, "effect", "se"]]
+    columns = [*KEY, *BLOCK, "effect", "se", "n_measured", "n_genes"]
+    return out.rename(columns={"n": "n_measured"})[columns]
 
 
 def gene_correlation(effects: pd.DataFrame) -> pd.Series[float]:
@@ -184,11 +188,16 @@ def gene_correlation(effects: pd.DataFrame) -> pd.Series[float]:
 
 
 def usable_effects(effects: pd.DataFrame) -> pd.DataFrame:
-    """Leave out cell types that too few donors have for a standard error (an ``effects`` table).
+    """Leave out what a pool, and a claim, would wrongly take for evidence.
 
-    They stand in the study's own table; a pool, and a claim, would take them for evidence.
+    Of an ``effects`` table: cell types that too few donors have for a standard error; they are in
+    the study's own table. Of :func:`published_blocks`: blocks of which the platform measures too
+    few genes. (Where a study's own matrix lacks a gene, the tissue hardly expresses it.)
     """
-    return effects[effects["se"].notna() | (effects["cell_type"] == "muscle")]
+    kept = effects["se"].notna() | (effects["cell_type"] == "muscle")
+    if "n_measured" in effects:
+        kept &= programmes.well_measured(effects["n_measured"], effects["n_genes"])
+    return effects[kept]
 
 
 def with_intervals(effects: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -460,9 +469,10 @@ def compare_with_denervation(
             table = source.rename(columns={"log2fc": "effect", "lfc_se": "se"})
             genes.append(table.loc[table["se"] > 0, [*KEY, "gene_id", "effect", "se"]])
             if sets is not None:
-                random_effects.append(
-                    published_blocks(source, sets, inter_gene_correlation=inter_gene_correlation)
+                found = published_blocks(
+                    source, sets, inter_gene_correlation=inter_gene_correlation
                 )
+                random_effects.append(found[[*KEY, *BLOCK, "effect", "se"]])
     nothing = pd.DataFrame(columns=[*KEY, *BLOCK, "effect", "se"])
     random_table = pd.concat(random_effects, ignore_index=True) if random_effects else nothing
     if genes:
