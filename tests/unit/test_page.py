@@ -999,6 +999,22 @@ def test_the_first_page_calls_muscle_denervated_only_where_its_list_does(data, c
     assert "2 of 4 measured genes" in sentence and "chance gives 0.2" in sentence
 
 
+def test_caveats_of_a_list_and_of_a_study_stand_where_their_numbers_do(data, site):
+    lists = fx.with_lists(data)
+    warning = "These arrays look like <a batch> of their own."
+    card = {**lists.studies[-1].card, "caveats": [warning]}
+    lists = replace(lists, studies=[*lists.studies[:-1], replace(lists.studies[-1], card=card)])
+    table = lists.synthesis.called_blocks.assign(programme="DENERVATION", block="tier1_up")
+    lists = replace(lists, synthesis=replace(lists.synthesis, called_blocks=table))
+    for text in (index.page(site, lists), calls.page(site, lists, lists.synthesis)):
+        assert warning in Parsed(text).text and warning not in text
+    study = data.studies[0]
+    own = study.contrasts[0]
+    own = replace(own, meta={**own.meta, "study_caveats": [warning]})
+    text = contrast.page(site, data, study, own, ())
+    assert warning in Parsed(text).text and warning not in text
+
+
 def test_overview_tells_which_listed_genes_are_unknown(pages):
     text = pages["programmes.html"].text.split("Genes found", 1)[1]
     assert "Vamp7" in text and "Naip1, Naip5" in text

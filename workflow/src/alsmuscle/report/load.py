@@ -296,6 +296,7 @@ def _contrast(
         "simulated": card.get("simulated", False),
         "evidence": "published" if published else "computed",
         "caveat": _import_notes(results, name, key) if published else "",
+        "study_caveats": card.get("caveats", []),
         "measure": "intensities" if card["modality"] == "array" else "counts",
         "method": methods.published_sentence(card)
         if published
@@ -380,6 +381,7 @@ def _cells_study(
                 "evidence": "computed",
                 "confounded": own.loc[own["kind"] == "confounded", "column"].tolist(),
                 "caveat": " ".join(own["text"]),
+                "study_caveats": card.get("caveats", []),
                 "method": methods.cells_sentence(card, full, settings, versions["packages"]),
             }
             contrasts.append(

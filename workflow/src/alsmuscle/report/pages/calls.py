@@ -57,6 +57,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis) -> str:
         path=PATH,
         heading="Called genes",
         threshold="; ".join(sorted(set(genes["threshold"]))),
+        caveats=caveats(data),
         genes=_genes(data, genes),
         blocks=_blocks(data, blocks),
         agreement=_agreement(data, synthesis.agreement),
@@ -227,6 +228,17 @@ def first_page(data: m.ReportData) -> list[Markup]:
                 ).format(others)
             )
     return said
+
+
+def caveats(data: m.ReportData) -> list[str]:
+    """Return the caveats of the studies whose lists of ALS muscle take part."""
+    if not has_lists(data.synthesis):
+        return []
+    assert data.synthesis is not None and data.synthesis.called_genes is not None
+    genes = data.synthesis.called_genes
+    own = set(genes.loc[genes["role"] == "als_patient", "dataset"])
+    cards = (study.card for study in data.studies if study.card["id"] in own)
+    return [str(text) for card in cards for text in card.get("caveats", ())]
 
 
 def _shared_with(data: m.ReportData, key: tuple[str, str], agreement: pd.DataFrame | None) -> str:

@@ -118,6 +118,7 @@ def page(
         else "",
         few=m.few(study, contrast),
         caveats=[_sentences(str(x)) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
+        study_caveats=as_list(meta.get("study_caveats")),
         verdict=m.verdict(head) if len(head) else None,
         n_shown=len(head),
         found=found,

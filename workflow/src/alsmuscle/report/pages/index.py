@@ -27,6 +27,7 @@ def page(site: Site, data: m.ReportData) -> str:
         heading=data.title,
         claims=claim.summary(data, data.synthesis) if data.synthesis is not None else None,
         als=calls.first_page(data),
+        als_caveats=calls.caveats(data),
         matrix=_matrix(data, heads),
         caveats=_caveats(drawn),
         simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
