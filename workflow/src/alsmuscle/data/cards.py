@@ -44,6 +44,10 @@ _PINS = {"source", "sha256", "md5", "bytes", "members"}
 SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
 
 
+# Far beyond any card or schema.
+_MOST_YAML, _MOST_DEEP = 4_000_000, 50
+
+
 # libyaml reads the cards ten times faster than the loader in Python; not every build has it.
 class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML without silent overwriting of a repeated key."""
@@ -63,21 +67,42 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def load_yaml(path: str | Path) -> Any:
-    """Read a YAML file, refusing repeated keys.
+def load_yaml(path: str | Path, *, aliases: bool = True) -> Any:
+    """Read a YAML file, refusing repeated keys, deep nesting, excessive size and, if told, aliases.
 
     Raises
     ------
     InputError
-        The file is missing or is not YAML.
+        The file is missing or is not such YAML.
     """
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
-            return yaml.load(file, _StrictLoader)
+            text = file.read(_MOST_YAML + 1)
+        if len(text) > _MOST_YAML:
+            raise InputError(f"longer than {_MOST_YAML:,} characters", where=path)
+        _refuse_tricks(text, path, aliases)
+        return yaml.load(text, _StrictLoader)
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         raise InputError(f"not readable as YAML: {error}", where=path) from None
+
+
+def _refuse_tricks(text: str, where: str | Path, aliases: bool) -> None:
+    """Refuse aliases, of which a few lines unfold to billions, and nesting that no stack holds."""
+    depth = 0
+    for event in yaml.parse(text, _StrictLoader):
+        if isinstance(event, yaml.AliasEvent) and not aliases:
+            raise InputError(
+                f"the alias *{event.anchor} is refused",
+                where=where,
+                expected="plain YAML",
+                remedy="write the value out",
+            )
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_DEEP:
+            raise InputError(f"nested more than {_MOST_DEEP} deep", where=where)
 
 
 def validate(document: Any, schema: str, where: str | Path) -> None:
@@ -162,7 +187,7 @@ def load_card(path: str | Path) -> Card:
     InputError
         The card breaks the schema or contradicts itself; the message names file and key.
     """
-    card = load_yaml(path)
+    card = load_yaml(path, aliases=False)
     validate(card, "dataset", path)
     check_card(card, path)
     return dict(card)

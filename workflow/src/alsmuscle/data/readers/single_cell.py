@@ -25,6 +25,7 @@ from alsmuscle.cells.prepare import PreparedSample, rename_genes, split_samples
 from alsmuscle.core import files
 from alsmuscle.core.contracts import check_cells
 from alsmuscle.core.errors import InputError
+from alsmuscle.download import hdf5
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 GENE_EXPRESSION = "Gene Expression"
 _RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 _AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
+# In memory; the declared size is also held against the file's own.
+_MOST_BYTES = 1 << 34
 _OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
 _SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";"}
 _TRIPLET = re.compile(
@@ -314,6 +317,7 @@ def read_10x_h5(path: str | Path, *, content: IO[bytes] | None = None) -> AnnDat
     import h5py
 
     path = Path(path)
+    hdf5.check(content or path, where=path, max_bytes=_MOST_BYTES, kind="a 10x .h5 file")
     try:
         with h5py.File(content or path, "r") as file:
             if "matrix" in file:
@@ -344,7 +348,7 @@ def read_10x_h5(path: str | Path, *, content: IO[bytes] | None = None) -> AnnDat
             remedy=_AGAIN,
         ) from error
 
-    ids, symbols = _text(parts[names[0]]), _text(parts[names[1]])
+    ids, symbols = (hdf5.text(parts[name], path) for name in names)
     _check_sizes(path, n_barcodes, len(parts["barcodes"]), n_features, len(ids))
     if len(symbols) != len(ids):
         raise InputError(f"{len(ids)} gene ids but {len(symbols)} gene names", where=path)
@@ -353,8 +357,8 @@ def read_10x_h5(path: str | Path, *, content: IO[bytes] | None = None) -> AnnDat
     if not sound or (len(indices) and int(indices.max()) >= n_features):
         raise InputError("index arrays and values do not fit together", where=path, remedy=_AGAIN)
     X = _csr(path, data, indices, indptr, (n_barcodes, n_features))
-    keep = None if kinds is None else np.array(_text(kinds)) == GENE_EXPRESSION
-    return _assemble(path, X, _text(parts["barcodes"]), ids, symbols, keep=keep)
+    keep = None if kinds is None else np.array(hdf5.text(kinds, path)) == GENE_EXPRESSION
+    return _assemble(path, X, hdf5.text(parts["barcodes"], path), ids, symbols, keep=keep)
 
 
 def read_10x_folder(path: str | Path, *, prefix: str = "") -> AnnData:
@@ -473,6 +477,7 @@ def read_h5ad(path: str | Path) -> AnnData:
     from scipy import sparse
 
     path = Path(path)
+    hdf5.check(path, where=path, max_bytes=_MOST_BYTES, kind=".h5ad")
     try:
         study = anndata.read_h5ad(path)
     except Exception as error:  # the parser raises many kinds; all mean the file is at fault
@@ -573,22 +578,25 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, by
     from scipy.io import mmread
 
     def stream(part: str) -> Any:
-        raw = io.BytesIO(contents.pop(part))
+        raw = io.BytesIO(contents[part])
         return gzip.open(raw) if chosen[part].endswith(".gz") else raw
 
     file = where / chosen["matrix"]
     try:
         barcodes = [line.decode().split("\t")[0].strip() for line in stream("barcodes")]
         rows = [line.decode().rstrip("\r\n").split("\t") for line in stream("features")]
+        barcodes = [b for b in barcodes if b]
+        rows = [r for r in rows if r != [""]]
+        _check_announced(stream, len(contents["matrix"]), file, len(barcodes), len(rows))
         X = mmread(stream("matrix"), spmatrix=True)
+    except InputError:
+        raise
     except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(
             f"cannot be read, truncated or not a MatrixMarket file ({error})",
             where=file,
             remedy=_AGAIN,
         ) from error
-    barcodes = [b for b in barcodes if b]
-    rows = [r for r in rows if r != [""]]
     if not hasattr(X, "tocsr"):
         raise InputError("a dense MatrixMarket array", where=file, expected="coordinate format")
     _check_sizes(file, X.shape[1], len(barcodes), X.shape[0], len(rows))
@@ -600,8 +608,26 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, by
     return _assemble(file, X, barcodes, ids, symbols, keep=kinds == GENE_EXPRESSION)
 
 
-def _text(values: Any) -> list[str]:
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+def _check_announced(
+    stream: Callable[[str], Any], packed: int, where: Path, n_barcodes: int, n_features: int
+) -> None:
+    """Hold a MatrixMarket header against what is there, before memory is asked for."""
+    opened = stream("matrix")
+    line = opened.readline(4096)
+    while line.startswith(b"%"):
+        line = opened.readline(4096)
+    numbers = line.split()
+    if len(numbers) != 3 or not all(number.isdigit() for number in numbers):
+        return  # the reader says what it is
+    rows, columns, entries = (int(number) for number in numbers)
+    _check_sizes(where, columns, n_barcodes, rows, n_features)
+    # An entry takes at least six bytes, and gzip packs no more than 1032 : 1.
+    if entries > rows * columns or entries * 6 > packed * 1032:
+        raise InputError(
+            f"announces {entries:,} entries, more than the file can hold",
+            where=where,
+            remedy=_AGAIN,
+        )
 
 
 def _check_sizes(where: Path, n_barcodes: int, found: int, n_features: int, named: int) -> None:
@@ -637,8 +663,12 @@ def _csr(where: Path, data: Any, indices: Any, indptr: Any, shape: tuple[int, in
         raise InputError(
             f"the matrix holds {kind}", where=where, expected="raw counts", remedy=_RAW
         )
-    X.data = X.data.astype(np.int32, copy=False)
     X.sum_duplicates()
+    if X.data.max() > np.iinfo(np.int32).max:
+        raise InputError(
+            f"a count of {X.data.max():,}: more than can be stored", where=where, remedy=_AGAIN
+        )
+    X.data = X.data.astype(np.int32, copy=False)
     return X
 
 
