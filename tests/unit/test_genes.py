@@ -232,12 +232,51 @@ def test_mangled_mouse_symbol(mouse):
 
 
 def test_mixed_types_raise_with_examples_unless_stated(human):
-    mix = ["MYOG", "PAX7", "ENSG00000129152", "ENSG00000111049"]
+    mix = ["MYOG", "PAX7", "4656", "5081"]
     with pytest.raises(InputError, match=r"mixed type.*MYOG, PAX7") as error:
         genes.identify(mix, human, where="study.yaml: counts.gene_column")
     assert "study.yaml" in str(error.value)
     found = genes.identify(mix, human, id_type="symbol")
+    assert found["status"].tolist() == ["symbol", "symbol", "unmapped", "unmapped"]
+
+
+def test_ensembl_ids_stand_in_for_genes_without_a_symbol(human):
+    found = genes.identify(["MYOG", "PAX7", "ENSG00000129152", "ENSG00000111049"], human)
     assert found["status"].tolist() == ["symbol", "symbol", "ensembl", "ensembl"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ENSG00000122180.5_MYOG",
+        "MYOG|ENSG00000122180",
+        "GRCh38_ENSG00000122180",
+        '"MYOG"',
+        "gene:ENSG00000122180",
+        "MYOG|4656",
+        "ENSG00000122180_PAR_Y",
+    ],
+)
+def test_ids_written_together_are_taken_apart(human, written):
+    assert genes.identify([written], human)["gene_id"].tolist() == ["ENSG00000122180"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        (["Sod1", "Myog", "Pax7"], "another organism"),
+        (["ENST00000270142", "ENST00000389995"], "transcripts"),
+        (["spot_1", "spot_2"], "0% of 2 rows"),
+    ],
+)
+def test_ids_that_lead_nowhere_stop_a_study(human, ids, words):
+    with pytest.raises(InputError, match=words):
+        genes.require_genes(genes.identify(ids, human), human, "a file")
+
+
+def test_summaries_are_no_genes():
+    rows = ["__no_feature", "N_unmapped", "Total", "Unassigned_Ambiguity", "MYOG", "ERCC-00002"]
+    assert genes.is_summary(rows).tolist() == [True] * 4 + [False] * 2
 
 
 def test_stray_rows_of_a_dominated_column_stay_unmapped(human):

@@ -116,7 +116,9 @@ def fit(
             inference=inference,
             n_cpus=threads,
             wald_min_mu=WALD_MIN_MU,
-            low_memory=True,
+            # Where every gene has a zero, size factors are found by iteration, which needs what
+            # PyDESeq2 would throw away to save memory.
+            low_memory=not bool((X[:, keep] == 0).any(axis=0).all()),
         )
     zeroed = getattr(dds, "new_all_zeroes_genes", pd.Index([]))
     for column in (

@@ -26,6 +26,8 @@ Scale = Literal["log2", "linear", "auto"]
 
 # No log2 intensity of a 16-bit scanner exceeds 16; a linear one of an expressed gene always does.
 LOG2_MAX = 25.0
+# The largest log10 intensity of such a scanner is 4.8; no array's log2 intensities stay below this.
+LOG2_LEAST = 8.0
 # Linear (MAS5) intensities below this are noise, and their logarithms would be the largest effects.
 FLOOR = 16.0
 
@@ -57,6 +59,32 @@ def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.Dat
             f"{np.nanmedian(values):.3g}, a twentieth lies below {low:.3g}",
             where=where,
             expected="log2 intensities, or linear ones such as MAS5 gives",
+        )
+    highest = intensities.replace([np.inf, -np.inf], np.nan).max()
+    if np.isinf(values).any():
+        arrays = intensities.columns[np.isinf(values).any(axis=0)]
+        raise InputError(
+            f"infinite values in {len(arrays)} array(s), such as {arrays[0]}",
+            where=where,
+            expected="a number, or nothing, for every probe",
+        )
+    low_scale, high_scale = highest[highest <= LOG2_MAX].index, highest[highest > LOG2_MAX].index
+    if len(low_scale) and len(high_scale):
+        raise InputError(
+            f"arrays on different scales: {len(low_scale)}, such as {low_scale[0]}, look like "
+            f"logarithms, {len(high_scale)}, such as {high_scale[0]}, like linear values",
+            where=where,
+            expected="one scale for all arrays",
+            remedy="leave out the arrays of one scale under samples.exclude in a file of their own, "
+            "or use the raw data",
+        )
+    if scale == "auto" and high < LOG2_LEAST:
+        raise InputError(
+            f"the largest value is {high:.3g}, below any log2 intensity of a scanner (10 to 16): "
+            "are these log10 or natural logarithms?",
+            where=where,
+            expected=f"log2 intensities that reach {LOG2_LEAST:g}, or linear ones",
+            remedy="set `scale: log2` if they are that; other logarithms are not read",
         )
     found = "log2" if high <= LOG2_MAX else "linear"
     if scale not in ("auto", found):

@@ -36,6 +36,19 @@ _PREFIX: Final = {"ENSG": "human", "ENSMUSG": "mouse", "ENSRNOG": "rat"}
 _ENSEMBL: Final = r"(?P<id>(?P<prefix>ENS[A-Z]*G)\d{11})(?:\.\d+)?(?:_PAR_Y)?"
 # Rows that counting programs append (htseq, STAR, featureCounts) and spiked-in controls.
 _NO_GENE: Final = r"(?:__\w+|N_\w+|ERCC-\d{5}|__.*)"
+# Of these, what counts reads that belong to no gene: never part of a matrix.
+_SUMMARY: Final = (
+    r"(?:__.*|N_(?:unmapped|multimapping|noFeature|ambiguous)|no_feature|ambiguous|too_low_aQual"
+    r"|not_aligned|alignment_not_unique|Unassigned_\w+|(?i:(?:grand |column )?totals?|sum)"
+    r"(?i:[ _](?:reads|counts))?)"
+)
+# Ids written together: a genome's name before them; a symbol, or a number, behind them.
+_GENOME: Final = r"^(?:gene[:-]|(?:GRCh|GRCm|hg|mm)\d+_+)"
+_WITH_SYMBOL: Final = rf"^{_ENSEMBL}[_|:;/, ]\S.*$"
+_BEHIND_SYMBOL: Final = rf"^[^|\s]+[_|:;]{_ENSEMBL}$"
+_SYMBOL_ENTREZ: Final = r"^(?P<symbol>[A-Za-z][\w.@-]*)\|\d+$"
+# Below this share of rows that lead to a gene the ids are not what they are taken for.
+LEAST_MAPPED: Final = 0.2
 
 _MONTHS: Final = {
     m: i
@@ -64,8 +77,60 @@ _MANGLED: Final[dict[tuple[int, int], tuple[str, ...]]] = {
 def _strings(ids: Iterable[object]) -> pd.Series:
     """Return ids as stripped strings; whole-number floats lose their ``.0``."""
     values = pd.Series(list(ids), dtype=object)
-    text = values.where(values.notna(), "").astype(str).str.strip()
+    text = values.where(values.notna(), "").astype(str).str.strip().str.strip("'\"")
     return text.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+
+
+def _taken_apart(text: pd.Series) -> pd.Series:
+    """Return ids without what stands around them: a genome, a symbol, an Entrez number."""
+    text = text.str.replace(_GENOME, "", regex=True)
+    for pattern in (_WITH_SYMBOL, _BEHIND_SYMBOL):
+        found = text.str.extract(pattern)["id"]
+        text = found.fillna(text)
+    return text.str.extract(_SYMBOL_ENTREZ)["symbol"].fillna(text)
+
+
+def is_summary(ids: Iterable[object]) -> pd.Series:
+    """Say which rows of a matrix are no genes: counters' summaries (``__no_feature``), totals."""
+    return _strings(ids).str.fullmatch(_SUMMARY)
+
+
+def require_genes(frame: pd.DataFrame, table: pd.DataFrame, where: str) -> None:
+    """Stop where ids lead to hardly any gene: such a study would pass without saying anything.
+
+    Parameters
+    ----------
+    frame
+        Result of :func:`identify`.
+    table
+        The gene table it was made with.
+    where
+        Study and file, for the message.
+
+    Raises
+    ------
+    InputError
+        Naming examples, and what the ids look like.
+    """
+    lost = frame["status"].isin(["unmapped", "ensembl_unlisted"])
+    share = 1 - float(lost.mean()) if len(frame) else 0.0
+    if share >= LEAST_MAPPED:
+        return
+    names = pd.Series([str(name) for name in frame.index[lost]])
+    guess = ""
+    if names.str.match(r"ENS[A-Z]*T\d{11}").mean() > 0.5:
+        guess = ": these are transcripts; use counts per gene"
+    elif names.str.match(r"[NX][MR]_\d+").mean() > 0.5:
+        guess = ": these are RefSeq transcripts; use counts per gene"
+    elif names.str.upper().isin(table["symbol"].str.upper()).mean() > 0.5:
+        guess = ": symbols in the spelling of another organism (Sod1 is mouse's, SOD1 human)"
+    raise InputError(
+        f"{share:.0%} of {len(frame)} rows lead to a gene{guess}",
+        where=where,
+        expected="Ensembl ids, Entrez ids or symbols of the study's organism; got such as "
+        + ", ".join(names.head(3)),
+        remedy="correct `organism`, or the key that names the column of genes",
+    )
 
 
 def _kinds(text: pd.Series) -> pd.Series:
@@ -112,6 +177,8 @@ def detect_id_type(ids: Iterable[object], *, where: str | PathLike[str] | None =
             remedy="name the column that holds the gene ids",
         )
     top = str(share.index[0])
+    if share.iloc[0] < DOMINANT and set(share.index) == {"symbol", "ensembl"}:
+        return "symbol"  # ids stand in for genes without a symbol: each is read as what it is
     if share.iloc[0] < DOMINANT:
         mix = "; ".join(
             f"{s:.0%} {k} (as {', '.join(text[kind == k].head(3))})" for k, s in share.items()
@@ -274,7 +341,7 @@ def identify(
             f"unknown gene id type {id_type!r}", where=where, expected=", ".join(ID_TYPES)
         )
     source = list(ids)
-    text = _strings(source)
+    text = _taken_apart(_strings(source))
     organism = detect_organism(table["gene_id"].head(1))
     kind = _kinds(text)
     if organism is not None and (kind == "ensembl").mean() > 1 - DOMINANT:

@@ -171,7 +171,15 @@ def merge_sheet(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFr
     # One run may tell what another one of its sample leaves out: that of most values speaks.
     best = filled.groupby(ids, sort=False).idxmax()
     first = sheet.loc[best].reset_index(drop=True)
-    return first, ids.set_axis(sheet[spec["run_id"]])
+    owner = ids.set_axis(sheet[spec["run_id"]])
+    # A sheet may have a row per file of a run (SDRF): each run counts once.
+    shared = owner.groupby(level=0).nunique()
+    if (shared > 1).any():
+        raise InputError(
+            f"run '{shared.index[shared > 1][0]}' belongs to several samples",
+            where=f"{where}: samples.run_id",
+        )
+    return first, owner[~owner.index.duplicated()]
 
 
 def merge_runs(
@@ -248,7 +256,6 @@ def _need(sheet: pd.DataFrame, column: str, where: str) -> None:
 
 def _column(sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str) -> tuple[Any, Any]:
     """Return the harmonised and the raw values of one column."""
-    import pandas as pd
 
     if "value" in rule:
         return (float(rule["value"]) if name == "age" else str(rule["value"])), None
@@ -273,8 +280,24 @@ def _column(sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str)
     if "match" in rule:
         values = values.map(lambda value: _matched(value, rule["match"], where))
     if rule.get("numeric"):
-        values = pd.to_numeric(values, errors="coerce")
+        values = _numbers(values, where)
     return values, raw
+
+
+def _numbers(values: pd.Series, where: str) -> pd.Series:
+    """Return numbers; words become missing, but no number that is written in another way."""
+    import pandas as pd
+
+    text = values.astype(str).str.strip()
+    odd = text[text.str.fullmatch(r"[-+]?\d+,\d+(\.\d+)?|[-+]?inf(inity)?", case=False)]
+    if len(odd):
+        raise InputError(
+            "no number as it is read here: " + ", ".join(repr(v) for v in sorted(set(odd))),
+            where=where,
+            expected="a decimal point, and no separator of thousands",
+            remedy="name the values under `map`, or correct the sheet",
+        )
+    return pd.to_numeric(text, errors="coerce")
 
 
 def _matched(value: str, patterns: Mapping[str, str], where: str) -> str:

@@ -65,11 +65,23 @@ def read_bulk(
     kept, excluded = samples.harmonise(sheet, card)
     columns, excluded = samples.match_matrix(list(matrix.columns), kept, excluded, card)
 
+    summary = genes.is_summary(matrix.index).to_numpy()
+    named = [str(name) for name in matrix.index[summary]]
+    if named:
+        matrix = matrix[~summary]
+        symbols = (
+            None
+            if symbols is None
+            else [s for s, out in zip(symbols, summary, strict=True) if not out]
+        )
     raw, notes = counts.as_counts(
         matrix[list(columns)].rename(columns=columns), spec["type"], where
     )
+    if named:
+        notes.append(f"{len(named)} rows that are no genes were left out: {', '.join(named[:6])}.")
     table = files.read_gene_table(card["organism"])
     identity = genes.identify(raw.index, table, symbols=symbols, where=where)
+    genes.require_genes(identity, table, where)
     adata = counts.assemble(
         raw,
         identity,

@@ -40,9 +40,9 @@ def read_effects(card: Mapping[str, Any], manifest: pd.DataFrame) -> published.I
     spec = {**derivation.TOOLS.get(spec.get("tool", ""), {}), **spec}
     table = matrices.read_effects(path, spec)
     where = f"{card['id']}: {path}"
-    identity = genes.identify(
-        table[spec["gene_column"]], files.read_gene_table(card["organism"]), where=where
-    )
+    known = files.read_gene_table(card["organism"])
+    identity = genes.identify(table[spec["gene_column"]], known, where=where)
+    genes.require_genes(identity, known, where)
     return published.effects(table, identity, spec, dataset=card["id"], where=where)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit, cards, studies, study_arrays, study_cells, study_effects
 from alsmuscle.data.readers import sample_sheets
@@ -44,6 +45,18 @@ def checks(
         rows.append(admit.check(name, "reading", admit.AGREES, found=_read(card, manifest)))
     except InputError as error:
         rows.append(admit.failure(name, "reading", error))
+    except Exception as error:
+        # One study never takes the others down, whatever its files hold.
+        log.get("verify").exception("%s: reading failed", name)
+        rows.append(
+            admit.check(
+                name,
+                "reading",
+                admit.FAILED,
+                found=f"alsmuscle failed while reading the study ({type(error).__name__}: {error})",
+                remedy=f"send us results/logs/data_verify/{name}.log, which says where",
+            )
+        )
     return rows
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
 
 MAX_UNPACKED, MAX_RATIO = 1 << 36, 400.0
 _BLOCK = 1 << 20
+_MAX_LAYERS = 4
+_STREAMS: dict[str, tuple[bytes, Any]] = {
+    "gzip": (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    "bzip2": (b"BZh", bz2.BZ2File),
+    "xz": (b"\xfd7zXZ\0", lzma.LZMAFile),
+}
 
 
 def size_in_words(count: float) -> str:
@@ -67,34 +75,59 @@ def bounded(stream: IO[bytes], object_to: Callable[[int], None]) -> IO[bytes]:
 
 
 def unpacked(content: bytes, where: str) -> bytes:
-    """Return content, unpacked if it is gzip, within the downloader's limits.
+    """Return content without its packing (gzip, bzip2, xz), within the downloader's limits.
+
+    The first bytes decide, not the name; files are packed twice at times.
 
     Raises
     ------
     InputError
-        The gzip is damaged, or unpacks to more than is believable.
+        The packing is damaged, or unpacks to more than is believable.
     """
-    if content[:2] != b"\x1f\x8b":
-        return content
+    for _ in range(_MAX_LAYERS):
+        kind = next((k for k, (magic, _) in _STREAMS.items() if content.startswith(magic)), None)
+        if kind is None:
+            return content
+        content = _without_layer(content, kind, where)
+    raise InputError(f"packed more than {_MAX_LAYERS} times", where=where)
 
+
+def _without_layer(content: bytes, kind: str, where: str) -> bytes:
     def object_to(seen: int) -> None:
         if problem := bomb(seen, len(content)):
             raise InputError(problem, where=where)
 
     try:
-        stream: Any = gzip.GzipFile(fileobj=io.BytesIO(content))
+        stream: Any = _STREAMS[kind][1](io.BytesIO(content))
         return bounded(stream, object_to).read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"damaged gzip: {error}", where=where) from None
+    except InputError:
+        raise
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"damaged {kind}: {error}", where=where) from None
 
 
 def read_text(path: Path) -> str:
-    """Return a text file, packed or not, as UTF-8 (or Latin-1, where GEO's submitters wrote that)."""
+    r"""Return a text file, packed or not: UTF-8, or Windows-1252, where submitters wrote that.
+
+    Line ends become ``\n``: also lone carriage returns, where there is no other line end.
+    """
     content = unpacked(path.read_bytes(), str(path))
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return content.decode("latin-1")
+        # Five of 256 bytes mean nothing in Windows-1252; Latin-1 has a meaning for all.
+        try:
+            text = content.decode("cp1252")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
+    text = text.replace("\r\n", "\n")
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Return lines, which end at ``\n`` only: ``str.splitlines`` cuts at ten other characters."""
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def plain_table(lines: Sequence[str], where: str) -> pd.DataFrame:

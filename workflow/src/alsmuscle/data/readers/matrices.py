@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
 from alsmuscle.data.readers.sample_sheets import read_recount3
-from alsmuscle.download.decode import plain_table, read_text, some, unpacked
+from alsmuscle.download.decode import lines_of, plain_table, read_text, some, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +64,11 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
         raise InputError(f"not a whole tar archive: {error}", where=path) from None
 
 
+def _is_stray(name: str) -> bool:
+    """Say whether a member is what macOS adds beside the files: never data."""
+    return "__MACOSX/" in name or name.rsplit("/", 1)[-1].startswith("._")
+
+
 # --- matrices -------------------------------------------------------------------------------------
 
 
@@ -102,7 +107,7 @@ def read_matrix(
     InputError
         The file is not what the card says; the message names file, member or column.
     """
-    spec = {**TOOLS.get(spec.get("tool", ""), {}), **spec}
+    spec = {**TOOLS.get(spec.get("tool", ""), {}), "chosen": "count_column" in spec, **spec}
     if spec["layout"] == "tar_tables":
         matrix, symbols = _tar_tables(path, spec, members)
     elif spec["layout"] == "recount3":
@@ -155,12 +160,13 @@ def _tar_tables(
     import pandas as pd
 
     symbols: list[str] | None = None
+    symbols_of: pd.Series | None = None
     pattern = re.compile(spec["member"])
     columns: dict[str, pd.Series] = {}
     seen = set()
     for name, content in _archive(path):
         match = pattern.search(name)
-        if not match:
+        if not match or _is_stray(name):
             continue
         sample = match["sample_id"]
         where = f"{path}: member {name}"
@@ -184,6 +190,8 @@ def _tar_tables(
         frame = _read_delimited(content, spec, where)
         frame, symbols = _symbols_beside(frame, spec)
         columns[sample] = _count_column(frame, spec, where).rename(sample)
+        if symbols is not None:  # of the last member; put into the first one's order below
+            symbols_of = pd.Series(symbols, index=columns[sample].index)
     lacking = sorted(set(members) - seen)
     if lacking:
         raise InputError(
@@ -195,12 +203,23 @@ def _tar_tables(
         raise InputError("no member matches `counts.member`", where=path, expected=spec["member"])
     first, *others = columns.values()
     for other in others:
-        if not other.index.equals(first.index):
+        if other.index.equals(first.index):
+            continue
+        unlike = first.index.symmetric_difference(other.index)
+        if len(unlike) or first.index.has_duplicates or other.index.has_duplicates:
             raise InputError(
-                f"sample '{other.name}' lists other genes than '{first.name}'",
+                f"sample '{other.name}' lists other genes than '{first.name}': {len(unlike)} are in "
+                f"one of them only: {some(unlike, 3)}"
+                if len(unlike)
+                else f"samples '{first.name}' and '{other.name}' list genes several times, in "
+                "another order",
                 where=path,
-                expected="the same genes in the same order in every member",
+                expected="the same genes in every member",
+                remedy="make `counts.member` narrower, or use one joined table",
             )
+        columns[str(other.name)] = other.reindex(first.index)
+    if symbols is not None and symbols_of is not None and not symbols_of.index.equals(first.index):
+        symbols = symbols_of.reindex(first.index).tolist()
     return pd.DataFrame(columns), symbols
 
 
@@ -213,6 +232,14 @@ def _count_column(frame: pd.DataFrame, spec: Mapping[str, Any], where: str) -> p
             f"the table has {frame.shape[1]} columns", where=where, expected=f"column {position}"
         )
     _check_header(frame, position, spec, where)
+    if spec.get("tool") == "featurecounts" and frame.shape[1] > position + 1 and not spec["chosen"]:
+        raise InputError(
+            f"{frame.shape[1] - position} columns of counts: {some(frame.columns[position:], 4)}",
+            where=where,
+            expected="one",
+            remedy="set `counts.count_column` to the one that is meant; lanes of one library have to "
+            "be added up first",
+        )
     named = frame.set_axis([f"column {n}" for n in range(frame.shape[1])], axis=1)
     table = named.set_index(f"column {gene}")
     counts = _numeric(table[[f"column {position}"]], where).iloc[:, 0]
@@ -261,7 +288,7 @@ def _recount3(path: Path, quality: Path) -> pd.DataFrame:
     import pandas as pd
 
     text = read_text(path)
-    head = next((line for line in text.splitlines() if not line.startswith("##")), "")
+    head = next((line for line in lines_of(text) if not line.startswith("##")), "")
     if not head.startswith("gene_id\t"):
         raise InputError(
             f"not recount3's gene sums, beginning with {text[:40]!r}",
@@ -317,7 +344,7 @@ def read_annotation(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
         text = read_text(path)
         if begin := re.search(r"^!platform_table_begin.*\n", text, flags=re.MULTILINE):
             text = text[begin.end() :].partition("!platform_table_end")[0]
-        lines = [line for line in text.splitlines() if not line.startswith(("#", "^", "!"))]
+        lines = [line for line in lines_of(text) if not line.startswith(("#", "^", "!"))]
         frame = plain_table(lines, str(path))
     return _annotation(frame, spec, str(path))
 
@@ -339,15 +366,35 @@ def _annotation(frame: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.
             "gene_id": frame[spec["gene_column"]] if "gene_column" in spec else nothing,
         }
     ).set_axis(frame[spec["id_column"]].astype(str), axis=0)
-    return named[~named.index.duplicated()].rename_axis("id")
+    named = named.map(_assigned).rename_axis("id")
+    twice = named.index.duplicated(keep=False)
+    if not twice.any():
+        return named
+    # An id may have a row per gene: its rows are joined before they are judged.
+    joined = named[twice].groupby(level=0, sort=False).agg(_joined)
+    rows = pd.concat([named[~twice], joined])
+    return rows.reindex(named.index.unique()).rename_axis("id")
+
+
+def _joined(cells: pd.Series) -> str:
+    return " /// ".join(dict.fromkeys(cell for cell in cells if cell.strip()))
+
+
+def _assigned(cell: str) -> str:
+    """Return the symbols of a gene_assignment of Affymetrix (``NM_1 // SOD1 // … /// …``)."""
+    if " // " not in cell:
+        return cell
+    parts = [part.split(" // ") for part in cell.split("///")]
+    symbols = [part[1].strip() for part in parts if len(part) > 1]
+    return " /// ".join(dict.fromkeys(s for s in symbols if s not in ("", "---")))
 
 
 def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
     import pandas as pd
 
+    content = unpacked(content, where)
     if content[:4] == _WORKBOOK:
         return _read_workbook(content, spec, where)
-    content = unpacked(content, where)
     if not content.strip():
         raise InputError("the file is empty", where=where)
     _refuse_other_content(content, where)
@@ -378,9 +425,7 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
             expected=f"{frame.shape[1]} fields",
         )
     if not isinstance(frame.index, pd.RangeIndex):
-        # R writes row names without a header of their own.
-        frame = frame.rename_axis("gene").reset_index()
-        frame["gene"] = frame["gene"].astype(str)
+        frame = _with_row_names(frame, where)
     if frame.empty:
         raise InputError("no row below the header", where=where)
     if frame.shape[1] < 2:
@@ -391,6 +436,23 @@ def _read_delimited(content: bytes, spec: Mapping[str, Any], where: str) -> pd.D
             remedy="set `counts.separator` on the card",
         )
     return frame
+
+
+def _with_row_names(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Make rows with one field more than the header regular: R's row names, or an empty last field."""
+    names, last = [str(name) for name in frame.columns], frame.iloc[:, -1]
+    if last.dtype.kind == "O" and last.astype(str).str.strip().eq("").all():
+        return frame.reset_index().iloc[:, :-1].set_axis(names, axis=1)
+    if re.match(r"(?i)#?(gene|ensembl|symbol|id$|ids$|name$|probe)", names[0]):
+        raise InputError(
+            f"rows have {len(names) + 1} fields, the header {len(names)}",
+            where=where,
+            expected=f"as many names as fields: the first name, '{names[0]}', is not that of the "
+            "second field",
+            remedy="find out from the source which column has no name, and correct the file",
+        )
+    frame = frame.rename_axis("gene").reset_index()
+    return frame.assign(gene=frame["gene"].astype(str))
 
 
 def _refuse_other_content(content: bytes, where: str) -> None:
@@ -420,6 +482,8 @@ def _refuse_other_content(content: bytes, where: str) -> None:
 def _refuse_repeated_names(header: bytes, separator: str, where: str) -> None:
     """Stop at a header that names a column twice: pandas would rename the second."""
     text = header.decode("utf-8-sig", "replace").rstrip("\r")
+    if "\r" in text:  # lone carriage returns end the lines
+        text = text.split("\r", 1)[0]
     names = [name.strip() for name in next(csv.reader([text], delimiter=separator), [])]
     twice = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
     if twice:
@@ -587,7 +651,7 @@ def read_soft_tables(
     samples: dict[str, tuple[str, pd.DataFrame]] = {}
     name = platform = ""
     lines: list[str] | None = None
-    for line in read_text(path).splitlines():
+    for line in lines_of(read_text(path)):
         if lines is not None:
             if not line.startswith(("!sample_table_end", "!platform_table_end")):
                 lines.append(line)
@@ -630,12 +694,39 @@ def _soft_values(
                 where=f"{path}: {name}",
                 expected=some(table.columns),
             )
-        values = pd.to_numeric(table["VALUE"], errors="coerce")
-        columns[name] = pd.Series(values.to_numpy(), index=table["ID_REF"].astype(str))
+        columns[name] = _soft_numbers(table, f"{path}: {name}")
     if not columns:
         raise InputError(f"no sample of platform {platform}", where=path)
     # Samples may list the probes in different orders; a probe that one lacks is missing there.
     return pd.DataFrame(columns).rename_axis("source_id")
+
+
+# What GEO's tables hold where there is no value.
+_NO_VALUE = ("", "null", "na", "n/a", "nan", "#n/a", "none", "-", "--")
+
+
+def _soft_numbers(table: pd.DataFrame, where: str) -> pd.Series:
+    """Return the values of a sample by probe; those of a probe that is listed again are averaged."""
+    import pandas as pd
+
+    text = table["VALUE"].str.strip()
+    values = pd.to_numeric(text, errors="coerce")
+    odd = values.isna() & ~text.str.lower().isin(_NO_VALUE)
+    if odd.any():
+        row = int(odd.to_numpy().argmax())
+        raise InputError(
+            f"'{text.iloc[row]}' of probe '{table['ID_REF'].iloc[row]}' is not a number "
+            f"({int(odd.sum())} such value(s))",
+            where=where,
+            expected="a decimal point, and no separator of thousands",
+            remedy="use the series matrix, or correct the file",
+        )
+    series = values.astype(float).set_axis(table["ID_REF"].astype(str), axis=0)
+    repeated = int(series.index.duplicated().sum())
+    if not repeated:
+        return series
+    log.get("layouts").warning("%s: %d probes listed again are averaged", where, repeated)
+    return series.groupby(level=0, sort=False).mean()
 
 
 def _soft_columns(table: pd.DataFrame, path: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import files
 from alsmuscle.core.errors import InputError
-from alsmuscle.download.decode import plain_table, read_text, some
+from alsmuscle.download.decode import lines_of, plain_table, read_text, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,14 +75,7 @@ def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
             return expand_attributes(read_recount3(path))
         if layout == "ena":
             return parse_file_report(read_text(path))
-        separator = "," if layout == "csv" else "\t"
-        return pd.read_csv(
-            io.StringIO(read_text(path)),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-        )
+        return _delimited(read_text(path), "," if layout == "csv" else "\t", path)
     except (ValueError, OSError) as error:
         if isinstance(error, InputError):
             if error.where is None:
@@ -93,11 +86,33 @@ def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
         raise InputError(f"not readable as {layout}: {error}", where=path) from None
 
 
+def _delimited(text: str, separator: str, path: Path) -> pd.DataFrame:
+    """Read a sheet; where R has written row names without a header, they are column ``row_names``."""
+    import pandas as pd
+
+    # Without `index_col` pandas takes the fields that the header does not name for the index.
+    frame = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+    if frame.index.nlevels > 1:
+        raise InputError(
+            "rows have more fields than the header names",
+            where=path,
+            expected=f"{frame.shape[1]} fields",
+        )
+    if isinstance(frame.index, pd.RangeIndex):
+        return frame
+    last = frame.iloc[:, -1]
+    if last.isna().all() or last.eq("").all():  # every row ends with a separator
+        names = list(frame.columns)
+        return frame.reset_index().iloc[:, :-1].set_axis(names, axis=1)
+    return frame.rename_axis("row_names").reset_index().astype(str)
+
+
 def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
     """Read the sample lines of a GEO series matrix: one row per sample.
 
-    Characteristics become columns ``<name>:ch1``, as GEOquery names them; other lines keep their
-    GEO name, numbered when repeated.
+    Characteristics become columns ``<name>:ch1`` (``:ch2`` for a second channel), as GEOquery names
+    them; one without a name becomes ``characteristics_ch1``. What is there twice is numbered from
+    the second on (``disease:ch1.1``). Other lines keep their GEO name, numbered when repeated.
 
     Raises
     ------
@@ -107,13 +122,13 @@ def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
     import pandas as pd
 
     columns: dict[str, list[str]] = {}
+    characteristics: list[dict[str, str]] = []
     size = 0
-    for line in text.splitlines():
-        if not line.startswith("!Sample_"):
-            continue
-        name, *values = next(csv.reader([line], delimiter="\t"))
+    for line in _whole_lines(text):
+        name, *values = next(csv.reader(io.StringIO(line, newline="\n"), delimiter="\t"))
         name = name.removeprefix("!Sample_")
         size = size or len(values)
+        characteristics = characteristics or [{} for _ in range(size)]
         if len(values) != size:
             raise InputError(
                 f"the line !Sample_{name} has {len(values)} samples, the first one {size}",
@@ -122,11 +137,12 @@ def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
             )
         if name.startswith("characteristics"):
             # The order of characteristics may differ from sample to sample: go by their names.
-            for number, value in enumerate(values):
-                key, found, content = value.partition(":")
-                if found:
-                    column = columns.setdefault(f"{key.strip()}:ch1", [""] * len(values))
-                    column[number] = content.strip()
+            for number, (sample, value) in enumerate(zip(characteristics, values, strict=True)):
+                key, content = _characteristic(name, value)
+                if key:
+                    key = _free(key, sample)
+                    sample[key] = content
+                    columns.setdefault(key, [""] * size)[number] = content
             continue
         base, copies = name, 0
         while name in columns:
@@ -138,12 +154,43 @@ def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def _whole_lines(text: str) -> list[str]:
+    """Return the ``!Sample_`` lines before the table; a quoted field may hold line breaks."""
+    found: list[str] = []
+    for line in lines_of(text):
+        if line.startswith("!series_matrix_table_begin"):
+            break
+        if line.startswith(("!", "^", "#")) or not found:
+            found.append(line)
+        else:
+            found[-1] += "\n" + line
+    # Lone carriage returns end a line to the csv module.
+    return [line.replace("\r", " ") for line in found if line.startswith("!Sample_")]
+
+
+def _characteristic(line: str, value: str) -> tuple[str, str]:
+    """Return column and content of a characteristic; nothing for an empty one."""
+    if not value.strip():
+        return "", ""
+    key, colon, content = value.partition(":")
+    if not colon:
+        return line, value.strip()
+    channel = line.removeprefix("characteristics_") if "_" in line else "ch1"
+    return f"{key.strip()}:{channel}", content.strip()
+
+
+def _free(key: str, taken: Mapping[str, str]) -> str:
+    """Return a name that a sample does not have yet: ``key``, ``key.1``, …"""
+    names = (f"{key}.{number}" if number else key for number in itertools.count())
+    return next(name for name in names if name not in taken)
+
+
 def read_recount3(path: Path) -> pd.DataFrame:
     """Read a metadata table of recount3 as text, columns in lower case.
 
     Older files name two columns otherwise; they are renamed as recount3's ``read_metadata`` does.
     """
-    frame = plain_table(read_text(path).splitlines(), str(path)).rename(columns=str.lower)
+    frame = plain_table(lines_of(read_text(path)), str(path)).rename(columns=str.lower)
     older = {"study_acc": "study", "run_acc": "external_id"}
     return frame.rename(columns={old: new for old, new in older.items() if new not in frame})
 
@@ -172,14 +219,15 @@ def expand_attributes(frame: pd.DataFrame) -> pd.DataFrame:
 def parse_soft_samples(text: str) -> pd.DataFrame:
     """Read the samples of SOFT text: one row each, columns named as GEOquery names phenodata.
 
-    Characteristics become ``<name>:ch1`` (channel by channel); other lines keep their GEO name,
+    Characteristics become ``<name>:ch1`` (channel by channel), as :func:`parse_series_matrix` has
+    them; other lines keep their GEO name,
     numbered from the second on (``description.1``). Missing values are empty. Raises
     :class:`InputError` if there is no sample.
     """
     import pandas as pd
 
     rows: list[dict[str, str]] = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.startswith("^"):
             kind, _, accession = line[1:].partition("=")
             is_sample = kind.strip().upper() == "SAMPLE"
@@ -189,13 +237,12 @@ def parse_soft_samples(text: str) -> pd.DataFrame:
         if not found or not rows:
             continue
         name, value = found[1], found[2].strip()
-        if characteristic := re.fullmatch(r"characteristics_(ch\d+)", name):
-            key, colon, content = value.partition(":")
-            if colon:
-                rows[-1][f"{key.strip()}:{characteristic[1]}"] = content.strip()
+        if re.fullmatch(r"characteristics_ch\d+", name):
+            key, content = _characteristic(name, value)
+            if key:
+                rows[-1][_free(key, rows[-1])] = content
             continue
-        free = (f"{name}.{number}" if number else name for number in itertools.count())
-        key = next(key for key in free if key not in rows[-1])
+        key = _free(name, rows[-1])
         if not (name == "geo_accession" and value == rows[-1]["geo_accession"]):
             rows[-1][key] = value
     if not rows:
