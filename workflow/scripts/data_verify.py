@@ -6,6 +6,12 @@ from alsmuscle.data import verify
 with log.job(snakemake.log[0]):
     fetched = files.read_table(snakemake.input.checks, "checks")
     manifest = files.read_table(snakemake.input.manifest, "manifest")
-    read = verify.checks(snakemake.params.card, manifest, fetched)
+    read = verify.checks(
+        snakemake.params.card,
+        manifest,
+        fetched,
+        memory=snakemake.resources.mem_mb * 1_000_000,
+        seconds=snakemake.resources.runtime * 60,
+    )
     checks = pd.concat([fetched, contracts.rows(read, "checks")], ignore_index=True)
     files.write_table(snakemake.output.checks, checks, "checks")

@@ -37,7 +37,7 @@ def to_file(path: str | Path | None, level: int = logging.INFO) -> None:
         root.addHandler(handler)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to end this process with the one that started it, even if that one is killed.
 
     A job that outlives its run would write beside the same job of the next run.
@@ -63,7 +63,7 @@ def job(path: str | Path) -> Iterator[logging.Logger]:
     The message goes to stderr and to ``<path>.error``, from where the workflow repeats it last; the
     process then ends with status 1 and no traceback.
     """
-    _end_with_parent()
+    end_with_parent()
     _one_blas_thread()
     to_file(path)
     logger = get()

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from alsmuscle.archives import geo
+from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import fetch, record
 from alsmuscle.data.readers import sample_sheets
+from alsmuscle.download import sandbox
 from alsmuscle.download.download import get_text, peek
 from alsmuscle.download.policy import FetchError, FetchPolicy, TransferError, redact
 
@@ -150,6 +152,9 @@ def survey(cards: Iterable[Mapping[str, Any]], client: Archives) -> Iterator[Loo
                 look.unreached.append(error.problem)
             except InputError as error:
                 look.refused.append(error.problem)
+            except Exception as error:
+                log.get("check").info("%s", look.id, exc_info=error)
+                look.unreached.append(f"not understood: {sandbox.plainly(error).problem}")
         yield look
 
 

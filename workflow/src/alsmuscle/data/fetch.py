@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from alsmuscle.archives import geo
+from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit, embedded
 from alsmuscle.data import record as verify
 from alsmuscle.data.readers import sample_sheets
+from alsmuscle.download import sandbox
 from alsmuscle.download.containers import hash_file
 from alsmuscle.download.download import fetch_first, file_name, get_text
 from alsmuscle.download.lock import first_source, read_mirror
@@ -203,6 +205,11 @@ def study_files(
                 continue
             state = admit.UNREACHABLE if passing else admit.FAILED
             checks.append(admit.failure(study, f"files.{name}", error, state))
+            continue
+        except Exception as error:
+            # An answer that nobody foresaw is this file's failure, not that of all studies.
+            log.get("fetch").exception("%s: files.%s", study, name)
+            checks.append(admit.failure(study, f"files.{name}", sandbox.plainly(error)))
             continue
         known = file.get("sha256") or file.get("md5") or ""
         pinned = "file" if known else "members" if members else ""

@@ -17,10 +17,12 @@ from urllib.parse import unquote, urlsplit
 import pandas as pd
 
 from alsmuscle.archives import geo
+from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.samples import sample_ids
+from alsmuscle.download import sandbox
 from alsmuscle.download.policy import FetchError
 
 Client = Callable[[str], str]
@@ -98,6 +100,10 @@ def checks(card: Mapping[str, Any], client: Client) -> list[dict[str, str]]:
         known = holder(card["accession"])
         state = admit.DIFFERS if known else admit.NOT_VERIFIED
         return [admit.check(name, "archive", state, card["accession"], error.problem)]
+    except Exception as error:
+        log.get("fetch").exception("%s: the archive's record", name)
+        found = f"the archive's answer is not understood: {sandbox.plainly(error).problem}"
+        return [admit.check(name, "archive", admit.NOT_VERIFIED, card["accession"], found)]
     return _rows(name, "archive", table)
 
 

@@ -11,15 +11,23 @@ from alsmuscle.data import admit, cards, studies, study_arrays, study_cells, stu
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.record import sheet_checks
 from alsmuscle.design import matrix
+from alsmuscle.download import sandbox
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def checks(
-    card: Mapping[str, Any], manifest: pd.DataFrame, fetched: pd.DataFrame
+    card: Mapping[str, Any],
+    manifest: pd.DataFrame,
+    fetched: pd.DataFrame,
+    *,
+    memory: int = 4 << 30,
+    seconds: float = 3600.0,
 ) -> list[dict[str, str]]:
     """Read a study as the analysis will, once its files are there.
+
+    The reading is a child process: what it does to memory, time or itself is this study's failure.
 
     Parameters
     ----------
@@ -27,6 +35,8 @@ def checks(
         The study card.
     manifest, fetched
         Contracts ``manifest`` and ``checks``, as the download left them.
+    memory, seconds
+        What the job asked for, in bytes and in seconds; large files may take more memory.
 
     Returns
     -------
@@ -36,6 +46,21 @@ def checks(
     """
     if fetched["state"].isin([admit.FAILED, admit.UNREACHABLE]).any():
         return []
+    most = sandbox.allowance(memory, int(manifest["bytes"].sum()))
+    try:
+        return list(
+            sandbox.call(
+                lambda: _rows(card, manifest),
+                where=f"config/datasets/{card['id']}.yaml",
+                max_bytes=most,
+                seconds=seconds,
+            )
+        )
+    except InputError as error:
+        return [admit.failure(card["id"], "reading", error)]
+
+
+def _rows(card: Mapping[str, Any], manifest: pd.DataFrame) -> list[dict[str, str]]:
     name = card["id"]
     rows: list[dict[str, str]] = []
     try:

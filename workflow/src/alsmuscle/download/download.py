@@ -29,7 +29,8 @@ from urllib.parse import (
 )
 
 from alsmuscle.core import log
-from alsmuscle.download import transport
+from alsmuscle.core.errors import InputError
+from alsmuscle.download import sandbox, transport
 from alsmuscle.download.containers import (
     BLOCK,
     check_content,
@@ -60,6 +61,8 @@ from alsmuscle.download.policy import (
 
 _TEXT_LIMIT = 64 << 20
 _ROUNDS = 3
+# A check of content unpacks in blocks: little memory, and time by the file's size.
+_CHECK_BYTES, _CHECK_SECONDS, _CHECK_PACE = 1 << 30, 600.0, 1e6
 _REWRITTEN = r"/geo/\w+/.*(_series_matrix\.txt\.gz|_family\.soft\.gz|_family\.xml\.tgz)$"
 
 
@@ -422,10 +425,31 @@ def _verify(want: Want, path: Path, name: str, policy: FetchPolicy) -> str:
                 remedy="the archive's file differs from the one this analysis was written for: "
                 "compare both before you change the hash in the card or the lock file",
             )
-    check_content(path, name, policy=policy, url=want.url, study=want.study)
-    if want.members and (wrong := wrong_members(path, want)):
-        raise want.mismatch(wrong, expected="the members that the card names")
+    _check_apart(want, path, name, policy)
     return sha256
+
+
+def _check_apart(want: Want, path: Path, name: str, policy: FetchPolicy) -> None:
+    """Check the content in a child process: libraries that open a damaged file may crash."""
+
+    def look() -> dict[str, Any] | None:
+        try:
+            check_content(path, name, policy=policy, url=want.url, study=want.study)
+            if want.members and (wrong := wrong_members(path, want)):
+                raise want.mismatch(wrong, expected="the members that the card names")
+        except FetchError as error:
+            said = {"expected": error.expected, "remedy": error.remedy}
+            return {"mismatch": isinstance(error, MismatchError), "problem": error.problem, **said}
+        return None
+
+    seconds = _CHECK_SECONDS + path.stat().st_size / _CHECK_PACE
+    try:
+        found = sandbox.call(look, where=path.name, max_bytes=_CHECK_BYTES, seconds=seconds)
+    except InputError as error:
+        raise want.mismatch(error.problem, remedy=error.remedy) from None
+    if found:
+        mismatch = found.pop("mismatch")
+        raise (want.mismatch if mismatch else want.refused)(**found)
 
 
 def _sync_folder(folder: Path) -> None:
