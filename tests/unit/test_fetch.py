@@ -27,6 +27,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@pytest.fixture(autouse=True)
+def in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local files are read below the working directory only."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def mirror(tmp_path: Path) -> Path:
     folder = tmp_path / "mirror"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from alsmuscle.archives import geo
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data.readers import sample_sheets
 
 UUID = "283d65eb-dd53-496d-adb7-7570c7caa443"
@@ -160,9 +160,10 @@ def test_a_folder_listing() -> None:
     assert files["filelist.txt"].modified == "2013-11-05 16:47"
 
 
-def test_an_error_page_and_hostile_links_list_nothing() -> None:
-    assert geo.parse_listing(FORBIDDEN) == []
-    hostile = """<a href="../../x">x</a><a href="%2e%2e%2fx">x</a><a href="//h/x.gz">x</a>
+def test_an_error_page_is_no_listing_and_hostile_links_list_nothing() -> None:
+    with pytest.raises(PassingError, match="no listing"):
+        geo.parse_listing(FORBIDDEN)
+    hostile = """<h1>Index of /geo</h1><a href="../../x">x</a><a href="%2e%2e%2fx">x</a><a href="//h/x.gz">x</a>
         <a href="?C=N;O=D">Name</a><a href="#top">t</a><a href=".hidden">h</a>
         <a href="javascript:x">j</a><a href="..%5Cx">b</a>"""
     assert geo.parse_listing(hostile) == []

@@ -42,7 +42,7 @@ SOFT = (
 PAGES = {
     geo.esummary([geo.gds_uid(GSE)]): _summary(),
     geo.geo_brief(GSE, "gsm"): SOFT,
-    SUPPL: '<a href="GSE12_counts.txt.gz">x</a> 2024-05-01 10:00 1K',
+    SUPPL: '<h1>Index of /geo</h1><a href="GSE12_counts.txt.gz">x</a> 2024-05-01 10:00 1K',
 }
 
 
@@ -91,7 +91,7 @@ def test_a_card_that_is_right_agrees_in_every_point():
             ("", "only disease"),
         ),
         (_card(archive={"files": ["b.gz"]}), {}, "files:b.gz", ("b.gz", "GSE12_counts.txt.gz")),
-        (_card(), {SUPPL: ""}, "files.counts", (".*counts.*", "no files")),
+        (_card(), {SUPPL: "<h1>Index of /geo</h1>"}, "files.counts", (".*counts.*", "no files")),
         (
             _card(files={"counts": {"source": "geo_supplement", "name": "old.gz"}}),
             {},

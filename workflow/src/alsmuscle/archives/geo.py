@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 import pandas as pd
 
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -181,21 +181,42 @@ class ListedFile:
 def parse_listing(text: str) -> list[ListedFile]:
     """Return the files of an Apache folder listing, as GEO and EBI serve it.
 
-    Sub-folders, links elsewhere and the page's own links are left out; an error page lists
-    nothing. Sizes are rounded as the page shows them (``2.9G`` is 3113851289 bytes at best).
+    Sub-folders, links elsewhere and the page's own links are left out. Sizes are rounded as the page
+    shows them (``2.9G`` is 3113851289 bytes at best).
+
+    Raises
+    ------
+    PassingError
+        The page is no listing: maintenance, a login, a limit on requests.
     """
+    if not re.search(r"index of|parent directory|<pre", text[:100_000], flags=re.IGNORECASE):
+        raise PassingError(f"no listing of a folder: {_words(text[:2000])!r}", remedy=_LATER)
     found: dict[str, ListedFile] = {}
-    pattern = r"<a\s[^>]*?href\s*=\s*([\"'])(?P<href>.*?)\1[^>]*>.*?</a>(?P<tail>[^<]*)"
-    for match in re.finditer(pattern, text, flags=re.IGNORECASE | re.DOTALL):
-        name = unquote(html.unescape(match["href"]))
-        if not name or re.search(r"[/\\\0]", name) or name[0] in "?#." or ":" in name:
+    # Piece by piece, each from one link to the next: an expression over the whole would go back and
+    # forth over a page that is not closed.
+    for piece in re.split(r"<a\s", text, flags=re.IGNORECASE)[1:]:
+        tag, closed, rest = piece[:_MOST_LINK].partition(">")
+        href = re.search(r"(?:^|\s)href\s{0,9}=\s{0,9}([\"'])(.*?)\1", tag, flags=re.I | re.S)
+        _, ended, after = re.sub(r"(?i)</A>", "</a>", rest).partition("</a>")
+        if not (closed and href and ended):
             continue
-        tail = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d)?\s*([\d.]+)([KMGT]?)\s*$", match["tail"])
+        name = unquote(html.unescape(href[2]))
+        if not name or re.search(r"[/\\\x00-\x1f\x7f]", name) or name[0] in "?#." or ":" in name:
+            continue
+        words = after.partition("<")[0].split()
+        stamp = " ".join(words[-3:-1])
+        dated = re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", stamp)
+        amount = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)([KMGT]?)", words[-1]) if words else None
         size = None
-        if tail:
-            size = round(float(tail[2]) * 1024 ** " KMGT".index(tail[3] or " "))
-        found.setdefault(name, ListedFile(name, tail[1] or "" if tail else "", size))
+        if amount:
+            size = round(float(amount[1]) * 1024 ** " KMGT".index(amount[2] or " "))
+        modified = stamp if dated and amount else ""
+        found.setdefault(name, ListedFile(name, modified, size))
     return list(found.values())
+
+
+# Of a link in a listing, with its date and size behind it.
+_MOST_LINK = 5000
 
 
 def parse_filelist(text: str) -> pd.DataFrame:
@@ -226,7 +247,9 @@ def parse_counts_page(text: str) -> dict[str, str]:
     Empty if NCBI has generated none. Evidence: GEOquery, ``R/rnaseq.R``.
     """
     found = {}
-    for match in re.finditer(r"href\s*=\s*([\"'])(.*?)\1", text, flags=re.IGNORECASE | re.DOTALL):
+    for match in re.finditer(
+        r"href\s{0,9}=\s{0,9}([\"'])(.{0,2000}?)\1", text, flags=re.IGNORECASE | re.DOTALL
+    ):
         url = urljoin(f"{GEO_WWW}/download/", html.unescape(match[2]).strip())
         url = re.sub(r"^ftp://", "https://", url)
         name = re.search(r"[?&]file=([^&]+)", url)
@@ -275,9 +298,9 @@ def parse_esearch(text: str) -> tuple[int, list[str]]:
     """
     result = _json(text, "esearch").get("esearchresult")
     if not isinstance(result, Mapping) or "idlist" not in result:
-        raise InputError(f"E-utilities: {_said(text, result)}", expected="a list of identifiers")
+        raise PassingError(f"E-utilities: {_said(text, result)}", expected="a list of identifiers")
     if "ERROR" in result:
-        raise InputError(f"E-utilities: {result['ERROR']}")
+        raise PassingError(f"E-utilities: {result['ERROR']}")
     return int(result["count"]), [str(item) for item in result["idlist"]]
 
 
@@ -363,7 +386,7 @@ def parse_elink(text: str) -> list[str]:
     """Return the identifiers that an ``elink`` answer names, each once, in order."""
     sets = _json(text, "elink").get("linksets")
     if not isinstance(sets, list):
-        raise InputError(f"E-utilities: {_said(text, None)}", expected="link sets")
+        raise PassingError(f"E-utilities: {_said(text, None)}", expected="link sets")
     links = [
         str(link)
         for item in sets
@@ -377,10 +400,10 @@ def _records(text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     answer = _json(text, "esummary")
     result = answer.get("result", answer)
     if not isinstance(result, Mapping):
-        raise InputError(f"E-utilities: {_said(text, None)}", expected="document summaries")
+        raise PassingError(f"E-utilities: {_said(text, None)}", expected="document summaries")
     uids = result.get("uids", [key for key in result if key.isdigit()])
     if not uids and "uids" not in result:
-        raise InputError(f"E-utilities: {_said(text, None)}", expected="document summaries")
+        raise PassingError(f"E-utilities: {_said(text, None)}", expected="document summaries")
     for uid in uids:
         record = result.get(uid)
         if not isinstance(record, Mapping) or "error" in record:
@@ -389,16 +412,19 @@ def _records(text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield str(uid), record
 
 
+# A maintenance page, a busy service or a limit on requests comes with status 200, too.
+_LATER = "try again later; the service may be down"
+
+
 def _json(text: str, what: str) -> Mapping[str, Any]:
     try:
         answer = json.loads(text)
     except ValueError as error:
-        raise InputError(
-            f"{what}: the answer is not JSON: {_words(text)!r}",
-            remedy="try again later; the service may be down",
+        raise PassingError(
+            f"{what}: the answer is not JSON: {_words(text)!r}", remedy=_LATER
         ) from error
     if not isinstance(answer, Mapping):
-        raise InputError(f"{what}: the answer is not an object: {_words(text)!r}")
+        raise PassingError(f"{what}: the answer is not an object: {_words(text)!r}", remedy=_LATER)
     return answer
 
 
@@ -414,7 +440,7 @@ def _said(text: str, result: object) -> str:
 
 
 def _words(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text)).strip()[:200]
+    return re.sub(r"\s+", " ", re.sub(r"<[^<>]*>", " ", text[:20_000])).strip()[:200]
 
 
 # --- ENA ------------------------------------------------------------------------------------------
@@ -620,7 +646,7 @@ def parse_biostudies_study(text: str) -> pd.DataFrame:
 
     record = _json(text, "BioStudies")
     if "section" not in record:
-        raise InputError(f"BioStudies: {_words(text)!r}", expected="a study with sections")
+        raise PassingError(f"BioStudies: {_words(text)!r}", expected="a study with sections")
     walk(record, "Study")
     table = pd.DataFrame(rows, columns=["path", "bytes", "section"])
     return table.astype({"bytes": "Int64"})

@@ -1,4 +1,4 @@
-"""The one exception for input that the user can mend."""
+"""The exceptions for input that the user can mend, or that another try may."""
 
 from __future__ import annotations
 
@@ -35,3 +35,7 @@ class InputError(ValueError):
         if remedy:
             lines.append(f"  to do:    {remedy}")
         super().__init__("\n".join(lines))
+
+
+class PassingError(InputError):
+    """What may be gone by the next try: a server that is busy, a page in place of an answer."""

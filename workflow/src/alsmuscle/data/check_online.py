@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from alsmuscle.archives import geo
 from alsmuscle.core import log
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data import fetch, record
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.download import sandbox
@@ -148,7 +148,7 @@ def survey(cards: Iterable[Mapping[str, Any]], client: Archives) -> Iterator[Loo
         for part in (_record, _elsewhere, _more):
             try:
                 part(card, client, look)
-            except TransferError as error:
+            except PassingError as error:
                 look.unreached.append(error.problem)
             except InputError as error:
                 look.refused.append(error.problem)

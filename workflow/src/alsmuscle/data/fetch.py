@@ -14,7 +14,7 @@ from typing import Any
 
 from alsmuscle.archives import geo
 from alsmuscle.core import log
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data import admit, embedded
 from alsmuscle.data import record as verify
 from alsmuscle.data.readers import sample_sheets
@@ -22,7 +22,7 @@ from alsmuscle.download import sandbox
 from alsmuscle.download.containers import hash_file
 from alsmuscle.download.download import fetch_first, file_name, get_text
 from alsmuscle.download.lock import first_source, read_mirror
-from alsmuscle.download.policy import FetchPolicy, TransferError
+from alsmuscle.download.policy import FetchPolicy, stated
 from alsmuscle.reads import study as quantified
 
 Client = Callable[[str], str]
@@ -72,7 +72,7 @@ def addresses(
         return [file["url"]]
     if file["source"] == "cellxgene":
         record = geo.cellxgene_dataset(file["accession"], file["dataset"])
-        return [geo.parse_cellxgene(ask(record))[0]]
+        return [stated(geo.parse_cellxgene(ask(record))[0], record)]
     if "match" not in file:
         return geo.addresses(file, accession=accession, organism=organism)
     return [_matching(file, accession, ask, mirrored)]
@@ -197,7 +197,7 @@ def study_files(
                 # Where it came from at first: a second look leaves the manifest as it was.
                 got = replace(got, source=first_source(lock, got))
         except InputError as error:
-            passing = isinstance(error, TransferError)
+            passing = isinstance(error, PassingError)
             if passing and (held := embedded.table_of(study)):
                 manifest.append(_embedded(study, name, held))
                 found = f"{error.problem}; the project's own derived table is used"

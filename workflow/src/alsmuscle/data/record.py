@@ -18,7 +18,7 @@ import pandas as pd
 
 from alsmuscle.archives import geo
 from alsmuscle.core import log
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data import admit
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.samples import sample_ids
@@ -29,6 +29,7 @@ Client = Callable[[str], str]
 
 ORGANISMS = {"Homo sapiens": "human", "Mus musculus": "mouse", "Rattus norvegicus": "rat"}
 COLUMNS = ("field", "card", "archive", "agrees")
+_LATER = "try again later"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,10 @@ def checks(card: Mapping[str, Any], client: Client) -> list[dict[str, str]]:
         return [admit.check(name, "archive", admit.NOT_VERIFIED, card["accession"], found)]
     try:
         table = compare(card, client)
+    except PassingError as error:
+        said = "not reached" if isinstance(error, FetchError) else "did not answer as it should"
+        found = f"archive {said}: {error.problem}"
+        return [admit.check(name, "archive", admit.NOT_VERIFIED, card["accession"], found, _LATER)]
     except FetchError as error:
         found = f"archive not reached: {error.problem}"
         return [admit.check(name, "archive", admit.NOT_VERIFIED, card["accession"], found)]

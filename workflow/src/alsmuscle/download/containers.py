@@ -153,14 +153,13 @@ def refuse_page(want: Want, name: str, head: bytes) -> None:
     if re.match(r"(?i)<(!doctype html|html|head|body|title|script)\b", start):
         title = re.search(r"(?is)<(?:title|h1)[^>]*>(.*?)</", text)
         words = re.sub(r"\s+", " ", title[1]).strip() if title else "no title"
-        raise want.refused(
+        raise want.page(
             f"a web page came instead of the file: “{words[:200]}”",
             expected=f"the content of {name}",
-            remedy="open the address in a browser: it may need a login, or the file was moved",
         )
     if re.match(r"<Error>\s*<Code>", start):
         words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", start)).strip()
-        raise want.refused(f"the storage service answered with an error: {words[:200]}")
+        raise want.page(f"the storage service answered with an error: {words[:200]}")
 
 
 def _check_stream(path: Path, kind: str, want: Want, policy: FetchPolicy) -> None:

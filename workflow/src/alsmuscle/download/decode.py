@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_UNPACKED, MAX_RATIO = 1 << 36, 400.0
+_SMALL = 1 << 28
 _BLOCK = 1 << 20
 _MAX_LAYERS = 4
 _STREAMS: dict[str, tuple[bytes, Any]] = {
@@ -41,10 +42,10 @@ def bomb(
 ) -> str:
     """Say why content of this size is refused, or return nothing.
 
-    The ratio is looked at above 1 GiB of content: small files may well shrink a thousandfold.
+    The ratio is looked at above 256 MiB of content: small files may well shrink a thousandfold.
     """
     ratio = unpacked / max(packed, 1)
-    if unpacked <= max_unpacked and (unpacked <= 1 << 30 or ratio <= max_ratio):
+    if unpacked <= max_unpacked and (unpacked <= _SMALL or ratio <= max_ratio):
         return ""
     return (
         f"unpacks to more than {size_in_words(min(unpacked, max_unpacked))} from "

@@ -29,7 +29,7 @@ from urllib.parse import (
 )
 
 from alsmuscle.core import log
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.download import sandbox, transport
 from alsmuscle.download.containers import (
     BLOCK,
@@ -53,6 +53,7 @@ from alsmuscle.download.policy import (
     FetchError,
     FetchPolicy,
     MismatchError,
+    PageError,
     TransferError,
     Want,
     canonical,
@@ -182,7 +183,7 @@ def fetch_first(
         except FetchError as error:
             errors.append(error)
             log.get("fetch").warning("%s", error)
-    passing = any(isinstance(error, TransferError) for error in errors)
+    passing = any(isinstance(error, PassingError) for error in errors)
     raise (TransferError if passing else FetchError)(
         f"none of {len(urls)} addresses served the file: "
         + "; ".join(
@@ -300,7 +301,7 @@ def _from_mirror(
 
 def _from_origin(want: Want, name: str, part: transport.Part, policy: FetchPolicy) -> str:
     """Fill ``part`` from where the URL points; return ``local`` or ``network``."""
-    local = local_path(want.url)
+    local = _allowed(want, policy)
     if local is not None:
         _copy(want, local, part, policy)
         return "local"
@@ -311,6 +312,37 @@ def _from_origin(want: Want, name: str, part: transport.Part, policy: FetchPolic
         )
     transport.download(want, name, part, policy)
     return "network"
+
+
+def _allowed(want: Want, policy: FetchPolicy) -> Path | None:
+    """Return the local path that a card names, None for an address elsewhere.
+
+    A card that somebody else wrote must not bring this machine's files into the report. The path
+    that is looked at is the one that is opened; links that lie in the project are its owner's.
+
+    Raises
+    ------
+    FetchError
+        It lies outside the project and the configured folders, is hidden, or is no plain file.
+    """
+    named = local_path(want.url)
+    if named is None:
+        return None
+    # Not `resolve`, which would follow the owner's links.
+    path = Path(os.path.abspath(named))  # noqa: PTH100
+    roots = [Path(os.path.abspath(folder)) for folder in policy.folders]  # noqa: PTH100
+    below = [path.relative_to(root) for root in roots if path.is_relative_to(root)]
+    if not below or all(any(part.startswith(".") for part in one.parts) for one in below):
+        raise want.error(
+            "a local file outside the project, or a hidden one, is not read",
+            expected="a path below the project's folder or a folder of `data.folders`",
+            remedy="copy the file into the project, or name its folder in the configuration",
+        )
+    real = path.resolve()
+    system = any(real.is_relative_to(place) for place in ("/proc", "/sys", "/dev"))
+    if system or (path.exists() and not path.is_file()):
+        raise want.error("not a plain file", expected="a file, no folder, device or pipe")
+    return path
 
 
 def _copy(want: Want, path: Path, part: transport.Part, policy: FetchPolicy) -> None:
@@ -351,7 +383,7 @@ def get_text(
         if hashlib.sha256(content).hexdigest() != row["sha256"]:
             raise want.error("the mirror's file differs from the sha256 in its index.tsv")
         return Answer(want.url, 200, content.decode("utf-8", "replace"))
-    local = local_path(want.url)
+    local = _allowed(want, policy)
     if local is not None:
         try:
             return Answer(want.url, 200, local.read_text(encoding="utf-8", errors="replace"))
@@ -364,7 +396,7 @@ def get_text(
         with transport.request(client, want, {}, policy, ok=ok) as response:
             content = bytearray()
             watch = transport.Watch(policy)
-            for chunk in response.iter_bytes():
+            for chunk in transport.decoded(response, want, policy):
                 content += chunk
                 watch.saw(len(chunk))
                 if len(content) > _TEXT_LIMIT:
@@ -439,7 +471,9 @@ def _check_apart(want: Want, path: Path, name: str, policy: FetchPolicy) -> None
                 raise want.mismatch(wrong, expected="the members that the card names")
         except FetchError as error:
             said = {"expected": error.expected, "remedy": error.remedy}
-            return {"mismatch": isinstance(error, MismatchError), "problem": error.problem, **said}
+            kind = "mismatch" if isinstance(error, MismatchError) else "refused"
+            kind = "page" if isinstance(error, PageError) else kind
+            return {"kind": kind, "problem": error.problem, **said}
         return None
 
     seconds = _CHECK_SECONDS + path.stat().st_size / _CHECK_PACE
@@ -447,9 +481,12 @@ def _check_apart(want: Want, path: Path, name: str, policy: FetchPolicy) -> None
         found = sandbox.call(look, where=path.name, max_bytes=_CHECK_BYTES, seconds=seconds)
     except InputError as error:
         raise want.mismatch(error.problem, remedy=error.remedy) from None
-    if found:
-        mismatch = found.pop("mismatch")
-        raise (want.mismatch if mismatch else want.refused)(**found)
+    if found is None:
+        return
+    kind = found.pop("kind")
+    if kind == "page":
+        raise want.page(found["problem"], expected=found["expected"])
+    raise (want.mismatch if kind == "mismatch" else want.refused)(**found)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from urllib.parse import (
     urlunsplit,
 )
 
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.download import decode
 
 if TYPE_CHECKING:
@@ -55,12 +57,16 @@ class FetchError(InputError):
         )
 
 
-class TransferError(FetchError):
+class TransferError(FetchError, PassingError):
     """The bytes did not come for a reason that may pass: no network, a busy server, a full disk."""
 
 
 class ContentError(FetchError):
     """The bytes arrived and are refused: nothing of them is worth keeping."""
+
+
+class PageError(ContentError, PassingError):
+    """A page came in place of the file: maintenance, a login, or the file was moved."""
 
 
 class MismatchError(ContentError):
@@ -107,7 +113,7 @@ class FetchPolicy:
         Largest file accepted, as downloaded.
     max_unpacked, max_ratio
         Largest size of a compressed file's content, and largest ratio to its packed size (looked
-        at above 1 GiB of content).
+        at above 256 MiB of content).
     max_members
         Largest number of members of an archive.
     keep_free
@@ -118,6 +124,8 @@ class FetchPolicy:
         Never use the network: mirror, local paths and files already there only.
     pinned_only
         Refuse files whose hash is neither in the card nor in the lock file.
+    folders
+        Local files are read below these folders only; the first is the project's.
     """
 
     attempts: int = 6
@@ -139,6 +147,7 @@ class FetchPolicy:
     progress_seconds: float = 10.0
     offline: bool = False
     pinned_only: bool = False
+    folders: tuple[str, ...] = (".",)
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,11 @@ class Want:
         return ContentError(
             problem, url=self.url, study=self.study, expected=expected, remedy=remedy
         )
+
+    def page(self, problem: str, *, expected: str | None = None) -> FetchError:
+        """Return an error about a page that came in place of the file."""
+        remedy = "try again later, or open the address in a browser: it may need a login"
+        return PageError(problem, url=self.url, study=self.study, expected=expected, remedy=remedy)
 
     def mismatch(
         self, problem: str, *, expected: str | None = None, remedy: str | None = None
@@ -238,6 +252,45 @@ def lookup_key(url: str) -> str:
     parts = urlsplit(url)
     query = sorted(parse_qsl(parts.query, keep_blank_values=True))
     return urlunsplit((parts.scheme, parts.netloc, unquote(parts.path), repr(query), ""))
+
+
+def is_private(host: str) -> bool:
+    """Say whether a host is this machine or one of a private network.
+
+    A name that cannot be resolved is none: the request will say so itself.
+    """
+    host = host.strip("[]").rstrip(".").lower()
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        # Numbers written oddly (127.1, 0x7f000001) are resolved, too.
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False
+    places = [ipaddress.ip_address(place.partition("%")[0]) for place in found]
+    return any(not place.is_global or place.is_multicast for place in places)
+
+
+def stated(url: str, where: str) -> str:
+    """Return an address that an archive's answer states, if a card may be sent there by it.
+
+    Raises
+    ------
+    InputError
+        It is no https or ftp address, or leads into a private network.
+    """
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in ("https", "ftp") or not parts.hostname:
+        problem = "the answer names an address that is neither https nor ftp"
+    elif is_private(parts.hostname):
+        problem = "the answer names an address of a private network"
+    else:
+        return url
+    raise InputError(
+        f"{problem}: {redact(url)[:200]}",
+        where=where,
+        remedy="look at the archive's page; if it is right, give the address on the card as `url`",
+    )
 
 
 def local_path(url: str) -> Path | None:

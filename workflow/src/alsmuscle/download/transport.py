@@ -14,7 +14,9 @@ import os
 import random
 import re
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,7 +35,7 @@ from urllib.parse import (
 from alsmuscle.core import log
 from alsmuscle.download import hosts
 from alsmuscle.download.containers import refuse_page
-from alsmuscle.download.decode import size_in_words
+from alsmuscle.download.decode import bomb, size_in_words
 from alsmuscle.download.policy import (
     EUTILS_HOST,
     KEY_VARIABLE,
@@ -41,6 +43,7 @@ from alsmuscle.download.policy import (
     FetchPolicy,
     TransientError,
     Want,
+    is_private,
     redact,
 )
 
@@ -207,7 +210,7 @@ def http_client(policy: FetchPolicy) -> httpx.Client:
     return httpx.Client(
         timeout=timeout,
         follow_redirects=False,
-        headers={"User-Agent": "alsmuscle", "Accept": "*/*"},
+        headers={"User-Agent": "alsmuscle", "Accept": "*/*", "Accept-Encoding": "gzip"},
     )
 
 
@@ -277,6 +280,11 @@ def persist(
         ) from error
 
 
+def _patience(policy: FetchPolicy) -> float:
+    """Return the seconds after which an answer must have begun."""
+    return policy.connect_timeout + 2 * policy.read_timeout
+
+
 @contextmanager
 def request(
     client: httpx.Client,
@@ -294,7 +302,8 @@ def request(
         with _host_slot(request.url.host, policy):
             for _ in range(policy.max_redirects + 1):
                 _pace(request.url.host, policy)
-                response = client.send(request, stream=True)
+                with _within(_patience(policy), "the head of the answer"):
+                    response = client.send(request, stream=True)
                 if response.status_code not in _REDIRECT_STATUS:
                     break
                 following = _redirected(client, request, response, headers, want)
@@ -357,6 +366,9 @@ def _redirected(
         raise want.error(f"redirected to an address that is not http(s): {target or '(none)'}")
     if request.url.scheme == "https" and following.scheme == "http":
         raise want.error(f"redirected from https to unprotected http: {following}")
+    # A host that the card names is the card's; one that an answer names must be public.
+    if following.host != urlsplit(want.url).hostname and is_private(following.host):
+        raise want.error(f"redirected into a private network: {following}")
     return client.build_request("GET", following, headers=dict(headers))
 
 
@@ -434,9 +446,9 @@ def _http_once(
             part.clear()
             raise TransientError("the server has no bytes beyond those that arrived")
         # Some servers compress on the fly whatever is asked; a .gz labelled so is the file itself.
-        coded = response.headers.get("content-encoding", "identity").lower() != "identity"
-        decode = coded and not name.lower().endswith((".gz", ".tgz", ".bgz"))
-        stream = response.iter_bytes() if decode else response.iter_raw()
+        packed = name.lower().endswith((".gz", ".tgz", ".bgz"))
+        decode = not packed and coding(response, want) != "identity"
+        stream = decoded(response, want, policy) if decode else response.iter_raw()
         length = response.headers.get("content-length", "")
         if response.status_code == 206:
             start, total = content_range(response.headers.get("content-range", ""))
@@ -450,6 +462,65 @@ def _http_once(
             part.begin("" if decode else _validator(response), total)
         part.total, part.announced = total, total is not None
         _receive(want, name, part, stream, policy)
+
+
+def coding(response: httpx.Response, want: Want) -> str:
+    """Return the one coding of an answer's body: each further one unpacks a thousandfold again.
+
+    Raises
+    ------
+    FetchError
+        It has several, or one that was not asked for.
+    """
+    said = response.headers.get("content-encoding", "").strip().lower() or "identity"
+    if said not in ("identity", "gzip", "x-gzip", "deflate"):
+        raise want.refused(f"the answer is packed as '{said[:80]}'", expected="gzip, once at most")
+    return str(said)
+
+
+def decoded(response: httpx.Response, want: Want, policy: FetchPolicy) -> Iterator[bytes]:
+    """Yield an answer's body without its coding; its blocks arrive, and so unpack, in steps.
+
+    Raises
+    ------
+    FetchError
+        As :func:`coding`, and for a body that unpacks to more than is believable.
+    """
+    coding(response, want)
+    seen = 0
+    for chunk in response.iter_bytes():
+        seen += len(chunk)
+        problem = bomb(
+            seen,
+            response.num_bytes_downloaded,
+            max_unpacked=policy.max_unpacked,
+            max_ratio=policy.max_ratio,
+        )
+        if problem:
+            raise want.refused(problem)
+        yield chunk
+
+
+@contextmanager
+def _within(seconds: float, what: str) -> Iterator[None]:
+    """End what takes longer: a server that sends a byte a minute keeps every other limit.
+
+    By the alarm of the process, so in its main thread only, where downloads run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise TransientError(f"{what} took longer than {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _validator(response: httpx.Response) -> str:
@@ -570,14 +641,15 @@ def _ftp_once(want: Want, name: str, part: Part, policy: FetchPolicy) -> None:
     try:
         with _host_slot(host, policy), ftplib.FTP(timeout=policy.read_timeout) as ftp:
             _pace(host, policy)
-            ftp.connect(host, parts.port or 21, timeout=policy.connect_timeout)
-            ftp.login(unquote(parts.username or "anonymous"), unquote(parts.password or ""))
-            ftp.voidcmd("TYPE I")
-            total = ftp.size(path)
-            try:
-                stamp = ftp.voidcmd(f"MDTM {path}")
-            except ftplib.error_perm:
-                stamp = ""
+            with _within(_patience(policy), "the server's greeting"):
+                ftp.connect(host, parts.port or 21, timeout=policy.connect_timeout)
+                ftp.login(unquote(parts.username or "anonymous"), unquote(parts.password or ""))
+                ftp.voidcmd("TYPE I")
+                total = ftp.size(path)
+                try:
+                    stamp = ftp.voidcmd(f"MDTM {path}")
+                except ftplib.error_perm:
+                    stamp = ""
             have = part.size
             safe = (stamp and stamp == part.validator) or want.pinned
             if not safe or part.total != total or have >= (total or 0):

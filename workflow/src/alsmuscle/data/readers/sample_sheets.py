@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import files
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.download.decode import lines_of, plain_table, read_text, some
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# Of one name in a sheet or in a sample.
+_MOST_COPIES = 1000
 
 
 def of_study(card: Mapping[str, Any], manifest: pd.DataFrame) -> pd.DataFrame:
@@ -144,11 +146,7 @@ def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
                     sample[key] = content
                     columns.setdefault(key, [""] * size)[number] = content
             continue
-        base, copies = name, 0
-        while name in columns:
-            copies += 1
-            name = f"{base}.{copies}"
-        columns[name] = values
+        columns[_free(name, columns)] = values
     if "geo_accession" not in columns:
         raise InputError("no line `!Sample_geo_accession`: not a series matrix", where=where)
     return pd.DataFrame(columns)
@@ -179,10 +177,13 @@ def _characteristic(line: str, value: str) -> tuple[str, str]:
     return f"{key.strip()}:{channel}", content.strip()
 
 
-def _free(key: str, taken: Mapping[str, str]) -> str:
-    """Return a name that a sample does not have yet: ``key``, ``key.1``, …"""
-    names = (f"{key}.{number}" if number else key for number in itertools.count())
-    return next(name for name in names if name not in taken)
+def _free(key: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken yet: ``key``, ``key.1``, …; no sheet has a thousand."""
+    names = (f"{key}.{number}" if number else key for number in range(_MOST_COPIES))
+    free = next((name for name in names if name not in taken), None)
+    if free is None:
+        raise InputError(f"'{key[:80]}' is there {_MOST_COPIES:,} times", expected="each once")
+    return free
 
 
 def read_recount3(path: Path) -> pd.DataFrame:
@@ -246,7 +247,10 @@ def parse_soft_samples(text: str) -> pd.DataFrame:
         if not (name == "geo_accession" and value == rows[-1]["geo_accession"]):
             rows[-1][key] = value
     if not rows:
-        raise InputError(f"no sample in the SOFT text: {text[:200]!r}", expected="^SAMPLE = GSM…")
+        page = text.lstrip()[:1] == "<"  # it came instead
+        raise (PassingError if page else InputError)(
+            f"no sample in the SOFT text: {text[:200]!r}", expected="^SAMPLE = GSM…"
+        )
     return pd.DataFrame(rows).fillna("")
 
 
@@ -261,7 +265,8 @@ def parse_file_report(text: str, *, status: int = 200) -> pd.DataFrame:
     if status == 204 or not text.strip():
         return pd.DataFrame(columns=["run_accession"], dtype=str)
     if "run_accession" not in text.split("\n", 1)[0].split("\t"):
-        raise InputError(
+        kind = PassingError if text.lstrip()[:1] in ("<", "{") else InputError  # not ENA's table
+        raise kind(
             f"ENA's answer is no table of runs: {text[:200]!r}",
             expected="a column run_accession",
         )
