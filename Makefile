@@ -48,25 +48,25 @@ faults: $(STAMP)  ## downloads against a local server that misbehaves
 	@source $(BIN)/activate && python -m pytest -q tests/faults
 
 page-test: $(STAMP)  ## the pages in headless Chromium, with axe; a part of verify that needs no R and no mirror
-	@tests/verify.sh pages
+	@tests/drills/verify.sh pages
 
 verify: $(STAMP)  ## all tests, with R, Chromium and the mirror (ALSMUSCLE_MIRROR); a skip is a failure
-	@tests/verify.sh
+	@tests/drills/verify.sh
 
 survive: $(STAMP)  ## kill, interrupt and starve runs; each must end with the same bytes
-	@source $(BIN)/activate && python tests/survive.py
+	@source $(BIN)/activate && python tests/drills/survive.py
 
 determinism: $(STAMP)  ## the demo twice from scratch, on 2 cores and on 1: the same bytes
-	@source $(BIN)/activate && python tests/survive.py --demo determinism
+	@source $(BIN)/activate && python tests/drills/survive.py --demo determinism
 
 slurm: $(STAMP)  ## the demo through a real SLURM on this machine; installs it, needs root
-	@source $(BIN)/activate && python tests/slurm.py
+	@source $(BIN)/activate && python tests/drills/slurm.py
 
 reference: $(STAMP)  ## runs R again and compares with the frozen references; installs R
-	@tests/install_r.sh && source $(BIN)/activate && python -m pytest -q tests/reference/test_rerun.py
+	@tests/drills/install_r.sh && source $(BIN)/activate && python -m pytest -q tests/reference/test_rerun.py
 
 benchmark: $(STAMP)  ## time and memory, also against R and PyDESeq2: results/benchmarks; installs R; hours
-	@tests/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && cd results/benchmarks && \
+	@tests/drills/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && cd results/benchmarks && \
 	python ../../benchmarks/fit.py --out fit.tsv && \
 	python ../../benchmarks/enrichment.py | tee enrichment.tsv && \
 	python ../../benchmarks/meta.py | tee meta.tsv && \

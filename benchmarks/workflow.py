@@ -32,7 +32,7 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow" / "src")]
+sys.path[:0] = [str(ROOT / "tests" / "helpers"), str(ROOT / "workflow" / "src")]
 from support import make_project, small_counts, write_study  # noqa: E402
 
 # Files of one study, or of one of its contrasts.

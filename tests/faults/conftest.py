@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faultserver import Archives, FaultServer, FtpServer, certificate
 
 from alsmuscle.download.policy import FetchPolicy
+from faultserver import Archives, FaultServer, FtpServer, certificate
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faultserver import PACKED, Archives, Reply, sha256
 
 from alsmuscle.archives import geo
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import fetch
 from alsmuscle.download.policy import FetchPolicy
+from faultserver import PACKED, Archives, Reply, sha256
 
 ACCESSION = "GSE183802"
 SUPPL = "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE183nnn/GSE183802/suppl/"

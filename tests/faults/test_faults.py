@@ -31,7 +31,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from faultserver import MODIFIED, PACKED, TABLE, FaultServer, FtpServer, Reply, Script, sha256
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.download import transport
@@ -39,12 +38,13 @@ from alsmuscle.download.containers import check_content, safe_members
 from alsmuscle.download.download import fetch, get_text
 from alsmuscle.download.lock import read_lock
 from alsmuscle.download.policy import FetchError, FetchPolicy
+from faultserver import MODIFIED, PACKED, TABLE, FaultServer, FtpServer, Reply, Script, sha256
+from support import ROOT
 
 STUDY = "GSE999999"
 PAGE = b"<!DOCTYPE html><html><head><title>Just a moment</title></head><body>Busy</body></html>"
 HALF = len(PACKED) // 2
 OTHER = gzip.compress(TABLE[::-1], mtime=0)
-ROOT = Path(__file__).parents[2]
 
 
 def first(count: int, bad: Reply, good: Reply | None = None) -> Callable[..., Reply]:

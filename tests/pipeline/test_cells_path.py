@@ -21,6 +21,7 @@ from alsmuscle.cells.prepare import (
 )
 from alsmuscle.data.readers import single_cell
 from alsmuscle.simulate.cells import simulate_nuclei
+from support import ROOT
 
 pytestmark = pytest.mark.pipeline
 
@@ -144,7 +145,7 @@ def test_genes_that_are_kept_do_not_change_the_embedding() -> None:
 def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
     import anndata
 
-    panel = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
+    panel = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
     study = simulate_nuclei(panel, seed=5, n_donors=8, nuclei_per_donor=120, n_genes=1500)
     prepared_samples = [
         prepare_sample(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,9 +20,10 @@ from alsmuscle.cells.composition import composition_test, donor_counts
 from alsmuscle.cells.prepare import each_sample, flag_samples, integrate, prepare_sample, pseudobulk
 from alsmuscle.simulate.cells import simulate_nuclei
 from alsmuscle.stats.moderation import squeeze_var
+from support import ROOT
 
 pytestmark = pytest.mark.pipeline
-PANEL = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
+PANEL = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
 SEEDS = [1, 2]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +16,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 import cells_fixture
 import report_fixture as fx
-
 from alsmuscle.report import build as report
 
 pytestmark = pytest.mark.verify

@@ -21,8 +21,8 @@ from alsmuscle.cells.prepare import each_sample, integrate, prepare_sample, rena
 from alsmuscle.core import files
 from alsmuscle.data import genes
 from alsmuscle.data.readers.single_cell import read_sample
+from support import ROOT
 
-ROOT = Path(__file__).parents[2]
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR", ROOT.parent / "shared" / "mirror"))
 pytestmark = [
     pytest.mark.verify,

@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 
 from alsmuscle.genesets import pathways, programmes
+from support import ROOT
 
-ROOT = Path(__file__).parents[2]
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR", ROOT.parent / "shared" / "mirror"))
 RESOURCES = ROOT / "workflow" / "resources"
 pytestmark = [

@@ -14,8 +14,8 @@ from alsmuscle.core import contracts, files
 from alsmuscle.data import cards, embedded, fetch, study_effects
 from alsmuscle.data.readers import matrices
 from alsmuscle.genesets import calls
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR") or ROOT.parent / "shared" / "mirror")
 
 pytestmark = [

@@ -3,12 +3,12 @@
 # installed from Debian's packages (root needed); a skipped test is a failure here. With `pages` as
 # first argument only the pages are opened, which needs neither R nor the mirror.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 if [ "${1:-}" = pages ]; then
     shift
     set -- "$@" tests/project/test_page_browser.py
-    tests/install_r.sh --no-r npm chromium
+    tests/drills/install_r.sh --no-r npm chromium
 else
     set -- "$@" tests
     mirror=${ALSMUSCLE_MIRROR:-../shared/mirror}
@@ -17,7 +17,7 @@ else
         exit 1
     fi
     export ALSMUSCLE_MIRROR=$mirror
-    tests/install_r.sh npm chromium
+    tests/drills/install_r.sh npm chromium
 fi
 if [ -z "${ALSMUSCLE_AXE:-}" ]; then
     # The accessibility checker (MPL-2.0) is a tool of this check, not a part of the project.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from alsmuscle.data import cards
 from alsmuscle.report import methods
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"pydeseq2": "1", "gseapy": "2"}
 
 

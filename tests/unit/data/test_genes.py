@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -11,8 +9,9 @@ from hypothesis import strategies as st
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import genes
+from support import ROOT
 
-RESOURCES = Path(__file__).parents[2] / "workflow" / "resources"
+RESOURCES = ROOT / "workflow" / "resources"
 
 
 def load(name: str) -> pd.DataFrame:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from alsmuscle.simulate.cells import TYPES, simulate_nuclei
+from support import ROOT
 
-PANEL = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
+PANEL = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
 SMALL = {"n_donors": 8, "nuclei_per_donor": 150, "n_genes": 1200}
 
 

@@ -3,16 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from test_designs import AT60, PLANTED, TEST, _counts, _samples
 
 from alsmuscle.bulk import deseq2, engines
 from alsmuscle.core import contracts
 from alsmuscle.stats import linear
+from made_up_designs import AT60, PLANTED, TEST, make_counts, make_samples
 
 
 def _both(log2, n=4, **more):
-    samples = _samples(n)
-    fitted = deseq2.fit(_counts(samples, log2(samples)), AT60, min_total=10, inference="batched")
+    samples = make_samples(n)
+    fitted = deseq2.fit(
+        make_counts(samples, log2(samples)), AT60, min_total=10, inference="batched"
+    )
     table = deseq2.test(fitted, samples, AT60, shrink=False, distribution="normal", **TEST | more)
     name, other = engines.second(fitted, samples, AT60, trend=True)
     assert name == "voom"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ import pandas as pd
 
 from alsmuscle.report.build import ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.synthesis import claims
+from support import ROOT
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "workflow" / "report"
+TEMPLATES = ROOT / "workflow" / "report"
 HOSTILE = "<script>window.pwned=1</script>\"'><img src=x onerror=window.pwned=1>"
 PROGRAMMES = {
     "DENERVATION": ("Denervation response", "up", ""),

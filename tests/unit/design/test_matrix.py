@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,48 +11,24 @@ from alsmuscle.bulk import deseq2
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards
 from alsmuscle.design import matrix as designs
-
-BASE = {"id": "c", "adjust": [], "block": None, "within": {}}
-SIDES = {"variable": "genotype", "target": "sod1", "reference": "wildtype"}
-AT60 = {**BASE, **SIDES, "kind": "difference", "across": "day", "at": "60"}
-INTERACTION = {**BASE, **SIDES, "kind": "interaction", "across": "day", "at": "90", "against": "30"}
-TREND = {**BASE, **SIDES, "kind": "trend", "across": "day", "unit": "day"}
-CONTINUOUS = {**BASE, "kind": "continuous", "variable": "severity", "unit": "point"}
-BY_AGE = {**BASE, **SIDES, "kind": "interaction", "across": "age", "unit": "year"}
-FIT = {"min_total": 10, "inference": "batched"}
-TEST = {
-    "dataset": "x",
-    "alpha": 0.05,
-    "min_replicates": 3,
-    "inference": "batched",
-}
-
-
-def _samples(n=4):
-    rows = [(g, d) for g in ("wildtype", "sod1") for d in ("30", "60", "90") for _ in range(n)]
-    frame = pd.DataFrame(rows, columns=["genotype", "day"])
-    frame.index = [f"s{i}" for i in range(len(frame))]
-    frame["subject_id"], frame["dataset"] = frame.index, "x"
-    rng = np.random.default_rng(3)
-    frame["severity"] = rng.uniform(0, 48, len(frame))
-    frame["age"] = rng.uniform(40, 80, len(frame))
-    frame["sex"] = ["female", "male"] * (len(frame) // 2)
-    return frame
-
-
-def _counts(samples, log2, n_genes=300, seed=1, size=30):
-    """Counts whose first 20 genes follow ``log2``, per sample; the others nothing."""
-    rng = np.random.default_rng(seed)
-    mu = np.exp(rng.normal(6, 0.5, n_genes)) * np.ones((len(samples), 1))
-    mu[:, :20] *= 2 ** np.asarray(log2, float)[:, None]
-    X = rng.negative_binomial(size, size / (size + mu))
-    names = [f"G{i}" for i in range(n_genes)]
-    var = pd.DataFrame({"symbol": names, "source_id": names}, index=names)
-    return anndata.AnnData(X=X, obs=samples, var=var)
+from made_up_designs import (
+    AT60,
+    BASE,
+    BY_AGE,
+    CONTINUOUS,
+    FIT,
+    INTERACTION,
+    PLANTED,
+    SIDES,
+    TEST,
+    TREND,
+    make_counts,
+    make_samples,
+)
 
 
 def _effect(samples, log2, contrast, **more):
-    counts = _counts(samples, log2)
+    counts = make_counts(samples, log2)
     fitted = deseq2.fit(counts, contrast, **FIT)
     table = deseq2.test(
         fitted, samples, contrast, shrink=False, distribution="normal", **TEST | more
@@ -66,7 +41,7 @@ def _effect(samples, log2, contrast, **more):
 
 
 def test_the_terms_of_an_interaction():
-    samples = _samples(1)
+    samples = make_samples(1)
     design = designs.design_matrix(samples, AT60)
     assert list(design) == [
         *("Intercept", "genotype[sod1]", "day[60]", "day[90]"),
@@ -102,13 +77,13 @@ def _true(samples, contrast):
     ],
 )
 def test_contrasts_of_exact_means(contrast, expected):
-    assert _true(_samples(), contrast) == pytest.approx(expected)
+    assert _true(make_samples(), contrast) == pytest.approx(expected)
     # Whatever covariate stands beside it: these means do not depend on it.
-    assert _true(_samples(), {**contrast, "adjust": ["sex", "age"]}) == pytest.approx(expected)
+    assert _true(make_samples(), {**contrast, "adjust": ["sex", "age"]}) == pytest.approx(expected)
 
 
 def test_missing_cells_leave_the_others_what_they_are():
-    samples = _samples()
+    samples = make_samples()
     part = samples[~((samples["genotype"] == "wildtype") & (samples["day"] == "90"))]
     assert _true(part, AT60) == pytest.approx(4.0)
     designs.check_contrast(part, AT60, "x")
@@ -119,7 +94,7 @@ def test_missing_cells_leave_the_others_what_they_are():
 
 
 def test_a_slope_is_per_unit_whatever_the_scale():
-    samples = _samples()
+    samples = make_samples()
     slope, _ = _effect(samples, 0.05 * samples["severity"], CONTINUOUS)
     assert slope == pytest.approx(0.05, abs=0.01)
     wide = samples.assign(severity=samples["severity"] * 1000)
@@ -128,7 +103,7 @@ def test_a_slope_is_per_unit_whatever_the_scale():
 
 
 def test_a_difference_that_changes_with_age():
-    samples = _samples()
+    samples = make_samples()
     sod1 = samples["genotype"] == "sod1"
     slope, table = _effect(samples, sod1 * 0.08 * (samples["age"] - 60), BY_AGE)
     assert slope == pytest.approx(0.08, abs=0.02)
@@ -136,9 +111,9 @@ def test_a_difference_that_changes_with_age():
 
 
 def test_a_fit_serves_every_contrast_of_its_design():
-    samples = _samples()
+    samples = make_samples()
     sod1, day = samples["genotype"] == "sod1", samples["day"].astype(float)
-    counts = _counts(samples, sod1 * 0.03 * (day - 30))
+    counts = make_counts(samples, sod1 * 0.03 * (day - 30))
     names = {cards.design_id(c) for c in (AT60, INTERACTION, TREND)}
     assert names == {"genotype*day"}
     fitted = deseq2.fit(counts, TREND, **FIT)
@@ -154,7 +129,7 @@ def test_a_fit_serves_every_contrast_of_its_design():
 
 
 def test_interaction_and_sides_count_samples_of_their_levels_only():
-    samples = _samples(3)
+    samples = make_samples(3)
     target, reference = designs.sides(samples, INTERACTION)
     assert (target.sum(), reference.sum()) == (6, 6)
     assert designs.smallest_cell(samples, INTERACTION) == 3
@@ -166,14 +141,14 @@ def test_interaction_and_sides_count_samples_of_their_levels_only():
 
 
 def test_a_cell_of_two_gives_no_test():
-    samples = _samples(2)
+    samples = make_samples(2)
     _, table = _effect(samples, np.zeros(12), INTERACTION)
     assert table["log2fc"].notna().all()
     assert table["pvalue"].isna().all()
 
 
 def test_one_sample_per_cell_gives_the_difference_of_differences():
-    samples = _samples(1)
+    samples = make_samples(1)
     sod1, late = samples["genotype"] == "sod1", samples["day"] == "90"
     effect, table = _effect(samples, 2.0 * (sod1 & late), INTERACTION)
     assert effect == pytest.approx(2, abs=0.4)
@@ -184,16 +159,13 @@ def test_one_sample_per_cell_gives_the_difference_of_differences():
 
 
 def _omnibus(samples, log2, contrast, **more):
-    fitted = deseq2.fit(_counts(samples, log2), contrast, **FIT)
+    fitted = deseq2.fit(make_counts(samples, log2), contrast, **FIT)
     table = deseq2.omnibus(fitted, samples, contrast, **TEST | {"distribution": "t"} | more)
     return {name: part.set_index("gene_id") for name, part in table.groupby("test", sort=False)}
 
 
-PLANTED = [f"G{i}" for i in range(20)]
-
-
 def test_a_constant_difference_moves_one_hypothesis_and_not_the_other():
-    samples = _samples()
+    samples = make_samples()
     found = _omnibus(samples, 1.5 * (samples["genotype"] == "sod1"), AT60)
     assert list(found) == ["genotype", "genotype:day"]
     assert found["genotype"]["df"].unique() == [3]
@@ -203,7 +175,7 @@ def test_a_constant_difference_moves_one_hypothesis_and_not_the_other():
 
 
 def test_a_difference_that_changes_is_found():
-    samples = _samples()
+    samples = make_samples()
     late = (samples["genotype"] == "sod1") & (samples["day"] == "90")
     found = _omnibus(samples, 2.0 * late, AT60)
     assert (found["genotype:day"].loc[PLANTED, "padj"] < 0.05).mean() > 0.9
@@ -212,7 +184,7 @@ def test_a_difference_that_changes_is_found():
 
 
 def test_three_groups_have_one_test_and_two_have_none():
-    samples = _samples()
+    samples = make_samples()
     three = {**BASE, "variable": "day", "target": "60", "reference": "30"}
     found = _omnibus(samples, samples["day"] == "90", three)
     assert list(found) == ["day"]
@@ -225,9 +197,9 @@ def test_the_statistic_is_twice_the_gain_in_likelihood():
     from scipy.optimize import minimize
     from scipy.stats import nbinom
 
-    samples = _samples()
+    samples = make_samples()
     late = (samples["genotype"] == "sod1") & (samples["day"] == "90")
-    fitted = deseq2.fit(_counts(samples, 1.0 * late), AT60, **FIT)
+    fitted = deseq2.fit(make_counts(samples, 1.0 * late), AT60, **FIT)
     X = fitted.obsm["design_matrix"].to_numpy(float)
     size = fitted.obs["size_factors"].to_numpy()
     for gene in (0, 5, 50):
@@ -249,7 +221,7 @@ def test_the_statistic_is_twice_the_gain_in_likelihood():
 
 
 def test_few_samples_give_statistics_without_a_test():
-    found = _omnibus(_samples(2), np.zeros(12), AT60)
+    found = _omnibus(make_samples(2), np.zeros(12), AT60)
     assert found["genotype"]["stat"].notna().all()
     assert found["genotype"]["pvalue"].isna().all()
 
@@ -287,7 +259,7 @@ def test_few_samples_give_statistics_without_a_test():
     ],
 )
 def test_what_cannot_be_answered_stops_in_words(change, contrast, expected):
-    samples = _samples().assign(**change)
+    samples = make_samples().assign(**change)
     with pytest.raises(InputError) as caught:
         designs.check_contrast(samples, contrast, "card: contrasts.c")
     for words in ["card: contrasts.c", *expected]:
@@ -296,13 +268,13 @@ def test_what_cannot_be_answered_stops_in_words(change, contrast, expected):
 
 @pytest.mark.parametrize("contrast", [AT60, INTERACTION, TREND, CONTINUOUS, BY_AGE])
 def test_sound_designs_pass_without_a_warning(contrast):
-    samples = _samples()
+    samples = make_samples()
     designs.check_contrast(samples, contrast, "x")
     assert designs.design_warnings(samples, contrast, "x", 3).empty
 
 
 def test_confounding_of_what_is_not_in_the_model():
-    samples = _samples().assign(
+    samples = make_samples().assign(
         lane=lambda f: ((f["genotype"] == "sod1") & (f["day"] == "90")).map(
             {True: "2", False: "1"}
         ),
@@ -314,13 +286,13 @@ def test_confounding_of_what_is_not_in_the_model():
     assert "cannot be told from lane" in found["text"].iloc[0]
     found = designs.design_warnings(samples, CONTINUOUS, "x", 3).set_index("column")
     assert found["kind"].to_dict() == {"score": "near_confounded", "block": "near_confounded"}
-    repeated = samples.assign(subject_id="one")[list(_samples())]
+    repeated = samples.assign(subject_id="one")[list(make_samples())]
     found = designs.design_warnings(repeated, CONTINUOUS, "x", 3)
     assert found["kind"].tolist() == ["unpaired"]
 
 
 def test_numbers_and_their_text_are_one_level():
-    samples = _samples().assign(day=lambda f: f["day"].astype(float))
+    samples = make_samples().assign(day=lambda f: f["day"].astype(float))
     assert _true(samples, AT60) == pytest.approx(4.0)
     assert _true(samples, TREND) == pytest.approx(0.1)
 

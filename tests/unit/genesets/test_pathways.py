@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from scipy import stats
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.genesets import pathways
+from support import ROOT
 
 
 def running_sum(values: list[float], inside: list[bool], weight: float) -> float:
@@ -211,7 +211,7 @@ def test_bad_gmt_speaks(text, message):
 
 
 def test_the_registry_of_collections_pins_what_was_verified():
-    path = Path(__file__).parents[2] / "config" / "collections.yaml"
+    path = ROOT / "config" / "collections.yaml"
     registry = yaml.safe_load(path.read_text())
     assert {"hallmark", "go_bp", "reactome", "wikipathways"} <= set(registry)
     for entry in registry.values():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +9,9 @@ from scipy import stats
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.genesets import programmes
+from support import ROOT
 
-CONFIG = Path(__file__).parents[2] / "config"
+CONFIG = ROOT / "config"
 
 
 def read(name: str) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.synthesis import axis as denervation
 from alsmuscle.synthesis import claims
 from alsmuscle.synthesis.claims import Estimate, Evidence, Rules
+from support import ROOT
 
-ROOT = Path(__file__).parents[2]
 RULES = Rules()
 
 

@@ -4,7 +4,7 @@ Starts munged, slurmctld and slurmd on the loopback interface, runs the demo wit
 `config/profiles/slurm`, gives one job too little memory, and checks that SLURM killed it, that it was
 submitted again with more, and that the tables are those of a local run where there is one. Whatever
 was started is stopped, by its process id; an existing /etc/slurm/slurm.conf is put back. Arguments
-go to Snakemake: `python tests/slurm.py --config 'studies={"ids": ["simals1"]}'` runs a part.
+go to Snakemake: `python tests/drills/slurm.py --config 'studies={"ids": ["simals1"]}'` runs a part.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-
-from support import ROOT
 from survive import TIMED, Registry, RunLostError, demo_registry
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
+from support import ROOT
 
 CONF = Path("/etc/slurm/slurm.conf")  # the only place that job steps read
 DAEMONS = ("slurmctld", "slurmd", "slurmdbd")

@@ -13,12 +13,13 @@ import pytest
 from alsmuscle.archives import geo
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data.readers import sample_sheets
+from support import ROOT
 
 UUID = "283d65eb-dd53-496d-adb7-7570c7caa443"
 
 
 def _mirror() -> Path:
-    default = Path(__file__).parents[2].parent / "shared" / "mirror"
+    default = ROOT.parent / "shared" / "mirror"
     return Path(os.environ.get("ALSMUSCLE_MIRROR", default))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +10,7 @@ from alsmuscle.core import files
 from alsmuscle.data import cards
 from alsmuscle.genesets import programmes
 from alsmuscle.simulate import bulk, calibrate
-
-ROOT = Path(__file__).resolve().parents[2]
+from support import ROOT
 
 
 def rows(scenario: str, fdp: list[float], **more: float) -> pd.DataFrame:

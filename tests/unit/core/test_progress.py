@@ -4,11 +4,11 @@ import io
 import logging
 import re
 from enum import Enum
-from pathlib import Path
 
 import pytest
 
 from alsmuscle.core.progress import PlainWords
+from support import ROOT
 
 
 class Event(Enum):
@@ -75,7 +75,7 @@ def test_a_failed_step_shows_its_log_unless_it_explained_itself(terminal, tmp_pa
 
 def test_every_rule_says_in_words_what_it_does():
     silent = []
-    for path in (Path(__file__).parents[2] / "workflow" / "rules").glob("*.smk"):
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
         blocks = re.split(r"^(?:rule|checkpoint) (\w+):\n", path.read_text(), flags=re.MULTILINE)
         pairs = zip(blocks[1::2], blocks[2::2], strict=True)
         silent += [name for name, body in pairs if "    message:\n" not in body]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,8 @@ from alsmuscle.data import cards as registry
 from alsmuscle.genesets import programmes
 from alsmuscle.simulate import bulk, calibrate
 from alsmuscle.simulate.bulk import DEMO, Group, Plan
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PAIR = [{"id": "c", "target": "als", "reference": "healthy"}]
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,8 +17,9 @@ from alsmuscle.cells.annotate import (
     select_markers,
 )
 from alsmuscle.core.errors import InputError
+from support import ROOT
 
-PANEL = pd.read_csv(Path(__file__).parents[2] / "config" / "celltypes.tsv", sep="\t")
+PANEL = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
 
 
 def rows(cell_type: str, lineage: str, genes: str, kind: str = "positive") -> list[dict[str, str]]:

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from cells_fixture import hostile, study
-from report_fixture import HOSTILE, templates
 
 from alsmuscle.report import model
 from alsmuscle.report.build import ReportData, StudyData, build
 from alsmuscle.report.pages import cells
+from cells_fixture import hostile, study
+from report_fixture import HOSTILE, templates
 
 
 def report(one: StudyData) -> dict[str, str | bytes]:

@@ -10,7 +10,9 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from support import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
 
 
 def load(name: str) -> ModuleType:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
-import report_fixture as fx
 import yaml
-from test_page import Parsed
 
+import report_fixture as fx
 from alsmuscle.core import contracts
 from alsmuscle.report import build
 from alsmuscle.synthesis import claims
 from alsmuscle.synthesis import denervation as synthesis
+from parsed_page import Parsed
+from support import ROOT
 
-ROOT = Path(__file__).parents[2]
 CARD = {"id": "s1", "organism": "human", "modality": "bulk", "platform": "HiSeq"}
 CONTRAST = {
     "id": "c", "role": "myopathy", "stage": "", "variable": "condition", "target": "ill",

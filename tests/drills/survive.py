@@ -26,6 +26,7 @@ import pandas as pd
 import psutil
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 from support import ROOT, make_project, small_counts
 
 # Times and what is built from them. All else must agree.
