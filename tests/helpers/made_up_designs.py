@@ -30,7 +30,8 @@ def make_samples(n=4):
     frame["subject_id"], frame["dataset"] = frame.index, "x"
     rng = np.random.default_rng(3)
     frame["severity"] = rng.uniform(0, 48, len(frame))
-    frame["age"] = rng.uniform(40, 80, len(frame))
+    # The same ages in every group: groups of unlike ages are warned of.
+    frame["age"] = np.tile(np.linspace(40, 80, n), len(frame) // n)
     frame["sex"] = ["female", "male"] * (len(frame) // 2)
     return frame
 

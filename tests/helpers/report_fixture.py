@@ -116,6 +116,7 @@ def de(rng: np.random.Generator, n_genes: int, n_target: int, n_reference: int) 
             "df": np.nan,
             "pvalue": pvalue,
             "padj": padj,
+            "n_replaced": 0,
             "n_target": n_target,
             "n_reference": n_reference,
         }

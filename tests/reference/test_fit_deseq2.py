@@ -128,7 +128,7 @@ def test_student_t(case: str) -> None:
         obs,
         contrast,
         dataset="x",
-        distribution="t",
+        distribution="quasi",
         alpha=ALPHA,
         min_replicates=3,
         shrink=False,

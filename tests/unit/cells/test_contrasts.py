@@ -24,7 +24,7 @@ CONTRAST = {
 }
 OPTIONS = {
     "inference": "batched",
-    "distribution": "t",
+    "distribution": "quasi",
     "alpha": 0.05,
     "min_replicates": 3,
     "shrink": False,

@@ -2,8 +2,9 @@
 
 The fit is DESeq2's (Love, Huber, Anders 2014, 10.1186/s13059-014-0550-8) as PyDESeq2 implements it
 (Muzellec et al. 2023, 10.1093/bioinformatics/btad547), shrinkage is apeglm's (Zhu, Ibrahim, Love
-2019, 10.1093/bioinformatics/bty895). What is here: the hand-over between fit and contrast, t where
-DESeq2 has a normal tail, and omnibus tests. Designs are in :mod:`alsmuscle.design.matrix`.
+2019, 10.1093/bioinformatics/bty895). What is here: the hand-over between fit and contrast, tests by
+quasi-likelihood (:mod:`alsmuscle.bulk.quasi`) or as DESeq2 makes them, and omnibus tests. Designs are
+in :mod:`alsmuscle.design.matrix`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from alsmuscle.bulk import quasi
 from alsmuscle.core import contracts
 from alsmuscle.data.cards import design_id
 from alsmuscle.design.matrix import (
@@ -30,10 +32,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
-    from numpy.typing import ArrayLike
 
 Engine = Literal["batched", "default"]
-Distribution = Literal["t", "normal"]
+Distribution = Literal["quasi", "normal"]
 
 
 # R's DESeq2 floors fitted means at this value also where the standard errors are computed; PyDESeq2
@@ -76,10 +77,12 @@ def fit(
         What a contrast needs: ``X`` counts, ``obs["size_factors"]``, ``var`` dispersions,
         ``varm["LFC"]`` natural-log coefficients, ``obsm["design_matrix"]``, ``uns["terms"]`` the
         terms' names, ``uns["attrs"]`` what :func:`contrast_vector` needs beside them,
-        ``uns["prior_disp_var"]`` the variance of log dispersions around their trend,
-        ``uns["notes"]`` what the fit warned of; ``varm["omnibus"]`` the likelihood-ratio statistic
-        of every hypothesis of :func:`hypotheses` and ``varm["omnibus_share"]`` how much of it hangs
-        on dispersion, ``uns["omnibus"]`` their terms.
+        ``var["n_replaced"]`` counts that Cook's distance replaced, ``var["expressed"]`` whether a
+        gene is adjusted for, ``var["quasi_factor", "quasi_df"]`` and ``varm["quasi"]`` the fit at
+        the trend's dispersions (:mod:`alsmuscle.bulk.quasi`), ``uns["prior_disp_var"]`` the variance
+        of log dispersions around their trend, ``uns["notes"]`` what the fit warned of; ``varm["omnibus"]`` the likelihood-ratio statistic of every hypothesis of
+        :func:`hypotheses`, ``varm["omnibus_quasi"]`` the same at the trend's dispersions,
+        ``uns["omnibus"]`` their terms.
     """
     import anndata
     import numpy as np
@@ -141,10 +144,65 @@ def fit(
     result.uns["fitted"] = True
     asked = hypotheses(terms, contrast)
     result.uns["omnibus"] = json.dumps(asked)
+    kept = _kept_counts(dds)
     if asked:
-        for key, part in _likelihood_ratios(dds, design, terms, asked).items():
-            result.varm[key] = part.loc[result.var_names]
+        result.varm["omnibus"] = _likelihood_ratios(dds, kept, design, terms, asked).loc[
+            result.var_names
+        ]
+    _add_quasi(result, kept.loc[result.obs_names, result.var_names], asked, dds.inference)
+    result.var["expressed"] = quasi.expressed(
+        np.asarray(result.X) / result.obs["size_factors"].to_numpy(float)[:, None],
+        smallest_group(used, contrast),
+    )
     return result
+
+
+def _kept_counts(dds: Any) -> pd.DataFrame:
+    """Counts of a fit, samples × genes, with outlying ones replaced where the fit replaced them."""
+    import numpy as np
+    import pandas as pd
+
+    counts = pd.DataFrame(np.asarray(dds.X), index=dds.obs_names, columns=dds.var_names)
+    refitted = getattr(dds, "counts_to_refit", None)
+    if refitted is not None and refitted.n_vars:
+        counts[refitted.var_names] = np.asarray(refitted.X)
+    return counts
+
+
+def _add_quasi(
+    result: AnnData, kept: pd.DataFrame, asked: Mapping[str, Sequence[str]], inference: Any
+) -> None:
+    """Fit once more at the trend's dispersions, and count what Cook's distance replaced."""
+    import numpy as np
+    import pandas as pd
+
+    replaced = (kept.to_numpy() != np.asarray(result.X)).sum(axis=0)
+    result.var["n_replaced"] = replaced
+    dispersion = result.var["fitted_dispersions"].to_numpy(float)
+    usable = np.isfinite(dispersion) & (kept.to_numpy().sum(axis=0) > 0)
+    terms = list(result.uns["terms"])
+    found = quasi.fit(
+        kept.to_numpy(float)[:, usable],
+        result.obs["size_factors"].to_numpy(float),
+        result.obsm["design_matrix"].to_numpy(float),
+        dispersion[usable],
+        inference=inference,
+        n_replaced=replaced[usable],
+        dropped=[[terms.index(term) for term in dropped] for dropped in asked.values()],
+    )
+    coef = np.full((result.n_vars, len(terms)), np.nan)
+    coef[usable] = found.coef
+    columns = result.obsm["design_matrix"].columns
+    result.varm["quasi"] = pd.DataFrame(coef, index=result.var_names, columns=columns)
+    for name, values in (("quasi_factor", found.factor), ("quasi_df", found.df)):
+        result.var[name] = 0.0
+        result.var.loc[usable, name] = values
+    if asked:
+        gains = np.full((result.n_vars, len(asked)), np.nan)
+        gains[usable] = found.gains
+        result.varm["omnibus_quasi"] = pd.DataFrame(
+            gains, index=result.var_names, columns=list(asked)
+        )
 
 
 def stored_vector(fitted: AnnData, contrast: Contrast) -> np.ndarray:
@@ -174,68 +232,54 @@ def hypotheses(terms: Sequence[str], contrast: Contrast) -> dict[str, list[str]]
 
 
 def _likelihood_ratios(
-    dds: Any, design: pd.DataFrame, terms: Sequence[str], asked: Mapping[str, Sequence[str]]
-) -> dict[str, pd.DataFrame]:
+    dds: Any,
+    kept: pd.DataFrame,
+    design: pd.DataFrame,
+    terms: Sequence[str],
+    asked: Mapping[str, Sequence[str]],
+) -> pd.DataFrame:
     """Twice the gain in log likelihood over models without terms, at the full fit's dispersions.
 
-    As DESeq2's ``nbinomLRT``: outlying counts replaced where the full fit replaced them.
+    As DESeq2's ``nbinomLRT``: outlying counts replaced where the full fit replaced them (``kept``).
 
     Returns
     -------
-    dict
-        ``omnibus`` the statistic, genes × hypotheses; ``omnibus_share`` its -d log / d log dispersion
-        (0 to 1). Both models' coefficients maximise their likelihoods, so that only the direct
-        dependence on dispersion counts.
+    DataFrame
+        Genes × hypotheses.
     """
     import numpy as np
     import pandas as pd
     from scipy.special import xlog1py, xlogy
 
-    counts = pd.DataFrame(np.asarray(dds.X), index=dds.obs_names, columns=dds.var_names)
-    refitted = getattr(dds, "counts_to_refit", None)
-    if refitted is not None and refitted.n_vars:
-        counts[refitted.var_names] = np.asarray(refitted.X)
-    y = counts.to_numpy(float)
+    y = kept.to_numpy(float)
     size = dds.obs["size_factors"].to_numpy(float)
     dispersion = dds.var["dispersions"].to_numpy(float)
     usable = np.isfinite(dispersion) & (y.sum(axis=0) > 0)
     y, dispersion = y[:, usable], dispersion[usable]
     X = design.loc[dds.obs_names].to_numpy(float)
 
-    step = 1e-3
-
     def likelihood(beta: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """At the dispersions, and at slightly larger ones."""
         mu = size[:, None] * np.exp(matrix @ beta.T)
         # What depends on the counts and the dispersion alone is the same in both models.
-        return np.array(
-            [
-                (xlogy(y, mu) - xlog1py(y + 1 / alpha, mu * alpha)).sum(axis=0)
-                for alpha in (dispersion, dispersion * np.exp(step))
-            ]
-        )
+        terms = xlogy(y, mu) - xlog1py(y + 1 / dispersion, mu * dispersion)
+        return np.asarray(terms.sum(axis=0))
 
     lfc = pd.DataFrame(dds.varm["LFC"], index=dds.var_names).to_numpy(float)[usable]
     full = likelihood(lfc, X)
     table = pd.DataFrame(np.nan, index=dds.var_names, columns=list(asked))
-    share = table.copy()
     for name, dropped in asked.items():
         reduced = X[:, [term not in dropped for term in terms]]
         beta, *_ = dds.inference.irls(
-            counts=counts.to_numpy()[:, usable],
+            counts=kept.to_numpy()[:, usable],
             size_factors=size,
             design_matrix=reduced,
             disp=dispersion,
             min_mu=dds.min_mu,
             beta_tol=dds.beta_tol,
         )
-        gain, moved = np.maximum(2 * (full - likelihood(np.asarray(beta), reduced)), 0.0)
-        table.loc[usable, name] = gain
-        with np.errstate(divide="ignore", invalid="ignore"):
-            lost = -np.log(moved / gain) / step
-        # Where nothing is gained the statistic is 0 whatever the share is.
-        share.loc[usable, name] = np.clip(np.nan_to_num(lost, nan=1.0, posinf=1.0), 0.0, 1.0)
-    return {"omnibus": table, "omnibus_share": share}
+        gain = 2 * (full - likelihood(np.asarray(beta), reduced))
+        table.loc[usable, name] = np.maximum(gain, 0.0)
+    return table
 
 
 def omnibus(
@@ -253,11 +297,10 @@ def omnibus(
 ) -> pd.DataFrame:
     """Likelihood-ratio tests of a design: does anything differ, does the difference change?
 
-    DESeq2 reads twice the gain in log likelihood against chi-squared, which takes the dispersion as
-    known; with few samples its tail is too light, as the normal one of a single contrast is. Under
-    ``t`` the statistic over its number of terms k is read against F with k and :func:`degrees_of_freedom`
-    degrees of freedom: the quasi-likelihood F test (Lund et al. 2012, Stat Appl Genet Mol Biol
-    11:5, 10.1515/1544-6115.1826) with the reference of this module's t. For one term both agree.
+    Under ``normal`` as DESeq2: twice the gain in log likelihood against chi-squared, which takes the
+    dispersion as known. Under ``quasi`` the gain in deviance at the trend's dispersions, over the
+    gene's squeezed factor of variation and the number of terms k, is read against F with k and that
+    factor's degrees of freedom.
 
     Parameters
     ----------
@@ -268,7 +311,7 @@ def omnibus(
     contrast
         Any contrast of the design.
     distribution
-        ``t``: F, as above; ``normal``: chi-squared, as DESeq2.
+        ``quasi`` or ``normal``, as above.
     alpha
         Level for which independent filtering is optimised.
     min_replicates
@@ -277,8 +320,8 @@ def omnibus(
     Returns
     -------
     DataFrame
-        Contract ``omnibus``: every tested gene per hypothesis, smallest p-value first. Cook's
-        filter and independent filtering are those of the Wald test.
+        Contract ``omnibus``: every tested gene per hypothesis, smallest p-value first. Genes are
+        filtered as in the test of a contrast.
     """
     import numpy as np
     import pandas as pd
@@ -288,25 +331,24 @@ def omnibus(
     if not asked or not fitted.uns["fitted"]:
         return no_omnibus()
     engine = _inference(inference, threads)
-    dds = _reload(fitted, engine)
     any_term = np.eye(fitted.obsm["design_matrix"].shape[1])[-1]
+    dds = _reload(fitted, engine)
     stats = DeseqStats(dds, contrast=any_term, alpha=alpha, inference=engine, quiet=True)
+    posterior, df_quasi = _squeezed(fitted)
     groups = samples.loc[fitted.obs_names]
     few = smallest_group(groups, contrast) < min_replicates
     parts = []
     for name, dropped in asked.items():
-        statistic = fitted.varm["omnibus"][name].to_numpy(float)
         k = len(dropped)
-        if distribution == "t":
-            df = degrees_of_freedom(fitted, fitted.varm["omnibus_share"][name])
+        if distribution == "quasi":
+            statistic = fitted.varm["omnibus_quasi"][name].to_numpy(float) / posterior
+            df = df_quasi
             pvalue = distributions.f_pvalue(statistic / k, k, df)
+            padj = _adjusted(fitted, pvalue)
         else:
+            statistic = fitted.varm["omnibus"][name].to_numpy(float)
             df = np.full(fitted.n_vars, np.nan)
-            pvalue = distributions.chi2_pvalue(statistic, k)
-        stats.p_values = pd.Series(pvalue, index=dds.var_names)
-        stats.p_values[fitted.var["new_all_zero"].to_numpy(bool)] = 1.0
-        stats._cooks_filtering()
-        stats._independent_filtering()
+            pvalue, padj = _as_deseq2(fitted, stats, distributions.chi2_pvalue(statistic, k))
         part = pd.DataFrame(
             {
                 "dataset": dataset,
@@ -319,12 +361,47 @@ def omnibus(
                 "stat": statistic,
                 "df": k,
                 "df_residual": df,
-                "pvalue": np.nan if few else stats.p_values.to_numpy(),
-                "padj": np.nan if few else stats.padj.to_numpy(),
+                "pvalue": np.nan if few else pvalue,
+                "padj": np.nan if few else padj,
             }
         )
         parts.append(part.sort_values(["pvalue", "gene_id"], kind="stable"))
     return pd.concat(parts, ignore_index=True)
+
+
+def _as_deseq2(fitted: AnnData, stats: Any, pvalue: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cook's filter and independent filtering, as DESeq2 applies them."""
+    import pandas as pd
+
+    stats.p_values = pd.Series(pvalue, index=stats.dds.var_names)
+    stats.p_values[fitted.var["new_all_zero"].to_numpy(bool)] = 1.0
+    stats._cooks_filtering()
+    stats._independent_filtering()
+    return stats.p_values.to_numpy(), stats.padj.to_numpy()
+
+
+def _squeezed(fitted: AnnData) -> tuple[np.ndarray, np.ndarray]:
+    """Per gene the squeezed factor of variation, and its degrees of freedom."""
+    import numpy as np
+
+    keep = fitted.var["expressed"].to_numpy(bool) & np.isfinite(
+        fitted.varm["quasi"].to_numpy(float)
+    ).all(axis=1)
+    return quasi.squeezed(
+        fitted.var["quasi_factor"].to_numpy(float),
+        fitted.var["quasi_df"].to_numpy(float),
+        fitted.var["_normed_means"].to_numpy(float),
+        keep,
+    )
+
+
+def _adjusted(fitted: AnnData, pvalue: np.ndarray) -> np.ndarray:
+    """Benjamini-Hochberg over the genes that are expressed."""
+    import numpy as np
+
+    return np.asarray(
+        distributions.adjust(np.where(fitted.var["expressed"].to_numpy(bool), pvalue, np.nan))
+    )
 
 
 def no_omnibus() -> pd.DataFrame:
@@ -370,7 +447,7 @@ def test(
     threads: int = 1,
     cell_type: str = "muscle",
 ) -> pd.DataFrame:
-    """Read one contrast from a fit: Wald test, Cook's filter, independent filtering, shrinkage.
+    """Read one contrast from a fit: effects, errors, a test, shrunken effects.
 
     Parameters
     ----------
@@ -381,8 +458,8 @@ def test(
     contrast
         Target and reference levels.
     distribution
-        What the Wald statistic is read against: ``t`` (see :func:`degrees_of_freedom`), or
-        ``normal`` as DESeq2 does by default. Effects, errors and statistics are the same.
+        ``quasi``: by quasi-likelihood, p-values adjusted over the expressed genes;
+        ``normal``: DESeq2's Wald test, with Cook's filter and independent filtering.
     alpha
         Level for which independent filtering is optimised.
     min_replicates
@@ -412,7 +489,9 @@ def test(
     empty = np.full(len(frame), np.nan)
     if fitted.uns["fitted"]:
         engine = _inference(inference, threads)
-        values = _wald(fitted, contrast, distribution, alpha, shrink, engine)
+        values = _wald(fitted, contrast, alpha, shrink, engine, only_shrunk=distribution == "quasi")
+        if distribution == "quasi":
+            values |= _quasi_test(fitted, contrast)
     else:
         values = _unreplicated(fitted, contrast)
     for column in (
@@ -420,6 +499,7 @@ def test(
         *("stat", "df", "pvalue", "padj"),
     ):
         frame[column] = values.get(column, empty)
+    frame["n_replaced"] = fitted.var["n_replaced"].to_numpy() if "n_replaced" in fitted.var else 0
     frame["n_target"] = int(target.sum())
     frame["n_reference"] = int(reference.sum())
     if smallest_cell(used, contrast) < min_replicates:
@@ -430,14 +510,49 @@ def test(
     return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
 
 
+def _quasi_test(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    vector = stored_vector(fitted, contrast)
+    coef = fitted.varm["quasi"].to_numpy(float)
+    usable = np.isfinite(coef).all(axis=1)
+    posterior, df = _squeezed(fitted)
+    se = np.full(fitted.n_vars, np.nan)
+    se[usable] = quasi.errors(
+        coef[usable],
+        fitted.obs["size_factors"].to_numpy(float),
+        fitted.obsm["design_matrix"].to_numpy(float),
+        fitted.var["fitted_dispersions"].to_numpy(float)[usable],
+        vector,
+        posterior[usable],
+    )
+    # Where every read of a gene was replaced nothing is left that could differ.
+    effect = np.where(usable, np.nan_to_num(coef) @ vector, 0.0)
+    stat = np.where(usable, effect / se, 0.0)
+    pvalue = np.where(usable, distributions.t_pvalue(stat, df), 1.0)
+    # One wild count among few is no evidence: where too few samples are left to replace it, DESeq2's
+    # filter by Cook's distance holds here too.
+    pvalue[fitted.var["_pvalue_cooks_outlier"].to_numpy(bool)] = np.nan
+    return {
+        "log2fc": effect / np.log(2),
+        "lfc_se": se / np.log(2),
+        "stat": stat,
+        "df": df,
+        "pvalue": pvalue,
+        "padj": _adjusted(fitted, pvalue),
+    }
+
+
 def _wald(
     fitted: AnnData,
     contrast: Contrast,
-    distribution: Distribution,
     alpha: float,
     shrink: bool,
     inference: Any,
+    *,
+    only_shrunk: bool,
 ) -> dict[str, np.ndarray]:
+    """DESeq2's Wald test; ``only_shrunk`` of it mean and shrunken effects, the rest is unused."""
     import numpy as np
     import pandas as pd
     from pydeseq2.ds import DeseqStats
@@ -445,14 +560,10 @@ def _wald(
     vector = stored_vector(fitted, contrast)
     dds = _reload(fitted, inference)
     stats = DeseqStats(dds, contrast=vector, alpha=alpha, inference=inference, quiet=True)
+    if only_shrunk and not shrink:
+        return {"base_mean": fitted.var["_normed_means"].to_numpy(float)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        df = np.full(fitted.n_vars, np.nan)
-        if distribution == "t":
-            df = degrees_of_freedom(fitted, _wald_with_share(stats))
-            stats.p_values = pd.Series(
-                distributions.t_pvalue(stats.statistics, df), stats.statistics.index
-            )
         stats.summary()
     table = stats.results_df
     values = {
@@ -460,7 +571,6 @@ def _wald(
         "log2fc": table["log2FoldChange"].to_numpy(),
         "lfc_se": table["lfcSE"].to_numpy(),
         "stat": table["stat"].to_numpy(),
-        "df": df,
         "pvalue": table["pvalue"].to_numpy(),
         "padj": table["padj"].to_numpy(),
     }
@@ -483,61 +593,6 @@ def _wald(
             stats.lfc_shrink(names[pivot])
         values["log2fc_shrunk"] = stats.LFC.iloc[:, pivot].to_numpy() / np.log(2)
     return values
-
-
-def degrees_of_freedom(fitted: AnnData, share: ArrayLike) -> np.ndarray:
-    """Degrees of freedom of a fit's Wald statistics: how well their standard errors are known.
-
-    The normal approximation takes a gene's estimated dispersion as known: with few, unlike people its
-    tails are too light. DESeq2 offers Student's t for that (``nbinomWaldTest(useT = TRUE, df =
-    ...)``) and leaves the degrees of freedom to the user. Here they are those of a moderated t (Smyth
-    2004, Stat Appl Genet Mol Biol 3:3, 10.2202/1544-6115.1027), residual ones and d0 that the prior
-    is worth: DESeq2's prior is normal on log dispersion with variance sigma2, and a variance whose
-    inverse is chi-square with d0 degrees of freedom has a logarithm of variance trigamma(d0 / 2), so
-    trigamma(d0 / 2) = sigma2. (DESeq2 bounds sigma2 at 0.25 from below, d0 at 9 from above.)
-
-    Only a ``share`` f of a statistic's variance comes from dispersion, the rest is counting noise and
-    known. The data then know log dispersion with precision f^2 (n - p) / 2, the prior with d0 / 2,
-    and log SE^2 varies by f^2 over their sum. A mean square on df degrees varies by 2 / df; so
-    df = n - p + d0 / f^2.
-
-    Parameters
-    ----------
-    fitted
-        As :func:`fit` returns it.
-    share
-        Per gene d log SE^2 / d log dispersion, 0 to 1.
-
-    Returns
-    -------
-    ndarray
-        Per gene; infinite where dispersion plays no part.
-    """
-    import numpy as np
-
-    from alsmuscle.stats.moderation import trigamma_inverse
-
-    n_samples, n_terms = fitted.obsm["design_matrix"].shape
-    prior = 2 * trigamma_inverse(fitted.uns["prior_disp_var"])
-    with np.errstate(divide="ignore"):
-        return np.asarray(n_samples - n_terms + prior / np.asarray(share, dtype=float) ** 2)
-
-
-def _wald_with_share(stats: Any) -> np.ndarray:
-    """Run PyDESeq2's Wald test, and return d log SE^2 / d log dispersion of each gene."""
-    import numpy as np
-
-    step = 1e-3
-    own = stats.dds.var["dispersions"].copy()
-    stats.dds.var["dispersions"] = own * np.exp(step)
-    stats.run_wald_test()
-    moved = stats.SE
-    stats.dds.var["dispersions"] = own
-    stats.run_wald_test()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = 2 * np.log(moved / stats.SE) / step
-    # Genes without a read after replacement have no error; their statistic is 0 whatever it is.
-    return np.asarray(share.fillna(1.0).clip(0.0, 1.0), dtype=float)
 
 
 def _unreplicated(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:

@@ -370,6 +370,7 @@ def test(
             "lfc_se": found["se"].to_numpy(),
             "log2fc_shrunk": np.nan,
             **{name: found[name].to_numpy() for name in ("stat", "df", "pvalue", "padj")},
+            "n_replaced": 0,
             "n_target": int(target.sum()),
             "n_reference": int(reference.sum()),
         }

@@ -347,6 +347,7 @@ TABLES: dict[str, Table] = {
             "df": "number",
             "pvalue": "number",
             "padj": "number",
+            "n_replaced": "count",
             "n_target": "count",
             "n_reference": "count",
         },
@@ -356,9 +357,11 @@ TABLES: dict[str, Table] = {
             "log2fc": "log2 fold change, target over reference, not shrunken",
             "lfc_se": "standard error of log2fc",
             "log2fc_shrunk": "log2fc shrunken with the apeglm prior; empty for arrays",
-            "stat": "Wald statistic (arrays: moderated t)",
+            "stat": "quasi-likelihood t (arrays and correlated donors: moderated t)",
             "df": "degrees of freedom of the t distribution behind p-value and intervals; empty: normal",
-            "padj": "Benjamini–Hochberg over genes passing independent filtering, else empty",
+            "padj": "Benjamini–Hochberg over the expressed genes, else empty",
+            "n_replaced": "samples whose count of the gene was outlying (Cook's distance) and replaced by what "
+            "the others have",
             "n_target": "samples in the target group",
             "n_reference": "samples in the reference group",
         },
@@ -832,7 +835,7 @@ TABLES: dict[str, Table] = {
     "warnings": Table(
         {"dataset": "text", "contrast": "text", "kind": "text", "column": "text", "text": "text"},
         (),
-        {"kind": "confounded, near_confounded, technical, few_samples, unpaired"},
+        {"kind": "as alsmuscle.design.marks names and explains them"},
     ),
     "contrasts": Table(
         {

@@ -36,6 +36,7 @@ def read_effects(path: str | Path, dataset: str, contrast: str) -> Imported:
     """Read embedded effects as importing the original would give them."""
     frame = _of_contrast(path, contrast).drop(columns=["direction"], errors="ignore")
     frame["log2fc_shrunk"] = float("nan")
+    frame["n_replaced"] = 0
     return Imported(frame, _notes(path, dataset, contrast))
 
 

@@ -116,6 +116,7 @@ def effects(
             "df": derived.df,
             "pvalue": optional("pvalue_column"),
             "padj": optional("padj_column"),
+            "n_replaced": 0,
             "n_target": spec.get("n_target", 0),
             "n_reference": spec.get("n_reference", 0),
         }

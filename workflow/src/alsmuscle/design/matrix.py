@@ -32,6 +32,15 @@ Contrast = Mapping[str, Any]
 # Measures of how a sample was processed, as ``qc.technical`` gives them, in words.
 TECHNICAL = {"library_size": "Number of reads", "pct_mito": "Mitochondrial share (per cent)"}
 
+# Library sizes that do not overlap are a mark of their own from this ratio of the medians on, and
+# with so many samples a side: two deep libraries are chance.
+DEPTH_RATIO, FEW = 1.5, 3
+
+# Share of samples whose declared sex expression contradicts, above which a study's labels are in doubt.
+MAX_MISLABELLED = 0.1
+
+SEXES = ("female", "male")
+
 # Columns that describe a sample without being a possible cause of a difference.
 NOT_COVARIATES = ("dataset", "sample_id", "subject_id", "condition", "age_unit", "stage")
 
@@ -434,8 +443,9 @@ def design_warnings(
     cannot be told from it. It is ``near_confounded`` when Cramér's V between column and side is at
     least 0.7. For the other kinds a column is confounded when adding it to the model would leave
     the contrast inestimable, and nearly so when it explains 80 % of a continuous variable.
-    Measures of processing that do not overlap (library size, mitochondrial share) get a kind of
-    their own, ``technical``. Columns that define the groups (``defined_by``) are not looked at.
+    Ages and measures of processing that do not overlap (library size, mitochondrial share) get kinds
+    of their own. Columns that define the groups (``defined_by``) are not looked at. What the kinds
+    mean is in :mod:`alsmuscle.design.marks`.
 
     Returns
     -------
@@ -452,12 +462,20 @@ def design_warnings(
 
     known_already = {*NOT_COVARIATES, contrast["variable"], _across(contrast), *_terms(contrast)}
     known_already |= set(contrast.get("defined_by", []))
+    # Sex is the declared one where there is any.
+    if "sex" in used and used["sex"].isin(SEXES).any():
+        known_already.add("sex_inferred")
     look = _side_warning if _kind(contrast) == "difference" else _model_warning
     for column in used.columns:
         if column not in known_already and not column.endswith("_raw"):
             found = look(used, contrast, column)
             if found:
                 warn(found[0], column, found[1])
+    ages = _kind(contrast) == "difference" and "age" not in known_already
+    if ages and (text := _age_warning(used, contrast)):
+        warn("ages_apart", "age", text)
+    if text := labels_in_doubt(samples):
+        warn("labels_in_doubt", "sex", text)
     groups = cells(used, contrast)
     if smallest_cell(used, contrast) < min_replicates:
         warn(
@@ -473,7 +491,7 @@ def design_warnings(
             warn(
                 "unpaired",
                 "subject_id",
-                f"{len(shared)} donors stand on both sides, yet the model does not pair them.",
+                f"{len(shared)} donors have samples on both sides, yet the model does not pair them.",
             )
     if not contrast["block"] and _kind(contrast) == "continuous":
         repeated = int(used["subject_id"].duplicated(keep=False).sum())
@@ -499,13 +517,18 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
         a, b = values[side].dropna(), values[~side].dropna()
         if not len(a) or not len(b) or (a.min() <= b.max() and a.max() >= b.min()):
             return None
+        if column == "age":
+            return None  # see _age_warning
         ranges = (
             f"{_figure(a.min())} to {_figure(a.max())} in '{contrast['target']}', "
             f"{_figure(b.min())} to {_figure(b.max())} in '{contrast['reference']}'"
         )
         if column in TECHNICAL:
+            medians = sorted([float(a.median()), float(b.median())])
+            apart = column == "library_size" and min(len(a), len(b)) >= FEW
+            apart = apart and medians[1] >= DEPTH_RATIO * medians[0]
             return (
-                "technical",
+                "library_sizes_apart" if apart else "technical",
                 f"{TECHNICAL[column]} does not overlap ({ranges}): the two sides were "
                 "probably not processed together. Part of the difference may be one between runs.",
             )
@@ -514,7 +537,7 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
             f"{column} does not overlap: {ranges}. The difference may be one of {column}.",
         )
     values = values.astype(str)
-    known = values != ""
+    known = values.isin(SEXES) if column == "sex_inferred" else values != ""
     if not (known & side).any() or not (known & ~side).any() or not _tells(values[known]):
         return None
     table = pd.crosstab(values[known], side[known])
@@ -531,6 +554,40 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
             f"(Cramér's V {v:.2f}).",
         )
     return None
+
+
+def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
+    """Say how far apart the mean ages are where it is more than one pooled standard deviation."""
+    units = used["age_unit"].unique() if "age_unit" in used else [""]
+    if "age" not in used or len(units) > 1:
+        return ""
+    a, b = (used.loc[side, "age"].astype(float).dropna() for side in sides(used, contrast))
+    if min(len(a), len(b)) < 2:
+        return ""
+    spread = ((a.var() * (len(a) - 1) + b.var() * (len(b) - 1)) / (len(a) + len(b) - 2)) ** 0.5
+    if abs(a.mean() - b.mean()) <= spread:
+        return ""
+    unit = f" {units[0]}" if units[0] else ""
+    return (
+        f"Mean age {_figure(a.mean())} in '{contrast['target']}' and {_figure(b.mean())} in "
+        f"'{contrast['reference']}'{unit} (standard deviation {_figure(spread)}), and the model does "
+        "not adjust for it."
+    )
+
+
+def labels_in_doubt(samples: pd.DataFrame) -> str:
+    """Say in how many samples expression contradicts the declared sex, where they are too many."""
+    if not {"sex", "sex_inferred"} <= set(samples):
+        return ""
+    declared, shown = samples["sex"].astype(str), samples["sex_inferred"].astype(str)
+    known = declared.isin(SEXES) & shown.isin(SEXES)
+    wrong = int((declared[known] != shown[known]).sum())
+    if not known.any() or wrong <= MAX_MISLABELLED * known.sum():
+        return ""
+    return (
+        f"In {wrong} of {int(known.sum())} samples the sex that XIST and the Y genes show is not the "
+        "declared one: the study's other labels may be wrong too."
+    )
 
 
 def cramers_v(table: np.ndarray) -> float:

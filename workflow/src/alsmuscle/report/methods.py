@@ -7,11 +7,12 @@ from typing import Any
 
 Step = dict[str, str]
 
-# What Wald statistics are read against (bulk.de.distribution).
+# How a gene is tested (bulk.de.distribution).
 _REFERENCE = {
-    "t": "p-values and 95 % intervals are those of Student's t, as DESeq2's option useT has it; its "
-    "degrees of freedom are the residual ones and those that the dispersions' prior is worth, more "
-    "where counting noise prevails (after Smyth 2004). DESeq2's default, the normal distribution, would call more genes.",
+    "quasi": "p-values and 95 % intervals are those of a quasi-likelihood t: fitted at the dispersion trend, "
+    "each gene's residual deviance is squeezed towards that of genes of its mean and multiplies its error "
+    "(Lund et al. 2012); p-values are adjusted over genes with ten counts in as many samples as the "
+    "smallest group has. DESeq2's default, the normal distribution, would call more genes.",
     "normal": "p-values and 95 % intervals are those of the normal distribution.",
 }
 
@@ -158,7 +159,7 @@ def steps(
             "interaction, also get likelihood-ratio tests over all of them at the same dispersions"
             + (
                 ", read against F with those degrees of freedom."
-                if de["distribution"] == "t"
+                if de["distribution"] == "quasi"
                 else ", read against chi-squared."
             ),
             "Love, Huber & Anders 2014; Muzellec et al. 2023",

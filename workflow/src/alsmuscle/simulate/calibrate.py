@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 INFERENCE: Literal["batched"] = "batched"
-DISTRIBUTION: Literal["t"] = "t"
+DISTRIBUTION: Literal["quasi"] = "quasi"
 MIN_TOTAL = 10
 ALPHA = 0.05
 # Genes whose blocks are not bent by the variance stabilisation of small counts.
@@ -652,7 +652,10 @@ def null_thirds(counts: AnnData, data: str, *, seed: int) -> dict[str, float | i
     }
     fitted = deseq2.fit(part, contrast, min_total=MIN_TOTAL, inference=INFERENCE)
     row: dict[str, float | int | str] = {"data": data, "seed": seed, "samples": part.n_obs}
-    read: tuple[tuple[Literal["t", "normal"], str], ...] = (("t", ""), ("normal", "_chi2"))
+    read: tuple[tuple[Literal["quasi", "normal"], str], ...] = (
+        ("quasi", ""),
+        ("normal", "_chi2"),
+    )
     for distribution, suffix in read:
         table = deseq2.omnibus(
             fitted,

@@ -38,6 +38,8 @@ class Fit(NamedTuple):
 def fit(values: Floats, X: Floats, weights: Floats | None = None) -> Fit:
     """Fit rows of ``values`` (genes × samples) on ``X`` (samples × terms, full rank).
 
+    ``X`` may also be one design per gene (genes × samples × terms), as transformed samples have.
+
     Parameters
     ----------
     weights
@@ -48,10 +50,14 @@ def fit(values: Floats, X: Floats, weights: Floats | None = None) -> Fit:
     ValueError
         The design is not of full column rank.
     """
-    n, p = X.shape
-    if np.linalg.matrix_rank(X) < p:
+    n, p = X.shape[-2:]
+    if np.linalg.matrix_rank(X if X.ndim == 2 else X[0]) < p:
         raise ValueError("the design is not of full column rank")
-    if weights is None:
+    if X.ndim == 3:
+        inverse = np.linalg.inv(np.einsum("gnp,gnq->gpq", X, X, optimize=True))
+        coef = np.einsum("gpq,gnq,gn->gp", inverse, X, values, optimize=True)
+        squares = ((values - np.einsum("gnp,gp->gn", X, coef)) ** 2).sum(axis=1)
+    elif weights is None:
         inverse = np.linalg.inv(X.T @ X)[None]
         coef = values @ X @ inverse[0]
         squares = ((values - coef @ X.T) ** 2).sum(axis=1)
@@ -116,7 +122,12 @@ def moderated_f(model: Fit, columns: list[int], *, trend: bool) -> pd.DataFrame:
 
 
 def voom(
-    counts: npt.ArrayLike, X: Floats, lib_size: Floats | None = None, *, span: float = 0.5
+    counts: npt.ArrayLike,
+    X: Floats,
+    lib_size: Floats | None = None,
+    *,
+    span: float = 0.5,
+    whitener: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Log counts per million with precision weights.
 
@@ -134,6 +145,8 @@ def voom(
         Library sizes, times normalisation factors where there are any; sums when left out.
     span
         Share of genes that the curve looks at around each.
+    whitener
+        Samples × samples: makes correlated samples independent before the fit.
 
     Returns
     -------
@@ -145,8 +158,9 @@ def voom(
     y = np.asarray(counts, dtype=float)
     size = y.sum(axis=0) if lib_size is None else np.asarray(lib_size, dtype=float)
     values = np.log2((y + 0.5) / (size + 1) * 1e6)
-    model = fit(values, X)
-    x = model.mean + np.mean(np.log2(size + 1)) - np.log2(1e6)
+    white = np.eye(len(X)) if whitener is None else whitener
+    model = fit(values @ white.T, white @ X)
+    x = values.mean(axis=1) + np.mean(np.log2(size + 1)) - np.log2(1e6)
     root = np.sqrt(np.sqrt(model.s2))
     measured = y.sum(axis=1) > 0
     delta = 0.01 * float(np.ptp(x[measured]))
