@@ -26,5 +26,5 @@ with log.job(snakemake.log[0]) as logger:
     for name, content in pages.items():
         files.write_text(folder / name, content)
     for name in load.linked(data):
-        files.link(folder.parent / name, folder / load.TABLES / name)
+        files.publish(folder.parent / name, folder / load.TABLES / name)
     logger.info("%d files, %.1f MB", len(pages), sum(len(p) for p in pages.values()) / 1e6)

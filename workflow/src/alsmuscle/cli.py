@@ -10,10 +10,12 @@ import argparse
 import itertools
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.redaction import Shown, shown
 
 if TYPE_CHECKING:
     from alsmuscle.data.check_online import Archives
@@ -29,9 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     log.to_file(None)
     try:
-        return int(options.run(options))
+        # Titles and names come from archives: none may steer the terminal.
+        with redirect_stdout(Shown(sys.stdout)):
+            return int(options.run(options))
     except InputError as error:
-        print(error, file=sys.stderr)
+        print(shown(str(error)), file=sys.stderr)
         return 1
     except BrokenPipeError:  # `alsmuscle studies | head`
         sys.stderr.close()

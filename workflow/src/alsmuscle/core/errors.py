@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from os import PathLike
 
+from alsmuscle.core.redaction import printable
+
 
 class InputError(ValueError):
     """Input or configuration that a user can mend; printed without a traceback.
@@ -28,6 +30,11 @@ class InputError(ValueError):
         expected: str | None = None,
         remedy: str | None = None,
     ) -> None:
+        # Much of an error is quoted from files and answers.
+        problem = printable(problem)
+        where = printable(str(where)) if where is not None else None
+        expected = printable(expected) if expected is not None else None
+        remedy = printable(remedy) if remedy is not None else None
         self.problem, self.where, self.expected, self.remedy = problem, where, expected, remedy
         lines = [f"{where}: {problem}" if where else problem]
         if expected:

@@ -5,10 +5,13 @@ Whatever is written goes to a temporary name in the same folder and is renamed w
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 from collections import defaultdict
@@ -17,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle.core import contracts
+from alsmuscle.core import contracts, redaction
 from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,6 +62,32 @@ def link(source: str | Path, target: str | Path) -> None:
             shutil.copyfile(source, part)
 
 
+# A cell that a spreadsheet may take for a formula: no number, and not a lone sign.
+_FORMULA = re.compile(
+    rb"(?:^|\t)\"?[ \r\v\f]{0,99}(?=[=+\-@])"
+    rb"(?![+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:[\t\r\n]|$))",
+    re.MULTILINE,
+)
+
+
+def publish(source: str | Path, target: str | Path) -> None:
+    """Let a table stand in the report, which is mailed: no spreadsheet takes a cell for a formula.
+
+    A link where nothing has to change, as in nearly all tables; pages and figures are linked.
+    """
+    source = Path(source)
+    if source.suffix not in (".tsv", ".csv") or not _FORMULA.search(source.read_bytes()):
+        link(source, target)
+        return
+    separator = "\t" if source.suffix == ".tsv" else ","
+    made = io.StringIO(newline="")
+    writer = csv.writer(made, delimiter=separator, lineterminator="\n")
+    with source.open(encoding="utf-8", newline="") as file:
+        for row in csv.reader(file, delimiter=separator):
+            writer.writerow([redaction.cell(value) for value in row])
+    write_text(target, made.getvalue())
+
+
 def read_text(path: str | Path) -> str:
     """Read text (UTF-8)."""
     return Path(path).read_text(encoding="utf-8")
@@ -77,6 +106,12 @@ def read_json(path: str | Path) -> Any:
 def write_table(path: str | Path, frame: pd.DataFrame, contract: str) -> None:
     """Write a table as tab-separated text, six significant digits, checked against its contract."""
     checked = contracts.check_table(frame, contract, str(path)).copy(deep=False)
+    for column in checked.select_dtypes("object"):
+        values = checked[column].tolist()
+        if not all(value.isprintable() for value in values if isinstance(value, str)):
+            checked[column] = [
+                redaction.printable(value) if isinstance(value, str) else value for value in values
+            ]
     # The same text as `float_format` gives, in half the time.
     for column in checked.select_dtypes("float"):
         numbers = checked[column].tolist()

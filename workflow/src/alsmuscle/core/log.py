@@ -12,11 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.redaction import shown
 
 
 def get(name: str = "alsmuscle") -> logging.Logger:
     """Return the package's logger or a child of it."""
     return logging.getLogger(name if name.startswith("alsmuscle") else f"alsmuscle.{name}")
+
+
+class _Shown(logging.Formatter):
+    """Lines that hold nothing of the machine and nothing that steers a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
 
 
 def to_file(path: str | Path | None, level: int = logging.INFO) -> None:
@@ -26,7 +34,7 @@ def to_file(path: str | Path | None, level: int = logging.INFO) -> None:
         root.removeHandler(handler)
         handler.close()
     root.setLevel(level)
-    line = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+    line = _Shown("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     handlers[0].setLevel(logging.WARNING)
     if path is not None:
@@ -72,7 +80,7 @@ def job(path: str | Path) -> Iterator[logging.Logger]:
     try:
         yield logger
     except InputError as error:
-        message.write_text(f"{error}\n", encoding="utf-8")
+        message.write_text(f"{shown(str(error))}\n", encoding="utf-8")
         logger.error("%s", error)
         raise SystemExit(1) from None
     except Exception:

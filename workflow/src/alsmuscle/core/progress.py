@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from alsmuscle.core.redaction import on_terminal
+
 KEPT = ("Nothing to be done", "Complete log")
 """Beginnings of plain notices that are passed on; all other notices are for developers."""
 TAIL = 25
@@ -41,7 +43,7 @@ class PlainWords(logging.Handler):
             text = self.say(record)
             if text:
                 stream = self.stream or sys.stderr
-                stream.write(text + "\n")
+                stream.write(on_terminal(text) + "\n")
                 stream.flush()
         except Exception:
             self.handleError(record)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.redaction import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +29,9 @@ COLUMNS = ("dataset", "check", "state", "card", "found", "remedy")
 def check(
     dataset: str, name: str, state: str, card: object = "", found: object = "", remedy: str = ""
 ) -> dict[str, str]:
-    """Return one row of contract ``checks``; texts are kept to one line."""
+    """Return one row of contract ``checks``; texts are kept to one line, and tell no secret."""
     cells = (dataset, name, state, str(card), str(found), remedy)
-    return {key: " ".join(cell.split()) for key, cell in zip(COLUMNS, cells, strict=True)}
+    return {k: shown(" ".join(cell.split())) for k, cell in zip(COLUMNS, cells, strict=True)}
 
 
 def failure(dataset: str, name: str, error: InputError, state: str = FAILED) -> dict[str, str]:

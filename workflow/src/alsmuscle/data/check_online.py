@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from alsmuscle.archives import geo
-from alsmuscle.core import log
+from alsmuscle.core import log, redaction
 from alsmuscle.core.errors import InputError, PassingError
+from alsmuscle.core.redaction import secrets as redact
 from alsmuscle.data import fetch, record
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.download import sandbox
 from alsmuscle.download.download import get_text, peek
-from alsmuscle.download.policy import FetchError, FetchPolicy, TransferError, redact
+from alsmuscle.download.policy import FetchError, FetchPolicy, TransferError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -266,11 +267,16 @@ def pack(
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in content.items():
-            archive.writestr(f"alsmuscle-check/{name}", redact(text))
+            archive.writestr(f"alsmuscle-check/{name}", redaction.shown(text))
     return buffer.getvalue()
+
+
+def shared(text: str) -> str:
+    """Return a cell of a table that is sent to others: one line, no secret, no formula."""
+    return redaction.cell(redaction.shown(" ".join(text.split())))
 
 
 def tsv(table: pd.DataFrame) -> str:
     """Return a table as tab-separated text, one line a row."""
-    plain = table.map(lambda cell: " ".join(cell.split()) if isinstance(cell, str) else cell)
+    plain = table.map(lambda cell: shared(cell) if isinstance(cell, str) else cell)
     return str(plain.to_csv(sep="\t", index=False))

@@ -15,6 +15,7 @@ from typing import Any
 from alsmuscle.archives import geo
 from alsmuscle.core import log
 from alsmuscle.core.errors import InputError, PassingError
+from alsmuscle.core.redaction import shown
 from alsmuscle.data import admit, embedded
 from alsmuscle.data import record as verify
 from alsmuscle.data.readers import sample_sheets
@@ -213,7 +214,8 @@ def study_files(
             continue
         known = file.get("sha256") or file.get("md5") or ""
         pinned = "file" if known else "members" if members else ""
-        manifest.append({"study": study, "name": name, **asdict(got), "pinned": pinned})
+        row = {"study": study, "name": name, **asdict(got), "pinned": pinned}
+        manifest.append({**row, "url": shown(got.url)})
         known = known or (f"hashes of {len(members)} members" if members else "")
         state = admit.AGREES if pinned else admit.NOT_VERIFIED
         checks.append(admit.check(study, f"files.{name}", state, known, got.sha256))

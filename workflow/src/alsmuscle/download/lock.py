@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from alsmuscle.core import log
-from alsmuscle.download.policy import FetchError, lookup_key, redact
+from alsmuscle.core.redaction import secrets as redact
+from alsmuscle.download.policy import FetchError, lookup_key
 
 if TYPE_CHECKING:
     pass

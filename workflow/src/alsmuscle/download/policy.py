@@ -20,6 +20,7 @@ from urllib.parse import (
 )
 
 from alsmuscle.core.errors import InputError, PassingError
+from alsmuscle.core.redaction import secrets as redact
 from alsmuscle.download import decode
 
 if TYPE_CHECKING:
@@ -204,19 +205,6 @@ class Want:
 
 
 # --- URLs and secrets ----------------------------------------------------------------------------
-
-
-def redact(text: str) -> str:
-    """Return ``text`` without the NCBI key, passwords in URLs and signatures of signed URLs."""
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    if key:
-        text = text.replace(key, "***")
-    text = re.sub(
-        r"(?i)\b(api_key|apikey|token|access_token|signature|x-amz-[a-z-]+|x-goog-[a-z-]+)=[^&\s'\"]+",
-        r"\1=***",
-        text,
-    )
-    return re.sub(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@'\"]+@", r"\1***@", text)
 
 
 def canonical(url: str) -> str:

@@ -33,6 +33,7 @@ from urllib.parse import (
 )
 
 from alsmuscle.core import log
+from alsmuscle.core.redaction import secrets as redact
 from alsmuscle.download import hosts
 from alsmuscle.download.containers import refuse_page
 from alsmuscle.download.decode import bomb, size_in_words
@@ -44,7 +45,6 @@ from alsmuscle.download.policy import (
     TransientError,
     Want,
     is_private,
-    redact,
 )
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import files as io
+from alsmuscle.core.redaction import shown
 from alsmuscle.data import cards as registry
 from alsmuscle.genesets.programmes import blocks, drivers
 from alsmuscle.report import methods
@@ -119,7 +120,7 @@ def report_data(
         versions=versions["packages"],
         runtimes=_runtimes(results),
         commit=versions["commit"],
-        config=(results / "provenance" / "config.yaml").read_text(encoding="utf-8"),
+        config=shown((results / "provenance" / "config.yaml").read_text(encoding="utf-8")),
         parameters=settings,
         synthesis=_synthesis(results, document),
         orthologs=targets.human_ids(),

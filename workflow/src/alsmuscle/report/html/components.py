@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
+from alsmuscle.core import redaction
 from alsmuscle.core.errors import InputError
 
 ROW_LIMIT = 500
@@ -44,7 +45,6 @@ BADGES: dict[str, tuple[str, str]] = {
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNSAFE = re.compile("[<>&\u2028\u2029]")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 Format = Literal["text", "number", "p", "count", "percent"]
 
@@ -114,12 +114,7 @@ def tsv_cell(value: object) -> str:
     Text starting with ``= + - @``, tab or carriage return gets a leading apostrophe
     (OWASP, CSV injection); numbers keep their sign.
     """
-    if is_missing(value):
-        return ""
-    text = re.sub(r"[\t\r\n]+", " ", str(value))
-    if re.match(r"\s*[=+\-@]", text) and not _NUMBER.fullmatch(text):
-        return "'" + text
-    return text
+    return "" if is_missing(value) else redaction.cell(str(value))
 
 
 def to_tsv(frame: pd.DataFrame) -> str:

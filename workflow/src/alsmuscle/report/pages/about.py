@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.core.redaction import shown
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.pages.claim import MEANING, verdict_badge
@@ -55,9 +56,9 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from flatten(value, name + ".")
         elif isinstance(value, (list, tuple)):
-            yield name, ", ".join(map(str, value)) or "(empty)"
+            yield name, shown(", ".join(map(str, value))) or "(empty)"
         else:
-            yield name, "(none)" if value is None else str(value)
+            yield name, "(none)" if value is None else shown(str(value))
 
 
 def _versions(data: m.ReportData) -> Markup:

@@ -102,11 +102,11 @@ def scripts(
         names.setdefault(gene, (symbol, organism))
     files: dict[int, list[str]] = {}
     for gene in sorted(names):
-        head = c.embed_json([gene, *names[gene]])[1:-1].split(",", 1)
+        head = c.embed_json([*names[gene]])[1:-1]
         twin = c.embed_json(twins.get(gene) if twins.get(gene) in names else None)
         called = f",{c.embed_json(listed[gene][2])}" if gene in listed else ""
         entry = (
-            f"{head[0]}:[{head[1]},[{','.join(records.get(gene, []))}],"
+            f"{c.embed_json(gene)}:[{head},[{','.join(records.get(gene, []))}],"
             f"[{','.join(pooled.get(gene, []))}],{twin}{called}]"
         )
         files.setdefault(bucket(gene), []).append(entry)
