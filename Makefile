@@ -6,11 +6,12 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PROFILE ?= local
+CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SNAKEMAKE = source $(BIN)/activate && snakemake --workflow-profile config/profiles/$(PROFILE) \
-	$(if $(CORES),--cores $(CORES)) $(1)
+	$(if $(CORES),--cores $(CORES)) $(if $(CONFIG),--configfile $(CONFIG)) $(1)
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

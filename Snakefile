@@ -5,7 +5,10 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-configfile: "config/config.yaml"
+# Laid over the project's own config/config.yaml, as --configfile and a module's `config:` are.
+if exists("config/config.yaml"):
+
+    configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -56,7 +56,7 @@ class Project:
             "title": "Our own sets",
             "version": "mine",
             "organism": "human",
-            "url": "config/own.gmt",
+            "url": "own.gmt",
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "licence": "ours",
             "cite": "nobody",
@@ -334,7 +334,7 @@ def write_arrays(folder: Path, n_side: int = 5, seed: int = 3) -> dict[str, Any]
 def make_project(folder: Path, *, copy_code: bool) -> Project:
     (folder / "config" / "datasets").mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)
-    plain = ("config.yaml", "collections.yaml", "claims.yaml", "programmes.tsv")
+    plain = ("config.yaml", "collections.yaml", "claims.yaml", "programmes.tsv", "celltypes.tsv")
     for name in (*plain, "programme_notes.tsv", "tissues.tsv", "content.tsv"):
         shutil.copy(ROOT / "config" / name, folder / "config")
     if copy_code:

@@ -38,8 +38,8 @@ OF_STUDY = {
 rule bulk_fit:
     input:
         manifest=result("provenance/data/{dataset}.tsv"),
-        panels="config/tissues.tsv",
-        programmes="config/programmes.tsv",
+        panels=TABLES["tissues"],
+        programmes=TABLES["programmes"],
     output:
         **OF_STUDY,
         measured=result("bulk/{dataset}/counts.h5ad"),
@@ -87,8 +87,8 @@ rule bulk_contrast:
         fits=result("bulk/{dataset}/fits.h5"),
         vst=result("bulk/{dataset}/vst.h5ad"),
         manifest=[result("provenance/data/collections.tsv")] if COLLECTIONS else [],
-        programmes="config/programmes.tsv",
-        content="config/content.tsv",
+        programmes=TABLES["programmes"],
+        content=TABLES["content"],
     output:
         de=report(
             result("bulk/{dataset}/{contrast}/de.tsv"),
@@ -180,8 +180,8 @@ rule effects_import:
 rule calls_import:
     input:
         manifest=result("provenance/data/{dataset}.tsv"),
-        programmes="config/programmes.tsv",
-        platforms="workflow/resources/platform_genes.tsv.gz",
+        programmes=TABLES["programmes"],
+        platforms=resource("platform_genes.tsv.gz"),
     output:
         called=result("calls/{dataset}/called.tsv"),
         blocks=result("calls/{dataset}/blocks.tsv"),

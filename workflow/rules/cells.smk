@@ -52,7 +52,7 @@ rule cells_cluster:
         prepared=result("cells/{dataset}/prepared.h5"),
         qc=result("cells/{dataset}/qc.tsv"),
         samples=result("cells/{dataset}/samples.tsv"),
-        panel="config/celltypes.tsv",
+        panel=TABLES["celltypes"],
     output:
         cells=result("cells/{dataset}/cells.h5ad"),
         clusters=result("cells/{dataset}/clusters.tsv"),
@@ -84,7 +84,7 @@ rule cells_pseudobulk:
     input:
         cells=result("cells/{dataset}/cells.h5ad"),
         samples=result("cells/{dataset}/samples.tsv"),
-        programmes="config/programmes.tsv",
+        programmes=TABLES["programmes"],
     output:
         pseudobulk=result("cells/{dataset}/pseudobulk.h5ad"),
         types=result("cells/{dataset}/types.tsv"),
@@ -117,7 +117,7 @@ rule cells_contrast:
         pseudobulk=result("cells/{dataset}/pseudobulk.h5ad"),
         types=result("cells/{dataset}/types.tsv"),
         samples=result("cells/{dataset}/samples.tsv"),
-        programmes="config/programmes.tsv",
+        programmes=TABLES["programmes"],
     output:
         de=report(
             result("cells/{dataset}/{contrast}/de.tsv"),

@@ -7,26 +7,37 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-WORKFLOW = Path(workflow.basedir) / "workflow"
+# Everything is found from this file, so that the workflow runs from any folder and as a module.
+WORKFLOW = Path(str(workflow.current_basedir)).parent
 SOURCE = str(WORKFLOW / "src")
 # Scripts run in processes of their own, with the Snakefile's folder but not the package on their path;
 # an installed package, perhaps that of another checkout, would come first: run what is digested.
 if SOURCE not in sys.path:
     sys.path.insert(0, SOURCE)
 
+from alsmuscle.core.config import laid_over, places, placed, to_share
 from alsmuscle.data import admit, cards
 from alsmuscle.core.digest import code_digest, put_first
 from alsmuscle.core.errors import InputError
 
 put_first(SOURCE)
-ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "analysis.yaml")
+ENVIRONMENT = str(WORKFLOW.parent / "envs" / "analysis.yaml")
 
+# The project's own values, then the working folder's, then those of the command line.
+CONFIG_FILES = [WORKFLOW.parent / "config" / "config.yaml"]
+CONFIG_FILES += sorted(
+    map(Path, workflow.configfiles),
+    key=lambda path: path in workflow.overwrite_configfiles,
+)
 try:
-    SETTINGS = cards.load_config(config, "config")
-    CARDS = cards.load_cards(SETTINGS["registry"])
+    SETTINGS = cards.load_config(
+        laid_over(cards.load_yaml(CONFIG_FILES[0]), config), CONFIG_FILES[-1]
+    )
+    REGISTRIES, TABLES, FOLDERS = places(SETTINGS, CONFIG_FILES, cards.load_yaml)
+    CARDS = cards.load_cards(*REGISTRIES)
     STUDIES = cards.select(CARDS, SETTINGS["studies"])
     COLLECTIONS = cards.load_collections(
-        "config/collections.yaml", SETTINGS["enrichment"]["collections"]
+        TABLES["collections"], SETTINGS["enrichment"]["collections"]
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -63,6 +74,11 @@ FETCHED = [
 wildcard_constraints:
     dataset="[a-z][a-z0-9]*",
     contrast="[a-z][a-z0-9_]*",
+
+
+def resource(name):
+    """Path of a table that belongs to the workflow."""
+    return placed(name, WORKFLOW / "resources")
 
 
 def result(path):
@@ -148,6 +164,18 @@ def archive_of(wildcards):
         for name, entry in COLLECTIONS.items()
     }
     return {"id": "collections", "accession": "", "organism": "", "files": files}
+
+
+def local_files(wildcards):
+    """Input function: files of one's own that a card names and that are there."""
+    files = STUDIES.get(wildcards.dataset, {}).get("files", {})
+    paths = [entry["url"] for entry in files.values() if cards.is_local(entry)]
+    return [path for path in paths if Path(path).is_file()]
+
+
+def folders(wildcards):
+    """Params function: where files of one's own may lie; nothing to studies without any."""
+    return [".", *REGISTRIES, *FOLDERS] if local_files(wildcards) else ["."]
 
 
 def last_failure(wildcards):

@@ -6,6 +6,8 @@
 
 
 rule data_fetch:
+    input:
+        local_files,
     output:
         manifest=result("provenance/data/{dataset}.tsv"),
         checks=result("provenance/fetched/{dataset}.tsv"),
@@ -23,6 +25,7 @@ rule data_fetch:
         cache=SETTINGS["data"]["cache"],
         pinned_only=SETTINGS["data"]["pinned_only"],
         offline=SETTINGS["data"]["offline"],
+        folders=folders,
         last_failure=last_failure,
         code=code("data_fetch"),
     message:
@@ -101,8 +104,8 @@ checkpoint data_admit:
 
 rule data_simulate:
     input:
-        reference="workflow/resources/simulation_genes.tsv.gz",
-        programmes="config/programmes.tsv",
+        reference=resource("simulation_genes.tsv.gz"),
+        programmes=TABLES["programmes"],
     output:
         manifest=result("provenance/data/{dataset}.tsv"),
         counts=f"{SETTINGS['data']['cache']}/{{dataset}}/counts.tsv.gz",
@@ -134,8 +137,8 @@ rule data_simulate:
 
 rule data_simulate_cells:
     input:
-        panel="config/celltypes.tsv",
-        programmes="config/programmes.tsv",
+        panel=TABLES["celltypes"],
+        programmes=TABLES["programmes"],
     output:
         manifest=result("provenance/data/{dataset}.tsv"),
         counts=f"{SETTINGS['data']['cache']}/{{dataset}}/nuclei.h5ad",

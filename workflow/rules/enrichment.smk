@@ -7,7 +7,7 @@ rule enrichment_gsea:
     input:
         de=result("bulk/{dataset}/{contrast}/de.tsv"),
         manifest=[result("provenance/data/collections.tsv")] if COLLECTIONS else [],
-        programmes="config/programmes.tsv",
+        programmes=TABLES["programmes"],
     output:
         gsea=result("enrichment/{dataset}/{contrast}/gsea.tsv"),
     log:
@@ -35,7 +35,7 @@ rule enrichment_gsea:
 
 rule programmes_check:
     input:
-        programmes="config/programmes.tsv",
+        programmes=TABLES["programmes"],
     output:
         coverage=result("programmes/coverage.tsv"),
     log:

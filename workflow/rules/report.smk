@@ -24,7 +24,7 @@ rule provenance_run:
     conda:
         ENVIRONMENT
     params:
-        settings=SETTINGS,
+        settings=to_share(SETTINGS),
         code=code("provenance_run"),
     message:
         "recording where everything came from"
@@ -96,10 +96,10 @@ rule report_pages:
         admission=result("provenance/admission.tsv"),
         checks=result("provenance/checks.tsv"),
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
-        programmes="config/programmes.tsv",
-        notes="config/programme_notes.tsv",
-        collections="config/collections.yaml",
-        claims="config/claims.yaml",
+        programmes=TABLES["programmes"],
+        notes=TABLES["programme_notes"],
+        collections=TABLES["collections"],
+        claims=TABLES["claims"],
     output:
         # A folder: what a former run wrote for a study that is gone does not stay behind.
         pages=report(
@@ -120,7 +120,7 @@ rule report_pages:
     params:
         cards=STUDIES,
         left_out=cards.left_out(CARDS, STUDIES),
-        settings=SETTINGS,
+        settings=to_share(SETTINGS),
         code=code("report_pages"),
     message:
         "writing the report"

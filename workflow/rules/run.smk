@@ -35,13 +35,15 @@ def run_lock():
     return handle, alone
 
 
-RUN_LOCK, ALONE = run_lock() if workflow.is_main_process else (None, False)
+# Used as a module, the run and its terminal are another workflow's.
+OURS = workflow.modifier.is_main_snakefile()
+RUN_LOCK, ALONE = run_lock() if OURS and workflow.is_main_process else (None, False)
 
 STARTED = time.time()
 
 # The terminal says in plain words what goes on, whoever starts the run; the log file keeps every
 # detail. Dry runs and --verbose speak Snakemake's own language.
-if not (workflow.output_settings.dryrun or workflow.output_settings.verbose):
+if OURS and not (workflow.output_settings.dryrun or workflow.output_settings.verbose):
     for handler in [h for h in logger.handlers if h.name == "DefaultStreamHandler"]:
         plain = PlainWords(result("report/index.html"))
         plain.filters = handler.filters

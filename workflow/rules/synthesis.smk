@@ -12,8 +12,8 @@ rule synthesis_contrasts:
         de=all_de(),
         effects=all_effects(),
         called=of_admitted("calls/{dataset}/called.tsv", LISTS),
-        programmes="config/programmes.tsv",
-        claims="config/claims.yaml",
+        programmes=TABLES["programmes"],
+        claims=TABLES["claims"],
     output:
         contrasts=report(
             result("synthesis/contrasts.tsv"),
@@ -83,8 +83,8 @@ rule synthesis_denervation:
         blocks=result("synthesis/blocks.tsv"),
         vst=of_admitted("bulk/{dataset}/vst.h5ad", compared()),
         de=tissue_de(),
-        programmes="config/programmes.tsv",
-        claims="config/claims.yaml",
+        programmes=TABLES["programmes"],
+        claims=TABLES["claims"],
     output:
         axis=report(
             result("synthesis/denervation.tsv"),
@@ -121,8 +121,8 @@ rule synthesis_claims:
         axis=result("synthesis/denervation.tsv"),
         deltas=result("synthesis/deltas.tsv"),
         random_sets=result("synthesis/random_sets.tsv"),
-        programmes="config/programmes.tsv",
-        claims="config/claims.yaml",
+        programmes=TABLES["programmes"],
+        claims=TABLES["claims"],
     output:
         # Kept when the rule runs again, to say what moved.
         claims=report(

@@ -10,7 +10,11 @@ with log.job(snakemake.log[0]) as logger:
         params.card,
         cache=params.cache,
         mirror=os.environ.get("ALSMUSCLE_MIRROR") or None,
-        policy=FetchPolicy(pinned_only=params.pinned_only, offline=params.offline),
+        policy=FetchPolicy(
+            pinned_only=params.pinned_only,
+            offline=params.offline,
+            folders=tuple(params.folders),
+        ),
     )
     admit.remember_failure(f"{params.cache}/{study}/unreachable", checks)
     for row in checks if study == "collections" else ():

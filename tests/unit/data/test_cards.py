@@ -91,7 +91,7 @@ def test_a_wrong_card_names_file_and_key(tmp_path, good, key, value, expected):
         ({"source": "geo_matrix", "platform": "GPL570", "sha256": "0" * 64}, []),
         ({"source": "recount3", "accession": "SRP1", "table": "sra"}, []),
         ({"source": "cellxgene", "accession": "a" * 36, "dataset": "b" * 36}, []),
-        ({"url": "x.gz", "md5": "0" * 32, "bytes": 7}, []),
+        ({"url": "https://host/x.gz", "md5": "0" * 32, "bytes": 7}, []),
         ({"sha256": "0" * 64}, ["files.counts", "exactly one of `url` and `source`"]),
         ({"url": "x.gz", "source": "geo_raw"}, ["exactly one of `url` and `source`"]),
         ({"url": "x.gz", "match": "x"}, ["files.counts.match", "belongs to `source`"]),

@@ -7,39 +7,22 @@ jsonschema.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from alsmuscle.core import config
 from alsmuscle.core.errors import InputError
+from alsmuscle.data import card_files
+from alsmuscle.data.card_files import one_of
 
 Card = dict[str, Any]
 
-# Where an archive keeps a file: `source` of a card → keys that it needs, and keys that it may have
-# beside the pins; `accession` is the card's unless it is given.
-SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "geo_supplement": (("name|match",), ("accession",)),
-    "geo_raw": ((), ("accession",)),
-    "geo_matrix": ((), ("accession", "platform")),
-    "geo_soft": ((), ("accession",)),
-    "geo_annotation": (("platform",), ()),
-    "ncbi_counts": ((), ("accession",)),
-    "ncbi_annotation": ((), ()),
-    "recount3": ((), ("accession", "table")),
-    "ena_report": ((), ("accession",)),
-    "ena_fastq": (
-        ("runs",),
-        ("accession", "transcripts", "first_reads", "fragment_length", "fragment_spread", "keep"),
-    ),
-    "biostudies": (("name|match",), ("accession",)),
-    "cellxgene": (("accession", "dataset"), ()),
-}
 # Modalities of cards that hold published results and no samples.
 PUBLISHED = ("effects", "calls")
-_PINS = {"source", "sha256", "md5", "bytes", "members"}
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
 
@@ -158,8 +141,8 @@ def load_config(config: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
     return document
 
 
-def load_cards(folder: str | Path) -> dict[str, Card]:
-    """Read and check every study card of a folder.
+def load_cards(*folders: str | Path) -> dict[str, Card]:
+    """Read and check every study card of the registries.
 
     Returns
     -------
@@ -169,28 +152,64 @@ def load_cards(folder: str | Path) -> dict[str, Card]:
     Raises
     ------
     InputError
-        A card breaks the schema or contradicts itself; the message names file and key.
+        A card breaks the schema or contradicts itself, two have one id, or a folder has none; the
+        message names file and key.
     """
-    paths = sorted(Path(folder).glob("*.yaml"))
-    if not paths:
-        raise InputError(
-            "no study card found", where=folder, remedy="add a file <id>.yaml; see config/README.md"
-        )
-    return {path.stem: load_card(path) for path in paths}
+    paths: dict[str, Path] = {}
+    for folder in folders:
+        found = sorted(Path(folder).glob("*.yaml"))
+        if not found:
+            raise InputError(
+                "no study card found",
+                where=folder,
+                remedy="add a file <id>.yaml, or correct `registry`; see config/README.md",
+            )
+        for path in found:
+            if path.stem in paths:
+                raise InputError(
+                    f"a card of this id is also {paths[path.stem]}",
+                    where=path,
+                    remedy="rename one, or take its folder out of `registry`",
+                )
+            paths[path.stem] = path
+    return {name: load_card(path) for name, path in sorted(paths.items())}
+
+
+# What a card of unpublished data need not say.
+UNPUBLISHED = {"accession": "", "citation": {"text": "unpublished"}, "facts": {}}
 
 
 def load_card(path: str | Path) -> Card:
-    """Read and check one study card.
+    """Read and check one study card; paths of local files become those seen from here.
 
     Raises
     ------
     InputError
         The card breaks the schema or contradicts itself; the message names file and key.
     """
-    card = load_yaml(path, aliases=False)
+    card = dict(load_yaml(path, aliases=False))
     validate(card, "dataset", path)
+    if card["status"] == "private":
+        card = {**UNPUBLISHED, **card}
     check_card(card, path)
-    return dict(card)
+    if "files" in card:
+        folder = Path(path).parent
+        card["files"] = {
+            name: {**file, "url": config.placed(file["url"], folder)} if is_local(file) else file
+            for name, file in card["files"].items()
+        }
+    return card
+
+
+def is_local(file: Mapping[str, Any]) -> bool:
+    """Say whether an entry of ``files`` is a file of one's own, named by its path.
+
+    Examples
+    --------
+    >>> [is_local({"url": url}) for url in ("counts.csv", "https://host/a.csv", "simulated:a")]
+    [True, False, False]
+    """
+    return "url" in file and not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:", file["url"])
 
 
 def check_card(card: Card, path: str | Path) -> None:
@@ -207,7 +226,8 @@ def check_card(card: Card, path: str | Path) -> None:
 
     if card["id"] != Path(path).stem:
         fail("id", f"'{card['id']}' differs from the file's name '{Path(path).stem}'")
-    wanted = plain(card["accession"])
+    # Unpublished data has no accession yet.
+    wanted = plain(card["accession"]) or card["id"]
     # One accession can hold two studies, such as GSE167186: bulk, and `gse167186nuclei`.
     if not re.fullmatch(rf"{wanted}[a-z]*", card["id"]) and not card.get("simulated"):
         fail("id", f"'{card['id']}' is not the accession '{card['accession']}'", f"'{wanted}'")
@@ -219,19 +239,19 @@ def check_card(card: Card, path: str | Path) -> None:
         )
     files = card.get("files", {})
     for name, file in files.items():
-        _check_file(f"files.{name}", file, fail)
-    for key, name in _named_files(card):
+        card_files.check_file(f"files.{name}", file, fail)
+    for key, name in card_files.named_files(card):
         if name not in files:
-            fail(key, f"'{name}' is not under `files`", _one_of(files))
-    _check_layout(card, fail)
+            fail(key, f"'{name}' is not under `files`", one_of(files))
+    card_files.check_layout(card, fail)
     columns = card["samples"]["columns"] if "samples" in card else {}
     sheet = card["samples"]["sheet"] if "samples" in card else {"layout": "count_columns"}
     if sheet["layout"] in ("count_columns", "obs"):
         if "file" in sheet:
             fail("samples.sheet.file", f"`{sheet['layout']}` takes no file")
     elif "file" not in sheet:
-        fail("samples.sheet.file", "missing", _one_of(files))
-    for key, pattern in _patterns(card):
+        fail("samples.sheet.file", "missing", one_of(files))
+    for key, pattern in card_files.patterns(card):
         try:
             re.compile(pattern)
         except re.error as error:
@@ -258,11 +278,11 @@ def check_card(card: Card, path: str | Path) -> None:
             continue
         for field in ("variable", "block", "across"):
             if field in contrast and contrast[field] not in (*columns, *DERIVED):
-                fail(f"{key}.{field}", f"no column '{contrast[field]}'", _one_of(columns))
+                fail(f"{key}.{field}", f"no column '{contrast[field]}'", one_of(columns))
         for field in ("adjust", "within", "defined_by"):
             for column in contrast.get(field, []):
                 if column not in (*columns, *DERIVED):
-                    fail(f"{key}.{field}", f"no column '{column}'", _one_of([*columns, *DERIVED]))
+                    fail(f"{key}.{field}", f"no column '{column}'", one_of([*columns, *DERIVED]))
         if contrast["variable"] in contrast.get("adjust", []):
             fail(f"{key}.adjust", f"'{contrast['variable']}' is what is compared")
         named = [
@@ -277,17 +297,17 @@ def check_card(card: Card, path: str | Path) -> None:
             levels = possible_levels(columns.get(column, {}))
             for level in wanted:
                 if levels is not None and level not in levels:
-                    fail(key, f"'{column}' has no level '{level}'", _one_of(levels))
+                    fail(key, f"'{column}' has no level '{level}'", one_of(levels))
     if "calls" in card:
         for name, entry in card["calls"]["comparisons"].items():
             if name not in seen:
-                fail(f"calls.comparisons.{name}", f"no contrast '{name}'", _one_of(seen))
+                fail(f"calls.comparisons.{name}", f"no contrast '{name}'", one_of(seen))
             if ("rows" in entry) != ("comparison_column" in card["calls"]):
                 fail(f"calls.comparisons.{name}", "`rows` and `comparison_column` belong together")
         if lacking := seen - set(card["calls"]["comparisons"]):
             fail("calls.comparisons", f"contrast '{min(lacking)}' has no entry")
     if "effects" in card and card["effects"]["contrast"] not in seen:
-        fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", _one_of(seen))
+        fail("effects.contrast", f"no contrast '{card['effects']['contrast']}'", one_of(seen))
 
 
 # What each kind of contrast needs beside `variable`, and what it may have. An interaction without
@@ -350,120 +370,6 @@ def possible_levels(rule: Mapping[str, Any]) -> list[str] | None:
     return list(rule["levels"]) if "levels" in rule else None
 
 
-def _check_file(key: str, file: Mapping[str, Any], fail: Callable[..., None]) -> None:
-    """Check that a file is named by its address or by its place in an archive."""
-    if ("url" in file) == ("source" in file):
-        fail(key, "give exactly one of `url` and `source`")
-    if "url" in file:
-        if odd := set(file) - _PINS - {"url"}:
-            fail(f"{key}.{min(odd)}", "this key belongs to `source`; a `url` is complete")
-        return
-    needed, allowed = SOURCES[file["source"]]
-    for group in needed:
-        if len(set(group.split("|")) & set(file)) != 1:
-            fail(key, f"`source: {file['source']}` needs " + " or ".join(group.split("|")))
-    known = {part for group in needed for part in group.split("|")} | set(allowed) | _PINS
-    if odd := set(file) - known:
-        fail(f"{key}.{min(odd)}", f"`source: {file['source']}` has no such key", _one_of(known))
-
-
-def _named_files(card: Card) -> list[tuple[str, str]]:
-    """Return key → name for every place of a card that names one of its files."""
-    found = [
-        (f"{key}.file", card[key]["file"]) for key in ("counts", "effects", "calls") if key in card
-    ]
-    counts, cells = card.get("counts", {}), card.get("cells", {})
-    found += [(f"counts.{key}", counts[key]) for key in ("quality",) if key in counts]
-    found += [(f"cells.{key}", cells[key]) for key in ("file", "metadata") if key in cells]
-    found += [
-        ("cells.samples", entry[key])
-        for entry in cells.get("samples", [])
-        for key in ("file", "raw")
-        if key in entry
-    ]
-    blocks = [("counts", counts)]
-    blocks += [(f"intensities.{c['platform']}", c) for c in card.get("intensities", [])]
-    found += [(f"{key}.file", chip["file"]) for key, chip in blocks[1:]]
-    found += [
-        (f"{key}.annotation", block["annotation"]["file"])
-        for key, block in blocks
-        if "annotation" in block
-    ]
-    sheet = card.get("samples", {}).get("sheet", {}).get("file", [])
-    return found + [
-        ("samples.sheet.file", n) for n in ([sheet] if isinstance(sheet, str) else sheet)
-    ]
-
-
-def _check_layout(card: Card, fail: Callable[..., None]) -> None:
-    """Check that each layout has the keys that it needs."""
-    counts, cells = card.get("counts", {}), card.get("cells", {})
-    effects = card.get("effects", {})
-    for key in ("gene_column", "log2fc_column"):
-        if effects and key not in effects and not _of_tool(effects, key):
-            fail(f"effects.{key}", "missing; `tool` does not give it")
-    if counts.get("layout") == "tar_tables":
-        needed = ["member", *([] if "tool" in counts else ["count_column"])]
-        needed += (
-            ["strand"] if counts.get("tool") == "star" and "count_column" not in counts else []
-        )
-        for key in needed:
-            if key not in counts:
-                fail(f"counts.{key}", "missing; the layout `tar_tables` needs it")
-        if "(?P<sample_id>" not in counts["member"]:
-            fail("counts.member", "the expression has no group `sample_id`", "(?P<sample_id>...)")
-    if "strand" in counts and counts.get("tool") != "star":
-        fail("counts.strand", "only `tool: star` has columns by strand")
-    if (counts.get("layout") == "recount3") != (counts.get("type") == "coverage"):
-        fail("counts.type", "`coverage` and the layout `recount3` belong together")
-    if counts.get("layout") == "recount3" and "quality" not in counts:
-        fail("counts.quality", "missing; gene sums become counts by the lengths in `recount_qc`")
-    for chip in card.get("intensities", []):
-        if "annotation" not in chip and chip["layout"] != "soft":
-            fail(f"intensities.{chip['platform']}.annotation", "missing: what leads to genes?")
-    if cells:
-        if ("file" in cells) == ("samples" in cells):
-            fail("cells", "give exactly one of `file` and `samples`")
-        whole = cells["layout"] if "file" in cells else ""  # one file holds all samples
-        if whole.startswith("10x") and "(?P<sample_id>" not in cells.get("member", ""):
-            fail("cells.member", "no expression with a group `sample_id`", "(?P<sample_id>...)")
-        if whole in ("h5ad", "table") and "sample_column" not in cells:
-            fail("cells.sample_column", "missing: which column says whose cell it is?")
-        for key in ("metadata", "barcode_column") if whole == "table" else ():
-            if key not in cells:
-                fail(f"cells.{key}", "missing; the layout `table` needs it")
-
-
-def _of_tool(effects: Mapping[str, Any], key: str) -> bool:
-    """Say whether the tool that wrote a table gives a column its name."""
-    from alsmuscle.data.derivation import TOOLS
-
-    return key in TOOLS.get(str(effects.get("tool", "")), {})
-
-
-def _patterns(card: Card) -> list[tuple[str, str]]:
-    found = []
-    if isinstance(rule := card.get("samples", {}).get("sample_id"), dict):
-        found.append(("samples.sample_id.pattern", rule["pattern"]))
-    for name, rule in card.get("samples", {}).get("columns", {}).items():
-        key = f"samples.columns.{name}"
-        found += [(f"{key}.pattern", rule["pattern"])] if "pattern" in rule else []
-        found += [(f"{key}.match", pattern) for pattern in rule.get("match", {})]
-    for block in ("counts", "cells"):
-        if "member" in card.get(block, {}):
-            found.append((f"{block}.member", card[block]["member"]))
-    found += [
-        (f"files.{name}.match", file["match"])
-        for name, file in card.get("files", {}).items()
-        if "match" in file
-    ]
-    return found
-
-
-def _one_of(names: Iterable[str]) -> str:
-    return "one of: " + ", ".join(sorted(names))
-
-
 def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Read the gene-set collections that the configuration names.
 
@@ -480,10 +386,16 @@ def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[s
             raise InputError(
                 f"no collection '{name}'",
                 where="config: enrichment.collections",
-                expected=_one_of(known),
+                expected=one_of(known),
                 remedy=f"correct the name, or add it to {path}",
             )
-    return {name: known[name] for name in names}
+    folder = Path(path).parent
+    return {
+        name: {**known[name], "url": config.placed(known[name]["url"], folder)}
+        if is_local(known[name])
+        else known[name]
+        for name in names
+    }
 
 
 def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[str, Card]:
@@ -500,7 +412,7 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
     where = "config: studies"
     for name in studies["ids"]:
         if name not in cards:
-            raise InputError(f"no study '{name}'", where=f"{where}.ids", expected=_one_of(cards))
+            raise InputError(f"no study '{name}'", where=f"{where}.ids", expected=one_of(cards))
         if reason := unusable(cards[name]):
             raise InputError(
                 f"study '{name}' is switched off on its card: {reason}", where=f"{where}.ids"
@@ -518,7 +430,7 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
             raise InputError(
                 f"no study has {field} '{min(unknown)}'",
                 where=f"{where}.{key}",
-                expected=_one_of({card[field] for card in cards.values()}),
+                expected=one_of({card[field] for card in cards.values()}),
             )
     chosen = {
         name: card
@@ -565,7 +477,7 @@ def unusable(card: Mapping[str, Any]) -> str:
 def standing(card: Mapping[str, Any]) -> str:
     """Return in a word what a run would do with a card.
 
-    ``verified``, ``candidate`` and ``draft`` as its status; ``incomplete`` where something is
+    ``verified``, ``candidate``, ``private`` and ``draft`` as its status; ``incomplete`` where something is
     missing, ``not used`` where a person switched it off.
     """
     if "missing" in card and card["status"] != "draft":

@@ -16,7 +16,7 @@ from alsmuscle.archives import geo
 from alsmuscle.core import log
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.core.redaction import shown
-from alsmuscle.data import admit, embedded
+from alsmuscle.data import admit, cards, embedded
 from alsmuscle.data import record as verify
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.download import sandbox
@@ -193,6 +193,8 @@ def study_files(
                 lock=lock,
                 policy=policy,
                 study=study,
+                # A file of one's own may be edited: its new hash is recorded, and the study read anew.
+                volatile=True if cards.is_local(file) else None,
             )
             if got.source == "present":
                 # Where it came from at first: a second look leaves the manifest as it was.
