@@ -64,6 +64,13 @@ def test_script_log_benchmark_and_digest_bear_the_name_of_the_rule(rule):
     assert re.findall(r'\bcode=code\("(\w+)"\)', text) == [rule]
 
 
+def test_no_rule_names_a_file_of_the_checkout_by_its_place_in_the_working_folder():
+    """The workflow runs from any folder, also as a module of another one."""
+    for path in sorted((WORKFLOW / "rules").glob("*.smk")):
+        code = re.sub(r"^\s*#.*$", "", path.read_text(), flags=re.M)
+        assert not re.findall(r"""["'](?:config|workflow|envs)/[^"']*["']""", code), path.name
+
+
 def test_every_script_is_that_of_a_rule():
     assert {path.stem for path in SCRIPTS} == set(RULES)
 
