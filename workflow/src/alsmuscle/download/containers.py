@@ -13,8 +13,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
+from alsmuscle.core.errors import InputError
 from alsmuscle.download import decode
 from alsmuscle.download.policy import FetchPolicy, Want
 
@@ -255,3 +256,40 @@ def safe_members(
         seen.add(plain)
         _refuse_bomb(want, unpacked, packed, policy)
         yield member
+
+
+def announced(stream: IO[bytes], packed: int, where: str | Path) -> tuple[int, int] | None:
+    """Hold the header of a MatrixMarket file against the file, before memory is asked for.
+
+    Parameters
+    ----------
+    stream
+        The file, unpacked.
+    packed
+        Bytes of the file as it is.
+
+    Returns
+    -------
+    tuple or None
+        Rows and columns; None where the header is none (the reader says what it is).
+
+    Raises
+    ------
+    InputError
+        It announces more entries than its shape or the file can hold.
+    """
+    line = stream.readline(4096)
+    while line.startswith(b"%"):
+        line = stream.readline(4096)
+    numbers = line.split()
+    if len(numbers) != 3 or not all(number.isdigit() for number in numbers):
+        return None
+    rows, columns, entries = (int(number) for number in numbers)
+    # An entry takes at least six bytes, and gzip packs no more than 1032 : 1.
+    if entries > rows * columns or entries * 6 > packed * 1032:
+        raise InputError(
+            f"announces {entries:,} entries, more than the file can hold",
+            where=where,
+            remedy="fetch the file again; if it stays so, the archive's copy is broken",
+        )
+    return rows, columns

@@ -25,7 +25,7 @@ from alsmuscle.cells.prepare import PreparedSample, rename_genes, split_samples
 from alsmuscle.core import files
 from alsmuscle.core.contracts import check_cells
 from alsmuscle.core.errors import InputError
-from alsmuscle.download import hdf5
+from alsmuscle.download import containers, hdf5
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -587,7 +587,8 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, by
         rows = [line.decode().rstrip("\r\n").split("\t") for line in stream("features")]
         barcodes = [b for b in barcodes if b]
         rows = [r for r in rows if r != [""]]
-        _check_announced(stream, len(contents["matrix"]), file, len(barcodes), len(rows))
+        if shape := containers.announced(stream("matrix"), len(contents["matrix"]), file):
+            _check_sizes(file, shape[1], len(barcodes), shape[0], len(rows))
         X = mmread(stream("matrix"), spmatrix=True)
     except InputError:
         raise
@@ -606,28 +607,6 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, by
     kinds = np.array([r[2] if len(r) > 2 else GENE_EXPRESSION for r in rows])
     X = _csr(file, X.data, X.indices, X.indptr, X.shape)
     return _assemble(file, X, barcodes, ids, symbols, keep=kinds == GENE_EXPRESSION)
-
-
-def _check_announced(
-    stream: Callable[[str], Any], packed: int, where: Path, n_barcodes: int, n_features: int
-) -> None:
-    """Hold a MatrixMarket header against what is there, before memory is asked for."""
-    opened = stream("matrix")
-    line = opened.readline(4096)
-    while line.startswith(b"%"):
-        line = opened.readline(4096)
-    numbers = line.split()
-    if len(numbers) != 3 or not all(number.isdigit() for number in numbers):
-        return  # the reader says what it is
-    rows, columns, entries = (int(number) for number in numbers)
-    _check_sizes(where, columns, n_barcodes, rows, n_features)
-    # An entry takes at least six bytes, and gzip packs no more than 1032 : 1.
-    if entries > rows * columns or entries * 6 > packed * 1032:
-        raise InputError(
-            f"announces {entries:,} entries, more than the file can hold",
-            where=where,
-            remedy=_AGAIN,
-        )
 
 
 def _check_sizes(where: Path, n_barcodes: int, found: int, n_features: int, named: int) -> None:
