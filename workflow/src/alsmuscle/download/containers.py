@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -256,6 +256,18 @@ def safe_members(
         seen.add(plain)
         _refuse_bomb(want, unpacked, packed, policy)
         yield member
+
+
+def within_bounds(sizes: Iterable[int], path: Path) -> None:
+    """Refuse an archive that unpacks to more than is believable.
+
+    Raises
+    ------
+    InputError
+        Naming the sizes.
+    """
+    if problem := decode.bomb(sum(sizes), path.stat().st_size):
+        raise InputError(problem, where=path)
 
 
 def announced(stream: IO[bytes], packed: int, where: str | Path) -> tuple[int, int] | None:

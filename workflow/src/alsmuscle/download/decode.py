@@ -107,6 +107,23 @@ def _without_layer(content: bytes, kind: str, where: str) -> bytes:
         raise InputError(f"damaged {kind}: {error}", where=where) from None
 
 
+def opened(content: bytes, where: str) -> IO[bytes]:
+    """Return content as a stream, unpacked while it is read, within the downloader's limits.
+
+    The first bytes decide; reading raises :class:`InputError` once it is more than is believable,
+    and what the packing raises where it is damaged.
+    """
+    kind = next((k for k, (magic, _) in _STREAMS.items() if content.startswith(magic)), None)
+    if kind is None:
+        return io.BytesIO(content)
+
+    def object_to(seen: int) -> None:
+        if problem := bomb(seen, len(content)):
+            raise InputError(problem, where=where)
+
+    return bounded(_STREAMS[kind][1](io.BytesIO(content)), object_to)
+
+
 def read_text(path: Path) -> str:
     r"""Return a text file, packed or not: UTF-8, or Windows-1252, where submitters wrote that.
 

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
+from alsmuscle.data.readers import workbooks
 from alsmuscle.data.readers.sample_sheets import read_recount3
+from alsmuscle.download.containers import safe_members, within_bounds
 from alsmuscle.download.decode import lines_of, plain_table, read_text, some, unpacked
 
 if TYPE_CHECKING:
@@ -50,12 +52,13 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as packed:
+                within_bounds((info.file_size for info in packed.infolist()), path)
                 for info in packed.infolist():
                     if not info.is_dir():
                         yield info.filename, packed.read(info)
             return
         with tarfile.open(path) as archive:
-            for member in archive:
+            for member in safe_members(archive):
                 if member.isfile() and (stream := archive.extractfile(member)):
                     yield member.name, stream.read()
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
@@ -335,11 +338,10 @@ def read_annotation(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     InputError
         A column is missing.
     """
-    import pandas as pd
 
     content = path.read_bytes()
     if content[:4] == _WORKBOOK:
-        frame = pd.read_excel(path, dtype=str, keep_default_na=False)
+        frame = workbooks.read(path, path, dtype=str, keep_default_na=False)
     else:
         text = read_text(path)
         if begin := re.search(r"^!platform_table_begin.*\n", text, flags=re.MULTILINE):
@@ -499,20 +501,15 @@ def _read_workbook(content: bytes, spec: Mapping[str, Any], where: str) -> pd.Da
     import pandas as pd
 
     sheet = spec.get("worksheet", 0)
-    try:
-        with pd.ExcelFile(io.BytesIO(content), engine="openpyxl") as book:
-            if sheet not in (0, *book.sheet_names):
-                raise InputError(
-                    f"no sheet '{sheet}'",
-                    where=f"{where}: counts.worksheet",
-                    expected=some(book.sheet_names),
-                )
-            header = 0 if spec.get("header", True) else None
-            frame = pd.read_excel(book, sheet_name=sheet, header=header, na_filter=False)
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"not readable as a workbook: {error}", where=where) from None
+    with workbooks.opened(content, where) as book:
+        if sheet not in (0, *book.sheet_names):
+            raise InputError(
+                f"no sheet '{sheet}'",
+                where=f"{where}: counts.worksheet",
+                expected=some(book.sheet_names),
+            )
+        header = 0 if spec.get("header", True) else None
+        frame = pd.read_excel(book, sheet_name=sheet, header=header, na_filter=False)
     if frame.shape[1] < 2 or frame.empty:
         raise InputError("the sheet holds no table", where=where, remedy="set `counts.worksheet`")
     gene = frame.columns[spec.get("gene_column", 0)]
@@ -765,12 +762,12 @@ def read_effects(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     if spec["layout"] == "rdata":
         frame = _read_rdata(path, spec.get("object"))
     elif spec["layout"] == "xlsx":
-        frame = pd.read_excel(
-            path, sheet_name=spec.get("worksheet", 0), dtype={spec["gene_column"]: str}
-        )
+        dtype = {spec["gene_column"]: str}
+        frame = workbooks.read(path, path, sheet=spec.get("worksheet", 0), dtype=dtype)
     else:
         separator = "," if spec["layout"] == "csv" else "\t"
-        frame = pd.read_csv(path, sep=separator, dtype={spec["gene_column"]: str})
+        content = io.BytesIO(unpacked(path.read_bytes(), str(path)))
+        frame = pd.read_csv(content, sep=separator, dtype={spec["gene_column"]: str})
     if not isinstance(frame.index, pd.RangeIndex):  # R writes row names without a header
         frame = frame.rename_axis("row names").reset_index()
     for key in ("gene_column", "probe_column"):
@@ -793,7 +790,10 @@ def _read_rdata(path: Path, name: str | None) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # classes that rdata does not know become plain data
-            objects = rdata.read_rda(path)
+            # Unpacked here, within bounds; `rdata` would take any amount.
+            objects = rdata.read_rda(io.BytesIO(unpacked(path.read_bytes(), str(path))))
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"not readable as R data: {error}", where=path) from None
     frames = {key: value for key, value in objects.items() if isinstance(value, pd.DataFrame)}

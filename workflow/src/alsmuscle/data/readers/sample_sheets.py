@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import files
 from alsmuscle.core.errors import InputError, PassingError
+from alsmuscle.data.readers import workbooks
 from alsmuscle.download.decode import lines_of, plain_table, read_text, some
 
 if TYPE_CHECKING:
@@ -63,12 +64,11 @@ def read_sheet(paths: Path | Sequence[Path], spec: Mapping[str, Any]) -> pd.Data
 
 
 def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
-    import pandas as pd
 
     layout = spec["layout"]
     try:
         if layout == "xlsx":
-            return pd.read_excel(path, dtype=str, keep_default_na=False)
+            return workbooks.read(path, path, dtype=str, keep_default_na=False)
         if layout == "series_matrix":
             return parse_series_matrix(read_text(path), str(path))
         if layout == "soft":

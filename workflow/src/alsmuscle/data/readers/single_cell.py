@@ -7,7 +7,6 @@ Ensembl gene id without version (or by what the file has, where it has no ids) w
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 import tarfile
@@ -25,7 +24,7 @@ from alsmuscle.cells.prepare import PreparedSample, rename_genes, split_samples
 from alsmuscle.core import files
 from alsmuscle.core.contracts import check_cells
 from alsmuscle.core.errors import InputError
-from alsmuscle.download import containers, hdf5
+from alsmuscle.download import containers, decode, hdf5
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -427,12 +426,15 @@ def read_table(path: str | Path, metadata: pd.DataFrame, spec: Mapping[str, Any]
         )
     blocks, ids, barcodes = [], [], []
     try:
+        stream = decode.opened(path.read_bytes(), str(path))
         for part in pd.read_csv(
-            path, sep=_SEPARATORS[spec.get("separator", "tab")], index_col=0, chunksize=2000
+            stream, sep=_SEPARATORS[spec.get("separator", "tab")], index_col=0, chunksize=2000
         ):
             barcodes = [str(name) for name in part.columns]
             ids += [str(name) for name in part.index]
             blocks.append(sparse.csr_matrix(part.to_numpy(dtype=np.float64)))
+    except InputError:
+        raise
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(
             f"not a regular table of numbers ({error})", where=path, remedy=_RAW
@@ -458,7 +460,10 @@ def _read_text_table(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     """Read barcodes' metadata as text; a column without a name, as R's row names, is ``""``."""
     separator = _SEPARATORS[spec.get("separator", "tab")]
     try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+        content = io.BytesIO(decode.unpacked(path.read_bytes(), str(path)))
+        table = pd.read_csv(content, sep=separator, dtype=str, keep_default_na=False)
+    except InputError:
+        raise
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"not a regular table ({error})", where=path, remedy=_AGAIN) from error
     if not isinstance(table.index, pd.RangeIndex):  # the header has no cell for the row names
@@ -546,7 +551,7 @@ def describe_values(X: csr_matrix) -> str:
 def _tar_names(path: Path) -> list[str]:
     try:
         with tarfile.open(path) as tar:
-            return [m.name for m in tar.getmembers() if m.isfile()]
+            return [m.name for m in containers.safe_members(tar) if m.isfile()]
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise InputError(f"not a readable tar ({error})", where=path, remedy=_AGAIN) from error
 
@@ -578,8 +583,7 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: dict[str, by
     from scipy.io import mmread
 
     def stream(part: str) -> Any:
-        raw = io.BytesIO(contents[part])
-        return gzip.open(raw) if chosen[part].endswith(".gz") else raw
+        return decode.opened(contents[part], str(where / chosen[part]))
 
     file = where / chosen["matrix"]
     try:
