@@ -66,6 +66,7 @@ rule bulk_fit:
         counts=SETTINGS["bulk"]["counts"],
         inference=SETTINGS["bulk"]["de"]["inference"],
         qc=SETTINGS["bulk"]["qc"],
+        last_mark=last_mark("bulk_fit", "{dataset}"),
         code=code("bulk_fit"),
     message:
         "{wildcards.dataset}: reading samples, fitting every gene, checking quality"
@@ -143,6 +144,7 @@ rule bulk_contrast:
         ora=SETTINGS["enrichment"]["ora"],
         programmes=SETTINGS["programmes"],
         seed=SETTINGS["seed"],
+        last_mark=last_mark("bulk_contrast", "{dataset}.{contrast}"),
         code=code("bulk_contrast"),
     message:
         "{wildcards.dataset}: testing genes, pathways and programmes, {wildcards.contrast}"
@@ -169,6 +171,7 @@ rule effects_import:
         runtime=growing(5),
     params:
         card=card_part("id", "organism", "effects"),
+        last_mark=last_mark("effects_import", "{dataset}.{contrast}"),
         code=code("effects_import"),
     message:
         "{wildcards.dataset}: importing published effects, {wildcards.contrast}"
@@ -199,6 +202,7 @@ rule calls_import:
         runtime=growing(5),
     params:
         card=card_part("id", "organism", "calls"),
+        last_mark=last_mark("calls_import", "{dataset}"),
         code=code("calls_import"),
     message:
         "{wildcards.dataset}: importing lists of called genes"

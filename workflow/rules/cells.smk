@@ -40,6 +40,7 @@ rule cells_prepare:
         variable=SETTINGS["cells"]["variable"],
         min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         seed=SETTINGS["seed"],
+        last_mark=last_mark("cells_prepare", "{dataset}"),
         code=code("cells_prepare"),
     message:
         "{wildcards.dataset}: reading cells and checking their quality"
@@ -73,6 +74,7 @@ rule cells_cluster:
         embed=SETTINGS["cells"]["embed"],
         annotate=SETTINGS["cells"]["annotate"],
         seed=SETTINGS["seed"],
+        last_mark=last_mark("cells_cluster", "{dataset}"),
         code=code("cells_cluster"),
     message:
         "{wildcards.dataset}: clustering and naming cells"
@@ -105,6 +107,7 @@ rule cells_pseudobulk:
         card=card_part("id", "organism", "cells", "files"),
         pseudobulk=SETTINGS["cells"]["pseudobulk"],
         coexpression=SETTINGS["cells"]["coexpression"],
+        last_mark=last_mark("cells_pseudobulk", "{dataset}"),
         code=code("cells_pseudobulk"),
     message:
         "{wildcards.dataset}: summing counts per sample and cell type"
@@ -154,6 +157,7 @@ rule cells_contrast:
         programmes=SETTINGS["programmes"],
         composition=SETTINGS["cells"]["composition"],
         seed=SETTINGS["seed"],
+        last_mark=last_mark("cells_contrast", "{dataset}.{contrast}"),
         code=code("cells_contrast"),
     message:
         "{wildcards.dataset}: testing every cell type, {wildcards.contrast}"

@@ -16,6 +16,7 @@ if SOURCE not in sys.path:
     sys.path.insert(0, SOURCE)
 
 from alsmuscle.core.config import laid_over, places, placed, to_share
+from alsmuscle.core import outcome
 from alsmuscle.data import admit, cards
 from alsmuscle.core.digest import code_digest, put_first
 from alsmuscle.core.errors import InputError
@@ -89,6 +90,10 @@ def result(path):
 def one_of(names):
     """Wildcard constraint: one of these names, or nothing at all."""
     return "|".join(names) or "(?!)"
+
+
+# Jobs that failed for their study in a former run.
+MARKED = outcome.before(result("logs"))
 
 
 def log_of(rule, key=""):
@@ -189,6 +194,12 @@ def manifests():
     return [result(f"provenance/data/{name}.tsv") for name in [*FETCHED, *SIMULATED]]
 
 
+def last_mark(rule, key):
+    """Params function: when a job last failed for its study; each run thus tries it again."""
+    log = log_of(rule, key)
+    return lambda wildcards: MARKED.get(log.format(**dict(wildcards.items())), "")
+
+
 def of_admitted(pattern, datasets):
     """Input function: a path per admitted study, and per contrast where the pattern has one.
 
@@ -199,15 +210,39 @@ def of_admitted(pattern, datasets):
         table = checkpoints.data_admit.get().output.admission
         kept = set(admit.admitted(table))
         names = [name for name in datasets if name in kept]
-        if "{contrast}" not in pattern:
-            return [result(pattern.format(dataset=name)) for name in names]
-        return [
-            result(pattern.format(dataset=name, contrast=contrast["id"]))
-            for name in names
-            for contrast in STUDIES[name]["contrasts"]
-        ]
+        return paths_of(
+            pattern,
+            [
+                (name, entry["id"])
+                for name in names
+                for entry in STUDIES[name]["contrasts"]
+            ],
+        )
 
     return paths
+
+
+def of_sound(pattern, datasets):
+    """Input function: as `of_admitted`, without what failed later.
+
+    Asking for it waits until every study has been analysed.
+    """
+
+    def paths(wildcards):
+        table = checkpoints.data_outcome.get().output.outcome
+        return paths_of(
+            pattern, [pair for pair in outcome.kept(table) if pair[0] in datasets]
+        )
+
+    return paths
+
+
+def paths_of(pattern, pairs):
+    """A path per pair of study and contrast, once where the pattern has no contrast."""
+    paths = [
+        pattern.format(dataset=name, contrast=contrast) for name, contrast in pairs
+    ]
+    return [result(path) for path in dict.fromkeys(paths)]
 
 
 def facts_of_cards(wildcards):
@@ -263,25 +298,25 @@ def joined(*functions):
 
 def tissue_de():
     """Input function: the `de` tables of contrasts of whole tissue."""
-    return of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
+    return of_sound("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED)
 
 
 def all_de():
     """Input function: the `de` tables of all contrasts."""
-    return joined(tissue_de(), of_admitted("cells/{dataset}/{contrast}/de.tsv", CELLS))
+    return joined(tissue_de(), of_sound("cells/{dataset}/{contrast}/de.tsv", CELLS))
 
 
 def per_study(table):
     """Input function: a table of every study that has samples."""
     return joined(
-        of_admitted(f"bulk/{{dataset}}/{table}", BULK),
-        of_admitted(f"cells/{{dataset}}/{table}", CELLS),
+        of_sound(f"bulk/{{dataset}}/{table}", BULK),
+        of_sound(f"cells/{{dataset}}/{table}", CELLS),
     )
 
 
 def all_effects():
     """Input function: programme effects of all contrasts that have samples."""
-    return of_admitted("programmes/{dataset}/{contrast}/effects.tsv", BULK + CELLS)
+    return of_sound("programmes/{dataset}/{contrast}/effects.tsv", BULK + CELLS)
 
 
 def compared():

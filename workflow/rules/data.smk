@@ -2,6 +2,7 @@
 # Out: provenance/data/<dataset>.tsv: where each file came from, its hash, and where it lies;
 #      provenance/checks/<dataset>.tsv: what the card says against what was found;
 #      provenance/admission.tsv, checks.tsv: which studies take part, or why not;
+#      provenance/outcome.tsv: which contrasts came through, or why not;
 #      for simulated studies also the files themselves and truth/<dataset>/.
 
 
@@ -27,6 +28,7 @@ rule data_fetch:
         offline=SETTINGS["data"]["offline"],
         folders=folders,
         last_failure=last_failure,
+        last_mark=last_mark("data_fetch", "{dataset}"),
         code=code("data_fetch"),
     message:
         "{wildcards.dataset}: downloading and verifying its files"
@@ -65,6 +67,7 @@ rule data_verify:
             "contrasts",
             "archive",
         ),
+        last_mark=last_mark("data_verify", "{dataset}"),
         code=code("data_verify"),
     message:
         "{wildcards.dataset}: reading its files as its card describes them"
@@ -100,6 +103,39 @@ checkpoint data_admit:
         "deciding which studies take part"
     script:
         "../scripts/data_admit.py"
+
+
+# The second: by now no job of a single study runs any more. Whatever reads several studies is given the
+# paths of those that came through, so that it never meets the mark of a failure.
+checkpoint data_outcome:
+    input:
+        admission=result("provenance/admission.tsv"),
+        results=joined(
+            of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED),
+            of_admitted("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
+            of_admitted("cells/{dataset}/{contrast}/de.tsv", CELLS),
+            of_admitted("calls/{dataset}/called.tsv", LISTS),
+        ),
+    output:
+        outcome=result("provenance/outcome.tsv"),
+    log:
+        log_of("data_outcome"),
+    benchmark:
+        time_of("data_outcome")
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        contrasts={
+            name: [contrast["id"] for contrast in card["contrasts"]]
+            for name, card in STUDIES.items()
+        },
+        all_required=SETTINGS["data"]["all_required"],
+        code=code("data_outcome"),
+    message:
+        "gathering which studies came through"
+    script:
+        "../scripts/data_outcome.py"
 
 
 rule data_simulate:

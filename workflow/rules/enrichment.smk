@@ -26,6 +26,7 @@ rule enrichment_gsea:
         sizes=SETTINGS["enrichment"]["sizes"],
         gsea=SETTINGS["enrichment"]["gsea"],
         seed=SETTINGS["seed"],
+        last_mark=last_mark("enrichment_gsea", "{dataset}.{contrast}"),
         code=code("enrichment_gsea"),
     message:
         "{wildcards.dataset}: ranking pathways, {wildcards.contrast}"

@@ -35,7 +35,7 @@ rule provenance_run:
 rule report_pages:
     input:
         *(
-            of_admitted(f"bulk/{{dataset}}/{table}", BULK)
+            of_sound(f"bulk/{{dataset}}/{table}", BULK)
             for table in (
                 "samples.tsv",
                 "excluded.tsv",
@@ -46,15 +46,15 @@ rule report_pages:
                 "correlation.tsv",
             )
         ),
-        of_admitted("bulk/{dataset}/counts.h5ad", COUNTS),
-        of_admitted("bulk/{dataset}/intensities.h5ad", ARRAYS),
-        of_admitted("programmes/{dataset}/scores.tsv", BULK),
+        of_sound("bulk/{dataset}/counts.h5ad", COUNTS),
+        of_sound("bulk/{dataset}/intensities.h5ad", ARRAYS),
+        of_sound("programmes/{dataset}/scores.tsv", BULK),
         all_de(),
-        of_admitted("bulk/{dataset}/{contrast}/engines.tsv", BULK),
-        of_admitted("bulk/{dataset}/{contrast}/omnibus.tsv", BULK),
+        of_sound("bulk/{dataset}/{contrast}/engines.tsv", BULK),
+        of_sound("bulk/{dataset}/{contrast}/omnibus.tsv", BULK),
         all_effects(),
         *(
-            of_admitted(f"cells/{{dataset}}/{table}", CELLS)
+            of_sound(f"cells/{{dataset}}/{table}", CELLS)
             for table in (
                 "samples.tsv",
                 "excluded.tsv",
@@ -70,8 +70,8 @@ rule report_pages:
                 "{contrast}/composition.tsv",
             )
         ),
-        of_admitted("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
-        of_admitted("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
+        of_sound("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
+        of_sound("enrichment/{dataset}/{contrast}/sets.tsv", BULK),
         rules.programmes_check.output,
         expand(
             result("synthesis/{table}.tsv"),
@@ -93,7 +93,7 @@ rule report_pages:
         # Not read by the pages; part of every finished run.
         result("synthesis/data_dictionary.tsv"),
         rules.provenance_run.output,
-        admission=result("provenance/admission.tsv"),
+        outcome=result("provenance/outcome.tsv"),
         checks=result("provenance/checks.tsv"),
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),
         programmes=TABLES["programmes"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.logging import logger
 
 from alsmuscle.core.progress import PlainWords
+from alsmuscle.core import outcome
 from alsmuscle.data import admit
 
 
@@ -57,9 +58,22 @@ onsuccess:
     if summary.exists() and summary.stat().st_mtime > STARTED:
         print(f"\n{summary.read_text().strip()}", file=sys.stderr)
         print(f"report: {result('report/index.html')}", file=sys.stderr)
-    # Last, which studies are not in the results, and why.
-    for study, reason in admit.left_out(result("provenance/admission.tsv")):
-        print(f"\nleft out: {study}: {reason}", file=sys.stderr)
+    # Last, what is not in the results, and why. A run for the files alone ends at the admission.
+    table = result("provenance/outcome.tsv")
+    ended = Path(table).exists() and Path(table).stat().st_mtime >= STARTED
+    lost = (
+        outcome.left_out(table)
+        if ended
+        else admit.left_out(result("provenance/admission.tsv"))
+    )
+    for what, reason in lost:
+        named = reason if reason.startswith(what) else f"{what}: {reason}"
+        print(f"\nleft out: {named}", file=sys.stderr)
+    if lost:
+        print(
+            f"\nfinished; {len(lost)} of what was asked for is left out, as said above and on the first page",
+            file=sys.stderr,
+        )
 
 
 onerror:

@@ -11,7 +11,7 @@ rule synthesis_contrasts:
         warnings=per_study("warnings.tsv"),
         de=all_de(),
         effects=all_effects(),
-        called=of_admitted("calls/{dataset}/called.tsv", LISTS),
+        called=of_sound("calls/{dataset}/called.tsv", LISTS),
         programmes=TABLES["programmes"],
         claims=TABLES["claims"],
     output:
@@ -81,7 +81,7 @@ rule synthesis_denervation:
     input:
         contrasts=result("synthesis/contrasts.tsv"),
         blocks=result("synthesis/blocks.tsv"),
-        vst=of_admitted("bulk/{dataset}/vst.h5ad", compared()),
+        vst=of_sound("bulk/{dataset}/vst.h5ad", compared()),
         de=tissue_de(),
         programmes=TABLES["programmes"],
         claims=TABLES["claims"],
@@ -188,8 +188,8 @@ rule synthesis_export:
 rule synthesis_calls:
     input:
         contrasts=result("synthesis/contrasts.tsv"),
-        called=of_admitted("calls/{dataset}/called.tsv", LISTS),
-        blocks=of_admitted("calls/{dataset}/blocks.tsv", LISTS),
+        called=of_sound("calls/{dataset}/called.tsv", LISTS),
+        blocks=of_sound("calls/{dataset}/blocks.tsv", LISTS),
         de=tissue_de(),
     output:
         genes=result("synthesis/called_genes.tsv"),

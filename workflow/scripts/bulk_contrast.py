@@ -1,10 +1,10 @@
 from alsmuscle.bulk import block_effects, engines, tissue_content
-from alsmuscle.core import files, log
+from alsmuscle.core import files, outcome
 from alsmuscle.data import cards
 from alsmuscle.design import matrix
 from alsmuscle.genesets import pathways, programmes
 
-with log.job(snakemake.log[0]):
+with outcome.job(snakemake):
     contrast, trend = snakemake.params.contrast, snakemake.params.arrays["trend"]
     organism, seed = snakemake.params.organism, snakemake.params.seed
     fitted = files.read_h5ads(snakemake.input.fits, cards.design_id(contrast))

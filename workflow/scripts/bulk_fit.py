@@ -1,10 +1,10 @@
 from alsmuscle.bulk import engines, qc, swaps
-from alsmuscle.core import contracts, files, log
+from alsmuscle.core import contracts, files, outcome
 from alsmuscle.data import cards, studies, study_arrays
 from alsmuscle.data import completeness as account
 from alsmuscle.genesets import programmes
 
-with log.job(snakemake.log[0]) as logger:
+with outcome.job(snakemake) as logger:
     card, out = snakemake.params.card, snakemake.output
     manifest = files.read_table(snakemake.input.manifest, "manifest")
     read = study_arrays.read_arrays if "intensities" in card else studies.read_bulk

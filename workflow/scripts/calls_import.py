@@ -1,12 +1,12 @@
 import pandas as pd
 
-from alsmuscle.core import files, log
+from alsmuscle.core import files, outcome
 from alsmuscle.data import published, study_effects
 from alsmuscle.data.readers import calls
 from alsmuscle.genesets import programmes
 from alsmuscle.genesets.calls import of_contrasts
 
-with log.job(snakemake.log[0]) as logger:
+with outcome.job(snakemake) as logger:
     card = snakemake.params.card
     lists = study_effects.read_calls(card, files.read_table(snakemake.input.manifest, "manifest"))
     called = pd.concat([found.genes for found in lists.values()], ignore_index=True)

@@ -1,8 +1,8 @@
 from alsmuscle.cells import annotate, prepare
-from alsmuscle.core import files, log
+from alsmuscle.core import files, outcome
 from alsmuscle.data.readers import single_cell
 
-with log.job(snakemake.log[0]) as logger:
+with outcome.job(snakemake) as logger:
     card = snakemake.params.card
     dataset, organism = card["id"], card["organism"]
     panel = annotate.check_panel(

@@ -1,8 +1,8 @@
 from alsmuscle.cells import contrasts
-from alsmuscle.core import files, log
+from alsmuscle.core import files, outcome
 from alsmuscle.genesets import programmes
 
-with log.job(snakemake.log[0]) as logger:
+with outcome.job(snakemake) as logger:
     dataset, organism = snakemake.wildcards.dataset, snakemake.params.organism
     contrast, de = snakemake.params.contrast, snakemake.params.de
     members = programmes.blocks(

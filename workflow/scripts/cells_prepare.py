@@ -2,13 +2,13 @@ import pandas as pd
 
 from alsmuscle.bulk import qc
 from alsmuscle.cells import prepare
-from alsmuscle.core import files, log
+from alsmuscle.core import files, outcome
 from alsmuscle.data import cards, genes, study_cells
 from alsmuscle.data import completeness as account
 from alsmuscle.data.readers import single_cell
 from alsmuscle.design import matrix
 
-with log.job(snakemake.log[0]) as logger:
+with outcome.job(snakemake) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
     dataset, material = card["id"], card["cells"]["material"]
     manifest = files.read_table(snakemake.input.manifest, "manifest")

@@ -2,12 +2,12 @@ import anndata
 import pandas as pd
 
 from alsmuscle.cells import activity, contrasts, prepare
-from alsmuscle.core import files, log
+from alsmuscle.core import files, outcome
 from alsmuscle.core.contracts import check_counts
 from alsmuscle.data.readers import single_cell
 from alsmuscle.genesets import programmes
 
-with log.job(snakemake.log[0]) as logger:
+with outcome.job(snakemake) as logger:
     card = snakemake.params.card
     dataset, organism = card["id"], card["organism"]
     min_cells = snakemake.params.pseudobulk["min_cells"]

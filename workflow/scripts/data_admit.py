@@ -4,7 +4,7 @@ from alsmuscle.core import contracts, files, log
 from alsmuscle.data import admit
 
 with log.job(snakemake.log[0]):
-    tables = [files.read_table(path, "checks") for path in snakemake.input.checks]
+    tables = [admit.read_checks(path) for path in snakemake.input.checks]
     checks = pd.concat([contracts.rows([], "checks"), *tables], ignore_index=True)
     admitted = admit.admit(checks, snakemake.params.studies)
     admit.require(admitted, all_required=snakemake.params.all_required)

@@ -1,10 +1,10 @@
 import os
 
-from alsmuscle.core import contracts, files, log
+from alsmuscle.core import contracts, files, outcome
 from alsmuscle.data import admit, fetch
 from alsmuscle.download.policy import FetchPolicy
 
-with log.job(snakemake.log[0]) as logger:
+with outcome.job(snakemake) as logger:
     study, params = snakemake.wildcards.dataset, snakemake.params
     manifest, checks = fetch.study_files(
         params.card,

@@ -1,9 +1,9 @@
 import pandas as pd
 
-from alsmuscle.core import contracts, files, log
+from alsmuscle.core import contracts, files, outcome
 from alsmuscle.data import verify
 
-with log.job(snakemake.log[0]):
+with outcome.job(snakemake):
     fetched = files.read_table(snakemake.input.checks, "checks")
     manifest = files.read_table(snakemake.input.manifest, "manifest")
     read = verify.checks(

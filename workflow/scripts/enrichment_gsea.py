@@ -1,7 +1,7 @@
-from alsmuscle.core import files, log
+from alsmuscle.core import files, outcome
 from alsmuscle.genesets import pathways, programmes
 
-with log.job(snakemake.log[0]):
+with outcome.job(snakemake):
     de = files.read_table(snakemake.input.de, "de")
     names = None if snakemake.params.organism == "human" else files.human_names()
     sets = {}

@@ -3,11 +3,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from alsmuscle.core import contracts, files, log, provenance
+from alsmuscle.core import contracts, files, log, outcome, provenance
 from alsmuscle.data import completeness
 
 with log.job(snakemake.log[0]):
-    manifests = [files.read_table(path, "manifest") for path in snakemake.input.manifests]
+    had = outcome.sound(snakemake.input.manifests)
+    manifests = [files.read_table(path, "manifest") for path in had]
     files.write_table(snakemake.output.lock, pd.concat(manifests, ignore_index=True), "manifest")
     accounts = [files.read_table(path, "completeness") for path in snakemake.input.completeness]
     every = pd.concat([contracts.rows([], "completeness"), *accounts], ignore_index=True)

@@ -195,6 +195,27 @@ TABLES: dict[str, Table] = {
         ("dataset",),
         {"admitted": "whether the study takes part", "reason": "why it does not"},
     ),
+    "outcome": Table(
+        {
+            "dataset": "text",
+            "contrast": "text",
+            "kept": "flag",
+            "step": "text",
+            "error": "text",
+            "place": "text",
+            "reason": "text",
+            "log": "text",
+        },
+        ("dataset", "contrast"),
+        {
+            "kept": "whether its results count",
+            "step": "rule at which it was left out",
+            "error": "kind of the error",
+            "place": "line of the program where it arose",
+            "reason": "why it was left out, and what to do",
+            "log": "log file with the traceback, below the results folder",
+        },
+    ),
     "manifest": Table(
         {
             "study": "text",

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alsmuscle.core import contracts, files, outcome
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.redaction import shown
 
@@ -38,6 +39,14 @@ def failure(dataset: str, name: str, error: InputError, state: str = FAILED) -> 
     """Return the row of a look that ended in an error."""
     found = f"{error.where}: {error.problem}" if error.where else error.problem
     return check(dataset, name, state, error.expected or "", found, error.remedy or "")
+
+
+def read_checks(path: str | Path) -> pd.DataFrame:
+    """Read contract ``checks`` of one study; a mark of a look that broke off is a row of it, too."""
+    mark = outcome.read(path)
+    if mark is None:
+        return files.read_table(path, "checks")
+    return contracts.rows([check(mark.study, mark.step, FAILED, found=mark.sentence())], "checks")
 
 
 def remember_failure(mark: str | Path, checks: Sequence[Mapping[str, str]]) -> None:

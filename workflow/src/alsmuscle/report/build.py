@@ -86,6 +86,8 @@ def build(
         # Meanwhile, here, what needs all studies.
         add("index.html", index.page(site, data))
         add("summary.txt", index.text_summary(data))
+        for lost in data.left_out:
+            add(study_path(lost), study.left_out_page(site, lost))
         times = time_axis.points(data)
         if data.synthesis is not None:
             for entry in data.synthesis.document["claims"]:

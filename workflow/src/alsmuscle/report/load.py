@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ def report_data(
     results
         The results folder, complete.
     cards
-        The studies that were selected; those that were not admitted are listed as left out.
+        The studies that were selected; what is not in the results is listed as left out.
     left_out
         Studies that were not selected, with reasons.
     settings
@@ -52,16 +52,13 @@ def report_data(
     import pandas as pd
 
     results = Path(results)
-    admission = io.read_table(results / "provenance" / "admission.tsv", "admission")
-    refused = admission[~admission["admitted"]]
-    cards = {name: card for name, card in cards.items() if name not in set(refused["dataset"])}
-    left_out = [
-        *(
-            {"dataset": row.dataset, "reason": row.reason, "what": "whole study, not admitted"}
-            for row in refused.itertuples()
-        ),
-        *left_out,
-    ]
+    outcome = io.read_table(results / "provenance" / "outcome.tsv", "outcome")
+    lost = outcome[~outcome["kept"]]
+    failures = {
+        str(name): rows.loc[rows["reason"] != "", "reason"].unique().tolist()
+        for name, rows in lost.groupby("dataset")
+    }
+    selected, cards = cards, _kept(cards, outcome)
     checks = io.read_table(results / "provenance" / "checks.tsv", "checks")
     account = io.read_table(results / "provenance" / "completeness.tsv", "completeness")
     versions = io.read_json(results / "provenance" / "versions.json")
@@ -79,6 +76,7 @@ def report_data(
             replace(
                 study,
                 checks=checks[checks["dataset"] == name],
+                failures=failures.get(name, []),
                 completeness=completeness_sentence(
                     account[account["dataset"] == name], checks[checks["dataset"] == name]
                 ),
@@ -87,25 +85,20 @@ def report_data(
         )
         for name, (study, frame) in settled.items()
     }
+    rows = _left_out_rows(lost, set(cards))
+    rows += [{"kind": "study", "id": row["dataset"], **row} for row in left_out]
     excluded = [frame for _, frame in settled.values()]
-    excluded.append(
-        pd.DataFrame(
-            [
-                {
-                    "kind": "study",
-                    "dataset": row["dataset"],
-                    "id": row["dataset"],
-                    "what": row.get("what", "whole study, not selected"),
-                    "reason": row["reason"],
-                }
-                for row in left_out
-            ],
-            columns=["kind", "dataset", "id", "what", "reason"],
-        )
-    )
+    excluded.append(pd.DataFrame(rows, columns=["kind", "dataset", "id", "what", "reason"]))
     info = io.read_plain(notes).set_index("programme").to_dict("index")
     return ReportData(
         studies=[study for study, _ in settled.values()],
+        left_out=[
+            StudyData(
+                card=card, checks=checks[checks["dataset"] == name], failures=failures.get(name, [])
+            )
+            for name, card in selected.items()
+            if name not in cards
+        ],
         excluded=pd.concat(excluded, ignore_index=True),
         programmes=listed.rename(columns={"human": "symbol"}),
         coverage=io.read_table(results / "programmes" / "coverage.tsv", "coverage"),
@@ -125,6 +118,39 @@ def report_data(
         synthesis=_synthesis(results, document),
         orthologs=targets.human_ids(),
     )
+
+
+def _kept(cards: Mapping[str, registry.Card], outcome: pd.DataFrame) -> dict[str, registry.Card]:
+    """Return the cards of what is in the results, with the contrasts that are."""
+    there = outcome[outcome["kept"]]
+    pairs = set(zip(there["dataset"], there["contrast"], strict=True))
+    kept = {
+        name: [entry for entry in card["contrasts"] if (name, entry["id"]) in pairs]
+        for name, card in cards.items()
+    }
+    return {
+        name: {**cards[name], "contrasts": entries} for name, entries in kept.items() if entries
+    }
+
+
+def _left_out_rows(lost: pd.DataFrame, there: Collection[str]) -> list[dict[str, str]]:
+    """Return a row per study that is not in the results, and per contrast of the others."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in lost.to_dict("records"):
+        study, part = row["dataset"], row["dataset"] in there
+        how = "not admitted" if row["step"] == "data_admit" else "failed in the analysis"
+        key = row["contrast"] if part else study
+        rows.setdefault(
+            (study, key),
+            {
+                "kind": "contrast" if part else "study",
+                "dataset": study,
+                "id": key,
+                "what": f"{'one comparison' if part else 'whole study'}, {how}",
+                "reason": row["reason"],
+            },
+        )
+    return list(rows.values())
 
 
 def completeness_sentence(account: pd.DataFrame, checks: pd.DataFrame) -> str:

@@ -138,6 +138,8 @@ class StudyData:
         Contract ``checks``: what the card says against what was found.
     completeness
         How many samples the archive's record has, were obtained, are analysed; in words.
+    failures
+        Why the study, or contrasts of it, are left out; a sentence each.
     """
 
     card: Mapping[str, Any]
@@ -152,6 +154,7 @@ class StudyData:
     files: Mapping[str, str] = field(default_factory=dict)
     checks: pd.DataFrame | None = None
     completeness: str = ""
+    failures: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -219,6 +222,8 @@ class ReportData:
     ----------
     studies
         In display order.
+    left_out
+        Studies that were selected and are not in the results: card, checks and failures.
     excluded
         ``kind, dataset, id, what, reason``: samples, studies and contrasts left out.
     programmes
@@ -251,6 +256,7 @@ class ReportData:
 
     studies: Sequence[StudyData]
     title: str = "Skeletal muscle in ALS: what the public data say"
+    left_out: Sequence[StudyData] = ()
     excluded: pd.DataFrame | None = None
     programmes: pd.DataFrame | None = None
     coverage: pd.DataFrame | None = None

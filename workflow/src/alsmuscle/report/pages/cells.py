@@ -118,6 +118,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         "cells.html.j2",
         path=path,
         heading=f"{study.name}: {study.card.get('title') or 'untitled study'}",
+        failures=study.failures,
         material=cells.material,
         spots=cells.material == "spots",
         simulated=bool(study.card.get("simulated")),

@@ -35,8 +35,40 @@ def page(site: Site, data: m.ReportData) -> str:
         n_contrasts=len(tissue),
         cells=[cells.line(s) for s in data.studies if s.cells is not None],
         studies=_studies(data),
-        excluded=excluded_table(data.excluded),
+        lost=_lost(data),
+        excluded=excluded_table(_linked(data)),
     )
+
+
+def _lost(data: m.ReportData) -> str:
+    """Say which of the selected studies and comparisons are not in the results; else nothing."""
+    if data.excluded is None:
+        return ""
+    failed = data.excluded[data.excluded["what"].astype(str).str.endswith("failed in the analysis")]
+    whole = [study.name for study in data.left_out]
+    parts = [f"{row['dataset']} {row['id']}" for row in failed.to_dict("records")]
+    parts = [part for part, kind in zip(parts, failed["kind"], strict=True) if kind == "contrast"]
+    said = []
+    if whole:
+        total = len(whole) + len(data.studies)
+        verb = "is" if len(whole) == 1 else "are"
+        said.append(
+            f"{len(whole)} of {total} selected studies {verb} left out: {', '.join(whole)}."
+        )
+    if parts:
+        said.append(f"{_count(len(parts), 'comparison', 'comparisons')} too: {', '.join(parts)}.")
+    if len(failed):
+        said.append("An analysis failed: the table of what was left out says where and why.")
+    return " ".join(said)
+
+
+def _linked(data: m.ReportData) -> pd.DataFrame | None:
+    """Return what was left out, with links to the pages of studies that were selected."""
+    if data.excluded is None or not len(data.left_out):
+        return data.excluded
+    pages = {str(study.card["id"]): m.study_path(study) for study in data.left_out}
+    names = [c.local(x, pages[x]) if x in pages else x for x in data.excluded["dataset"]]
+    return data.excluded.assign(dataset=names)
 
 
 def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:

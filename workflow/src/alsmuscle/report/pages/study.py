@@ -93,6 +93,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         path=path,
         heading=f"{study.name}: {card.get('title') or 'untitled study'}",
         contrasts=contrasts,
+        failures=study.failures,
         facts=card_facts(study),
         checked=checked_facts(card.get("facts")),
         checks=checks_table(study),
@@ -120,6 +121,19 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         components=_components(study, data.alpha),
         samples=samples_table(study, root),
         excluded=excluded_table(own(data.excluded, str(card["id"]))),
+    )
+
+
+def left_out_page(site: Site, study: m.StudyData) -> str:
+    """Return the page of a study that is not in the results: why, what it is, what was checked."""
+    return site.render(
+        "left_out.html.j2",
+        path=m.study_path(study),
+        heading=f"{study.name}: {study.card.get('title') or 'untitled study'}",
+        failures=study.failures,
+        facts=card_facts(study),
+        checked=checked_facts(study.card.get("facts")),
+        checks=checks_table(study),
     )
 
 
