@@ -16,6 +16,7 @@ STUDY = {
 }
 REST = {
     "programmes_check": 1,
+    "data_outcome": 1,
     "synthesis_contrasts": 1,
     "synthesis_pool": 1,
     "synthesis_denervation": 1,

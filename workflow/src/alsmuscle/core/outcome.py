@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from alsmuscle.core import files, log
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.redaction import shown
 
 if TYPE_CHECKING:
     import logging
@@ -333,7 +334,7 @@ def _failure(snakemake: Any, *, kind: str, place: str, problem: str, mendable: b
         step=str(snakemake.rule),
         kind=kind,
         place=place,
-        problem=problem[:2000],
+        problem=shown(problem[:2000]),
         log="/".join(parts[len(parts) - 1 - parts[::-1].index("logs") :]),
         mendable=mendable,
     )

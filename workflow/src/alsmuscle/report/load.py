@@ -485,7 +485,8 @@ def _runtimes(results: Path) -> pd.DataFrame:
                 "rule": path.parent.name,
                 "job": path.stem,
                 "seconds": row["s"],
-                "peak_memory_mb": row["max_rss"],
+                # Shared pages counted once: a study's job is two processes.
+                "peak_memory_mb": row["max_pss"],
                 "cpu_seconds": row["cpu_time"],
             }
         )
