@@ -11,7 +11,7 @@ from alsmuscle.core import files
 from alsmuscle.data import cards as registry
 from alsmuscle.data import completeness, record, studies
 from alsmuscle.data.fetch import study_files
-from alsmuscle.data.readers import matrices, sample_sheets, single_cell
+from alsmuscle.data.readers import arrays, results, sample_sheets, single_cell
 from support import ROOT, mirror
 
 pytestmark = [
@@ -28,8 +28,8 @@ def _file(name: str) -> Path:
 
 def test_a_soft_family_of_34_arrays_on_two_chips():
     path = _file("GSE781/GSE781_family.soft.gz")
-    values, probes = matrices.read_intensities(path, {"platform": "GPL96", "layout": "soft"})
-    others, more = matrices.read_intensities(path, {"platform": "GPL97", "layout": "soft"})
+    values, probes, _ = arrays.read_intensities(path, {"platform": "GPL96", "layout": "soft"})
+    others, more, _ = arrays.read_intensities(path, {"platform": "GPL97", "layout": "soft"})
     assert values.shape[1] + others.shape[1] == 34
     assert (len(values), len(others)) == (22_283, 22_645)
     assert probes is not None and more is not None
@@ -68,7 +68,7 @@ def test_both_10x_files(name, spots):
 
 def test_the_r_data_file():
     card = registry.load_cards(ROOT / "config" / "datasets")["denervationta"]
-    frame = matrices.read_effects(_file("denervation_TA/muscleData.RData"), card["effects"])
+    frame = results.read_effects(_file("denervation_TA/muscleData.RData"), card["effects"])
     assert {"ID", "Entrez", "denvinn.logFC", "denvinn.Conf975"} <= set(frame.columns)
     assert len(frame) > 10_000
 

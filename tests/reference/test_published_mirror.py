@@ -12,7 +12,7 @@ import pytest
 
 from alsmuscle.core import contracts, files
 from alsmuscle.data import cards, embedded, fetch, study_effects
-from alsmuscle.data.readers import matrices
+from alsmuscle.data.readers import results
 from alsmuscle.genesets import calls
 from support import ROOT
 
@@ -48,7 +48,7 @@ def test_the_two_routes_of_one_study_are_the_same_arrays(tmp_path_factory):
     This shows that both are real; it is no replication, and no rule for choosing probes.
     """
     card, manifest = _manifest("gse3307calls", tmp_path_factory.mktemp("rows"))
-    rows = matrices.read_effects(files.cached(manifest, "list"), card["calls"])
+    rows = results.read_effects(files.cached(manifest, "list"), card["calls"])
     rows = rows[rows["comparison"] == "'ALS' vs 'normal' on 'Affymetrix HG-U133B'"]
     _, manifest = _manifest("gse3307published", tmp_path_factory.mktemp("all"))
     whole = pd.read_csv(files.cached(manifest, "table"), sep="\t").sort_values("P.Value")

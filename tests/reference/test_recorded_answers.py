@@ -16,7 +16,7 @@ import pytest
 from alsmuscle.archives import geo
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import record
-from alsmuscle.data.readers import matrices, sample_sheets
+from alsmuscle.data.readers import arrays, sample_sheets
 from alsmuscle.download.decode import read_text
 from support import ROOT
 
@@ -118,7 +118,7 @@ def soft(*accessions: str) -> Callable[[Path], None]:
 
 
 def soft_tables(path: Path) -> None:
-    platforms, samples = matrices.read_soft_tables(path)
+    platforms, samples = arrays.read_soft_tables(path)
     text = path.read_text()
     assert len(platforms) == text.count("!platform_table_begin")
     assert list(samples) == sample_sheets.parse_soft_samples(text)["geo_accession"].tolist()
@@ -129,13 +129,13 @@ def sample_with_table(path: Path) -> None:
     soft("GSM11805")(path)
     with gzip.open(path, "rt", encoding="latin-1") as file:
         rows = file.read().partition("!sample_table_begin")[2].partition("!sample_table_end")[0]
-    _, samples = matrices.read_soft_tables(path)
+    _, samples = arrays.read_soft_tables(path)
     assert len(samples["GSM11805"][1]) == len(rows.strip().splitlines()) - 1
 
 
 def platform_annotation(path: Path) -> None:
     spec = {"id_column": "ID", "symbol_column": "Gene symbol", "gene_column": "Gene ID"}
-    probes = matrices.read_annotation(path, spec)
+    probes = arrays.read_annotation(path, spec)
     assert len(probes) == 22_645
     assert (probes["symbol"] != "").mean() > 0.5
 

@@ -13,7 +13,7 @@ import pytest
 from alsmuscle.bulk import limma
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import samples
-from alsmuscle.data.readers import matrices, sample_sheets
+from alsmuscle.data.readers import arrays, matrices, sample_sheets
 from alsmuscle.download import decode
 
 TABLE = "gene\tGSM1\tGSM2\nENSG00000122180\t1\t2\nENSG00000129152\t3\t4\n"
@@ -133,21 +133,22 @@ def test_words_become_missing():
 
 def test_rows_of_one_probe_are_joined_before_they_are_judged():
     frame = pd.DataFrame({"ID": ["p", "p", "q", "q"], "s": ["SOD1", "FUS", "", "MYOG"]}, dtype=str)
-    found = matrices._annotation(frame, {"id_column": "ID", "symbol_column": "s"}, "a file")
+    found = arrays.annotation(frame, {"id_column": "ID", "symbol_column": "s"}, "a file")
     assert found["symbol"].to_dict() == {"p": "SOD1 /// FUS", "q": "MYOG"}
 
 
 def test_gene_assignments_of_affymetrix_are_read():
     cell = "NM_1 // SOD1 // superoxide // 21q22 // 6647 /// ENST1 // SOD1 // x // 21q22 // 6647"
-    assert matrices._assigned(cell) == "SOD1"
+    assert arrays._assigned(cell) == "SOD1"
 
 
 def test_spots_listed_again_are_averaged_and_text_is_refused():
     table = pd.DataFrame({"ID_REF": ["p", "q", "p"], "VALUE": ["1", "null", "3"]})
-    found = matrices._soft_numbers(table, "GSM1")
+    found, again = arrays._soft_numbers(table, "GSM1")
+    assert again == 1
     assert found["p"] == 2 and np.isnan(found["q"])
-    with pytest.raises(InputError, match="'1,234.5' of probe 'q' is not a number"):
-        matrices._soft_numbers(table.assign(VALUE=["1", "1,234.5", "3"]), "GSM1")
+    with pytest.raises(InputError, match="'1,234.5' at probe 'q', column 'VALUE' is not a number"):
+        arrays._soft_numbers(table.assign(VALUE=["1", "1,234.5", "3"]), "GSM1")
 
 
 def test_array_scales_are_judged_per_array():

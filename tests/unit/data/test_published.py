@@ -6,7 +6,7 @@ import pytest
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import published
-from alsmuscle.data.readers import matrices
+from alsmuscle.data.readers import results
 
 SPEC = {
     "gene_column": "gene",
@@ -85,13 +85,13 @@ def test_r_data_files(tmp_path):
     path = tmp_path / "two.rda"
     rdata.write_rda(path, {"one": TABLE, "two": TABLE})
     spec = {**SPEC, "layout": "rdata"}
-    with pytest.raises(InputError, match="several data frames"):
-        matrices.read_effects(path, spec)
-    frame = matrices.read_effects(path, {**spec, "object": "two"})
+    with pytest.raises(InputError, match="2 data frames"):
+        results.read_effects(path, spec)
+    frame = results.read_effects(path, {**spec, "object": "two"})
     assert frame["lfc"].tolist() == TABLE["lfc"].tolist()
     path.write_bytes(b"nothing of R")
     with pytest.raises(InputError, match="R data"):
-        matrices.read_effects(path, spec)
+        results.read_effects(path, spec)
 
 
 def _wide(n=60, **columns):

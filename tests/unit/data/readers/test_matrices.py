@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.data.readers import matrices, sample_sheets
+from alsmuscle.data.readers import arrays, matrices, sample_sheets
 
 TABLE = {"layout": "table", "separator": "comma", "gene_column": 0}
 TAR = {
@@ -46,7 +46,7 @@ def _tar(tmp_path, members):
 
 def test_a_table_with_byte_order_mark_and_annotation_columns(tmp_path):
     path = _file(tmp_path, "\ufeffgene,symbol,s1,s2\nG1,A,1,2\nG2,B,3,4\n")
-    matrix, symbols = matrices.read_matrix(
+    matrix, symbols, _ = matrices.read_matrix(
         path, {**TABLE, "symbol_column": 1, "skip_columns": ["symbol"]}, {}
     )
     assert matrix.to_dict() == {"s1": {"G1": 1, "G2": 3}, "s2": {"G1": 2, "G2": 4}}
@@ -60,7 +60,7 @@ def test_a_tar_of_tables(tmp_path):
         "S1.txt.gz": hashlib.sha256(one).hexdigest(),
         "S2.txt": hashlib.sha256(b"G1\tA\t2\nG2\tB\t4\n").hexdigest(),
     }
-    matrix, symbols = matrices.read_matrix(path, TAR, pins)
+    matrix, symbols, _ = matrices.read_matrix(path, TAR, pins)
     assert matrix.to_dict() == {"S1": {"G1": 1, "G2": 3}, "S2": {"G1": 2, "G2": 4}}
     assert symbols == ["A", "B"]
 
@@ -114,7 +114,7 @@ def test_a_bad_table(tmp_path, text, spec, expected):
 
 
 def test_row_names_without_a_header_as_r_writes_them(tmp_path):
-    matrix, _ = matrices.read_matrix(_file(tmp_path, "s1,s2\nG1,1,2\n"), TABLE, {})
+    matrix, _, _ = matrices.read_matrix(_file(tmp_path, "s1,s2\nG1,1,2\n"), TABLE, {})
     assert matrix.to_dict() == {"s1": {"G1": 1}, "s2": {"G1": 2}}
 
 
@@ -188,7 +188,7 @@ def test_tables_of_every_program(tmp_path, text, spec, counts, packing):
         path = _tar(tmp_path, members)
         if packing == "tar.gz":
             path.write_bytes(gzip.compress(path.read_bytes()))
-    matrix, _ = matrices.read_matrix(path, {**MEMBER, **spec}, {})
+    matrix, _, _ = matrices.read_matrix(path, {**MEMBER, **spec}, {})
     assert matrix.to_dict("list") == {"S1": counts, "S2": counts}
     assert matrix.index.tolist() == ["G1", "G2"]
 
@@ -212,7 +212,7 @@ def test_a_table_of_another_kind_says_what_to_change(tmp_path, text, spec, expec
 
 def test_a_table_of_featurecounts_for_all_samples(tmp_path):
     text = FEATURECOUNTS.replace("b/{0}.bam", "a.bam")
-    matrix, _ = matrices.read_matrix(
+    matrix, _, _ = matrices.read_matrix(
         _file(tmp_path, text), {"layout": "table", "tool": "featurecounts"}, {}
     )
     assert matrix.to_dict("list") == {"a.bam": [5, 0]}
@@ -224,9 +224,12 @@ def test_a_workbook(tmp_path, caplog):
     with pd.ExcelWriter(path) as book:
         pd.DataFrame({"note": ["read me"]}).to_excel(book, sheet_name="about", index=False)
         frame.to_excel(book, sheet_name="counts", index=False)
-    matrix, _ = matrices.read_matrix(path, {"layout": "table", "worksheet": "counts"}, {})
+    matrix, _, _ = matrices.read_matrix(path, {"layout": "table", "worksheet": "counts"}, {})
     assert matrix.loc["G1"].to_dict() == {"s-1": 1, "s 2": 3}
-    assert "1 gene names were turned into dates (such as 2024-03-01)" in caplog.text
+    assert (
+        "1 names of genes were turned into dates by a spreadsheet, such as 2024-03-01"
+        in caplog.text
+    )
     with pytest.raises(InputError, match="no sheet 'data'") as caught:
         matrices.read_matrix(path, {"layout": "table", "worksheet": "data"}, {})
     assert "about, counts" in str(caught.value)
@@ -239,7 +242,7 @@ def test_ids_are_named_by_the_annotation_that_belongs_to_them(tmp_path):
     genes = tmp_path / "annot.tsv.gz"
     genes.write_bytes(gzip.compress(b"GeneID\tSymbol\n100287102\tDDX11L1\n653635\tWASH7P\n"))
     spec = {**TABLE, "annotation": {"id_column": "GeneID", "symbol_column": "Symbol"}}
-    matrix, symbols = matrices.read_matrix(path, spec, {}, annotation=genes)
+    matrix, symbols, _ = matrices.read_matrix(path, spec, {}, annotation=genes)
     assert symbols == ["DDX11L1", "WASH7P", ""]
     assert matrix["GSM1"].tolist() == [3, 4, 5]
     spec["annotation"] |= {"symbol_column": "Name"}
@@ -256,7 +259,7 @@ QUALITY = "rail_id\texternal_id\tstudy\tstar.average_mapped_length\n1\tSRR2\tSRP
 
 def test_gene_sums_become_read_counts(tmp_path):
     path, quality = _file(tmp_path, SUMS, "sums.gz"), _file(tmp_path, QUALITY, "qc.gz")
-    matrix, _ = matrices.read_matrix(path, {"layout": "recount3"}, {}, quality=quality)
+    matrix, _, _ = matrices.read_matrix(path, {"layout": "recount3"}, {}, quality=quality)
     # 1000 / 100, 150 / 150; 51 / 100 rounds up, as R's round() does.
     assert matrix.to_dict("list") == {"SRR1": [10, 1], "SRR2": [1, 0]}
     assert matrix.index.tolist() == ["ENSG1.5", "ENSG2.1"]
@@ -297,7 +300,7 @@ CHIP = {
 
 def test_intensities_of_a_series_matrix_with_its_probes(tmp_path):
     path, annot = _file(tmp_path, ARRAY + END, "m.txt"), _file(tmp_path, ANNOT, "a.annot")
-    values, probes = matrices.read_intensities(path, CHIP, annot)
+    values, probes, _ = arrays.read_intensities(path, CHIP, annot)
     assert values.loc["117_at"].to_dict() == {"GSM1": 5.0, "GSM2": 6.0}
     assert np.isnan(values.loc["1007_s_at", "GSM2"])
     assert probes.loc["117_at"].to_dict() == {"symbol": "HSPA6///HSPA7", "gene_id": "3310///3311"}
@@ -309,12 +312,15 @@ def test_intensities_of_a_series_matrix_with_its_probes(tmp_path):
         (ARRAY, ["no end mark", "truncated"]),
         (SERIES_MATRIX + '"ID_REF"\t"GSM1"\n' + END, ["holds no values", "supplementary"]),
         ("!Series_title\tx\n", ["no line `!series_matrix_table_begin`"]),
-        (ARRAY.replace("7.5", "high") + END, ["column 'GSM1' holds text"]),
+        (
+            ARRAY.replace("7.5", "high") + END,
+            ["'high' at probe '1007_s_at', column 'GSM1' is not a number"],
+        ),
     ],
 )
 def test_a_series_matrix_without_good_values(tmp_path, text, expected):
     with pytest.raises(InputError) as caught:
-        matrices.read_intensities(_file(tmp_path, text, "m.txt"), CHIP)
+        arrays.read_intensities(_file(tmp_path, text, "m.txt"), CHIP)
     for words in ["m.txt", *expected]:
         assert words in str(caught.value)
 
@@ -333,7 +339,7 @@ SOFT = (
 def test_intensities_of_a_soft_family(tmp_path):
     path = _file(tmp_path, SOFT, "f.soft")
     chip = {"platform": "GPL1", "layout": "soft"}
-    values, probes = matrices.read_intensities(path, chip)
+    values, probes, _ = arrays.read_intensities(path, chip)
     assert values["GSM1"].tolist()[0] == 1.5 and np.isnan(values.loc["p2", "GSM1"])
     assert values["GSM2"].to_dict() == {"p1": 2.0, "p2": 3.0}
     assert probes["symbol"].tolist() == ["DDR1", ""]
@@ -341,10 +347,10 @@ def test_intensities_of_a_soft_family(tmp_path):
     assert sheet["geo_accession"].tolist() == ["GSM1", "GSM2"]
     assert sheet["sex:ch1"].tolist() == ["F", ""]
     with pytest.raises(InputError, match="no platform GPL2"):
-        matrices.read_intensities(path, {**chip, "platform": "GPL2"})
+        arrays.read_intensities(path, {**chip, "platform": "GPL2"})
     cut = _file(tmp_path, SOFT[:-30], "cut.soft")
     with pytest.raises(InputError, match="table of GSM2 has no end mark: the file is truncated"):
-        matrices.read_intensities(cut, chip)
+        arrays.read_intensities(cut, chip)
 
 
 # --- sample sheets --------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.data.readers.tables import NO_VALUE
+from alsmuscle.download.decode import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,13 +165,22 @@ def numbers(table: pd.DataFrame, column: str, *, where: str) -> pd.Series:
     Raises
     ------
     InputError
-        The column is missing or holds no numbers.
+        The column is missing, holds no numbers, or something else than numbers and empty cells.
     """
     import pandas as pd
 
     if column not in table:
         raise InputError(f"no column '{column}'", where=where, expected=", ".join(table))
     values = pd.to_numeric(table[column], errors="coerce").astype(float)
+    text = table[column].fillna("").astype(str).str.strip()
+    odd = text[values.isna() & ~text.str.lower().isin(NO_VALUE)]
+    if len(odd) and not values.isna().all():
+        raise InputError(
+            f"{len(odd)} cells of column '{column}' are no numbers: {some(dict.fromkeys(odd), 6)}",
+            where=where,
+            expected="numbers with a decimal point, or empty cells",
+            remedy="correct the file",
+        )
     if values.isna().all():
         raise InputError(f"column '{column}' holds no numbers", where=where)
     return values

@@ -47,7 +47,7 @@ def read_bulk(
     beside = {key: spec[key] for key in ("quality",) if key in spec}
     if "annotation" in spec:
         beside["annotation"] = spec["annotation"]["file"]
-    matrix, symbols = matrices.read_matrix(
+    matrix, symbols, notes = matrices.read_matrix(
         path,
         spec,
         members,
@@ -65,20 +65,7 @@ def read_bulk(
     kept, excluded = samples.harmonise(sheet, card)
     columns, excluded = samples.match_matrix(list(matrix.columns), kept, excluded, card)
 
-    summary = genes.is_summary(matrix.index).to_numpy()
-    named = [str(name) for name in matrix.index[summary]]
-    if named:
-        matrix = matrix[~summary]
-        symbols = (
-            None
-            if symbols is None
-            else [s for s, out in zip(symbols, summary, strict=True) if not out]
-        )
-    raw, notes = counts.as_counts(
-        matrix[list(columns)].rename(columns=columns), spec["type"], where
-    )
-    if named:
-        notes.append(f"{len(named)} rows that are no genes were left out: {', '.join(named[:6])}.")
+    raw, said = counts.as_counts(matrix[list(columns)].rename(columns=columns), spec["type"], where)
     table = files.read_gene_table(card["organism"])
     identity = genes.identify(raw.index, table, symbols=symbols, where=where)
     genes.require_genes(identity, table, where)
@@ -88,7 +75,7 @@ def read_bulk(
         kept,
         {
             "files": manifest[["name", "url", "sha256"]].to_dict("list"),
-            "notes": notes,
+            "notes": [*notes, *said],
             "samples_in_source": len(sheet),
             "columns_in_source": [str(name) for name in matrix.columns],
         },

@@ -9,7 +9,7 @@ from alsmuscle.bulk import limma, qc
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import samples
-from alsmuscle.data.readers import matrices, sample_sheets
+from alsmuscle.data.readers import arrays, sample_sheets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def read_arrays(
     for chip in card["intensities"]:
         path = files.cached(manifest, chip["file"])
         beside = chip.get("annotation", {}).get("file")
-        values, probes = matrices.read_intensities(
+        values, probes, said = arrays.read_intensities(
             path, chip, files.cached(manifest, beside) if beside else None
         )
         here = f"{card['id']}: {path}: {chip['platform']}"
@@ -66,7 +66,7 @@ def read_arrays(
             raise InputError("nothing leads from probes to genes", where=here)
         chips.append(log2)
         identities.append(limma.identify(probes.reindex(log2.index), table, where=here))
-        notes.append(f"{chip['platform']}, {log2.shape[1]} arrays: {note}")
+        notes.append(" ".join([f"{chip['platform']}, {log2.shape[1]} arrays: {note}", *said]))
 
     names = list(dict.fromkeys(str(name) for chip in chips for name in chip.columns))
     if card["samples"]["sheet"]["layout"] == "count_columns":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import files
 from alsmuscle.data import derivation, embedded, genes, published
-from alsmuscle.data.readers import calls, matrices
+from alsmuscle.data.readers import calls, results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def read_effects(card: Mapping[str, Any], manifest: pd.DataFrame) -> published.I
     if embedded.is_embedded(manifest, spec["file"]):
         return embedded.read_effects(path, card["id"], spec["contrast"])
     spec = {**derivation.TOOLS.get(spec.get("tool", ""), {}), **spec}
-    table = matrices.read_effects(path, spec)
+    table = results.read_effects(path, spec)
     where = f"{card['id']}: {path}"
     known = files.read_gene_table(card["organism"])
     identity = genes.identify(table[spec["gene_column"]], known, where=where)
@@ -71,7 +71,10 @@ def read_calls(card: Mapping[str, Any], manifest: pd.DataFrame) -> dict[str, cal
     if embedded.is_embedded(manifest, spec["file"]):
         return {key: embedded.read_calls(path, name, key) for key in spec["comparisons"]}
     where = f"{name}: {path}"
-    table, known = matrices.read_effects(path, spec), files.read_gene_table(card["organism"])
+    table, known = (
+        results.read_effects(path, spec, "calls"),
+        files.read_gene_table(card["organism"]),
+    )
     out = {}
     for key in spec["comparisons"]:
         rows = calls.rows_of(table, spec, key, where=where)

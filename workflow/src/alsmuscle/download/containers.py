@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -208,6 +208,7 @@ def safe_members(
     tar: tarfile.TarFile,
     *,
     policy: FetchPolicy | None = None,
+    packed: int | None = None,
     url: str = "",
     study: str = "",
 ) -> Iterator[tarfile.TarInfo]:
@@ -215,7 +216,7 @@ def safe_members(
 
     Rests on the standard library's ``data`` filter (PEP 706), and is stricter: absolute names are
     refused, not trimmed; so are names that occur twice. The sum of the sizes and the number of
-    members are limited by the policy.
+    members are limited by the policy. ``packed``: the archive's own size, where it is no file.
 
     Raises
     ------
@@ -225,7 +226,9 @@ def safe_members(
     """
     policy = policy or FetchPolicy()
     want = Want(url or str(tar.name or ""), study, None, None, None)
-    packed = Path(str(tar.name)).stat().st_size if tar.name and Path(str(tar.name)).exists() else 1
+    if packed is None:
+        file = Path(str(tar.name))
+        packed = file.stat().st_size if tar.name and file.exists() else 1
     # Any absolute path serves: the filter compares paths and opens nothing.
     root = str(Path(tempfile.gettempdir()) / "alsmuscle-unpacked")
     seen: set[str] = set()
@@ -256,18 +259,6 @@ def safe_members(
         seen.add(plain)
         _refuse_bomb(want, unpacked, packed, policy)
         yield member
-
-
-def within_bounds(sizes: Iterable[int], path: Path) -> None:
-    """Refuse an archive that unpacks to more than is believable.
-
-    Raises
-    ------
-    InputError
-        Naming the sizes.
-    """
-    if problem := decode.bomb(sum(sizes), path.stat().st_size):
-        raise InputError(problem, where=path)
 
 
 def announced(stream: IO[bytes], packed: int, where: str | Path) -> tuple[int, int] | None:

@@ -1,26 +1,30 @@
-"""The bytes of a downloaded file as text and as plain tables, within limits on what they unpack to."""
+"""The bytes of a downloaded file without their packing, and as text, within limits of size."""
 
 from __future__ import annotations
 
 import bz2
-import csv
+import contextlib
 import gzip
 import io
 import lzma
+import shutil
+import tarfile
+import tempfile
+import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from alsmuscle.core.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_UNPACKED, MAX_RATIO = 1 << 36, 400.0
 _SMALL = 1 << 28
 _BLOCK = 1 << 20
 _MAX_LAYERS = 4
+ZIP = b"PK\x03\x04"
+_CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
+_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _STREAMS: dict[str, tuple[bytes, Any]] = {
     "gzip": (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
     "bzip2": (b"BZh", bz2.BZ2File),
@@ -70,40 +74,92 @@ class _Bounded(io.RawIOBase):
         return len(block)
 
 
-def bounded(stream: IO[bytes], object_to: Callable[[int], None]) -> IO[bytes]:
+def bounded(stream: IO[bytes], object_to: Callable[[int], None]) -> io.BufferedReader:
     """Wrap a decompressing stream; ``object_to`` is told how many bytes came, and may raise."""
     return io.BufferedReader(_Bounded(stream, object_to), _BLOCK)
 
 
 def unpacked(content: bytes, where: str) -> bytes:
-    """Return content without its packing (gzip, bzip2, xz), within the downloader's limits.
+    """Return content without its packing (gzip, bzip2, xz; an archive of one file), within limits.
 
-    The first bytes decide, not the name; files are packed twice at times.
+    The first bytes decide, not the name; files are packed twice at times. A workbook, which is a
+    zip itself, stays as it is.
 
     Raises
     ------
     InputError
-        The packing is damaged, or unpacks to more than is believable.
+        The packing is damaged, or unpacks to more than is believable; an archive of several files.
     """
     for _ in range(_MAX_LAYERS):
         kind = next((k for k, (magic, _) in _STREAMS.items() if content.startswith(magic)), None)
-        if kind is None:
+        if kind is not None:
+            content = _without_layer(content, kind, where)
+        elif content.startswith(ZIP) or content[257:262] == b"ustar":
+            inner = _only_member(content, where)
+            if inner is None:
+                return content
+            content = inner
+        else:
             return content
-        content = _without_layer(content, kind, where)
     raise InputError(f"packed more than {_MAX_LAYERS} times", where=where)
 
 
-def _without_layer(content: bytes, kind: str, where: str) -> bytes:
+def is_clutter(name: str) -> bool:
+    """Say whether an archive's member is a file system's own note, such as macOS's ``._name``."""
+    parts = name.replace("\\", "/").split("/")
+    return parts[-1].startswith("._") or "__MACOSX" in parts or parts[-1] in _CLUTTER
+
+
+def _only_member(content: bytes, where: str) -> bytes | None:
+    """Return the one file of a zip or tar, or None for a workbook."""
+    stream = io.BytesIO(content)
+    try:
+        if content.startswith(ZIP):
+            with zipfile.ZipFile(stream) as archive:
+                infos = {i.filename: i for i in archive.infolist() if not i.is_dir()}
+                if "[Content_Types].xml" in infos:
+                    return None
+                name = _only([n for n in infos if not is_clutter(n)], where)
+                return _read_bounded(archive.open(infos[name]), len(content), where)
+        with tarfile.open(fileobj=stream) as tar:
+            files = {m.name: m for m in tar if m.isfile() and not is_clutter(m.name)}
+            return _read_bounded(
+                tar.extractfile(files[_only(list(files), where)]), len(content), where
+            )
+    except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"damaged archive: {error}", where=where) from None
+    except _DAMAGED as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"damaged archive: {error}", where=where) from None
+
+
+def _only(names: list[str], where: str) -> str:
+    if len(names) != 1:
+        raise InputError(
+            f"an archive of {len(names)} files: {some(names, 5)}",
+            where=where,
+            expected="one file",
+            remedy="one table per sample is the layout `tar_tables`; else unpack it, and give the "
+            "path of the file that is meant as `url`",
+        )
+    return names[0]
+
+
+def _read_bounded(stream: Any, packed: int, where: str) -> bytes:
     def object_to(seen: int) -> None:
-        if problem := bomb(seen, len(content)):
+        if problem := bomb(seen, packed):
             raise InputError(problem, where=where)
 
+    return bounded(stream, object_to).read()
+
+
+def _without_layer(content: bytes, kind: str, where: str) -> bytes:
     try:
-        stream: Any = _STREAMS[kind][1](io.BytesIO(content))
-        return bounded(stream, object_to).read()
+        return _read_bounded(_STREAMS[kind][1](io.BytesIO(content)), len(content), where)
     except InputError:
         raise
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except _DAMAGED as error:
         raise InputError(f"damaged {kind}: {error}", where=where) from None
 
 
@@ -113,31 +169,73 @@ def opened(content: bytes, where: str) -> IO[bytes]:
     The first bytes decide; reading raises :class:`InputError` once it is more than is believable,
     and what the packing raises where it is damaged.
     """
-    kind = next((k for k, (magic, _) in _STREAMS.items() if content.startswith(magic)), None)
-    if kind is None:
-        return io.BytesIO(content)
 
     def object_to(seen: int) -> None:
         if problem := bomb(seen, len(content)):
             raise InputError(problem, where=where)
 
-    return bounded(_STREAMS[kind][1](io.BytesIO(content)), object_to)
+    stream = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
+    for _ in range(_MAX_LAYERS):
+        head = stream.peek(8)
+        kind = next((k for k, (magic, _) in _STREAMS.items() if head.startswith(magic)), None)
+        if kind is None:
+            break
+        stream = bounded(_STREAMS[kind][1](stream), object_to)
+    return stream
+
+
+@contextlib.contextmanager
+def unpacked_file(path: Path) -> Iterator[Path]:
+    """Give the path of a file's content without its packing; a copy goes when it is done with.
+
+    For formats that are read in place (HDF5), whose files are large. Raises InputError as
+    :func:`unpacked`.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(8)
+    kind = next((k for k, (magic, _) in _STREAMS.items() if head.startswith(magic)), None)
+    if kind is None:
+        yield path
+        return
+    packed = path.stat().st_size
+
+    def object_to(seen: int) -> None:
+        if problem := bomb(seen, packed):
+            raise InputError(problem, where=path)
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.stem
+        try:
+            with path.open("rb") as handle, copy.open("wb") as out:
+                shutil.copyfileobj(bounded(_STREAMS[kind][1](handle), object_to), out, _BLOCK)
+        except InputError:
+            raise
+        except _DAMAGED as error:
+            raise InputError(f"damaged {kind}: {error}", where=path) from None
+        yield copy
 
 
 def read_text(path: Path) -> str:
-    r"""Return a text file, packed or not: UTF-8, or Windows-1252, where submitters wrote that.
+    """Return a text file, packed or not, as :func:`decoded`."""
+    return decoded(unpacked(path.read_bytes(), str(path)))
+
+
+def decoded(content: bytes) -> str:
+    r"""Return bytes as text: UTF-8 or -16, or Windows-1252, where submitters wrote that.
 
     Line ends become ``\n``: also lone carriage returns, where there is no other line end.
     """
-    content = unpacked(path.read_bytes(), str(path))
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Five of 256 bytes mean nothing in Windows-1252; Latin-1 has a meaning for all.
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = content.decode("utf-16", "replace")
+    else:
         try:
-            text = content.decode("cp1252")
+            text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
-            text = content.decode("latin-1")
+            # Five of 256 bytes mean nothing in Windows-1252; Latin-1 has a meaning for all.
+            try:
+                text = content.decode("cp1252")
+            except UnicodeDecodeError:
+                text = content.decode("latin-1")
     text = text.replace("\r\n", "\n")
     return text if "\n" in text else text.replace("\r", "\n")
 
@@ -146,27 +244,6 @@ def lines_of(text: str) -> list[str]:
     r"""Return lines, which end at ``\n`` only: ``str.splitlines`` cuts at ten other characters."""
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
-
-
-def plain_table(lines: Sequence[str], where: str) -> pd.DataFrame:
-    """Read lines of a tab- or comma-separated table as text, without a belief in quotes."""
-    import pandas as pd
-
-    if not lines:
-        raise InputError("the table is empty", where=where)
-    separator = "\t" if "\t" in lines[0] else ","
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-    try:
-        return pd.read_csv(
-            io.StringIO("\n".join(lines)),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            quoting=quoting,
-            index_col=False,
-        )
-    except pd.errors.ParserError as error:
-        raise InputError(f"not a regular table: {error}", where=where) from None
 
 
 def some(names: Any, most: int = 12) -> str:

@@ -1064,7 +1064,7 @@ def _healthy(mirror: Any) -> AnnData:
         for name, file in card["files"].items()
     }
     spec = card["counts"]
-    matrix, _ = matrices.read_matrix(path["counts"], spec, card["files"]["counts"]["members"])
+    matrix = matrices.read_matrix(path["counts"], spec, card["files"]["counts"]["members"]).values
     kept, excluded = samples.harmonise(
         sample_sheets.read_sheet(path["sheet"], card["samples"]["sheet"]), card
     )

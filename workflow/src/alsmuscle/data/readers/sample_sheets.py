@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import files
 from alsmuscle.core.errors import InputError, PassingError
-from alsmuscle.data.readers import workbooks
-from alsmuscle.download.decode import lines_of, plain_table, read_text, some
+from alsmuscle.data.readers import tables
+from alsmuscle.download.decode import lines_of, read_text, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,11 +64,8 @@ def read_sheet(paths: Path | Sequence[Path], spec: Mapping[str, Any]) -> pd.Data
 
 
 def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
-
     layout = spec["layout"]
     try:
-        if layout == "xlsx":
-            return workbooks.read(path, path, dtype=str, keep_default_na=False)
         if layout == "series_matrix":
             return parse_series_matrix(read_text(path), str(path))
         if layout == "soft":
@@ -77,7 +74,9 @@ def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
             return expand_attributes(read_recount3(path))
         if layout == "ena":
             return parse_file_report(read_text(path))
-        return _delimited(read_text(path), "," if layout == "csv" else "\t", path)
+        # The content decides what separates the fields, and whether it is a workbook.
+        shape = tables.form(spec, "samples.sheet", text=True)
+        return tables.read(path.read_bytes(), str(path), shape)
     except (ValueError, OSError) as error:
         if isinstance(error, InputError):
             if error.where is None:
@@ -86,27 +85,6 @@ def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
                 ) from None
             raise
         raise InputError(f"not readable as {layout}: {error}", where=path) from None
-
-
-def _delimited(text: str, separator: str, path: Path) -> pd.DataFrame:
-    """Read a sheet; where R has written row names without a header, they are column ``row_names``."""
-    import pandas as pd
-
-    # Without `index_col` pandas takes the fields that the header does not name for the index.
-    frame = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
-    if frame.index.nlevels > 1:
-        raise InputError(
-            "rows have more fields than the header names",
-            where=path,
-            expected=f"{frame.shape[1]} fields",
-        )
-    if isinstance(frame.index, pd.RangeIndex):
-        return frame
-    last = frame.iloc[:, -1]
-    if last.isna().all() or last.eq("").all():  # every row ends with a separator
-        names = list(frame.columns)
-        return frame.reset_index().iloc[:, :-1].set_axis(names, axis=1)
-    return frame.rename_axis("row_names").reset_index().astype(str)
 
 
 def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
@@ -191,7 +169,8 @@ def read_recount3(path: Path) -> pd.DataFrame:
 
     Older files name two columns otherwise; they are renamed as recount3's ``read_metadata`` does.
     """
-    frame = plain_table(lines_of(read_text(path)), str(path)).rename(columns=str.lower)
+    shape = tables.Form("samples.sheet", separator="\t", text=True)
+    frame = tables.parse(read_text(path), str(path), shape).rename(columns=str.lower)
     older = {"study_acc": "study", "run_acc": "external_id"}
     return frame.rename(columns={old: new for old, new in older.items() if new not in frame})
 

@@ -53,16 +53,6 @@ def opened(source: bytes | Path, where: str | Path) -> Iterator[pd.ExcelFile]:
         ) from error
 
 
-def read(
-    source: bytes | Path, where: str | Path, *, sheet: Any = 0, **options: Any
-) -> pd.DataFrame:
-    """Return one sheet; ``options`` as for ``pandas.read_excel``. Raises as :func:`opened`."""
-    import pandas as pd
-
-    with opened(source, where) as book:
-        return pd.read_excel(book, sheet_name=sheet, **options)
-
-
 def _check(content: bytes, where: str | Path) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
