@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from alsmuscle.core.errors import InputError
 
@@ -174,14 +174,14 @@ def opened(content: bytes, where: str) -> IO[bytes]:
         if problem := bomb(seen, len(content)):
             raise InputError(problem, where=where)
 
-    stream = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
+    stream: Any = io.BufferedReader(io.BytesIO(content))
     for _ in range(_MAX_LAYERS):
         head = stream.peek(8)
         kind = next((k for k, (magic, _) in _STREAMS.items() if head.startswith(magic)), None)
         if kind is None:
             break
         stream = bounded(_STREAMS[kind][1](stream), object_to)
-    return stream
+    return cast(IO[bytes], stream)
 
 
 @contextlib.contextmanager
