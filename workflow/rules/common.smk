@@ -18,10 +18,11 @@ if SOURCE not in sys.path:
 from alsmuscle.core.config import laid_over, places, placed, to_share
 from alsmuscle.core import outcome
 from alsmuscle.data import admit, cards
-from alsmuscle.core.digest import code_digest, put_first
+from alsmuscle.core.digest import Code, put_first
 from alsmuscle.core.errors import InputError
 
 put_first(SOURCE)
+CODE = Code(store=".snakemake/alsmuscle-digests")
 ENVIRONMENT = str(WORKFLOW.parent / "envs" / "analysis.yaml")
 
 # The project's own values, then the working folder's, then those of the command line.
@@ -132,9 +133,7 @@ def growing(amount, per_sample=0, per_contrast=0):
 
 def code(rule):
     """Digest of the code that a rule's script reaches; a change of it reruns the rule."""
-    return code_digest(
-        WORKFLOW / "scripts" / f"{rule}.py", store=".snakemake/alsmuscle-digests"
-    )
+    return CODE.digest(WORKFLOW / "scripts" / f"{rule}.py")
 
 
 def card_part(*keys):

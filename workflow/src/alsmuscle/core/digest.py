@@ -1,8 +1,15 @@
-"""A digest of the code that a rule's script reaches, so that an edited module reruns its rules.
+"""A digest of the code that a rule's script reaches, so that an edit of it reruns the rule.
 
 Snakemake reruns a rule when its script changes, not when a module that the script imports does.
-Each rule therefore carries this digest as a parameter. It is taken over syntax trees without
-docstrings, so comments and formatting rerun nothing.
+Each rule therefore carries this digest as a parameter. It is taken over the syntax trees of the
+definitions that the script reaches, without docstrings: neither a comment nor a function that the
+rule never calls reruns anything.
+
+A name is followed to the definition that it is bound to, at any depth, through imports from this
+package. Importing a module also runs those of its statements that define nothing, so these always
+count. A module that is used as a value (``getattr(module, name)``, ``globals()``) counts as a
+whole. Not followed are names in text (``importlib``), and decorators that register what they
+decorate elsewhere: the package has neither.
 """
 
 from __future__ import annotations
@@ -11,11 +18,12 @@ import ast
 import hashlib
 import json
 import os
+import symtable
 import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from alsmuscle.core.errors import InputError
@@ -23,84 +31,311 @@ from alsmuscle.core.errors import InputError
 PACKAGE = Path(__file__).resolve().parents[1]
 MOST_KEPT = 1000  # parsed files in a store; the package and its scripts have fewer than 250
 
+# Name → digest of its definition, and what that refers to: names of the same module, or full ones
+# that begin with "alsmuscle."; ">" before one means that it is imported and no more. An imported
+# name is a definition without a digest of its own. BASE are the statements that define nothing.
+Module = dict[str, tuple[str, list[str]]]
+BASE, ALL = "", "*"
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
 
 def code_digest(script: str | Path, store: str | Path | None = None) -> str:
-    """Return a hex digest over a script and every package module it reaches, at any depth.
+    """Return a hex digest over a script and all that it reaches of the package.
+
+    See :class:`Code`, which takes the digests of many scripts in less time.
+    """
+    return Code(store).digest(script)
+
+
+class Code:
+    """The package's code as it is now.
 
     Parameters
     ----------
-    script
-        File of a rule's script.
     store
         File that keeps between processes what parsing found, since every job of a cluster reads
         the Snakefile anew. It goes by the bytes of the files, so it is never out of date; one that
         is lost, damaged or not writable costs time only.
-
-    Raises
-    ------
-    InputError
-        For a relative import.
     """
-    kept = None if store is None else Path(store).absolute()
-    known = {} if kept is None else _remembered(kept)
-    before = len(known)
-    reached: dict[str, str] = {}
-    todo = [("", Path(script))]
-    while todo:
-        name, path = todo.pop()
-        if name in reached:
-            continue
-        reached[name], imports = _parsed(path, path.stat().st_mtime_ns, kept)
-        todo.extend((module, _source(module)) for module in imports)
-    if kept is not None and len(known) > before:
-        _remember(kept, known)
-    whole = "\n".join(f"{name} {digest}" for name, digest in sorted(reached.items()))
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+    def __init__(self, store: str | Path | None = None) -> None:
+        self._store = None if store is None else Path(store).absolute()
+        self._known = {} if self._store is None else _remembered(self._store)
+        self._modules: dict[str, Module] = {}
+        self._next: dict[tuple[str, str], list[tuple[str, str]]] = {}
+
+    def digest(self, script: str | Path) -> str:
+        """Return the digest of a rule's script.
+
+        Raises
+        ------
+        InputError
+            For a relative import, or one of everything (``*``): it could not be followed.
+        """
+        parts = self.reached(script)
+        whole = "\n".join(f"{module}:{name} {digest}" for (module, name), digest in parts.items())
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+    def reached(self, script: str | Path) -> dict[tuple[str, str], str]:
+        """Return ``(module, definition)`` → digest of all that a script reaches, sorted.
+
+        The script itself is the module without a name.
+        """
+        before = len(self._known)
+        self._modules[""] = self._read(Path(script))
+        found: dict[tuple[str, str], str] = {}
+        # All of it but what it imports without using it.
+        todo = [("", name) for name, (digest, _) in self._modules[""].items() if digest]
+        todo.append(("", BASE))
+        while todo:
+            node = todo.pop()
+            if node in found:
+                continue
+            module, name = node
+            found[node] = self._modules[module][name][0] if name != ALL else ""
+            if not module:
+                todo.extend(self._follow(node))
+                continue
+            if node not in self._next:
+                self._next[node] = self._follow(node)
+            todo.extend(self._next[node])
+        if self._store is not None and len(self._known) > before:
+            _remember(self._store, self._known)
+        return dict(sorted((node, digest) for node, digest in found.items() if digest))
+
+    def _follow(self, node: tuple[str, str]) -> list[tuple[str, str]]:
+        """Return what one definition refers to."""
+        module, name = node
+        own = self._modules[module]
+        if name == ALL:
+            return [(module, each) for each in own]
+        found = [(module, BASE)]
+        for target in own[name][1]:
+            if target in own or target == ALL:
+                found.append((module, target))
+            else:
+                found.extend(self._resolve(target))
+        return found
+
+    def _resolve(self, target: str) -> list[tuple[str, str]]:
+        """Return what a full name stands for, with all modules that importing it runs."""
+        names = target.lstrip(">").split(".")
+        found, depth = [], 0
+        for k in range(1, len(names) + 1):
+            module = ".".join(names[:k])
+            if module not in self._files:
+                break
+            if module not in self._modules:
+                self._modules[module] = self._read(self._files[module])
+            found.append((module, BASE))
+            depth = k
+        module = ".".join(names[:depth])
+        if target.startswith(">") or not depth:
+            return found
+        if depth == len(names):
+            found.append((module, ALL))
+        elif names[depth] in self._modules[module]:
+            found.append((module, names[depth]))
+        return found
+
+    @cached_property
+    def _files(self) -> dict[str, Path | None]:
+        """Return the package's modules by full name; a folder without ``__init__`` has none."""
+        found: dict[str, Path | None] = {}
+        for path in PACKAGE.rglob("*.py"):
+            names = ["alsmuscle", *path.relative_to(PACKAGE).with_suffix("").parts]
+            found[".".join(names[:-1] if names[-1] == "__init__" else names)] = path
+        # Folders are modules, with or without a file that says so.
+        folders = {
+            ".".join(name.split(".")[:k]) for name in found for k in range(1, name.count(".") + 1)
+        }
+        return dict.fromkeys(folders, None) | found
+
+    def _read(self, path: Path | None) -> Module:
+        if path is None:
+            return {BASE: ("", [])}
+        content = path.read_bytes()
+        key = hashlib.sha256(content).hexdigest()
+        if key not in self._known:
+            self._known[key] = _parse(content, path)
+        return self._known[key]
 
 
-@cache
-def _parsed(path: Path, _mtime: int, store: Path | None) -> tuple[str, frozenset[str]]:
-    content = path.read_bytes()
-    key = hashlib.sha256(content).hexdigest()
-    known = {} if store is None else _remembered(store)
-    if key not in known:
-        known[key] = _parse(content, path)
-    digest, names = known[key]
-    # Which of the names are modules depends on other files, so it is not kept.
-    return digest, frozenset(name for name in names if _exists(name))
-
-
-def _parse(content: bytes, path: Path) -> tuple[str, list[str]]:
-    """Return the digest of a module's syntax tree and the names of this package it imports."""
-    tree = ast.parse(content, str(path))
-    modules: set[str] = set()
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level:
+def _parse(content: bytes, path: Path) -> Module:
+    """Return the definitions of a module with their digests, and what they refer to."""
+    text = content.decode("utf-8")
+    tree = ast.parse(text, str(path))
+    for node in ast.walk(tree):
+        star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        if isinstance(node, ast.ImportFrom) and (node.level or star):
             # It would be followed nowhere: an edit of what it names would leave stale results.
             raise InputError(
-                "a relative import",
+                "a relative import" if node.level else "an import of everything",
                 where=f"{path}:{node.lineno}",
                 expected="imports from alsmuscle, which the digest of the code follows",
             )
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
-            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-        elif (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and node.body
-            and isinstance(node.body[0], ast.Expr)
-            and isinstance(node.body[0].value, ast.Constant)
-            and isinstance(node.body[0].value.value, str)
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    own = sorted(name for name in modules if name.startswith("alsmuscle."))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), own
+        if isinstance(node, ast.Module | _Definition):
+            _drop_docstring(node)
+    imported: dict[str, set[str]] = {}
+    foreign: dict[str, str] = {}
+    statements: dict[str, list[ast.stmt]] = {BASE: []}
+    for statement in tree.body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            for name, target in _bindings(statement):
+                imported.setdefault(name, set()).add(target)
+            for name, target in _foreign(statement):
+                foreign[name] = foreign.get(name, "") + target
+        for name in _defined(statement):
+            statements.setdefault(name, []).append(statement)
+    # Bound within a statement of its own, such as `try`, which always counts.
+    for statement in statements[BASE]:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom) and not _for_types(statement):
+                for name, target in _bindings(node):
+                    imported.setdefault(name, set()).add(target)
+    scopes: dict[str, set[str]] = {}
+    for scope in symtable.symtable(text, str(path), "exec").get_children():
+        scopes.setdefault(scope.get_name(), set()).update(_globals(scope))
+    module: Module = {}
+    for name, parts in statements.items():
+        refers: set[str] = set()
+        for part in parts:
+            used = scopes.get(name) if isinstance(part, ast.FunctionDef) else None
+            refers |= _references(part, imported, used)
+        if name == BASE:
+            refers |= {f">{target}" for targets in imported.values() for target in targets}
+        dump = "".join(ast.dump(part) for part in parts)
+        module[name] = (_hashed(dump), sorted(refers - {name}))
+    for name, target in foreign.items():
+        module.setdefault(name, (_hashed(target), []))
+    for name, targets in imported.items():
+        module.setdefault(name, ("", sorted(targets)))
+    for name, (digest, refers_to) in module.items():
+        kept = [target for target in refers_to if target in module or target.startswith(_OWN)]
+        module[name] = (digest, kept)
+    return module
+
+
+_OWN = ("alsmuscle", ">", ALL)
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+
+
+def _drop_docstring(node: ast.Module | _Definition) -> None:
+    first = node.body[0] if node.body else None
+    if (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    ):
+        node.body = node.body[1:] or [ast.Pass()]
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """Return the names that a statement only defines; BASE where it does anything else."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return []
+    if isinstance(statement, _Definition):
+        return [statement.name]
+    targets: list[ast.expr] = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    flat = [
+        part
+        for target in targets
+        for part in (target.elts if isinstance(target, ast.Tuple | ast.List) else [target])
+    ]
+    names = [part.id for part in flat if isinstance(part, ast.Name)]
+    return names if names and len(names) == len(flat) else [BASE]
+
+
+def _bindings(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """Yield the names that an import binds, with the full names that they stand for."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            if alias.name.split(".")[0] == "alsmuscle":
+                yield (alias.asname or "alsmuscle"), (alias.name if alias.asname else "alsmuscle")
+                if not alias.asname:
+                    yield f"import {alias.name}", alias.name
+    elif node.module and node.module.split(".")[0] == "alsmuscle":
+        for alias in node.names:
+            yield (alias.asname or alias.name), f"{node.module}.{alias.name}"
+
+
+def _foreign(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """Yield the names that an import from elsewhere binds, with what they stand for."""
+    source = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+    for alias in node.names:
+        if not f"{source}{alias.name}".startswith(("alsmuscle", "__future__")):
+            yield (alias.asname or alias.name.split(".")[0]), f"{source}{alias.name}"
+
+
+def _for_types(statement: ast.stmt) -> bool:
+    """Return whether a statement is ``if TYPE_CHECKING:``, which runs nothing."""
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
+
+
+def _globals(scope: symtable.SymbolTable) -> set[str]:
+    """Return the names that a scope, or one within it, looks up in the module."""
+    found = {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
+    return found.union(*(_globals(inner) for inner in scope.get_children()))
+
+
+def _references(
+    statement: ast.stmt, imported: dict[str, set[str]], used: set[str] | None
+) -> set[str]:
+    """Return what a statement refers to; ``used`` are names that its body takes from the module."""
+    bound = dict(imported)
+    found: set[str] = set()
+    if _for_types(statement):
+        return found
+    local: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for name, target in _bindings(node):
+                bound[name] = bound.get(name, set()) | {target}
+                local.add(name)
+                found.add(f">{target}")
+    outside: set[str] = set()
+    if isinstance(statement, ast.FunctionDef):
+        # Decorators, defaults and annotations are looked up where the function is defined.
+        heads = [*statement.decorator_list, statement.args, statement.returns]
+        outside = {
+            node.id
+            for head in heads
+            if head
+            for node in ast.walk(head)
+            if isinstance(node, ast.Name)
+        }
+    todo: list[ast.AST] = [statement]
+    while todo:
+        node = todo.pop()
+        names: list[str] = []
+        inner = node
+        while isinstance(inner, ast.Attribute):
+            names.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name):
+            todo.extend(ast.iter_child_nodes(node))
+            continue
+        name = inner.id
+        if used is not None and name not in used | local | outside:
+            continue
+        if name in ("globals", "eval", "exec"):
+            found.add(ALL)
+        if name in bound:
+            found.update(".".join([target, *reversed(names)]) for target in bound[name])
+        else:
+            found.add(name)
+    return found
 
 
 @cache
-def _remembered(store: Path) -> dict[str, tuple[str, list[str]]]:
+def _remembered(store: Path) -> dict[str, Module]:
     """Return what a store keeps: nothing unless it is whole and of this algorithm and Python."""
     try:
         seal, _, text = store.read_text(encoding="utf-8").partition("\n")
@@ -108,10 +343,13 @@ def _remembered(store: Path) -> dict[str, tuple[str, list[str]]]:
         return {}
     if seal != _seal(text):
         return {}
-    return {key: (digest, names) for key, (digest, names) in json.loads(text).items()}
+    return {
+        key: {name: (digest, names) for name, (digest, names) in module.items()}
+        for key, module in json.loads(text).items()
+    }
 
 
-def _remember(store: Path, known: dict[str, tuple[str, list[str]]]) -> None:
+def _remember(store: Path, known: dict[str, Module]) -> None:
     """Write a store in one step; a folder that cannot be written is left as it is."""
     # Files that were edited leave their entries behind; the latest come last.
     text = json.dumps(dict(list(known.items())[-MOST_KEPT:]))
@@ -131,32 +369,8 @@ def _seal(text: str) -> str:
     return hashlib.sha256(made_by.encode()).hexdigest()
 
 
-@cache
 def _read_own() -> str:
     return Path(__file__).read_text(encoding="utf-8")
-
-
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield a module and its statements at any depth, without their many more expressions.
-
-    Every job that a cluster runs does this anew.
-    """
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-            if isinstance(inner := getattr(node, part, None), list):
-                todo.extend(inner)
-
-
-def _source(module: str) -> Path:
-    base = PACKAGE.joinpath(*module.split(".")[1:])
-    return base.with_suffix(".py") if base.with_suffix(".py").is_file() else base / "__init__.py"
-
-
-def _exists(module: str) -> bool:
-    return _source(module).is_file()
 
 
 def put_first(folder: str) -> None:
