@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.report.build import ContrastData, ReportData, StudyData, Synthesis
+from alsmuscle.report.model import Expression
 from alsmuscle.synthesis import claims
 from support import ROOT
 
@@ -258,6 +259,18 @@ def programme_genes() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def expression(rng: np.random.Generator, sheet: pd.DataFrame, genes: pd.DataFrame) -> Expression:
+    """Log2 levels of all genes in all samples."""
+    values = rng.gamma(2, 2, (len(genes), 1)) + rng.normal(0, 0.4, (len(genes), len(sheet)))
+    return Expression(
+        values=np.maximum(values, 0).astype(np.float32),
+        genes=genes["gene_id"].tolist(),
+        symbols=genes["symbol"].tolist(),
+        samples=sheet.assign(sample=sheet["sample_id"]),
+        unit="log2(counts per million + 1)",
+    )
+
+
 def study(seed: int = 1, n_genes: int = 2000, **card: Any) -> StudyData:
     rng = np.random.default_rng(seed)
     n_target, n_reference = 22, 10
@@ -327,6 +340,7 @@ def study(seed: int = 1, n_genes: int = 2000, **card: Any) -> StudyData:
     return StudyData(
         card={**base, **card},
         samples=sheet,
+        expression=expression(rng, sheet, genes),
         qc=metrics,
         correlation=correlation,
         explained=[0.31, 0.12],
@@ -571,7 +585,9 @@ def whole(n_studies: int = 2, n_genes: int = 700) -> ReportData:
         timed("denervation", "den1", ["day 3", "day 14"], n_genes, 8),
     ]
     twins = {f"ENSMUSG{g:011d}": f"ENSG{g:011d}" for g in range(n_genes)}
-    return replace(bare, studies=studies, synthesis=synthesis(studies), orthologs=twins)
+    former = {"ENSG00000000000": "OLD-MYOG;MYF4"}
+    together = synthesis(studies)
+    return replace(bare, studies=studies, synthesis=together, orthologs=twins, former=former)
 
 
 def with_lists(whole: ReportData) -> ReportData:

@@ -39,6 +39,7 @@ PAGES = [
     "programmes.html",
     "programmes/MYOGENIC_DIFF.html",
     "gene.html#ENSG00000000002",
+    "geneset.html#MYOG,CHRNA1",
     "claims/C1.html",
     "claims/C7.html",
     "specificity.html",
@@ -173,6 +174,91 @@ def test_search_finds_a_gene_and_its_page_draws_it(folder, open_tab, typed):
     row = tab.locator("table.gene tbody tr:not(.group)").first
     values = fx.whole(2, n_genes=3000).studies[0].contrasts[0].de.iloc[2]
     assert f"{values['log2fc']:+.2f}".replace("-", "\u2212") in row.inner_text()
+    assert watched.trouble == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "symbol"),
+    [("myogenin", "MYOG"), ("AChR", "CHRNA1"), ("CD56", "NCAM1"), ("old-myog", "MYOG")],
+)
+def test_search_knows_proteins_and_former_symbols(folder, open_tab, typed, symbol):
+    watched = open_tab()
+    tab = watched.go(folder, "index.html")
+    tab.keyboard.press("/")
+    assert tab.evaluate("document.activeElement.id") == "search"
+    tab.keyboard.type(typed)
+    tab.wait_for_selector("#found a")
+    assert tab.locator("#found a").first.inner_text().startswith(symbol)
+    assert watched.trouble == []
+
+
+def test_search_knows_what_diseases_are_called(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "index.html")
+    tab.locator("#search").fill("Lou Gehrig")
+    tab.wait_for_selector("#found a")
+    assert "ALS" in tab.locator("#found").inner_text()
+    assert watched.trouble == []
+
+
+def table_of(got) -> list[dict[str, str]]:
+    lines = Path(got.value.path()).read_text(encoding="utf-8").splitlines()
+    return list(csv.DictReader(lines, delimiter="\t"))
+
+
+def test_gene_page_draws_every_sample_and_gives_its_values(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "gene.html#MYOG")
+    tab.wait_for_selector(".drawn svg")
+    study = fx.whole(2, n_genes=3000).studies[0]
+    figure = tab.locator(".drawn", has_text=study.name).first
+    assert figure.locator("svg circle, svg path").count() == len(study.samples)
+    assert "donor P00" in "".join(figure.locator("svg title").all_text_contents())
+    assert "flagged: library_size 1.4 million" in "".join(
+        figure.locator("svg title").all_text_contents()
+    )
+    with tab.expect_download() as got:
+        figure.get_by_role("button", name="data (TSV)").click()
+    rows = table_of(got)
+    unit = study.expression.unit
+    assert [row["sample"] for row in rows] == study.samples["sample_id"].tolist()
+    assert [float(row[unit]) for row in rows] == pytest.approx(
+        study.expression.values[0].tolist(), abs=0.0101
+    )
+    assert {row["group"] for row in rows} == {"ALS", "healthy"}
+    assert watched.trouble == []
+
+
+def test_any_genes_are_drawn_in_comparisons_and_samples(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "geneset.html")
+    tab.locator("#set-genes").fill("MYOG, acetylcholine CHRNG\nENSG00000000002")
+    tab.get_by_role("button", name="Draw").click()
+    tab.wait_for_selector("#set-shown .drawn:nth-of-type(1) svg")
+    assert tab.locator("#set-said").inner_text() == "3 of 4 found; not found: acetylcholine."
+    heat = tab.locator("#set-shown .drawn").first
+    with tab.expect_download() as got:
+        heat.get_by_role("button", name="data (TSV)").click()
+    rows = table_of(got)
+    assert {row["gene"] for row in rows} == {"MYOG", "CHRNG", "CHRNA1"}
+    table = fx.whole(2, n_genes=3000).studies[0].contrasts[0].de.set_index("symbol")["log2fc"]
+    for row in rows:
+        if row["study"] == "GSE000001" and row["comparison"] == "ALS v healthy":
+            assert float(row["log2_fold_change"]) == pytest.approx(table[row["gene"]], rel=0.01)
+    tab.locator("#set-study").select_option(index=1)
+    tab.wait_for_selector("#set-shown .drawn:has-text('samples of GSE000002') svg")
+    with tab.expect_download() as got:
+        tab.locator("#set-shown .drawn").last.get_by_role("button", name="PNG").click()
+    assert Path(got.value.path()).read_bytes().startswith(b"\x89PNG")
+    assert watched.trouble == []
+
+
+def test_a_programme_opens_its_genes(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "programmes/MYOGENIC_DIFF.html")
+    tab.get_by_role("link", name="Its genes, one by one").first.click()
+    tab.wait_for_selector("#set-said:has-text('found')")
+    assert "MYO0" in tab.locator("#set-genes").input_value()
     assert watched.trouble == []
 
 

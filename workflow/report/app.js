@@ -1,5 +1,6 @@
 "use strict";
-// The report's only script: search, tables, scatter plots, gene look-up. No library, no network.
+// The script of every page: search, tables, scatter plots, forest plots. No library, no network.
+// What single genes and sets of genes need is in genes.js, which only their pages load.
 // Data arrives through script files that call alsmuscle.receive, because fetch fails from disk.
 window.alsmuscle = (() => {
   const root = document.documentElement.dataset.root;
@@ -150,22 +151,34 @@ window.alsmuscle = (() => {
     const parse = (raw) => ({
       pages: raw.pages,
       genes: raw.genes ? raw.genes.split("\n").map((line) => line.split("\t")) : [],
+      names: (raw.names || []).map(([name, means, kind]) => ({ name: name.toLowerCase(), means, kind })),
     });
+    const plain = (text) => text.toLowerCase().replace(/[\s-]+/g, "");
     function find(text) {
       const wanted = text.toLowerCase();
-      const words = wanted.split(/\s+/);
-      const hits = [];
-      const later = [];
-      for (const [symbol, id, organism] of index.genes) {
-        const s = symbol.toLowerCase();
-        if (s === wanted || id.toLowerCase() === wanted) hits.push([symbol, "gene", `gene.html#${encodeURIComponent(id)}`, `${id} ${organism}`]);
-        else if (later.length < 12 && s.startsWith(wanted)) later.push([symbol, "gene", `gene.html#${encodeURIComponent(id)}`, `${id} ${organism}`]);
+      const short = plain(text);
+      // What proteins and diseases are called: MURF1 is TRIM63, CD56 is NCAM1, ALS is motor neuron disease.
+      const named = index.names.filter(({ name }) => plain(name) === short || (short.length > 3 && plain(name).startsWith(short)));
+      const meant = new Map(named.filter((k) => k.kind === "gene").flatMap((k) => k.means.split(" ").map((s) => [s.toLowerCase(), k.name])));
+      const hits = [[], [], [], []];
+      const entry = ([symbol, id, organism], why = "") => [symbol, "gene", `gene.html#${encodeURIComponent(id)}`, `${why}${id} ${organism}`];
+      for (const gene of index.genes) {
+        const s = gene[0].toLowerCase();
+        const former = (gene[3] || "").split(";").find((name) => name && plain(name) === short);
+        if (s === wanted || gene[1].toLowerCase() === wanted) hits[0].push(entry(gene));
+        else if (meant.has(s)) hits[1].push(entry(gene, `${meant.get(s)} · `));
+        else if (former) hits[2].push(entry(gene, `also called ${former} · `));
+        else if (hits[3].length < 12 && s.startsWith(wanted)) hits[3].push(entry(gene));
       }
+      // Every word of the question, or one of the words that mean the same.
+      const phrases = named.filter((k) => k.kind === "words").map((k) => k.means.split("|"));
+      const words = wanted.split(/\s+/);
+      const holds = (all, word) => (word.length > 3 ? all.includes(word) : new RegExp(`(^|[^a-z0-9])${word.replace(/[^a-z0-9]/g, "\\$&")}`).test(all));
       const pages = index.pages.filter(([title, kind, , more]) => {
         const all = `${title} ${kind} ${more}`.toLowerCase();
-        return words.every((w) => all.includes(w));
+        return words.every((w) => holds(all, w)) || phrases.some((any) => any.some((w) => holds(all, w)));
       });
-      return [...hits, ...pages.slice(0, 12), ...later].slice(0, 25);
+      return [...hits[0], ...hits[1].slice(0, 12), ...hits[2].slice(0, 8), ...pages.slice(0, 12), ...hits[3]].slice(0, 30);
     }
     async function show() {
       const text = input.value.trim();
@@ -179,7 +192,7 @@ window.alsmuscle = (() => {
       }
       if (input.value.trim() !== text) return undefined;
       const hits = find(text);
-      status.textContent = hits.length ? `${hits.length} results` : "Nothing found";
+      status.textContent = hits.length ? `${hits.length} result${hits.length === 1 ? "" : "s"}` : "Nothing found";
       list.replaceChildren(hits.length
         ? make("ul", {}, ...hits.map(([title, kind, href, more]) => make("li", {},
           make("a", { href: root + href, onclick: close }, title, make("small", {}, `${kind} ${more ? "· " + more : ""}`)))))
@@ -197,6 +210,11 @@ window.alsmuscle = (() => {
       else if (event.key === "Enter" && document.activeElement === input && links.length) { event.preventDefault(); links[0].click(); }
       else if (event.key === "ArrowDown" && links.length) { event.preventDefault(); links[Math.min(here + 1, links.length - 1)].focus(); }
       else if (event.key === "ArrowUp" && here >= 0) { event.preventDefault(); (here ? links[here - 1] : input).focus(); }
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+      event.preventDefault();
+      input.focus();
     });
     document.addEventListener("click", (event) => { if (!box.contains(event.target)) close(); });
     box.addEventListener("focusout", (event) => { if (event.relatedTarget && !box.contains(event.relatedTarget)) close(); });
@@ -632,87 +650,6 @@ window.alsmuscle = (() => {
     figure.append(downloads(name, () => coursePicture(figure, title), data));
   }
 
-  // ---- genes ---------------------------------------------------------------------------------
-  function bucket(gene, buckets) {
-    let h = 0;
-    for (const char of gene) h = (h * 31 + char.codePointAt(0)) % 65521;
-    return h % buckets;
-  }
-  // Lists that call the gene: evidence of their own, no effect that could be pooled.
-  function calledBy(lists, found) {
-    const rows = found.flatMap((f) => (f[5] || []).map(([k, direction, effect, p]) => ({ ...lists[k], place: k, direction, effect, p, symbol: f[0] })))
-      .sort((a, b) => a.place - b.place);
-    const title = make("h3", {}, "Called genes");
-    if (!rows.length) return [title, make("p", { class: "muted" }, "No published list calls this gene. That is not “unchanged”: it may have moved a little less than a list's threshold, or not have been measured.")];
-    const head = ["Study", "Groups compared", "Donors", "Direction", "Log2 fold change, as stated", "p, as stated", "Threshold of the list"];
-    const body = rows.map((r) => make("tr", {},
-      make("th", { scope: "row" }, make("a", { href: r.href }, r.study)),
-      make("td", {}, `${r.label} (${r.role}, ${r.species})`), make("td", {}, r.sizes),
-      make("td", {}, r.direction > 0 ? "↑ up" : "↓ down"),
-      make("td", { class: "num" }, r.effect === null ? "not stated" : fixed(r.effect, 2, true)),
-      make("td", { class: "num" }, r.p === null ? "not stated" : pText(r.p)), make("td", {}, r.threshold)));
-    return [title,
-      make("p", {}, "Called by a published list at its own threshold; never pooled with the effects above. A list that does not call a gene does not say that it is unchanged."),
-      make("div", { class: "scroll" }, make("table", { class: "called" },
-        make("caption", {}, `Published lists that call ${rows[0].symbol}`),
-        make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...body)))];
-  }
-  async function gene() {
-    const box = document.getElementById("gene");
-    const spec = JSON.parse(document.getElementById("gene-spec").textContent);
-    let id;
-    try { id = decodeURIComponent(location.hash.slice(1)); } catch (error) { id = location.hash.slice(1); }
-    if (!id || id === "main") return;
-    const sorry = (text) => box.replaceChildren(make("p", { class: "absent" }, text));
-    const record = async (name) => {
-      const found = (await load(`gene-${bucket(name, spec.buckets)}`))[name];
-      return Array.isArray(found) ? found : null;
-    };
-    let own;
-    let twin = null;
-    try {
-      own = await record(id);
-      if (!own) {
-        const hit = (await load("search")).genes.split("\n").map((l) => l.split("\t")).find((g) => g[0].toLowerCase() === id.toLowerCase());
-        if (hit) { id = hit[1]; own = await record(id); }
-      }
-      if (own && own[4]) twin = await record(own[4]);
-    } catch (error) {
-      return sorry(`Cannot read this gene: ${error.message}.`);
-    }
-    if (!own) return sorry(`No comparison measured “${id}”${spec.lists.length ? ", and no published list calls it" : ""}.`);
-    const found = twin ? [own, twin] : [own];
-    const species = found.map((f) => f[1]);
-    const rows = found.flatMap((f) => f[2].map(([k, effect, half, p, padj]) => {
-      const about = spec.contrasts[k];
-      return {
-        ...about, place: k, group: about.role, effect, padj, p,
-        label: `${about.study}: ${about.label}${twin ? `, ${f[1]}` : ""}`,
-        low: half === null ? null : effect - half, high: half === null ? null : effect + half,
-      };
-    })).sort((a, b) => a.place - b.place);
-    const parted = found.some((f) => f[3].some((row) => row[2] !== "muscle"));
-    const pooled = found.flatMap((f) => f[3].map(([role, kind, cells, k, effect, low, high, padj]) => ({
-      place: role + (cells === "muscle" ? 0 : 100), group: !parted ? undefined : cells === "muscle" ? "Whole muscle" : "Cell types",
-      label: `${spec.roles[role]}, ${kind === "all" ? "human and mouse together" : kind}${cells === "muscle" ? "" : `, ${cells}`}`,
-      sizes: `${k} ${k === 1 ? "study" : "studies"}${k === 2 ? ", too few for a verdict" : ""}`,
-      marks: [], effect, low, high, padj, pooled: k > 1,
-    }))).sort((a, b) => a.place - b.place);
-    const symbol = own[0];
-    const parts = [make("h2", {}, symbol, " ", make("small", { class: "muted" }, found.map((f, i) => `${f[0]} (${species[i]}, ${i ? own[4] : id})`).join(" and its counterpart ")))];
-    if (pooled.length) parts.push(make("h3", {}, "In short: pooled per condition"), forest(pooled, `${symbol} pooled per condition, log2 fold change`, ["Condition", "Studies"]));
-    else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
-    if (rows.length) parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
-    else parts.push(make("p", { class: "muted" }, "No comparison measured this gene: only published lists hold it."));
-    if (spec.lists.length) parts.push(...calledBy(spec.lists, found));
-    box.replaceChildren(...parts);
-    const tables = [...box.querySelectorAll("table.forest")];
-    if (rows.length) tables.at(-1).classList.add("gene");
-    tables.forEach(forestTools);
-    document.title = `${symbol} · ${document.title.split(" · ").pop()}`;
-    return undefined;
-  }
-
   // ---- start ---------------------------------------------------------------------------------
   addEventListener("DOMContentLoaded", () => {
     search();
@@ -722,10 +659,14 @@ window.alsmuscle = (() => {
     document.querySelectorAll("table.heatmap, table.effects").forEach(matrixTools);
     document.querySelectorAll(".course").forEach(courseTools);
     document.querySelectorAll(".figure").forEach((f) => { if (f.querySelector(".plot-spec")) plot(f); });
-    if (document.getElementById("gene-spec")) {
-      gene();
-      addEventListener("hashchange", gene);
-    }
+    // What only some pages need is a script of its own; the policy lets this one add it.
+    document.querySelectorAll("[data-script]").forEach((box) => {
+      const script = make("script", { src: `${root}assets/${box.dataset.script}.js` });
+      script.addEventListener("error", () => box.append(make("p", { class: "absent" }, `The file assets/${box.dataset.script}.js is missing from this folder.`)));
+      document.head.append(script);
+    });
   });
-  return { receive };
+  return {
+    receive, parts: { root, make, draw, load, save, guard, fixed, pText, steps, tickText, side, hue, forest, forestTools, downloads, fileName },
+  };
 })();

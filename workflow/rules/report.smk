@@ -67,6 +67,7 @@ rule report_pages:
                 "activity.tsv",
                 "coexpression.tsv",
                 "map.parquet",
+                "pseudobulk.h5ad",
                 "{contrast}/composition.tsv",
             )
         ),

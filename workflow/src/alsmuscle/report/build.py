@@ -26,6 +26,7 @@ from alsmuscle.report.pages import (
     cells,
     claim,
     contrast,
+    expression,
     gene,
     index,
     programme,
@@ -101,6 +102,7 @@ def build(
         for path, text in programme.pages(site, data, times):
             add(path, text)
         add("gene.html", gene.page(site, data))
+        add("geneset.html", gene.set_page(site, data))
         add("methods.html", about.methods(site, data))
         add("provenance.html", about.provenance(site, data))
         add("glossary.html", about.glossary(site))
@@ -111,6 +113,9 @@ def build(
             measured += genes
     for path, text in gene.scripts(site, data, measured).items():
         add(path, text)
+    for path, text in expression.scripts(data, gene.bucket, gene.BUCKETS).items():
+        add(path, text)
+    add("assets/genes.js", templates["genes.js"])
     return files
 
 
@@ -166,7 +171,8 @@ def _part(job: _Job) -> _Made:
         maker = study if item.cells is None else cells
         figures = maker.figures(item) if known is None else {}
         page = maker.page(site, data, item, figures if known is None else known)
-        return {study_path(item): page, **figures}, []
+        matrix = expression.download(item)
+        return {study_path(item): page, **figures, **(dict([matrix]) if matrix else {})}, []
     part = item.contrasts[job[1]]
     figures = contrast.figures(item, part, data.alpha) if known is None else {}
     page = contrast.page(site, data, item, part, figures if known is None else known)

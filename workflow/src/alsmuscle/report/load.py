@@ -13,10 +13,12 @@ from alsmuscle.data import cards as registry
 from alsmuscle.genesets.programmes import blocks, drivers
 from alsmuscle.report import methods
 from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis
+from alsmuscle.report.model import Expression
 from alsmuscle.synthesis import claims, targets
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
 
 def report_data(
@@ -63,9 +65,13 @@ def report_data(
     account = io.read_table(results / "provenance" / "completeness.tsv", "completeness")
     versions = io.read_json(results / "provenance" / "versions.json")
     listed = io.read_plain(programmes)
-    members = {
-        organism: blocks(listed, organism, io.read_gene_table(organism)).query("not stripped")
+    known = {
+        organism: io.read_gene_table(organism)
         for organism in sorted({card["organism"] for card in cards.values()})
+    }
+    members = {
+        organism: blocks(listed, organism, table).query("not stripped")
+        for organism, table in known.items()
     }
     settled = {
         name: _study(results, card, settings, versions, members[card["organism"]])
@@ -117,6 +123,12 @@ def report_data(
         parameters=settings,
         synthesis=_synthesis(results, document),
         orthologs=targets.human_ids(),
+        former={
+            gene: names
+            for table in known.values()
+            for gene, names in zip(table["gene_id"], table["previous"], strict=True)
+            if names
+        },
     )
 
 
@@ -244,7 +256,8 @@ def _study(
     warned = io.read_table(folder / "warnings.tsv", "warnings")
     excluded = io.read_table(folder / "excluded.tsv", "excluded")
     kind = "intensities" if card["modality"] == "array" else "counts"
-    origin = io.read_h5ad(folder / f"{kind}.h5ad").uns["provenance"]
+    measured = io.read_h5ad(folder / f"{kind}.h5ad")
+    origin = measured.uns["provenance"]
     caveats = [
         *card.get("caveats", []),
         *map(str, origin["notes"]),
@@ -280,12 +293,44 @@ def _study(
         correlation=io.read_square(folder / "correlation.tsv"),
         explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
         contrasts=contrasts,
+        expression=_expression(measured, contrasts, kind),
         files={
             key: _link(results, folder / f"{key}.tsv") for key in ("samples", "qc", "completeness")
         },
     )
     rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")
     return study, rows[list(nothing)]
+
+
+def _expression(
+    measured: AnnData, contrasts: Sequence[ContrastData], kind: str
+) -> Expression | None:
+    """Return log2 expression per sample of the genes that any contrast of a study tested."""
+    import numpy as np
+    import pandas as pd
+
+    tested = [k.de["gene_id"].astype(str) for k in contrasts if k.de is not None]
+    chosen = measured.var_names.isin(pd.unique(pd.concat(tested))) if tested else []
+    if not np.any(chosen):
+        return None
+    matrix = measured.X.toarray() if hasattr(measured.X, "toarray") else np.asarray(measured.X)
+    values = matrix[:, chosen].astype(np.float32).T
+    if kind == "counts":
+        total = np.maximum(matrix.sum(axis=1, dtype=float), 1.0)
+        values = np.log2(values * (1e6 / total)[None, :] + 1).astype(np.float32)
+    var, obs = measured.var.loc[chosen], measured.obs.copy()
+    obs.insert(0, "sample", obs.index.astype(str))
+    if "sample_id" not in obs:
+        obs.insert(1, "sample_id", obs["sample"])
+    genes = var.index.astype(str)
+    symbols = var["symbol"].astype(str).where(var["symbol"].notna() & (var["symbol"] != ""), genes)
+    return Expression(
+        values=values,
+        genes=genes.tolist(),
+        symbols=symbols.tolist(),
+        samples=obs.reset_index(drop=True),
+        unit="log2(counts per million + 1)" if kind == "counts" else "log2 intensity",
+    )
 
 
 def _import_notes(results: Path, name: str, key: str) -> str:
@@ -432,6 +477,7 @@ def _cells_study(
             files=files,
             **tables,
         ),
+        expression=_expression(io.read_h5ad(folder / "pseudobulk.h5ad"), contrasts, "counts"),
         files={key: files[key] for key in ("samples", "completeness")},
     )
     rows = excluded.assign(kind="sample", id=excluded["sample_id"], what="sample")

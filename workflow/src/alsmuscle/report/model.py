@@ -99,6 +99,22 @@ class CellsData:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Expression:
+    """Normalised expression of a study's samples.
+
+    ``values``: genes × samples, log2; ``genes`` and ``symbols`` name its rows; ``samples`` has a row
+    per column with ``sample`` (its name in downloads), ``sample_id``, ``subject_id`` and the columns
+    of the sample table, of cells also ``cell_type`` and ``n_cells``; ``unit`` in words.
+    """
+
+    values: np.ndarray
+    genes: Sequence[str]
+    symbols: Sequence[str]
+    samples: pd.DataFrame
+    unit: str
+
+
 class Groups(NamedTuple):
     """How many are compared: target, reference, their unit, and whether all are in both groups."""
 
@@ -140,6 +156,8 @@ class StudyData:
         How many samples the archive's record has, were obtained, are analysed; in words.
     failures
         Why the study, or contrasts of it, are left out; a sentence each.
+    expression
+        Normalised expression per sample; of cells summed per sample and cell type.
     """
 
     card: Mapping[str, Any]
@@ -155,6 +173,7 @@ class StudyData:
     checks: pd.DataFrame | None = None
     completeness: str = ""
     failures: Sequence[str] = ()
+    expression: Expression | None = None
 
     @property
     def name(self) -> str:
@@ -252,6 +271,8 @@ class ReportData:
         Pooled effects and verdicts; without it those pages are left out.
     orthologs
         Mouse gene id to the id of its 1:1 human counterpart.
+    former
+        Gene id to its former symbols and aliases, joined by ``;``.
     """
 
     studies: Sequence[StudyData]
@@ -273,6 +294,7 @@ class ReportData:
     commit: str = ""
     synthesis: Synthesis | None = None
     orthologs: Mapping[str, str] = field(default_factory=dict)
+    former: Mapping[str, str] = field(default_factory=dict)
 
     def contrasts(self) -> Iterator[tuple[StudyData, ContrastData]]:
         """Yield every contrast with its study."""
@@ -346,6 +368,43 @@ def root(path: str) -> str:
 def role_title(role: object) -> str:
     """Return a role's heading."""
     return ROLES.get(str(role), str(role or "").replace("_", " ") or "Role not stated")
+
+
+_ACRONYMS = frozenset(
+    [
+        "als",
+        "mnd",
+        "fals",
+        "sals",
+        "sod1",
+        "fus",
+        "tdp43",
+        "c9orf72",
+        "sma",
+        "sbma",
+        "hsp",
+        "fshd",
+        "dm1",
+        "dm2",
+        "dmd",
+        "bmd",
+        "lgmd",
+        "lgmd2a",
+        "lgmd2b",
+        "ibm",
+        "sibm",
+        "imnm",
+        "jdm",
+    ]
+)
+
+
+def level(value: object) -> str:
+    """Return a value of a sample table as words: ``als_late`` is ``ALS late``."""
+    if c.is_missing(value):
+        return "not stated"
+    words = str(value).replace("_", " ").split(" ")
+    return " ".join(word.upper() if word in _ACRONYMS else word for word in words)
 
 
 def label(meta: Mapping[str, Any]) -> str:

@@ -13,7 +13,10 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.report import model
 from alsmuscle.report.html import components as c
 
-NEEDED = {"layout.html.j2", "style.css", "app.js", "glossary.tsv", "methods.tsv"}
+NEEDED = {
+    *("layout.html.j2", "style.css", "app.js", "genes.js"),
+    *("glossary.tsv", "methods.tsv", "names.tsv"),
+}
 
 MENU = (
     ("index.html", "Answer"),
@@ -23,6 +26,7 @@ MENU = (
     ("changes.html", "Changes"),
     ("programmes.html", "Programmes"),
     ("gene.html", "Genes"),
+    ("geneset.html", "Sets of genes"),
     ("methods.html", "Methods"),
     ("provenance.html", "Provenance"),
     ("glossary.html", "Glossary"),
@@ -53,6 +57,7 @@ class Site:
         self.title = title
         self.glossary = _rows(templates["glossary.tsv"])
         self.methods = _rows(templates["methods.tsv"])
+        self.names = _rows(templates["names.tsv"])
         self._menu = [
             entry
             for entry in MENU

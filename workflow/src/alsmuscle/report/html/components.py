@@ -70,7 +70,7 @@ def safe_path(path: object) -> str | None:
     """Return a percent-encoded relative link, or ``None`` for anything that is not one."""
     if not isinstance(path, str) or not path or re.search(r"[\x00-\x1f\x7f\\:]", path):
         return None
-    return None if path.startswith("/") else quote(path, safe="/._-~#=+")
+    return None if path.startswith("/") else quote(path, safe="/._-~#=+,")
 
 
 def embed_json(value: object) -> str:

@@ -42,6 +42,7 @@ SET_COLUMNS = (
     c.Column("size", "Genes", "count"),
     c.Column("nes", "NES (descriptive)", "number", 2, True, "Normalised enrichment score"),
     c.Column("edge", "Leading genes"),
+    c.Column("draw", "Heat map"),
 )
 OMNIBUS_COLUMNS = (
     c.Column("label", "Gene"),
@@ -65,7 +66,10 @@ TERM_COLUMNS = (
     c.Column("size", "Genes", "count"),
     c.Column("pvalue", "p, genes as independent", "p"),
     c.Column("edge", "Leading genes"),
+    c.Column("draw", "Heat map"),
 )
+ROOT = "../"
+"""From a comparison's page to the report's folder."""
 FILES = (
     ("de", "all genes"),
     ("sets", "all pathways"),
@@ -249,6 +253,7 @@ def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: 
     frame = contrast.gsea.sort_values("pvalue", kind="stable").head(top).copy()
     if "leading_edge" in frame:
         frame["edge"] = [_few(v) for v in frame["leading_edge"]]
+        frame["draw"] = [_drawn_set(v) for v in frame["leading_edge"]]
     frame["term"] = [str(t).replace("_", " ") for t in frame["term"]]
     return c.table(
         frame,
@@ -272,6 +277,7 @@ def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: i
         more = contrast.gsea[[*keys, "nes", "leading_edge"]]
         frame = frame.merge(more, on=keys, how="left")
         frame["edge"] = [_few(v) for v in frame["leading_edge"]]
+        frame["draw"] = [_drawn_set(v) for v in frame["leading_edge"]]
     if m.few(study, contrast):
         frame = frame.drop(columns=[k for k in frame if "pvalue" in k or "padj" in k])
     tested = "pvalue_competitive" in frame and frame["pvalue_competitive"].notna().any()
@@ -309,11 +315,23 @@ def _followers(followers: pd.DataFrame | None) -> Markup | str:
     )
 
 
-def _few(genes: object, limit: int = 8) -> str:
+def _names(genes: object) -> list[str]:
     if c.is_missing(genes):
-        return ""
+        return []
     parts = [g.strip() for g in str(genes).replace(",", ";").replace("/", ";").split(";")]
-    parts = [g for g in parts if g]
+    return [g for g in parts if g]
+
+
+def _drawn_set(genes: object, limit: int = 40) -> Markup | str:
+    """Return a link to the heat map of a set's leading genes, the first ``limit``."""
+    names = [g for g in _names(genes) if re.fullmatch(r"[\w.-]+", g)][:limit]
+    if not names:
+        return ""
+    return c.local("draw", f"{ROOT}geneset.html#{','.join(names)}")
+
+
+def _few(genes: object, limit: int = 8) -> str:
+    parts = _names(genes)
     more = f" and {len(parts) - limit} more" if len(parts) > limit else ""
     return ", ".join(parts[:limit]) + more
 

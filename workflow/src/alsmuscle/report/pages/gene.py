@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -18,6 +18,21 @@ BUCKETS = 128
 
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``gene.html``: one page that draws any gene from its data script (``#id``)."""
+    return site.render(
+        "gene.html.j2", path="gene.html", heading="Gene look-up", spec=_spec(data, {})
+    )
+
+
+def set_page(site: Site, data: m.ReportData) -> str:
+    """Return ``geneset.html``: heat maps of any genes (``#MYOG,CHRNA1``) or block (``#PROGRAMME/block``)."""
+    more = {"sets": _sets(data), "alpha": data.alpha}
+    return site.render(
+        "geneset.html.j2", path="geneset.html", heading="Sets of genes", spec=_spec(data, more)
+    )
+
+
+def _spec(data: m.ReportData, more: Mapping[str, object]) -> Markup:
+    """Return what the scripts of the gene pages need to know of comparisons, as JSON."""
     contrasts = [
         {
             "label": m.label(k.meta),
@@ -26,22 +41,34 @@ def page(site: Site, data: m.ReportData) -> str:
             "role": role,
             "sizes": m.sizes(s, k),
             "marks": [c.BADGES[kind][0] for kind, _ in m.marks(s, k)],
+            "cells": bool(k.meta.get("cell_type")),
         }
         for role, members in data.by_role()
         for s, k in members
     ]
-    spec = Markup(
-        c.embed_json(
-            {
-                "contrasts": contrasts,
-                "roles": list(map(m.role_title, m.ROLES)),
-                "buckets": BUCKETS,
-                "pooled": data.synthesis is not None,
-                "lists": calls.lists(data),
-            }
-        )
-    )
-    return site.render("gene.html.j2", path="gene.html", heading="Gene look-up", spec=spec)
+    spec = {
+        "contrasts": contrasts,
+        "roles": list(map(m.role_title, m.ROLES)),
+        "buckets": BUCKETS,
+        "pooled": data.synthesis is not None,
+        "lists": calls.lists(data),
+        **more,
+    }
+    return Markup(c.embed_json(spec))
+
+
+def _sets(data: m.ReportData) -> list[tuple[str, str, list[str]]]:
+    """Return title, key and human symbols of every block of a programme."""
+    table = data.programmes
+    if table is None:
+        return []
+    symbol = next(k for k in ("symbol", "human_symbol") if k in table)
+    found = []
+    for (programme, block), part in table.groupby(["programme", "block"], sort=False):
+        names = [str(x) for x in part[symbol] if not c.is_missing(x)]
+        title = m.programme_title(data.programme_info, str(programme), str(block))
+        found.append((title, f"{programme}/{block}", list(dict.fromkeys(names))))
+    return found
 
 
 def bucket(gene: str) -> int:
@@ -117,7 +144,12 @@ def scripts(
         for i in range(BUCKETS)
     }
     made["assets/data/search.js"] = c.data_script(
-        "search", {"pages": _pages(site, data), "genes": _lines(names)}
+        "search",
+        {
+            "pages": _pages(site, data),
+            "genes": _lines(names, data.former),
+            "names": [[row["name"], row["means"], row["kind"]] for row in site.names],
+        },
     )
     return made
 
@@ -143,9 +175,12 @@ def _pooled(data: m.ReportData) -> dict[str, list[str]]:
     return found
 
 
-def _lines(names: dict[str, tuple[str, str]]) -> str:
-    rows = sorted((symbol, gene, organism) for gene, (symbol, organism) in names.items())
-    return "\n".join("\t".join(" ".join(part.split()) for part in row) for row in rows)
+def _lines(names: Mapping[str, tuple[str, str]], former: Mapping[str, str]) -> str:
+    """Return one line per gene: symbol, id, organism, and former symbols and aliases."""
+    rows = sorted(
+        (symbol, gene, organism, former.get(gene, "")) for gene, (symbol, organism) in names.items()
+    )
+    return "\n".join("\t".join(" ".join(part.split()) for part in row).rstrip() for row in rows)
 
 
 def _pages(site: Site, data: m.ReportData) -> list[list[str]]:

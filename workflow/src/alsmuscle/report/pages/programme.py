@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -168,6 +169,7 @@ def _page(
             else None,
             "n_cells": int(frame["cells"].sum()),
             "id": c.slug(f"block-{block}"),
+            "set": quote(f"{programme}/{block}"),
         }
         for block, frame in frames.items()
     ]

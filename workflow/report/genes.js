@@ -1,0 +1,425 @@
+"use strict";
+// Single genes and sets of genes: strips of samples, heat maps. Loaded by their pages after app.js.
+(() => {
+  const { root, make, draw, load, guard, fixed, pText, steps, tickText, forest, forestTools, downloads, fileName } = alsmuscle.parts;
+  const ink = "#1b1f24";
+  const soft = "#525b66";
+  const line = "#d5dae0";
+  const sides = { "-1": "#0067a5", 0: "#5f6772", 1: "#b84a00" };
+  const font = { "font-family": "Arial, Helvetica, sans-serif", "font-size": 12, fill: ink };
+  const cut = (text, n) => (text.length > n ? `${text.slice(0, Math.max(1, n - 1))}…` : text);
+  const tsv = (lines) => lines.map((row) => row.map((cell) => guard(cell === null || cell === undefined ? "" : String(cell))).join("\t")).join("\n") + "\n";
+
+  // ---- data ----------------------------------------------------------------------------------
+  function bucket(gene, buckets) {
+    let h = 0;
+    for (const char of gene) h = (h * 31 + char.codePointAt(0)) % 65521;
+    return h % buckets;
+  }
+  async function record(spec, id) {
+    const found = (await load(`gene-${bucket(id, spec.buckets)}`))[id];
+    return Array.isArray(found) ? found : null;
+  }
+  const digits = new Map([..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"].map((char, i) => [char, i]));
+  // As pages/expression.py wrote them: two digits of base 64 per sample, the last code for none.
+  function decode(text, about) {
+    const out = [];
+    for (let i = 0; i < text.length; i += 2) {
+      const code = 64 * digits.get(text[i]) + digits.get(text[i + 1]);
+      out.push(code === 4095 ? null : about.low + about.step * code);
+    }
+    return out;
+  }
+  // Every study's values of a gene: [place of the study, values].
+  async function samples(spec, about, id) {
+    const found = (await load(`samples-${bucket(id, spec.buckets)}`))[id] || {};
+    return Object.entries(found).map(([place, text]) => [Number(place), decode(text, about[place])]);
+  }
+  const genes = async () => (await load("search")).genes.split("\n").map((l) => l.split("\t"));
+
+  // ---- drawing -------------------------------------------------------------------------------
+  // A figure that is drawn again for every width; its downloads are drawn at one width.
+  function chart(title, picture, data, { wide = 720, more = [], note = "" } = {}) {
+    const box = make("div", { class: "chart" });
+    const figure = make("figure", { class: "drawn" }, box, make("figcaption", {}, title, note ? ` ${note}` : ""));
+    const bar = downloads(fileName(title), () => picture(wide, title), data);
+    bar.append(...more.flatMap((node) => [" · ", node]));
+    figure.append(bar);
+    let last = 0;
+    new ResizeObserver(() => {
+      const width = Math.floor(box.clientWidth);
+      if (!width || width === last) return;
+      last = width;
+      const drawn = picture(width, "");
+      drawn.setAttribute("aria-label", title);
+      drawn.setAttribute("role", "img");
+      box.replaceChildren(drawn);
+    }).observe(box);
+    return figure;
+  }
+  function sheet(width, height, title, ...nodes) {
+    const top = title ? 30 : 0;
+    const whole = draw("svg", { xmlns: "http://www.w3.org/2000/svg", width, height: height + top, viewBox: `0 0 ${width} ${height + top}` },
+      draw("rect", { width, height: height + top, fill: "#fff" }));
+    if (title) whole.append(draw("text", { ...font, x: 8, y: 20, "font-weight": 700 }, cut(title, width / 6.6)));
+    whole.append(draw("g", { transform: `translate(0 ${top})` }, ...nodes));
+    return whole;
+  }
+  const quantile = (sorted, q) => {
+    const at = (sorted.length - 1) * q;
+    const low = Math.floor(at);
+    return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+  };
+
+  // One row per group of samples: a box of quartiles with its median, every sample as a point.
+  function strips(about, values, width, title) {
+    const rows = about.groups.map((name, g) => ({
+      name, side: about.sides[g], at: about.group.map((k, i) => [k, i]).filter(([k, i]) => k === g && values[i] !== null).map(([, i]) => i),
+    })).filter((row) => row.at.length);
+    const known = rows.flatMap((row) => row.at.map((i) => values[i]));
+    let [low, high] = [Math.min(...known), Math.max(...known)];
+    const pad = 0.06 * (high - low) || 0.5;
+    low -= pad;
+    high += pad;
+    const narrow = width < 560;
+    const left = narrow ? 8 : Math.min(260, Math.round(width * 0.36));
+    const right = width - 12;
+    const step = narrow ? 46 : 30;
+    const x = (v) => left + ((v - low) / (high - low)) * (right - left);
+    const bottom = 6 + rows.length * step;
+    const nodes = steps(low, high, Math.max(3, (right - left) / 90)).flatMap((t) => [
+      draw("line", { x1: x(t), x2: x(t), y1: 4, y2: bottom, stroke: "#e3e7eb" }),
+      draw("text", { ...font, x: x(t), y: bottom + 15, "text-anchor": "middle", fill: soft }, tickText(t))]);
+    nodes.push(draw("text", { ...font, x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle", fill: soft }, about.unit));
+    rows.forEach((row, r) => {
+      const middle = 6 + r * step + (narrow ? 30 : 15);
+      const colour = sides[row.side];
+      const label = `${row.name} (n = ${row.at.length})`;
+      nodes.push(draw("text", { ...font, x: 8, y: narrow ? middle - 16 : middle + 4 }, cut(label, (narrow ? width : left - 14) / 6.3), draw("title", {}, label)));
+      const sorted = row.at.map((i) => values[i]).sort((a, b) => a - b);
+      if (sorted.length > 2) {
+        const [q1, q2, q3] = [0.25, 0.5, 0.75].map((q) => quantile(sorted, q));
+        nodes.push(draw("rect", { x: x(q1), y: middle - 9, width: Math.max(1, x(q3) - x(q1)), height: 18, fill: "#eef1f4", stroke: colour }),
+          draw("line", { x1: x(q2), x2: x(q2), y1: middle - 9, y2: middle + 9, stroke: colour, "stroke-width": 2.5 }));
+      }
+      row.at.forEach((i, k) => {
+        const words = [about.names[i], about.donors[i] && about.donors[i] !== about.names[i] ? `donor ${about.donors[i]}` : "", row.name,
+          `${fixed(values[i])} ${about.unit}`, about.n ? `${about.n[i]} nuclei or cells` : "", about.flags[i] ? `flagged: ${about.flags[i]}` : ""].filter(Boolean).join("\n");
+        // Golden steps spread the points evenly, the same at every drawing.
+        const y = middle + (((k * 0.618) % 1) - 0.5) * 13;
+        const place = [x(values[i]), y];
+        const mark = about.flags[i]
+          ? draw("path", { d: `M${place[0]} ${place[1] - 5}l5 9h-10z`, fill: "#fff", stroke: colour, "stroke-width": 1.5 })
+          : draw("circle", { cx: place[0], cy: place[1], r: 3.6, fill: colour, "fill-opacity": 0.75, stroke: "#fff", "stroke-width": 0.6 });
+        mark.append(draw("title", {}, words));
+        nodes.push(mark);
+      });
+    });
+    return sheet(width, bottom + 40, title, ...nodes);
+  }
+  function stripFigure(symbol, about, values) {
+    const used = values.filter((v) => v !== null).length;
+    const title = `${symbol} in ${about.study}${about.cells ? ", by cell type" : ""}: ${used} ${about.cells ? "sums of a sample's cell type" : "samples"}`;
+    const data = () => tsv([["sample", "donor", "group", about.unit, ...(about.n ? ["n_cells"] : []), "flags"],
+      ...values.map((v, i) => [about.names[i], about.donors[i], about.groups[about.group[i]], v === null ? "" : v.toFixed(2), ...(about.n ? [about.n[i]] : []), about.flags[i] || ""])]);
+    const flagged = about.group.filter((_, i) => about.flags[i]).length;
+    return chart(title, (width, head) => strips(about, values, width, head), data, {
+      note: `(${about.species}; box: quartiles and median${flagged ? "; hollow triangle: flagged sample" : ""})`,
+      more: [make("a", { href: root + about.href }, "study"), make("a", { href: root + about.file, download: true }, "all genes of this study (TSV)")],
+    });
+  }
+
+  // ---- one gene ------------------------------------------------------------------------------
+  // Lists that call the gene: evidence of their own, no effect that could be pooled.
+  function calledBy(lists, found) {
+    const rows = found.flatMap((f) => (f[5] || []).map(([k, direction, effect, p]) => ({ ...lists[k], place: k, direction, effect, p, symbol: f[0] })))
+      .sort((a, b) => a.place - b.place);
+    const title = make("h3", {}, "Called genes");
+    if (!rows.length) return [title, make("p", { class: "muted" }, "No published list calls this gene. That is not “unchanged”: it may have moved a little less than a list's threshold, or not have been measured.")];
+    const head = ["Study", "Groups compared", "Donors", "Direction", "Log2 fold change, as stated", "p, as stated", "Threshold of the list"];
+    const body = rows.map((r) => make("tr", {},
+      make("th", { scope: "row" }, make("a", { href: r.href }, r.study)),
+      make("td", {}, `${r.label} (${r.role}, ${r.species})`), make("td", {}, r.sizes),
+      make("td", {}, r.direction > 0 ? "↑ up" : "↓ down"),
+      make("td", { class: "num" }, r.effect === null ? "not stated" : fixed(r.effect, 2, true)),
+      make("td", { class: "num" }, r.p === null ? "not stated" : pText(r.p)), make("td", {}, r.threshold)));
+    return [title,
+      make("p", {}, "Called by a published list at its own threshold; never pooled with the effects above. A list that does not call a gene does not say that it is unchanged."),
+      make("div", { class: "scroll" }, make("table", { class: "called" },
+        make("caption", {}, `Published lists that call ${rows[0].symbol}`),
+        make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...body)))];
+  }
+  // Strips of the gene, and of its counterpart in the other species: whole tissue, cell types.
+  async function measured(spec, symbol, ids) {
+    const about = await load("samples");
+    const found = (await Promise.all(ids.map((id) => samples(spec, about, id)))).flat().sort((a, b) => a[0] - b[0]);
+    const figures = (cells) => found.filter(([place]) => about[place].cells === cells).map(([place, values]) => stripFigure(symbol, about[place], values));
+    return [figures(false), figures(true)];
+  }
+  async function gene() {
+    const box = document.getElementById("gene");
+    const spec = JSON.parse(document.getElementById("gene-spec").textContent);
+    let id;
+    try { id = decodeURIComponent(location.hash.slice(1)); } catch (error) { id = location.hash.slice(1); }
+    if (!id || id === "main") return;
+    const sorry = (text) => box.replaceChildren(make("p", { class: "absent" }, text));
+    let own;
+    let twin = null;
+    try {
+      own = await record(spec, id);
+      if (!own) {
+        const hit = (await genes()).find((g) => g[0].toLowerCase() === id.toLowerCase());
+        if (hit) { id = hit[1]; own = await record(spec, id); }
+      }
+      if (own && own[4]) twin = await record(spec, own[4]);
+    } catch (error) {
+      return sorry(`Cannot read this gene: ${error.message}.`);
+    }
+    if (!own) return sorry(`No comparison measured “${id}”${spec.lists.length ? ", and no published list calls it" : ""}.`);
+    const found = twin ? [own, twin] : [own];
+    const species = found.map((f) => f[1]);
+    const rows = found.flatMap((f) => f[2].map(([k, effect, half, p, padj]) => {
+      const about = spec.contrasts[k];
+      return {
+        ...about, place: k, group: about.role, effect, padj, p,
+        label: `${about.study}: ${about.label}${twin ? `, ${f[1]}` : ""}`,
+        low: half === null ? null : effect - half, high: half === null ? null : effect + half,
+      };
+    })).sort((a, b) => a.place - b.place);
+    const parted = found.some((f) => f[3].some((row) => row[2] !== "muscle"));
+    const pooled = found.flatMap((f) => f[3].map(([role, kind, cells, k, effect, low, high, padj]) => ({
+      place: role + (cells === "muscle" ? 0 : 100), group: !parted ? undefined : cells === "muscle" ? "Whole muscle" : "Cell types",
+      label: `${spec.roles[role]}, ${kind === "all" ? "human and mouse together" : kind}${cells === "muscle" ? "" : `, ${cells}`}`,
+      sizes: `${k} ${k === 1 ? "study" : "studies"}${k === 2 ? ", too few for a verdict" : ""}`,
+      marks: [], effect, low, high, padj, pooled: k > 1,
+    }))).sort((a, b) => a.place - b.place);
+    const symbol = own[0];
+    const parts = [make("h2", {}, symbol, " ", make("small", { class: "muted" }, found.map((f, i) => `${f[0]} (${species[i]}, ${i ? own[4] : id})`).join(" and its counterpart ")))];
+    if (pooled.length) parts.push(make("h3", {}, "In short: pooled per condition"), forest(pooled, `${symbol} pooled per condition, log2 fold change`, ["Condition", "Studies"]));
+    else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
+    if (rows.length) parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
+    else parts.push(make("p", { class: "muted" }, "No comparison measured this gene: only published lists hold it."));
+    if (spec.lists.length) parts.push(...calledBy(spec.lists, found));
+    const [strip, cells] = await measured(spec, symbol, twin ? [id, own[4]] : [id]);
+    const jump = (text, to) => make("a", { href: `#${encodeURIComponent(id)}`, onclick: (event) => { event.preventDefault(); document.getElementById(to).scrollIntoView(); } }, text);
+    if (strip.length + cells.length) {
+      parts.splice(1, 0, make("p", { class: "contents" }, "On this page: effects", ...(strip.length ? [" · ", jump(`samples of ${strip.length} ${strip.length === 1 ? "study" : "studies"}`, "gene-samples")] : []),
+        ...(cells.length ? [" · ", jump("cell types", "gene-cells")] : []), " · ", make("a", { href: `${root}geneset.html#${encodeURIComponent(symbol)}` }, "beside other genes")));
+    }
+    if (strip.length) parts.push(make("h3", { id: "gene-samples" }, "Every sample"), make("p", {}, "Orange: the group that a comparison asks about; blue: what it is held against. Raw levels, not adjusted for anything: effects and their intervals stand above."), make("div", { class: "figures" }, ...strip));
+    if (cells.length) parts.push(make("h3", { id: "gene-cells" }, "Expression by cell type"), make("p", {}, "Counts of all nuclei or cells of one type in one sample, summed. Types with few nuclei are noisy: their number stands with every point."), ...cells);
+    box.replaceChildren(...parts);
+    const tables = [...box.querySelectorAll("table.forest")];
+    if (rows.length) tables.at(-1).classList.add("gene");
+    tables.forEach(forestTools);
+    document.title = `${symbol} · ${document.title.split(" · ").pop()}`;
+    return undefined;
+  }
+
+  // ---- sets of genes ---------------------------------------------------------------------------
+  // Order of rows by average linkage; distance: root mean square over what both rows have.
+  function clustered(rows) {
+    const n = rows.length;
+    const apart = (a, b) => {
+      let [sum, k] = [0, 0];
+      for (let j = 0; j < a.length; j++) if (a[j] !== null && b[j] !== null) { sum += (a[j] - b[j]) ** 2; k += 1; }
+      return k ? Math.sqrt(sum / k) : 1e6;
+    };
+    const d = rows.map((a) => rows.map((b) => apart(a, b)));
+    let live = rows.map((_, i) => ({ i, leaves: [i] }));
+    while (live.length > 1) {
+      let best = [Infinity, 0, 1];
+      for (let p = 0; p < live.length; p++) for (let q = p + 1; q < live.length; q++) {
+        if (d[live[p].i][live[q].i] < best[0]) best = [d[live[p].i][live[q].i], p, q];
+      }
+      const [one, two] = [live[best[1]], live[best[2]]];
+      const [a, b] = [one.leaves.length, two.leaves.length];
+      for (const other of live) d[one.i][other.i] = d[other.i][one.i] = (a * d[one.i][other.i] + b * d[two.i][other.i]) / (a + b);
+      one.leaves = one.leaves.concat(two.leaves);
+      live = live.filter((node) => node !== two);
+    }
+    return n ? live[0].leaves : [];
+  }
+  const mix = (colour, share) => `#${[1, 3, 5].map((i) => Math.round(255 + (parseInt(colour.slice(i, i + 2), 16) - 255) * share).toString(16).padStart(2, "0")).join("")}`;
+  const heatColour = (v, top) => mix(v < 0 ? "#0067a5" : "#b84a00", Math.min(1, Math.abs(v) / top));
+  // rows, columns: {label, words, group}; cell(r, c): {v, sure, words} or null.
+  function heatPicture({ rows, columns, cell, top, unit, sure }, width, title) {
+    const left = Math.min(110, 16 + 7 * Math.max(...rows.map((r) => r.label.length)));
+    const head = Math.min(210, 16 + 5.6 * Math.max(...columns.map((k) => k.label.length)));
+    const w = Math.max(columns.length > 60 ? 7 : 11, Math.min(30, (width - left - 105) / columns.length));
+    const h = 18;
+    const whole = Math.max(width, left + w * columns.length + 105, 330);
+    const nodes = [];
+    let before = null;
+    columns.forEach((k, j) => {
+      const x = left + w * (j + 0.5);
+      if (w >= 9) nodes.push(draw("text", { ...font, "font-size": 11, transform: `translate(${x + 3} ${head - 6}) rotate(-60)` }, cut(k.label, 40), draw("title", {}, k.words)));
+      if (k.group !== before && before !== null) nodes.push(draw("line", { x1: left + w * j, x2: left + w * j, y1: head - 4, y2: head + h * rows.length, stroke: ink }));
+      before = k.group;
+      if (k.colour) nodes.push(draw("rect", { x: left + w * j, y: head - 5, width: w, height: 5, fill: k.colour }, draw("title", {}, k.group)));
+    });
+    rows.forEach((r, i) => {
+      const y = head + h * i;
+      nodes.push(draw("text", { ...font, "font-size": 11, x: left - 6, y: y + 13, "text-anchor": "end" }, cut(r.label, 14), draw("title", {}, r.words)));
+      columns.forEach((k, j) => {
+        const found = cell(r, k);
+        const at = { x: left + w * j, y, width: Math.max(w - 0.6, 1), height: h - 1 };
+        if (!found) nodes.push(draw("rect", { ...at, fill: "#f4f6f8" }));
+        else {
+          nodes.push(draw("rect", { ...at, fill: heatColour(found.v, top) }, draw("title", {}, `${r.label}, ${k.words}\n${found.words}`)));
+          if (found.sure) nodes.push(draw("circle", { cx: at.x + w / 2, cy: y + h / 2 - 0.5, r: 2, fill: Math.abs(found.v) > 0.6 * top ? "#fff" : ink, "pointer-events": "none" }));
+        }
+      });
+    });
+    const y = head + h * rows.length + 14;
+    for (let i = 0; i < 21; i++) nodes.push(draw("rect", { x: 16 + 8 * i, y, width: 8, height: 12, fill: heatColour(((i - 10) / 10) * top, top) }));
+    for (const [i, v] of [[0, -top], [10.5, 0], [21, top]]) nodes.push(draw("text", { ...font, "font-size": 11, x: 16 + 8 * i, y: y + 26, "text-anchor": "middle", fill: soft }, tickText(Number(v.toPrecision(2)))));
+    nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 42, fill: soft }, unit));
+    nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 57, fill: soft }, `grey: not measured${sure ? `; dot: ${sure}` : ""}`));
+    return sheet(whole, y + 64, title, ...nodes);
+  }
+  function heatFigure(title, map, data, more) {
+    const figure = chart(title, (width, head) => heatPicture(map, width, head), data, { wide: 900, more });
+    const box = figure.querySelector(".chart");
+    box.classList.add("scroll");
+    for (const [key, value] of Object.entries({ tabindex: 0, role: "region", "aria-label": title })) box.setAttribute(key, value);
+    return figure;
+  }
+  const most = (values) => { // a few extreme genes must not fade all others
+    const sorted = values.map(Math.abs).sort((a, b) => a - b);
+    return Math.max(0.1, quantile(sorted, 0.98) || 0.1);
+  };
+  const LIMIT = 200;
+  async function geneset() {
+    const box = document.getElementById("geneset");
+    const spec = JSON.parse(document.getElementById("geneset-spec").textContent);
+    const [text, choice, shown, said] = ["set-genes", "set-programme", "set-shown", "set-said"].map((id) => document.getElementById(id));
+    const option = (id) => document.getElementById(id).checked;
+    spec.sets.forEach(([name], i) => choice.append(make("option", { value: i }, name)));
+    let rows = [];
+    let index = null;
+
+    // One row per gene, with its counterpart in the other species.
+    async function find(wanted) {
+      index = index || await genes();
+      const exact = new Map();
+      const former = new Map();
+      for (const [symbol, id, , names] of index) {
+        for (const key of [symbol.toLowerCase(), id.toLowerCase()]) exact.set(key, [...(exact.get(key) || []), id]);
+        for (const name of (names || "").split(";")) if (name) former.set(name.toLowerCase(), [...(former.get(name.toLowerCase()) || []), id]);
+      }
+      const out = new Map();
+      const missing = [];
+      for (const name of wanted) {
+        const ids = exact.get(name.toLowerCase()) || former.get(name.toLowerCase());
+        if (!ids) { missing.push(name); continue; }
+        for (const id of ids) {
+          const own = await record(spec, id);
+          if (!own || out.has(id) || (own[4] && out.has(own[4]))) continue;
+          const twin = own[4] ? await record(spec, own[4]) : null;
+          const members = [[id, own], ...(twin ? [[own[4], twin]] : [])];
+          const named = members.find(([, r]) => r[1] === "human") || members[0];
+          out.set(id, { label: named[1][0], words: members.map(([key, r]) => `${r[0]}, ${r[1]}, ${key}`).join("; "), id: named[0], members });
+        }
+      }
+      return [[...out.values()], missing];
+    }
+    function comparisons() {
+      const held = spec.contrasts.map((about, place) => ({ ...about, place })).filter((k) => (option("set-cells") || !k.cells) && rows.some((r) => r.by.has(k.place)));
+      const columns = held.map((k) => ({ place: k.place, label: `${k.study}: ${k.label}`, words: `${k.study}: ${k.label} (${k.sizes})`, group: k.role }));
+      const value = (r, k) => (r.by.has(k.place) ? r.by.get(k.place)[1] : null);
+      if (!columns.length) return make("p", { class: "absent" }, "No comparison measured these genes.");
+      const drawn = option("set-order") ? clustered(rows.map((r) => columns.map((k) => value(r, k)))).map((i) => rows[i]) : rows;
+      const shownColumns = option("set-columns") ? clustered(columns.map((k) => rows.map((r) => value(r, k)))).map((i) => ({ ...columns[i], group: "" })) : columns;
+      const cell = (r, k) => {
+        const found = r.by.get(k.place);
+        if (!found || found[1] === null) return null;
+        const [, v, half, , padj] = found;
+        return { v, sure: padj !== null && padj < spec.alpha, words: `log2 fold change ${fixed(v, 2, true)}${half === null ? "" : ` (${fixed(v - half, 2, true)} to ${fixed(v + half, 2, true)})`}, adjusted p ${pText(padj)}` };
+      };
+      const top = most(rows.flatMap((r) => columns.map((k) => value(r, k)).filter((v) => v !== null)));
+      const data = () => tsv([["gene", "study", "comparison", "log2_fold_change", "ci_low", "ci_high", "p", "adjusted_p"],
+        ...drawn.flatMap((r) => shownColumns.filter((k) => r.by.has(k.place)).map((k) => {
+          const [, v, half, p, padj] = r.by.get(k.place);
+          const about = spec.contrasts[k.place];
+          return [r.label, about.study, about.label, v, half === null ? "" : (v - half).toPrecision(4), half === null ? "" : (v + half).toPrecision(4), p, padj];
+        }))]);
+      return heatFigure(`${rows.length} genes in ${columns.length} comparisons`, { rows: drawn, columns: shownColumns, cell, top, unit: "log2 fold change; orange higher, blue lower", sure: `adjusted p < ${spec.alpha}` }, data, []);
+    }
+    async function inSamples(place, about) {
+      const me = about[place];
+      const found = (await Promise.all(rows.map(async (r) => {
+        for (const [id] of r.members) {
+          const hit = (await samples(spec, about, id)).find(([k]) => k === place);
+          if (hit) return { ...r, values: hit[1] };
+        }
+        return null;
+      }))).filter(Boolean);
+      if (!found.length) return make("p", { class: "absent" }, `${me.study} measured none of these genes.`);
+      for (const r of found) {
+        const known = r.values.filter((v) => v !== null);
+        const mean = known.reduce((a, b) => a + b, 0) / known.length;
+        const sd = Math.sqrt(known.reduce((a, b) => a + (b - mean) ** 2, 0) / Math.max(1, known.length - 1));
+        r.z = r.values.map((v) => (v === null || !sd ? null : (v - mean) / sd));
+      }
+      const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"];
+      const order = me.groups.flatMap((_, g) => {
+        const own = me.group.map((k, i) => [k, i]).filter(([k]) => k === g).map(([, i]) => i);
+        return clustered(own.map((i) => found.map((r) => r.z[i]))).map((j) => own[j]);
+      });
+      const columns = order.map((i) => ({ i, label: me.names[i], group: me.groups[me.group[i]], colour: colours[me.group[i] % 8], words: `${me.names[i]}, ${me.groups[me.group[i]]}${me.flags[i] ? `, flagged: ${me.flags[i]}` : ""}` }));
+      const drawn = option("set-order") ? clustered(found.map((r) => r.z)).map((i) => found[i]) : found;
+      const cell = (r, k) => (r.z[k.i] === null ? null : { v: r.z[k.i], words: `${fixed(r.values[k.i])} ${me.unit}, ${fixed(r.z[k.i], 1, true)} standard deviations from the gene's mean` });
+      const data = () => tsv([["gene", ...columns.map((k) => k.label)], ["group", ...columns.map((k) => k.group)], ...drawn.map((r) => [r.label, ...columns.map((k) => (r.values[k.i] === null ? "" : r.values[k.i].toFixed(2)))])]);
+      const legend = make("ul", { class: "legend" }, ...me.groups.map((name, g) => make("li", {}, draw("svg", { width: 12, height: 10, "aria-hidden": "true" }, draw("rect", { width: 10, height: 10, fill: colours[g % 8] })), ` ${name}`)));
+      const figure = heatFigure(`${found.length} genes in the ${columns.length} ${me.cells ? "cell types of samples" : "samples"} of ${me.study}`,
+        { rows: drawn, columns, cell, top: 2.5, unit: "standard deviations from the gene's mean over these samples" }, data, [make("a", { href: root + me.file, download: true }, "all genes of this study (TSV)")]);
+      figure.prepend(legend);
+      return figure;
+    }
+    async function show() {
+      const wanted = [...new Set(text.value.split(/[\s,;]+/).filter(Boolean))];
+      if (!wanted.length) { shown.replaceChildren(); said.textContent = "Paste symbols or Ensembl ids first."; return; }
+      said.textContent = "Looking up …";
+      try {
+        const [found, missing] = await find(wanted.slice(0, LIMIT));
+        rows = found.map((r) => ({ ...r, by: new Map(r.members.flatMap(([, own]) => own[2].map((row) => [row[0], row]))) }));
+        said.textContent = `${Math.min(wanted.length, LIMIT) - missing.length} of ${wanted.length} found${missing.length ? `; not found: ${missing.slice(0, 20).join(", ")}${missing.length > 20 ? " …" : ""}` : ""}${wanted.length > LIMIT ? `; the first ${LIMIT} are drawn` : ""}.`;
+        if (!rows.length) { shown.replaceChildren(); return; }
+        const about = await load("samples");
+        const study = make("select", { id: "set-study" }, ...about.map((k, i) => make("option", { value: i }, `${k.study} (${k.role}, ${k.species}${k.cells ? ", cell types" : ""})`)));
+        const below = make("div", {});
+        const fill = async () => below.replaceChildren(await inSamples(Number(study.value), about));
+        study.addEventListener("change", fill);
+        const links = make("p", { class: "muted" }, "Open one gene: ", ...rows.slice(0, 60).flatMap((r, i) => [i ? ", " : "", make("a", { href: `${root}gene.html#${encodeURIComponent(r.id)}` }, r.label)]), rows.length > 60 ? " …" : "");
+        shown.replaceChildren(make("h2", {}, "In every comparison"), comparisons(), links,
+          ...(about.length ? [make("h2", {}, "In the samples of one study"), make("p", {}, make("label", {}, "Study ", study)), below] : []));
+        if (about.length) await fill();
+        history.replaceState(null, "", `#${rows.length <= 60 ? wanted.map(encodeURIComponent).join(",") : ""}`);
+      } catch (error) {
+        said.textContent = `Cannot read these genes: ${error.message}.`;
+      }
+    }
+    function fromAddress() {
+      let asked;
+      try { asked = decodeURIComponent(location.hash.slice(1)); } catch (error) { asked = ""; }
+      if (!asked || asked === "main") return;
+      const place = spec.sets.findIndex(([, key]) => key === asked);
+      if (place >= 0) { choice.value = String(place); text.value = spec.sets[place][2].join(" "); } else text.value = asked.replaceAll(",", " ");
+      show();
+    }
+    choice.addEventListener("change", () => { if (choice.value !== "") { text.value = spec.sets[Number(choice.value)][2].join(" "); show(); } });
+    document.getElementById("set-draw").addEventListener("click", show);
+    for (const id of ["set-order", "set-columns", "set-cells"]) document.getElementById(id).addEventListener("change", () => { if (rows.length) show(); });
+    box.querySelectorAll("[disabled]").forEach((node) => { node.disabled = false; });
+    addEventListener("hashchange", fromAddress);
+    fromAddress();
+  }
+
+  // ---- start -----------------------------------------------------------------------------------
+  if (document.getElementById("gene-spec")) {
+    gene();
+    addEventListener("hashchange", gene);
+  }
+  if (document.getElementById("geneset-spec")) geneset();
+})();
