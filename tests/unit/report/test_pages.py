@@ -793,7 +793,10 @@ def test_plot_script_matches_the_table(files, data):
 
 def test_search_knows_genes_studies_programmes_and_words(files):
     _, found = payload(files["assets/data/search.js"])
-    assert "MYOG\tENSG00000000000\thuman" in found["genes"].split("\n")
+    lines = found["genes"].split("\n")
+    assert "MYOG\tENSG00000000000\thuman\tOLD-MYOG;MYF4" in lines  # former symbols, aliases
+    assert "CHRNA1\tENSG00000000002\thuman" in lines
+    assert ["CD56", "NCAM1", "gene"] in found["names"]
     kinds = Counter(entry[1] for entry in found["pages"])
     assert kinds["study"] == 4 and kinds["comparison"] == 9 and kinds["programme"] == 8
     assert kinds["claim"] == 7
