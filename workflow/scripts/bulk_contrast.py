@@ -1,4 +1,4 @@
-from alsmuscle.bulk import block_effects, engines, tissue_content
+from alsmuscle.bulk import block_effects, donors, engines, tissue_content
 from alsmuscle.core import files, outcome
 from alsmuscle.data import cards
 from alsmuscle.design import matrix
@@ -8,7 +8,7 @@ with outcome.job(snakemake):
     contrast, trend = snakemake.params.contrast, snakemake.params.arrays["trend"]
     organism, seed = snakemake.params.organism, snakemake.params.seed
     fitted = files.read_h5ads(snakemake.input.fits, cards.design_id(contrast))
-    vst = files.read_h5ad(snakemake.input.vst)
+    vst = donors.units(files.read_h5ad(snakemake.input.vst), contrast, mean=True)
     common = {
         "dataset": snakemake.wildcards.dataset,
         "trend": trend,
@@ -16,7 +16,9 @@ with outcome.job(snakemake):
     }
     table = engines.test(fitted, vst.obs, contrast, **common, **snakemake.params.de)
     engine, other = engines.second(fitted, vst.obs, contrast, trend=trend)
-    agreement = engines.agreement(table, other, engine=engine, alpha=snakemake.params.de["alpha"])
+    agreement = engines.agreement(
+        table, other, about=fitted.uns, engine=engine, alpha=snakemake.params.de["alpha"]
+    )
     # Small beside the imports: contrasts of one design each write the design's own.
     omnibus = engines.omnibus(fitted, vst.obs, contrast, **common, **snakemake.params.omnibus)
     files.write_table(snakemake.output.engines, agreement, "engines")
@@ -43,10 +45,10 @@ with outcome.job(snakemake):
     design = matrix.design_matrix(used, contrast)
     vector = matrix.contrast_vector(design, contrast)
     enough = matrix.smallest_cell(used, contrast) >= snakemake.params.de["min_replicates"]
+    enough, subject = enough and donors.testable(fitted), donors.subject(fitted)
     # Programmes have a table of their own, with signs and stripped versions.
     tested = pathways.test_sets(
-        expression,
-        design,
+        *donors.independent(expression, design, subject),
         vector,
         genes,
         sets,
@@ -78,6 +80,7 @@ with outcome.job(snakemake):
         design,
         vector,
         members,
+        subject=subject,
         groups=used[contrast["variable"]].where(target | reference) if paired else None,
         tested=enough,
         seed=seed,

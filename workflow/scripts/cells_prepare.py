@@ -6,7 +6,7 @@ from alsmuscle.core import files, outcome
 from alsmuscle.data import cards, genes, study_cells
 from alsmuscle.data import completeness as account
 from alsmuscle.data.readers import single_cell
-from alsmuscle.design import matrix
+from alsmuscle.design import checks
 
 with outcome.job(snakemake) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
@@ -59,9 +59,15 @@ with outcome.job(snakemake) as logger:
     for entry in card["contrasts"]:
         contrast = cards.contrast(card, entry["id"])
         where = f"config/datasets/{dataset}.yaml: contrasts.{entry['id']}"
-        matrix.check_contrast(used, contrast, where)
+        checks.check_contrast(used, contrast, where)
         warned.append(
-            matrix.design_warnings(used, contrast, dataset, snakemake.params.min_replicates)
+            checks.design_warnings(
+                used,
+                contrast,
+                dataset,
+                snakemake.params.min_replicates,
+                columns=card["samples"]["columns"],
+            )
         )
     lost = pd.concat(barcodes, ignore_index=True).assign(dataset=dataset)
     files.write_table(snakemake.output.barcodes, lost, "barcodes")

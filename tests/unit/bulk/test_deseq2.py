@@ -8,7 +8,7 @@ from scipy import stats
 
 from alsmuscle.bulk import deseq2
 from alsmuscle.core.errors import InputError
-from alsmuscle.design import matrix
+from alsmuscle.design import checks, matrix
 
 CONTRAST = {
     "id": "c",
@@ -107,7 +107,7 @@ def test_unknown_covariates_and_within_leave_samples_out():
 def test_a_design_that_cannot_answer_says_why(columns, contrast, expected):
     samples = _samples(2, **columns)
     with pytest.raises(InputError) as caught:
-        matrix.check_contrast(samples, {**CONTRAST, **contrast}, "card: contrasts.c")
+        checks.check_contrast(samples, {**CONTRAST, **contrast}, "card: contrasts.c")
     for words in ["card: contrasts.c", *expected]:
         assert words in str(caught.value)
 
@@ -115,18 +115,18 @@ def test_a_design_that_cannot_answer_says_why(columns, contrast, expected):
 def test_one_of_two_covariates_is_named_as_the_guilty_one():
     samples = _samples(4, batch=list("11112222"), sex=list("mfmfmfmf"))
     with pytest.raises(InputError) as caught:
-        matrix.check_contrast(samples, {**CONTRAST, "adjust": ["sex", "batch"]}, "x")
+        checks.check_contrast(samples, {**CONTRAST, "adjust": ["sex", "batch"]}, "x")
     assert "'batch'" in str(caught.value)
     assert "'sex'" not in str(caught.value)
 
 
 def test_a_paired_design_is_estimable():
     samples = _samples(2, donor=["a", "b", "a", "b"])
-    matrix.check_contrast(samples, {**CONTRAST, "block": "donor"}, "x")
+    checks.check_contrast(samples, {**CONTRAST, "block": "donor"}, "x")
 
 
 def _kinds(samples, contrast=CONTRAST):
-    found = matrix.design_warnings(samples, contrast, "x", 3)
+    found = checks.design_warnings(samples, contrast, "x", 3)
     return sorted(zip(found["kind"], found["column"], strict=True))
 
 
@@ -146,7 +146,7 @@ def test_confounding_is_seen_in_columns_that_are_not_listed():
         ("library_sizes_apart", "library_size"),
         ("near_confounded", "muscle"),
     ]
-    text = matrix.design_warnings(samples, CONTRAST, "x", 3).set_index("column")["text"]
+    text = checks.design_warnings(samples, CONTRAST, "x", 3).set_index("column")["text"]
     assert "every 'als' sample has batch 3, 4" in text["batch"]
     assert "30 to 33 in 'als', 10 to 13 in 'healthy'" in text["library_size"]
     assert "Mean age 61.5 in 'als' and 27.5 in 'healthy'" in text["age"]

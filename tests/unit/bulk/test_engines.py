@@ -9,6 +9,9 @@ from alsmuscle.core import contracts
 from alsmuscle.stats import linear
 from made_up_designs import AT60, PLANTED, TEST, make_counts, make_samples
 
+# Of a fit in which no donor is repeated.
+ABOUT = {"donors": "one sample each"}
+
 
 def _both(log2, n=4, **more):
     samples = make_samples(n)
@@ -25,7 +28,7 @@ def test_two_engines_find_what_is_planted():
     table, other = _both(lambda f: 1.5 * (f["genotype"] == "sod1"))
     assert (other.loc[PLANTED, "padj"] < 0.05).all()
     row = contracts.check_table(
-        engines.agreement(table, other, engine="voom", alpha=0.05), "engines", "x"
+        engines.agreement(table, other, about=ABOUT, engine="voom", alpha=0.05), "engines", "x"
     ).iloc[0]
     assert row["n_genes"] == 300
     assert row["spearman_effect"] > 0.97
@@ -40,7 +43,7 @@ def test_agreement_by_hand():
     table["stat"], table["padj"] = [1.0, 2, 3, -4], [0.01, 0.2, 0.01, np.nan]
     other = pd.DataFrame({"effect": [3.0, 2, -1, 9], "stat": [3.0, 2, -1, 9]}, index=list("abce"))
     other["padj"] = [0.01, 0.01, 0.3, 0.01]
-    row = engines.agreement(table, other, engine="voom", alpha=0.05).iloc[0]
+    row = engines.agreement(table, other, about=ABOUT, engine="voom", alpha=0.05).iloc[0]
     assert (row["n_genes"], row["spearman_effect"]) == (3, -1)
     assert row["same_direction"] == pytest.approx(2 / 3)
     assert (row["called"], row["called_other"], row["called_both"]) == (2, 2, 1)
@@ -48,12 +51,12 @@ def test_agreement_by_hand():
 
 def test_without_a_test_or_a_fit_there_is_no_claim():
     table, other = _both(lambda f: 0 * f["severity"], n=2)
-    row = engines.agreement(table, other, engine="voom", alpha=0.05).iloc[0]
+    row = engines.agreement(table, other, about=ABOUT, engine="voom", alpha=0.05).iloc[0]
     assert row["n_genes"] > 0
     assert np.isnan(row["called"])
     table, other = _both(lambda f: 0 * f["severity"], n=1)
     assert other is None
-    row = engines.agreement(table, other, engine="voom", alpha=0.05).iloc[0]
+    row = engines.agreement(table, other, about=ABOUT, engine="voom", alpha=0.05).iloc[0]
     assert row["n_genes"] == 0
 
 

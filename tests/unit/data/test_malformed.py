@@ -14,7 +14,7 @@ from alsmuscle.core import files
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards, counts, genes, samples
 from alsmuscle.data.readers import matrices, sample_sheets
-from alsmuscle.design import matrix as designs
+from alsmuscle.design import checks
 
 GENES = ["ENSG00000142168", "ENSG00000129170", "ENSG00000122180", "ENSG00000109061"]
 GENES += ["ENSG00000125414", "ENSG00000143632", "ENSG00000155657", "ENSG00000183091"]
@@ -82,7 +82,7 @@ def _run(folder, matrix=MATRIX, sheet=SHEET, change=None):
     )
     genes.identify(raw.index, files.read_gene_table("human"), symbols=symbols, where=str(path))
     contrast = cards.contrast(card, "c")
-    designs.check_contrast(kept.set_index("sample_id"), contrast, "gse1.yaml: contrasts.c")
+    checks.check_contrast(kept.set_index("sample_id"), contrast, "gse1.yaml: contrasts.c")
     return raw
 
 

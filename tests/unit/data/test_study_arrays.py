@@ -99,7 +99,7 @@ def test_the_second_engine_is_the_other_prior(read, card):
     both = plain.set_index("gene_id")["stat"].loc[other.index]
     np.testing.assert_allclose(other["stat"], both)
     row = contracts.check_table(
-        engines.agreement(table, other, engine=name, alpha=0.05), "engines", "x"
+        engines.agreement(table, other, about=fitted.uns, engine=name, alpha=0.05), "engines", "x"
     ).iloc[0]
     assert row["spearman_effect"] == pytest.approx(1)
     assert row["called_both"] > 40

@@ -3,8 +3,7 @@
 import pandas as pd
 import pytest
 
-from alsmuscle.design import marks
-from alsmuscle.design import matrix as designs
+from alsmuscle.design import checks, marks
 
 CONTRAST = {
     **{"id": "als_vs_healthy", "kind": "difference", "variable": "condition", "target": "als"},
@@ -24,7 +23,7 @@ def _samples(**columns):
 
 
 def _kinds(samples):
-    found = designs.design_warnings(samples, CONTRAST, "study", 3)
+    found = checks.design_warnings(samples, CONTRAST, "study", 3)
     return dict(zip(found["kind"], found["text"], strict=True))
 
 

@@ -10,6 +10,7 @@ from scipy.stats.contingency import association
 from alsmuscle.bulk import deseq2
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards
+from alsmuscle.design import checks
 from alsmuscle.design import matrix as designs
 from made_up_designs import (
     AT60,
@@ -86,11 +87,11 @@ def test_missing_cells_leave_the_others_what_they_are():
     samples = make_samples()
     part = samples[~((samples["genotype"] == "wildtype") & (samples["day"] == "90"))]
     assert _true(part, AT60) == pytest.approx(4.0)
-    designs.check_contrast(part, AT60, "x")
+    checks.check_contrast(part, AT60, "x")
     with pytest.raises(InputError, match="no sample is 'wildtype' with day '90'"):
-        designs.check_contrast(part, {**AT60, "at": "90"}, "x")
+        checks.check_contrast(part, {**AT60, "at": "90"}, "x")
     with pytest.raises(InputError, match="no sample is 'wildtype' with day '90'"):
-        designs.check_contrast(part, TREND, "x")
+        checks.check_contrast(part, TREND, "x")
 
 
 def test_a_slope_is_per_unit_whatever_the_scale():
@@ -261,7 +262,7 @@ def test_few_samples_give_statistics_without_a_test():
 def test_what_cannot_be_answered_stops_in_words(change, contrast, expected):
     samples = make_samples().assign(**change)
     with pytest.raises(InputError) as caught:
-        designs.check_contrast(samples, contrast, "card: contrasts.c")
+        checks.check_contrast(samples, contrast, "card: contrasts.c")
     for words in ["card: contrasts.c", *expected]:
         assert words in str(caught.value)
 
@@ -269,8 +270,8 @@ def test_what_cannot_be_answered_stops_in_words(change, contrast, expected):
 @pytest.mark.parametrize("contrast", [AT60, INTERACTION, TREND, CONTINUOUS, BY_AGE])
 def test_sound_designs_pass_without_a_warning(contrast):
     samples = make_samples()
-    designs.check_contrast(samples, contrast, "x")
-    assert designs.design_warnings(samples, contrast, "x", 3).empty
+    checks.check_contrast(samples, contrast, "x")
+    assert checks.design_warnings(samples, contrast, "x", 3).empty
 
 
 def test_confounding_of_what_is_not_in_the_model():
@@ -281,14 +282,15 @@ def test_confounding_of_what_is_not_in_the_model():
         score=lambda f: f["severity"] + np.arange(len(f)) % 3,
         block=lambda f: pd.cut(f["severity"], 12).astype(str),
     )
-    found = designs.design_warnings(samples, INTERACTION, "x", 3)
+    found = checks.design_warnings(samples, INTERACTION, "x", 3)
     assert found[["kind", "column"]].to_numpy().tolist() == [["confounded", "lane"]]
     assert "cannot be told from lane" in found["text"].iloc[0]
-    found = designs.design_warnings(samples, CONTINUOUS, "x", 3).set_index("column")
+    found = checks.design_warnings(samples, CONTINUOUS, "x", 3).set_index("column")
     assert found["kind"].to_dict() == {"score": "near_confounded", "block": "near_confounded"}
-    repeated = samples.assign(subject_id="one")[list(make_samples())]
-    found = designs.design_warnings(repeated, CONTINUOUS, "x", 3)
-    assert found["kind"].tolist() == ["unpaired"]
+    twice = [f"p{i // 2}" for i in range(len(samples))]
+    repeated = samples.assign(subject_id=twice)[list(make_samples())]
+    found = checks.design_warnings(repeated, CONTINUOUS, "x", 3)
+    assert found["kind"].tolist() == ["repeated_donors"]
 
 
 def test_numbers_and_their_text_are_one_level():
@@ -300,4 +302,4 @@ def test_numbers_and_their_text_are_one_level():
 @pytest.mark.parametrize("shape", [(2, 2), (3, 2), (4, 5)])
 def test_cramers_v_is_scipy_s(shape: tuple[int, int]) -> None:
     table = np.random.default_rng(sum(shape)).integers(1, 30, shape)
-    assert designs.cramers_v(table) == pytest.approx(association(table, correction=False))
+    assert checks.cramers_v(table) == pytest.approx(association(table, correction=False))

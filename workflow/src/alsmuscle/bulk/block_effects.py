@@ -231,7 +231,7 @@ def gene_fit(
     genes
         These only.
     """
-    from alsmuscle.bulk import deseq2
+    from alsmuscle.bulk import deseq2, donors
     from alsmuscle.core import contracts
 
     design = fitted.obsm["design_matrix"].to_numpy(float)
@@ -261,8 +261,18 @@ def gene_fit(
         )
         effect, se, errors = tissue_content.log_linear_errors(model, values, vector)
         prior = 2 * trigamma_inverse(float(fitted.uns["prior_disp_var"]))
+        if donors.correlated(fitted):
+            influence = tissue_content.influence(model, values, design, vector)
+            return _of_donors(
+                fitted, ids, effect, se, np.sqrt(model.weights), influence, vector, design
+            )
         return GeneFit(ids, effect, se, np.full(len(ids), df + prior), errors, df)
     linear_fit = linear.fit(values, design)
+    if donors.correlated(fitted):
+        se = np.sqrt(linear_fit.s2 * (vector @ linear_fit.unscaled[0] @ vector))
+        shares = (values - linear_fit.coef @ design.T) * (design @ linear_fit.unscaled[0] @ vector)
+        ones = np.ones_like(values)
+        return _of_donors(fitted, ids, linear_fit.coef @ vector, se, ones, shares, vector, design)
     table = linear.moderated_t(linear_fit, vector, trend=trend)
     se = table["se"].to_numpy(float)
     scale = np.sqrt(vector @ linear_fit.unscaled[0] @ vector)
@@ -270,6 +280,39 @@ def gene_fit(
     return GeneFit(
         ids, table["effect"].to_numpy(float), se, table["df"].to_numpy(float), errors, df
     )
+
+
+def _of_donors(
+    fitted: AnnData,
+    ids: pd.Index,
+    effect: Floats,
+    se: Floats,
+    root: Floats,
+    influence: Floats,
+    vector: Floats,
+    design: Floats,
+) -> GeneFit:
+    """Errors of effects where a donor's samples are correlated: donors are what is independent.
+
+    A gene's own error is widened by the correlation of all genes; sums over genes are read from the
+    sums over donors, whatever correlation a block's genes have.
+
+    Parameters
+    ----------
+    root, influence
+        Genes × samples: square roots of the working weights, and samples' shares in the effect.
+    """
+    from alsmuscle.bulk import donors
+
+    donor = fitted.obs["donor"].astype(str)
+    df = donor.nunique() - donors.between(design, donor)
+    rho = float(fitted.uns["donor_correlation"])
+    if df < 1 or not np.isfinite(rho):
+        missing = np.full(len(ids), np.nan)
+        return GeneFit(ids, effect, missing, missing, np.full((len(ids), 1), np.nan), 0)
+    se = se * np.sqrt(donors.inflation(root, design, vector, donor, rho))
+    errors = donors.by_donor(influence, donor)
+    return GeneFit(ids, effect, se, np.full(len(ids), float(df)), errors, df)
 
 
 def raw_and_adjusted(

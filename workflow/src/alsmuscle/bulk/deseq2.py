@@ -21,9 +21,9 @@ from alsmuscle.design.matrix import (
     Contrast,
     contrast_vector,
     design_matrix,
-    level_text,
     sides,
     smallest_cell,
+    smallest_group,
     used_samples,
 )
 from alsmuscle.stats import distributions
@@ -407,12 +407,6 @@ def _adjusted(fitted: AnnData, pvalue: np.ndarray) -> np.ndarray:
 def no_omnibus() -> pd.DataFrame:
     """Return an empty table of omnibus tests."""
     return contracts.rows([], "omnibus")
-
-
-def smallest_group(samples: pd.DataFrame, contrast: Contrast) -> int:
-    """Return the size of the smallest group of a design."""
-    columns = [contrast["variable"], *([contrast.get("across")] if contrast.get("across") else [])]
-    return int(samples.groupby([level_text(samples[c]) for c in columns]).size().min())
 
 
 def _reload(fitted: AnnData, inference: Any) -> Any:

@@ -1,20 +1,29 @@
-"""Several samples of one donor: how alike they are, and a fit that knows it.
+"""Several samples of one donor: put together, or a fit that knows how alike they are.
 
-Samples of one person (both legs, regions, visits) are no independent witnesses. Where they stand on
-one side of a comparison, so that no block can take the person out, the errors of a person's samples
-are given one correlation, the same for all genes: the consensus of each gene's own, by restricted
-maximum likelihood, as limma's ``duplicateCorrelation`` (Smyth, Michaud and Scott 2005, Bioinformatics
-21:2067, 10.1093/bioinformatics/bti270). Checked against limma in ``tests/reference/donors``.
+Which of both is decided in :mod:`alsmuscle.design.repeats`. Where samples of one person (both legs,
+regions, visits) are on one side of a comparison, so that no block can take the person out, the errors
+of a person's samples are given one correlation, the same for all genes: the consensus of each gene's
+own, by restricted maximum likelihood, as limma's ``duplicateCorrelation`` (Smyth, Michaud and Scott
+2005, Bioinformatics 21:2067, 10.1093/bioinformatics/bti270). Checked against limma in
+``tests/reference/donors``.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from alsmuscle.stats import linear
+from alsmuscle.core.contracts import measure
+from alsmuscle.design import matrix, repeats
+from alsmuscle.stats import distributions, linear
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 Floats = npt.NDArray[np.float64]
 
@@ -177,3 +186,216 @@ def of_counts(counts: Floats, X: Floats, donor: npt.ArrayLike, lib_size: Floats 
         values.mean(axis=1),
         rho,
     )
+
+
+# --- samples put together -------------------------------------------------------------------
+
+
+def units(adata: AnnData, contrast: Mapping[str, Any], *, mean: bool) -> AnnData:
+    """Put samples of a donor together where the contrast's model treats them as one.
+
+    Parameters
+    ----------
+    adata
+        Samples × genes.
+    contrast
+        As ``cards.contrast`` returns it.
+    mean
+        Average (logarithms) instead of adding up (counts).
+
+    Returns
+    -------
+    AnnData
+        The same where nothing is to be put together, else the samples used: a donor's samples under
+        the name, and with the description, of the first.
+    """
+    import anndata
+
+    used = matrix.used_samples(adata.obs, contrast)
+    first = repeats.members(used, contrast)
+    if not first.duplicated().any():
+        return adata
+    names = list(dict.fromkeys(first))
+    share = (first.to_numpy()[None, :] == np.asarray(names)[:, None]).astype(float)
+    if mean:
+        share /= share.sum(axis=1, keepdims=True)
+    X = share @ np.asarray(adata[used.index].X, dtype=float)
+    return anndata.AnnData(
+        X=X if mean else np.rint(X).astype(np.int64),
+        obs=adata.obs.loc[names].copy(),
+        var=adata.var.copy(),
+        uns={key: value for key, value in adata.uns.items() if key == "measure"},
+    )
+
+
+def describe(fitted: AnnData, used: pd.DataFrame, contrast: Mapping[str, Any]) -> None:
+    """Note in a fit whose its samples are, what was done about repeats, and their correlation.
+
+    ``obs["donor"]``; ``uns["donors"]``, in words; ``uns["donor_correlation"]`` where a donor's
+    samples are correlated in the model, missing where it cannot be estimated.
+
+    Parameters
+    ----------
+    used
+        The samples used, before any were put together.
+    """
+    found = repeats.handling(used, contrast)
+    fitted.obs["donor"] = matrix.donor(used.loc[fitted.obs_names], contrast).to_numpy()
+    put = "averaged" if measure(fitted) == "intensities" else "summed"
+    words = {
+        "one": "" if found.together else "one sample each",
+        "blocked": "blocked",
+        "correlated": "correlated",
+        "independent": f"independent: {dict(contrast.get('repeats') or {}).get('independent', '')}"
+        if found.rest == "independent"
+        else "",
+    }[found.rest]
+    fitted.uns["donors"] = ", ".join(filter(None, [put if found.together else "", words]))
+    if found.rest == "correlated":
+        try:
+            rho = _model(fitted).consensus if fitted.uns["fitted"] else np.nan
+        except ValueError:
+            rho = np.nan
+        fitted.uns["donor_correlation"] = float(rho)
+
+
+def correlated(fitted: AnnData) -> bool:
+    """Whether a donor's samples are correlated in a stored fit."""
+    return "donor_correlation" in fitted.uns
+
+
+def testable(fitted: AnnData) -> bool:
+    """Whether samples are independent, or the correlation of those of one donor is known."""
+    return not correlated(fitted) or bool(np.isfinite(fitted.uns["donor_correlation"]))
+
+
+def subject(fitted: AnnData) -> pd.Series | None:
+    """Return the donor of each sample where the model needs a correlation for them, else None."""
+    return fitted.obs["donor"].astype(str) if correlated(fitted) and testable(fitted) else None
+
+
+def independent(
+    expression: pd.DataFrame, design: pd.DataFrame, donor: pd.Series | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Transform expression (genes × samples) and design so that samples are independent.
+
+    The same where ``donor`` is None (:func:`subject`).
+    """
+    if donor is None:
+        return expression, design
+    model = of_log(expression.to_numpy(float), design.to_numpy(float), donor)
+    values = pd.DataFrame(model.values, expression.index, expression.columns)
+    return values, pd.DataFrame(model.X, design.index, design.columns)
+
+
+# --- tests of correlated samples ------------------------------------------------------------
+
+
+def _model(fitted: AnnData) -> Model:
+    """Transform a fit's samples: intensities, or the expressed genes' counts."""
+    X = fitted.obsm["design_matrix"].to_numpy(float)
+    values = np.asarray(fitted.X, dtype=float)
+    donor = fitted.obs["donor"].astype(str)
+    if measure(fitted) == "intensities":
+        return of_log(values.T, X, donor)
+    factors = fitted.obs["size_factors"].to_numpy(float)
+    # Library sizes as the size factors see them, on the scale of the sums.
+    size = factors * np.exp(np.mean(np.log(values.sum(axis=1)) - np.log(factors)))
+    return of_counts(values[:, fitted.var["expressed"].to_numpy(bool)].T, X, donor, size)
+
+
+def linear_fit(fitted: AnnData) -> linear.Fit:
+    """Fit the linear model of a stored fit whose samples are correlated within donors.
+
+    Genes are all of an array's, or the expressed ones of counts (``var["expressed"]``).
+    """
+    model = _model(fitted)
+    return linear.fit(model.values, model.X)._replace(mean=model.mean)
+
+
+def test(fitted: AnnData, table: pd.DataFrame, vector: Floats, *, tested: bool) -> pd.DataFrame:
+    """Replace a table's tests of counts by those that know the donors.
+
+    Parameters
+    ----------
+    fitted
+        As :func:`describe` leaves it.
+    table
+        Contract ``de``, of the negative binomial. Genes that are hardly expressed keep its effect,
+        without error or test.
+    vector
+        The contrast over the design's terms.
+    tested
+        Whether there are donors enough for a test.
+    """
+    numbers = ["log2fc", "lfc_se", "stat", "df", "pvalue", "padj"]
+    out = table.set_index("gene_id")
+    out[["log2fc_shrunk", *numbers[1:]]] = np.nan
+    if tested and testable(fitted):
+        found = linear.moderated_t(linear_fit(fitted), vector, trend=False)
+        found = found.rename(columns={"effect": "log2fc", "se": "lfc_se"})
+        found["padj"] = distributions.adjust(found["pvalue"])
+        found.index = fitted.var_names[fitted.var["expressed"].to_numpy(bool)]
+        out.loc[found.index, numbers] = found[numbers]
+    out = out.reset_index()[list(table.columns)]
+    return out.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
+
+
+def omnibus(fitted: AnnData, table: pd.DataFrame) -> pd.DataFrame:
+    """Replace likelihood-ratio tests of counts by F tests that know the donors (contract ``omnibus``)."""
+    parts = []
+    genes = fitted.var_names[fitted.var["expressed"].to_numpy(bool)]
+    model = linear_fit(fitted) if testable(fitted) else None
+    for name, dropped in json.loads(str(fitted.uns["omnibus"])).items():
+        part = table[table["test"] == name].set_index("gene_id")
+        few = part["pvalue"].isna().all()
+        part[["stat", "df_residual", "pvalue", "padj"]] = np.nan
+        if model is not None and not few:
+            columns = [list(fitted.uns["terms"]).index(term) for term in dropped]
+            found = linear.moderated_f(model, columns, trend=False).set_index(genes)
+            part.loc[genes, "stat"] = found["stat"] * len(dropped)
+            part.loc[genes, "df_residual"] = found["df_residual"]
+            part.loc[genes, "pvalue"] = found["pvalue"]
+            part.loc[genes, "padj"] = distributions.adjust(found["pvalue"])
+        part = part.reset_index()[list(table.columns)]
+        parts.append(part.sort_values(["pvalue", "gene_id"], kind="stable"))
+    return pd.concat(parts, ignore_index=True) if parts else table
+
+
+# --- errors of sums over genes --------------------------------------------------------------
+
+
+def between(X: Floats, donor: npt.ArrayLike) -> int:
+    """Return the rank of what a design says of donors, not of their single samples."""
+    Z = indicator(donor)
+    means = Z @ ((Z.T @ X) / Z.sum(axis=0)[:, None])
+    constant = np.isclose(means, X).all(axis=0)
+    return int(np.linalg.matrix_rank(X[:, constant])) if constant.any() else 0
+
+
+def inflation(root: Floats, X: Floats, vector: Floats, donor: npt.ArrayLike, rho: float) -> Floats:
+    """How many times larger the variance of an effect is than independent samples would have it.
+
+    Parameters
+    ----------
+    root
+        Genes × samples: square roots of the working weights.
+    """
+    Z = indicator(donor)
+    V = Z @ Z.T * rho
+    np.fill_diagonal(V, 1.0)
+    design = root[:, :, None] * X
+    bread = np.linalg.inv(np.einsum("gnp,gnq->gpq", design, design, optimize=True))
+    side = np.einsum("gnp,gpq,q->gn", design, bread, vector, optimize=True)
+    return np.asarray(((side @ V) * side).sum(axis=1) / (side**2).sum(axis=1))
+
+
+def by_donor(influence: Floats, donor: npt.ArrayLike) -> Floats:
+    """Sum samples' shares in an effect (genes × samples) over each donor.
+
+    Scaled so that the squares of their sum over genes, summed over donors and divided by the donors'
+    residual degrees of freedom (donors less :func:`between`), is its variance: with as many samples of
+    every donor that is least squares on the donors' means, whatever their correlation is.
+    """
+    Z = indicator(donor)
+    return np.asarray((influence @ Z) * np.sqrt(Z.shape[1]))

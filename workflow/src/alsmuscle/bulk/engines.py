@@ -10,13 +10,14 @@ is a weak one; agreement is no proof, since both see the same samples.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alsmuscle.bulk import deseq2, limma
+from alsmuscle.bulk import deseq2, donors, limma
 from alsmuscle.core.contracts import measure
 from alsmuscle.design import matrix
 from alsmuscle.stats import distributions, linear
@@ -68,9 +69,14 @@ def voom_table(fitted: AnnData, contrast: matrix.Contrast, n_samples: int) -> pd
 
 
 def agreement(
-    table: pd.DataFrame, other: pd.DataFrame | None, *, engine: str, alpha: float
+    table: pd.DataFrame,
+    other: pd.DataFrame | None,
+    *,
+    about: Mapping[str, Any],
+    engine: str,
+    alpha: float,
 ) -> pd.DataFrame:
-    """Say in one row how far two engines agree.
+    """Say in one row how many genes were tested, what was done about donors, how far engines agree.
 
     Parameters
     ----------
@@ -78,6 +84,8 @@ def agreement(
         Contract ``de``.
     other
         ``effect, stat, padj`` of the second engine, index gene id; None where it cannot be fitted.
+    about
+        ``uns`` of the fit.
     engine
         The second engine's name.
     alpha
@@ -95,6 +103,10 @@ def agreement(
     }
     numbers = ("spearman_effect", "spearman_stat", "called", "called_other", "called_both")
     row |= dict.fromkeys((*numbers, "same_direction"), np.nan)
+    row["n_tested"] = int(table["padj"].notna().sum())
+    row["n_filtered"] = len(table) - row["n_tested"] if row["n_tested"] else 0
+    row["donors"] = str(about["donors"])
+    row["donor_correlation"] = float(about.get("donor_correlation", np.nan))
     if other is not None and len(other):
         first = table.set_index("gene_id")
         shared = other.index.intersection(first.index[first["log2fc"].notna()])
@@ -130,12 +142,33 @@ def second(
     """
     if measure(fitted) == "intensities":
         name = f"moderated t with{'out' if trend else ''} trend"
+        if not donors.testable(fitted):
+            return name, None
         table = limma.moderated(fitted, contrast, trend=not trend)
         return name, table if fitted.uns["fitted"] else None
     if not fitted.uns["fitted"]:
         return "voom", None
+    if donors.correlated(fitted):
+        return "moderated t with trend", _second_of_correlated(fitted, contrast)
     smallest = matrix.smallest_cell(obs.loc[fitted.obs_names], contrast)
     return "voom", voom_table(fitted, contrast, smallest)
+
+
+def _second_of_correlated(fitted: AnnData, contrast: matrix.Contrast) -> pd.DataFrame | None:
+    """Moderated t of log counts per million, without weights; donors' samples correlated."""
+    if not donors.testable(fitted):
+        return None
+    keep = fitted.var["expressed"].to_numpy(bool)
+    normed = np.asarray(fitted.X, dtype=float) / fitted.obs["size_factors"].to_numpy(float)[:, None]
+    model = donors.of_log(
+        np.log2(normed[:, keep].T + 0.5),
+        fitted.obsm["design_matrix"].to_numpy(float),
+        fitted.obs["donor"].astype(str),
+    )
+    least = linear.fit(model.values, model.X)._replace(mean=model.mean)
+    table = linear.moderated_t(least, deseq2.stored_vector(fitted, contrast), trend=True)
+    table["padj"] = distributions.adjust(table["pvalue"])
+    return table.set_index(pd.Index(fitted.var_names[keep], name="gene_id"))
 
 
 # --- the main engine ------------------------------------------------------------------------
@@ -165,10 +198,21 @@ def fit(
     inference: deseq2.Engine,
     threads: int = 1,
 ) -> AnnData:
-    """Fit one model for all groups of a design: :func:`alsmuscle.bulk.deseq2.fit` or that of arrays."""
-    if measure(measured) == "intensities":
-        return limma.fit(measured, contrast)
-    return deseq2.fit(measured, contrast, min_total=min_total, inference=inference, threads=threads)
+    """Fit one model for all groups of a design: :func:`alsmuscle.bulk.deseq2.fit` or that of arrays.
+
+    Repeated samples of donors are put together, or their correlation is estimated, as
+    :mod:`alsmuscle.design.repeats` decides.
+    """
+    arrays = measure(measured) == "intensities"
+    parts = donors.units(measured, contrast, mean=arrays)
+    if arrays:
+        fitted = limma.fit(parts, contrast)
+    else:
+        fitted = deseq2.fit(
+            parts, contrast, min_total=min_total, inference=inference, threads=threads
+        )
+    donors.describe(fitted, matrix.used_samples(measured.obs, contrast), contrast)
+    return fitted
 
 
 def test(
@@ -190,7 +234,7 @@ def test(
         return limma.test(
             fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
         )
-    return deseq2.test(
+    table = deseq2.test(
         fitted,
         samples,
         contrast,
@@ -198,10 +242,14 @@ def test(
         distribution=distribution,
         alpha=alpha,
         min_replicates=min_replicates,
-        shrink=shrink,
+        shrink=shrink and not donors.correlated(fitted),
         inference=inference,
         threads=threads,
     )
+    if not donors.correlated(fitted):
+        return table
+    enough = matrix.smallest_cell(samples.loc[fitted.obs_names], contrast) >= min_replicates
+    return donors.test(fitted, table, deseq2.stored_vector(fitted, contrast), tested=enough)
 
 
 def omnibus(
@@ -222,7 +270,7 @@ def omnibus(
         return limma.omnibus(
             fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
         )
-    return deseq2.omnibus(
+    table = deseq2.omnibus(
         fitted,
         samples,
         contrast,
@@ -233,3 +281,4 @@ def omnibus(
         inference=inference,
         threads=threads,
     )
+    return donors.omnibus(fitted, table) if donors.correlated(fitted) else table

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from alsmuscle.bulk import deseq2
+from alsmuscle.bulk import deseq2, donors
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import genes
 from alsmuscle.data.cards import design_id
@@ -312,6 +312,8 @@ def fit(expression: AnnData, contrast: matrix.Contrast) -> AnnData:
 
 
 def _model(fitted: AnnData) -> linear.Fit:
+    if donors.subject(fitted) is not None:
+        return donors.linear_fit(fitted)
     return linear.fit(
         np.asarray(fitted.X, dtype=float).T, fitted.obsm["design_matrix"].to_numpy(float)
     )
@@ -375,7 +377,7 @@ def test(
             "n_reference": int(reference.sum()),
         }
     )
-    if matrix.smallest_cell(used, contrast) < min_replicates:
+    if not donors.testable(fitted) or matrix.smallest_cell(used, contrast) < min_replicates:
         frame[["stat", "pvalue", "padj"]] = np.nan
     return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
 
@@ -401,7 +403,8 @@ def omnibus(
     asked = json.loads(str(fitted.uns["omnibus"]))
     if not asked or not fitted.uns["fitted"]:
         return deseq2.no_omnibus()
-    few = deseq2.smallest_group(samples.loc[fitted.obs_names], contrast) < min_replicates
+    few = matrix.smallest_group(samples.loc[fitted.obs_names], contrast) < min_replicates
+    few = few or not donors.testable(fitted)
     model, parts = _model(fitted), []
     for name, dropped in asked.items():
         columns = [list(fitted.uns["terms"]).index(term) for term in dropped]

@@ -120,6 +120,16 @@ def log_linear_errors(
     return effect, se, se[:, None] * pearson
 
 
+def influence(fit: LogLinear, counts: Floats, design: Floats, vector: Floats) -> Floats:
+    """Samples' shares in a contrast of a log-linear fit (genes × samples), log2 units.
+
+    Their sum is zero for the fit's own estimate; that of independent samples' squares is the
+    contrast's variance (White 1982, Econometrica 50:1).
+    """
+    side = np.einsum("np,gpq,q->gn", design, fit.covariance, vector, optimize=True)
+    return np.asarray(side * (counts - fit.mu) / fit.mu * fit.weights / np.log(2))
+
+
 def with_content(design: Floats, content: pd.DataFrame) -> Floats:
     """Add a sample's content to a design (samples x terms); what terms already determine is left out."""
     full = design

@@ -17,7 +17,7 @@ from alsmuscle.bulk import deseq2 as de
 from alsmuscle.cells import composition
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
-from alsmuscle.design import matrix
+from alsmuscle.design import checks, matrix
 from alsmuscle.genesets import programmes
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _unusable(obs: pd.DataFrame, contrast: Mapping[str, Any]) -> str:
     if min(n) == 0:
         return f"{n[0]} v {n[1]} samples with enough cells"
     try:
-        matrix.check_contrast(obs, contrast, "")
+        checks.check_contrast(obs, contrast, "")
     except InputError as error:  # estimable in the study, but not among this type's samples
         return f"{n[0]} v {n[1]} samples with enough cells; {error.problem}"
     return ""

@@ -534,6 +534,7 @@ def contrast(card: Card, contrast_id: str) -> dict[str, Any]:
                 "defined_by": [],
                 "role": card["role"],
                 "stage": "",
+                "repeats": card.get("samples", {}).get("repeats", ""),
                 **entry,
                 "label": entry.get("label", "") + unit,
             }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.data import cards, counts
-from alsmuscle.design import matrix
+from alsmuscle.design import checks, matrix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def design_faults(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: in
     Raises
     ------
     InputError
-        As :func:`alsmuscle.design.matrix.check_contrast`.
+        As :func:`alsmuscle.design.checks.check_contrast`.
     """
     import pandas as pd
 
@@ -41,8 +41,11 @@ def design_faults(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: in
     for entry in card["contrasts"]:
         contrast = cards.contrast(dict(card), entry["id"])
         where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
-        matrix.check_contrast(obs, contrast, where)
-        found.append(matrix.design_warnings(obs, contrast, card["id"], min_replicates))
+        checks.check_contrast(obs, contrast, where)
+        columns = card.get("samples", {}).get("columns", {})
+        found.append(
+            checks.design_warnings(obs, contrast, card["id"], min_replicates, columns=columns)
+        )
     return pd.concat(found, ignore_index=True)
 
 

@@ -10,7 +10,7 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit, cards, studies, study_arrays, study_cells, study_effects
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.record import sheet_checks
-from alsmuscle.design import matrix
+from alsmuscle.design.checks import check_contrast
 from alsmuscle.download import sandbox
 
 if TYPE_CHECKING:
@@ -113,4 +113,4 @@ def _check_designs(card: Mapping[str, Any], obs: pd.DataFrame) -> None:
     """Stop at a contrast that cannot be computed from these samples."""
     for entry in card["contrasts"]:
         where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
-        matrix.check_contrast(obs, cards.contrast(dict(card), entry["id"]), where)
+        check_contrast(obs, cards.contrast(dict(card), entry["id"]), where)
