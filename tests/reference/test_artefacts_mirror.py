@@ -11,7 +11,7 @@ from alsmuscle.core import files
 from alsmuscle.data import cards as registry
 from alsmuscle.data import completeness, record, studies
 from alsmuscle.data.fetch import study_files
-from alsmuscle.data.readers import arrays, results, sample_sheets, single_cell
+from alsmuscle.data.readers import arrays, results, sample_sheets, tenx
 from support import ROOT, mirror
 
 pytestmark = [
@@ -61,7 +61,7 @@ def test_the_series_matrix_of_a_sequencing_study():
 
 @pytest.mark.parametrize(("name", "spots"), [("Vis5A", 982), ("Vis7B", 1011)])
 def test_both_10x_files(name, spots):
-    adata = single_cell.read_10x_h5(next(_file("scMuscle_visium").glob(f"{name}*.h5")))
+    adata = tenx.read_10x_h5(next(_file("scMuscle_visium").glob(f"{name}*.h5")))
     assert adata.n_obs == spots
     assert adata.var_names.str.startswith("ENSMUSG").mean() > 0.99
 

@@ -14,13 +14,8 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.data.readers.single_cell import (
-    read_10x_folder,
-    read_10x_h5,
-    read_10x_tar,
-    read_h5ad,
-    read_sample,
-)
+from alsmuscle.data.readers.single_cell import read_h5ad, read_sample
+from alsmuscle.data.readers.tenx import read_10x_folder, read_10x_h5, read_10x_tar
 
 # barcodes x genes
 COUNTS = np.array([[0, 3, 0, 1], [2, 0, 0, 0], [0, 0, 5, 7]])
@@ -216,5 +211,5 @@ def test_unknown_formats_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_sample(tmp_path / "gone.h5")
     (tmp_path / "a.tar").write_bytes(b"no tar")
-    with pytest.raises(InputError, match="not a readable tar"):
+    with pytest.raises(InputError, match="not a whole tar or zip archive"):
         read_sample(tmp_path / "a.tar")

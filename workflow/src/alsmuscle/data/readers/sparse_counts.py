@@ -1,0 +1,177 @@
+"""Counts of barcodes and features as one sparse matrix: what is none is refused, never rounded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from alsmuscle.cells.prepare import rename_genes
+from alsmuscle.core.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from scipy.sparse import csr_matrix
+
+GENE_EXPRESSION = "Gene Expression"
+# What else 10x's programs count beside genes.
+_OTHERS = (
+    "antibody capture",
+    "crispr guide capture",
+    "multiplexing capture",
+    "custom",
+    "peaks",
+    "antigen capture",
+)
+RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
+AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
+_ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+(_PAR_Y)?$")
+
+
+def describe_values(X: csr_matrix) -> str:
+    """Say what kind of values a matrix holds: ``counts`` or, for a message, what else it may be.
+
+    Judged by the stored values: whole and not negative are counts; equal row sums are a fixed-sum
+    normalisation (TPM and CPM sum to a million); values below about 20 are log-transformed; the
+    rest may be FPKM or corrected values.
+    """
+    values = np.asarray(X.data)
+    if values.size == 0:
+        kind = "nothing but zeros"
+    elif not np.all(np.isfinite(values)):
+        kind = "missing or infinite values"
+    elif values.min() < 0:
+        kind = "negative values (scaled or log ratios)"
+    elif values.dtype.kind in "iub" or bool(np.all(values == np.rint(values))):
+        kind = "counts"
+    else:
+        sums = np.asarray(X.sum(axis=1)).ravel()
+        sums = sums[sums > 0]
+        if len(sums) > 1 and sums.std() < 1e-3 * sums.mean():
+            what = "TPM or CPM" if abs(sums.mean() - 1e6) < 1e4 else "normalised values"
+            kind = f"{what} (every barcode sums to {sums.mean():.4g})"
+        elif values.max() < 20:
+            kind = f"log-normalised values (not whole numbers, maximum {values.max():.3g})"
+        else:
+            kind = "values that are not whole numbers (FPKM, TPM or ambient-corrected)"
+    return kind
+
+
+def check_sizes(where: Path, n_barcodes: int, found: int, n_features: int, named: int) -> None:
+    """Stop where a matrix has other numbers of barcodes or features than are named."""
+    if n_barcodes != found:
+        raise InputError(
+            f"the matrix has {n_barcodes} barcodes but {found} are named",
+            where=where,
+            remedy="barcodes and matrix come from different runs: fetch them together",
+        )
+    if n_features != named:
+        raise InputError(
+            f"the matrix has {n_features} features but {named} are named",
+            where=where,
+            remedy="features and matrix come from different runs: fetch them together",
+        )
+
+
+def csr(where: Path, data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> csr_matrix:
+    """Build an int32 CSR matrix, refusing what is empty or not counts."""
+    from scipy import sparse
+
+    if shape[0] == 0 or shape[1] == 0:
+        raise InputError(
+            f"the sample is empty ({shape[0]} barcodes x {shape[1]} features)",
+            where=where,
+            remedy="remove the sample from the study's card, with the reason",
+        )
+    X = sparse.csr_matrix((data, indices, indptr), shape=shape)
+    kind = describe_values(X)
+    if kind == "nothing but zeros":
+        raise InputError("the sample is empty (no counts)", where=where, remedy=AGAIN)
+    if kind != "counts":
+        raise InputError(f"the matrix holds {kind}", where=where, expected="raw counts", remedy=RAW)
+    X.sum_duplicates()
+    if X.data.max() > np.iinfo(np.int32).max:
+        raise InputError(
+            f"a count of {X.data.max():,}: more than can be stored", where=where, remedy=AGAIN
+        )
+    X.data = X.data.astype(np.int32, copy=False)
+    return X
+
+
+def assemble(
+    where: Path,
+    X: csr_matrix,
+    barcodes: list[str],
+    ids: list[str],
+    symbols: list[str],
+    *,
+    kinds: Sequence[str] | None = None,
+    several: bool = False,
+) -> AnnData:
+    """Put counts, barcodes and genes together; rows of one gene are added.
+
+    Parameters
+    ----------
+    where
+        File, for messages.
+    X
+        Barcodes × features, counts.
+    barcodes, ids, symbols
+        Names of the rows, and of the columns.
+    kinds
+        What each feature is; those that are not of gene expression (antibodies, guides, peaks) are
+        left out and counted in ``uns["n_other_features"]``.
+    several
+        Whether the matrix holds several samples, each of which may have a barcode.
+
+    Raises
+    ------
+    InputError
+        A sample has a barcode twice, or no feature is of gene expression.
+    """
+    from anndata import AnnData
+
+    if not several:
+        require_unique(barcodes, where)
+    index = [_ENSEMBL_VERSION.sub(r"\1\2", str(i)) for i in ids]
+    var = pd.DataFrame({"symbol": symbols, "source_id": ids}, index=pd.Index(index, name="gene_id"))
+    keep = _of_expression(kinds, len(var))
+    n_other = int((~keep).sum())
+    if n_other == len(var):
+        raise InputError("no gene-expression features", where=where, remedy=RAW)
+    if n_other:
+        X, var = X[:, keep], var[keep]
+    obs = pd.DataFrame(index=pd.Index(barcodes, name="barcode"))
+    plain = AnnData(X, obs=obs, var=var.set_axis(pd.RangeIndex(len(var)).astype(str)))
+    out = rename_genes(plain, var.rename_axis("gene_id").reset_index())
+    out.uns["n_other_features"] = n_other
+    return out
+
+
+def require_unique(barcodes: Sequence[str], where: str | Path) -> None:
+    """Raise InputError where one sample has a barcode twice."""
+    names = pd.Series(list(barcodes), dtype=object)
+    twice = names[names.duplicated()]
+    if len(twice):
+        raise InputError(
+            f"{len(twice)} barcodes occur twice, e.g. {twice.iloc[0]}",
+            where=where,
+            expected="unique barcodes within one sample",
+            remedy="if several samples were joined without a suffix, `cells.sample_column` has to "
+            "name the column that tells them apart",
+        )
+
+
+def _of_expression(kinds: Sequence[str] | None, n: int) -> np.ndarray[Any, Any]:
+    """Say which features are genes; a third column may hold something else, such as a chromosome."""
+    if kinds is None:
+        return np.ones(n, dtype=bool)
+    words = pd.Series(list(kinds), dtype=object).astype(str).str.strip().str.lower()
+    genes = words == GENE_EXPRESSION.lower()
+    if not (genes | words.isin(_OTHERS)).any():
+        return np.ones(n, dtype=bool)
+    return np.asarray(genes, dtype=bool)
