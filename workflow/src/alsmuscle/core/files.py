@@ -17,6 +17,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,7 +226,7 @@ def sha256(path: str | Path) -> str:
 
 
 def cached(manifest: pd.DataFrame, name: str) -> Path:
-    """Return the path of a fetched file, checked to be there with the size that was recorded.
+    """Return the path of a fetched file, checked to be the one that was recorded.
 
     Raises
     ------
@@ -234,14 +235,21 @@ def cached(manifest: pd.DataFrame, name: str) -> Path:
     """
     row = manifest.set_index("name").loc[name]
     path = Path(row["path"])
-    if not path.is_file() or path.stat().st_size != row["bytes"]:
+    there = path.is_file() and path.stat().st_size == row["bytes"]
+    if not there or row["sha256"] not in ("", _known(path, path.stat().st_mtime_ns)):
         raise InputError(
             f"the file of {row['study']} that was fetched from {row['url']} is gone or changed",
             where=path,
-            expected=f"{row['bytes']} bytes",
+            expected=f"{row['bytes']} bytes with sha256 {row['sha256']}",
             remedy=f"fetch it again: snakemake --forcerun data_fetch (study {row['study']})",
         )
     return path
+
+
+@cache
+def _known(path: Path, _mtime: int) -> str:
+    """Return a file's sha256, once per process."""
+    return sha256(path)
 
 
 # --- tables of the workflow -----------------------------------------------------------------

@@ -6,6 +6,7 @@ jsonschema.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -16,6 +17,7 @@ import yaml
 
 from alsmuscle.core import config
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.redaction import printable
 from alsmuscle.data import card_files
 from alsmuscle.data.card_files import one_of
 
@@ -28,7 +30,9 @@ SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
 
 
 # Far beyond any card or schema.
-_MOST_YAML, _MOST_DEEP = 4_000_000, 50
+_MOST_YAML, _MOST_DEEP, _MOST_TEXT = 4_000_000, 50, 20_000
+# Folders of the cache that belong to no study.
+_RESERVED = ("collections", "reference")
 
 
 # libyaml reads the cards ten times faster than the loader in Python; not every build has it.
@@ -67,7 +71,7 @@ def load_yaml(path: str | Path, *, aliases: bool = True) -> Any:
         return yaml.load(text, _StrictLoader)
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"not readable as YAML: {error}", where=path) from None
 
 
@@ -86,6 +90,47 @@ def _refuse_tricks(text: str, where: str | Path, aliases: bool) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _MOST_DEEP:
             raise InputError(f"nested more than {_MOST_DEEP} deep", where=where)
+
+
+def check_plain(document: Any, where: str | Path) -> None:
+    """Check that a card holds nothing but text, numbers, lists and mappings of a sensible size.
+
+    Raises
+    ------
+    InputError
+        A key that is no text, a date or another object of YAML, a number that is none, control
+        characters, or a text or key that is longer than anybody writes.
+    """
+    waiting: list[tuple[str, Any]] = [("", document)]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, dict):
+            if odd := [name for name in value if not isinstance(name, str)]:
+                raise InputError(
+                    f"the key {odd[0]!r} is no text",
+                    where=f"{where}: {key}" if key else where,
+                    remedy="write it in quotes",
+                )
+            waiting += [(name, name) for name in value]
+            waiting += [(f"{key}.{name}" if key else name, part) for name, part in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{key}.{number}", part) for number, part in enumerate(value)]
+        elif isinstance(value, str):
+            if len(value) > _MOST_TEXT:
+                problem = f"a text of {len(value):,} characters"
+            elif printable(value) != value:
+                problem = "control characters, or marks that change the direction of writing"
+            else:
+                continue
+            raise InputError(problem, where=f"{where}: {key[:100]}", remedy="write plain text")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{value} is no number", where=f"{where}: {key[:100]}")
+        elif not isinstance(value, int | float | None):
+            raise InputError(
+                f"{value!r} is neither text nor number",
+                where=f"{where}: {key[:100]}",
+                remedy="write it in quotes",
+            )
 
 
 def validate(document: Any, schema: str, where: str | Path) -> None:
@@ -118,9 +163,18 @@ def validate(document: Any, schema: str, where: str | Path) -> None:
 
 @cache
 def _validator(schema: str) -> Any:
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
 
-    return Draft202012Validator(load_yaml(SCHEMAS / f"{schema}.schema.yaml"))
+    def pattern(_: Any, wanted: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+        # `$` of Python also stands before a line end, and names of files would hold it.
+        if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", wanted), instance):
+            yield ValidationError(f"{instance[:80]!r} does not match '{wanted}'")
+
+    strict: Any = extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {"pattern": pattern}
+    )
+    return strict(load_yaml(SCHEMAS / f"{schema}.schema.yaml"))
 
 
 def _unknown(error: Any) -> str:
@@ -187,8 +241,10 @@ def load_card(path: str | Path) -> Card:
     InputError
         The card breaks the schema or contradicts itself; the message names file and key.
     """
-    card = dict(load_yaml(path, aliases=False))
+    card = load_yaml(path, aliases=False)
+    check_plain(card, path)
     validate(card, "dataset", path)
+    card = dict(card)
     if card["status"] == "private":
         card = {**UNPUBLISHED, **card}
     check_card(card, path)
@@ -224,6 +280,8 @@ def check_card(card: Card, path: str | Path) -> None:
     def fail(key: str, problem: str, expected: str | None = None) -> None:
         raise InputError(problem, where=f"{path}: {key}", expected=expected)
 
+    if card["id"] in _RESERVED:
+        fail("id", f"'{card['id']}' is a folder of the cache", "another id")
     if card["id"] != Path(path).stem:
         fail("id", f"'{card['id']}' differs from the file's name '{Path(path).stem}'")
     # Unpublished data has no accession yet.

@@ -7,13 +7,13 @@ study, and what goes wrong with one file is noted instead of ending the run.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from alsmuscle.archives import geo
-from alsmuscle.core import log
+from alsmuscle.core import deadline, log
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.core.redaction import shown
 from alsmuscle.data import admit, cards, embedded
@@ -90,14 +90,14 @@ def _matching(
 
     folder = url("")
     held = [u.removeprefix(folder) for u in mirrored if u.startswith(folder)]
-    names = [name for name in held if re.fullmatch(file["match"], name)]
+    names = _fitting(file["match"], held, folder)
     if len(names) != 1:
         if file["source"] == "biostudies":
             record = ask(geo.biostudies_study(accession))
             listed = geo.parse_biostudies_study(record)["path"].tolist()
         else:
             listed = [item.name for item in geo.parse_listing(ask(folder))]
-        names = [name for name in listed if re.fullmatch(file["match"], name)]
+        names = _fitting(file["match"], listed, folder)
         if len(names) != 1:
             raise InputError(
                 f"{len(names)} names match '{file['match']}'"
@@ -107,6 +107,11 @@ def _matching(
                 remedy="correct `match` on the card, or give the `name`",
             )
     return url(names[0])
+
+
+def _fitting(pattern: str, names: Iterable[str], where: str) -> list[str]:
+    with deadline.of_pattern(pattern, f"{where}: match"):
+        return [name for name in names if re.fullmatch(pattern, name)]
 
 
 def _embedded(study: str, name: str, path: Path) -> dict[str, Any]:
@@ -161,7 +166,6 @@ def study_files(
     ask = client(mirror=mirror, policy=policy, study=study)
     manifest: list[dict[str, Any]] = []
     checks: list[dict[str, str]] = []
-    taken: set[str] = set()
     lock = Path(cache) / "lock.tsv"
     for name, file in card["files"].items():
         members = file.get("members")
@@ -179,9 +183,8 @@ def study_files(
             urls = addresses(
                 file, accession=accession, organism=organism, ask=ask, mirrored=mirrored
             )
-            target = file_name(urls[0])
-            target = f"{name}.{target}" if target in taken else target
-            taken.add(target)
+            # The key is part of the name: two files of a study never take one place.
+            target = f"{name}.{file_name(urls[0])}"
             got = fetch_first(
                 urls,
                 Path(cache) / study / target,

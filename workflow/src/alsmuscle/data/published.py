@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import derivation
 
@@ -124,7 +125,9 @@ def effects(
     if "probe_column" in spec:
         frame["probe_id"] = table[spec["probe_column"]].astype(str).to_numpy()
     names = frame["probe_id"] if "probe_id" in frame else table[spec["gene_column"]].astype(str)
-    control = names.str.contains(spec.get("controls", CONTROLS), regex=True).to_numpy()
+    controls = spec.get("controls", CONTROLS)
+    with deadline.of_pattern(controls, f"{where}: effects.controls"):
+        control = names.str.contains(controls, regex=True).to_numpy()
     infinite = np.isinf(log2fc).to_numpy() | np.isinf(derived.se).to_numpy()
     mapped = ~identity["status"].isin(["unmapped", "ambiguous"]).to_numpy()
     told = log2fc.notna().to_numpy() & (derived.se > 0).to_numpy()

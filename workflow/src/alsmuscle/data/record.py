@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import pandas as pd
 
 from alsmuscle.archives import geo
-from alsmuscle.core import log
+from alsmuscle.core import deadline, log
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data import admit
 from alsmuscle.data.readers import sample_sheets
@@ -29,6 +29,7 @@ Client = Callable[[str], str]
 
 ORGANISMS = {"Homo sapiens": "human", "Mus musculus": "mouse", "Rattus norvegicus": "rat"}
 COLUMNS = ("field", "card", "archive", "agrees")
+MOST_IDS = 100_000
 _LATER = "try again later"
 
 
@@ -190,7 +191,8 @@ def _compared(card: Mapping[str, Any], record: Record) -> pd.DataFrame:
         if (place := _place(file, card)) and place[0] in record.files:
             folder, name, pattern = place
             names = record.files[folder]
-            hits = [n for n in names if re.fullmatch(pattern, n)]
+            with deadline.of_pattern(pattern, f"files.{key}.match"):
+                hits = [n for n in names if re.fullmatch(pattern, n)]
             said = ", ".join(hits or names[:20]) or "no files"
             rows.append((f"files.{key}", name, said, len(hits) == 1))
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -206,11 +208,13 @@ def expand_ids(ids: Iterable[str]) -> list[str]:
     """
     found: list[str] = []
     for item in ids:
-        ends = re.fullmatch(r"([A-Z]+)(\d+)-([A-Z]+)(\d+)", item)
+        ends = re.fullmatch(r"([A-Z]+)(\d{1,12})-([A-Z]+)(\d{1,12})", item)
         if not ends or ends[1] != ends[3]:
             found.append(item)
             continue
         numbers = range(int(ends[2]), int(ends[4]) + 1)
+        if len(numbers) > MOST_IDS:
+            raise InputError(f"the range {item} has {len(numbers):,} ids", expected="a study's own")
         found += [f"{ends[1]}{number}" for number in numbers]
     return found
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -265,7 +266,9 @@ def _column(sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str)
     raw = sheet[sources].agg(" | ".join, axis=1)
     values = raw
     if "pattern" in rule:
-        values = values.str.extract(re.compile(rule["pattern"]), expand=True).iloc[:, 0].fillna("")
+        with deadline.of_pattern(rule["pattern"], f"{where}: pattern"):
+            found = values.str.extract(re.compile(rule["pattern"]), expand=True)
+        values = found.iloc[:, 0].fillna("")
     if "map" in rule:
         unknown = sorted(set(values) - set(rule["map"]))
         if unknown:
@@ -278,7 +281,8 @@ def _column(sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str)
             )
         values = values.map(rule["map"])
     if "match" in rule:
-        values = values.map(lambda value: _matched(value, rule["match"], where))
+        with deadline.of_pattern("; ".join(rule["match"]), f"{where}: match"):
+            values = values.map(lambda value: _matched(value, rule["match"], where))
     if rule.get("numeric"):
         values = _numbers(values, where)
     return values, raw

@@ -62,6 +62,7 @@ from alsmuscle.download.policy import (
 
 _TEXT_LIMIT = 64 << 20
 _ROUNDS = 3
+_MOST_NAME = 150
 # A check of content unpacks in blocks: little memory, and time by the file's size.
 _CHECK_BYTES, _CHECK_SECONDS, _CHECK_PACE = 1 << 30, 600.0, 1e6
 _REWRITTEN = r"/geo/\w+/.*(_series_matrix\.txt\.gz|_family\.soft\.gz|_family\.xml\.tgz)$"
@@ -164,7 +165,8 @@ def file_name(url: str) -> str:
     name = next(
         (named[key][0] for key in ("file", "filename", "libraryName") if key in named), last
     )
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".") or "file"
+    # The end tells the format, and file systems take 255 bytes with what is added.
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".")[-_MOST_NAME:] or "file"
 
 
 def fetch_first(

@@ -14,12 +14,10 @@ import os
 import random
 import re
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,7 +30,7 @@ from urllib.parse import (
     urlunsplit,
 )
 
-from alsmuscle.core import log
+from alsmuscle.core import deadline, log
 from alsmuscle.core.redaction import secrets as redact
 from alsmuscle.download import hosts
 from alsmuscle.download.containers import refuse_page
@@ -501,26 +499,11 @@ def decoded(response: httpx.Response, want: Want, policy: FetchPolicy) -> Iterat
         yield chunk
 
 
-@contextmanager
-def _within(seconds: float, what: str) -> Iterator[None]:
-    """End what takes longer: a server that sends a byte a minute keeps every other limit.
-
-    By the alarm of the process, so in its main thread only, where downloads run.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def late(*_: object) -> None:
-        raise TransientError(f"{what} took longer than {seconds:.0f} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def _within(seconds: float, what: str) -> AbstractContextManager[None]:
+    """End what takes longer: a server that sends a byte a minute keeps every other limit."""
+    return deadline.within(
+        seconds, lambda: TransientError(f"{what} took longer than {seconds:.0f} s")
+    )
 
 
 def _validator(response: httpx.Response) -> str:

@@ -20,7 +20,7 @@ from alsmuscle.core import files, log
 from alsmuscle.core.errors import InputError
 from alsmuscle.download.download import fetch, file_name
 from alsmuscle.download.lock import Fetched
-from alsmuscle.download.policy import FetchPolicy
+from alsmuscle.download.policy import FetchPolicy, stated
 from alsmuscle.reads import reference, tools
 from alsmuscle.reads.collect import to_genes
 from alsmuscle.reads.quantify import Single, quantify
@@ -118,15 +118,23 @@ def counts(
     )
 
 
+_MOST_RUNS = 10_000
+
+
 def run_names(listed: Sequence[str]) -> list[str]:
     """Return runs one by one; an entry is a run or a range such as ``SRR11-SRR13``."""
     found: list[str] = []
     for entry in listed:
-        match = re.fullmatch(r"([A-Z]+)(\d+)-\1(\d+)", entry)
+        match = re.fullmatch(r"([A-Z]+)(\d{1,12})-\1(\d{1,12})", entry)
         if match is None:
             found.append(entry)
             continue
         first, last = int(match[2]), int(match[3])
+        if last - first >= _MOST_RUNS:
+            raise InputError(
+                f"the range {entry} has {last - first + 1:,} runs",
+                expected=f"at most {_MOST_RUNS:,}, those of one study",
+            )
         found += [f"{match[1]}{n:0{len(match[2])}d}" for n in range(first, last + 1)]
     return list(dict.fromkeys(found))
 
@@ -156,7 +164,13 @@ def _run(
             return pd.read_csv(table, sep="\t"), known["quality"]
     place = folder / run
     paths = [
-        fetch(row.url, place / file_name(row.url), md5=row.md5, bytes=int(row.bytes), **terms).path
+        fetch(
+            stated(row.url, f"ENA's record of {run}"),
+            place / file_name(row.url),
+            md5=row.md5,
+            bytes=int(row.bytes),
+            **terms,
+        ).path
         for row in listed.sort_values("url").itertuples()
     ]
     single = Single()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 from alsmuscle.data.genes import is_summary
 from alsmuscle.data.readers import members as archive
@@ -200,7 +201,8 @@ def _tar_tables(
     seen, listed = set(), []
     for name, content in archive.each(path):
         listed.append(name)
-        match = pattern.search(name)
+        with deadline.of_pattern(spec["member"], f"{path}: counts.member"):
+            match = pattern.search(name)
         if not match:
             continue
         sample = match["sample_id"]

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.cells.prepare import PreparedSample, split_samples
-from alsmuscle.core import files
+from alsmuscle.core import deadline, files
 from alsmuscle.core.contracts import check_cells
 from alsmuscle.core.errors import InputError
 from alsmuscle.data.readers import members, tables, tenx
@@ -129,7 +129,8 @@ class Matrices:
         for name in names:
             part = tenx.TRIPLET.match(name) if triplets else None
             # One folder or archive per sample: what is in it is named alike in all.
-            match = pattern.search(Path(name).name) or pattern.search(name)
+            with deadline.of_pattern(self._spec["member"], f"{path}: cells.member"):
+                match = pattern.search(Path(name).name) or pattern.search(name)
             if match is None or (triplets and (part is None or part["part"] != "matrix.mtx")):
                 continue
             value = part["prefix"] if part else name
