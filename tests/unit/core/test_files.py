@@ -167,9 +167,12 @@ def test_named_parts_in_one_file(tmp_path):
 def test_a_cached_file_that_changed_is_noticed(tmp_path):
     path = _file(tmp_path, "abc", "x.csv")
     row = {"study": "s", "name": "counts", "url": "u", "path": str(path), "bytes": 3}
-    manifest = pd.DataFrame([row])
+    manifest = pd.DataFrame([row | {"sha256": files.sha256(path)}])
     assert files.cached(manifest, "counts") == path
     path.write_text("abcd")
+    with pytest.raises(InputError, match="gone or changed"):
+        files.cached(manifest, "counts")
+    path.write_text("abd")  # of the same size
     with pytest.raises(InputError, match="gone or changed"):
         files.cached(manifest, "counts")
 
