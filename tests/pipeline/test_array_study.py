@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from alsmuscle.bulk.tables import DE
 from alsmuscle.core import files
+from alsmuscle.genesets.tables import EFFECTS
 from support import make_project, write_arrays
 
 pytestmark = pytest.mark.pipeline
@@ -43,14 +45,14 @@ def test_tables_hold_the_contracts_of_counts(results, contract):
 
 
 def test_what_is_planted_is_found_and_nothing_else(results):
-    found = files.read_table(results / "bulk/gse2/als_vs_healthy/de.tsv", "de")
+    found = files.read_table(results / "bulk/gse2/als_vs_healthy/de.tsv", DE)
     assert 40 < (found["padj"] < 0.05).sum() < 70
-    null = files.read_table(results / "bulk/gse2/other_vs_healthy/de.tsv", "de")
+    null = files.read_table(results / "bulk/gse2/other_vs_healthy/de.tsv", DE)
     assert (null["padj"] < 0.05).sum() <= 2
 
 
 def test_programmes_and_synthesis_take_arrays_as_any_study(results):
-    effects = files.read_table(results / "programmes/gse2/als_vs_healthy/effects.tsv", "effects")
+    effects = files.read_table(results / "programmes/gse2/als_vs_healthy/effects.tsv", EFFECTS)
     assert effects["effect"].notna().all()
     contrasts = files.read_table(results / "synthesis/contrasts.tsv", "contrasts")
     assert set(contrasts["platform_kind"]) == {"array"}

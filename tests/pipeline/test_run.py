@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts, files
+from alsmuscle.data.tables import MANIFEST, SAMPLES, WARNINGS
+from alsmuscle.genesets.tables import GSEA, SETS
 from support import make_project, small_counts, write_study
 
 pytestmark = pytest.mark.pipeline
@@ -143,7 +146,7 @@ def test_counts_arrive_unchanged(results):
 
 
 def test_the_planted_genes_are_found(results):
-    de = files.read_table(results / TABLES["de"], "de").set_index("gene_id")
+    de = files.read_table(results / TABLES["de"], DE).set_index("gene_id")
     planted = de.index.isin(small_counts().index[::10])
     called = (de["padj"] < 0.05) & (de["log2fc"] > 0)
     assert called[planted].mean() > 0.7
@@ -153,26 +156,26 @@ def test_the_planted_genes_are_found(results):
 
 
 def test_the_planted_set_of_a_users_own_file_is_found(results):
-    sets = files.read_table(results / TABLES["sets"], "sets").set_index("term")
+    sets = files.read_table(results / TABLES["sets"], SETS).set_index("term")
     assert list(sets["collection"].unique()) == ["own"]
     assert sets.loc["PLANTED", "effect"] > 1
     assert sets.loc["PLANTED", "pvalue_competitive"] < 0.001
     assert sets.loc["OTHER", "pvalue_competitive"] > 0.01
     assert sets.loc["PLANTED", "ora_up_pvalue"] < 1e-6
-    gsea = files.read_table(results / TABLES["gsea"], "gsea")
+    gsea = files.read_table(results / TABLES["gsea"], GSEA)
     assert set(gsea["collection"]) == {"own", "programmes"}
     assert "Version mine. Licence: ours." in (results / "report/methods.html").read_text()
 
 
 def test_the_confounded_column_is_marked_in_table_and_page(results):
-    warned = files.read_table(results / TABLES["warnings"], "warnings")
+    warned = files.read_table(results / TABLES["warnings"], WARNINGS)
     assert ("confounded", "site") in set(zip(warned["kind"], warned["column"], strict=True))
     page = (results / "report/contrasts/gse1.als_vs_healthy.html").read_text()
     assert "Every &#39;als&#39; sample has site B" in page
 
 
 def test_sex_is_read_from_expression(results):
-    samples = files.read_table(results / TABLES["samples"], "samples")
+    samples = files.read_table(results / TABLES["samples"], SAMPLES)
     assert samples["sex_inferred"].tolist() == samples["sex"].tolist()
     assert samples["sex_raw"].tolist() == ["F", "M"] * 5
 
@@ -207,7 +210,7 @@ def test_the_methods_name_the_versions_that_ran(results):
 
 
 def test_the_lock_lists_every_file_with_its_hash(results):
-    lock = files.read_table(results / "provenance/data_lock.tsv", "manifest")
+    lock = files.read_table(results / "provenance/data_lock.tsv", MANIFEST)
     assert set(lock["name"]) == {"counts", "sheet", "own"}
     assert lock["sha256"].str.fullmatch("[0-9a-f]{64}").all()
 
@@ -237,7 +240,7 @@ def test_a_first_run_says_so(results):
 
 def test_the_effects_of_all_contrasts_are_one_parquet(results):
     effects = pd.read_parquet(results / "synthesis/effects.parquet")
-    assert len(effects) == len(files.read_table(results / TABLES["de"], "de"))
+    assert len(effects) == len(files.read_table(results / TABLES["de"], DE))
     assert (effects["human_gene_id"] == effects["gene_id"]).all()
 
 

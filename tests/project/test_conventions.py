@@ -32,7 +32,6 @@ LONG_MODULES = {
     "bulk/inference.py",
     "cells/prepare.py",
     "core/contracts.py",
-    "data/readers/matrices.py",
     "genesets/pathways.py",
     "genesets/programmes.py",
     "report/model.py",

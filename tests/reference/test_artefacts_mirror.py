@@ -12,6 +12,7 @@ from alsmuscle.data import cards as registry
 from alsmuscle.data import completeness, record, studies
 from alsmuscle.data.fetch import study_files
 from alsmuscle.data.readers import arrays, results, sample_sheets, tenx
+from alsmuscle.data.tables import MANIFEST
 from support import ROOT, mirror
 
 pytestmark = [
@@ -91,11 +92,9 @@ def test_the_registrys_studies_are_read_from_the_mirror_alone(tmp_path, monkeypa
         states = {row["check"]: row["state"] for row in checks}
         assert states.pop("archive") == "not verified"
         assert set(states.values()) == {"agrees"}
-        files.write_table(
-            tmp_path / "m.tsv", files.contracts.rows(manifest, "manifest"), "manifest"
-        )
+        files.write_table(tmp_path / "m.tsv", files.contracts.rows(manifest, MANIFEST), MANIFEST)
         adata, _, excluded = studies.read_bulk(
-            cards[name], files.read_table(tmp_path / "m.tsv", "manifest")
+            cards[name], files.read_table(tmp_path / "m.tsv", MANIFEST)
         )
         table = completeness.completeness(cards[name], adata, excluded)
         assert len(table) == cards[name]["samples"]["expected"]

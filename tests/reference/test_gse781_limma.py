@@ -12,6 +12,7 @@ from alsmuscle.bulk import engines
 from alsmuscle.core import contracts
 from alsmuscle.data import cards, study_arrays
 from alsmuscle.data.fetch import study_files
+from alsmuscle.data.tables import MANIFEST
 from support import ROOT, mirror
 
 pytestmark = pytest.mark.verify
@@ -32,7 +33,7 @@ def read(card, tmp_path_factory):
     cache = tmp_path_factory.mktemp("gse781")
     rows, checks = study_files(card, cache=cache, mirror=folder)
     assert checks[0]["state"] == "agrees"
-    return study_arrays.read_arrays(card, contracts.rows(rows, "manifest"))
+    return study_arrays.read_arrays(card, contracts.rows(rows, MANIFEST))
 
 
 def test_34_arrays_are_17_samples_of_10_people(read):

@@ -13,6 +13,7 @@ import pytest
 from alsmuscle.core import contracts, files
 from alsmuscle.data import cards, embedded, fetch, study_effects
 from alsmuscle.data.readers import results
+from alsmuscle.data.tables import MANIFEST
 from alsmuscle.genesets import calls
 from support import ROOT
 
@@ -27,7 +28,7 @@ pytestmark = [
 def _manifest(name, folder):
     card = cards.load_card(ROOT / "config" / "datasets" / f"{name}.yaml")
     rows, _ = fetch.study_files(card, cache=folder, mirror=MIRROR)
-    return card, contracts.rows(rows, "manifest")
+    return card, contracts.rows(rows, MANIFEST)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import time
 import psutil
 
 from alsmuscle.core import files
+from alsmuscle.genesets.tables import COVERAGE
 
 TARGET = "results/programmes/coverage.tsv"
 
@@ -46,5 +47,5 @@ def test_nothing_outlives_a_killed_run_and_nobody_unlocks_by_hand(project):
 
     again = project.snakemake(TARGET, "--quiet", "all", "--rerun-incomplete")
     assert again.returncode == 0, again.stderr
-    assert len(files.read_table(project.folder / TARGET, "coverage"))
+    assert len(files.read_table(project.folder / TARGET, COVERAGE))
     assert not unfinished.exists()

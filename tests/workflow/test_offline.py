@@ -12,6 +12,7 @@ import pytest
 from alsmuscle.archives import geo
 from alsmuscle.core import files
 from alsmuscle.data import fetch
+from alsmuscle.data.tables import ADMISSION, CHECKS, MANIFEST
 from alsmuscle.download.policy import FetchPolicy
 
 # Every process of a run loads this at its start: it notes and refuses each way out.
@@ -80,11 +81,11 @@ def test_a_run_with_a_mirror_asks_nobody(project, ways_out, tmp_path):
     assert run.returncode == 0, run.stderr
     assert ways_out() == ""
     results = project.folder / "results" / "provenance"
-    assert set(files.read_table(results / "data" / "gse1.tsv", "manifest")["source"]) == {"mirror"}
-    checks = files.read_table(results / "checks.tsv", "checks").set_index("check")
+    assert set(files.read_table(results / "data" / "gse1.tsv", MANIFEST)["source"]) == {"mirror"}
+    checks = files.read_table(results / "checks.tsv", CHECKS).set_index("check")
     assert checks.loc["archive", "state"] == "not verified"
     assert "not in the mirror" in checks.loc["archive", "found"]
-    assert files.read_table(results / "admission.tsv", "admission")["admitted"].all()
+    assert files.read_table(results / "admission.tsv", ADMISSION)["admitted"].all()
 
 
 def test_the_guard_sees_what_gets_out(ways_out):

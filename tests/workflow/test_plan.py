@@ -7,6 +7,7 @@ import shutil
 import pandas as pd
 
 from alsmuscle.core import files
+from alsmuscle.data.tables import MANIFEST
 from support import ROOT, Project, small_counts
 
 GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
@@ -73,7 +74,7 @@ def test_a_users_own_gmt_is_fetched_and_read_like_any_other(project):
     manifest = project.folder / "results" / "provenance" / "data" / "collections.tsv"
     run = project.snakemake(str(manifest.relative_to(project.folder)), "--quiet", "all")
     assert run.returncode == 0, run.stderr
-    row = files.read_table(manifest, "manifest").iloc[0]
+    row = files.read_table(manifest, MANIFEST).iloc[0]
     assert (row["name"], row["source"], row["pinned"]) == ("own", "local", "file")
     text = (project.folder / row["path"]).read_text()
     assert {line.split("\t")[0] for line in text.splitlines()} == {"PLANTED", "OTHER"}

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from alsmuscle.core import files
+from alsmuscle.data.tables import CHECKS
 from deposits import tenx_h5
 from support import small_counts, write_study
 
@@ -83,7 +84,7 @@ def _broken_nuclei(project, card):
 
 
 def _states(project):
-    checks = files.read_table(project.folder / "results" / "provenance" / "checks.tsv", "checks")
+    checks = files.read_table(project.folder / "results" / "provenance" / "checks.tsv", CHECKS)
     return {(row.dataset, row.check): row.state for row in checks.itertuples()}
 
 

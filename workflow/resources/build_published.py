@@ -22,6 +22,7 @@ from alsmuscle.core import contracts, files
 from alsmuscle.data import cards, genes, study_effects
 from alsmuscle.data import fetch as obtain
 from alsmuscle.data.published import note, notes_table
+from alsmuscle.data.tables import MANIFEST
 from alsmuscle.download import download
 
 HERE = Path(__file__).resolve().parent
@@ -73,7 +74,7 @@ def platform_genes(path: Path) -> pd.DataFrame:
 def derive(card: cards.Card, cache: Path, mirror: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the derived table of a card and what its import said."""
     manifest, checks = obtain.study_files(card, cache=cache, mirror=mirror)
-    table = contracts.rows(manifest, "manifest")
+    table = contracts.rows(manifest, MANIFEST)
     if table.empty:
         raise SystemExit(f"{card['id']}: {checks}")
     if card["modality"] == "effects":

@@ -1,8 +1,10 @@
 from alsmuscle.bulk import block_effects, donors, engines, tissue_content
+from alsmuscle.bulk.tables import BLOCK_EFFECTS, DE, ENGINES, OMNIBUS
 from alsmuscle.core import files, outcome
 from alsmuscle.data import cards
 from alsmuscle.design import matrix
 from alsmuscle.genesets import pathways, programmes
+from alsmuscle.genesets.tables import EFFECTS, GSEA, SETS
 
 with outcome.job(snakemake):
     contrast, trend = snakemake.params.contrast, snakemake.params.arrays["trend"]
@@ -21,12 +23,12 @@ with outcome.job(snakemake):
     )
     # Small beside the imports: contrasts of one design each write the design's own.
     omnibus = engines.omnibus(fitted, vst.obs, contrast, **common, **snakemake.params.omnibus)
-    files.write_table(snakemake.output.engines, agreement, "engines")
-    files.write_table(snakemake.output.omnibus, omnibus, "omnibus")
-    files.write_table(snakemake.output.de, table, "de")
+    files.write_table(snakemake.output.engines, agreement, ENGINES)
+    files.write_table(snakemake.output.omnibus, omnibus, OMNIBUS)
+    files.write_table(snakemake.output.de, table, DE)
 
     # Ranked is what stands in the table, as it is for published effects.
-    genes = files.read_table(snakemake.output.de, "de")
+    genes = files.read_table(snakemake.output.de, DE)
     names = vst.var["symbol"].astype(str) if organism == "human" else files.human_names()
     sizes, sets = snakemake.params.sizes, {}
     for manifest in snakemake.input.manifest:
@@ -88,8 +90,8 @@ with outcome.job(snakemake):
     )
     if contrast["kind"] != "difference":  # no standardised difference between two groups
         effects[["hedges_g", "hedges_g_var"]] = float("nan")
-    written = {"gsea": ranked, "sets": tested, "effects": effects, "block_effects": blocks}
-    for name, found in written.items():
+    written = [(GSEA, ranked), (SETS, tested), (EFFECTS, effects), (BLOCK_EFFECTS, blocks)]
+    for kind, found in written:
         for position, column in enumerate(("dataset", "contrast", "cell_type")):
             found.insert(position, column, genes[column].iloc[0])
-        files.write_table(snakemake.output[name], found, name)
+        files.write_table(snakemake.output[kind.name], found, kind)

@@ -1,21 +1,24 @@
 from alsmuscle.bulk import engines, qc, swaps
+from alsmuscle.bulk.tables import PCA, PCA_COVARIATES, QC
 from alsmuscle.core import contracts, files, outcome
 from alsmuscle.data import cards, studies, study_arrays
 from alsmuscle.data import completeness as account
+from alsmuscle.data.tables import COMPLETENESS, EXCLUDED, MANIFEST, SAMPLES, WARNINGS
 from alsmuscle.genesets import programmes
+from alsmuscle.genesets.tables import SCORES
 
 with outcome.job(snakemake) as logger:
     card, out = snakemake.params.card, snakemake.output
-    manifest = files.read_table(snakemake.input.manifest, "manifest")
+    manifest = files.read_table(snakemake.input.manifest, MANIFEST)
     read = study_arrays.read_arrays if "intensities" in card else studies.read_bulk
     measured, samples, excluded = read(card, manifest)
     # A design that cannot be fitted stops the study before anything is computed.
     warnings = account.design_faults(card, measured.obs, snakemake.params.min_replicates)
     completeness = account.completeness(card, measured, excluded)
-    files.write_table(out.warnings, warnings, "warnings")
-    files.write_table(out.completeness, completeness, "completeness")
-    files.write_table(out.samples, samples, "samples")
-    files.write_table(out.excluded, excluded, "excluded")
+    files.write_table(out.warnings, warnings, WARNINGS)
+    files.write_table(out.completeness, completeness, COMPLETENESS)
+    files.write_table(out.samples, samples, SAMPLES)
+    files.write_table(out.excluded, excluded, EXCLUDED)
     files.write_h5ad(out.measured, measured)
 
     options = {
@@ -47,9 +50,9 @@ with outcome.job(snakemake) as logger:
     )
     scores = programmes.scores(vst.to_df().T, members)
     scores.insert(0, "dataset", snakemake.wildcards.dataset)
-    files.write_table(out.qc, table.drop(columns=["muscle_declared", "transgenic"]), "qc")
+    files.write_table(out.qc, table.drop(columns=["muscle_declared", "transgenic"]), QC)
     associations = qc.associations(pca, measured.obs, metrics)
-    files.write_table(out.covariates, associations, "pca_covariates")
-    files.write_table(out.pca, pca, "pca")
+    files.write_table(out.covariates, associations, PCA_COVARIATES)
+    files.write_table(out.pca, pca, PCA)
     files.write_square(out.correlation, correlation)
-    files.write_table(out.scores, scores, "scores")
+    files.write_table(out.scores, scores, SCORES)

@@ -3,12 +3,14 @@ import pandas as pd
 from alsmuscle.core import files, outcome
 from alsmuscle.data import published, study_effects
 from alsmuscle.data.readers import calls
+from alsmuscle.data.tables import IMPORTED, MANIFEST
 from alsmuscle.genesets import programmes
 from alsmuscle.genesets.calls import of_contrasts
+from alsmuscle.genesets.tables import CALLED, CALLED_BLOCKS
 
 with outcome.job(snakemake) as logger:
     card = snakemake.params.card
-    lists = study_effects.read_calls(card, files.read_table(snakemake.input.manifest, "manifest"))
+    lists = study_effects.read_calls(card, files.read_table(snakemake.input.manifest, MANIFEST))
     called = pd.concat([found.genes for found in lists.values()], ignore_index=True)
     logger.info("%d lists, %d called genes", len(lists), len(called))
     platforms = pd.read_csv(snakemake.input.platforms, sep="\t")
@@ -18,9 +20,9 @@ with outcome.job(snakemake) as logger:
         files.read_gene_table(card["organism"]),
     )
     background = calls.background(platforms, card["calls"]["background"]["platforms"])
-    files.write_table(snakemake.output.called, called, "called")
+    files.write_table(snakemake.output.called, called, CALLED)
     files.write_table(
-        snakemake.output.blocks, of_contrasts(called, background, members), "called_blocks"
+        snakemake.output.blocks, of_contrasts(called, background, members), CALLED_BLOCKS
     )
     notes = [
         published.note(metric, value, text) | {"dataset": card["id"], "contrast": contrast}
@@ -30,5 +32,5 @@ with outcome.job(snakemake) as logger:
     files.write_table(
         snakemake.output.imported,
         pd.DataFrame(notes)[["dataset", "contrast", "metric", "value", "text", "flagged"]],
-        "imported",
+        IMPORTED,
     )

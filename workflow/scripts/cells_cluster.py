@@ -1,6 +1,8 @@
 from alsmuscle.cells import annotate, prepare
+from alsmuscle.cells.tables import CELLS_QC, CLUSTERS, MARKERS
 from alsmuscle.core import files, outcome
 from alsmuscle.data.readers import single_cell
+from alsmuscle.data.tables import SAMPLES
 
 with outcome.job(snakemake) as logger:
     card = snakemake.params.card
@@ -9,11 +11,11 @@ with outcome.job(snakemake) as logger:
         files.read_plain(snakemake.input.panel), where=snakemake.input.panel
     )
     prepared = single_cell.read_prepared(
-        snakemake.input.prepared, files.read_table(snakemake.input.qc, "cells_qc")
+        snakemake.input.prepared, files.read_table(snakemake.input.qc, CELLS_QC)
     )
     study = prepare.integrate(
         prepared,
-        files.read_table(snakemake.input.samples, "samples"),
+        files.read_table(snakemake.input.samples, SAMPLES),
         keep=set(panel["gene"]),
         seed=snakemake.params.seed,
         **snakemake.params.variable,
@@ -30,7 +32,7 @@ with outcome.job(snakemake) as logger:
     markers = annotate.panel_view(study, panel, organism=organism)
     logger.info("%d cells, %d clusters: %s", study.n_obs, len(named), list(named["cell_type"]))
     files.write_table(
-        snakemake.output.clusters, named.reset_index().assign(dataset=dataset), "clusters"
+        snakemake.output.clusters, named.reset_index().assign(dataset=dataset), CLUSTERS
     )
-    files.write_table(snakemake.output.markers, markers.assign(dataset=dataset), "markers")
+    files.write_table(snakemake.output.markers, markers.assign(dataset=dataset), MARKERS)
     single_cell.write_cells(snakemake.output.cells, study, prepare.each_sample(study, prepared))

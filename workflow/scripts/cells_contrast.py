@@ -1,6 +1,10 @@
+from alsmuscle.bulk.tables import DE
 from alsmuscle.cells import contrasts
+from alsmuscle.cells.tables import COMPOSITION, TYPES
 from alsmuscle.core import files, outcome
+from alsmuscle.data.tables import SAMPLES
 from alsmuscle.genesets import programmes
+from alsmuscle.genesets.tables import EFFECTS
 
 with outcome.job(snakemake) as logger:
     dataset, organism = snakemake.wildcards.dataset, snakemake.params.organism
@@ -22,13 +26,13 @@ with outcome.job(snakemake) as logger:
     for cell_type, reason in found.left_out.items():
         logger.info("%s: no contrast, %s", cell_type, reason)
     shares = contrasts.compare_composition(
-        files.read_table(snakemake.input.types, "types"),
-        files.read_table(snakemake.input.samples, "samples").set_index("sample_id"),
+        files.read_table(snakemake.input.types, TYPES),
+        files.read_table(snakemake.input.samples, SAMPLES).set_index("sample_id"),
         contrast,
         dataset=dataset,
         min_donors=de["min_replicates"],
         **snakemake.params.composition,
     )
-    files.write_table(snakemake.output.effects, found.effects, "effects")
-    files.write_table(snakemake.output.composition, shares, "composition")
-    files.write_table(snakemake.output.de, found.de, "de")
+    files.write_table(snakemake.output.effects, found.effects, EFFECTS)
+    files.write_table(snakemake.output.composition, shares, COMPOSITION)
+    files.write_table(snakemake.output.de, found.de, DE)

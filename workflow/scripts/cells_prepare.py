@@ -2,16 +2,18 @@ import pandas as pd
 
 from alsmuscle.bulk import qc
 from alsmuscle.cells import prepare
+from alsmuscle.cells.tables import BARCODES, CELLS_QC
 from alsmuscle.core import files, outcome
 from alsmuscle.data import cards, genes, study_cells
 from alsmuscle.data import completeness as account
 from alsmuscle.data.readers import single_cell
+from alsmuscle.data.tables import COMPLETENESS, EXCLUDED, MANIFEST, SAMPLES, WARNINGS
 from alsmuscle.design import checks
 
 with outcome.job(snakemake) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
     dataset, material = card["id"], card["cells"]["material"]
-    manifest = files.read_table(snakemake.input.manifest, "manifest")
+    manifest = files.read_table(snakemake.input.manifest, MANIFEST)
     matrices, names, kept, excluded = study_cells.cell_samples(card, manifest)
     table = files.read_gene_table(card["organism"])
     summaries, barcodes, sums = [], [], {}
@@ -43,7 +45,7 @@ with outcome.job(snakemake) as logger:
 
     single_cell.write_prepared(snakemake.output.prepared, prepared())
     table = prepare.flag_samples(summaries).assign(dataset=dataset)
-    files.write_table(snakemake.output.qc, table, "cells_qc")
+    files.write_table(snakemake.output.qc, table, CELLS_QC)
     whole = prepare.stack_sums(sums, where=dataset)
     derived = qc.technical(whole)
     derived["sex_inferred"] = qc.sex_expression(whole, card["organism"])["sex_inferred"]
@@ -70,8 +72,8 @@ with outcome.job(snakemake) as logger:
             )
         )
     lost = pd.concat(barcodes, ignore_index=True).assign(dataset=dataset)
-    files.write_table(snakemake.output.barcodes, lost, "barcodes")
-    files.write_table(snakemake.output.samples, used, "samples")
-    files.write_table(snakemake.output.excluded, excluded, "excluded")
-    files.write_table(snakemake.output.completeness, completeness, "completeness")
-    files.write_table(snakemake.output.warnings, pd.concat(warned, ignore_index=True), "warnings")
+    files.write_table(snakemake.output.barcodes, lost, BARCODES)
+    files.write_table(snakemake.output.samples, used, SAMPLES)
+    files.write_table(snakemake.output.excluded, excluded, EXCLUDED)
+    files.write_table(snakemake.output.completeness, completeness, COMPLETENESS)
+    files.write_table(snakemake.output.warnings, pd.concat(warned, ignore_index=True), WARNINGS)

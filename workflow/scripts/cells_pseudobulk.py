@@ -2,9 +2,11 @@ import anndata
 import pandas as pd
 
 from alsmuscle.cells import activity, contrasts, prepare
+from alsmuscle.cells.tables import ACTIVITY, COEXPRESSION, TYPES
 from alsmuscle.core import files, outcome
 from alsmuscle.core.contracts import check_counts
 from alsmuscle.data.readers import single_cell
+from alsmuscle.data.tables import SAMPLES
 from alsmuscle.genesets import programmes
 
 with outcome.job(snakemake) as logger:
@@ -12,7 +14,7 @@ with outcome.job(snakemake) as logger:
     dataset, organism = card["id"], card["organism"]
     min_cells = snakemake.params.pseudobulk["min_cells"]
     groups = snakemake.params.coexpression
-    samples = files.read_table(snakemake.input.samples, "samples").set_index("sample_id")
+    samples = files.read_table(snakemake.input.samples, SAMPLES).set_index("sample_id")
     members = programmes.blocks(
         files.read_plain(snakemake.input.programmes), organism, files.read_gene_table(organism)
     )
@@ -36,8 +38,8 @@ with outcome.job(snakemake) as logger:
     levels = activity.split_block(activity.activity_by_type(scores, study.obs, min_cells=min_cells))
     found = activity.coexpression_by_donor(study, **groups)
     logger.info("%d sums over %d types", sums.n_obs, sums.obs["cell_type"].nunique())
-    files.write_table(snakemake.output.types, types, "types")
-    files.write_table(snakemake.output.activity, levels.assign(dataset=dataset), "activity")
-    files.write_table(snakemake.output.coexpression, found.assign(dataset=dataset), "coexpression")
+    files.write_table(snakemake.output.types, types, TYPES)
+    files.write_table(snakemake.output.activity, levels.assign(dataset=dataset), ACTIVITY)
+    files.write_table(snakemake.output.coexpression, found.assign(dataset=dataset), COEXPRESSION)
     files.write_parquet(snakemake.output.map, activity.cell_map(study, scores))
     files.write_h5ad(snakemake.output.pseudobulk, check_counts(sums, dataset))

@@ -2,6 +2,7 @@ import os
 
 from alsmuscle.core import contracts, files, outcome
 from alsmuscle.data import admit, fetch
+from alsmuscle.data.tables import CHECKS, MANIFEST
 from alsmuscle.download.policy import FetchPolicy
 
 with outcome.job(snakemake) as logger:
@@ -24,5 +25,5 @@ with outcome.job(snakemake) as logger:
             logger.warning(
                 "gene sets '%s' could not be had, and are skipped: %s", name, row["found"]
             )
-    files.write_table(snakemake.output.manifest, contracts.rows(manifest, "manifest"), "manifest")
-    files.write_table(snakemake.output.checks, contracts.rows(checks, "checks"), "checks")
+    files.write_table(snakemake.output.manifest, contracts.rows(manifest, MANIFEST), MANIFEST)
+    files.write_table(snakemake.output.checks, contracts.rows(checks, CHECKS), CHECKS)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pandas as pd
 
 from alsmuscle.core import files, log
+from alsmuscle.data.tables import MANIFEST
 from alsmuscle.genesets import programmes
 from alsmuscle.simulate import bulk
 
@@ -47,5 +48,5 @@ with log.job(snakemake.log[0]) as logger:
         }
         for name in ("counts", "sheet")
     ]
-    files.write_table(snakemake.output.manifest, pd.DataFrame(rows), "manifest")
+    files.write_table(snakemake.output.manifest, pd.DataFrame(rows), MANIFEST)
     logger.info("simulated %d genes, %d samples", *made.counts.shape)

@@ -4,6 +4,7 @@ import pandas as pd
 
 from alsmuscle.cells import annotate
 from alsmuscle.core import files, log
+from alsmuscle.data.tables import MANIFEST
 from alsmuscle.simulate import bulk, cells
 
 with log.job(snakemake.log[0]) as logger:
@@ -37,5 +38,5 @@ with log.job(snakemake.log[0]) as logger:
         }
         for name in ("counts", "sheet")
     ]
-    files.write_table(snakemake.output.manifest, pd.DataFrame(rows), "manifest")
+    files.write_table(snakemake.output.manifest, pd.DataFrame(rows), MANIFEST)
     logger.info("simulated %d barcodes, %d genes", *study.shape)

@@ -1,8 +1,10 @@
+from alsmuscle.bulk.tables import DE
 from alsmuscle.core import files, outcome
 from alsmuscle.data import study_effects
+from alsmuscle.data.tables import IMPORTED, MANIFEST
 
 with outcome.job(snakemake):
-    manifest = files.read_table(snakemake.input.manifest, "manifest")
+    manifest = files.read_table(snakemake.input.manifest, MANIFEST)
     imported = study_effects.read_effects(snakemake.params.card, manifest)
-    files.write_table(snakemake.output.de, imported.effects, "de")
-    files.write_table(snakemake.output.imported, imported.notes, "imported")
+    files.write_table(snakemake.output.de, imported.effects, DE)
+    files.write_table(snakemake.output.imported, imported.notes, IMPORTED)

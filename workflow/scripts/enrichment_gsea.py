@@ -1,8 +1,10 @@
+from alsmuscle.bulk.tables import DE
 from alsmuscle.core import files, outcome
 from alsmuscle.genesets import pathways, programmes
+from alsmuscle.genesets.tables import GSEA
 
 with outcome.job(snakemake):
-    de = files.read_table(snakemake.input.de, "de")
+    de = files.read_table(snakemake.input.de, DE)
     names = None if snakemake.params.organism == "human" else files.human_names()
     sets = {}
     for manifest in snakemake.input.manifest:
@@ -18,4 +20,4 @@ with outcome.job(snakemake):
     )
     for position, column in enumerate(("dataset", "contrast", "cell_type")):
         table.insert(position, column, de[column].iloc[0])
-    files.write_table(snakemake.output.gsea, table, "gsea")
+    files.write_table(snakemake.output.gsea, table, GSEA)

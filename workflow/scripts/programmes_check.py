@@ -1,5 +1,6 @@
 from alsmuscle.core import files, log
 from alsmuscle.genesets import programmes
+from alsmuscle.genesets.tables import COVERAGE
 
 with log.job(snakemake.log[0]) as logger:
     validation = programmes.validate(
@@ -10,4 +11,4 @@ with log.job(snakemake.log[0]) as logger:
     )
     coverage = programmes.coverage(validation)
     logger.info("%d of %d symbols mapped", validation["gene_id"].count(), len(validation))
-    files.write_table(snakemake.output.coverage, coverage, "coverage")
+    files.write_table(snakemake.output.coverage, coverage, COVERAGE)

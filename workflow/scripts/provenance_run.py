@@ -5,15 +5,16 @@ import yaml
 
 from alsmuscle.core import contracts, files, log, outcome, provenance
 from alsmuscle.data import completeness
+from alsmuscle.data.tables import COMPLETENESS, MANIFEST
 
 with log.job(snakemake.log[0]):
     had = outcome.sound(snakemake.input.manifests)
-    manifests = [files.read_table(path, "manifest") for path in had]
-    files.write_table(snakemake.output.lock, pd.concat(manifests, ignore_index=True), "manifest")
-    accounts = [files.read_table(path, "completeness") for path in snakemake.input.completeness]
-    every = pd.concat([contracts.rows([], "completeness"), *accounts], ignore_index=True)
+    manifests = [files.read_table(path, MANIFEST) for path in had]
+    files.write_table(snakemake.output.lock, pd.concat(manifests, ignore_index=True), MANIFEST)
+    accounts = [files.read_table(path, COMPLETENESS) for path in snakemake.input.completeness]
+    every = pd.concat([contracts.rows([], COMPLETENESS), *accounts], ignore_index=True)
     files.write_table(
-        snakemake.output.completeness, completeness.mark_identical(every), "completeness"
+        snakemake.output.completeness, completeness.mark_identical(every), COMPLETENESS
     )
     files.write_text(
         snakemake.output.config,

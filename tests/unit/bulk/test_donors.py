@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from alsmuscle.bulk import block_effects, donors, engines
+from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts
 from alsmuscle.stats import linear
 
@@ -117,7 +118,7 @@ def _run(counts, contrast=CONTRAST):
         contrast,
         **OPTIONS | {"dataset": "x", "distribution": "quasi", "shrink": True},
     )
-    return fitted, contracts.check_table(table, "de", "x").set_index("gene_id")
+    return fitted, contracts.check_table(table, DE, "x").set_index("gene_id")
 
 
 def test_a_run_models_donors_and_the_naive_one_calls_them():

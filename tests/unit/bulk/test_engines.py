@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle.bulk import deseq2, engines
+from alsmuscle.bulk.tables import ENGINES
 from alsmuscle.core import contracts
 from alsmuscle.stats import linear
 from made_up_designs import AT60, PLANTED, TEST, make_counts, make_samples
@@ -28,7 +29,7 @@ def test_two_engines_find_what_is_planted():
     table, other = _both(lambda f: 1.5 * (f["genotype"] == "sod1"))
     assert (other.loc[PLANTED, "padj"] < 0.05).all()
     row = contracts.check_table(
-        engines.agreement(table, other, about=ABOUT, engine="voom", alpha=0.05), "engines", "x"
+        engines.agreement(table, other, about=ABOUT, engine="voom", alpha=0.05), ENGINES, "x"
     ).iloc[0]
     assert row["n_genes"] == 300
     assert row["spearman_effect"] > 0.97

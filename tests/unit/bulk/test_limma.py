@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle.bulk import limma
+from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
 
@@ -96,7 +97,7 @@ def _tested(study, **more):
 @pytest.mark.parametrize("trend", [True, False])
 def test_planted_effects_are_found(trend):
     table = _tested(_study(5), trend=trend)
-    contracts.check_table(table, "de", "x")
+    contracts.check_table(table, DE, "x")
     table = table.set_index("gene_id")
     planted = table.loc[[f"G{i:03d}" for i in range(30)]]
     assert (planted["padj"] < 0.05).all()

@@ -8,9 +8,12 @@ import pytest
 from anndata import AnnData
 
 from alsmuscle.bulk import deseq2
+from alsmuscle.bulk.tables import DE
 from alsmuscle.cells import contrasts
+from alsmuscle.cells.tables import COMPOSITION, TYPES
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
+from alsmuscle.genesets.tables import EFFECTS
 
 CONTRAST = {
     **{
@@ -103,8 +106,8 @@ def test_a_type_of_one_side_is_left_out_with_the_reason(found: contrasts.TypeCon
 
 
 def test_tables_keep_their_contracts(found: contrasts.TypeContrasts) -> None:
-    contracts.check_table(found.de, "de", "de")
-    contracts.check_table(found.effects, "effects", "effects")
+    contracts.check_table(found.de, DE, "de")
+    contracts.check_table(found.effects, EFFECTS, "effects")
 
 
 def test_pseudobulk_goes_through_the_code_of_bulk(found: contrasts.TypeContrasts) -> None:
@@ -149,7 +152,7 @@ def test_types_are_counted_with_zeros_and_shares() -> None:
     assert rows.loc[("s2", "x"), "n_cells"] == 0
     assert rows["used"].to_dict() == {key: key == ("s1", "x") for key in rows.index}
     assert set(rows.loc["s2", "subject_id"]) == {"d2"}
-    contracts.check_table(table, "types", "types")
+    contracts.check_table(table, TYPES, "types")
 
 
 def test_composition_is_tested_over_samples_and_not_below_three() -> None:
@@ -172,4 +175,4 @@ def test_composition_is_tested_over_samples_and_not_below_three() -> None:
     assert found.loc["x", "padj"] < 1e-4
     few = contrasts.compare_composition(types, samples.iloc[3:], CONTRAST, **settings)
     assert few["effect"].notna().all() and few["pvalue"].isna().all()
-    contracts.check_table(few, "composition", "composition")
+    contracts.check_table(few, COMPOSITION, "composition")

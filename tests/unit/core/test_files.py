@@ -5,8 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alsmuscle.bulk.tables import PCA
+from alsmuscle.cells.tables import TYPES
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
+from alsmuscle.data.tables import SAMPLES
+from alsmuscle.genesets.tables import EFFECTS
 
 
 def _file(tmp_path, text, name="m.csv"):
@@ -18,11 +22,11 @@ def _file(tmp_path, text, name="m.csv"):
 def test_text_for_a_number_breaks_the_contract(tmp_path):
     frame = pd.DataFrame({"sample_id": ["a"], "pc1": ["far"], "pc2": [1.0]})
     with pytest.raises(InputError, match="column 'pc1' breaks the contract 'pca'"):
-        files.write_table(tmp_path / "p.tsv", frame, "pca")
+        files.write_table(tmp_path / "p.tsv", frame, PCA)
 
     path = _file(tmp_path, "sample_id\tpc1\tpc2\na\tfar\t1\n", "p.tsv")
     with pytest.raises(InputError, match="breaks the contract 'pca'.*far"):
-        files.read_table(path, "pca")
+        files.read_table(path, PCA)
 
 
 @pytest.mark.parametrize(
@@ -60,24 +64,24 @@ def test_kinds_of_columns(column, values, fine):
 )
 def test_shares_and_flags(column, value, fine):
     plain = {"text": "a", "count": 1, "share": 0.5, "flag": True}
-    columns = contracts.TABLES["types"].columns
+    columns = TYPES.columns
     frame = pd.DataFrame([{**{c: plain[k] for c, k in columns.items()}, column: value}])
     if fine:
-        contracts.check_table(frame, "types", "x")
+        contracts.check_table(frame, TYPES, "x")
         return
     with pytest.raises(InputError, match=f"'{column}' breaks the contract"):
-        contracts.check_table(frame, "types", "x")
+        contracts.check_table(frame, TYPES, "x")
 
 
 def test_flags_are_true_or_false(tmp_path):
-    columns = contracts.TABLES["effects"].columns
+    columns = EFFECTS.columns
     plain = {"text": "a", "number": 0.5, "share": 0.5, "count": 1, "flag": True}
     frame = pd.DataFrame([{name: plain[kind] for name, kind in columns.items()}])
-    files.write_table(tmp_path / "e.tsv", frame, "effects")
-    assert files.read_table(tmp_path / "e.tsv", "effects")["stripped"].tolist() == [True]
+    files.write_table(tmp_path / "e.tsv", frame, EFFECTS)
+    assert files.read_table(tmp_path / "e.tsv", EFFECTS)["stripped"].tolist() == [True]
     path = _file(tmp_path, (tmp_path / "e.tsv").read_text().replace("True", "yes"), "f.tsv")
     with pytest.raises(InputError, match="column 'stripped'"):
-        files.read_table(path, "effects")
+        files.read_table(path, EFFECTS)
 
 
 def test_nothing_half_written_is_left(tmp_path):
@@ -107,16 +111,16 @@ def test_tables_round_trip_and_hold_their_contract(tmp_path):
             "note": ["kept", ""],
         }
     )
-    files.write_table(tmp_path / "s.tsv", frame, "samples")
-    again = files.read_table(tmp_path / "s.tsv", "samples")
+    files.write_table(tmp_path / "s.tsv", frame, SAMPLES)
+    again = files.read_table(tmp_path / "s.tsv", SAMPLES)
     assert again["sample_id"].tolist() == ["NA", "s2"]  # a name, not a missing value
     assert again["batch"].tolist() == ["007", "8"]
     assert np.isnan(again["age"][1])
     assert again["note"].tolist() == ["kept", ""]
     with pytest.raises(InputError, match="'sex' is missing"):
-        files.write_table(tmp_path / "t.tsv", frame.drop(columns="sex"), "samples")
+        files.write_table(tmp_path / "t.tsv", frame.drop(columns="sex"), SAMPLES)
     with pytest.raises(InputError, match="stands twice"):
-        files.write_table(tmp_path / "t.tsv", pd.concat([frame, frame]), "samples")
+        files.write_table(tmp_path / "t.tsv", pd.concat([frame, frame]), SAMPLES)
     assert not (tmp_path / "t.tsv").exists()
 
 

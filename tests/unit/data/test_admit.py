@@ -7,10 +7,11 @@ import pytest
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit
+from alsmuscle.data.tables import ADMISSION, CHECKS
 
 
 def _checks(*rows):
-    return contracts.rows(rows, "checks")
+    return contracts.rows(rows, CHECKS)
 
 
 GOOD = admit.check("gse1", "files.counts", "agrees", "ab", "ab")
@@ -41,11 +42,11 @@ def test_texts_stay_on_one_line_and_survive_the_file(tmp_path):
     row = admit.check("gse3", "reading", "failed", "a\tb", 'said "no"\nand\r\nleft')
     path = tmp_path / "admission.tsv"
     table = admit.admit(_checks(GOOD, row), ["gse1", "gse3"])
-    files.write_table(path, table, "admission")
+    files.write_table(path, table, ADMISSION)
     assert len(path.read_text().splitlines()) == 3
     assert admit.admitted(path) == ["gse1"]
     assert admit.left_out(path) == [("gse3", table["reason"].iloc[1])]
-    assert files.read_table(path, "admission")["reason"].iloc[1] == table["reason"].iloc[1]
+    assert files.read_table(path, ADMISSION)["reason"].iloc[1] == table["reason"].iloc[1]
 
 
 def test_without_a_table_nothing_is_left_out(tmp_path):

@@ -34,6 +34,7 @@ from alsmuscle.data import (
     study_cells,
     verify,
 )
+from alsmuscle.data.tables import CHECKS, MANIFEST
 from alsmuscle.download.policy import FetchPolicy
 from deposits import (
     N_GENES,
@@ -453,8 +454,8 @@ POLICY = FetchPolicy(attempts=1, wait_initial=0.01, keep_free=0)
 def looked_at(card: cards.Card, cache: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Fetch and verify a study as the rules do: its manifest and all checks."""
     rows, checks = fetch.study_files(card, cache=cache, policy=POLICY)
-    manifest, fetched = contracts.rows(rows, "manifest"), contracts.rows(checks, "checks")
-    read = contracts.rows(verify.checks(card, manifest, fetched), "checks")
+    manifest, fetched = contracts.rows(rows, MANIFEST), contracts.rows(checks, CHECKS)
+    read = contracts.rows(verify.checks(card, manifest, fetched), CHECKS)
     return manifest, pd.concat([fetched, read], ignore_index=True)
 
 

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from alsmuscle.core import contracts
 from alsmuscle.data import verify
+from alsmuscle.data.tables import CHECKS
 from deposits import counts, genes, tar, tenx_h5, text, triplet
 
 NAMES = ["ALS1", "ALS2", "CTL1", "CTL2"]
@@ -67,7 +68,7 @@ def trial_reading(study: Study, folder: Path) -> dict[str, str]:
         row = {"study": "gse2", "name": name, "url": name, "path": str(folder / name)}
         rows.append({**row, "bytes": len(content)})
     manifest = pd.DataFrame(rows).assign(sha256="", retrieved="", source="", pinned="")
-    (row,) = verify.checks(card, manifest, contracts.rows([], "checks"))
+    (row,) = verify.checks(card, manifest, contracts.rows([], CHECKS))
     return row
 
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import published
 from alsmuscle.data.readers import results
+from alsmuscle.data.tables import IMPORTED
 
 SPEC = {
     "gene_column": "gene",
@@ -48,7 +50,7 @@ def _import(table, spec, identity=IDENTITY):
 
 
 def test_the_most_expressed_probe_speaks_for_the_gene_not_the_largest_effect():
-    made = contracts.check_table(_run(), "de", "x").set_index("gene_id")
+    made = contracts.check_table(_run(), DE, "x").set_index("gene_id")
     assert list(made.index) == ["E1", "E2"]
     assert made.loc["E1", ["probe_id", "log2fc", "lfc_se", "stat", "base_mean"]].tolist() == [
         "p2", 1.0, 0.5, 2.0, 10.0,
@@ -123,8 +125,8 @@ GEO2R = {
 def test_a_table_of_geo2r_needs_no_columns_named_and_says_how_its_error_came_about():
     table, identity = _wide()
     made = _import(table, GEO2R, identity)
-    contracts.check_table(made.effects, "de", "x")
-    notes = contracts.check_table(made.notes, "imported", "x").set_index("metric")
+    contracts.check_table(made.effects, DE, "x")
+    notes = contracts.check_table(made.notes, IMPORTED, "x").set_index("metric")
     assert made.effects["lfc_se"].round(9).eq(0.5).all()
     assert made.effects["df"].eq(25).all()
     assert "effect over t" in notes.loc["error", "text"]

@@ -11,6 +11,7 @@ from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit
 from alsmuscle.data import record as verify
+from alsmuscle.data.tables import CHECKS
 from alsmuscle.download.policy import FetchError
 
 GSE = "GSE12"
@@ -105,7 +106,7 @@ def test_a_difference_quotes_both_sides(card, pages, point, said):
     row = rows[f"archive.{point}"]
     assert row["state"] == "differs"
     assert said[0] in row["card"] and said[1] in row["found"]
-    reason = admit.admit(contracts.rows([row], "checks"), ["gse12"])["reason"].iloc[0]
+    reason = admit.admit(contracts.rows([row], CHECKS), ["gse12"])["reason"].iloc[0]
     assert f"the card says “{row['card']}”, the archive “{row['found']}”" in reason
 
 

@@ -10,6 +10,7 @@ from anndata import AnnData
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import completeness, counts, verify
+from alsmuscle.data.tables import CHECKS, COMPLETENESS
 from alsmuscle.report import load
 
 CONTRAST = {
@@ -44,7 +45,7 @@ def test_every_sample_is_accounted_for():
     adata = _counts(["als", "healthy", "mmn"], columns=["lab 0", "lab 1", "lab 2", "x", "y"])
     gone = _excluded(("gse1", "x", "a repeat of lab 0"), ("gse1", "z", "never deposited"))
     table = completeness.completeness(CARD, adata, gone)
-    contracts.check_table(table, "completeness", "x")
+    contracts.check_table(table, COMPLETENESS, "x")
     by = table.set_index("sample_label")
     assert by["analysed"].to_dict() == {
         "lab 0": True, "lab 1": True, "lab 2": False, "x": False, "z": False,
@@ -97,7 +98,7 @@ def test_the_account_in_words(checks, words):
         for name, found in checks
     ]
     said = load.completeness_sentence(
-        table, contracts.rows([{**row, "remedy": ""} for row in rows], "checks")
+        table, contracts.rows([{**row, "remedy": ""} for row in rows], CHECKS)
     )
     assert said.startswith("3 samples in the record, ")
     assert words in said
@@ -110,7 +111,7 @@ def test_reading_fails_with_a_row_and_not_with_a_crash(monkeypatch):
 
     monkeypatch.setattr(verify, "_read", broken)
     good = contracts.rows(
-        [{"dataset": "gse1", "check": "files.a", "state": "agrees"}], "checks"
+        [{"dataset": "gse1", "check": "files.a", "state": "agrees"}], CHECKS
     ).fillna("")
     (row,) = verify.checks(CARD, pd.DataFrame(), good)
     assert (row["state"], row["card"]) == ("failed", "a, b")

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from alsmuscle.bulk import engines, qc, swaps
+from alsmuscle.bulk.tables import DE, ENGINES, OMNIBUS, QC
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards, completeness, study_arrays, verify
+from alsmuscle.data.tables import COMPLETENESS, MANIFEST
 from support import ROOT, write_arrays
 
 CONFIG = cards.load_yaml(ROOT / "config" / "config.yaml")["bulk"]
@@ -26,7 +28,7 @@ def _manifest(card):
         }
         for name, file in card["files"].items()
     ]
-    return contracts.rows(rows, "manifest")
+    return contracts.rows(rows, MANIFEST)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def test_two_chips_become_one_sample_and_the_stronger_probe_its_gene(read, card)
     assert not adata.var["source_id"].str.endswith("x_at").any()
     assert {name.split("_")[1] for name in adata.var["source_id"]} == {"a", "b"}
     found = completeness.completeness(card, adata, excluded)
-    assert contracts.check_table(found, "completeness", "x")["analysed"].all()
+    assert contracts.check_table(found, COMPLETENESS, "x")["analysed"].all()
     assert found["counts_sha256"].nunique() == 15
 
 
@@ -73,7 +75,7 @@ def test_sex_is_read_from_the_probes(read):
 
 def test_what_is_planted_is_found_and_nothing_where_nothing_is(read, card):
     table, fitted, _ = _tested(read, card, "als_vs_healthy")
-    contracts.check_table(table, "de", "x")
+    contracts.check_table(table, DE, "x")
     table = table.set_index("gene_id")
     # The stronger probe of a planted gene bears its number.
     number = fitted.var["source_id"].str.extract(r"^(\d+)_")[0].astype(int)
@@ -99,7 +101,7 @@ def test_the_second_engine_is_the_other_prior(read, card):
     both = plain.set_index("gene_id")["stat"].loc[other.index]
     np.testing.assert_allclose(other["stat"], both)
     row = contracts.check_table(
-        engines.agreement(table, other, about=fitted.uns, engine=name, alpha=0.05), "engines", "x"
+        engines.agreement(table, other, about=fitted.uns, engine=name, alpha=0.05), ENGINES, "x"
     ).iloc[0]
     assert row["spearman_effect"] == pytest.approx(1)
     assert row["called_both"] > 40
@@ -112,7 +114,7 @@ def test_the_omnibus_of_three_groups_is_a_moderated_f(read, card):
     keys = ("distribution", "alpha", "min_replicates", "inference")
     options = {key: CONFIG["de"][key] for key in keys} | CONFIG["arrays"]
     found = engines.omnibus(fitted, adata.obs, contrast, dataset="gse2", **options)
-    contracts.check_table(found, "omnibus", "x")
+    contracts.check_table(found, OMNIBUS, "x")
     assert found["df"].unique() == [2]
     assert (found["df_residual"] > 12).all()
     assert 40 < (found["padj"] < 0.05).sum() < 70
@@ -132,7 +134,7 @@ def _flags(adata, card):
         [cards.contrast(card, entry["id"]) for entry in card["contrasts"]],
         exclude=qc.sex_gene_ids(adata, "human"),
     )
-    return contracts.check_table(table, "qc", "x").set_index("sample_id")
+    return contracts.check_table(table, QC, "x").set_index("sample_id")
 
 
 def test_faults_of_arrays_are_flagged_and_clean_ones_are_not(read, card):

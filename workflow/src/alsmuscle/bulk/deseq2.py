@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from alsmuscle.bulk import quasi
+from alsmuscle.bulk.tables import OMNIBUS
 from alsmuscle.core import contracts
 from alsmuscle.data.cards import design_id
 from alsmuscle.design.matrix import (
@@ -406,7 +407,7 @@ def _adjusted(fitted: AnnData, pvalue: np.ndarray) -> np.ndarray:
 
 def no_omnibus() -> pd.DataFrame:
     """Return an empty table of omnibus tests."""
-    return contracts.rows([], "omnibus")
+    return contracts.rows([], OMNIBUS)
 
 
 def _reload(fitted: AnnData, inference: Any) -> Any:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from alsmuscle.bulk import deseq2 as de
 from alsmuscle.cells import composition
-from alsmuscle.core import contracts
+from alsmuscle.cells.tables import COMPOSITION
 from alsmuscle.core.errors import InputError
 from alsmuscle.design import checks, matrix
 from alsmuscle.genesets import programmes
@@ -199,7 +199,7 @@ def compare_composition(
     target, reference = matrix.sides(used, contrast)
     keys = ["dataset", "contrast"]
     if counts.shape[1] < 2 or not (target.any() and reference.any()):
-        return pd.DataFrame(columns=list(contracts.TABLES["composition"].columns))
+        return pd.DataFrame(columns=list(COMPOSITION.columns))
     design = matrix.design_matrix(used, contrast)
     table = composition.composition_test(
         counts.loc[used.index].astype(int),

@@ -6,7 +6,7 @@ A broken hand-over thus fails where it happens, with the column's name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from alsmuscle.core.errors import InputError
@@ -31,14 +31,17 @@ class Table:
         Columns that identify a row.
     about
         Column → meaning and unit; goes into the data dictionary.
+    name
+        In messages and in the data dictionary.
     """
 
     columns: dict[str, Kind]
     key: tuple[str, ...] = ()
     about: dict[str, str] = field(default_factory=dict)
+    name: str = ""
 
 
-_EFFECT: dict[str, Kind] = {"se": "number", "ci_low": "number", "ci_high": "number"}
+INTERVAL: dict[str, Kind] = {"se": "number", "ci_low": "number", "ci_high": "number"}
 _BLOCK: dict[str, Kind] = {
     "dataset": "text",
     "contrast": "text",
@@ -126,7 +129,7 @@ _POOLED: dict[str, Kind] = {
     "k": "count",
     "n_contrasts": "count",
     "effect": "number",
-    **_EFFECT,
+    **INTERVAL,
     "pvalue": "number",
     "padj": "number",
     "tau2": "number",
@@ -544,7 +547,7 @@ TABLES: dict[str, Table] = {
             "term": "text",
             "size": "count",
             "effect": "number",
-            **_EFFECT,
+            **INTERVAL,
             "pvalue": "number",
             "padj": "number",
             "pvalue_competitive": "number",
@@ -613,7 +616,7 @@ TABLES: dict[str, Table] = {
             "stripped": "flag",
             "sign": "number",
             "effect": "number",
-            **_EFFECT,
+            **INTERVAL,
             "df": "number",
             "pvalue": "number",
             "effect_adjusted": "number",
@@ -653,7 +656,7 @@ TABLES: dict[str, Table] = {
             "stripped": "flag",
             "sign": "number",
             "effect": "number",
-            **_EFFECT,
+            **INTERVAL,
             "pvalue": "number",
             "padj": "number",
             "pvalue_competitive": "number",
@@ -844,7 +847,7 @@ TABLES: dict[str, Table] = {
             "contrast": "text",
             "cell_type": "text",
             "effect": "number",
-            **_EFFECT,
+            **INTERVAL,
             "stat": "number",
             "df": "number",
             "pvalue": "number",
@@ -902,7 +905,7 @@ TABLES: dict[str, Table] = {
         },
     ),
     "blocks": Table(
-        {**_BLOCK, "effect": "number", **_EFFECT, "source": "text"},
+        {**_BLOCK, "effect": "number", **INTERVAL, "source": "text"},
         ("dataset", "contrast", "cell_type", "programme", "block", "stripped"),
         {
             "source": "samples (regression of scores), published (mean of published gene effects) "
@@ -1051,7 +1054,7 @@ TABLES: dict[str, Table] = {
             "contrast": "text",
             "cell_type": "text",
             "effect": "number",
-            **_EFFECT,
+            **INTERVAL,
             "delta": "number",
             "delta_ci_low": "number",
             "delta_ci_high": "number",
@@ -1083,30 +1086,35 @@ TABLES: dict[str, Table] = {
 }
 
 
-def dtypes(name: str) -> dict[str, str]:
+def named(table: Table | str) -> Table:
+    """Return a contract, also by its name in :data:`TABLES`."""
+    return table if isinstance(table, Table) else replace(TABLES[table], name=table)
+
+
+def dtypes(table: Table | str) -> dict[str, str]:
     """Return pandas dtypes with which a table of this contract is read from text."""
     return {
         column: {"text": "string[python]", "count": "Int64", "flag": "boolean"}.get(kind, "float64")
-        for column, kind in TABLES[name].columns.items()
+        for column, kind in named(table).columns.items()
     }
 
 
-def rows(found: Sequence[Mapping[str, object]], name: str) -> pd.DataFrame:
+def rows(found: Sequence[Mapping[str, object]], table: Table | str) -> pd.DataFrame:
     """Make a table of rows, with the contract's columns also where there is no row."""
     import pandas as pd
 
-    return pd.DataFrame(list(found), columns=list(TABLES[name].columns))
+    return pd.DataFrame(list(found), columns=list(named(table).columns))
 
 
-def check_table(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
+def check_table(frame: pd.DataFrame, table: Table | str, where: str) -> pd.DataFrame:
     """Check a table against its contract and return it, columns of the contract first.
 
     Parameters
     ----------
     frame
         The table; further columns are allowed and kept behind the contract's.
-    name
-        Name in :data:`TABLES`.
+    table
+        Its contract.
     where
         File, for the message.
 
@@ -1115,7 +1123,7 @@ def check_table(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
     InputError
         A column is missing, has the wrong kind, or the key repeats.
     """
-    table = TABLES[name]
+    table = named(table)
     missing = [column for column in table.columns if column not in frame.columns]
     if missing:
         raise InputError(
@@ -1135,7 +1143,7 @@ def check_table(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
         values, wrong = _of_kind(checked[column], kind)
         if wrong.any():
             raise InputError(
-                f"column '{column}' breaks the contract '{name}' "
+                f"column '{column}' breaks the contract '{table.name}' "
                 f"(for example {checked.loc[wrong, column].iloc[0]!r})",
                 where=where,
                 expected=_MEANING[kind],

@@ -104,7 +104,7 @@ def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_table(path: str | Path, frame: pd.DataFrame, contract: str) -> None:
+def write_table(path: str | Path, frame: pd.DataFrame, contract: contracts.Table | str) -> None:
     """Write a table as tab-separated text, six significant digits, checked against its contract."""
     checked = contracts.check_table(frame, contract, str(path)).copy(deep=False)
     for column in checked.select_dtypes("object"):
@@ -121,7 +121,7 @@ def write_table(path: str | Path, frame: pd.DataFrame, contract: str) -> None:
         checked.to_csv(part, sep="\t", index=False, lineterminator="\n")
 
 
-def read_table(path: str | Path, contract: str) -> pd.DataFrame:
+def read_table(path: str | Path, contract: contracts.Table | str) -> pd.DataFrame:
     """Read a table of ours and check it against its contract.
 
     Raises
@@ -131,7 +131,8 @@ def read_table(path: str | Path, contract: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    kinds = contracts.TABLES[contract].columns
+    contract = contracts.named(contract)
+    kinds = contract.columns
     numbers = [column for column, kind in kinds.items() if kind not in ("text", "flag")]
     read_as: defaultdict[str, type] = defaultdict(lambda: str, dict.fromkeys(numbers, float))
     try:
@@ -149,7 +150,7 @@ def read_table(path: str | Path, contract: str) -> pd.DataFrame:
         raise InputError("the file is empty", where=path) from None
     except ValueError as error:
         raise InputError(
-            f"breaks the contract '{contract}': {error}",
+            f"breaks the contract '{contract.name}': {error}",
             where=path,
             expected=f"numbers in {', '.join(numbers)}",
         ) from None

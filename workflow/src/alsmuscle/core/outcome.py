@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from alsmuscle.core import files, log
+from alsmuscle.core.contracts import Table
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.redaction import shown
 
@@ -35,6 +36,20 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+OUTCOME = Table(
+    name="outcome",
+    columns={
+        "dataset": "text",
+        "contrast": "text",
+        "kept": "flag",
+        "step": "text",
+        "error": "text",
+        "place": "text",
+        "reason": "text",
+        "log": "text",
+    },
+    key=("dataset", "contrast"),
+)
 COLLECTIONS = "collections"
 """Stands for a study where the gene sets are fetched, which all studies share."""
 TRIES_LEFT = "tries_left"

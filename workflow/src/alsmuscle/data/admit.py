@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.core import contracts, files, outcome
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.redaction import shown
+from alsmuscle.data.tables import CHECKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +46,8 @@ def read_checks(path: str | Path) -> pd.DataFrame:
     """Read contract ``checks`` of one study; a mark of a look that broke off is a row of it, too."""
     mark = outcome.read(path)
     if mark is None:
-        return files.read_table(path, "checks")
-    return contracts.rows([check(mark.study, mark.step, FAILED, found=mark.sentence())], "checks")
+        return files.read_table(path, CHECKS)
+    return contracts.rows([check(mark.study, mark.step, FAILED, found=mark.sentence())], CHECKS)
 
 
 def remember_failure(mark: str | Path, checks: Sequence[Mapping[str, str]]) -> None:

@@ -7,10 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alsmuscle.bulk.tables import DE, ENGINES, OMNIBUS, PCA, PCA_COVARIATES, QC
+from alsmuscle.cells.tables import (
+    ACTIVITY,
+    BARCODES,
+    CELLS_QC,
+    CLUSTERS,
+    COEXPRESSION,
+    COMPOSITION,
+    MARKERS,
+    TYPES,
+)
 from alsmuscle.core import files as io
+from alsmuscle.core.outcome import OUTCOME
 from alsmuscle.core.redaction import shown
 from alsmuscle.data import cards as registry
+from alsmuscle.data.tables import (
+    CHECKS,
+    COMPLETENESS,
+    EXCLUDED,
+    IMPORTED,
+    MANIFEST,
+    SAMPLES,
+    WARNINGS,
+)
 from alsmuscle.genesets.programmes import blocks, drivers
+from alsmuscle.genesets.tables import COVERAGE, EFFECTS, GSEA, SETS
 from alsmuscle.report import methods
 from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.report.model import Expression
@@ -54,15 +76,15 @@ def report_data(
     import pandas as pd
 
     results = Path(results)
-    outcome = io.read_table(results / "provenance" / "outcome.tsv", "outcome")
+    outcome = io.read_table(results / "provenance" / "outcome.tsv", OUTCOME)
     lost = outcome[~outcome["kept"]]
     failures = {
         str(name): rows.loc[rows["reason"] != "", "reason"].unique().tolist()
         for name, rows in lost.groupby("dataset")
     }
     selected, cards = cards, _kept(cards, outcome)
-    checks = io.read_table(results / "provenance" / "checks.tsv", "checks")
-    account = io.read_table(results / "provenance" / "completeness.tsv", "completeness")
+    checks = io.read_table(results / "provenance" / "checks.tsv", CHECKS)
+    account = io.read_table(results / "provenance" / "completeness.tsv", COMPLETENESS)
     versions = io.read_json(results / "provenance" / "versions.json")
     listed = io.read_plain(programmes)
     known = {
@@ -107,13 +129,13 @@ def report_data(
         ],
         excluded=pd.concat(excluded, ignore_index=True),
         programmes=listed.rename(columns={"human": "symbol"}),
-        coverage=io.read_table(results / "programmes" / "coverage.tsv", "coverage"),
+        coverage=io.read_table(results / "programmes" / "coverage.tsv", COVERAGE),
         programme_info=info,
         headline=[tuple(pair) for pair in settings["report"]["headline"]],
         alpha=settings["report"]["padj"],
         top=settings["report"]["top"],
         methods=methods.steps(settings, versions["packages"], collections),
-        lock=io.read_table(results / "provenance" / "data_lock.tsv", "manifest").drop(
+        lock=io.read_table(results / "provenance" / "data_lock.tsv", MANIFEST).drop(
             columns=["path"]
         ),
         versions=versions["packages"],
@@ -251,10 +273,10 @@ def _study(
             for entry in card["contrasts"]
         ]
         return StudyData(card=card, contrasts=contrasts), nothing
-    samples = io.read_table(folder / "samples.tsv", "samples")
-    pca = io.read_table(folder / "pca.tsv", "pca")
-    warned = io.read_table(folder / "warnings.tsv", "warnings")
-    excluded = io.read_table(folder / "excluded.tsv", "excluded")
+    samples = io.read_table(folder / "samples.tsv", SAMPLES)
+    pca = io.read_table(folder / "pca.tsv", PCA)
+    warned = io.read_table(folder / "warnings.tsv", WARNINGS)
+    excluded = io.read_table(folder / "excluded.tsv", EXCLUDED)
     kind = "intensities" if card["modality"] == "array" else "counts"
     measured = io.read_h5ad(folder / f"{kind}.h5ad")
     origin = measured.uns["provenance"]
@@ -287,9 +309,9 @@ def _study(
     study = StudyData(
         card={**card, "caveats": caveats, "muscle": muscle},
         samples=samples,
-        qc=io.read_table(folder / "qc.tsv", "qc"),
+        qc=io.read_table(folder / "qc.tsv", QC),
         pca=pca,
-        covariates=io.read_table(folder / "pca_covariates.tsv", "pca_covariates"),
+        covariates=io.read_table(folder / "pca_covariates.tsv", PCA_COVARIATES),
         correlation=io.read_square(folder / "correlation.tsv"),
         explained=pca.filter(like="_explained").iloc[0].astype(float).tolist(),
         contrasts=contrasts,
@@ -335,7 +357,7 @@ def _expression(
 
 def _import_notes(results: Path, name: str, key: str) -> str:
     """Return what the import of a published table said, for the page of its contrast."""
-    notes = io.read_table(results / "bulk" / name / key / "imported.tsv", "imported")
+    notes = io.read_table(results / "bulk" / name / key / "imported.tsv", IMPORTED)
     return " ".join(notes["text"])
 
 
@@ -352,17 +374,17 @@ def _contrast(
     published = card["modality"] == "effects"
     name, key = card["id"], contrast["id"]
     tables = {
-        "de": (results / "bulk" / name / key / "de.tsv", "de"),
-        "gsea": (results / "enrichment" / name / key / "gsea.tsv", "gsea"),
+        "de": (results / "bulk" / name / key / "de.tsv", DE),
+        "gsea": (results / "enrichment" / name / key / "gsea.tsv", GSEA),
     }
     omnibus = None
     if not published:
         path = results / "bulk" / name / key / "omnibus.tsv"
-        tests = io.read_table(path, "omnibus")
+        tests = io.read_table(path, OMNIBUS)
         omnibus = tests if len(tests) else None
-        tables["engines"] = (results / "bulk" / name / key / "engines.tsv", "engines")
-        tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", "sets")
-        tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", "effects")
+        tables["engines"] = (results / "bulk" / name / key / "engines.tsv", ENGINES)
+        tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", SETS)
+        tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", EFFECTS)
     meta = {
         **contrast,
         "simulated": card.get("simulated", False),
@@ -391,12 +413,10 @@ def _contrast(
 
 
 CELL_TABLES = {
-    "qc": "cells_qc",
-    **{
-        name: name
-        for name in ("barcodes", "clusters", "markers", "types", "activity", "coexpression")
-    },
+    "qc": CELLS_QC,
+    **{table.name: table for table in (BARCODES, CLUSTERS, MARKERS, TYPES, ACTIVITY, COEXPRESSION)},
 }
+PER_TYPE = {table.name: table for table in (DE, COMPOSITION, EFFECTS)}
 TABLES = "tables"
 """Folder of the report with the tables that pages link."""
 MAP = ["cell", "sample_id", "condition", "cell_type", "umap1", "umap2"]
@@ -413,9 +433,9 @@ def _cells_study(
     import pandas as pd
 
     folder = results / "cells" / card["id"]
-    samples = io.read_table(folder / "samples.tsv", "samples")
-    warned = io.read_table(folder / "warnings.tsv", "warnings")
-    excluded = io.read_table(folder / "excluded.tsv", "excluded")
+    samples = io.read_table(folder / "samples.tsv", SAMPLES)
+    warned = io.read_table(folder / "warnings.tsv", WARNINGS)
+    excluded = io.read_table(folder / "excluded.tsv", EXCLUDED)
     tables = {
         name: io.read_table(folder / f"{name}.tsv", kind) for name, kind in CELL_TABLES.items()
     }
@@ -432,7 +452,7 @@ def _cells_study(
             "composition": folder / full["id"] / "composition.tsv",
             "effects": results / "programmes" / card["id"] / full["id"] / "effects.tsv",
         }
-        found = {name: io.read_table(path, name) for name, path in paths.items()}
+        found = {name: io.read_table(path, PER_TYPE[name]) for name, path in paths.items()}
         links = {name: _link(results, path) for name, path in paths.items()}
         shares.append(found["composition"])
         files |= {f"{full['id']}/{name}": link for name, link in links.items()}
