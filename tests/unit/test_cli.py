@@ -136,7 +136,7 @@ def test_a_search_that_fails_is_named_and_the_others_are_listed(
     archive.hits = {"good": ["200000001"]}
     server.faults = [("term=bad", itertools.repeat(fault))]
     searches(x="bad", y="good")
-    assert cli.main(["discover"]) == 1
+    assert cli.main(["discover"]) == cli.UNREACHED
     assert [row["accession"] for row in table()] == ["GSE1"]
     out = capsys.readouterr().out
     assert "incomplete: x:" in out
@@ -375,7 +375,7 @@ def test_without_any_archive_the_check_ends_and_says_so_per_card(
     monkeypatch.setattr(cli, "_archives", lambda: check_online.Archives(policy=shut))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert cli.main(["check", "--all", "--online"]) == 0
+    assert cli.main(["check", "--all", "--online"]) == cli.UNREACHED
     lines = capsys.readouterr().out.splitlines()
     cards = registry.load_cards("config/datasets")
     assert len([line for line in lines if ": not reached" in line or ": not checked" in line]) == (
@@ -410,3 +410,32 @@ def test_the_program_is_installed_and_is_the_module() -> None:
         [sys.executable, "-m", "alsmuscle", "--version"], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == version("alsmuscle")
+
+
+def test_every_command_has_examples_and_the_exit_codes_are_told() -> None:
+    made = cli.parser()
+    (commands,) = (a for a in made._actions if hasattr(a, "choices") and a.choices)
+    for name, command in dict(commands.choices).items():
+        assert f"alsmuscle {name}" in command.epilog, name
+    for code in cli.EXIT_CODES:
+        assert f"  {code}" in made.format_help()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_completion_script_knows_the_commands(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["completion", shell]) == cli.DONE
+    script = capsys.readouterr().out
+    assert "explain" in script and "--registry" in script
+
+
+def test_the_registry_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["studies", "--json"]) == cli.DONE
+    listed = {row["id"]: row for row in json.loads(capsys.readouterr().out)}
+    assert listed["gse250455"]["role"] == "intervention"
+    assert cli.main(["check", "gse250455", "--json"]) == cli.DONE
+    assert json.loads(capsys.readouterr().out)[0]["passes"]

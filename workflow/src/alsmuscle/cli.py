@@ -1,4 +1,4 @@
-"""The command line ``alsmuscle``: find studies, propose cards, check cards.
+"""The command line ``alsmuscle``: find studies, propose and check cards, explain results.
 
 The analysis itself is run by Snakemake (``make run``). Imports happen in the commands, so that
 ``alsmuscle --help`` answers at once.
@@ -8,83 +8,188 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle.core.errors import InputError
-from alsmuscle.core.redaction import Shown, shown
+from alsmuscle.core.errors import InputError, PassingError
+from alsmuscle.core.redaction import Shown, on_terminal
 
 if TYPE_CHECKING:
     from alsmuscle.data.check_online import Archives
 
-REGISTRY = "config/datasets"
 SEARCHES = "config/discovery.yaml"
+PRIVATE = "alsmuscle-private"
+
+DONE, WRONG, USAGE, UNREACHED, INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_CODES = {
+    DONE: "done",
+    WRONG: "something is to be mended: a card, a table, a name; the message says what",
+    USAGE: "the command line itself is wrong",
+    UNREACHED: "an archive could not be reached, or not all of it; what could be had is given",
+    INTERRUPTED: "interrupted",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, or 1 for what a user has to mend."""
+    """Run one command and return its exit status, one of ``EXIT_CODES``."""
     from alsmuscle.core import log
 
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     log.to_file(None)
+    quiet = getattr(options, "json", False)
     try:
         # Titles and names come from archives: none may steer the terminal.
-        with redirect_stdout(Shown(sys.stdout)):
-            return int(options.run(options))
+        with redirect_stdout(Shown(sys.stdout, on_terminal)):
+            options.say = (lambda *_: None) if quiet else _say
+            code, document = options.run(options)
+            if quiet:
+                print(json.dumps(document, indent=1, ensure_ascii=False, default=str))
+        return int(code)
     except InputError as error:
-        print(shown(str(error)), file=sys.stderr)
-        return 1
+        print(on_terminal(str(error)), file=sys.stderr)
+        return UNREACHED if isinstance(error, PassingError) else WRONG
     except BrokenPipeError:  # `alsmuscle studies | head`
         sys.stderr.close()
-        return 0
+        return DONE
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _say(line: str = "") -> None:
+    print(line, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; the reference in the documentation is made of it."""
+    made = argparse.ArgumentParser(
         prog="alsmuscle",
-        description="Find public studies, propose study cards, and check them. "
+        description="Find public studies, propose and check study cards, and explain results. "
         "The analysis is run by `make run`.",
-        epilog="NCBI answers faster to those who set NCBI_API_KEY in the environment; "
-        "the key is sent to NCBI only, and never written anywhere.",
+        epilog="exit codes:\n"
+        + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
+        + "\n\nNCBI answers faster to those who set NCBI_API_KEY in the environment; the key is sent "
+        "to NCBI only,\nand never written anywhere.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(metavar="command", required=True)
+    made.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = made.add_subparsers(metavar="command", required=True, dest="command")
 
-    studies = commands.add_parser("studies", help="list the registry")
-    studies.add_argument("--markdown", action="store_true", help="as the table of the README")
-    studies.set_defaults(run=_studies)
+    def command(name: str, run: Any, about: str, *examples: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=about,
+            description=about[0].upper() + about[1:] + ".",
+            epilog="examples:\n" + "\n".join(f"  alsmuscle {line}" for line in examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run)
+        return added
 
-    find = commands.add_parser("discover", help="search GEO for studies that nobody listed")
-    find.add_argument("--searches", default=SEARCHES, metavar="FILE", help=f"default: {SEARCHES}")
+    studies = command("studies", _studies, "list the registry", "studies", "studies --json")
+    studies.add_argument("--markdown", action="store_true", help="as a table for a document")
+
+    find = command(
+        "discover",
+        _discover,
+        "search GEO for studies that nobody listed",
+        "discover --new",
+        "discover --term 'amyotrophic lateral sclerosis[All Fields] AND muscle[All Fields]'",
+    )
+    find.add_argument("--searches", metavar="FILE", help=f"default: {SEARCHES}")
     find.add_argument("--term", metavar="TERM", help="one search of your own instead of the file's")
     find.add_argument("--new", action="store_true", help="leave out what the registry has")
     find.add_argument("--out", default="results/discovered.tsv", metavar="TSV", help="the table")
-    find.set_defaults(run=_discover)
 
-    draft = commands.add_parser("draft", help="propose a card for a GEO series")
-    draft.add_argument("accession", nargs="+", metavar="GSE…")
-    draft.add_argument("--to", metavar="FOLDER", help="where the card goes; default: the registry")
-    draft.set_defaults(run=_draft)
+    draft = command(
+        "draft",
+        _draft,
+        "propose a card for a GEO series, or for tables of your own",
+        "draft GSE250455",
+        "draft --from counts.csv sheet.xlsx --contrast als:healthy",
+    )
+    draft.add_argument("accession", nargs="*", metavar="GSE…", help="series of GEO")
+    draft.add_argument(
+        "--from",
+        dest="tables",
+        nargs=2,
+        metavar=("COUNTS", "SHEET"),
+        help="raw counts and sample sheet of your own, as text or workbooks; nothing leaves this machine",
+    )
+    draft.add_argument(
+        "--contrast",
+        action="append",
+        default=[],
+        metavar="TARGET:REFERENCE",
+        help="with --from: groups to compare, as the sheet or the card calls them; may be repeated",
+    )
+    draft.add_argument(
+        "--id", metavar="ID", help="with --from: the study's id; default: the file's name"
+    )
+    draft.add_argument("--role", metavar="ROLE", help="with --from: what the contrasts stand for")
+    draft.add_argument("--title", metavar="WORDS", help="with --from: the study in one line")
+    draft.add_argument(
+        "--to",
+        metavar="FOLDER",
+        help="where the card goes; default: the registry, with --from the folder "
+        f"{PRIVATE} beside the checkout",
+    )
 
-    check = commands.add_parser("check", help="check cards, offline or against the archives")
+    check = command(
+        "check",
+        _check,
+        "check cards, offline or against the archives",
+        "check gse250455",
+        "check --all --json",
+        "check gse250455 --online",
+    )
     check.add_argument("id", nargs="*", help="study ids, accessions, or card files")
     check.add_argument("--all", action="store_true", help="every card of the registry")
     check.add_argument("--online", action="store_true", help="hold the cards against the archives")
     check.add_argument(
         "--bundle", metavar="ZIP", help="with --online: write what was seen into one file to share"
     )
-    check.set_defaults(run=_check)
 
-    for command in (studies, find, draft, check):
-        command.add_argument(
-            "--registry", default=REGISTRY, metavar="FOLDER", help=f"cards; default: {REGISTRY}"
+    explain = command(
+        "explain",
+        _explain,
+        "say what finished results hold on a claim, gene, study or contrast",
+        "explain C1",
+        "explain MYOG",
+        "explain gse184951",
+        "explain gse184951.dm1_vs_healthy --json",
+    )
+    explain.add_argument(
+        "what", help="id of a claim, study or contrast (study.contrast), or a gene's symbol or id"
+    )
+    explain.add_argument(
+        "--results", metavar="FOLDER", help="default: `results` of the configuration"
+    )
+
+    completion = command(
+        "completion",
+        _completion,
+        "print a completion script for a shell",
+        "completion bash > ~/.local/share/bash-completion/completions/alsmuscle",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh"), help="your shell")
+
+    for one in (studies, find, draft, check):
+        one.add_argument(
+            "--registry",
+            action="append",
+            metavar="FOLDER",
+            help="folder of cards, may be repeated; default: config/datasets here, else the project's",
         )
-    return parser
+    for one in (studies, find, draft, check, explain):
+        one.add_argument(
+            "--json", action="store_true", help="print one JSON document instead of text"
+        )
+    return made
 
 
 class _Version(argparse.Action):
@@ -97,39 +202,43 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-# --- commands -------------------------------------------------------------------------------------
+# --- commands: each returns its exit code and what `--json` prints ---------------------------------
+
+Answer = tuple[int, Any]
 
 
-def _studies(options: argparse.Namespace) -> int:
+def _studies(options: argparse.Namespace) -> Answer:
     from alsmuscle.data import cards as registry
 
-    cards = registry.load_cards(options.registry)
+    cards = registry.load_cards(*_registries(options))
     if options.markdown:
-        print("\n".join(registry.markdown(cards)))
-        return 0
+        for line in registry.markdown(cards):
+            options.say(line)
     shown = ("role", "organism", "modality", "title")
     rows = [
-        (name, registry.standing(card), *(card[key] for key in shown))
+        {"id": name, "standing": registry.standing(card), **{key: card[key] for key in shown}}
         for name, card in cards.items()
     ]
-    _print(("id", "standing", *shown), rows)
-    return 0
+    if not options.markdown:
+        _table(options, rows)
+    return DONE, rows
 
 
-def _discover(options: argparse.Namespace) -> int:
+def _discover(options: argparse.Namespace) -> Answer:
     from alsmuscle.core import files
     from alsmuscle.data import cards as registry
     from alsmuscle.data.check_online import tsv
     from alsmuscle.data.discover import discover
 
-    asked = registry.load_yaml(options.searches)
-    registry.validate(asked, "discovery", options.searches)
+    searches = options.searches or _here_or_ours(SEARCHES)
+    asked = registry.load_yaml(searches)
+    registry.validate(asked, "discovery", searches)
     own = {"own": options.term} if options.term else None
     table = discover(
         own or asked["searches"],
         _archives(),
         papers=[] if own else list(asked["papers"]),
-        known=[card["accession"] for card in registry.load_cards(options.registry).values()],
+        known=[card["accession"] for card in registry.load_cards(*_registries(options)).values()],
         limit=asked["limit"],
     )
     if options.new:
@@ -144,51 +253,79 @@ def _discover(options: argparse.Namespace) -> int:
         "registry": table["in_registry"].map({True: "yes", False: ""}),
         "title": table["title"],
     }
-    _print(shown, list(zip(*shown.values(), strict=True)))
+    rows = [dict(zip(shown, row, strict=True)) for row in zip(*shown.values(), strict=True)]
+    _table(options, rows, list(shown))
     files.write_text(options.out, tsv(table))
-    print(f"\n{len(table)} series, {int(table['in_registry'].sum())} of them in the registry")
+    options.say(f"\n{len(table)} series, {int(table['in_registry'].sum())} of them in the registry")
     for problem in table.attrs["problems"]:
-        print(f"  incomplete: {problem}")
-    print(f"table: {options.out}")
-    return 1 if table.attrs["failed"] else 0
+        options.say(f"  incomplete: {problem}")
+    options.say(f"table: {options.out}")
+    document = {"series": table.to_dict("records"), "problems": table.attrs["problems"]}
+    return (UNREACHED if table.attrs["failed"] else DONE), document
 
 
-def _draft(options: argparse.Namespace) -> int:
+def _draft(options: argparse.Namespace) -> Answer:
+    if bool(options.accession) == bool(options.tables):
+        raise InputError("nothing to draft, or too much", expected="accessions, or `--from`")
+    if options.tables:
+        return _draft_own(options)
     from alsmuscle.core import files
     from alsmuscle.data import cards as registry
     from alsmuscle.data.discover import card_text, draft
 
-    folder = Path(options.to or options.registry)
+    folder = Path(options.to or _registries(options)[0])
     archives = _archives()
+    made = []
     for accession in options.accession:
         path = folder / f"{registry.plain(accession)}.yaml"
-        if path.exists():
-            raise InputError(
-                "a card is there already",
-                where=path,
-                remedy="write the draft elsewhere with `--to`, and compare",
-            )
+        _refuse_present(path)
         card = draft(accession, archives)
         registry.validate(card, "dataset", path)
         registry.check_card(card, path)
         files.write_text(path, card_text(card))
-        print(f"{path}: a draft, which no run uses before a person has read it")
-        for line in (*card.get("missing", {}).values(), *card["caveats"]):
-            print(f"  - {line}")
-    return 0
+        options.say(f"{path}: a draft, which no run uses before a person has read it")
+        notes = [*card.get("missing", {}).values(), *card["caveats"]]
+        for line in notes:
+            options.say(f"  - {line}")
+        made.append({"card": str(path), "notes": notes})
+    return DONE, made
 
 
-def _check(options: argparse.Namespace) -> int:
+def _draft_own(options: argparse.Namespace) -> Answer:
+    from alsmuscle.data import own_study
+
+    counts, sheet = map(Path, options.tables)
+    made = own_study.write(
+        counts,
+        sheet,
+        folder=Path(options.to) if options.to else _beside_checkout(),
+        study=options.id,
+        contrast=options.contrast,
+        role=options.role,
+        title=options.title,
+    )
+    options.say(f"{made.card}: a private card")
+    for line in made.said:
+        options.say(f"  - {line}")
+    options.say(f"{made.sheet}: the sheet as it was read")
+    options.say(f"read: {made.read}")
+    options.say("\nLook at what was taken for what, then run")
+    options.say(f"  {made.command}")
+    return DONE, {**{key: str(value) for key, value in vars(made).items()}, "said": made.said}
+
+
+def _check(options: argparse.Namespace) -> Answer:
     from alsmuscle.data import cards as registry
 
     if bool(options.id) == options.all:
         raise InputError("nothing to check, or too much", expected="ids of studies, or `--all`")
     if options.bundle and not options.online:
         raise InputError("`--bundle` holds what the archives said", expected="`--online`")
-    paths = [_path(name, options.registry) for name in options.id]
-    paths = paths or sorted(Path(options.registry).glob("*.yaml"))
+    folders = _registries(options)
+    paths = [_path(name, folders) for name in options.id]
+    paths = paths or sorted(path for folder in folders for path in Path(folder).glob("*.yaml"))
     if not paths:
-        raise InputError("no study card found", where=options.registry)
+        raise InputError("no study card found", where=", ".join(folders))
     cards: dict[str, registry.Card] = {}
     broken: dict[str, str] = {}
     for path in paths:
@@ -197,37 +334,68 @@ def _check(options: argparse.Namespace) -> int:
         except InputError as error:
             broken[path.stem] = str(error)
     if options.online:
-        return _online(cards, broken, options.bundle)
+        return _online(options, cards, broken)
+    document = []
     for name in (path.stem for path in paths):
-        print(f"{name}: " + (_state(cards[name]) if name in cards else "wrong"))
+        options.say(f"{name}: " + (_state(cards[name]) if name in cards else "wrong"))
         if name in broken:
-            print("  " + broken[name].replace("\n", "\n  "))
+            options.say("  " + broken[name].replace("\n", "\n  "))
         elif not options.all:
             for line in _known(cards[name]):
-                print(f"  {line}")
-    print(f"\n{len(cards)} of {len(paths)} cards pass")
-    return 1 if broken else 0
+                options.say(f"  {line}")
+        state = {"passes": name in cards, "problem": broken.get(name, "")}
+        document.append(
+            {"id": name, **state, "known": _known(cards[name]) if name in cards else []}
+        )
+    options.say(f"\n{len(cards)} of {len(paths)} cards pass")
+    return (WRONG if broken else DONE), document
 
 
-def _online(cards: dict[str, Any], broken: dict[str, str], bundle: str | None) -> int:
+def _online(options: argparse.Namespace, cards: dict[str, Any], broken: dict[str, str]) -> Answer:
     from alsmuscle.core import files, provenance
     from alsmuscle.data.check_online import BROKEN, DIFFERS, Look, pack, survey
+    from alsmuscle.data.check_online import UNREACHED as NOT_REACHED
 
     archives = _archives()
     looks = [Look(name, broken=problem.split("\n")[0]) for name, problem in broken.items()]
     for look in itertools.chain(list(looks), survey(cards.values(), archives)):
         result, detail = look.result
-        print(f"{look.id}: {result}" + (f" ({detail})" if detail else ""), flush=True)
+        options.say(f"{look.id}: {result}" + (f" ({detail})" if detail else ""))
         for fact in look.facts:
             if not fact["agrees"]:
-                print(f"  {fact['field']}: card “{fact['card']}”, archive “{fact['archive']}”")
+                options.say(
+                    f"  {fact['field']}: card “{fact['card']}”, archive “{fact['archive']}”"
+                )
         looks += [] if look.broken else [look]
-    if bundle:
+    document = [
+        {"id": look.id, "result": look.result[0], "detail": look.result[1], "facts": look.facts}
+        for look in looks
+    ]
+    found = {look.result[0] for look in looks}
+    if options.bundle:
         versions = {**provenance.versions(), "commit": provenance.commit(".")}
-        files.write_text(bundle, pack(looks, archives.asked, versions))
-        print(f"\nto share: {bundle}")
-        return 0  # the bundle is the result, whatever it says
-    return 1 if any(look.result[0] in (DIFFERS, BROKEN) for look in looks) else 0
+        files.write_text(options.bundle, pack(looks, archives.asked, versions))
+        options.say(f"\nto share: {options.bundle}")
+        found -= {DIFFERS, BROKEN}  # the bundle is the result, whatever it says
+    wrong = found & {DIFFERS, BROKEN}
+    return (WRONG if wrong else UNREACHED if NOT_REACHED in found else DONE), document
+
+
+def _explain(options: argparse.Namespace) -> Answer:
+    from alsmuscle.report import explain
+
+    found = explain.explain(options.what, _results(options))
+    for line in explain.in_words(found):
+        options.say(line)
+    return DONE, found
+
+
+def _completion(options: argparse.Namespace) -> Answer:
+    import shtab
+
+    script = shtab.complete(parser(), shell=options.shell)
+    options.say(script)
+    return DONE, script
 
 
 # --- helpers --------------------------------------------------------------------------------------
@@ -239,17 +407,75 @@ def _archives() -> Archives:
     return Archives()
 
 
-def _path(name: str, folder: str) -> Path:
+def _project() -> Path:
+    """Return the checkout that this package belongs to."""
+    return Path(__file__).resolve().parents[3]
+
+
+def _here_or_ours(name: str) -> str:
+    """Return a file or folder of the project: the working folder's, else that of the checkout."""
+    ours = _project() / name
+    if Path(name).exists() or not ours.exists():
+        return name
+    return str(ours)
+
+
+def _registries(options: argparse.Namespace) -> list[str]:
+    return list(options.registry or [_here_or_ours("config/datasets")])
+
+
+def _beside_checkout() -> Path:
+    """Return the folder for private cards: never inside the project, which is shared."""
+    here = Path.cwd()
+    inside = next((p for p in (here, *here.parents) if (p / "workflow" / "schemas").is_dir()), None)
+    return Path(os.path.relpath(inside.parent if inside else here)) / PRIVATE
+
+
+def _results(options: argparse.Namespace) -> Path:
+    """Return the folder of finished results, or say where some are."""
+    folder = Path(options.results or "results")
+    if (folder / "synthesis").is_dir():
+        return folder
+    near = sorted(
+        {
+            str(path.parent)
+            for depth in ("", "*/", "*/*/")
+            for path in Path().glob(f"{depth}synthesis")
+        }
+    )
+    raise InputError(
+        "no finished results",
+        where=folder,
+        expected="the folder that a run has written, with `synthesis/` in it",
+        remedy=f"name it: `--results {near[0]}`"
+        if near
+        else "run `make run` (or `make demo`) first, or go to the folder where it ran",
+    )
+
+
+def _refuse_present(path: Path) -> None:
+    if path.exists():
+        raise InputError(
+            "a card is there already",
+            where=path,
+            remedy="write the draft elsewhere with `--to`, and compare",
+        )
+
+
+def _path(name: str, folders: Sequence[str]) -> Path:
     """Return the card that an argument names: a file, an id or an accession."""
     from alsmuscle.data import cards as registry
 
     if name.endswith((".yaml", ".yml")):
         return Path(name)
-    path = Path(folder) / f"{registry.plain(name)}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(item.stem for item in Path(folder).glob("*.yaml")))
-        raise InputError(f"no card '{name}'", where=folder, expected=f"one of: {known}")
-    return path
+    paths = [Path(folder) / f"{registry.plain(name)}.yaml" for folder in folders]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        known = sorted(item.stem for folder in folders for item in Path(folder).glob("*.yaml"))
+        raise InputError(
+            f"no card '{name}'", where=", ".join(folders), expected=f"one of: {', '.join(known)}"
+        )
+    return found
 
 
 def _state(card: dict[str, Any]) -> str:
@@ -277,12 +503,15 @@ def _known(card: dict[str, Any]) -> list[str]:
     return lines + ([f"not used: {reason}"] if reason else [])
 
 
-def _print(head: Sequence[str] | dict[str, Any], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; in a terminal its lines are cut to the width."""
+def _table(
+    options: argparse.Namespace, rows: Sequence[dict[str, Any]], head: Iterable[str] = ()
+) -> None:
+    """Print rows as a table; in a terminal its lines are cut to the width."""
     import shutil
 
-    text = [[str(cell) for cell in row] for row in (tuple(head), *rows)]
-    widths = [max(len(row[column]) for row in text) for column in range(len(text[0]) - 1)]
+    names = list(rows[0]) if rows else list(head)
+    text = [names, *([str(row[name]) for name in names] for row in rows)]
+    widths = [max(len(row[column]) for row in text) for column in range(len(names) - 1)]
     widths = [min(width, 28) for width in widths]
     for row in text:
         cells = [
@@ -290,4 +519,4 @@ def _print(head: Sequence[str] | dict[str, Any], rows: Sequence[Sequence[object]
             for cell, width in zip(row, widths, strict=False)
         ]
         line = "  ".join([*cells, row[-1]])
-        print(line[: shutil.get_terminal_size().columns] if sys.stdout.isatty() else line)
+        options.say(line[: shutil.get_terminal_size().columns] if sys.stdout.isatty() else line)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -86,15 +87,15 @@ def cell(value: str) -> str:
 
 
 class Shown:
-    """A stream to the terminal whose text passes :func:`shown` first."""
+    """A stream to the terminal whose text passes :func:`shown`, or another filter, first."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, fit: Callable[[str], str] = shown) -> None:
         """Stand before ``stream``."""
-        self._stream = stream
+        self._stream, self._fit = stream, fit
 
     def write(self, text: str) -> int:
         """Write what may be seen of ``text``."""
-        return self._stream.write(shown(text))
+        return self._stream.write(self._fit(text))
 
     def __getattr__(self, name: str) -> Any:
         """Be the stream in all else."""
