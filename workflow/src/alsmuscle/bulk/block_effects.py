@@ -120,7 +120,8 @@ def _blocks(fit: GeneFit, members: pd.DataFrame) -> _Blocks:
     row = members.groupby(KEY, sort=False).ngroup().to_numpy()
     known = pd.Series(np.isfinite(fit.effect) & (fit.se > 0), index=fit.gene_ids)
     place = fit.gene_ids.get_indexer(pd.Index(members["gene_id"]))
-    usable = (place >= 0) & known.to_numpy()[np.maximum(place, 0)]
+    usable = place >= 0
+    usable[usable] = known.to_numpy()[place[usable]]
     n = np.bincount(row[usable], minlength=len(first))
     weight = 1 / np.maximum(n, 1)[row]
     if "weight" in members:

@@ -68,7 +68,7 @@ def fit_log_linear(counts: Floats, size: Floats, design: Floats, dispersion: Flo
             :, None
         ]
         beta = beta + step
-        if np.abs(step).max() < _TOLERANCE:
+        if np.abs(step).max(initial=0.0) < _TOLERANCE:
             break
     mu = np.exp(np.clip(beta @ design.T, -_BOUND, _BOUND) + offset)
     weights = mu / (1 + alpha * mu)

@@ -315,15 +315,12 @@ def _rows(path: str | Path) -> list[dict[str, str]]:
 
 
 def _of_error(error: BaseException, snakemake: Any) -> Failure:
-    ours = [_short(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
-    places = [
-        f"{name}:{line}"
-        for name, line in zip(ours, lines, strict=True)
-        if name.startswith(("alsmuscle/", "scripts/"))
-    ]
+    frames = traceback.extract_tb(error.__traceback__)
+    # Not the line of this module that runs the script.
+    lines = [f"{_short(frame.filename)}:{frame.lineno}" for frame in frames[1:]]
+    places = [line for line in lines if line.startswith(("alsmuscle/", "scripts/"))]
     memory = isinstance(error, MemoryError)
-    words = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    words = "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
     return _failure(
         snakemake,
         kind=type(error).__name__,

@@ -169,7 +169,8 @@ def gsea(
     DataFrame
         ``collection, term, size, es, nes, pvalue, padj, leading_edge`` sorted by collection (in the
         given order), p-value, size of nes and term. padj is Benjamini-Hochberg per collection.
-        ``leading_edge`` joins gene names with ``;``, the most extreme first.
+        ``leading_edge`` joins gene names with ``;``, the most extreme first. Empty where no gene has
+        a statistic: a contrast of too few samples.
 
     Raises
     ------
@@ -177,8 +178,11 @@ def gsea(
         For duplicate names, missing values, or a statistic with so many ties (rounded values,
         p-values of 1) that the multilevel method cannot order random sets.
     """
+    columns = ["collection", "term", "size", "es", "nes", "pvalue", "padj", "leading_edge"]
     values = ranking.to_numpy(dtype=np.float64)
-    if len(values) < 2 or not np.isfinite(values).all():
+    if len(values) < 2:
+        return _frame([], columns)
+    if not np.isfinite(values).all():
         raise InputError("ranking has missing or infinite values", expected="finite numbers")
     order = np.lexsort((ranking.index.to_numpy(dtype=str), -values))
     names = ranking.index.astype(str)[order]
@@ -215,7 +219,6 @@ def gsea(
                         "leading_edge": SEPARATOR.join(decode[g] for g in edge),
                     }
                 )
-    columns = ["collection", "term", "size", "es", "nes", "pvalue", "padj", "leading_edge"]
     return _ordered(_frame(rows, columns), collections)
 
 
