@@ -82,7 +82,7 @@ class Project:
             capture_output=True,
             text=True,
             check=False,
-            timeout=900,
+            timeout=3600,
         )
 
     def admit(self) -> subprocess.CompletedProcess[str]:

@@ -130,6 +130,13 @@ checkpoint data_outcome:
             name: [contrast["id"] for contrast in card["contrasts"]]
             for name, card in STUDIES.items()
         },
+        kinds={
+            "whole tissue": COUNTS,
+            "arrays": ARRAYS,
+            "cells": CELLS,
+            "published effects": PUBLISHED,
+            "published lists": LISTS,
+        },
         all_required=SETTINGS["data"]["all_required"],
         code=code("data_outcome"),
     message:

@@ -181,7 +181,7 @@ def test_the_table_says_of_every_contrast_whether_it_counts(tmp_path):
     contrasts = {"a": ["x", "y"], "b": ["x", "y"], "c": ["x"], "d": ["x"]}
     marks = [_failed("b", "y"), _failed("c"), _failed("c"), _failed("b", "y")]
     found = outcome.table(contrasts, admission, marks)
-    contracts.check_table(found, "outcome", "here")
+    contracts.check_table(found, outcome.OUTCOME, "here")
     kept = [("a", "x"), ("a", "y"), ("b", "x")]
     assert list(found[found["kept"]][["dataset", "contrast"]].itertuples(index=False)) == kept
     found.to_csv(tmp_path / "outcome.tsv", sep="\t", index=False)
@@ -189,8 +189,22 @@ def test_the_table_says_of_every_contrast_whether_it_counts(tmp_path):
     left = dict(outcome.left_out(tmp_path / "outcome.tsv"))
     assert list(left) == ["b/y", "c", "d"]
     assert left["d"] == "no" and "words (a.py:1)" in left["c"]
-    outcome.require(found, all_required=False)
+    outcome.require(found, {"cells": ["c", "d"]}, all_required=False)
     with pytest.raises(InputError, match="3 studies could not be analysed"):
-        outcome.require(found, all_required=True)
+        outcome.require(found, {}, all_required=True)
     with pytest.raises(InputError, match="no study could be analysed"):
-        outcome.require(found[~found["kept"]], all_required=False)
+        outcome.require(found[~found["kept"]], {}, all_required=False)
+
+
+def test_one_error_of_all_studies_of_a_kind_is_none_of_theirs():
+    names = {"a": ["x"], "b": ["x", "y"], "c": ["x"]}
+    admission = pd.DataFrame({"dataset": list(names), "admitted": True, "reason": ""})
+    found = outcome.table(names, admission, [_failed("a"), _failed("b")])
+    with pytest.raises(InputError, match="all studies of cells met the same error.* words"):
+        outcome.require(found, {"cells": ["a", "b"]}, all_required=False)
+    outcome.require(found, {"cells": ["a"], "arrays": ["b", "c"]}, all_required=False)
+    # What a user can mend, or what has another place, is each study's own.
+    for change in ({"kind": "InputError", "mendable": True}, {"place": "b.py:2"}):
+        own = outcome.Failure(**{**vars(_failed("b")), **change})
+        found = outcome.table(names, admission, [_failed("a"), own])
+        outcome.require(found, {"cells": ["a", "b"]}, all_required=False)

@@ -258,18 +258,37 @@ def table(
     return pd.DataFrame(rows, columns=["dataset", "contrast", "kept", *nothing])
 
 
-def require(found: pd.DataFrame, *, all_required: bool) -> None:
+def require(found: pd.DataFrame, kinds: Mapping[str, Sequence[str]], *, all_required: bool) -> None:
     """Stop where the run cannot or must not go on.
+
+    Parameters
+    ----------
+    found
+        Contract ``outcome``.
+    kinds
+        Kind of study, in words → its studies: those that go through the same steps.
+    all_required
+        Whether a study may be left out at all.
 
     Raises
     ------
     InputError
-        No contrast is left, or one is left out and ``all_required``.
+        No contrast is left; or one is left out and ``all_required``; or all studies of a kind met one
+        error at one line, which is then none of theirs.
     """
     out = found[~found["kept"]].drop_duplicates(["dataset", "reason"])
     lines = "\n".join(f"  {row.dataset}: {row.reason}" for row in out.itertuples())
     if not found["kept"].any():
         raise InputError(f"no study could be analysed\n{lines}")
+    for kind, studies in kinds.items():
+        rows = found[found["dataset"].isin(studies) & (found["step"] != "data_admit")]
+        alike = rows.drop_duplicates(["step", "error", "place"])
+        if rows["dataset"].nunique() > 1 and not rows["kept"].any() and len(alike) == 1:
+            first = alike.iloc[0]
+            if first["place"] and first["error"] != InputError.__name__:
+                raise InputError(
+                    f"all studies of {kind} met the same error of the program: {first['reason']}"
+                )
     if all_required and len(out):
         raise InputError(
             f"{out['dataset'].nunique()} studies could not be analysed\n{lines}",

@@ -1,0 +1,264 @@
+"""One study that fails, wherever and however, never takes the others down, and is explained."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from alsmuscle.cells import annotate
+from alsmuscle.core import files
+from alsmuscle.core.outcome import OUTCOME
+from alsmuscle.simulate.cells import as_deposited, simulate_nuclei
+from sabotage import Fault, place
+from support import ROOT, Project, make_project, small_counts, write_arrays, write_study
+
+pytestmark = pytest.mark.pipeline
+
+CONTRAST = {"label": "ALS against healthy", "variable": "condition", "target": "als"}
+CONTRAST |= {"id": "als_vs_healthy", "reference": "healthy"}
+
+
+def _pinned(path: Path) -> dict[str, str]:
+    return {"url": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def counts_study(folder: Path, study: str, n_side: int = 4) -> dict[str, Any]:
+    counts = small_counts(n_genes=300, n_side=n_side, seed=int(study[3:]))
+    return write_study(folder / study, counts)
+
+
+def array_study(folder: Path, study: str) -> dict[str, Any]:
+    card = write_arrays(folder / study, n_side=3, seed=int(study[3:]))
+    return card | {"contrasts": [{**CONTRAST}]}
+
+
+def effects_study(folder: Path, study: str, **columns: Any) -> dict[str, Any]:
+    """A table as a paper publishes it."""
+    genes = small_counts(seed=int(study[3:])).index
+    chance = np.random.default_rng(int(study[3:]))
+    (folder / study).mkdir(exist_ok=True)
+    path = folder / study / "effects.csv"
+    table = pd.DataFrame({"gene": genes, "log2fc": chance.normal(0, 1, len(genes)), "se": 0.2})
+    table.assign(**columns).to_csv(path, index=False)
+    card = write_study(folder / study / "form", small_counts(n_genes=20))
+    card = {key: card[key] for key in card if key not in ("counts", "samples")}
+    return card | {
+        "modality": "effects",
+        "role": "denervation",
+        "files": {"table": _pinned(path)},
+        "contrasts": [{**CONTRAST}],
+        "effects": {
+            **{"file": "table", "layout": "csv", "contrast": CONTRAST["id"]},
+            **{"gene_column": "gene", "log2fc_column": "log2fc", "se_column": "se"},
+        },
+    }
+
+
+def cells_study(folder: Path, study: str) -> dict[str, Any]:
+    """Few nuclei of four donors a side."""
+    (folder / study).mkdir(exist_ok=True)
+    panel = annotate.check_panel(files.read_plain(ROOT / "config" / "celltypes.tsv"), where="x")
+    made = simulate_nuclei(
+        panel, seed=1, n_donors=8, nuclei_per_donor=150, n_genes=900, affected={}, low_quality=False
+    )
+    path, sheet = folder / study / "nuclei.h5ad", folder / study / "sheet.csv"
+    files.write_h5ad(path, as_deposited(made))
+    columns = ["sample_id", "subject_id", "condition", "sex"]
+    made.obs[columns].drop_duplicates().to_csv(sheet, index=False)
+    levels = {"ALS": "als", "control": "healthy"}
+    form = write_study(folder / study / "form", small_counts(n_genes=20))
+    return {key: form[key] for key in form if key != "counts"} | {
+        "modality": "cells",
+        "files": {"counts": _pinned(path), "sheet": _pinned(sheet)},
+        "cells": {
+            **{"layout": "h5ad", "material": "nuclei", "file": "counts"},
+            "sample_column": "sample_id",
+        },
+        "samples": {
+            "sheet": {"file": "sheet", "layout": "csv"},
+            "sample_id": "sample_id",
+            "expected": 8,
+            "columns": {
+                "condition": {"from": "condition", "map": levels},
+                "subject_id": {"from": "subject_id"},
+                "sex": {"from": "sex"},
+            },
+        },
+        "contrasts": [{**CONTRAST}],
+    }
+
+
+CRASH, KILLED = "os.kill(os.getpid(), 11)", "os.kill(os.getpid(), 9)"
+# Study → its form, the rule that fails, where in it, how, and what its page says of that.
+WAYS = {
+    "gse11": (counts_study, "data_fetch", "data.fetch:study_files", "1 / 0", "ZeroDivisionError"),
+    "gse12": (counts_study, "data_verify", "data.studies:read_bulk", "b'\\xff'.decode()", "Unicode"),
+    "gse13": (counts_study, "data_verify", "data.studies:read_bulk", CRASH, "SIGSEGV"),
+    "gse14": (counts_study, "bulk_fit", "bulk.engines:fit", "1 / 0", "ZeroDivisionError"),
+    "gse15": (counts_study, "bulk_fit", "bulk.engines:fit", KILLED, "memory ran out"),
+    "gse16": (counts_study, "bulk_contrast", "bulk.engines:test", "raise MemoryError", "memory"),
+    "gse17": (counts_study, "bulk_contrast", "genesets.pathways:test_sets", "[][1]", "IndexError"),
+    "gse18": (counts_study, "bulk_contrast", "genesets.pathways:gsea", "{}['x']", "KeyError"),
+    "gse19": (array_study, "bulk_fit_array", "bulk.engines:fit", "1 / 0", "ZeroDivisionError"),
+    "gse20": (effects_study, "effects_import", "data.study_effects:read_effects", "1 / 0", "Zero"),
+    "gse21": (effects_study, "enrichment_gsea", "genesets.pathways:gsea", "1 / 0", "ZeroDivision"),
+    "gse22": (cells_study, "cells_prepare", "cells.prepare:prepare_sample", "1 / 0", "ZeroDiv"),
+    "gse23": (cells_study, "cells_cluster", "cells.prepare:integrate", KILLED, "SIGKILL"),
+    "gse24": (cells_study, "cells_pseudobulk", "cells.prepare:pseudobulk", "[][1]", "IndexError"),
+    "gse25": (cells_study, "cells_contrast", "cells.contrasts:contrasts_by_type", "1 / 0", "Zero"),
+}  # fmt: skip
+FAULTS = {
+    study: Fault(f"alsmuscle.{where}", rule, study, how)
+    for study, (_, rule, where, how, _) in WAYS.items()
+}
+FAST = {"gse14", "gse17", "gse20"}
+
+
+def add(project: Project, study: str, card: dict[str, Any]) -> None:
+    card = card | {"id": study, "accession": study.upper()}
+    path = project.folder / "config" / "datasets" / f"{study}.yaml"
+    path.write_text(yaml.safe_dump(card, sort_keys=False))
+
+
+def two_sound_studies(folder: Path) -> Project:
+    project = make_project(folder, copy_code=False)
+
+    def quick(config: dict[str, Any]) -> None:
+        config["bulk"]["de"] |= {"shrink": False}
+        config["enrichment"]["gsea"]["permutations"] = 101
+        config["enrichment"]["sets"]["n_matched"] = 20
+        config["programmes"]["n_matched"] = 20
+        config["synthesis"]["denervation"] |= {"n_replicates": 30, "n_random": 5}
+        config["cells"]["prepare"] |= {"min_genes": 50}
+
+    project.config(quick)
+    (folder / "config" / "celltypes.tsv").write_bytes(
+        (ROOT / "config" / "celltypes.tsv").read_bytes()
+    )
+    (folder / "config" / "datasets" / "gse1.yaml").unlink()
+    add(project, "gse1", counts_study(folder, "gse1"))
+    add(project, "gse2", effects_study(folder, "gse2"))
+    return project
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Two sound studies, analysed; a third is added by each test."""
+    project = two_sound_studies(tmp_path_factory.mktemp("two"))
+    run = project.snakemake("--quiet", "host")
+    assert run.returncode == 0, run.stderr
+    return project
+
+
+def tables_of_sound(project: Project) -> dict[str, bytes]:
+    results = project.folder / "results"
+    return {
+        str(path.relative_to(results)): path.read_bytes()
+        for name in ("gse1", "gse2")
+        for folder in ("bulk", "programmes", "enrichment")
+        for path in sorted((results / folder / name).rglob("*.tsv"))
+    }
+
+
+def check_explained(project: Project, study: str, stderr: str) -> None:
+    """The third study: in the table, on its page, on the first page, on the terminal, in the log."""
+    results = project.folder / "results"
+    rule, words = WAYS[study][1], WAYS[study][4]
+    found = files.read_table(results / "provenance" / "outcome.tsv", OUTCOME)
+    rows = found[found["dataset"] == study]
+    assert not rows["kept"].any()
+    admitted = rule not in ("data_fetch", "data_verify")
+    assert set(rows["step"]) == {rule if admitted else "data_admit"}
+    (reason,) = rows["reason"].unique()
+    assert words in reason and (study in reason or not admitted)
+    page = (results / "report" / "studies" / f"{study}.html").read_text()
+    first = (results / "report" / "index.html").read_text()
+    assert "This study is not in the results" in page
+    for text in (page, first):
+        assert words in text
+    assert re.search(rf"selected studies (is|are) left out: [^.]*{study.upper()}", first)
+    assert f'href="studies/{study}.html"' in first
+    said = [line for line in stderr.splitlines() if line.startswith("left out: ")]
+    assert any(study in line and words in line for line in said)
+    assert "left out, as said above" in stderr
+    if admitted:
+        (log,) = rows["log"].unique()
+        text = (results / log).read_text()
+        assert ("SIGKILL" in text) if "os.kill" in WAYS[study][3] else ("Traceback" in text)
+    # Nothing of it is in what rests on all studies.
+    assert study not in (results / "synthesis" / "contrasts.tsv").read_text()
+
+
+def check_reported(project: Project) -> None:
+    """The two others."""
+    report = project.folder / "results" / "report"
+    for name in ("gse1", "gse2"):
+        assert (report / "contrasts" / f"{name}.als_vs_healthy.html").is_file()
+        assert "not in the results" not in (report / "studies" / f"{name}.html").read_text()
+    contrasts = (project.folder / "results" / "synthesis" / "contrasts.tsv").read_text()
+    assert "gse1\t" in contrasts and "gse2\t" in contrasts
+
+
+@pytest.mark.parametrize(
+    "study",
+    [pytest.param(s, marks=[] if s in FAST else [pytest.mark.verify]) for s in WAYS],
+)
+def test_the_third_study_fails_and_the_two_others_are_reported(two, study, monkeypatch):
+    before = tables_of_sound(two)
+    for name, value in place(two.folder / "hook", [FAULTS[study]]).items():
+        monkeypatch.setenv(name, value)
+    add(two, study, WAYS[study][0](two.folder, study))
+    try:
+        run = two.snakemake("--quiet", "host")
+        assert run.returncode == 0, run.stderr
+        check_explained(two, study, run.stderr)
+        check_reported(two)
+        assert tables_of_sound(two) == before
+    finally:
+        (two.folder / "config" / "datasets" / f"{study}.yaml").unlink()
+
+
+def test_what_failed_is_tried_again_by_the_next_run_and_nothing_else(two, monkeypatch):
+    study = "gse31"
+    fault = Fault("alsmuscle.bulk.engines:test", "bulk_contrast", study, "1 / 0")
+    for name, value in place(two.folder / "hook", [fault]).items():
+        monkeypatch.setenv(name, value)
+    card = counts_study(two.folder, study)
+    card["contrasts"].append({**card["contrasts"][0], "id": "again", "adjust": ["sex"]})
+    add(two, study, card)
+    try:
+        assert two.snakemake("--quiet", "host").returncode == 0
+        jobs = two.planned()
+        assert jobs["bulk_contrast"] == 2 and jobs["data_outcome"] == 1
+        assert "bulk_fit" not in jobs and "data_verify" not in jobs
+        # Mended, though Snakemake sees neither code nor data that changed.
+        monkeypatch.setenv("ALSMUSCLE_SABOTAGE", "[]")
+        run = two.snakemake("--quiet", "host")
+        assert run.returncode == 0, run.stderr
+        assert "left out" not in run.stderr.partition("studies done")[2].partition("0 studies")[0]
+        check_reported(two)
+        assert study in (two.folder / "results" / "synthesis" / "contrasts.tsv").read_text()
+        assert two.planned() == {}
+    finally:
+        (two.folder / "config" / "datasets" / f"{study}.yaml").unlink()
+
+
+@pytest.mark.verify
+def test_all_ways_at_once(tmp_path, monkeypatch):
+    project = two_sound_studies(tmp_path)
+    for name, value in place(tmp_path / "hook", list(FAULTS.values())).items():
+        monkeypatch.setenv(name, value)
+    for study in WAYS:
+        add(project, study, WAYS[study][0](tmp_path, study))
+    run = project.snakemake("--quiet", "host")
+    assert run.returncode == 0, run.stderr
+    for study in WAYS:
+        check_explained(project, study, run.stderr)
+    check_reported(project)
