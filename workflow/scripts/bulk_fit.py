@@ -13,7 +13,8 @@ with outcome.job(snakemake) as logger:
     read = study_arrays.read_arrays if "intensities" in card else studies.read_bulk
     measured, samples, excluded = read(card, manifest)
     # A design that cannot be fitted stops the study before anything is computed.
-    warnings = account.design_faults(card, measured.obs, snakemake.params.min_replicates)
+    flagged = list(measured.uns["provenance"]["flagged"])
+    warnings = account.design_faults(card, measured.obs, snakemake.params.min_replicates, flagged)
     completeness = account.completeness(card, measured, excluded)
     files.write_table(out.warnings, warnings, WARNINGS)
     files.write_table(out.completeness, completeness, COMPLETENESS)

@@ -4,7 +4,7 @@ from alsmuscle.bulk import qc
 from alsmuscle.cells import prepare
 from alsmuscle.cells.tables import BARCODES, CELLS_QC
 from alsmuscle.core import files, outcome
-from alsmuscle.data import cards, genes, study_cells
+from alsmuscle.data import cards, study_cells
 from alsmuscle.data import completeness as account
 from alsmuscle.data.readers import single_cell
 from alsmuscle.data.tables import COMPLETENESS, EXCLUDED, MANIFEST, SAMPLES, WARNINGS
@@ -21,12 +21,7 @@ with outcome.job(snakemake) as logger:
     def prepared():
         for name, sample_id in names.items():
             counts, raw = matrices.read(name)
-            identity = genes.identify(
-                counts.var["source_id"],
-                table,
-                symbols=counts.var["symbol"],
-                where=f"{dataset}: {sample_id}",
-            )
+            identity = study_cells.gene_identity(counts, table, f"{dataset}: {sample_id}")
             sample = prepare.prepare_sample(
                 prepare.rename_genes(counts, identity),
                 raw=None if raw is None else prepare.rename_genes(raw, identity),

@@ -187,6 +187,9 @@ def test_groups_are_told_by_expressions_that_must_be_unambiguous():
     sheet = pd.DataFrame({"t": ["ALS 1", "Control 2"]})
     values, raw = samples._column(sheet, "condition", rule, "here")
     assert values.tolist() == ["als", "healthy"] and raw.tolist() == ["ALS 1", "Control 2"]
-    for text, words in (("FALS", "matches no expression"), ("ALS control", "als and healthy")):
+    for text, words in (
+        ("FALS", "no expression is found in 'FALS'"),
+        ("ALS control", "als and healthy"),
+    ):
         with pytest.raises(InputError, match=words):
             samples._column(pd.DataFrame({"t": [text]}), "condition", rule, "here")

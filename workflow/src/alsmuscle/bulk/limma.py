@@ -22,14 +22,16 @@ from alsmuscle.data.cards import design_id
 from alsmuscle.design import matrix
 from alsmuscle.stats import distributions, linear
 
-Scale = Literal["log2", "linear", "auto"]
+Scale = Literal["log2", "log10", "ln", "linear", "auto"]
 
 # No log2 intensity of a 16-bit scanner exceeds 16; a linear one of an expressed gene always does.
 LOG2_MAX = 25.0
-# The largest log10 intensity of such a scanner is 4.8; no array's log2 intensities stay below this.
-LOG2_LEAST = 8.0
+# The largest natural logarithm of such a scanner's values is 11.1, the largest log10 4.8; the
+# brightest probes of an array reach 13 to 16 in log2.
+LN_MAX, LOG10_MAX = 11.1, 4.9
 # Linear (MAS5) intensities below this are noise, and their logarithms would be the largest effects.
 FLOOR = 16.0
+_TO_LOG2 = {"log2": 1.0, "log10": float(np.log2(10)), "ln": float(np.log2(np.e))}
 
 
 def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.DataFrame, str]:
@@ -40,18 +42,28 @@ def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.Dat
     intensities
         Probes × samples.
     scale
-        What the numbers are; ``auto`` decides by their range.
+        What the numbers are; ``auto`` decides by the range of every array.
     where
         Study and file, for messages.
 
     Raises
     ------
     InputError
-        The numbers do not fit the scale, or are ratios (negative in the middle of a sample).
+        The numbers do not fit the scale, arrays are on several, values are infinite, or are ratios
+        (negative in the middle of a sample).
     """
     values = intensities.to_numpy(float)
     if not np.isfinite(values).any():
         raise InputError("no number in the table of intensities", where=where)
+    infinite = np.isinf(values).any(axis=0)
+    if infinite.any():
+        raise InputError(
+            f"infinite values in {infinite.sum()} array(s), such as "
+            f"{intensities.columns[infinite][0]}",
+            where=where,
+            expected="a number, or nothing, for every probe",
+            remedy="leave these arrays out under `samples.exclude`, or correct the file",
+        )
     low, high = np.nanquantile(values, [0.05, 1.0])
     if np.nanmedian(values) <= 0 or (high <= LOG2_MAX and low < 0):
         raise InputError(
@@ -60,42 +72,30 @@ def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.Dat
             where=where,
             expected="log2 intensities, or linear ones such as MAS5 gives",
         )
-    highest = intensities.replace([np.inf, -np.inf], np.nan).max()
-    if np.isinf(values).any():
-        arrays = intensities.columns[np.isinf(values).any(axis=0)]
+    found = _one_scale(intensities.max(), where)
+    if scale == "auto" and found not in ("log2", "linear"):
+        guess = "log10 values" if found == "log10" else "natural logarithms"
         raise InputError(
-            f"infinite values in {len(arrays)} array(s), such as {arrays[0]}",
+            f"the largest value is {high:.3g}, below the brightest probes of any array in log2 (13 to "
+            f"16): {guess}?",
             where=where,
-            expected="a number, or nothing, for every probe",
+            expected=f"log2 intensities that reach {LN_MAX:g}, or linear ones",
+            remedy=f"set `scale: {found}` if they are that, or `scale: log2`",
         )
-    low_scale, high_scale = highest[highest <= LOG2_MAX].index, highest[highest > LOG2_MAX].index
-    if len(low_scale) and len(high_scale):
-        raise InputError(
-            f"arrays on different scales: {len(low_scale)}, such as {low_scale[0]}, look like "
-            f"logarithms, {len(high_scale)}, such as {high_scale[0]}, like linear values",
-            where=where,
-            expected="one scale for all arrays",
-            remedy="leave out the arrays of one scale under samples.exclude in a file of their own, "
-            "or use the raw data",
-        )
-    if scale == "auto" and high < LOG2_LEAST:
-        raise InputError(
-            f"the largest value is {high:.3g}, below any log2 intensity of a scanner (10 to 16): "
-            "are these log10 or natural logarithms?",
-            where=where,
-            expected=f"log2 intensities that reach {LOG2_LEAST:g}, or linear ones",
-            remedy="set `scale: log2` if they are that; other logarithms are not read",
-        )
-    found = "log2" if high <= LOG2_MAX else "linear"
-    if scale not in ("auto", found):
+    if (scale == "linear") != (found == "linear") and scale != "auto":
         raise InputError(
             f"the card says {scale}, but the largest value is {high:,.4g}",
             where=where,
-            expected=f"at most {LOG2_MAX:g} on a log2 scale, more on a linear one",
-            remedy=f"set `scale: {found}`, or `auto`",
+            expected=f"at most {LOG2_MAX:g} on a scale of logarithms, more on a linear one",
+            remedy="set `scale: linear`" if found == "linear" else "set `scale: log2`, or `auto`",
         )
-    if found == "log2":
-        return intensities, f"Intensities were log2 already (largest {high:.1f})."
+    if found != "linear":
+        stated = found if scale == "auto" else scale
+        said = {"log10": "log10 values", "ln": "natural logarithms"}.get(stated)
+        if said is None:
+            return intensities, f"Intensities were log2 already (largest {high:.1f})."
+        log2 = intensities * _TO_LOG2[stated]
+        return log2, f"Intensities were {said} (largest {high:.1f}), brought to log2."
     floored = float(np.nanmean(values < FLOOR))
     return np.log2(intensities.clip(lower=FLOOR)), (
         f"Intensities were linear (largest {high:,.0f}): log2 after raising the {floored:.0%} below "
@@ -103,18 +103,41 @@ def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.Dat
     )
 
 
+def _one_scale(highest: pd.Series, where: str) -> str:
+    """Return the scale that the arrays' largest values show; stop where they show several."""
+    scales = pd.Series("log2", index=highest.index).mask(highest > LOG2_MAX, "linear")
+    scales = scales.mask(highest <= LN_MAX, "ln").mask(highest <= LOG10_MAX, "log10")
+    # Dim arrays beside bright ones are no other scale; the next scale but one is.
+    wide = {"linear", "log10"} & set(scales) and scales.nunique() > 1
+    if wide:
+        examples = scales.groupby(scales).apply(
+            lambda group: (
+                f"{len(group)}, such as {group.index[0]}, look like {group.iloc[0]} values"
+            )
+        )
+        raise InputError(
+            "arrays on different scales: " + "; ".join(examples),
+            where=where,
+            expected="one scale for all arrays",
+            remedy="leave out the arrays of one scale under `samples.exclude`, or use the raw data",
+        )
+    return "log2" if (scales == "log2").any() else str(scales.iloc[0])
+
+
 def quantile_normalise(expression: pd.DataFrame) -> pd.DataFrame:
     """Give every sample the mean distribution of all (Bolstad et al. 2003).
 
     Equal values of a sample get the mean of what their ranks would, as limma's
-    ``normalizeQuantiles(ties=TRUE)`` does. Probes with a missing value are left out.
+    ``normalizeQuantiles(ties=TRUE)`` does. Probes with a missing value are missing altogether.
     """
     whole = expression.dropna()
     values = whole.to_numpy(float)
     target = np.sort(values, axis=0).mean(axis=1)
     ranks = whole.rank().to_numpy() - 1
     normalised = np.interp(ranks, np.arange(len(target)), target)
-    return pd.DataFrame(normalised, index=whole.index, columns=whole.columns)
+    found = pd.DataFrame(np.nan, index=expression.index, columns=expression.columns)
+    found[expression.notna().all(axis=1)] = normalised
+    return found
 
 
 def merge_chips(chips: Sequence[pd.DataFrame], donor: pd.Series) -> tuple[pd.DataFrame, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.data import cards, counts
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def design_faults(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: int) -> pd.DataFrame:
+def design_faults(
+    card: Mapping[str, Any],
+    obs: pd.DataFrame,
+    min_replicates: int,
+    flagged: Sequence[str] = (),
+) -> pd.DataFrame:
     """Check that every contrast of a card can be computed, and list what a reader must know of it.
 
     Parameters
@@ -24,6 +29,8 @@ def design_faults(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: in
         The samples, index sample id.
     min_replicates
         Samples a side below which no test is claimed.
+    flagged
+        What reading the study flagged: too much lost (:mod:`alsmuscle.data.losses`).
 
     Returns
     -------
@@ -46,6 +53,12 @@ def design_faults(card: Mapping[str, Any], obs: pd.DataFrame, min_replicates: in
         found.append(
             checks.design_warnings(obs, contrast, card["id"], min_replicates, columns=columns)
         )
+        lost = [
+            {"dataset": card["id"], "contrast": contrast["id"], "kind": "genes_lost", "column": ""}
+            | {"text": str(text)}
+            for text in flagged
+        ]
+        found += [pd.DataFrame(lost)] if lost else []
     return pd.concat(found, ignore_index=True)
 
 

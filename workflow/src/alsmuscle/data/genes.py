@@ -95,41 +95,53 @@ def is_summary(ids: Iterable[object]) -> pd.Series:
     return _strings(ids).str.fullmatch(_SUMMARY)
 
 
-def require_genes(frame: pd.DataFrame, table: pd.DataFrame, where: str) -> None:
+def require_genes(frame: pd.DataFrame, table: pd.DataFrame, where: str, what: str = "rows") -> None:
     """Stop where ids lead to hardly any gene: such a study would pass without saying anything.
 
     Parameters
     ----------
     frame
-        Result of :func:`identify`.
+        Result of :func:`identify`, index = the ids.
     table
         The gene table it was made with.
     where
         Study and file, for the message.
+    what
+        What has these ids.
 
     Raises
     ------
     InputError
         Naming examples, and what the ids look like.
     """
-    lost = frame["status"].isin(["unmapped", "ensembl_unlisted"])
+    lost = frame["status"].isin(["unmapped", "ensembl_unlisted"]).to_numpy()
     share = 1 - float(lost.mean()) if len(frame) else 0.0
     if share >= LEAST_MAPPED:
         return
     names = pd.Series([str(name) for name in frame.index[lost]])
-    guess = ""
-    if names.str.match(r"ENS[A-Z]*T\d{11}").mean() > 0.5:
-        guess = ": these are transcripts; use counts per gene"
-    elif names.str.match(r"[NX][MR]_\d+").mean() > 0.5:
-        guess = ": these are RefSeq transcripts; use counts per gene"
-    elif names.str.upper().isin(table["symbol"].str.upper()).mean() > 0.5:
-        guess = ": symbols in the spelling of another organism (Sod1 is mouse's, SOD1 human)"
+    guess, remedy = _guess(names, table)
     raise InputError(
-        f"{share:.0%} of {len(frame)} rows lead to a gene{guess}",
+        f"{share:.0%} of {len(frame):,} {what} lead to a gene" + (f": {guess}" if guess else ""),
         where=where,
         expected="Ensembl ids, Entrez ids or symbols of the study's organism; got such as "
         + ", ".join(names.head(3)),
-        remedy="correct `organism`, or the key that names the column of genes",
+        remedy=remedy,
+    )
+
+
+def _guess(names: pd.Series, table: pd.DataFrame) -> tuple[str, str]:
+    """Say what ids seem to be that are no genes, and what to do."""
+    per_gene = "use the study's counts per gene"
+    if names.str.match(r"ENS[A-Z]*T\d{11}").mean() > 0.5:
+        return "these are transcripts", per_gene
+    if names.str.match(r"[NX][MR]_\d+").mean() > 0.5:
+        return "these are RefSeq transcripts", per_gene
+    if names.str.upper().isin(table["symbol"].str.upper()).mean() > 0.5:
+        text = "symbols in the spelling of another organism (Sod1 is mouse's, SOD1 human)"
+        return text, "correct `organism`; if the samples are of that organism, correct the file"
+    return "", (
+        "correct `organism`, the key that names the column of genes (`gene_column`), or name a "
+        "table that leads from these ids to genes under `annotation`"
     )
 
 

@@ -75,7 +75,7 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
         unknown = set(samples[name]) - set(allowed)
         if unknown:
             raise InputError(
-                f"'{min(unknown)}' is not in the vocabulary of '{name}'",
+                f"{_quoted(unknown)}: not in the vocabulary of '{name}'",
                 where=f"{where}: samples.columns.{name}",
                 expected=", ".join(repr(value) for value in allowed),
                 remedy="add a `map` from the raw values",
@@ -273,16 +273,15 @@ def _column(sheet: pd.DataFrame, name: str, rule: Mapping[str, Any], where: str)
         unknown = sorted(set(values) - set(rule["map"]))
         if unknown:
             raise InputError(
-                f"raw value '{unknown[0]}' is not in the map"
-                + (f", nor are {len(unknown) - 1} others" if len(unknown) > 1 else ""),
+                f"{_quoted(unknown)} {'is' if len(unknown) == 1 else 'are'} not in the map",
                 where=where,
                 expected=", ".join(repr(key) for key in rule["map"]),
-                remedy="add it to the map, or correct the spelling there",
+                remedy="add what is lacking to the map, or correct the spelling there",
             )
         values = values.map(rule["map"])
     if "match" in rule:
         with deadline.of_pattern("; ".join(rule["match"]), f"{where}: match"):
-            values = values.map(lambda value: _matched(value, rule["match"], where))
+            values = values.map(_matches(set(values), rule["match"], where))
     if rule.get("numeric"):
         values = _numbers(values, where)
     return values, raw
@@ -304,20 +303,34 @@ def _numbers(values: pd.Series, where: str) -> pd.Series:
     return pd.to_numeric(text, errors="coerce")
 
 
-def _matched(value: str, patterns: Mapping[str, str], where: str) -> str:
-    """Return the value of the one pattern that is found in a raw value."""
+def _quoted(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in sorted(values))
+
+
+def _matches(values: Iterable[str], patterns: Mapping[str, str], where: str) -> dict[str, str]:
+    """Return for each raw value what the one pattern that is found in it stands for."""
     found = {
-        level for pattern, level in patterns.items() if re.search(pattern, value, re.IGNORECASE)
+        value: {
+            level for pattern, level in patterns.items() if re.search(pattern, value, re.IGNORECASE)
+        }
+        for value in values
     }
-    if len(found) != 1:
+    none = [value for value, levels in found.items() if not levels]
+    several = [
+        f"'{value}' ({' and '.join(sorted(levels))})"
+        for value, levels in sorted(found.items())
+        if len(levels) > 1
+    ]
+    problems = [f"no expression is found in {_quoted(none)}"] if none else []
+    problems += [f"several are found in {', '.join(several)}"] if several else []
+    if problems:
         raise InputError(
-            f"raw value '{value}' "
-            + ("matches no expression" if not found else f"matches {' and '.join(sorted(found))}"),
+            "; ".join(problems),
             where=where,
             expected=", ".join(repr(pattern) for pattern in patterns),
             remedy="correct the expressions under `match`, or list the values under `map`",
         )
-    return found.pop()
+    return {value: levels.pop() for value, levels in found.items()}
 
 
 def _exclude(

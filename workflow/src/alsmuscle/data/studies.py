@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.bulk import qc
 from alsmuscle.core import contracts, files
-from alsmuscle.data import counts, genes, samples
+from alsmuscle.data import counts, genes, losses, samples
 from alsmuscle.data.readers import matrices, sample_sheets
 
 if TYPE_CHECKING:
@@ -69,13 +69,15 @@ def read_bulk(
     table = files.read_gene_table(card["organism"])
     identity = genes.identify(raw.index, table, symbols=symbols, where=where)
     genes.require_genes(identity, table, where)
+    lost = losses.of_counts(raw, identity)
     adata = counts.assemble(
         raw,
         identity,
         kept,
         {
             "files": manifest[["name", "url", "sha256"]].to_dict("list"),
-            "notes": [*notes, *said],
+            "notes": [*notes, *said, *lost.notes],
+            "flagged": lost.flagged,
             "samples_in_source": len(sheet),
             "columns_in_source": [str(name) for name in matrix.columns],
         },

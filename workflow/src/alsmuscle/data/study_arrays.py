@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.bulk import limma, qc
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import samples
+from alsmuscle.data import genes, losses, samples
 from alsmuscle.data.readers import arrays, sample_sheets
 
 if TYPE_CHECKING:
@@ -49,26 +49,8 @@ def read_arrays(
     import pandas as pd
 
     where = f"config/datasets/{card['id']}.yaml"
-    table = files.read_gene_table(card["organism"])
-    chips, identities, notes = [], [], []
-    for chip in card["intensities"]:
-        path = files.cached(manifest, chip["file"])
-        beside = chip.get("annotation", {}).get("file")
-        values, probes, said = arrays.read_intensities(
-            path, chip, files.cached(manifest, beside) if beside else None
-        )
-        here = f"{card['id']}: {path}: {chip['platform']}"
-        log2, note = limma.to_log2(values, chip.get("scale", "auto"), here)
-        if chip.get("normalise") == "quantile":
-            log2 = limma.quantile_normalise(log2)
-            note += " Quantile-normalised."
-        if probes is None:
-            raise InputError("nothing leads from probes to genes", where=here)
-        chips.append(log2)
-        identities.append(limma.identify(probes.reindex(log2.index), table, where=here))
-        notes.append(" ".join([f"{chip['platform']}, {log2.shape[1]} arrays: {note}", *said]))
-
-    names = list(dict.fromkeys(str(name) for chip in chips for name in chip.columns))
+    read = [_read(chip, manifest, card["id"]) for chip in card["intensities"]]
+    names = list(dict.fromkeys(str(name) for one in read for name in one.values.columns))
     if card["samples"]["sheet"]["layout"] == "count_columns":
         sheet = samples.from_columns(names)
     else:
@@ -77,8 +59,18 @@ def read_arrays(
         sheet, owner = samples.merge_sheet(sheet, card)
     else:
         owner = pd.Series(names, index=names)
-    merged, lacking = limma.merge_chips(chips, owner)
     kept, excluded = samples.harmonise(sheet, card)
+    # What is excluded may well be on another scale.
+    out = owner.index[owner.isin(excluded["sample_id"])]
+    chips, identities, notes = [], [], []
+    for chip, one in zip(card["intensities"], read, strict=True):
+        here = f"{card['id']}: {files.cached(manifest, chip['file'])}: {chip['platform']}"
+        used = one.values.drop(columns=out, errors="ignore")
+        log2, identity, said = _chip(one._replace(values=used), chip, card["organism"], here)
+        chips.append(log2)
+        identities.append(identity)
+        notes.append(f"{chip['platform']}, {log2.shape[1]} arrays: {said}")
+    merged, lacking = limma.merge_chips(chips, owner)
     short = [label for label in kept["sample_label"] if label in lacking]
     if short:
         raise InputError(
@@ -88,15 +80,18 @@ def read_arrays(
             remedy="leave it out under samples.exclude with the reason, or use one chip design",
         )
     columns, excluded = samples.match_matrix(list(merged.columns), kept, excluded, card)
+    used, identity = merged[list(columns)], pd.concat(identities, ignore_index=True)
+    lost = losses.of_probes(used, identity)
     adata = limma.assemble(
-        merged[list(columns)].rename(columns=columns),
-        pd.concat(identities, ignore_index=True),
+        used.rename(columns=columns),
+        identity,
         kept,
         {
             "files": manifest[["name", "url", "sha256"]].to_dict("list"),
-            "notes": notes,
+            "notes": [*notes, *lost.notes],
+            "flagged": lost.flagged,
             "samples_in_source": len(sheet),
-            "columns_in_source": [str(name) for name in merged.columns],
+            "columns_in_source": names if "run_id" not in card["samples"] else list(owner.unique()),
         },
         sex_symbols=qc.sex_symbols(card["organism"]),
     )
@@ -104,3 +99,31 @@ def read_arrays(
     adata.obs["sex_inferred"] = sex
     kept = kept.join(sex, on="sample_id")
     return contracts.check_counts(adata, where), kept, excluded
+
+
+def _read(chip: Mapping[str, Any], manifest: pd.DataFrame, dataset: str) -> arrays.Intensities:
+    path = files.cached(manifest, chip["file"])
+    beside = chip.get("annotation", {}).get("file")
+    found = arrays.read_intensities(path, chip, files.cached(manifest, beside) if beside else None)
+    if found.probes is None:
+        raise InputError(
+            "nothing leads from probes to genes", where=f"{dataset}: {path}: {chip['platform']}"
+        )
+    return found
+
+
+def _chip(
+    read: arrays.Intensities, chip: Mapping[str, Any], organism: str, where: str
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Return a chip's log2 intensities, row by row the genes, and what was done in words."""
+    log2, said = limma.to_log2(read.values, chip.get("scale", "auto"), where)
+    if chip.get("normalise") == "quantile":
+        log2 = limma.quantile_normalise(log2)
+        said += " Quantile-normalised."
+    assert read.probes is not None
+    # In the order and number that the arrays have the probes.
+    probes = read.probes.reindex(log2.index).fillna("")
+    table = files.read_gene_table(organism)
+    identity = limma.identify(probes, table, where=where)
+    genes.require_genes(identity.set_axis(log2.index, axis=0), table, where, "probes")
+    return log2, identity, " ".join([said, *read.notes])

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import files
-from alsmuscle.data import samples
+from alsmuscle.data import genes, samples
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.readers.single_cell import Matrices
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
 
 def cell_samples(
@@ -49,3 +50,26 @@ def cell_samples(
     kept, excluded = samples.harmonise(sheet, card)
     names, excluded = samples.match_matrix(matrices.names, kept, excluded, card)
     return matrices, names, kept.assign(material=card["cells"]["material"]), excluded
+
+
+def gene_identity(counts: AnnData, table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Lead a sample's features to genes, as :func:`alsmuscle.data.genes.identify`.
+
+    Parameters
+    ----------
+    counts
+        A reader's output.
+    table
+        The gene table of the organism.
+    where
+        Study and sample, for messages.
+
+    Raises
+    ------
+    InputError
+        Hardly any feature is a gene that the table lists.
+    """
+    ids, symbols = counts.var["source_id"], counts.var["symbol"]
+    identity = genes.identify(ids, table, symbols=symbols, where=where)
+    genes.require_genes(identity, table, where, "features")
+    return identity

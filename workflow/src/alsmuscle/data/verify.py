@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle.core import log
+from alsmuscle.core import files, log
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit, cards, studies, study_arrays, study_cells, study_effects
 from alsmuscle.data.readers import sample_sheets
@@ -101,7 +101,11 @@ def _read(card: Mapping[str, Any], manifest: pd.DataFrame) -> str:
             if not set(cards.DERIVED) & {entry["variable"], *entry.get("adjust", [])}
         ]
         _check_designs({**card, "contrasts": known}, kept)
-        n = sum(matrices.read(name)[0].n_obs for name in names)
+        n, table = 0, files.read_gene_table(card["organism"])
+        for name, sample in names.items():
+            counts = matrices.read(name)[0]
+            study_cells.gene_identity(counts, table, f"{card['id']}: {sample}")
+            n += counts.n_obs
         return f"{len(kept)} samples, {n:,} barcodes"
     read = study_arrays.read_arrays if card["modality"] == "array" else studies.read_bulk
     adata, kept, _ = read(card, manifest)

@@ -56,6 +56,11 @@ MARKS: dict[str, Mark] = {
         "third-party copy",
         "The numbers come from somebody's copy of the deposited data, not from the archive.",
     ),
+    "genes_lost": Mark(
+        "genes lost",
+        "More than a tenth of the reads lies in rows that lead to no gene, or more than a tenth of "
+        "the genes has no probe with a value in every sample.",
+    ),
     "technical": Mark(
         "processed apart",
         "A measure of how samples were processed does not overlap between the two sides.",
