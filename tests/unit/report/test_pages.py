@@ -697,10 +697,26 @@ def test_bare_study_still_makes_every_page():
     assert Parsed(build.build(fx.templates(), m.ReportData(studies=[]))["index.html"])
 
 
-def test_two_ids_of_one_file_name_are_refused():
-    twice = [m.StudyData(card={"id": "a b"}), m.StudyData(card={"id": "a-b"})]
-    with pytest.raises(InputError, match=re.escape("studies/a-b.html")):
+def test_ids_that_look_alike_have_pages_of_their_own_and_equal_ones_are_refused():
+    ids = ["a b", "a-b", "a/b", "a  b", "../b", "b", "x" * 300, "x" * 301, "a.b", "é", "e"]
+    paths = [m.study_path(m.StudyData(card={"id": name})) for name in ids]
+    assert len(set(paths)) == len(ids)
+    assert all(re.fullmatch(r"studies/[A-Za-z0-9_-]{1,110}\.html", path) for path in paths)
+    twice = [m.StudyData(card={"id": "a b"}), m.StudyData(card={"id": "a b"})]
+    with pytest.raises(InputError, match="two entries would write studies/a-b-"):
         build.build(fx.templates(), m.ReportData(studies=twice))
+
+
+def test_a_gene_id_with_a_comma_breaks_no_shard():
+    data = fx.report(1, 60)
+    genes = ["HLA-A,HLA-B", 'x","y', "__proto__", "ENSG1", "a:b}{", "\u2028"]
+    measured = [(genes, genes, ["1,0.5,0.1,0.2"] * len(genes)) for _ in data.contrasts()]
+    site = Site(fx.templates(), "x")
+    found: dict[str, list] = {}
+    for path, text in gene.scripts(site, data, measured).items():
+        if "gene-" in path:
+            found |= json.loads(text.partition(",")[2].removesuffix(");\n"))
+    assert all(found[name][0] == name for name in genes)
 
 
 def test_cell_types_are_never_mixed_on_a_page(data):

@@ -10,6 +10,7 @@ import pytest
 
 from alsmuscle.report import model
 from alsmuscle.report.build import ReportData, StudyData, build
+from alsmuscle.report.html import components
 from alsmuscle.report.pages import cells
 from cells_fixture import hostile, study
 from report_fixture import HOSTILE, templates
@@ -41,11 +42,11 @@ def test_the_type_that_carries_it_stands_out(made):
 
 
 def test_every_type_has_a_page_of_genes(made):
-    for name in ("FAP-pan", "Satellite-cell-quiescent", "all-nuclei"):
-        page = made[f"contrasts/sim.als-{name}.html"]
+    for name in ("FAP, pan", "Satellite cell, quiescent", "all nuclei"):
+        page = made[f"contrasts/sim.{components.file_name(f'als-{name}')}.html"]
         assert "summed per sample" in page
         assert "Bulk muscle shows its mixture" not in page
-    assert "figures/sim.als-FAP-pan.volcano.svg" in made
+    assert f"figures/sim.{components.file_name('als-FAP, pan')}.volcano.svg" in made
 
 
 def test_satellite_cells_and_myonuclei_are_told_apart_over_donors(made):
@@ -89,7 +90,7 @@ def test_spots_are_never_called_cells():
 def test_the_first_page_leads_to_the_cells_and_lists_no_type(made):
     page = made["index.html"]
     assert "In which cells?" in page and "studies/sim.html" in page
-    assert "contrasts/sim.als-FAP-pan.html" not in page
+    assert "contrasts/sim.als-FAP-pan" not in page
 
 
 def test_hostile_names_stay_text():

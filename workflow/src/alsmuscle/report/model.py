@@ -334,12 +334,12 @@ def place(study: StudyData, contrast: ContrastData) -> tuple[str, str, str]:
 
 def study_path(study: StudyData) -> str:
     """Return the study page's path."""
-    return f"studies/{c.slug(study.card['id'])}.html"
+    return f"studies/{c.file_name(study.card['id'])}.html"
 
 
 def contrast_key(study: StudyData, contrast: ContrastData) -> str:
     """Return the file name stem of everything that belongs to a contrast."""
-    return f"{c.slug(study.card['id'])}.{c.slug(contrast.meta['id'])}"
+    return f"{c.file_name(study.card['id'])}.{c.file_name(contrast.meta['id'])}"
 
 
 def contrast_path(study: StudyData, contrast: ContrastData) -> str:
@@ -349,12 +349,12 @@ def contrast_path(study: StudyData, contrast: ContrastData) -> str:
 
 def programme_path(programme: str) -> str:
     """Return the programme page's path."""
-    return f"programmes/{c.slug(programme)}.html"
+    return f"programmes/{c.file_name(programme)}.html"
 
 
 def claim_path(claim: str) -> str:
     """Return the claim page's path."""
-    return f"claims/{c.slug(claim)}.html"
+    return f"claims/{c.file_name(claim)}.html"
 
 
 def root(path: str) -> str:

@@ -44,6 +44,7 @@ BADGES: dict[str, tuple[str, str]] = {
 """Kind of badge: its text (a sign and words, never colour alone) and its explanation."""
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MOST_NAME = 100
 _UNSAFE = re.compile("[<>&\u2028\u2029]")
 
 Format = Literal["text", "number", "p", "count", "percent"]
@@ -132,6 +133,18 @@ def digest(text: str) -> str:
 def slug(text: str) -> str:
     """Return ``text`` as part of a file name: letters, digits, ``_`` and ``-`` only."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", str(text)).strip("-") or "x"
+
+
+def file_name(text: str) -> str:
+    """Return ``text`` as a file name that no other text has.
+
+    Examples
+    --------
+    >>> file_name("als_vs_healthy"), file_name("B cell") == file_name("B-cell")
+    ('als_vs_healthy', False)
+    """
+    plain = slug(text)[:_MOST_NAME]
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 # ---- numbers ------------------------------------------------------------------------------------

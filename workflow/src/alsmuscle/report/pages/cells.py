@@ -404,7 +404,7 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
 
 
 def _base(study: m.StudyData, name: str) -> str:
-    return f"figures/{c.slug(study.card['id'])}.{name}.png"
+    return f"figures/{c.file_name(study.card['id'])}.{name}.png"
 
 
 def figures(study: m.StudyData) -> dict[str, bytes]:

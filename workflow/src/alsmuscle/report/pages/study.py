@@ -339,7 +339,7 @@ def samples_table(study: m.StudyData, root: str) -> Markup:
 
 
 def _base(study: m.StudyData) -> str:
-    return f"figures/{c.slug(study.card['id'])}"
+    return f"figures/{c.file_name(study.card['id'])}"
 
 
 def _has(frame: pd.DataFrame, *columns: str) -> bool:
