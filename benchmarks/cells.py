@@ -89,13 +89,10 @@ def read(path: Path) -> AnnData:
 def ours(paths: list[Path]) -> dict[str, float]:
     """Run this package's path as the rules do, sample by sample through files; seconds per step."""
     from alsmuscle.cells.annotate import annotate, top_genes
-    from alsmuscle.cells.prepare import each_sample, integrate, prepare_sample, pseudobulk
-    from alsmuscle.data.readers.single_cell import (
-        read_cells,
-        read_prepared,
-        write_cells,
-        write_prepared,
-    )
+    from alsmuscle.cells.cluster import each_sample, integrate
+    from alsmuscle.cells.prepare import prepare_sample
+    from alsmuscle.cells.pseudobulk import pseudobulk
+    from alsmuscle.cells.store import read_cells, read_prepared, write_cells, write_prepared
 
     panel = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
     summaries = []

@@ -10,16 +10,10 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+from alsmuscle.cells import store
 from alsmuscle.cells.annotate import annotate, top_genes
-from alsmuscle.cells.prepare import (
-    PreparedSample,
-    each_sample,
-    embed,
-    integrate,
-    prepare_sample,
-    score_doublets,
-)
-from alsmuscle.data.readers import single_cell
+from alsmuscle.cells.cluster import each_sample, embed, integrate
+from alsmuscle.cells.prepare import PreparedSample, prepare_sample, score_doublets
 from alsmuscle.simulate.cells import simulate_nuclei
 from support import ROOT
 
@@ -154,9 +148,9 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
         for s in study.obs["sample_id"].unique()
     ]
     # One after the other through a file, as the workflow does: nothing else comes out.
-    single_cell.write_prepared(tmp_path / "prepared.h5", prepared_samples)
+    store.write_prepared(tmp_path / "prepared.h5", prepared_samples)
     summaries = pd.DataFrame([p.summary for p in prepared_samples])
-    stored = single_cell.read_prepared(tmp_path / "prepared.h5", summaries)
+    stored = store.read_prepared(tmp_path / "prepared.h5", summaries)
     genes = set(panel["gene"])
     cells = integrate(prepared_samples, keep=genes)
     again = integrate(stored, keep=genes)
@@ -169,7 +163,7 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
     named = annotate(cells, panel, organism="human", material="nuclei")
     assert named["n_cells"].sum() == cells.n_obs
     path = tmp_path / "cells.h5ad"
-    single_cell.write_cells(path, cells, each_sample(cells, stored))
+    store.write_cells(path, cells, each_sample(cells, stored))
     back = anndata.read_h5ad(path)
     raw = anndata.concat([p.cells for p in prepared_samples])
     assert (back.layers["counts"] != raw.X).nnz == 0
@@ -178,7 +172,7 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
     assert len(back.uns["cell_type_scores"]) == len(cells.uns["cell_type_scores"])
     np.testing.assert_array_equal(back.obsm["X_umap"], cells.obsm["X_umap"])
 
-    parts = list(single_cell.read_cells(path))
+    parts = list(store.read_cells(path))
     assert [part.obs["sample_id"].iloc[0] for part in parts] == [p.sample_id for p in stored]
     whole = anndata.concat(parts, merge="same")
     assert (whole.X != back.X).nnz == 0 and whole.obs_names.equals(back.obs_names)

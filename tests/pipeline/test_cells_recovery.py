@@ -16,8 +16,10 @@ from anndata import AnnData
 from scipy import stats
 
 from alsmuscle.cells.annotate import UNASSIGNED, annotate
+from alsmuscle.cells.cluster import each_sample, integrate
 from alsmuscle.cells.composition import composition_test, donor_counts
-from alsmuscle.cells.prepare import each_sample, flag_samples, integrate, prepare_sample, pseudobulk
+from alsmuscle.cells.prepare import flag_samples, prepare_sample
+from alsmuscle.cells.pseudobulk import pseudobulk
 from alsmuscle.simulate.cells import simulate_nuclei
 from alsmuscle.stats.moderation import squeeze_var
 from support import ROOT

@@ -30,7 +30,6 @@ MODULE_LINES = 700
 LONG_MODULES = {
     "archives/geo.py",
     "bulk/inference.py",
-    "cells/prepare.py",
     "core/contracts.py",
     "genesets/pathways.py",
     "genesets/programmes.py",

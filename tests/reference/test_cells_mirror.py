@@ -17,10 +17,12 @@ import pytest
 from anndata import AnnData
 
 from alsmuscle.cells.annotate import annotate
-from alsmuscle.cells.prepare import each_sample, integrate, prepare_sample, rename_genes
+from alsmuscle.cells.cluster import each_sample, integrate
+from alsmuscle.cells.prepare import prepare_sample
 from alsmuscle.core import files
 from alsmuscle.data import genes
 from alsmuscle.data.readers.single_cell import read_sample
+from alsmuscle.data.readers.sparse_counts import rename_genes
 from support import ROOT
 
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR", ROOT.parent / "shared" / "mirror"))

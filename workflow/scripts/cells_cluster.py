@@ -1,7 +1,6 @@
-from alsmuscle.cells import annotate, prepare
+from alsmuscle.cells import annotate, cluster, store
 from alsmuscle.cells.tables import CELLS_QC, CLUSTERS, MARKERS
 from alsmuscle.core import files, outcome
-from alsmuscle.data.readers import single_cell
 from alsmuscle.data.tables import SAMPLES
 
 with outcome.job(snakemake) as logger:
@@ -10,10 +9,10 @@ with outcome.job(snakemake) as logger:
     panel = annotate.check_panel(
         files.read_plain(snakemake.input.panel), where=snakemake.input.panel
     )
-    prepared = single_cell.read_prepared(
+    prepared = store.read_prepared(
         snakemake.input.prepared, files.read_table(snakemake.input.qc, CELLS_QC)
     )
-    study = prepare.integrate(
+    study = cluster.integrate(
         prepared,
         files.read_table(snakemake.input.samples, SAMPLES),
         keep=set(panel["gene"]),
@@ -28,11 +27,11 @@ with outcome.job(snakemake) as logger:
         material=card["cells"]["material"],
         **snakemake.params.annotate,
     )
-    named["top_genes"] = annotate.top_genes(prepare.each_sample(study, prepared))
+    named["top_genes"] = annotate.top_genes(cluster.each_sample(study, prepared))
     markers = annotate.panel_view(study, panel, organism=organism)
     logger.info("%d cells, %d clusters: %s", study.n_obs, len(named), list(named["cell_type"]))
     files.write_table(
         snakemake.output.clusters, named.reset_index().assign(dataset=dataset), CLUSTERS
     )
     files.write_table(snakemake.output.markers, markers.assign(dataset=dataset), MARKERS)
-    single_cell.write_cells(snakemake.output.cells, study, prepare.each_sample(study, prepared))
+    store.write_cells(snakemake.output.cells, study, cluster.each_sample(study, prepared))

@@ -1,12 +1,12 @@
 import pandas as pd
 
 from alsmuscle.bulk import qc
-from alsmuscle.cells import prepare
+from alsmuscle.cells import prepare, pseudobulk, store
 from alsmuscle.cells.tables import BARCODES, CELLS_QC
 from alsmuscle.core import files, outcome
 from alsmuscle.data import cards, study_cells
 from alsmuscle.data import completeness as account
-from alsmuscle.data.readers import single_cell
+from alsmuscle.data.readers import sparse_counts
 from alsmuscle.data.tables import COMPLETENESS, EXCLUDED, MANIFEST, SAMPLES, WARNINGS
 from alsmuscle.design import checks
 
@@ -23,8 +23,8 @@ with outcome.job(snakemake) as logger:
             counts, raw = matrices.read(name)
             identity = study_cells.gene_identity(counts, table, f"{dataset}: {sample_id}")
             sample = prepare.prepare_sample(
-                prepare.rename_genes(counts, identity),
-                raw=None if raw is None else prepare.rename_genes(raw, identity),
+                sparse_counts.rename_genes(counts, identity),
+                raw=None if raw is None else sparse_counts.rename_genes(raw, identity),
                 sample_id=sample_id,
                 material=material,
                 seed=seed,
@@ -34,14 +34,14 @@ with outcome.job(snakemake) as logger:
             summaries.append(sample.summary)
             barcodes.append(prepare.count_reasons(sample.barcodes).assign(sample_id=sample_id))
             if sample.cells.n_obs:
-                sums[sample_id] = prepare.sum_sample(sample.cells)
+                sums[sample_id] = pseudobulk.sum_sample(sample.cells)
             logger.info("%s: %s", sample_id, sample.summary["skipped"] or sample.cells.shape)
             yield sample
 
-    single_cell.write_prepared(snakemake.output.prepared, prepared())
+    store.write_prepared(snakemake.output.prepared, prepared())
     table = prepare.flag_samples(summaries).assign(dataset=dataset)
     files.write_table(snakemake.output.qc, table, CELLS_QC)
-    whole = prepare.stack_sums(sums, where=dataset)
+    whole = pseudobulk.stack_sums(sums, where=dataset)
     derived = qc.technical(whole)
     derived["sex_inferred"] = qc.sex_expression(whole, card["organism"])["sex_inferred"]
     kept = kept.set_index("sample_id", drop=False)

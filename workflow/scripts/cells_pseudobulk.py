@@ -1,11 +1,10 @@
 import anndata
 import pandas as pd
 
-from alsmuscle.cells import activity, contrasts, prepare
+from alsmuscle.cells import activity, contrasts, pseudobulk, store
 from alsmuscle.cells.tables import ACTIVITY, COEXPRESSION, TYPES
 from alsmuscle.core import files, outcome
 from alsmuscle.core.contracts import check_counts
-from alsmuscle.data.readers import single_cell
 from alsmuscle.data.tables import SAMPLES
 from alsmuscle.genesets import programmes
 
@@ -24,12 +23,12 @@ with outcome.job(snakemake) as logger:
     scored, chosen = [], []
 
     def parts():
-        for part in single_cell.read_cells(snakemake.input.cells):
+        for part in store.read_cells(snakemake.input.cells):
             scored.append(activity.score_cells(part, blocks))
             chosen.append(activity.select_genes(part, wanted, names=names))
             yield part
 
-    sums = prepare.pseudobulk(
+    sums = pseudobulk.pseudobulk(
         parts(), whole=f"all {card['cells']['material']}", min_cells=min_cells
     )
     study, scores = anndata.concat(chosen, merge="same"), pd.concat(scored)

@@ -9,29 +9,28 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle.cells.prepare import (
-    PreparedSample,
+from alsmuscle.cells.ambient import ambient_profile, ambient_share, correct_ambient
+from alsmuscle.cells.cluster import (
     align_genes,
-    ambient_profile,
-    ambient_share,
-    correct_ambient,
     each_sample,
     embed,
-    flag_samples,
     integrate,
     log_normalise,
-    prepare_sample,
-    pseudobulk,
-    qc_barcodes,
-    qc_metrics,
-    rename_genes,
     sample_variable_genes,
-    score_doublets,
-    split_samples,
     stack_genes,
     variable_genes,
 )
+from alsmuscle.cells.prepare import (
+    PreparedSample,
+    flag_samples,
+    prepare_sample,
+    qc_barcodes,
+    qc_metrics,
+    score_doublets,
+)
+from alsmuscle.cells.pseudobulk import pseudobulk
 from alsmuscle.core.errors import InputError
+from alsmuscle.data.readers.sparse_counts import rename_genes, split_samples
 
 QC = {"n_mads": 5, "n_mads_mito": 3, "min_genes": 20, "floor_pct_mito": 1.0}
 CAPS = {"nuclei": 5.0, "cells": 25.0, "spots": 100.0}

@@ -124,6 +124,7 @@ def test_what_a_script_reaches_counts(library, module, old, new):
         ("library", "def unused():", "def another():\n    pass\n\n\ndef unused():"),
         ("library", '("a",), ("+",)', '("a",), ("+",)  # a comment'),
         ("tables", "A = 1", "A = 2"),  # `tables` is an argument where it is used
+        ("library", "LIMIT = 1", "if TYPE_CHECKING:\n    import pandas\n\nLIMIT = 1"),
         ("kernel", "pass", "return 1"),
         ("lazy", "pass", "return 1"),
     ],

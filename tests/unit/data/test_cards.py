@@ -7,6 +7,7 @@ import copy
 import pytest
 import yaml
 
+from alsmuscle.cells import cluster, pseudobulk
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards as registry
 from support import ROOT, small_counts, write_study
@@ -375,11 +376,11 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     fits(config["bulk"]["arrays"], engines.omnibus)
     fits(config["bulk"]["qc"], qc.metrics, qc.flag)
     fits(config["cells"]["prepare"], prepare.prepare_sample)
-    for function in (prepare.prepare_sample, prepare.integrate):
+    for function in (prepare.prepare_sample, cluster.integrate):
         fits(config["cells"]["variable"], function)
-    fits(config["cells"]["embed"], prepare.integrate)
+    fits(config["cells"]["embed"], cluster.integrate)
     fits(config["cells"]["annotate"], annotate.annotate)
-    fits(config["cells"]["pseudobulk"], prepare.pseudobulk)
+    fits(config["cells"]["pseudobulk"], pseudobulk.pseudobulk)
     fits(config["cells"]["composition"], composition.composition_test)
     fits(config["cells"]["coexpression"], activity.coexpression_by_donor)
     fits(config["enrichment"]["gsea"], pathways.gsea)

@@ -52,7 +52,7 @@ def contrasts_by_type(
     Parameters
     ----------
     pseudobulk
-        Sums per sample and cell type (:func:`alsmuscle.cells.prepare.pseudobulk`).
+        Sums per sample and cell type (:func:`alsmuscle.cells.pseudobulk.pseudobulk`).
     contrast
         As ``cards.contrast`` returns it.
     members

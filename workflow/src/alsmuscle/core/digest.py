@@ -185,12 +185,12 @@ def _parse(content: bytes, path: Path) -> Module:
                 imported.setdefault(name, set()).add(target)
             for name, target in _foreign(statement):
                 foreign[name] = foreign.get(name, "") + target
-        for name in _defined(statement):
+        for name in [] if _for_types(statement) else _defined(statement):
             statements.setdefault(name, []).append(statement)
     # Bound within a statement of its own, such as `try`, which always counts.
     for statement in statements[BASE]:
         for node in ast.walk(statement):
-            if isinstance(node, ast.Import | ast.ImportFrom) and not _for_types(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom):
                 for name, target in _bindings(node):
                     imported.setdefault(name, set()).add(target)
     scopes: dict[str, set[str]] = {}
@@ -291,8 +291,6 @@ def _references(
     """Return what a statement refers to; ``used`` are names that its body takes from the module."""
     bound = dict(imported)
     found: set[str] = set()
-    if _for_types(statement):
-        return found
     local: set[str] = set()
     for node in ast.walk(statement):
         if isinstance(node, ast.Import | ast.ImportFrom):

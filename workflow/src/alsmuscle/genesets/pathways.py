@@ -24,12 +24,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.types import Floats, Ints
 from alsmuscle.genesets.programmes import effects, linear_contrast
 from alsmuscle.stats import distributions
 from alsmuscle.stats.moderation import squeeze_var
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Collections = Mapping[str, Mapping[str, Iterable[str]]]
 
 SEPARATOR = ";"

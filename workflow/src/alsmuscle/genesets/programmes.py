@@ -25,11 +25,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.types import Floats, Ints
 from alsmuscle.stats import distributions
 from alsmuscle.stats.moderation import squeeze_var
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 BlockKey = tuple[str, str, bool]
 
 KEY = ["programme", "block", "stripped"]

@@ -26,9 +26,8 @@ import pandas as pd
 
 from alsmuscle.bulk.qc import HAEMOGLOBIN, SEX_GENES
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.types import Floats
 from alsmuscle.data.genes import resolve_symbols
-
-Floats = npt.NDArray[np.float64]
 
 LN2 = float(np.log(2))
 LOADINGS = ["loading1", "loading2", "loading3", "loading4"]

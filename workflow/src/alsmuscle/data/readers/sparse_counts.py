@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alsmuscle.cells.prepare import rename_genes
 from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -175,3 +174,65 @@ def _of_expression(kinds: Sequence[str] | None, n: int) -> np.ndarray[Any, Any]:
     if not (genes | words.isin(_OTHERS)).any():
         return np.ones(n, dtype=bool)
     return np.asarray(genes, dtype=bool)
+
+
+def rename_genes(sample: AnnData, identified: pd.DataFrame) -> AnnData:
+    """Give a sample's genes their current ids and symbols.
+
+    Parameters
+    ----------
+    sample
+        A reader's output.
+    identified
+        ``gene_id`` and ``symbol`` per gene of the sample, in its order (``genes.identify`` of
+        ``var["source_id"]``).
+
+    Returns
+    -------
+    AnnData
+        ``var`` index ``gene_id``, columns ``symbol`` and ``source_id``; rows of one gene are added
+        (the first one's names stay) and counted in ``uns["n_summed_features"]``.
+
+    Raises
+    ------
+    InputError
+        When the rows are not the sample's.
+    """
+    from anndata import AnnData
+    from scipy import sparse
+
+    if len(identified) != sample.n_vars:
+        raise InputError(f"{len(identified)} gene names for {sample.n_vars} genes")
+    var = pd.DataFrame(
+        {
+            "symbol": identified["symbol"].to_numpy(),
+            "source_id": sample.var["source_id"].to_numpy(),
+        },
+        index=pd.Index(identified["gene_id"].to_numpy(dtype=object), name="gene_id"),
+    )
+    X = sparse.csr_matrix(sample.X)
+    code, genes = pd.factorize(var.index)
+    if len(genes) < len(code):
+        ones = np.ones(len(code), dtype=X.dtype)
+        to_gene = sparse.csr_matrix((ones, (np.arange(len(code)), code)), (len(code), len(genes)))
+        X = (X @ to_gene).tocsr()
+        X.sort_indices()
+        var = var[~var.index.duplicated()]
+    out = AnnData(X, obs=sample.obs, var=var, uns=dict(sample.uns))
+    out.uns["n_summed_features"] = len(code) - len(genes)
+    return out
+
+
+def split_samples(study: AnnData, column: str) -> dict[str, AnnData]:
+    """Split a matrix of several samples (an ``.h5ad``) by a column of ``obs``.
+
+    Raises InputError when the column is missing or has empty values.
+    """
+    if column not in study.obs:
+        raise InputError(
+            f"no column '{column}' in obs", expected=", ".join(map(str, study.obs.columns))
+        )
+    if study.obs[column].isna().any():
+        raise InputError(f"{int(study.obs[column].isna().sum())} barcodes without '{column}'")
+    label = study.obs[column].astype(str)
+    return {name: study[(label == name).to_numpy()].copy() for name in sorted(set(label))}
