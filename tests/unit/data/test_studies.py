@@ -109,11 +109,11 @@ def test_reading_fails_with_a_row_and_not_with_a_crash(monkeypatch):
     def broken(card, manifest):
         raise InputError("no column 'x'", where="sheet.csv", expected="a, b")
 
-    monkeypatch.setattr(verify, "_read", broken)
+    monkeypatch.setattr(verify.account, "of_study", broken)
     good = contracts.rows(
         [{"dataset": "gse1", "check": "files.a", "state": "agrees"}], CHECKS
     ).fillna("")
-    (row,) = verify.checks(CARD, pd.DataFrame(), good)
+    (row,) = verify.checks(CARD, pd.DataFrame({"bytes": [1]}), good)
     assert (row["state"], row["card"]) == ("failed", "a, b")
     lost = good.assign(state="unreachable")
     assert verify.checks(CARD, pd.DataFrame(), lost) == []

@@ -146,10 +146,17 @@ def parser() -> argparse.ArgumentParser:
         "check gse250455",
         "check --all --json",
         "check gse250455 --online",
+        "check gse250455 --read",
     )
     check.add_argument("id", nargs="*", help="study ids, accessions, or card files")
     check.add_argument("--all", action="store_true", help="every card of the registry")
     check.add_argument("--online", action="store_true", help="hold the cards against the archives")
+    check.add_argument(
+        "--read",
+        action="store_true",
+        help="read the studies as a run does, from files that are here (own, cache, mirror), and say "
+        "what was found: samples, groups, genes, losses, warnings",
+    )
     check.add_argument(
         "--bundle", metavar="ZIP", help="with --online: write what was seen into one file to share"
     )
@@ -335,6 +342,8 @@ def _check(options: argparse.Namespace) -> Answer:
             broken[path.stem] = str(error)
     if options.online:
         return _online(options, cards, broken)
+    if options.read:
+        return _read(options, folders, cards, broken)
     document = []
     for name in (path.stem for path in paths):
         options.say(f"{name}: " + (_state(cards[name]) if name in cards else "wrong"))
@@ -349,6 +358,44 @@ def _check(options: argparse.Namespace) -> Answer:
         )
     options.say(f"\n{len(cards)} of {len(paths)} cards pass")
     return (WRONG if broken else DONE), document
+
+
+def _read(
+    options: argparse.Namespace,
+    folders: Sequence[str],
+    cards: dict[str, Any],
+    broken: dict[str, str],
+) -> Answer:
+    from alsmuscle.data import admit, verify
+    from alsmuscle.data import cards as registry
+
+    where = _here_or_ours("config/config.yaml")
+    settings = registry.load_config(registry.load_yaml(where), where)
+    data, document = settings["data"], []
+    for name, problem in broken.items():
+        options.say(f"{name}: wrong\n  " + problem.replace("\n", "\n  "))
+        document.append({"id": name, "reads": False, "problems": [problem], "found": []})
+    for name, card in cards.items():
+        tried = verify.trial(
+            card,
+            cache=data["cache"],
+            mirror=os.environ.get("ALSMUSCLE_MIRROR") or data["mirror"] or None,
+            folders=[".", *folders, *data["folders"]],
+            min_replicates=settings["bulk"]["de"]["min_replicates"],
+        )
+        reads = tried.account is not None and not tried.failures
+        state = tried.account.summary if tried.account else "a run would leave it out"
+        options.say(f"{name}: {state}")
+        problems = [f"{row['check']}: {admit.sentence(row)}" for row in tried.failures]
+        for problem in problems:
+            options.say(f"  {problem}")
+        lines = tried.account.lines if tried.account else []
+        for what, text in lines:
+            options.say(f"  {what}: {text}")
+        document.append({"id": name, "reads": reads, "problems": problems, "found": lines})
+    out = sum(not one["reads"] for one in document)
+    options.say(f"\n{len(document) - out} of {len(document)} studies would take part")
+    return (WRONG if out else DONE), document
 
 
 def _online(options: argparse.Namespace, cards: dict[str, Any], broken: dict[str, str]) -> Answer:

@@ -79,7 +79,7 @@ def admit(checks: pd.DataFrame, studies: Collection[str]) -> pd.DataFrame:
 
     bad = checks[checks["state"].isin(BAD)]
     reasons = {
-        str(name): " ".join(map(_sentence, rows.to_dict("records")))
+        str(name): " ".join(map(sentence, rows.to_dict("records")))
         for name, rows in bad.groupby("dataset", sort=False)
     }
     rows = [
@@ -89,7 +89,7 @@ def admit(checks: pd.DataFrame, studies: Collection[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "admitted", "reason"])
 
 
-def _sentence(row: Mapping[Any, str]) -> str:
+def sentence(row: Mapping[Any, str]) -> str:
     """Say what is wrong, quoting both sides."""
     if row["state"] == DIFFERS:
         return f"{row['check']}: the card says “{row['card']}”, the archive “{row['found']}”."

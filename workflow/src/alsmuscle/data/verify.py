@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alsmuscle.core import files, log
+from alsmuscle.core import contracts, log
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import admit, cards, studies, study_arrays, study_cells, study_effects
+from alsmuscle.data import account, admit, fetch
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.record import sheet_checks
-from alsmuscle.design.checks import check_contrast
+from alsmuscle.data.tables import MANIFEST
 from alsmuscle.download import sandbox
+from alsmuscle.download.policy import FetchPolicy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +69,11 @@ def _rows(card: Mapping[str, Any], manifest: pd.DataFrame) -> list[dict[str, str
         sheet = card.get("samples", {}).get("sheet", {})
         if sheet.get("layout") in ("series_matrix", "soft"):
             rows = sheet_checks(card, sample_sheets.of_study(card, manifest))
-        rows.append(admit.check(name, "reading", admit.AGREES, found=_read(card, manifest)))
+        rows.append(
+            admit.check(
+                name, "reading", admit.AGREES, found=account.of_study(card, manifest).summary
+            )
+        )
     except InputError as error:
         rows.append(admit.failure(name, "reading", error))
     except Exception as error:
@@ -85,36 +91,48 @@ def _rows(card: Mapping[str, Any], manifest: pd.DataFrame) -> list[dict[str, str
     return rows
 
 
-def _read(card: Mapping[str, Any], manifest: pd.DataFrame) -> str:
-    if card["modality"] == "effects":
-        return f"effects of {len(study_effects.read_effects(card, manifest).effects):,} genes"
-    if card["modality"] == "calls":
-        found = study_effects.read_calls(card, manifest)
-        n = sum(len(one.genes) for one in found.values())
-        return f"{len(found)} lists, {n:,} called genes"
-    if card["modality"] == "cells":
-        matrices, names, kept, _ = study_cells.cell_samples(card, manifest)
-        # Sex is inferred from the counts, later.
-        known = [
-            entry
-            for entry in card["contrasts"]
-            if not set(cards.DERIVED) & {entry["variable"], *entry.get("adjust", [])}
-        ]
-        _check_designs({**card, "contrasts": known}, kept)
-        n, table = 0, files.read_gene_table(card["organism"])
-        for name, sample in names.items():
-            counts = matrices.read(name)[0]
-            study_cells.gene_identity(counts, table, f"{card['id']}: {sample}")
-            n += counts.n_obs
-        return f"{len(kept)} samples, {n:,} barcodes"
-    read = study_arrays.read_arrays if card["modality"] == "array" else studies.read_bulk
-    adata, kept, _ = read(card, manifest)
-    _check_designs(card, adata.obs)
-    return f"{len(kept)} samples, {adata.n_vars:,} genes"
+class Trial(NamedTuple):
+    """What a run would make of a study with the files at hand.
+
+    ``account``: None where it fails. ``failures``: what keeps it out, each once.
+    """
+
+    account: account.Account | None
+    failures: list[dict[str, str]]
 
 
-def _check_designs(card: Mapping[str, Any], obs: pd.DataFrame) -> None:
-    """Stop at a contrast that cannot be computed from these samples."""
-    for entry in card["contrasts"]:
-        where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
-        check_contrast(obs, cards.contrast(dict(card), entry["id"]), where)
+def trial(
+    card: Mapping[str, Any],
+    *,
+    cache: str | Path,
+    mirror: str | Path | None,
+    folders: Sequence[str],
+    min_replicates: int,
+) -> Trial:
+    """Obtain a study's files without the network, and read it as a run does.
+
+    Parameters
+    ----------
+    card
+        The study card.
+    cache, mirror, folders
+        Where files lie: of earlier runs, of a mirror, and one's own.
+    min_replicates
+        Samples a side below which no test is claimed.
+    """
+    policy = FetchPolicy(offline=True, folders=tuple(folders))
+    obtained, looked = fetch.study_files(card, cache=cache, mirror=mirror, policy=policy)
+    failures = [row for row in looked if row["state"] in admit.BAD]
+    if any(row["state"] in (admit.FAILED, admit.UNREACHABLE) for row in failures):
+        return Trial(None, failures)
+    manifest = contracts.rows(obtained, MANIFEST)
+    try:
+        summary, lines = sandbox.call(
+            lambda: list(account.of_study(card, manifest, min_replicates)),
+            where=f"config/datasets/{card['id']}.yaml",
+            max_bytes=sandbox.allowance(4 << 30, int(manifest["bytes"].sum())),
+            seconds=3600.0,
+        )
+    except InputError as error:
+        return Trial(None, [*failures, admit.failure(card["id"], "reading", error)])
+    return Trial(account.Account(summary, [(what, text) for what, text in lines]), failures)
