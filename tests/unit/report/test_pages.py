@@ -401,7 +401,9 @@ def test_calls_by_hand():
             "padj": [0.01, 0.02, 0.6, np.nan, np.nan],
         }
     )
-    assert m.calls(de, 0.05) == {"tested": 4, "called": 2, "up": 1, "down": 1}
+    assert m.calls(de, 0.05) == {
+        **{"tested": 3, "left_out": 2, "called": 2, "up": 1, "down": 1}
+    }
     assert m.gene_sentence(de, 0.05) == "2 of 4 genes at adjusted p < 0.05 (1 higher, 1 lower)"
     assert m.calls(de.assign(pvalue=np.nan), 0.05) is None
     assert m.gene_sentence(None, 0.05) == "no gene-level test"
@@ -454,13 +456,13 @@ def test_sentence_is_hedged_where_it_must_be(data):
     rows = pd.DataFrame(
         {"label": ["A", "B"], "ci_low": [0.1, -1.0], "ci_high": [0.3, 1.0], "caveat": ["x", None]}
     )
-    plain = m.sentence(*one({"label": "ALS v healthy"}), rows)
+    plain = m.sentence(*one({"label": "ALS v healthy"}), rows, 0.05)
     assert plain == "Higher in ALS: A ※; not settled: 1 of 2 shown."
     doubtful = one({"confounded": "batch", "n_target": 2, "n_reference": 9, "simulated": True})
-    assert m.sentence(*doubtful, rows).startswith(
+    assert m.sentence(*doubtful, rows, 0.05).startswith(
         "Simulated data. Cannot be told from batch differences. Description only, too few donors."
     )
-    nothing = m.sentence(*one({}), rows.iloc[1:])
+    nothing = m.sentence(*one({}), rows.iloc[1:], 0.05)
     assert nothing == "None of the programmes shown can be told from no change."
 
 

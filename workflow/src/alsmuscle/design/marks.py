@@ -66,7 +66,7 @@ MARKS: dict[str, Mark] = {
         "A measure of how samples were processed does not overlap between the two sides.",
     ),
     "few_samples": Mark(
-        "too few",
+        "too few samples",
         "One side has fewer samples than a test needs: effects are given, no test is claimed.",
     ),
     "unpaired": Mark(
@@ -92,6 +92,21 @@ def of_contrast(warnings: pd.DataFrame, contrast: str) -> pd.DataFrame:
     own = own.sort_values("kind", key=lambda kinds: kinds.map(order.index), kind="stable")
     own = own.assign(label=own["kind"].map(lambda kind: MARKS[kind].label))
     return own[["kind", "label", "column", "text"]].reset_index(drop=True)
+
+
+def listed(
+    warnings: pd.DataFrame | None, card: Mapping[str, Any], contrast: str
+) -> list[tuple[str, str]]:
+    """Return everything to be said of a contrast, the gravest first: kinds and sentences.
+
+    What the card says (``marks``) comes before what was found of the same kind.
+    """
+    said = [(kind, str(text)) for kind, text in card.get("marks", {}).items()]
+    if warnings is not None:
+        own = of_contrast(warnings, contrast)
+        said += list(zip(own["kind"], own["text"], strict=True))
+    order = list(MARKS)
+    return sorted(said, key=lambda one: order.index(one[0]))
 
 
 def facts(warnings: pd.DataFrame | None, card: Mapping[str, Any], contrast: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ from alsmuscle.data.tables import (
     SAMPLES,
     WARNINGS,
 )
+from alsmuscle.design import marks
 from alsmuscle.genesets.programmes import blocks, drivers
 from alsmuscle.genesets.tables import COVERAGE, EFFECTS, GSEA, SETS
 from alsmuscle.report import methods
@@ -289,12 +290,7 @@ def _study(
     contrasts = []
     for entry in card["contrasts"]:
         full = registry.contrast(card, entry["id"])
-        own = warned[warned["contrast"] == full["id"]]
-        more = {
-            "confounded": own.loc[own["kind"] == "confounded", "column"].tolist(),
-            "caveat": " ".join(own["text"]),
-            "muscle": muscle,
-        }
+        more = {**_marks(warned, card, full["id"]), "muscle": muscle}
         contrasts.append(
             _contrast(
                 results,
@@ -361,6 +357,17 @@ def _import_notes(results: Path, name: str, key: str) -> str:
     return " ".join(notes["text"])
 
 
+def _marks(
+    warned: pd.DataFrame | None, card: Mapping[str, Any], contrast: str
+) -> dict[str, list[Any]]:
+    """Return what stands in doubt about a contrast: confounded columns, and every mark."""
+    columns = marks.facts(warned, card, contrast)["confounded"]
+    return {
+        "confounded": [name for name in columns.split(", ") if name],
+        "marks": marks.listed(warned, card, contrast),
+    }
+
+
 def _contrast(
     results: Path,
     card: registry.Card,
@@ -390,6 +397,7 @@ def _contrast(
         "simulated": card.get("simulated", False),
         "evidence": "published" if published else "computed",
         "caveat": _import_notes(results, name, key) if published else "",
+        **(_marks(None, card, key) if published else {}),
         "study_caveats": card.get("caveats", []),
         "measure": "intensities" if card["modality"] == "array" else "counts",
         "method": methods.published_sentence(card)
@@ -446,7 +454,6 @@ def _cells_study(
     contrasts, shares = [], []
     for entry in card["contrasts"]:
         full = registry.contrast(card, entry["id"])
-        own = warned[warned["contrast"] == full["id"]]
         paths = {
             "de": folder / full["id"] / "de.tsv",
             "composition": folder / full["id"] / "composition.tsv",
@@ -471,8 +478,7 @@ def _cells_study(
                 "n_reference": int(de["n_reference"].iloc[0]),
                 "simulated": card.get("simulated", False),
                 "evidence": "computed",
-                "confounded": own.loc[own["kind"] == "confounded", "column"].tolist(),
-                "caveat": " ".join(own["text"]),
+                **_marks(warned, card, full["id"]),
                 "study_caveats": card.get("caveats", []),
                 "method": methods.cells_sentence(card, full, settings, versions["packages"]),
             }

@@ -16,6 +16,11 @@ _REFERENCE = {
     "normal": "p-values and 95 % intervals are those of the normal distribution.",
 }
 
+_TEST = {
+    "quasi": "quasi-likelihood t test of the genes with enough reads",
+    "normal": "Wald test, independent filtering",
+}
+
 
 def contrast_sentence(
     contrast: Mapping[str, Any], settings: Mapping[str, Any], packages: Mapping[str, str]
@@ -34,8 +39,9 @@ def contrast_sentence(
     de = settings["bulk"]["de"]
     return (
         f"Raw counts; a negative-binomial model of {_model(contrast)} (PyDESeq2 "
-        f"{packages['pydeseq2']}); Wald test; Cook's outliers replaced; independent filtering at alpha "
-        f"{de['alpha']:g}; Benjamini–Hochberg adjustment."
+        f"{packages['pydeseq2']}); Cook's outliers replaced; {_TEST[de['distribution']]}"
+        + (f" at alpha {de['alpha']:g}" if de["distribution"] == "normal" else "")
+        + "; Benjamini–Hochberg adjustment."
     )
 
 
@@ -152,10 +158,9 @@ def steps(
             "Differential expression",
             f"Genes with at least {counts['min_total']} reads over a model's samples. PyDESeq2 "
             f"{packages['pydeseq2']}, fitted {engine}: median-of-ratios size factors, one "
-            "negative-binomial fit for all groups of a design, Wald test with fitted means floored "
-            "at 0.5 as in R, Cook's replacement, independent filtering at alpha "
-            f"{de['alpha']:g}. Fewer than {de['min_replicates']} samples a side: effects without "
-            f"p-values. {_REFERENCE[de['distribution']]} Designs with more than two groups, or with an "
+            f"negative-binomial fit for all groups of a design, Cook's replacement; fitted means floored "
+            f"at 0.5 as in R; {_TEST[de['distribution']]}. Fewer than {de['min_replicates']} donors a "
+            f"side: effects without p-values. {_REFERENCE[de['distribution']]} Designs with more than two groups, or with an "
             "interaction, also get likelihood-ratio tests over all of them at the same dispersions"
             + (
                 ", read against F with those degrees of freedom."
@@ -164,6 +169,16 @@ def steps(
             ),
             "Love, Huber & Anders 2014; Muzellec et al. 2023",
             "10.1186/s13059-014-0550-8; 10.1093/bioinformatics/btad547",
+        ),
+        (
+            "Repeated donors",
+            "The donor is the unit. Several samples of one donor in one group are added up (arrays: "
+            "averaged) before the fit where no column of the sheet tells them apart or the study card "
+            "calls them technical; where the donor is the model's block, that takes care of them; else "
+            "they are modelled as correlated: genes by voom and a consensus correlation as limma's "
+            "duplicateCorrelation, programmes by sums over donors.",
+            "Smyth, Michaud & Scott 2005; Law et al. 2014",
+            "10.1093/bioinformatics/bti270; 10.1186/gb-2014-15-2-r29",
         ),
         (
             "Arrays",
@@ -256,7 +271,7 @@ def steps(
         ),
         (
             "Pathways, ranking",
-            f"Preranked enrichment on the Wald statistic (gseapy {packages['gseapy']}, multilevel, "
+            f"Preranked enrichment on the test statistic (gseapy {packages['gseapy']}, multilevel, "
             f"seed {settings['seed']}). The normalised score (NES) describes where a set's genes "
             "lie in the ranking. Its p-value takes genes as independent, which in muscle they are "
             "not, and is no evidence.",

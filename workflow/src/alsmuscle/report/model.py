@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.design import marks as design_marks
+from alsmuscle.genesets.programmes import well_measured
 from alsmuscle.report.html import components as c
 from alsmuscle.stats.distributions import half_width
 
@@ -50,7 +52,8 @@ class ContrastData:
     ----------
     meta
         ``id, label, target, reference`` and, where known, ``variable, role, adjust, block,
-        confounded`` (column names), ``simulated, experimental`` (bool), ``evidence``
+        confounded`` (column names), ``marks`` (kinds of :mod:`alsmuscle.design.marks` and
+        sentences), ``simulated, experimental`` (bool), ``evidence``
         (``published``), ``eligible`` (bool), ``reason``, ``donors_target, donors_reference,
         n_target, n_reference, target_label, reference_label, muscle, stage, caveat`` and
         ``method`` (sentence with versions).
@@ -483,6 +486,31 @@ def engine_sentence(engines: pd.DataFrame | None) -> str:
     )
 
 
+def donor_sentence(engines: pd.DataFrame | None) -> str:
+    """Say what was done about repeated samples of donors; empty where there are none."""
+    if engines is None or engines.empty or engines["donors"].iloc[0] == "one sample each":
+        return ""
+    row = engines.iloc[0]
+    what = {
+        "blocked": "Donors are part of the model, so that each is held against itself.",
+        "summed": "Samples of one donor were added up: the donor is the unit.",
+        "averaged": "Samples of one donor were averaged: the donor is the unit.",
+    }
+    text = [sentence for word, sentence in what.items() if word in str(row["donors"])]
+    if "correlated" in str(row["donors"]):
+        text.append(
+            "Several samples of one donor are no independent witnesses: the model takes them as "
+            + (
+                "correlated, but their correlation could not be estimated, so no test is claimed."
+                if c.is_missing(row["donor_correlation"])
+                else f"correlated, at {row['donor_correlation']:.2f} over all genes."
+            )
+        )
+    if str(row["donors"]).startswith("independent"):
+        text.append(f"Samples of one donor are taken as {row['donors']}.")
+    return " ".join(text)
+
+
 def omnibus_question(meta: Mapping[str, Any], test: str) -> str:
     """Return the question of an omnibus test in words."""
     variable, _, across = test.partition(":")
@@ -509,7 +537,7 @@ def donors(study: StudyData, contrast: ContrastData) -> Groups:
     """Return group sizes of target and reference and their unit, ``donors`` or ``samples``.
 
     Donors are said only when known: given in ``meta``, or counted in the sample table where the
-    group has exactly the number of samples that were fitted.
+    group has exactly the number of samples, or of donors, that were fitted.
     """
     for own, groups in zip(study.contrasts, study.groups, strict=True):
         if own is contrast:
@@ -525,7 +553,8 @@ def _count(study: StudyData, contrast: ContrastData) -> Groups:
         known = int(meta["donors_target"]), int(meta["donors_reference"])
         return Groups(*known, "donors", paired)
     n = _fitted(contrast, "target"), _fitted(contrast, "reference")
-    if groups is not None and tuple(len(g) for g in groups) == n:
+    # Samples of a donor may have been put together before the fit.
+    if groups is not None and n in (tuple(map(len, groups)), tuple(len(set(g)) for g in groups)):
         return Groups(len(set(groups[0])), len(set(groups[1])), "donors", paired)
     return Groups(*n, "samples", paired=False)
 
@@ -588,12 +617,14 @@ def marks(study: StudyData, contrast: ContrastData) -> list[tuple[str, str | Non
     meta, found = contrast.meta, list[tuple[str, str | None]]()
     if columns := confounders(meta):
         found.append(("confounded", ", ".join(columns)))
+    doubts = dict.fromkeys(kind for kind, _ in meta.get("marks", []))
+    found += [(k, None) for k in doubts if k in design_marks.FACTS and k != "confounded"]
     found += [(k, None) for k in ("simulated", "experimental") if is_marked(study, contrast, k)]
     if meta.get("evidence") == "published":
         found.append(("published", None))
     if meta.get("eligible") is False:
         reason = str(meta.get("reason") or "")
-        said = any(reason.startswith("confounded") for _ in confounders(meta))
+        said = any(text and text in reason for _, text in meta.get("marks", []))
         found.append(("excluded", None if said else reason or None))
     if few(study, contrast):
         found.append(("small", None))
@@ -625,12 +656,17 @@ def gene_frame(de: pd.DataFrame) -> pd.DataFrame:
 
 
 def calls(de: pd.DataFrame | None, alpha: float) -> dict[str, int] | None:
-    """Return genes tested, and below ``alpha`` in all, up and down; ``None`` without tests."""
+    """Return genes tested, left out, and below ``alpha`` in all, up and down; ``None`` without tests.
+
+    Tested is what has an adjusted p-value; left out what was measured and has none.
+    """
     if de is None or "padj" not in de or not de["pvalue"].notna().any():
         return None
     called = de["padj"] < alpha
+    tested = int(de["padj"].notna().sum())
     return {
-        "tested": int(de["pvalue"].notna().sum()),
+        "tested": tested,
+        "left_out": int(de["log2fc"].notna().sum()) - tested,
         "called": int(called.sum()),
         "up": int((called & (de["log2fc"] > 0)).sum()),
         "down": int((called & (de["log2fc"] < 0)).sum()),
@@ -643,7 +679,7 @@ def gene_sentence(de: pd.DataFrame | None, alpha: float) -> str:
     if found is None:
         return "no gene-level test"
     n = {k: c.number(v, 0) for k, v in found.items()}
-    text = f"{n['called']} of {n['tested']} genes at adjusted p < {alpha:g}"
+    text = f"{n['called']} of {n['tested']} genes tested at adjusted p < {alpha:g}"
     return text + (f" ({n['up']} higher, {n['down']} lower)" if found["called"] else "")
 
 
@@ -769,25 +805,31 @@ def headline(data: ReportData, contrast: ContrastData, to_root: str = "") -> pd.
     return rows
 
 
-def verdict(rows: pd.DataFrame) -> dict[str, list[str]]:
-    """Return labels of the rows whose interval lies above, below, or on both sides of zero.
+def verdict(rows: pd.DataFrame, alpha: float) -> dict[str, list[str]]:
+    """Return labels of the rows that are higher, lower, open, or not measured well enough.
 
-    Labels with a caveat end in ※, unless all have one.
+    Higher or lower is what leaves zero by its interval and, where there are such, by its adjusted p
+    and against random sets of genes. Labels with a caveat end in ※, unless all have one.
     """
-    found: dict[str, list[str]] = {"higher": [], "lower": [], "open": []}
+    found: dict[str, list[str]] = {"higher": [], "lower": [], "open": [], "unmeasured": []}
     marked = "caveat" in rows and bool(rows["caveat"].map(c.is_missing).any())
     for row in rows.to_dict("records"):
         side = ("open", "higher", "lower")[c.direction(row["ci_low"], row["ci_high"])]
+        ps = [row.get(name) for name in ("padj", "pvalue_competitive")]
+        if any(not c.is_missing(p) and not p < alpha for p in ps):
+            side = "open"
+        if "n_mapped" in row and not well_measured(row["n_mapped"], row["n_genes"]):
+            side = "unmeasured"
         mark = " ※" if marked and not c.is_missing(row.get("caveat")) else ""
         found[side].append(f"{row['label']}{mark}")
     return found
 
 
-def sentence(study: StudyData, contrast: ContrastData, rows: pd.DataFrame) -> str:
+def sentence(study: StudyData, contrast: ContrastData, rows: pd.DataFrame, alpha: float) -> str:
     """Return the direction of the programmes in ``rows`` in plain words, hedged where needed."""
     if not len(rows):
         return ""
-    target, found = sides(contrast.meta)[0], verdict(rows)
+    target, found = sides(contrast.meta)[0], verdict(rows, alpha)
     parts = [f"{s}: {', '.join(found[s])}" for s in ("higher", "lower") if found[s]]
     if not parts:
         return "None of the programmes shown can be told from no change."
@@ -805,6 +847,10 @@ def hedge(study: StudyData, contrast: ContrastData) -> str:
         words += "Simulated data. "
     if columns := confounders(contrast.meta):
         words += f"Cannot be told from {', '.join(columns)} differences. "
+    doubts = dict.fromkeys(kind for kind, _ in contrast.meta.get("marks", []))
+    labels = [design_marks.MARKS[kind].label for kind in doubts if kind in design_marks.BARRING]
+    if labels := [label for label in labels if label != "confounded"]:
+        words += f"Doubtful, {', '.join(labels)}. "
     if few(study, contrast):
         words += "Description only, too few donors. "
     return words

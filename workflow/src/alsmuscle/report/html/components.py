@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 
 from alsmuscle.core import redaction
 from alsmuscle.core.errors import InputError
+from alsmuscle.design import marks
 
 ROW_LIMIT = 500
 """Most rows a page embeds per table; the rest is in the linked file."""
@@ -29,7 +30,10 @@ ROW_LIMIT = 500
 MISSING, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
 
 BADGES: dict[str, tuple[str, str]] = {
-    "confounded": ("▲ confounded", "Groups also differ in a technical column."),
+    **{
+        kind: (f"{'▲' if mark.bars else '※'} {mark.label}", mark.meaning)
+        for kind, mark in marks.MARKS.items()
+    },
     "simulated": (
         "◆ simulated",
         "Invented data with a known answer.",

@@ -117,5 +117,6 @@ def glossary(site: Site) -> str:
         path="glossary.html",
         heading=heading,
         entries=entries,
+        marks=[(kind, why) for kind, (_, why) in c.BADGES.items()],
         verdicts=[(verdict_badge(verdict), text) for verdict, text in MEANING.items()],
     )

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.design.marks import MARKS
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -27,6 +28,7 @@ GENE_COLUMNS = (
     c.Column("level", "Mean log2 intensity", "number", 1),
     c.Column("pvalue", "p", "p"),
     c.Column("padj", "Adjusted p", "p"),
+    c.Column("n_replaced", "Counts replaced", "count", title="Outlying by Cook's distance"),
     c.Column("gene_id", "Ensembl id"),
 )
 SET_COLUMNS = (
@@ -97,7 +99,7 @@ def page(
     found = rows = None
     if contrast.programmes is not None and len(contrast.programmes):
         rows = m.effects(contrast.programmes, data, root)
-        found = {key: len(names) for key, names in m.verdict(rows).items()}
+        found = {key: len(names) for key, names in m.verdict(rows, data.alpha).items()}
     return site.render(
         "contrast.html.j2",
         path=path,
@@ -113,7 +115,7 @@ def page(
         unit=unit,
         badges=m.badges(study, contrast),
         cell_type=str(meta.get("cell_type") or ""),
-        confounders=m.confounders(meta),
+        doubts=_doubts(meta),
         simulated=m.is_marked(study, contrast, "simulated"),
         experimental=m.is_marked(study, contrast, "experimental"),
         published=meta.get("evidence") == "published",
@@ -123,17 +125,20 @@ def page(
         few=m.few(study, contrast),
         caveats=[_sentences(str(x)) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
         study_caveats=as_list(meta.get("study_caveats")),
-        verdict=m.verdict(head) if len(head) else None,
+        verdict=m.verdict(head, data.alpha) if len(head) else None,
         n_shown=len(head),
+        alpha=f"{data.alpha:g}",
         found=found,
         n_rows=0 if rows is None else len(rows),
         genes=m.gene_sentence(contrast.de, data.alpha),
+        untested=_untested(contrast, data.alpha),
         forest=_forest(study, contrast, head),
         everything=None if rows is None else _forest(study, contrast, rows, by_programme=True),
         has_null=rows is not None and "null_low" in rows,
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
         engine=m.engine_sentence(contrast.engines),
+        donors=m.donor_sentence(contrast.engines),
         omnibus=_omnibus(data, study, contrast, root, full.get("omnibus")),
         terms=_terms(study, contrast, full.get("gsea"), data.top)
         if contrast.sets is None
@@ -183,6 +188,8 @@ def _genes(
     strength = frame["pvalue"] if tested else -frame["log2fc"].abs()
     strongest = frame.loc[strength.sort_values(kind="stable").index].head(data.top).copy()
     strongest = _levels(strongest, contrast)
+    if "n_replaced" in strongest and not strongest["n_replaced"].gt(0).any():
+        strongest = strongest.drop(columns="n_replaced")
     strongest["gene"] = [
         c.local(s, f"{root}gene.html#{g}")
         for s, g in zip(strongest["label"], strongest["gene_id"].astype(str), strict=True)
@@ -197,6 +204,48 @@ def _genes(
         limit=data.top,
         order="smallest p first" if tested else "largest effect first",
     )
+
+
+def _doubts(meta: Mapping[str, Any]) -> list[tuple[str, bool, str]]:
+    """Return title, whether it bars pooling, and sentence of every mark; few samples stand elsewhere."""
+    found = [(kind, text) for kind, text in meta.get("marks", []) if kind != "few_samples"]
+    columns = ", ".join(m.confounders(meta))
+    if columns and "confounded" not in dict(found):
+        found.insert(0, ("confounded", MARKS["confounded"].meaning))
+    return [
+        (
+            f"▲ Confounded with {columns}"
+            if kind == "confounded" and columns
+            else f"{'▲' if MARKS[kind].bars else '※'} {MARKS[kind].label.capitalize()}",
+            MARKS[kind].bars,
+            _sentences(text),
+        )
+        for kind, text in found
+    ]
+
+
+def _untested(contrast: m.ContrastData, alpha: float) -> str:
+    """Say which genes have no adjusted p-value, and whose counts were replaced among the called."""
+    de, found = contrast.de, m.calls(contrast.de, alpha)
+    if de is None or found is None:
+        return ""
+    text = ""
+    if found["left_out"] and contrast.meta.get("evidence") != "published":
+        text = (
+            f"Of {c.number(found['tested'] + found['left_out'], 0)} genes measured, "
+            f"{c.number(found['left_out'], 0)} have too few reads, or counts too unlike each other, for a "
+            f"test: their adjusted p is {c.MISSING}. Which genes are tested depends on their expression "
+            "alone, never on their p. "
+        )
+    called = de[de["padj"] < alpha]
+    if "n_replaced" in called and called["n_replaced"].gt(0).any():
+        names = called.loc[called["n_replaced"] > 0, "symbol"].astype(str).tolist()
+        text += (
+            f"In {c.number(len(names), 0)} of the {c.number(found['called'], 0)} genes called, counts of "
+            "single samples were outlying (Cook's distance) and were replaced by what the others have: "
+            f"{', '.join(names[:8])}{' and others' if len(names) > 8 else ''}."
+        )
+    return text
 
 
 def _levels(frame: pd.DataFrame, contrast: m.ContrastData) -> pd.DataFrame:
@@ -348,8 +397,8 @@ def _method(data: m.ReportData, meta: Mapping[str, Any]) -> str:
     if meta.get("block"):
         design += f", {meta['block']} as block"
     return (
-        f"Counts were fitted with {tool} ({design}; Wald test, Benjamini-Hochberg); pathways with "
-        f"{gsea} on the ranking by the Wald statistic; programme effects by moderated regression "
+        f"Counts were fitted with {tool} ({design}; Benjamini-Hochberg); pathways with "
+        f"{gsea} on the ranking by the test statistic; programme effects by moderated regression "
         "of block scores."
     )
 

@@ -82,7 +82,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
             "label": m.label(k.meta),
             "href": root + m.contrast_path(study, k),
             "sizes": m.sizes(study, k),
-            "sentence": m.sentence(study, k, m.headline(data, k, root)),
+            "sentence": m.sentence(study, k, m.headline(data, k, root), data.alpha),
             "genes": m.gene_sentence(k.de, data.alpha),
             "badges": m.badges(study, k),
         }
