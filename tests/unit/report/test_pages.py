@@ -401,10 +401,10 @@ def test_calls_by_hand():
             "padj": [0.01, 0.02, 0.6, np.nan, np.nan],
         }
     )
-    assert m.calls(de, 0.05) == {
-        **{"tested": 3, "left_out": 2, "called": 2, "up": 1, "down": 1}
-    }
-    assert m.gene_sentence(de, 0.05) == "2 of 4 genes at adjusted p < 0.05 (1 higher, 1 lower)"
+    assert m.calls(de, 0.05) == {**{"tested": 3, "left_out": 2, "called": 2, "up": 1, "down": 1}}
+    assert m.gene_sentence(de, 0.05) == (
+        "2 of 3 genes tested at adjusted p < 0.05 (1 higher, 1 lower)"
+    )
     assert m.calls(de.assign(pvalue=np.nan), 0.05) is None
     assert m.gene_sentence(None, 0.05) == "no gene-level test"
 
@@ -450,6 +450,35 @@ def test_block_caveat_beats_programme_caveat():
     assert m.caveat(info, "P", "b") == "only b"
     assert m.caveat(info, "P", "c") == "all"
     assert m.caveat(info, "Q", "c") is None
+
+
+def test_a_direction_needs_adjusted_p_random_sets_and_measured_genes():
+    rows = pd.DataFrame(
+        {
+            "label": ["A", "B", "C", "D", "E", "F"],
+            "ci_low": [0.1, 0.1, 0.1, 0.1, np.nan, -1.0],
+            "ci_high": [0.3, 0.3, 0.3, 0.3, np.nan, -0.5],
+            "padj": [0.01, 0.20, 0.01, 0.01, np.nan, 0.01],
+            "pvalue_competitive": [0.01, 0.01, 0.30, 0.01, np.nan, np.nan],
+            "n_mapped": [5, 5, 5, 2, 0, 2],
+            "n_genes": [6, 6, 6, 9, 6, 2],
+        }
+    )
+    found = m.verdict(rows, 0.05)
+    assert found == {
+        **{"higher": ["A"], "lower": ["F"], "open": ["B", "C"], "unmeasured": ["D", "E"]}
+    }
+
+
+def test_repeated_donors_are_said():
+    one = pd.DataFrame({"donors": ["one sample each"], "donor_correlation": [np.nan]})
+    assert m.donor_sentence(one) == ""
+    both = one.assign(donors="correlated", donor_correlation=0.434)
+    assert "correlated, at 0.43 over all genes" in m.donor_sentence(both)
+    unknown = m.donor_sentence(one.assign(donors="correlated"))
+    assert "no test is claimed" in unknown
+    said = m.donor_sentence(one.assign(donors="independent: clones of one line"))
+    assert said == "Samples of one donor are taken as independent: clones of one line."
 
 
 def test_sentence_is_hedged_where_it_must_be(data):
