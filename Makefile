@@ -75,8 +75,8 @@ benchmark: $(STAMP)  ## time and memory, also against R and PyDESeq2: results/be
 	python ../../benchmarks/workflow.py --out workflow.tsv --demo --real && \
 	python ../../benchmarks/page.py .
 
-lint: $(STAMP)  ## ruff, mypy, snakefmt, snakemake --lint
-	@source $(BIN)/activate && ruff check . && ruff format --check . && mypy && \
+lint: $(STAMP)  ## ruff, mypy, import-linter, snakefmt, snakemake --lint
+	@source $(BIN)/activate && ruff check . && ruff format --check . && mypy && lint-imports && \
 	snakefmt --check Snakefile workflow/rules && snakemake --lint
 
 format: $(STAMP)  ## put the code into its form

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, catalogue, cellxgene, ena, geo, recount3
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import fetch
 from alsmuscle.download.policy import FetchPolicy
@@ -88,7 +88,7 @@ PLACES = [
     ),
     (
         {"source": "ena_report", "accession": "SRP140795"},
-        geo.ena_file_report("SRP140795"),
+        ena.ena_file_report("SRP140795"),
     ),
     (
         {"source": "biostudies", "accession": "E-MTAB-13874", "name": "E-MTAB-13874.sdrf.txt"},
@@ -199,8 +199,8 @@ def test_files_of_biostudies_are_found_in_the_studys_record(
     archives: Archives, policy: FetchPolicy, tmp_path: Path
 ) -> None:
     record = {"section": {"files": [{"path": "E-MTAB-1.sdrf.txt", "size": 9}, {"path": "b.txt"}]}}
-    archives.serve(geo.biostudies_study("E-MTAB-1"), json.dumps(record))
-    url = geo.biostudies_file("E-MTAB-1", "E-MTAB-1.sdrf.txt")
+    archives.serve(biostudies.biostudies_study("E-MTAB-1"), json.dumps(record))
+    url = biostudies.biostudies_file("E-MTAB-1", "E-MTAB-1.sdrf.txt")
     archives.serve(url, "Source Name\tx\na\tb\n")
     row, _ = get(
         tmp_path, policy, source="biostudies", accession="E-MTAB-1", match=r".*\.sdrf\.txt"
@@ -213,7 +213,7 @@ def test_cellxgene_gives_the_address_of_this_version(
 ) -> None:
     h5ad = "https://datasets.cellxgene.cziscience.com/1234.h5ad"
     asset = {"filetype": "H5AD", "url": h5ad, "filesize": 9}
-    record = geo.cellxgene_dataset(CELLXGENE["accession"], CELLXGENE["dataset"])
+    record = cellxgene.cellxgene_dataset(CELLXGENE["accession"], CELLXGENE["dataset"])
     archives.serve(record, json.dumps({"assets": [{"filetype": "RDS", "url": "x"}, asset]}))
     archives.serve(h5ad, _h5(tmp_path))
     row, _ = get(tmp_path, policy, source="cellxgene", **CELLXGENE)
@@ -238,7 +238,7 @@ def _h5(folder: Path) -> bytes:
 def test_recount3_is_taken_from_the_mirror_that_answers(
     archives: Archives, policy: FetchPolicy, tmp_path: Path, status: int
 ) -> None:
-    first, second, _ = geo.recount3_gene_sums("SRP140795", "human")
+    first, second, _ = recount3.recount3_gene_sums("SRP140795", "human")
     archives.serve(first, Reply(b"", status, etag=None))
     archives.serve(second, PACKED)
     row, _ = get(tmp_path, policy, source="recount3", accession="SRP140795")
@@ -248,7 +248,7 @@ def test_recount3_is_taken_from_the_mirror_that_answers(
 def test_recount3_over_plain_http_is_the_last_resort(
     archives: Archives, policy: FetchPolicy, tmp_path: Path
 ) -> None:
-    last = geo.recount3_gene_sums("SRP140795", "human")[-1]
+    last = recount3.recount3_gene_sums("SRP140795", "human")[-1]
     archives.serve(last, PACKED)
     row, _ = get(tmp_path, policy, source="recount3", accession="SRP140795")
     assert row["url"] == last and last.startswith("http://")
@@ -259,7 +259,7 @@ def test_an_absent_project_names_every_address(
 ) -> None:
     row, check = get(tmp_path, policy, source="recount3", accession="SRP1407")
     assert not row and check["state"] == "failed"
-    for url in geo.recount3_gene_sums("SRP1407", "human"):
+    for url in recount3.recount3_gene_sums("SRP1407", "human"):
         assert url in check["found"]
 
 
@@ -281,7 +281,7 @@ def test_a_series_without_ncbi_counts(
 
 
 def test_ena_knows_nothing(archives: Archives, policy: FetchPolicy, tmp_path: Path) -> None:
-    archives.serve(geo.ena_file_report("SRP1"), Reply(b"", 204, etag=None, length=False))
+    archives.serve(ena.ena_file_report("SRP1"), Reply(b"", 204, etag=None, length=False))
     row, check = get(tmp_path, policy, source="ena_report", accession="SRP1")
     assert not row and check["state"] == "failed"
     assert "204" in check["found"]
@@ -324,4 +324,4 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
 
 def test_an_unknown_accession_is_an_error_not_a_crash() -> None:
     with pytest.raises(InputError, match="no accession of GEO"):
-        geo.addresses({"source": "geo_raw"}, accession="SRP1", organism="human")
+        catalogue.addresses({"source": "geo_raw"}, accession="SRP1", organism="human")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, cellxgene, ena, eutils, geo
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import record
 from alsmuscle.data.readers import arrays, sample_sheets
@@ -25,11 +25,11 @@ FIXTURES = Path(os.environ.get("ALSMUSCLE_FIXTURES") or ROOT.parent / "shared" /
 READERS = (
     sample_sheets.parse_file_report,
     sample_sheets.parse_soft_samples,
-    geo.parse_archive_xml,
-    geo.parse_esearch,
-    geo.parse_esummary,
-    geo.parse_biostudies_study,
-    geo.parse_cellxgene,
+    ena.parse_archive_xml,
+    eutils.parse_esearch,
+    eutils.parse_esummary,
+    biostudies.parse_biostudies_study,
+    cellxgene.parse_cellxgene,
     geo.parse_filelist,
 )
 
@@ -38,7 +38,7 @@ def archive_xml(accession: str, **rows: int) -> Callable[[Path], None]:
     """SRA's or ENA's XML: holds the accession, and so many rows of a kind."""
 
     def check(path: Path) -> None:
-        table = geo.parse_archive_xml(path.read_text())
+        table = ena.parse_archive_xml(path.read_text())
         assert accession in set(table["accession"])
         for kind, number in rows.items():
             assert (table["kind"] == kind).sum() == number, kind
@@ -53,7 +53,7 @@ def run_table(runs: int, files: int | None = None, kind: str = "fastq") -> Calla
         report = sample_sheets.parse_file_report(path.read_text())
         assert len(report) == runs
         if files is not None:
-            assert len(geo.ena_files(report, kind)) == files
+            assert len(ena.ena_files(report, kind)) == files
 
     return check
 
@@ -86,25 +86,25 @@ def refused(accession: str = "") -> Callable[[Path], None]:
             ):
                 record.compare(card, lambda url: text)
             with pytest.raises(InputError, match="no accession of ENA or SRA"):
-                geo.ena_file_report(accession)
+                ena.ena_file_report(accession)
 
     return check
 
 
 def search(path: Path) -> None:
-    count, uids = geo.parse_esearch(path.read_text())
+    count, uids = eutils.parse_esearch(path.read_text())
     assert count == 13
     assert geo.gds_uid("GSE93374") in uids
 
 
 def series_summary(path: Path) -> None:
-    summary = geo.parse_esummary(path.read_text())
+    summary = eutils.parse_esummary(path.read_text())
     assert summary[["accession", "n_samples"]].values.tolist() == [["GSE93374", 11]]
-    assert len(geo.summary_samples(path.read_text())) == 11
+    assert len(eutils.summary_samples(path.read_text())) == 11
 
 
 def sample_summary(path: Path) -> None:
-    summary = geo.parse_esummary(path.read_text())
+    summary = eutils.parse_esummary(path.read_text())
     assert summary[["accession", "sra"]].values.tolist() == [["GSM3717978", "SRX5692097"]]
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from alsmuscle import cli
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, ena
 from alsmuscle.data import cards as registry
 from alsmuscle.data import check_online
 from alsmuscle.data.discover import WITH_COUNTS
@@ -348,9 +348,9 @@ def test_other_archives_and_plain_addresses_are_asked_too(
             yaml.safe_dump({"id": name, **common, **card})
         )
     report = "run_accession\tscientific_name\tsample_title\nSRR1\tMus musculus\tDN-1\n"
-    archive.pages[geo.ena_file_report("SRP1")] = report + "SRR2\tMus musculus\tCTL-1\n"
+    archive.pages[ena.ena_file_report("SRP1")] = report + "SRR2\tMus musculus\tCTL-1\n"
     study = {"section": {"files": [{"path": "E-MTAB-1.sdrf.txt", "size": 9}]}}
-    archive.pages[geo.biostudies_study("E-MTAB-1")] = json.dumps(study)
+    archive.pages[biostudies.biostudies_study("E-MTAB-1")] = json.dumps(study)
     archive.pages |= {f"https://example.org/{name}.h5ad": "12345" for name in "ab"}
     server.faults = [("c.h5ad", iter([(200, {"Content-Type": "text/html"}, "<html>")]))]
     arguments = ["check", "srp1", "E-MTAB-1", "doi1", "--online", "--bundle", "b.zip"]

@@ -39,7 +39,7 @@ from pydeseq2.dds import DeseqDataSet
 from alsmuscle.bulk import deseq2, qc
 from alsmuscle.bulk.inference import BatchedInference
 from alsmuscle.core import files
-from alsmuscle.data import genes
+from alsmuscle.data import derived, genes
 
 N_FACTORS = 4
 N_UNNAMED = 1500
@@ -145,8 +145,8 @@ def main() -> None:
         *files.read_plain(CONFIG / "programmes.tsv")["human"],
         *panel.loc[panel["organism"] == "human", "gene"],
         *(gene for gene in qc.HAEMOGLOBIN if gene.isupper()),
-        qc.SEX_GENES["human"][0],
-        *qc.SEX_GENES["human"][1],
+        derived.SEX_GENES["human"][0],
+        *derived.SEX_GENES["human"][1],
         *known.loc[known["symbol"].str.startswith("MT-"), "symbol"],
     }
     found = genes.resolve_symbols(sorted(wanted), files.read_gene_table("human"))

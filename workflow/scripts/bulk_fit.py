@@ -1,7 +1,7 @@
 from alsmuscle.bulk import engines, qc, swaps
 from alsmuscle.bulk.tables import PCA, PCA_COVARIATES, QC
 from alsmuscle.core import contracts, files, outcome
-from alsmuscle.data import cards, studies, study_arrays
+from alsmuscle.data import cards, derived, studies, study_arrays
 from alsmuscle.data import completeness as account
 from alsmuscle.data.tables import COMPLETENESS, EXCLUDED, MANIFEST, SAMPLES, WARNINGS
 from alsmuscle.genesets import programmes
@@ -44,7 +44,7 @@ with outcome.job(snakemake) as logger:
         measured,
         vst,
         [cards.contrast(card, entry["id"]) for entry in card["contrasts"]],
-        exclude=qc.sex_gene_ids(measured, organism),
+        exclude=derived.sex_gene_ids(measured, organism),
     )
     members = programmes.blocks(
         files.read_plain(snakemake.input.programmes), organism, files.read_gene_table(organism)

@@ -1,11 +1,11 @@
 import pandas as pd
 
-from alsmuscle.bulk import qc
 from alsmuscle.cells import prepare, pseudobulk, store
 from alsmuscle.cells.tables import BARCODES, CELLS_QC
 from alsmuscle.core import files, outcome
 from alsmuscle.data import cards, study_cells
 from alsmuscle.data import completeness as account
+from alsmuscle.data import derived as data_derived
 from alsmuscle.data.readers import sparse_counts
 from alsmuscle.data.tables import COMPLETENESS, EXCLUDED, MANIFEST, SAMPLES, WARNINGS
 from alsmuscle.design import checks
@@ -42,8 +42,8 @@ with outcome.job(snakemake) as logger:
     table = prepare.flag_samples(summaries).assign(dataset=dataset)
     files.write_table(snakemake.output.qc, table, CELLS_QC)
     whole = pseudobulk.stack_sums(sums, where=dataset)
-    derived = qc.technical(whole)
-    derived["sex_inferred"] = qc.sex_expression(whole, card["organism"])["sex_inferred"]
+    derived = data_derived.technical(whole)
+    derived["sex_inferred"] = data_derived.sex_expression(whole, card["organism"])["sex_inferred"]
     kept = kept.set_index("sample_id", drop=False)
     used = kept.loc[list(whole.obs_names)].join(derived).reset_index(drop=True)
     skipped = table.loc[table["skipped"] != "", ["dataset", "sample_id", "skipped"]]

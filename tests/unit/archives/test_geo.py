@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, cellxgene, ena, eutils, geo, recount3
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data.readers import sample_sheets
 from support import ROOT
@@ -68,24 +68,24 @@ SEEN = {
     "https://www.ncbi.nlm.nih.gov/geo/download/?acc=GSE129643": (geo.ncbi_counts_page("GSE129643")),
     "https://recount-opendata.s3.amazonaws.com/recount3/release/human/data_sources/sra/gene_sums/"
     "95/SRP140795/sra.gene_sums.SRP140795.G026.gz": (
-        geo.recount3_gene_sums("SRP140795", "human")[0]
+        recount3.recount3_gene_sums("SRP140795", "human")[0]
     ),
     "https://recount-opendata.s3.amazonaws.com/recount3/release/mouse/data_sources/sra/metadata/"
     "60/SRP196460/sra.recount_qc.SRP196460.MD.gz": (
-        geo.recount3_metadata("SRP196460", "mouse", "recount_qc")[0]
+        recount3.recount3_metadata("SRP196460", "mouse", "recount_qc")[0]
     ),
     "https://www.ebi.ac.uk/biostudies/api/v1/studies/E-MTAB-13874/info": (
-        geo.biostudies_info("E-MTAB-13874")
+        biostudies.biostudies_info("E-MTAB-13874")
     ),
     f"https://api.cellxgene.cziscience.com/curation/v1/collections/{UUID}/datasets/{UUID}": (
-        geo.cellxgene_dataset(UUID, UUID)
+        cellxgene.cellxgene_dataset(UUID, UUID)
     ),
     "https://www.ebi.ac.uk/ena/portal/api/filereport?accession=SRP257509&result=read_run"
-    "&fields=run_accession,fastq_ftp&format=tsv": geo.ena_file_report(
+    "&fields=run_accession,fastq_ftp&format=tsv": ena.ena_file_report(
         "SRP257509", ("run_accession", "fastq_ftp")
     ),
     "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/esummary.fcgi?db=gds&retmode=json"
-    "&id=200093374%2C200067196&tool=alsmuscle": geo.esummary(
+    "&id=200093374%2C200067196&tool=alsmuscle": eutils.esummary(
         [geo.gds_uid("GSE93374"), geo.gds_uid("GSE67196")]
     ),
     "303717978": geo.gds_uid("GSM3717978"),
@@ -99,7 +99,7 @@ def test_builders_give_the_addresses_that_were_seen(address: str) -> None:
 
 def test_names_are_quoted_and_terms_encoded() -> None:
     assert geo.geo_supplementary("GSE1", "a b+c.txt").endswith("/suppl/a%20b%2Bc.txt")
-    url = geo.esearch('ALS[Title] AND "Homo sapiens"[Organism]', start=200)
+    url = eutils.esearch('ALS[Title] AND "Homo sapiens"[Organism]', start=200)
     assert "retstart=200" in url
     assert "term=ALS%5BTitle%5D+AND+%22Homo+sapiens%22%5BOrganism%5D" in url
 
@@ -111,11 +111,11 @@ def test_names_are_quoted_and_terms_encoded() -> None:
         lambda: geo.geo_raw_tar("GSE12/../x"),
         lambda: geo.gds_uid("GSE"),
         lambda: geo.ncbi_counts("GSE1", organism="rat"),
-        lambda: geo.recount3_gene_sums("SRP1", "rat"),
-        lambda: geo.recount3_gene_sums("../x", "human"),
-        lambda: geo.biostudies_info("GSE1"),
-        lambda: geo.ena_file_report("GSE1"),
-        lambda: geo.cellxgene_dataset("a", UUID),
+        lambda: recount3.recount3_gene_sums("SRP1", "rat"),
+        lambda: recount3.recount3_gene_sums("../x", "human"),
+        lambda: biostudies.biostudies_info("GSE1"),
+        lambda: ena.ena_file_report("GSE1"),
+        lambda: cellxgene.cellxgene_dataset("a", UUID),
     ],
 )
 def test_wrong_accessions_are_named(call) -> None:  # type: ignore[no-untyped-def]
@@ -265,12 +265,12 @@ RECORD = {
 
 
 def test_esearch_counts_and_lists() -> None:
-    assert geo.parse_esearch(json.dumps(SEARCH)) == (13, ["200093374"])
+    assert eutils.parse_esearch(json.dumps(SEARCH)) == (13, ["200093374"])
 
 
 def test_esummary_becomes_a_row() -> None:
     text = json.dumps({"result": {"uids": ["200093374"], "200093374": RECORD}})
-    row = geo.parse_esummary(text).iloc[0]
+    row = eutils.parse_esummary(text).iloc[0]
     assert row["accession"] == "GSE93374"
     assert row["organism"] == "Mus musculus"
     assert row["n_samples"] == 2
@@ -282,13 +282,13 @@ def test_esummary_becomes_a_row() -> None:
     )
     assert row["folder"] == geo.geo_folder("GSE93374")
     assert row["published"] == "2017-01-31"
-    samples = geo.summary_samples(text)
+    samples = eutils.summary_samples(text)
     assert samples["sample"].tolist() == ["GSM2452128", "GSM2452125"]
     assert set(samples["series"]) == {"GSE93374"}
 
 
 def test_esummary_without_hits_is_empty() -> None:
-    table = geo.parse_esummary('{"result": {"uids": []}}')
+    table = eutils.parse_esummary('{"result": {"uids": []}}')
     assert len(table) == 0
     assert "accession" in table.columns
 
@@ -303,26 +303,26 @@ def test_elink_lists_each_identifier_once() -> None:
             ]
         }
     )
-    assert geo.parse_elink(text) == ["200018390", "100000571"]
+    assert eutils.parse_elink(text) == ["200018390", "100000571"]
 
 
 @pytest.mark.parametrize(
     ("parse", "text", "message"),
     [
-        (geo.parse_esearch, '{"error":"API rate limit exceeded","count":"11"}', "rate limit"),
-        (geo.parse_esearch, '{"esearchresult":{"ERROR":"Invalid db name"}}', "Invalid db"),
-        (geo.parse_esearch, "<html><title>502</title>", "not JSON"),
-        (geo.parse_esearch, "[]", "not an object"),
-        (geo.parse_esummary, '{"error":"API rate limit exceeded"}', "rate limit"),
-        (geo.parse_esummary, '{"esummaryresult":["Invalid uid 1"]}', "Invalid uid"),
+        (eutils.parse_esearch, '{"error":"API rate limit exceeded","count":"11"}', "rate limit"),
+        (eutils.parse_esearch, '{"esearchresult":{"ERROR":"Invalid db name"}}', "Invalid db"),
+        (eutils.parse_esearch, "<html><title>502</title>", "not JSON"),
+        (eutils.parse_esearch, "[]", "not an object"),
+        (eutils.parse_esummary, '{"error":"API rate limit exceeded"}', "rate limit"),
+        (eutils.parse_esummary, '{"esummaryresult":["Invalid uid 1"]}', "Invalid uid"),
         (
-            geo.parse_esummary,
+            eutils.parse_esummary,
             '{"result":{"uids":["1"],"1":{"uid":"1","error":"cannot get document summary"}}}',
             "cannot get document summary",
         ),
-        (geo.parse_esummary, '{"result":{"uids":["1"]}}', "no record"),
-        (geo.parse_esummary, '{"accession": "ENCDO072AAA"}', "document summaries"),
-        (geo.parse_elink, '{"ERROR":"bad"}', "bad"),
+        (eutils.parse_esummary, '{"result":{"uids":["1"]}}', "no record"),
+        (eutils.parse_esummary, '{"accession": "ENCDO072AAA"}', "document summaries"),
+        (eutils.parse_elink, '{"ERROR":"bad"}', "bad"),
     ],
 )
 def test_errors_of_the_e_utilities_keep_their_words(parse, text: str, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -344,7 +344,7 @@ FASTQ = (
 def test_ena_run_table_and_its_files() -> None:
     report = sample_sheets.parse_file_report(FASTQ)
     assert report["run_accession"].tolist() == ["SRR8426358", "SRR6835844"]
-    files = geo.ena_files(report)
+    files = ena.ena_files(report)
     assert files["bytes"].tolist() == [5507959060, 7194107512]
     assert files["md5"].tolist()[1] == "2124da22644d876c4caa92ffd9e2402e"
     assert files["url"][0].startswith("https://ftp.sra.ebi.ac.uk/vol1/fastq/SRR842/")
@@ -362,7 +362,7 @@ def test_ena_quotes_and_na_are_text() -> None:
 def test_ena_204_is_an_empty_table() -> None:
     empty = sample_sheets.parse_file_report("", status=204)
     assert len(empty) == 0
-    assert len(geo.ena_files(empty)) == 0
+    assert len(ena.ena_files(empty)) == 0
 
 
 @pytest.mark.parametrize(
@@ -381,9 +381,9 @@ def test_ena_answers_that_are_no_run_table(text: str) -> None:
 def test_ena_lists_of_unequal_length_name_the_run() -> None:
     report = sample_sheets.parse_file_report(FASTQ.replace(";7194107512", ""))
     with pytest.raises(InputError, match=r"SRR8426358.*2 / 2 / 1"):
-        geo.ena_files(report)
+        ena.ena_files(report)
     with pytest.raises(InputError, match="submitted_ftp"):
-        geo.ena_files(report, "submitted")
+        ena.ena_files(report, "submitted")
 
 
 PACKAGE = """<?xml version="1.0"?><EXPERIMENT_PACKAGE_SET><EXPERIMENT_PACKAGE>
@@ -398,7 +398,7 @@ PACKAGE = """<?xml version="1.0"?><EXPERIMENT_PACKAGE_SET><EXPERIMENT_PACKAGE>
 
 
 def test_sra_xml_links_runs_to_samples() -> None:
-    table = geo.parse_archive_xml(PACKAGE).set_index("accession")
+    table = ena.parse_archive_xml(PACKAGE).set_index("accession")
     assert table.loc["SRR1", ["study", "experiment", "sample"]].tolist() == ["SRP1", "SRX1", "SRS1"]
     assert table.loc["SRX1", "sample"] == "SRS1"
     assert json.loads(table.loc["SRS1", "attributes"]) == {"age": "24 months"}
@@ -410,7 +410,7 @@ def test_hostile_or_other_xml_is_refused() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]><RUN accession="SRR1">&d;</RUN>'
     for text in (bomb, "<a/>", "no xml"):
         with pytest.raises(InputError):
-            geo.parse_archive_xml(text)
+            ena.parse_archive_xml(text)
 
 
 # --- EBI, CELLxGENE -------------------------------------------------------------------------------
@@ -418,7 +418,7 @@ def test_hostile_or_other_xml_is_refused() -> None:
 
 def test_biostudies_folder_and_files() -> None:
     info = '{"ftpLink": "ftp://ftp.ebi.ac.uk/biostudies/fire/E-MTAB-/874/E-MTAB-13874"}'
-    assert geo.parse_biostudies_info(info) == (
+    assert biostudies.parse_biostudies_info(info) == (
         "https://ftp.ebi.ac.uk/biostudies/fire/E-MTAB-/874/E-MTAB-13874/Files/"
     )
     study = {
@@ -433,11 +433,11 @@ def test_biostudies_folder_and_files() -> None:
             ],
         },
     }
-    table = geo.parse_biostudies_study(json.dumps(study))
+    table = biostudies.parse_biostudies_study(json.dumps(study))
     assert table["path"].tolist() == ["E-MTAB-1.idf.txt", "a.h5ad"]
     assert table["section"].tolist() == ["Study", "Processed Data"]
     assert table["bytes"].isna().tolist() == [False, True]
-    for parse in (geo.parse_biostudies_info, geo.parse_biostudies_study):
+    for parse in (biostudies.parse_biostudies_info, biostudies.parse_biostudies_study):
         with pytest.raises(InputError, match="Study not found"):
             parse('{"errorMessage": "Study not found"}')
 
@@ -451,9 +451,9 @@ def test_cellxgene_h5ad() -> None:
             ]
         }
     )
-    assert geo.parse_cellxgene(text) == ("https://d/x.h5ad", 7)
+    assert cellxgene.parse_cellxgene(text) == ("https://d/x.h5ad", 7)
     with pytest.raises(InputError, match="no H5AD"):
-        geo.parse_cellxgene('{"assets": []}')
+        cellxgene.parse_cellxgene('{"assets": []}')
 
 
 # --- the mirror and the recorded answers ----------------------------------------------------------

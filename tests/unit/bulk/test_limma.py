@@ -9,6 +9,7 @@ from alsmuscle.bulk import limma
 from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
+from alsmuscle.data import intensities
 
 
 def _intensities(log2=True, n=6):
@@ -19,9 +20,9 @@ def _intensities(log2=True, n=6):
 
 
 def test_the_scale_is_seen_in_the_numbers():
-    log2, said = limma.to_log2(_intensities(), "auto", "x")
+    log2, said = intensities.to_log2(_intensities(), "auto", "x")
     assert "log2 already" in said
-    linear, said = limma.to_log2(_intensities(log2=False), "auto", "x")
+    linear, said = intensities.to_log2(_intensities(log2=False), "auto", "x")
     assert "linear" in said
     high = log2 > 5
     np.testing.assert_allclose(linear.to_numpy()[high], log2.to_numpy()[high])
@@ -39,7 +40,7 @@ def test_the_scale_is_seen_in_the_numbers():
 )
 def test_numbers_that_do_not_fit_the_scale(values, scale, words):
     with pytest.raises(InputError) as caught:
-        limma.to_log2(values, scale, "gse1: matrix.txt")
+        intensities.to_log2(values, scale, "gse1: matrix.txt")
     for word in ["gse1: matrix.txt", *words]:
         assert word in str(caught.value)
 
@@ -50,7 +51,7 @@ def test_chips_of_one_donor_are_put_together():
     donor = pd.Series(
         {"a1": "ann", "a2": "ann", "a3": "bob", "a9": "cat", "b1": "ann", "b2": "bob"}
     )
-    merged, lacking = limma.merge_chips([a, b], donor)
+    merged, lacking = intensities.merge_chips([a, b], donor)
     assert merged.columns.tolist() == ["ann", "bob"]
     assert merged.to_numpy().tolist() == [[2, 5], [2, 4], [6, 8]]
     assert lacking == ["cat"]
@@ -63,13 +64,13 @@ def test_the_probe_of_highest_expression_speaks_for_its_gene():
     expression.index = ["p1", "p2", "p3", "p4", "p5"]
     identity = pd.DataFrame({"gene_id": ["G1", "G1", "G2", "G1", "p5"], "symbol": [*"AABA", ""]})
     identity["status"] = ["symbol", "symbol", "symbol", "symbol", "unmapped"]
-    genes, var = limma.to_genes(expression, identity)
+    genes, var = intensities.to_genes(expression, identity)
     assert genes.index.tolist() == ["G1", "G2"]
     assert genes.loc["G1"].tolist() == [8, 8]  # p1 moves more, p2 is expressed more
     assert var["source_id"].tolist() == ["p2", "p3"]
     assert var["n_probes"].tolist() == [2, 1]
     shuffled = [2, 4, 0, 3, 1]
-    again, _ = limma.to_genes(expression.iloc[shuffled], identity.iloc[shuffled])
+    again, _ = intensities.to_genes(expression.iloc[shuffled], identity.iloc[shuffled])
     pd.testing.assert_frame_equal(again, genes)
 
 

@@ -22,7 +22,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, catalogue, geo
 from alsmuscle.core import contracts
 from alsmuscle.data import (
     admit,
@@ -419,7 +419,7 @@ def deposit(archive: Archive, card: cards.Card, made: Deposit) -> None:
             url = file["url"]
         else:
             named = {**file, "name": file.get("name") or made.names.get(key, "")}
-            url = geo.addresses(named, accession=accession, organism=card["organism"])[0]
+            url = catalogue.addresses(named, accession=accession, organism=card["organism"])[0]
         archive.pages[url] = content
         folder, _, name = url.rpartition("/")
         folders.setdefault(f"{folder}/", []).append(name)
@@ -648,7 +648,7 @@ def test_ways_that_no_candidate_goes_yet(make, server, tmp_path):
     if card["accession"].startswith("E-"):
         files = [{"path": made.names["counts"]}, {"path": "E-MTAB-1.sdrf.txt"}]
         answer = {"accno": "E-MTAB-1", "section": {"files": files, "attributes": []}}
-        server.archive.pages[geo.biostudies_study("E-MTAB-1")] = json.dumps(answer)
+        server.archive.pages[biostudies.biostudies_study("E-MTAB-1")] = json.dumps(answer)
     manifest, checks = looked_at(card, tmp_path)
     admitted = admit.admit(checks, [card["id"]]).iloc[0]
     assert admitted["admitted"], admitted["reason"]

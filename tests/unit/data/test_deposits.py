@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.bulk import limma
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import samples
+from alsmuscle.data import intensities, samples
 from alsmuscle.data.readers import arrays, matrices, sample_sheets
 from alsmuscle.download import decode
 
@@ -153,10 +152,10 @@ def test_spots_listed_again_are_averaged_and_text_is_refused():
 
 def test_array_scales_are_judged_per_array():
     log2 = pd.DataFrame({"a": [4.0, 8, 14], "b": [4.0, 8, 13]})
-    assert limma.to_log2(log2, "auto", "x")[0].equals(log2)
+    assert intensities.to_log2(log2, "auto", "x")[0].equals(log2)
     with pytest.raises(InputError, match="different scales.*such as b.*such as a"):
-        limma.to_log2(log2.assign(b=2 ** log2["b"]), "auto", "x")
+        intensities.to_log2(log2.assign(b=2 ** log2["b"]), "auto", "x")
     with pytest.raises(InputError, match="log10 values"):
-        limma.to_log2(log2 * np.log10(2), "auto", "x")
+        intensities.to_log2(log2 * np.log10(2), "auto", "x")
     with pytest.raises(InputError, match="infinite values in 1 array"):
-        limma.to_log2(log2.assign(b=[4, 8, np.inf]), "auto", "x")
+        intensities.to_log2(log2.assign(b=[4, 8, np.inf]), "auto", "x")

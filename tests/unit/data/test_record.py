@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, ena, eutils, geo
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit
@@ -41,7 +41,7 @@ SOFT = (
     "^SAMPLE = GSM2\n!Sample_characteristics_ch1 = disease: healthy\n"
 )
 PAGES = {
-    geo.esummary([geo.gds_uid(GSE)]): _summary(),
+    eutils.esummary([geo.gds_uid(GSE)]): _summary(),
     geo.geo_brief(GSE, "gsm"): SOFT,
     SUPPL: '<h1>Index of /geo</h1><a href="GSE12_counts.txt.gz">x</a> 2024-05-01 10:00 1K',
 }
@@ -121,7 +121,7 @@ def test_an_archive_out_of_reach_is_no_fault_of_the_study():
 
 def test_a_series_that_is_not_there_is_a_difference():
     empty = json.dumps({"result": {"uids": []}})
-    pages = {geo.esummary([geo.gds_uid(GSE)]): empty}
+    pages = {eutils.esummary([geo.gds_uid(GSE)]): empty}
     (row,) = verify.checks(_card(), _client(pages=pages))
     assert row["state"] == "differs" and "no such public series" in row["found"]
 
@@ -149,12 +149,12 @@ def test_runs_of_sra_are_asked_of_ena():
         files={"counts": {"source": "recount3"}},
         archive={"ids": ["SRR1-SRR2"]},
     )
-    client = _client(pages={geo.ena_file_report("SRP1"): report})
+    client = _client(pages={ena.ena_file_report("SRP1"): report})
     assert set(_states(card, client).values()) == {"agrees"}
     # With runs of one sample the card counts samples.
     card["samples"] = {"expected": 1, "run_id": "run_accession"}
     assert _states(card, client)["archive.samples"] == "agrees"
-    (row,) = verify.checks(card, _client(pages={geo.ena_file_report("SRP1"): ""}))
+    (row,) = verify.checks(card, _client(pages={ena.ena_file_report("SRP1"): ""}))
     assert row["state"] == "differs" and "no such public study" in row["found"]
 
 
@@ -171,7 +171,7 @@ def test_a_study_of_biostudies():
         samples={},
         files={"counts": {"source": "biostudies", "name": "a.h5ad"}},
     )
-    client = _client(pages={geo.biostudies_study("E-MTAB-1"): json.dumps(record)})
+    client = _client(pages={biostudies.biostudies_study("E-MTAB-1"): json.dumps(record)})
     states = _states(card, client)
     assert states == {"archive.organism": "agrees", "archive.files.counts": "agrees"}
 

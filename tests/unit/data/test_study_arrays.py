@@ -12,7 +12,7 @@ from alsmuscle.bulk import engines, qc, swaps
 from alsmuscle.bulk.tables import DE, ENGINES, OMNIBUS, QC
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import cards, completeness, study_arrays, verify
+from alsmuscle.data import cards, completeness, derived, study_arrays, verify
 from alsmuscle.data.tables import COMPLETENESS, MANIFEST
 from support import ROOT, write_arrays
 
@@ -80,7 +80,7 @@ def test_what_is_planted_is_found_and_nothing_where_nothing_is(read, card):
     # The stronger probe of a planted gene bears its number.
     number = fitted.var["source_id"].str.extract(r"^(\d+)_")[0].astype(int)
     planted = number.index[number % 20 == 0].difference(
-        fitted.var_names[fitted.var["symbol"].isin(qc.sex_symbols("human"))]
+        fitted.var_names[fitted.var["symbol"].isin(derived.sex_symbols("human"))]
     )
     signs = np.where(number[planted] % 40 == 0, 1, -1)
     assert (
@@ -132,7 +132,7 @@ def _flags(adata, card):
         adata,
         vst,
         [cards.contrast(card, entry["id"]) for entry in card["contrasts"]],
-        exclude=qc.sex_gene_ids(adata, "human"),
+        exclude=derived.sex_gene_ids(adata, "human"),
     )
     return contracts.check_table(table, QC, "x").set_index("sample_id")
 

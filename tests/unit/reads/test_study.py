@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import made_up_reads
-from alsmuscle.archives import geo
+from alsmuscle.archives import ena
 from alsmuscle.data import fetch
 from alsmuscle.download.policy import FetchPolicy
 from alsmuscle.reads.study import run_names
@@ -47,7 +47,7 @@ def study(monkeypatch, tmp_path):
                 "fastq_bytes": ";".join(str(len(c)) for c in contents),
             }
         )
-    archive.pages[geo.ena_file_report("SRP1")] = pd.DataFrame(rows).to_csv(sep="\t", index=False)
+    archive.pages[ena.ena_file_report("SRP1")] = pd.DataFrame(rows).to_csv(sep="\t", index=False)
     card = {
         "id": "srp1",
         "accession": "SRP1",
@@ -99,7 +99,7 @@ def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, tmp_path, f
 
     card, archive, _, _ = study
     url = next(url for url in archive.pages if url.endswith("SRR2_2.fastq.gz"))
-    report = geo.ena_file_report("SRP1")
+    report = ena.ena_file_report("SRP1")
     content = archive.pages[url]
     words = {
         "md5": "md5",

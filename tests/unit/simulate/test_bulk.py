@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.bulk import qc
 from alsmuscle.core import files
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards as registry
+from alsmuscle.data import derived
 from alsmuscle.genesets import programmes
 from alsmuscle.simulate import bulk, calibrate
 from alsmuscle.simulate.bulk import DEMO, Group, Plan
@@ -82,7 +82,7 @@ def test_tables_list_the_same_samples_in_the_same_order(genes: pd.DataFrame) -> 
     # Samples in another order are the same samples to the quality metrics.
     counts = calibrate.as_counts(made, "a")
     turned = counts[::-1].copy()
-    one, other = qc.sex_expression(counts, "human"), qc.sex_expression(turned, "human")
+    one, other = derived.sex_expression(counts, "human"), derived.sex_expression(turned, "human")
     pd.testing.assert_frame_equal(one.iloc[::-1], other)
 
 
@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_sample_is_in_the_counts_and_in_the_truth(genes: pd
     assert changed.sum() == 2
     pd.testing.assert_series_equal(changed, samples["swapped"], check_names=False)
     assert samples.loc[changed, "true_sex"].nunique() == 1
-    expressed = qc.sex_expression(calibrate.as_counts(made, "a"), "human")["sex_inferred"]
+    expressed = derived.sex_expression(calibrate.as_counts(made, "a"), "human")["sex_inferred"]
     assert (expressed == samples["true_sex"]).all()
     wrong = sheet["sex"] != expressed
     pd.testing.assert_series_equal(wrong, samples["sex_mismatch"], check_names=False)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, ena, geo
 from alsmuscle.core import log, redaction
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.core.redaction import secrets as redact
@@ -173,7 +173,7 @@ def _elsewhere(card: Mapping[str, Any], client: Archives, look: Look) -> None:
         urls = fetch.addresses(
             file, accession=card["accession"], organism=card["organism"], ask=client
         )
-        if urls[0].startswith((geo.GEO, geo.BIOSTUDIES)) or "://" not in urls[0]:
+        if urls[0].startswith((geo.GEO, biostudies.BIOSTUDIES)) or "://" not in urls[0]:
             continue
         size, said = _first(urls, client)
         wanted = f"{urls[0]}, {file['bytes']:,} bytes" if "bytes" in file else urls[0]
@@ -221,10 +221,10 @@ def _more(card: Mapping[str, Any], client: Archives, look: Look) -> None:
         for name in geo.parse_counts_page(client(page)):
             note(page, name)
     elif archive == "ENA":
-        sheet = sample_sheets.parse_file_report(client(geo.ena_file_report(accession)))
+        sheet = sample_sheets.parse_file_report(client(ena.ena_file_report(accession)))
         look.samples += _long(sheet, "run_accession")
     elif archive == "BioStudies":
-        listed = geo.parse_biostudies_study(client(geo.biostudies_study(accession)))
+        listed = biostudies.parse_biostudies_study(client(biostudies.biostudies_study(accession)))
         for row in listed.itertuples():
             note("BioStudies", str(row.path), row.bytes)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import eutils, geo
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards
 from alsmuscle.data.readers import sample_sheets
@@ -87,7 +87,7 @@ def discover(
         for name, term in queries.items()
     ]
     if papers:
-        searches.append(("paper", lambda: geo.parse_elink(client(geo.elink(papers)))))
+        searches.append(("paper", lambda: eutils.parse_elink(client(eutils.elink(papers)))))
     for name, search in searches:
         try:
             uids = search()
@@ -105,10 +105,10 @@ def discover(
     # gds also holds samples, platforms and curated sets; series are 200000000 + number.
     series = [uid for uid in found_by if re.fullmatch(r"2\d{8}", uid)]
     tables = [
-        geo.parse_esummary(client(geo.esummary(series[start : start + _BATCH])))
+        eutils.parse_esummary(client(eutils.esummary(series[start : start + _BATCH])))
         for start in range(0, len(series), _BATCH)
     ]
-    table = pd.concat(tables, ignore_index=True) if tables else geo.parse_esummary(_NONE)
+    table = pd.concat(tables, ignore_index=True) if tables else eutils.parse_esummary(_NONE)
     registered = {accession.upper() for accession in known}
     table["ncbi_counts"] = [counts.get(uid, "unknown") for uid in table["uid"]]
     table["in_registry"] = table["accession"].str.upper().isin(registered)
@@ -128,10 +128,10 @@ def _search(term: str, client: Client, limit: int, name: str, problems: list[str
     found: list[str] = []
     total = 1
     while len(found) < min(total, limit):
-        text = client(geo.esearch(term, start=len(found), size=_BATCH))
-        total, page = geo.parse_esearch(text)
+        text = client(eutils.esearch(term, start=len(found), size=_BATCH))
+        total, page = eutils.parse_esearch(text)
         if not found:
-            problems += [f"{name}: NCBI says {word}" for word in geo.esearch_warnings(text)]
+            problems += [f"{name}: NCBI says {word}" for word in eutils.esearch_warnings(text)]
         page = [uid for uid in page if uid not in found]
         if not page:  # nothing, or the same again
             if total > len(found):

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, catalogue, cellxgene, ena, geo
 from alsmuscle.core import deadline, log
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.core.redaction import shown
@@ -72,10 +72,10 @@ def addresses(
     if "url" in file:
         return [file["url"]]
     if file["source"] == "cellxgene":
-        record = geo.cellxgene_dataset(file["accession"], file["dataset"])
-        return [stated(geo.parse_cellxgene(ask(record))[0], record)]
+        record = cellxgene.cellxgene_dataset(file["accession"], file["dataset"])
+        return [stated(cellxgene.parse_cellxgene(ask(record))[0], record)]
     if "match" not in file:
-        return geo.addresses(file, accession=accession, organism=organism)
+        return catalogue.addresses(file, accession=accession, organism=organism)
     return [_matching(file, accession, ask, mirrored)]
 
 
@@ -86,15 +86,15 @@ def _matching(
     accession = file.get("accession", accession)
 
     def url(name: str) -> str:
-        return geo.addresses({**file, "name": name}, accession=accession, organism="")[0]
+        return catalogue.addresses({**file, "name": name}, accession=accession, organism="")[0]
 
     folder = url("")
     held = [u.removeprefix(folder) for u in mirrored if u.startswith(folder)]
     names = _fitting(file["match"], held, folder)
     if len(names) != 1:
         if file["source"] == "biostudies":
-            record = ask(geo.biostudies_study(accession))
-            listed = geo.parse_biostudies_study(record)["path"].tolist()
+            record = ask(biostudies.biostudies_study(accession))
+            listed = biostudies.parse_biostudies_study(record)["path"].tolist()
         else:
             listed = [item.name for item in geo.parse_listing(ask(folder))]
         names = _fitting(file["match"], listed, folder)
@@ -172,7 +172,7 @@ def study_files(
         try:
             if file.get("source") == "ena_fastq":
                 report = sample_sheets.parse_file_report(
-                    ask(geo.ena_file_report(file.get("accession", accession)))
+                    ask(ena.ena_file_report(file.get("accession", accession)))
                 )
                 got = quantified.counts(
                     card, name, report, cache=cache, mirror=mirror, policy=policy

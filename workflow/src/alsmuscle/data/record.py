@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import biostudies, catalogue, ena, eutils, geo
 from alsmuscle.core import deadline, log
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data import admit
@@ -222,7 +222,7 @@ def expand_ids(ids: Iterable[str]) -> list[str]:
 def _place(file: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Return folder, name and the name's pattern of a file that lies in an archive's folder."""
     if "match" in file:
-        folder = geo.addresses(
+        folder = catalogue.addresses(
             {**file, "name": ""}, accession=card["accession"], organism=card["organism"]
         )[0]
         return folder, f"a name that matches {file['match']}", file["match"]
@@ -230,10 +230,10 @@ def _place(file: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[str, str, 
         return None
     url = (
         file.get("url")
-        or geo.addresses(file, accession=card["accession"], organism=card["organism"])[0]
+        or catalogue.addresses(file, accession=card["accession"], organism=card["organism"])[0]
     )
     url = re.sub(r"^ftp://", "https://", url)
-    if not url.startswith((geo.GEO, geo.BIOSTUDIES)):
+    if not url.startswith((geo.GEO, biostudies.BIOSTUDIES)):
         return None
     folder, _, last = url.rpartition("/")
     name = unquote(PurePosixPath(urlsplit(last).path).name)
@@ -272,7 +272,7 @@ def _geo(card: Mapping[str, Any], client: Client) -> Record:
 
 
 def geo_summary(accession: str, client: Client) -> dict[str, Any]:
-    """Return GEO's summary of one series (a row of :func:`alsmuscle.archives.geo.parse_esummary`).
+    """Return GEO's summary of one series (a row of :func:`alsmuscle.archives.eutils.parse_esummary`).
 
     Raises
     ------
@@ -284,7 +284,7 @@ def geo_summary(accession: str, client: Client) -> dict[str, Any]:
     uid = geo.gds_uid(accession)
     if not uid.startswith("2"):
         raise InputError(f"{accession} is not a series", expected="an accession as GSE67196")
-    table = geo.parse_esummary(client(geo.esummary([uid])))
+    table = eutils.parse_esummary(client(eutils.esummary([uid])))
     if table.empty or table.loc[0, "type"] != "GSE":
         raise InputError("the archive has no such public series", where=accession)
     return {str(name): value for name, value in table.iloc[0].items()}
@@ -312,7 +312,7 @@ def listed(url: str, client: Client) -> list[str]:
 def _reads(card: Mapping[str, Any], client: Client) -> Record:
     """Ask ENA for the runs of a study; recount3 and ENA's report list the same ones."""
     accession = card["accession"]
-    report = sample_sheets.parse_file_report(client(geo.ena_file_report(accession)))
+    report = sample_sheets.parse_file_report(client(ena.ena_file_report(accession)))
     if report.empty:
         raise InputError("the archive has no such public study", where=accession)
     ids = [
@@ -334,8 +334,8 @@ def _reads(card: Mapping[str, Any], client: Client) -> Record:
 def _biostudies(card: Mapping[str, Any], client: Client) -> Record:
     """Ask BioStudies for a study's organism and files."""
     accession = card["accession"]
-    text = client(geo.biostudies_study(accession))
-    files = geo.parse_biostudies_study(text)["path"].tolist()
+    text = client(biostudies.biostudies_study(accession))
+    files = biostudies.parse_biostudies_study(text)["path"].tolist()
     organisms: list[str] = []
 
     def walk(node: Any) -> None:
@@ -352,7 +352,7 @@ def _biostudies(card: Mapping[str, Any], client: Client) -> Record:
     return Record(
         organisms=list(dict.fromkeys(organisms)),
         n_samples=None,
-        files={geo.biostudies_file(accession): [PurePosixPath(p).name for p in files]},
+        files={biostudies.biostudies_file(accession): [PurePosixPath(p).name for p in files]},
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle.bulk import qc
 from alsmuscle.core import contracts, files
 from alsmuscle.data import counts, genes, losses, samples
+from alsmuscle.data import derived as data_derived
 from alsmuscle.data.readers import matrices, sample_sheets
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def read_bulk(
             "columns_in_source": [str(name) for name in matrix.columns],
         },
     )
-    derived = qc.technical(adata)
-    derived["sex_inferred"] = qc.sex_expression(adata, card["organism"])["sex_inferred"]
+    derived = data_derived.technical(adata)
+    derived["sex_inferred"] = data_derived.sex_expression(adata, card["organism"])["sex_inferred"]
     adata.obs = adata.obs.join(derived)
     kept = kept.join(derived, on="sample_id")
     return contracts.check_counts(adata, where), kept, excluded

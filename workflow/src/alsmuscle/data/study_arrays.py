@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle.bulk import limma, qc
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import genes, losses, samples
+from alsmuscle.data import derived, genes, intensities, losses, samples
 from alsmuscle.data.readers import arrays, sample_sheets
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def read_arrays(
         chips.append(log2)
         identities.append(identity)
         notes.append(f"{chip['platform']}, {log2.shape[1]} arrays: {said}")
-    merged, lacking = limma.merge_chips(chips, owner)
+    merged, lacking = intensities.merge_chips(chips, owner)
     short = [label for label in kept["sample_label"] if label in lacking]
     if short:
         raise InputError(
@@ -82,7 +81,7 @@ def read_arrays(
     columns, excluded = samples.match_matrix(list(merged.columns), kept, excluded, card)
     used, identity = merged[list(columns)], pd.concat(identities, ignore_index=True)
     lost = losses.of_probes(used, identity)
-    adata = limma.assemble(
+    adata = intensities.assemble(
         used.rename(columns=columns),
         identity,
         kept,
@@ -93,9 +92,9 @@ def read_arrays(
             "samples_in_source": len(sheet),
             "columns_in_source": names if "run_id" not in card["samples"] else list(owner.unique()),
         },
-        sex_symbols=qc.sex_symbols(card["organism"]),
+        sex_symbols=derived.sex_symbols(card["organism"]),
     )
-    sex = qc.sex_expression(adata, card["organism"])["sex_inferred"]
+    sex = derived.sex_expression(adata, card["organism"])["sex_inferred"]
     adata.obs["sex_inferred"] = sex
     kept = kept.join(sex, on="sample_id")
     return contracts.check_counts(adata, where), kept, excluded
@@ -116,14 +115,14 @@ def _chip(
     read: arrays.Intensities, chip: Mapping[str, Any], organism: str, where: str
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """Return a chip's log2 intensities, row by row the genes, and what was done in words."""
-    log2, said = limma.to_log2(read.values, chip.get("scale", "auto"), where)
+    log2, said = intensities.to_log2(read.values, chip.get("scale", "auto"), where)
     if chip.get("normalise") == "quantile":
-        log2 = limma.quantile_normalise(log2)
+        log2 = intensities.quantile_normalise(log2)
         said += " Quantile-normalised."
     assert read.probes is not None
     # In the order and number that the arrays have the probes.
     probes = read.probes.reindex(log2.index).fillna("")
     table = files.read_gene_table(organism)
-    identity = limma.identify(probes, table, where=where)
+    identity = intensities.identify(probes, table, where=where)
     genes.require_genes(identity.set_axis(log2.index, axis=0), table, where, "probes")
     return log2, identity, " ".join([said, *read.notes])

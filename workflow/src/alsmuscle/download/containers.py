@@ -13,14 +13,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.download import decode
 from alsmuscle.download.policy import FetchPolicy, Want
-
-if TYPE_CHECKING:
-    pass
 
 BLOCK = 1 << 20
 

@@ -12,14 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from alsmuscle.core import log
 from alsmuscle.core.redaction import secrets as redact
 from alsmuscle.download.policy import FetchError, lookup_key
-
-if TYPE_CHECKING:
-    pass
 
 LOCK_COLUMNS = ("url", "sha256", "bytes", "retrieved", "source")
 MIRROR_COLUMNS = ("url", "path", "sha256", "bytes")

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import (
     parse_qsl,
     quote,
@@ -23,9 +22,6 @@ from urllib.parse import (
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.core.redaction import secrets as redact
 from alsmuscle.download import decode
-
-if TYPE_CHECKING:
-    pass
 
 EUTILS_HOST = "eutils.ncbi.nlm.nih.gov"
 KEY_VARIABLE = "NCBI_API_KEY"

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle.archives import geo
+from alsmuscle.archives import ena
 from alsmuscle.core import files, log
 from alsmuscle.core.errors import InputError
 from alsmuscle.download.download import fetch, file_name
@@ -70,7 +70,7 @@ def counts(
     import pandas as pd
 
     spec, study = card["files"][name], card["id"]
-    listed = geo.ena_files(report)
+    listed = ena.ena_files(report)
     runs = run_names(spec["runs"])
     lost = [run for run in runs if run not in set(listed["run_accession"])]
     if lost:

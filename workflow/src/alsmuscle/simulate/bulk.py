@@ -24,9 +24,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alsmuscle.bulk.qc import HAEMOGLOBIN, SEX_GENES
+from alsmuscle.bulk.qc import HAEMOGLOBIN
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.types import Floats
+from alsmuscle.data.derived import SEX_GENES
 from alsmuscle.data.genes import resolve_symbols
 
 LN2 = float(np.log(2))

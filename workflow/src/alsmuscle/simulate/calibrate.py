@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from alsmuscle.data import derived
 from alsmuscle.design import matrix as designs
 from alsmuscle.simulate.bulk import DEMO, Group, Plan, Simulated, block_truth, study
 from alsmuscle.stats import distributions
@@ -143,7 +144,7 @@ def replicate(
     dict
         One row of ``replicates.tsv``: numbers and shares over genes, blocks and samples.
     """
-    from alsmuscle.bulk import deseq2, qc, swaps
+    from alsmuscle.bulk import deseq2, swaps
     from alsmuscle.genesets import programmes
 
     scenario = SCENARIOS[name]
@@ -205,9 +206,11 @@ def replicate(
         if moved.any()
         else np.nan,
     }
-    sex = qc.sex_expression(counts, "human")["sex_inferred"].to_numpy()
+    sex = derived.sex_expression(counts, "human")["sex_inferred"].to_numpy()
     wrong = np.isin(sex, ["female", "male"]) & (sex != counts.obs["sex"].to_numpy())
-    sexed = counts.var["symbol"].isin([qc.SEX_GENES["human"][0], *qc.SEX_GENES["human"][1]])
+    sexed = counts.var["symbol"].isin(
+        [derived.SEX_GENES["human"][0], *derived.SEX_GENES["human"][1]]
+    )
     covariates = design.drop(columns=["Intercept", f"condition[{scenario.target}]"])
     suspects = swaps.swap_suspects(
         vst.to_df(),
@@ -291,7 +294,7 @@ def flag_replicate(
         counts,
         vst,
         [scenario.contrast],
-        exclude=qc.sex_gene_ids(counts, "human"),
+        exclude=derived.sex_gene_ids(counts, "human"),
     )
     truth = made.samples.set_index("sample_id")
     copies = set(truth["duplicate_of"]) - {""}
