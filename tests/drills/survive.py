@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from support import ROOT, make_project, small_counts
 
 # Times and what is built from them. All else must agree.
 TIMED = ("logs/", "benchmarks/", "report/provenance.html")
+# What compares a run with the one before: not alike after a run that went on without a study.
+FORMER = ("synthesis/changes.tsv", "synthesis/claims.previous.tsv", "report/changes.html")
 PATIENCE = 1800  # seconds that a run may take on a busy machine
 
 
@@ -88,10 +91,10 @@ class Registry:
                 found[name] = hashlib.sha256(_without_times(path)).hexdigest()
         return found
 
-    def check(self, *, whole: bool = True) -> None:
+    def check(self, *, whole: bool = True, but: Collection[str] = ()) -> None:
         """Compare with the undisturbed run; not ``whole``: what is missing has yet to be made."""
         state = self.state()
-        wrong = [name for name in state if state[name] != self.reference.get(name)]
+        wrong = [n for n in state if n not in but and state[n] != self.reference.get(n)]
         wrong += [name for name in self.reference if whole and name not in state]
         if whole:
             wrong += [path.name for path in self.results.rglob("*.part.*")]
@@ -227,16 +230,41 @@ def disturb(registry: Registry, how: str, chance: random.Random, rule: str = "")
                 break
             time.sleep(0.1)
     elif how == "workflow":
-        registry.workflow(run).kill()
+        # Where it has ended meanwhile, its files say how.
+        with suppress(StopIteration, psutil.NoSuchProcess):
+            registry.workflow(run).kill()
     else:
         os.killpg(run.pid, {"session": signal.SIGKILL, "interrupt": signal.SIGINT}[how])
     code = run.wait(PATIENCE)
     if code == 0:
-        raise RunLostError(f"{how} killed in {running}, but the command says that all is well")
+        return ended_well(registry, how, running)
     time.sleep(2)
     orphans = len(registry.jobs())
     registry.check(whole=False)
     return running + (f" ({orphans} jobs outlived it)" if orphans else "")
+
+
+def ended_well(registry: Registry, how: str, running: str) -> str | None:
+    """Look at a run that ended well all the same, before anything is called lost.
+
+    What was killed had ended at that moment: every file is there and right, and nothing was
+    disturbed. Or it was one study's job: the run went on without that study, which the next takes in.
+    """
+    try:
+        registry.check()
+    except RunLostError as error:
+        if how != "job" or "left out: " not in registry.output():
+            raise RunLostError(
+                f"{how} killed in {running}, but the command says that all is well: {error}"
+            ) from None
+    else:
+        return None
+    registry.finish()
+    if "left out: " in registry.output():
+        raise RunLostError(f"killed once in {running}, and left out again")
+    registry.check(but=FORMER)
+    registry.clear()
+    return f"{running}: the run went on without that study, the next took it in"
 
 
 def _rule(process: psutil.Process) -> str:
@@ -270,11 +298,11 @@ def interrupted_report(registry: Registry, chance: random.Random) -> int:
     """The pages alone are missing; their job is killed, or the user presses Ctrl-C."""
     registry.finish()
     for how in ("job", "session", "interrupt"):
-        began = time.monotonic()
-        shutil.rmtree(registry.results / "report")
-        where = disturb(registry, how, chance, rule="report_pages")
-        if where is None:
-            raise RunLostError("the report was finished before it could be interrupted")
+        where = None
+        while where is None:  # where the report was finished before it could be interrupted
+            began = time.monotonic()
+            shutil.rmtree(registry.results / "report")
+            where = disturb(registry, how, chance, rule="report_pages")
         registry.finish()
         registry.check()
         report(f"report: {how}", where, began)
