@@ -1,3 +1,5 @@
+import pandas as pd
+
 from alsmuscle.bulk import engines, qc, swaps
 from alsmuscle.bulk.tables import PCA, PCA_COVARIATES, QC
 from alsmuscle.core import contracts, files, outcome
@@ -16,7 +18,6 @@ with outcome.job(snakemake) as logger:
     flagged = list(measured.uns["provenance"]["flagged"])
     warnings = account.design_faults(card, measured.obs, snakemake.params.min_replicates, flagged)
     completeness = account.completeness(card, measured, excluded)
-    files.write_table(out.warnings, warnings, WARNINGS)
     files.write_table(out.completeness, completeness, COMPLETENESS)
     files.write_table(out.samples, samples, SAMPLES)
     files.write_table(out.excluded, excluded, EXCLUDED)
@@ -31,6 +32,9 @@ with outcome.job(snakemake) as logger:
     for name, contrasts in cards.designs(card).items():
         fits[name] = engines.fit(measured, contrasts[0], **options)
         logger.info("fitted %s: %d genes, %d samples", name, fits[name].n_vars, fits[name].n_obs)
+    of_fits = engines.fit_warnings(fits, cards.designs(card), card["id"])
+    warnings = pd.concat([warnings, of_fits], ignore_index=True)
+    files.write_table(out.warnings, warnings, WARNINGS)
     vst = engines.expression(measured, **options)
     files.write_h5ad(out.vst, vst)
     files.write_h5ads(out.fits, fits)

@@ -38,6 +38,15 @@ Engine = Literal["batched", "default"]
 Distribution = Literal["quasi", "normal"]
 
 
+# How size factors were found where no gene has reads in every sample, for the study's page.
+ITERATED = (
+    "Every gene has a zero in some sample: size factors were found by iteration, between dispersions "
+    "and size factors."
+)
+POSCOUNTS = (
+    "Every gene has a zero in some sample: size factors were found from the samples in which a gene "
+    "has reads (poscounts)."
+)
 # R's DESeq2 floors fitted means at this value also where the standard errors are computed; PyDESeq2
 # does not, so that genes with almost no read in one group get standard errors up to twice R's.
 WALD_MIN_MU = 0.5
@@ -89,8 +98,6 @@ def fit(
     import numpy as np
     import pandas as pd
 
-    from alsmuscle.bulk.inference import fit_dataset
-
     used = used_samples(counts.obs, contrast)
     part = counts[used.index]
     X = np.asarray(part.X, dtype=np.int64)
@@ -113,16 +120,12 @@ def fit(
         return result
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dds = fit_dataset(
+        dds, how = _fitted(
             pd.DataFrame(X[:, keep], index=used.index, columns=part.var_names[keep]),
-            pd.DataFrame(index=used.index),
             design,
             inference=inference,
             n_cpus=threads,
             wald_min_mu=WALD_MIN_MU,
-            # Where every gene has a zero, size factors are found by iteration, which needs what
-            # PyDESeq2 would throw away to save memory.
-            low_memory=not bool((X[:, keep] == 0).any(axis=0).all()),
         )
     zeroed = getattr(dds, "new_all_zeroes_genes", pd.Index([]))
     for column in (
@@ -142,6 +145,7 @@ def fit(
     )
     result.uns["prior_disp_var"] = float(dds.uns["prior_disp_var"])
     result.uns["notes"] = sorted({str(w.message).split("\n")[0] for w in caught})
+    result.uns["size_factors"] = how
     result.uns["fitted"] = True
     asked = hypotheses(terms, contrast)
     result.uns["omnibus"] = json.dumps(asked)
@@ -156,6 +160,27 @@ def fit(
         smallest_group(used, contrast),
     )
     return result
+
+
+def _fitted(counts: pd.DataFrame, design: pd.DataFrame, **options: Any) -> tuple[Any, str]:
+    """Fit, and say how size factors were found where it is not by the median of ratios.
+
+    Where every gene has a zero in some sample there is no geometric mean to take ratios to. PyDESeq2
+    then iterates between dispersions and size factors, for which it must not save memory; if that
+    fails, means are taken over the samples with reads (DESeq2's ``poscounts``).
+    """
+    import pandas as pd
+
+    from alsmuscle.bulk.inference import fit_dataset
+
+    obs = pd.DataFrame(index=counts.index)
+    if not bool((counts == 0).any(axis=0).all()):
+        return fit_dataset(counts, obs, design, low_memory=True, **options), ""
+    try:
+        return fit_dataset(counts, obs, design, low_memory=False, **options), ITERATED
+    except (ValueError, ArithmeticError, LookupError):
+        given = {"low_memory": True, "size_factors_fit_type": "poscounts", **options}
+        return fit_dataset(counts, obs, design, **given), POSCOUNTS
 
 
 def _kept_counts(dds: Any) -> pd.DataFrame:

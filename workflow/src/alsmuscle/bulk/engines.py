@@ -10,7 +10,7 @@ is a weak one; agreement is no proof, since both see the same samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -282,3 +282,32 @@ def omnibus(
         threads=threads,
     )
     return donors.omnibus(fitted, table) if donors.correlated(fitted) else table
+
+
+def fit_warnings(
+    fits: Mapping[str, AnnData], designs: Mapping[str, Sequence[Mapping[str, Any]]], dataset: str
+) -> pd.DataFrame:
+    """Return what a reader must know of how contrasts were fitted (contract ``warnings``).
+
+    Parameters
+    ----------
+    fits
+        Design → result of :func:`fit`.
+    designs
+        Design → its contrasts.
+    dataset
+        Study id.
+    """
+    rows = [
+        {
+            "dataset": dataset,
+            "contrast": contrast["id"],
+            "kind": "size_factors",
+            "column": "",
+            "text": str(fit.uns["size_factors"]),
+        }
+        for name, fit in fits.items()
+        for contrast in designs[name]
+        if fit.uns.get("size_factors")
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "contrast", "kind", "column", "text"])

@@ -61,6 +61,11 @@ MARKS: dict[str, Mark] = {
         "More than a tenth of the reads lies in rows that lead to no gene, or more than a tenth of "
         "the genes has no probe with a value in every sample.",
     ),
+    "size_factors": Mark(
+        "sparse counts",
+        "No gene has reads in every sample, so that libraries were made comparable in another way "
+        "than by the median of ratios.",
+    ),
     "technical": Mark(
         "processed apart",
         "A measure of how samples were processed does not overlap between the two sides.",
