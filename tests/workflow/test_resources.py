@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from alsmuscle.core import outcome
 from support import ROOT
 
 BLOCK = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.M | re.S)
@@ -65,6 +66,26 @@ def test_a_plan_with_the_profile_groups_without_a_circle(project):
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert run.stdout.count("Group job study") == 1
+
+
+def test_a_job_without_enough_memory_is_tried_again_before_its_study_is_left_out():
+    asked = PROFILE["default-resources"][outcome.TRIES_LEFT]
+    left = [eval(asked, {"attempt": attempt}) for attempt in range(1, PROFILE["retries"] + 2)]
+    assert left == [*range(PROFILE["retries"], 0, -1), 0]
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_jobs_of_one_study_leave_marks_and_are_tried_again(rule):
+    """Those of all studies do not: their errors stop the run. Simulated data has no study's faults."""
+    script = ROOT / "workflow" / "scripts" / f"{rule}.py"
+    of_one = re.search(rf'log_of\("{rule}", "(\{{dataset\}}[^"]*)"\)', RULES[rule])
+    if not script.exists() or rule.startswith("data_simulate"):
+        return
+    text = script.read_text()
+    assert ("with outcome.job(snakemake)" in text) == bool(of_one)
+    assert ("with log.job(snakemake.log[0])" in text) == (not of_one)
+    if of_one:
+        assert f'last_mark=last_mark("{rule}", "{of_one[1]}")' in RULES[rule]
 
 
 def test_profiles_hold_machine_facts_only():
