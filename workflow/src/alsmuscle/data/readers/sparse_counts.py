@@ -41,6 +41,8 @@ def describe_values(X: csr_matrix) -> str:
     values = np.asarray(X.data)
     if values.size == 0:
         kind = "nothing but zeros"
+    elif values.dtype.kind not in "iufb":
+        kind = "complex numbers" if values.dtype.kind == "c" else "values that are no numbers"
     elif not np.all(np.isfinite(values)):
         kind = "missing or infinite values"
     elif values.min() < 0:
