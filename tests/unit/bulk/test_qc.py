@@ -132,6 +132,37 @@ def test_mouse_and_absent_sex_genes():
     assert set(derived.sex_expression(counts, "human")["sex_inferred"]) == {"unclear"}
 
 
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        ([0, 1, 2, 3], "Neither XIST nor Y genes are in the matrix"),
+        ([0], "XIST is not in the matrix"),
+        ([1, 2, 3], "No Y gene is in the matrix"),
+        ([], ""),
+    ],
+)
+def test_sex_genes_that_a_matrix_lacks_are_said_once_and_flag_nobody(lost, words):
+    counts = _study()
+    symbols = counts.var["symbol"].astype(str).tolist()
+    counts.var["symbol"] = [f"S{i}" if i in lost else name for i, name in enumerate(symbols)]
+    note = derived.sex_note(derived.sex_expression(counts, "human"))
+    assert note.startswith(words) and bool(note) == bool(words)
+    table, _, _ = _measure(counts)
+    assert not table["flags"].str.contains("sex_unclear").any()
+    assert not table["reasons"].str.contains("nan").any()
+
+
+def test_a_sex_that_one_kind_of_gene_contradicts_is_still_flagged():
+    counts = _study()
+    counts.var["symbol"] = ["S0", *counts.var["symbol"].astype(str)[1:]]
+    male = derived.sex_expression(counts, "human")["sex_inferred"] == "male"
+    counts.obs.loc[male[male].index[0], "sex"] = "female"
+    table, _, _ = _measure(counts)
+    row = table.loc[male[male].index[0]]
+    assert row["flags"] == "sex_mismatch"
+    assert "XIST" not in row["reasons"]
+
+
 def test_components_do_not_depend_on_the_order_of_samples():
     counts = _study()
     counts.X = np.asarray(counts.X, dtype=float)

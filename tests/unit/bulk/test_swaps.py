@@ -63,6 +63,15 @@ def test_where_many_lie_on_the_wrong_side_the_line_is_not_believed() -> None:
     assert not found["suspect"].any()
 
 
+def test_a_side_that_few_genes_tell_apart_has_no_suspects() -> None:
+    values, target = two_sides(7, 1.5)
+    target[["s2", "s9"]] = [False, True]
+    few = values.copy()
+    few.iloc[:, 12:80] -= np.where(np.arange(14) < 7, 1.5, 0.0)[:, None]
+    assert swaps.swap_suspects(few, target, min_called=0)["suspect"].any()
+    assert not swaps.swap_suspects(few, target)["suspect"].any()
+
+
 def test_too_few_samples_give_no_position() -> None:
     values, target = two_sides(3, 3.0)
     found = swaps.swap_suspects(values, target)

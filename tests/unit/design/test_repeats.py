@@ -92,3 +92,9 @@ def test_nobody_knows_the_donors_of_two_legs():
     assert kinds.tolist() == ["donors_unknown"]
     known = checks.design_warnings(samples, CONTRAST, "x", 3, columns=["subject_id", "leg"])
     assert known.empty
+
+
+def test_a_second_name_of_a_donor_is_no_confounder():
+    samples = _samples(leg=LEGS, number=[str(100 + i // 2) for i in range(16)])
+    kinds = checks.design_warnings(samples, CONTRAST, "x", 3)["kind"]
+    assert kinds.tolist() == ["repeated_donors"]

@@ -5,6 +5,7 @@ A flag never removes a sample: that is a line in the study's card, with a reason
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -357,11 +358,19 @@ def associations(pca: pd.DataFrame, obs: pd.DataFrame, table: pd.DataFrame) -> p
 def _sex_flag(
     declared: str, inferred: str, xist: float, y_genes: float, unit: str
 ) -> list[tuple[str, str]]:
-    numbers = f"XIST {xist:.2f}, Y genes {y_genes:.2f} {unit}"
+    # A gene that is not in the matrix speaks for nobody; the study says so once.
+    known = {
+        name: value
+        for name, value in (("XIST", xist), ("Y genes", y_genes))
+        if not math.isnan(value)
+    }
+    whole = len(known) == 2
+    numbers = ", ".join(f"{name} {value:.2f}" for name, value in known.items())
+    numbers += f" {unit}"
     if declared and inferred in ("female", "male") and declared != inferred:
         return [("sex_mismatch", f"declared {declared} but expressed {inferred} ({numbers})")]
     if inferred == "mixed":
         return [("sex_mixed", f"XIST and Y genes both expressed ({numbers}; from {EXPRESSED})")]
-    if declared and inferred == "unclear":
+    if declared and inferred == "unclear" and whole:
         return [("sex_unclear", f"neither sex expressed ({numbers}; expressed from {EXPRESSED})")]
     return []

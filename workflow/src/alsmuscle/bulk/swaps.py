@@ -22,11 +22,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.contracts import measure
+from alsmuscle.stats import distributions, linear
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 Floats = npt.NDArray[np.float64]
+
+# Adjusted p below which a gene tells the sides apart.
+CALLED = 0.05
 
 # Median of a chi-squared variable with one degree of freedom.
 _MEDIAN_CHI2 = 0.4549
@@ -51,6 +55,13 @@ def _positions(Y: Floats, side: npt.NDArray[np.bool_], n_leading: int) -> Floats
     return found
 
 
+def _n_called(Y: Floats, side: npt.NDArray[np.bool_]) -> int:
+    """Count the genes that differ between two sides."""
+    design = np.column_stack([np.ones(len(Y)), side])
+    found = linear.moderated_t(linear.fit(Y.T, design), [0, 1], trend=False)
+    return int((distributions.adjust(found["pvalue"]) < CALLED).sum())
+
+
 def swap_suspects(
     expression: pd.DataFrame,
     target: pd.Series,
@@ -61,6 +72,7 @@ def swap_suspects(
     min_separation: float = 2.5,
     min_position: float = 0.8,
     max_misplaced: float = 0.1,
+    min_called: int = 20,
 ) -> pd.DataFrame:
     """Find samples that look like the other side of a contrast.
 
@@ -85,6 +97,9 @@ def swap_suspects(
         Share of the other samples that may lie nearer to the other side's median (two always may: a
         swap has a partner, and somebody lies between). Where the line misplaces more of them it tells
         the sides apart badly, as where a batch within both sides moves more than their difference.
+    min_called
+        Genes that the other samples call between the sides (moderated t, adjusted p below 0.05);
+        with fewer, what places a sample is chance.
 
     Returns
     -------
@@ -124,6 +139,7 @@ def swap_suspects(
             apart >= min_separation
             and position >= min_position
             and misplaced[rest].sum() <= allowed
+            and _n_called(Y[rest], side[rest]) >= min_called
         )
         table.iloc[i] = [position, apart, suspect]
     return table.astype({"position": float, "separation": float, "suspect": bool})

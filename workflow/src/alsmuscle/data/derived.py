@@ -124,6 +124,21 @@ def _with_sex(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def sex_note(expressed: pd.DataFrame) -> str:
+    """Say once for a study which sex genes its matrix lacks; empty where it has both kinds.
+
+    ``expressed``: as :func:`sex_expression` returns it.
+    """
+    no_x, no_y = (bool(expressed[name].isna().all()) for name in ("xist", "y_genes"))
+    if no_x and no_y:
+        return "Neither XIST nor Y genes are in the matrix: the samples' sex cannot be checked."
+    if no_x:
+        return "XIST is not in the matrix: only male samples can be told from their RNA."
+    if no_y:
+        return "No Y gene is in the matrix: only female samples can be told from their RNA."
+    return ""
+
+
 def sex_symbols(organism: str) -> tuple[str, ...]:
     """Return the symbols of XIST and the Y genes."""
     x_gene, y_genes = SEX_GENES.get(organism, ("Xist", ()))

@@ -83,7 +83,10 @@ def read_bulk(
         },
     )
     derived = data_derived.technical(adata)
-    derived["sex_inferred"] = data_derived.sex_expression(adata, card["organism"])["sex_inferred"]
+    sex = data_derived.sex_expression(adata, card["organism"])
+    derived["sex_inferred"] = sex["sex_inferred"]
+    if note := data_derived.sex_note(sex):
+        adata.uns["provenance"]["notes"] = [*adata.uns["provenance"]["notes"], note]
     adata.obs = adata.obs.join(derived)
     kept = kept.join(derived, on="sample_id")
     return contracts.check_counts(adata, where), kept, excluded

@@ -94,9 +94,11 @@ def read_arrays(
         },
         sex_symbols=derived.sex_symbols(card["organism"]),
     )
-    sex = derived.sex_expression(adata, card["organism"])["sex_inferred"]
-    adata.obs["sex_inferred"] = sex
-    kept = kept.join(sex, on="sample_id")
+    sex = derived.sex_expression(adata, card["organism"])
+    if note := derived.sex_note(sex):
+        adata.uns["provenance"]["notes"] = [*adata.uns["provenance"]["notes"], note]
+    adata.obs["sex_inferred"] = sex["sex_inferred"]
+    kept = kept.join(sex["sex_inferred"], on="sample_id")
     return contracts.check_counts(adata, where), kept, excluded
 
 

@@ -19,6 +19,7 @@ from alsmuscle.design.matrix import (
     cells,
     contrast_vector,
     design_matrix,
+    donor,
     full_design,
     kind_of,
     level_text,
@@ -319,7 +320,11 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
         )
     values = values.astype(str)
     known = values.isin(SEXES) if column == "sex_inferred" else values != ""
-    if not (known & side).any() or not (known & ~side).any() or not _tells(values[known]):
+    if (
+        not (known & side).any()
+        or not (known & ~side).any()
+        or not _tells(values[known], donor(used, contrast))
+    ):
         return None
     table = pd.crosstab(values[known], side[known])
     if (table > 0).sum(axis=1).max() == 1:
@@ -382,9 +387,9 @@ def cramers_v(table: np.ndarray) -> float:
     return float((chi2 / n / (min(table.shape) - 1)) ** 0.5)
 
 
-def _tells(values: pd.Series) -> bool:
-    """Whether a column of text can go with anything: one value, or a label per sample, cannot."""
-    return bool(1 < values.nunique() < len(values))
+def _tells(values: pd.Series, who: pd.Series) -> bool:
+    """Whether a column of text can go with anything: one value, or a label per donor, cannot."""
+    return bool(1 < values.nunique() < who[values.index].nunique())
 
 
 def _model_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[str, str] | None:
@@ -398,7 +403,9 @@ def _model_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple
     part = used[known]
     if any(not mask.any() for mask in cells(part, contrast).values()):
         return None
-    if part[column].nunique() < 2 or not (numeric or _tells(part[column].astype(str))):
+    if part[column].nunique() < 2 or not (
+        numeric or _tells(part[column].astype(str), donor(part, contrast))
+    ):
         return None
     if column in TECHNICAL:
         return None
