@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -40,6 +41,7 @@ PAGES = [
     "programmes/MYOGENIC_DIFF.html",
     "gene.html#ENSG00000000002",
     "geneset.html#MYOG,CHRNA1",
+    "shared.html",
     "claims/C1.html",
     "claims/C7.html",
     "specificity.html",
@@ -366,11 +368,17 @@ def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
     tab = watched.go(folder, where)
     tab.wait_for_selector("table.forest")
     found = {}
-    for kind in ("SVG", "PNG", "data (TSV)"):
+    for kind in ("SVG", "PDF", "PNG", "data (TSV)", "caption"):
         with tab.expect_download() as got:
             tab.get_by_role("button", name=kind, exact=True).first.click()
         found[kind] = Path(got.value.path()).read_bytes()
     assert found["PNG"].startswith(b"\x89PNG") and len(found["PNG"]) > 5000
+    # 300 dots per inch, as its pHYs chunk says; a PDF with text as text; what stands below it in a paper.
+    at = found["PNG"].index(b"pHYs") + 4
+    assert int.from_bytes(found["PNG"][at : at + 4], "big") == round(300 / 0.0254)
+    assert found["PDF"].startswith(b"%PDF-1.4") and b"/BaseFont /Helvetica" in found["PDF"]
+    assert found["PDF"].count(b" Tj ET") > 5
+    assert b"alsmuscle" in found["caption"] and b"95 % intervals" in found["caption"]
     picture = ElementTree.fromstring(found["SVG"])
     words = " ".join(
         "".join(e.itertext()) for e in picture.iter("{http://www.w3.org/2000/svg}text")
@@ -426,6 +434,87 @@ def test_courses_download_as_picture_and_data(folder, open_tab, where):
     assert watched.trouble == []
 
 
+def test_volcano_names_its_strongest_genes_and_opens_them(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, CONTRAST)
+    figure = tab.locator("#volcano")
+    figure.scroll_into_view_if_needed()
+    tab.wait_for_selector("#volcano[data-ready]")
+    de = fx.whole(2, n_genes=3000).studies[0].contrasts[0].de
+    strongest = de.sort_values("pvalue")["symbol"].head(10)
+    for kind in ("SVG", "PDF"):
+        with tab.expect_download() as got:
+            figure.get_by_role("button", name=kind, exact=True).click()
+        content = Path(got.value.path()).read_bytes()
+        if kind == "SVG":
+            assert all(name.encode() in content for name in strongest)
+        else:
+            assert content.startswith(b"%PDF") and b"/DCTDecode" in content
+    size = figure.locator("canvas").bounding_box()
+    tab.mouse.move(size["x"] + size["width"] / 2 + 10, size["y"] + size["height"] - 50)
+    tab.wait_for_selector("#volcano .plot-tip:visible")
+    name = figure.locator(".plot-tip").inner_text().split("\n")[0]
+    tab.mouse.down()
+    tab.mouse.up()
+    tab.wait_for_url("**/gene.html#*")
+    tab.wait_for_selector("#gene h2")
+    assert name in tab.locator("#gene h2").inner_text()
+    assert watched.trouble == []
+
+
+def test_samples_are_coloured_by_any_covariate(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "studies/gse000001.html")
+    tab.locator("#pca").scroll_into_view_if_needed()
+    tab.wait_for_selector("#pca[data-ready]")
+    assert "ALS (22)" in tab.locator("#pca .legend").inner_text()
+    tab.locator("#pca").get_by_label("Colour by").select_option(label="Declared sex")
+    assert "female (" in tab.locator("#pca .legend").inner_text()
+    tab.locator("#pca").get_by_label("Colour by").select_option(label="Age")
+    legend = tab.locator("#pca .legend li").all_inner_texts()
+    assert len(legend) == 5 and sum(int(t.split("(")[1][:-1]) for t in legend) == 32
+    assert watched.trouble == []
+
+
+def test_shared_changes_are_counted(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "shared.html")
+    tab.wait_for_selector("#shared-shown table, #shared-shown .absent")
+    studies = fx.whole(2, n_genes=3000).studies
+    one, two = (s.contrasts[0].de for s in studies[:2])
+    checked = tab.locator("#shared-choice input:checked")
+    while checked.count():
+        checked.first.uncheck()
+    for study in ("GSE000001", "GSE000002"):
+        tab.locator("#shared-choice li", has_text=f"{study}: ALS v healthy").locator(
+            "input"
+        ).check()
+    hits = [t[t["padj"] < 0.05].set_index("symbol")["log2fc"] for t in (one, two)]
+    both = hits[0].index.intersection(hits[1].index)
+    same = int(((hits[0][both] > 0) == (hits[1][both] > 0)).sum())
+    assert (
+        f"{len(both)} in two or more, {same} of these" in tab.locator("#shared-said").inner_text()
+    )
+    with tab.expect_download() as got:
+        tab.get_by_role("button", name="all patterns (TSV)").click()
+    assert sum(int(row["n"]) for row in table_of(got)) == len(both)
+    assert watched.trouble == []
+
+
+@pytest.mark.parametrize("path", PAGES[:6])
+def test_dark_pages_keep_their_figures_on_paper(folder, open_tab, path):
+    watched = open_tab(color_scheme="dark")
+    tab = watched.go(folder, path)
+    ink, paper = tab.evaluate(
+        "(() => { const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]; })()"
+    )
+    light = [sum(map(int, re.findall(r"\d+", text)[:3])) for text in (ink, paper)]
+    assert light[0] > 600 and light[1] < 120
+    for image in tab.locator(".figure img").all():
+        assert image.evaluate("(i) => getComputedStyle(i).backgroundColor") == "rgb(255, 255, 255)"
+    assert watched.trouble == []
+
+
 def test_drag_zooms_into_the_box(folder, open_tab):
     watched = open_tab()
     tab = watched.go(folder, "studies/gse000001.html")
@@ -465,7 +554,7 @@ def test_print_drops_controls_and_keeps_figures(folder, open_tab):
     assert tab.locator("#volcano canvas").is_visible()
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert tab.locator("details.all .forest").is_visible()
-    assert tab.locator(".table[data-name$=genes] tbody tr:visible").count() == 50
+    assert tab.locator(".table[data-name$=genes] tbody tr:visible").count() == 500
     assert tab.pdf().startswith(b"%PDF")
     assert watched.trouble == []
 

@@ -25,13 +25,13 @@ window.alsmuscle = (() => {
     return node;
   }
 
-  function load(name) {
+  function load(name, folder = "assets/data/") {
     if (!/^[A-Za-z0-9_.-]+$/.test(name)) return Promise.reject(new Error("bad data name"));
     if (!waiting.has(name)) {
       const entry = {};
       entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
       waiting.set(name, entry);
-      const script = make("script", { src: `${root}assets/data/${name}.js` });
+      const script = make("script", { src: `${root}${folder}${name}.js` });
       script.addEventListener("error", () => entry.reject(new Error(`missing data file ${name}.js`)));
       document.head.append(script);
     }
@@ -49,10 +49,13 @@ window.alsmuscle = (() => {
     if (Number(text) === 0) return text;
     return (x < 0 ? "−" : sign ? "+" : "") + text;
   }
-  function pText(p) {
+  const raise = (n) => [...String(n)].map((char) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[char] ?? "⁻").join("");
+  function pText(p) { // as components.pvalue
     if (p === null || p === undefined) return "–";
-    if (p === 0) return "< 1e−300";
-    return p >= 0.001 ? p.toPrecision(2) : p.toExponential(1).replace("e-", "e−");
+    if (p === 0) return "< 10⁻³⁰⁰";
+    if (p >= 0.001) return p < 0.1 ? String(Number(p.toPrecision(2))) : p.toFixed(2);
+    const [mantissa, exponent] = p.toExponential(1).split("e");
+    return `${mantissa} × 10${raise(Number(exponent))}`;
   }
   function steps(low, high, count) {
     const raw = (high - low) / count;
@@ -224,6 +227,7 @@ window.alsmuscle = (() => {
   const geneColours = ["#8a8f98", "#b84a00", "#0067a5"];
   const geneShapes = ["circle", "up", "down"];
   const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"];
+  const ramp = ["#00224e", "#414d6b", "#7c7b78", "#b8a663", "#e8cf3f"]; // cividis in five steps
   const shapes = ["circle", "up", "square", "diamond", "down", "circle", "up", "square"];
 
   function trace(ctx, shape, x, y, r) {
@@ -243,10 +247,10 @@ window.alsmuscle = (() => {
 
   function scatter(figure, spec, data) {
     const genes = spec.kind === "genes";
-    const paint = genes ? geneColours : colours;
+    let paint = genes ? geneColours : colours;
     const form = genes ? geneShapes : shapes;
-    const X = data[spec.x];
-    const Y = data[spec.y];
+    let X = data[spec.x];
+    let Y = data[spec.y];
     const n = data.label.length;
     const usable = [];
     for (let i = 0; i < n; i++) if (X[i] !== null && Y[i] !== null) usable.push(i);
@@ -258,26 +262,59 @@ window.alsmuscle = (() => {
       const pad = 0.04 * (high - low) || 1;
       return [fromZero && low === 0 ? 0 : low - pad, high + pad];
     };
-    const full = { x: range(X, spec.symmetric === "x", false), y: range(Y, spec.symmetric === "y", spec.y === "nlp") };
+    let full = { x: range(X, spec.symmetric === "x", false), y: range(Y, spec.symmetric === "y", spec.y === "nlp") };
     let view = { x: [...full.x], y: [...full.y] };
     let current = -1;
-    let marked = [];
+    // A volcano names its strongest genes until the reader asks for others.
+    const strongest = !genes || spec.y !== "nlp" ? [] : [...usable].sort((a, b) => Y[b] - Y[a] || Math.abs(X[b]) - Math.abs(X[a])).slice(0, 10);
+    let marked = strongest;
     let drag = null;
 
     const image = figure.querySelector("img");
     const canvas = make("canvas", { tabindex: 0, role: "application", "aria-label": `${image.alt} Interactive: arrow keys move, plus and minus zoom, 0 resets.` });
     const tip = make("div", { class: "plot-tip", hidden: true });
     const live = make("p", { class: "hidden", role: "status" });
-    const legend = make("ul", { class: "legend" }, ...spec.groups.map((name, g) =>
-      make("li", {}, key(form[g % form.length], paint[g % paint.length]), `${name} (${usable.filter((i) => data.group[i] === g).length})`)));
+    const legend = make("ul", { class: "legend" });
+    const explain = () => legend.replaceChildren(...spec.groups.map((name, g) =>
+      make("li", {}, key(form[g % form.length], paint[g % paint.length]), `${name} (${usable.filter((i) => data.group[i] === g).length})`)),
+    ...(usable.some((i) => data.group[i] < 0) ? [make("li", {}, "not drawn: not stated")] : []));
+    explain();
     const button = (text, label, act) => make("button", { type: "button", class: "button", "aria-label": label, onclick: act }, text);
     const finder = make("input", { type: "text", spellcheck: "false", placeholder: genes ? "e.g. MYOG, CHRNA1" : "" });
     const bar = make("div", { class: "tools plot-buttons" },
       make("label", {}, genes ? "Mark genes" : "Mark sample", finder),
       button("+", "Zoom in", () => zoom(0.6)), button("−", "Zoom out", () => zoom(1 / 0.6)),
-      button("Reset", "Reset zoom", reset),
-      button("PNG", "Save this view as PNG", () => canvas.toBlob((blob) => save(`${document.title.split(" · ")[0].replace(/[^A-Za-z0-9]+/g, "-")}-${figure.id}.png`, blob))));
+      button("Reset", "Reset zoom", reset), ...choices());
+    // Samples by any covariate, on any two components.
+    function choices() {
+      if (!spec.colours) return [];
+      const select = (label, names, at, act) => {
+        const box = make("select", { onchange: () => act(Number(box.value)) }, ...names.map((name, i) => make("option", { value: i, selected: i === at }, name)));
+        return make("label", {}, label, box);
+      };
+      const own = { name: "Group", groups: spec.groups, group: data.group, ramp: false };
+      const all = [own, ...spec.colours];
+      const turn = (axis) => (i) => {
+        const { label, values } = spec.axes[i];
+        if (axis === "x") { X = values; spec.xlabel = label; } else { Y = values; spec.ylabel = label; }
+        full = { x: range(X, false, false), y: range(Y, false, false) };
+        reset();
+      };
+      return [
+        select("Colour by", all.map((k) => k.name), 0, (i) => {
+          spec.groups = all[i].groups;
+          data.group = all[i].group;
+          paint = all[i].ramp ? ramp : colours;
+          explain();
+          redraw();
+        }),
+        ...(spec.axes.length > 2 ? [select("across", spec.axes.map((k) => k.label.split(" ")[0]), 0, turn("x")), select("up", spec.axes.map((k) => k.label.split(" ")[0]), 1, turn("y"))] : [])];
+    }
     const box = make("div", { class: "plot" }, legend, bar, canvas, tip, live);
+    const name = `${fileName(document.title.split(" · ")[0])}-${figure.id}`;
+    const own = downloads(name, picture, null, () => figure.querySelector("figcaption").firstChild.textContent);
+    own.firstChild.data = "This view: ";
+    box.append(own);
     image.hidden = true;
     image.before(box);
     const ctx = canvas.getContext("2d");
@@ -319,20 +356,18 @@ window.alsmuscle = (() => {
       ctx.globalAlpha = 1;
       ctx.strokeStyle = "#000";
       ctx.lineWidth = 1.5;
-      for (const i of usable) if (data.ring && data.ring[i]) { trace(ctx, "circle", px(X[i]), py(Y[i]), 9); ctx.stroke(); }
+      for (const i of usable) if (data.ring && data.ring[i] && data.group[i] >= 0) { trace(ctx, "circle", px(X[i]), py(Y[i]), 9); ctx.stroke(); }
       ctx.font = "600 12px system-ui, sans-serif";
       ctx.fillStyle = "#000";
-      for (const i of marked.concat(current >= 0 ? [current] : [])) {
-        trace(ctx, "circle", px(X[i]), py(Y[i]), 6);
+      for (const { i, x, y, right } of named(marked.concat(current >= 0 ? [current] : []), px, py, width)) {
+        trace(ctx, "circle", px(X[i]), py(Y[i]), genes ? 4.5 : 6);
+        ctx.lineWidth = 1.2;
         ctx.stroke();
-        const right = px(X[i]) > width - 90;
         ctx.textAlign = right ? "right" : "left";
         ctx.lineWidth = 3;
         ctx.strokeStyle = "#fff";
-        const at = [data.label[i], px(X[i]) + (right ? -9 : 9), py(Y[i]) - 6];
-        ctx.strokeText(...at);
-        ctx.fillText(...at);
-        ctx.lineWidth = 1.5;
+        ctx.strokeText(data.label[i], x, y);
+        ctx.fillText(data.label[i], x, y);
         ctx.strokeStyle = "#000";
       }
       ctx.restore();
@@ -360,6 +395,68 @@ window.alsmuscle = (() => {
         ctx.strokeRect(drag.x0, drag.y0, drag.x - drag.x0, drag.y - drag.y0);
       }
     }
+    // Where names stand: beside their points, moved apart where they would cover each other.
+    function named(chosen, atX, atY, wide) {
+      const taken = [];
+      return [...new Set(chosen)].sort((a, b) => atY(Y[a]) - atY(Y[b])).map((i) => {
+        const right = atX(X[i]) > wide - 90;
+        const x = atX(X[i]) + (right ? -8 : 8);
+        const length = 7.5 * data.label[i].length;
+        const [from, to] = right ? [x - length, x] : [x, x + length];
+        let y = atY(Y[i]) - 4;
+        while (taken.some((k) => from < k.to && to > k.from && Math.abs(y - k.y) < 13)) y += 3;
+        taken.push({ from, to, y });
+        return { i, x, y, right };
+      });
+    }
+    // The view as a picture that stands alone; many points become one bitmap, axes and names stay lines and text.
+    function picture() {
+      const [w, h, top] = [640, 440, 44];
+      const inside = { left: 58, right: 14, bottom: 48 };
+      const fx = (v) => inside.left + ((v - view.x[0]) / (view.x[1] - view.x[0])) * (w - inside.left - inside.right);
+      const fy = (v) => h - inside.bottom - ((v - view.y[0]) / (view.y[1] - view.y[0])) * (h - top - inside.bottom);
+      const font = { "font-family": "Arial, Helvetica, sans-serif", "font-size": 12, fill: "#1b1f24" };
+      const seen = usable.filter((i) => X[i] >= view.x[0] && X[i] <= view.x[1] && Y[i] >= view.y[0] && Y[i] <= view.y[1]);
+      const nodes = [draw("rect", { width: w, height: h, fill: "#fff" })];
+      const many = seen.length > 600;
+      const scale = DPI / 96;
+      const bitmap = make("canvas", { width: Math.round(w * scale), height: Math.round(h * scale) });
+      const pen = bitmap.getContext("2d");
+      pen.scale(scale, scale);
+      pen.globalAlpha = 0.6;
+      for (let g = 0; g < spec.groups.length; g++) for (const i of seen) if (data.group[i] === g) {
+        const [shape, colour, x, y, r] = [form[g % form.length], paint[g % paint.length], fx(X[i]), fy(Y[i]), genes ? 2.2 : 4.5];
+        if (many) {
+          pen.fillStyle = colour;
+          trace(pen, shape, x, y, r);
+          pen.fill();
+        } else if (shape === "circle") nodes.push(draw("circle", { cx: x, cy: y, r, fill: colour }));
+        else {
+          const d = { up: `M${x} ${y - r}l${r} ${2 * r}h${-2 * r}z`, down: `M${x} ${y + r}l${r} ${-2 * r}h${-2 * r}z`, square: `M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}z`, diamond: `M${x} ${y - 1.3 * r}l${r} ${1.3 * r}l${-r} ${1.3 * r}l${-r} ${-1.3 * r}z` }[shape];
+          nodes.push(draw("path", { d, fill: colour }));
+        }
+        if (data.ring && data.ring[i]) nodes.push(draw("circle", { cx: x, cy: y, r: 8, fill: "none", stroke: "#000", "stroke-width": 1.3 }));
+      }
+      if (many) nodes.push(draw("image", { href: bitmap.toDataURL(), width: w, height: h }));
+      if (spec.symmetric === "x") nodes.push(draw("line", { x1: fx(0), x2: fx(0), y1: top, y2: h - inside.bottom, stroke: "#9aa1aa" }));
+      if (spec.symmetric === "y") nodes.push(draw("line", { x1: inside.left, x2: w - inside.right, y1: fy(0), y2: fy(0), stroke: "#9aa1aa" }));
+      for (const { i, x, y, right } of named(marked.filter((k) => seen.includes(k)), fx, fy, w)) {
+        nodes.push(draw("circle", { cx: fx(X[i]), cy: fy(Y[i]), r: 4.5, fill: "none", stroke: "#000" }),
+          draw("text", { ...font, x, y, "font-weight": 600, "text-anchor": right ? "end" : "start" }, data.label[i]));
+      }
+      nodes.push(draw("line", { x1: inside.left, x2: inside.left, y1: top, y2: h - inside.bottom, stroke: "#444b54" }),
+        draw("line", { x1: inside.left, x2: w - inside.right, y1: h - inside.bottom, y2: h - inside.bottom, stroke: "#444b54" }));
+      for (const t of steps(view.x[0], view.x[1], 6)) nodes.push(draw("text", { ...font, x: fx(t), y: h - inside.bottom + 17, "text-anchor": "middle" }, tickText(t)));
+      for (const t of steps(view.y[0], view.y[1], 5)) nodes.push(draw("text", { ...font, x: inside.left - 6, y: fy(t) + 4, "text-anchor": "end" }, tickText(t)));
+      nodes.push(draw("text", { ...font, x: (inside.left + w - inside.right) / 2, y: h - 10, "text-anchor": "middle" }, spec.xlabel),
+        draw("text", { ...font, transform: `translate(14 ${(top + h - inside.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, spec.ylabel));
+      let at = inside.left;
+      spec.groups.forEach((group, g) => {
+        nodes.push(draw("circle", { cx: at + 5, cy: 14, r: 4, fill: paint[g % paint.length] }), draw("text", { ...font, x: at + 14, y: 18 }, group));
+        at += 28 + 6.6 * group.length;
+      });
+      return draw("svg", { xmlns: svgNS, width: w, height: h, viewBox: `0 0 ${w} ${h}` }, ...nodes);
+    }
     let queued = false;
     const redraw = () => { if (!queued) { queued = true; requestAnimationFrame(() => { queued = false; render(); }); } };
 
@@ -378,13 +475,14 @@ window.alsmuscle = (() => {
       return found;
     }
     function words(i) {
-      if (!genes) return `${data.label[i]}\n${spec.groups[data.group[i]]}`;
-      return `${data.label[i]}\nlog2 fold change ${fixed(data.log2fc[i], 2, true)} (${fixed(data.low[i], 2, true)} to ${fixed(data.high[i], 2, true)})\nadjusted p ${pText(data.padj[i])}`;
+      if (!genes) return [data.label[i], spec.groups[data.group[i]] ?? "not stated", spec.flags && spec.flags[i] ? `flagged: ${spec.flags[i]}` : ""].filter(Boolean).join("\n");
+      return `${data.label[i]}\nlog2 fold change ${fixed(data.log2fc[i], 2, true)} (${fixed(data.low[i], 2, true)} to ${fixed(data.high[i], 2, true)})\nadjusted p ${pText(data.padj[i])}\n(a click opens the gene)`;
     }
     function hint(i) {
       if (i === current) return;
       current = i;
       tip.hidden = i < 0;
+      canvas.classList.toggle("opens", genes && i >= 0);
       if (i >= 0) {
         tip.textContent = words(i);
         const x = px(X[i]);
@@ -410,7 +508,7 @@ window.alsmuscle = (() => {
         const xs = [vx(d.x0), vx(d.x)].sort((a, b) => a - b);
         const ys = [vy(d.y0), vy(d.y)].sort((a, b) => a - b);
         view = { x: xs, y: ys };
-      }
+      } else if (d && genes && current >= 0) location.href = `${root}gene.html#${encodeURIComponent(data.label[current])}`;
       redraw();
     });
     canvas.addEventListener("pointercancel", () => { drag = null; redraw(); });
@@ -432,8 +530,8 @@ window.alsmuscle = (() => {
     });
     finder.addEventListener("input", () => {
       const wanted = new Set(finder.value.toLowerCase().split(/[\s,;]+/).filter(Boolean));
-      marked = usable.filter((i) => wanted.has(data.label[i].toLowerCase())).slice(0, 50);
-      live.textContent = marked.map((i) => words(i).replaceAll("\n", ", ")).join("; ");
+      marked = wanted.size ? usable.filter((i) => wanted.has(data.label[i].toLowerCase())).slice(0, 50) : strongest;
+      live.textContent = marked.map((i) => words(i).replaceAll("\n", ", ")).join("; ").replaceAll(", (a click opens the gene)", "");
       figure.dataset.marked = marked.length;
       redraw();
     });
@@ -559,23 +657,52 @@ window.alsmuscle = (() => {
   }
   const fileName = (text) => text.trim().replace(/[^A-Za-z0-9]+/g, "-").slice(0, 60).replace(/^-|-$/g, "");
   const svgText = (picture) => `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(picture)}\n`;
+  const DPI = 300;
+  // A PNG says how large it is meant to be: pixels per metre, in a chunk of its own.
+  function withResolution(bytes) {
+    const chunk = new Uint8Array(21);
+    const view = new DataView(chunk.buffer);
+    view.setUint32(0, 9);
+    chunk.set([112, 72, 89, 115], 4);
+    view.setUint32(8, Math.round(DPI / 0.0254));
+    view.setUint32(12, Math.round(DPI / 0.0254));
+    chunk[16] = 1;
+    let crc = -1;
+    for (const byte of chunk.subarray(4, 17)) {
+      crc ^= byte;
+      for (let k = 0; k < 8; k++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    view.setUint32(17, (crc ^ -1) >>> 0);
+    return new Blob([bytes.subarray(0, 33), chunk, bytes.subarray(33)], { type: "image/png" });
+  }
   function savePNG(picture, name) {
     const image = new Image();
     image.addEventListener("load", () => {
-      const canvas = make("canvas", { width: 2.5 * image.width, height: 2.5 * image.height });
+      const canvas = make("canvas", { width: Math.round((DPI / 96) * image.width), height: Math.round((DPI / 96) * image.height) });
       const ctx = canvas.getContext("2d");
-      ctx.scale(2.5, 2.5);
+      ctx.scale(DPI / 96, DPI / 96);
       ctx.drawImage(image, 0, 0);
-      canvas.toBlob((blob) => save(`${name}.png`, blob));
+      canvas.toBlob(async (blob) => save(`${name}.png`, withResolution(new Uint8Array(await blob.arrayBuffer()))));
     });
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svgText(picture))}`;
   }
-  function downloads(name, picture, data) {
-    const button = (text, act) => make("button", { type: "button", class: "quiet", onclick: act }, text);
+  // What a figure needs below it in a paper: what it shows, where the method stands, which version.
+  function captionText(text) {
+    const words = (node) => (node ? node.textContent.replace(/\s+/g, " ").trim() : "");
+    const method = words(document.querySelector("#method ~ p")).replace(/All methods\.?$/, "").trim();
+    const title = words(document.querySelector("h1"));
+    return `${[title && !text.includes(title) ? `${title}.` : "", text.trim().replace(/([^.])$/, "$1."), method,
+      `Made with ${document.documentElement.dataset.version}; methods and sources: methods.html and provenance.html of the same report.`].filter(Boolean).join(" ")}\n`;
+  }
+  const quiet = (text, act) => make("button", { type: "button", class: "quiet", onclick: act }, text);
+  const captionButton = (name, text) => quiet("caption", () => save(`${name}.txt`, captionText(text()), "text/plain"));
+  function downloads(name, picture, data, text = () => "") {
     return make("p", { class: "downloads" }, "Download: ",
-      button("SVG", () => save(`${name}.svg`, svgText(picture()), "image/svg+xml")), " · ",
-      button("PNG", () => savePNG(picture(), name)), " · ",
-      button("data (TSV)", () => save(`${name}.tsv`, data(), "text/tab-separated-values")));
+      quiet("SVG", () => save(`${name}.svg`, svgText(picture()), "image/svg+xml")), " · ",
+      quiet("PDF", async () => save(`${name}.pdf`, await (await load("pdf", "assets/"))(picture()))), " · ",
+      quiet("PNG", () => savePNG(picture(), name)), " · ",
+      ...(data ? [quiet("data (TSV)", () => save(`${name}.tsv`, data(), "text/tab-separated-values")), " · "] : []),
+      captionButton(name, text));
   }
   function forestTools(table) {
     const name = fileName(table.caption.textContent);
@@ -592,7 +719,7 @@ window.alsmuscle = (() => {
       }
       return lines.join("\n") + "\n";
     };
-    table.parentElement.after(downloads(name, () => forestPicture(table), data));
+    table.parentElement.after(downloads(name, () => forestPicture(table), data, () => `${table.caption.textContent}; log2 units with 95 % intervals; bars: pooled estimates, points: single studies`));
   }
 
   // ---- matrices of effects ---------------------------------------------------------------------
@@ -647,7 +774,7 @@ window.alsmuscle = (() => {
     const data = () => [["study", "time", "effect", "ci_low", "ci_high"],
       ...[...figure.querySelectorAll("circle[data-drawn]")].map((c) => [c.dataset.series, c.dataset.time, ...numbers(c.dataset.drawn).map((v) => (v === null ? "" : String(v)))])]
       .map((line) => line.map(guard).join("\t")).join("\n") + "\n";
-    figure.append(downloads(name, () => coursePicture(figure, title), data));
+    figure.append(downloads(name, () => coursePicture(figure, title), data, () => `${title}; log2 units with 95 % intervals; lines join the times of one study`));
   }
 
   // ---- start ---------------------------------------------------------------------------------
@@ -658,7 +785,10 @@ window.alsmuscle = (() => {
     document.querySelectorAll("table.forest").forEach(forestTools);
     document.querySelectorAll("table.heatmap, table.effects").forEach(matrixTools);
     document.querySelectorAll(".course").forEach(courseTools);
-    document.querySelectorAll(".figure").forEach((f) => { if (f.querySelector(".plot-spec")) plot(f); });
+    document.querySelectorAll(".figure").forEach((f) => {
+      if (f.querySelector(".plot-spec")) plot(f);
+      else if (f.querySelector(".downloads")) f.querySelector(".downloads").append(" · ", captionButton(`${fileName(document.title.split(" · ")[0])}-${f.id}`, () => f.querySelector("figcaption").firstChild.textContent));
+    });
     // What only some pages need is a script of its own; the policy lets this one add it.
     document.querySelectorAll("[data-script]").forEach((box) => {
       const script = make("script", { src: `${root}assets/${box.dataset.script}.js` });

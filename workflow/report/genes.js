@@ -1,5 +1,5 @@
 "use strict";
-// Single genes and sets of genes: strips of samples, heat maps. Loaded by their pages after app.js.
+// Single genes, sets of genes, what comparisons share. Loaded by their pages after app.js.
 (() => {
   const { root, make, draw, load, guard, fixed, pText, steps, tickText, forest, forestTools, downloads, fileName } = alsmuscle.parts;
   const ink = "#1b1f24";
@@ -42,7 +42,7 @@
   function chart(title, picture, data, { wide = 720, more = [], note = "" } = {}) {
     const box = make("div", { class: "chart" });
     const figure = make("figure", { class: "drawn" }, box, make("figcaption", {}, title, note ? ` ${note}` : ""));
-    const bar = downloads(fileName(title), () => picture(wide, title), data);
+    const bar = downloads(fileName(title), () => picture(wide, title), data, () => `${title}${note ? ` ${note}` : ""}`);
     bar.append(...more.flatMap((node) => [" · ", node]));
     figure.append(bar);
     let last = 0;
@@ -168,7 +168,8 @@
     try {
       own = await record(spec, id);
       if (!own) {
-        const hit = (await genes()).find((g) => g[0].toLowerCase() === id.toLowerCase());
+        const all = await genes();
+        const hit = all.find((g) => g[0] === id) || all.find((g) => g[0].toLowerCase() === id.toLowerCase());
         if (hit) { id = hit[1]; own = await record(spec, id); }
       }
       if (own && own[4]) twin = await record(spec, own[4]);
@@ -416,10 +417,82 @@
     fromAddress();
   }
 
+  // ---- what comparisons share --------------------------------------------------------------------
+  async function shared() {
+    const spec = JSON.parse(document.getElementById("shared-spec").textContent);
+    const [choice, kind, two, said, shown] = ["shared-choice", "shared-kind", "shared-two", "shared-said", "shared-shown"].map((id) => document.getElementById(id));
+    const data = await load("shared");
+    const chosen = new Set(spec.chosen);
+    let role = null;
+    let [list, cells] = [null, null];
+    spec.contrasts.forEach((k, i) => {
+      if (k.role !== role) {
+        role = k.role;
+        list = make("ul", { class: "choices" });
+        cells = make("ul", { class: "choices" });
+        choice.append(make("h3", {}, role), list);
+        if (spec.contrasts.some((other) => other.role === role && other.cells)) choice.append(make("details", {}, make("summary", {}, "Single cell types"), cells));
+      }
+      const box = make("input", { type: "checkbox", id: `shared-${i}`, checked: chosen.has(i) });
+      box.addEventListener("change", () => { if (box.checked) chosen.add(i); else chosen.delete(i); count(); });
+      (k.cells ? cells : list).append(make("li", {}, box, " ", make("label", { for: `shared-${i}` }, `${k.study}: ${k.label}, ${k.sizes}`, make("small", { class: "muted" }, ` ${data.calls[i][0].length} higher, ${data.calls[i][1].length} lower of ${data.tested[i]} genes`))));
+    });
+    const arrow = { 1: "↑", "-1": "↓", 0: "·" };
+    function count() {
+      const members = [...chosen].sort((a, b) => a - b);
+      if (members.length < 2 || members.length > 12) {
+        said.textContent = "Choose two to twelve comparisons.";
+        shown.replaceChildren();
+        return;
+      }
+      const names = kind.value === "calls" ? data.genes : data.blocks;
+      const found = new Map();
+      members.forEach((k, j) => [1, -1].forEach((direction, half) => data[kind.value][k][half].forEach((i) => {
+        if (!found.has(i)) found.set(i, new Array(members.length).fill(0));
+        found.get(i)[j] = direction;
+      })));
+      const patterns = new Map();
+      for (const [i, signs] of found) {
+        const key = signs.join(",");
+        if (!patterns.has(key)) patterns.set(key, { signs, names: [] });
+        patterns.get(key).names.push(names[i]);
+      }
+      const n = (signs) => signs.filter(Boolean).length;
+      const rows = [...patterns.values()].filter((p) => !two.checked || n(p.signs) > 1)
+        .sort((a, b) => n(b.signs) - n(a.signs) || b.names.length - a.names.length);
+      const both = [...found.values()].filter((signs) => n(signs) > 1);
+      const same = both.filter((signs) => new Set(signs.filter(Boolean)).size === 1).length;
+      const what = kind.value === "calls" ? "genes" : "blocks";
+      said.textContent = `${found.size} ${what} change in any of these ${members.length} comparisons, ${both.length} in two or more, ${same} of these always in the same direction.`;
+      if (!rows.length) { shown.replaceChildren(make("p", { class: "absent" }, `No ${what} are shared.`)); return; }
+      const top = Math.max(...rows.map((p) => p.names.length));
+      const head = members.map((k, j) => make("th", { scope: "col", title: `${spec.contrasts[k].study}: ${spec.contrasts[k].label}` }, `${j + 1}`));
+      const body = rows.slice(0, 60).map((p) => make("tr", {},
+        ...p.signs.map((v, j) => make("td", { class: `sign ${v > 0 ? "heat-p3" : v < 0 ? "heat-n3" : ""}`, title: spec.contrasts[members[j]].label }, arrow[v])),
+        make("td", { class: "num" }, String(p.names.length)),
+        make("td", { class: "plot-cell" }, draw("svg", { width: "100%", height: 12, "aria-hidden": "true" }, draw("rect", { width: `${(100 * p.names.length) / top}%`, height: 12, fill: "#5f6772" }))),
+        make("td", {}, kind.value === "calls" ? p.names.slice(0, 12).flatMap((g, i) => [i ? ", " : "", make("a", { href: `${root}gene.html#${encodeURIComponent(g)}` }, g)]).reduce((box, node) => { box.append(node); return box; }, make("span", {})) : p.names.slice(0, 12).join("; "),
+          p.names.length > 12 ? ` and ${p.names.length - 12} more` : "", ...(kind.value === "calls" && p.names.length > 1 ? [" · ", make("a", { href: `${root}geneset.html#${p.names.slice(0, 60).map(encodeURIComponent).join(",")}` }, "heat map")] : []))));
+      const table = make("table", { class: "shared" }, make("caption", {}, `What ${members.length} comparisons share: ${what} by pattern`),
+        make("thead", {}, make("tr", {}, ...head, make("th", { scope: "col", class: "num" }, what), make("th", { scope: "col" }, "Share of the largest"), make("th", { scope: "col" }, "Which"))), make("tbody", {}, ...body));
+      const save = () => tsv([[...members.map((k) => `${spec.contrasts[k].study}: ${spec.contrasts[k].label}`), "n", what], ...rows.map((p) => [...p.signs.map((v) => (v > 0 ? "up" : v < 0 ? "down" : "")), p.names.length, p.names.join(";")])]);
+      shown.replaceChildren(
+        make("ol", {}, ...members.map((k) => make("li", {}, make("a", { href: root + spec.contrasts[k].href }, `${spec.contrasts[k].study}: ${spec.contrasts[k].label}`)))),
+        make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": table.caption.textContent }, table),
+        make("p", { class: "table-note" }, `↑ higher, ↓ lower, · not found changed; ${Math.min(60, rows.length)} of ${rows.length} patterns, shared by most comparisons first. `,
+          make("button", { type: "button", class: "quiet", onclick: () => alsmuscle.parts.save("shared.tsv", save(), "text/tab-separated-values") }, "all patterns (TSV)")));
+    }
+    kind.addEventListener("change", count);
+    two.addEventListener("change", count);
+    document.querySelectorAll("#shared [disabled]").forEach((node) => { node.disabled = false; });
+    count();
+  }
+
   // ---- start -----------------------------------------------------------------------------------
   if (document.getElementById("gene-spec")) {
     gene();
     addEventListener("hashchange", gene);
   }
   if (document.getElementById("geneset-spec")) geneset();
+  if (document.getElementById("shared-spec")) shared();
 })();

@@ -110,6 +110,7 @@ rule report_pages:
             category="Report",
             labels={"page": "the whole report"},
         ),
+        mail=result("report.zip"),
     log:
         log_of("report_pages"),
     benchmark:

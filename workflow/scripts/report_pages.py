@@ -2,7 +2,7 @@ from pathlib import Path
 
 from alsmuscle.core import files, log
 from alsmuscle.data import cards
-from alsmuscle.report import build, load
+from alsmuscle.report import build, load, mail
 from alsmuscle.synthesis import targets
 
 with log.job(snakemake.log[0]) as logger:
@@ -27,4 +27,5 @@ with log.job(snakemake.log[0]) as logger:
         files.write_text(folder / name, content)
     for name in load.linked(data):
         files.publish(folder.parent / name, folder / load.TABLES / name)
+    files.write_text(snakemake.output.mail, mail.pack(pages | load.small_tables(folder)))
     logger.info("%d files, %.1f MB", len(pages), sum(len(p) for p in pages.values()) / 1e6)

@@ -486,13 +486,13 @@ def test_sentence_is_hedged_where_it_must_be(data):
         {"label": ["A", "B"], "ci_low": [0.1, -1.0], "ci_high": [0.3, 1.0], "caveat": ["x", None]}
     )
     plain = m.sentence(*one({"label": "ALS v healthy"}), rows, 0.05)
-    assert plain == "Higher in ALS: A ※; not settled: 1 of 2 shown."
+    assert plain == "Higher in ALS: A ※; no clear change: 1 of 2 shown."
     doubtful = one({"confounded": "batch", "n_target": 2, "n_reference": 9, "simulated": True})
     assert m.sentence(*doubtful, rows, 0.05).startswith(
-        "Simulated data. Cannot be told from batch differences. Description only, too few donors."
+        "Simulated data. Differences in batch could explain it. Description only, too few donors."
     )
     nothing = m.sentence(*one({}), rows.iloc[1:], 0.05)
-    assert nothing == "None of the programmes shown can be told from no change."
+    assert nothing == "No clear change in any programme shown."
 
 
 @pytest.mark.parametrize(
@@ -639,9 +639,9 @@ def test_pages_are_accessible_as_far_as_html_tells(pages):
 def test_index_answers_first(pages, data):
     text = pages["index.html"].text
     heads = (
-        "7 claims of the reviews",
+        "7 claims from two reviews",
         "Every comparison",
-        "What data went in",
+        "Studies that took part",
         "What was left out",
     )
     order = [text.index(w) for w in heads]
@@ -1031,7 +1031,7 @@ def test_overview_tells_which_listed_genes_are_unknown(pages):
 
 def test_index_counts_every_verdict_and_draws_each_decided_claim(pages):
     text = pages["index.html"].text
-    tally = text.split("7 claims of the reviews", 1)[1].split("They rest on")[0]
+    tally = text.split("7 claims from two reviews", 1)[1].split("They rest on")[0]
     assert [int(n) for n in re.findall(r"(?<!\S)\d+(?!\S)", tally)] == [1, 1, 1, 1, 1, 2]
     decided = text.split("They rest on")[1].split("2 claims cannot be told")[0]
     assert "+0.80 (+0.50 to +1.10)" in decided and "1 supported, 1 cannot tell" in decided

@@ -64,8 +64,14 @@ def test_quality_and_what_was_left_out_are_shown(made):
     assert "doublet" in page
 
 
-def test_figures_are_small_bitmaps(made):
+def test_figures_are_small_in_every_form(made):
     figures = {k: v for k, v in made.items() if k.startswith("figures/sim.") and k.endswith(".png")}
+    for name in figures:  # points become a bitmap, axes and words stay vectors
+        assert (
+            len(made[name.replace(".png", ".svg")]) < 6e5
+            and b"<text" in made[name.replace(".png", ".svg")]
+        )
+        assert made[name.replace(".png", ".pdf")].startswith(b"%PDF")
     kinds = {"umap-type", "umap-sample", "umap-programmes", "composition", "markers"}
     assert {name.split(".")[1] for name in figures} == kinds
     assert all(content[:4] == b"\x89PNG" for content in figures.values())

@@ -29,7 +29,9 @@ from alsmuscle.report.pages import (
     expression,
     gene,
     index,
+    onepage,
     programme,
+    shared,
     specificity,
     study,
 )
@@ -70,7 +72,7 @@ def build(
     """
     for item, part in data.contrasts():
         _one_cell_type(item, part)
-    site = Site(templates, data.title, data.synthesis is not None, calls.has_lists(data.synthesis))
+    site = _site(templates, data)
     files: Files = {}
 
     def add(path: str, content: str | bytes) -> None:
@@ -87,6 +89,7 @@ def build(
         # Meanwhile, here, what needs all studies.
         add("index.html", index.page(site, data))
         add("summary.txt", index.text_summary(data))
+        add(onepage.PATH, onepage.pdf(data))
         for lost in data.left_out:
             add(study_path(lost), study.left_out_page(site, lost))
         times = time_axis.points(data)
@@ -103,6 +106,8 @@ def build(
             add(path, text)
         add("gene.html", gene.page(site, data))
         add("geneset.html", gene.set_page(site, data))
+        add("shared.html", shared.page(site, data))
+        add("assets/data/shared.js", shared.script(data))
         add("methods.html", about.methods(site, data))
         add("provenance.html", about.provenance(site, data))
         add("glossary.html", about.glossary(site))
@@ -115,8 +120,14 @@ def build(
         add(path, text)
     for path, text in expression.scripts(data, gene.bucket, gene.BUCKETS).items():
         add(path, text)
-    add("assets/genes.js", templates["genes.js"])
+    for name in ("genes.js", "pdf.js"):  # loaded by the pages that need them
+        add(f"assets/{name}", templates[name])
     return files
+
+
+def _site(templates: Mapping[str, str], data: ReportData) -> Site:
+    lists = calls.has_lists(data.synthesis)
+    return Site(templates, data.title, data.synthesis is not None, lists, data.commit)
 
 
 # ---- what every study adds, in parallel ---------------------------------------------------------
@@ -155,9 +166,7 @@ def _parts(
 def _share(templates: Mapping[str, str], data: ReportData, drawn: Collection[str] | None) -> None:
     _SHARED[:] = [
         (
-            Site(
-                templates, data.title, data.synthesis is not None, calls.has_lists(data.synthesis)
-            ),
+            _site(templates, data),
             data,
             drawn,
         )

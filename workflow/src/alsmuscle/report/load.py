@@ -528,6 +528,20 @@ def linked(data: ReportData) -> list[str]:
     return sorted(path.removeprefix(f"{TABLES}/") for path in paths)
 
 
+SMALL = 200_000
+"""Bytes up to which a table goes by mail."""
+
+
+def small_tables(folder: Path) -> dict[str, bytes]:
+    """Return the small ones of the published tables: path below the report folder to content."""
+    found = sorted(path for path in (folder / TABLES).rglob("*.tsv") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in found
+        if path.stat().st_size <= SMALL
+    }
+
+
 def _mapping_sentence(origin: Mapping[str, Any], kind: str) -> str:
     status = {str(key): int(value) for key, value in origin["rows_by_status"].items()}
     lost = sum(status.get(key, 0) for key in ("unmapped", "ambiguous"))

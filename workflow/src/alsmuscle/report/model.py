@@ -412,13 +412,13 @@ def level(value: object) -> str:
 
 def label(meta: Mapping[str, Any]) -> str:
     """Return a contrast's label, or ``target v reference``."""
-    return str(meta.get("label") or f"{meta['target']} v {meta['reference']}")
+    return str(meta.get("label") or f"{level(meta['target'])} v {level(meta['reference'])}")
 
 
 def sides(meta: Mapping[str, Any]) -> tuple[str, str]:
     """Return reading names of target and reference: given, else from an ``A against B`` label."""
     parts = re.split(r",? (?:v|vs|against) ", str(meta.get("label") or ""))
-    guess = parts if len(parts) == 2 else [str(meta["target"]), str(meta["reference"])]
+    guess = parts if len(parts) == 2 else [level(meta["target"]), level(meta["reference"])]
     return (
         str(meta.get("target_label") or guess[0]),
         str(meta.get("reference_label") or guess[1]),
@@ -473,7 +473,7 @@ def engine_sentence(engines: pd.DataFrame | None) -> str:
         return ""
     row = engines.iloc[0]
     text = (
-        f"Second engine ({row['engine']}, {c.number(row['n_genes'], 0)} genes): rank correlation of "
+        f"Second method ({row['engine']}, {c.number(row['n_genes'], 0)} genes): rank correlation of "
         f"effects {row['spearman_effect']:.3f}"
     )
     if c.is_missing(row["called"]):
@@ -832,10 +832,10 @@ def sentence(study: StudyData, contrast: ContrastData, rows: pd.DataFrame, alpha
     target, found = sides(contrast.meta)[0], verdict(rows, alpha)
     parts = [f"{s}: {', '.join(found[s])}" for s in ("higher", "lower") if found[s]]
     if not parts:
-        return "None of the programmes shown can be told from no change."
+        return "No clear change in any programme shown."
     parts[0] = parts[0].replace(":", f" in {target}:", 1)
     if found["open"]:
-        parts.append(f"not settled: {len(found['open'])} of {len(rows)} shown")
+        parts.append(f"no clear change: {len(found['open'])} of {len(rows)} shown")
     text = "; ".join(parts)
     return hedge(study, contrast) + text[0].upper() + text[1:] + "."
 
@@ -846,7 +846,7 @@ def hedge(study: StudyData, contrast: ContrastData) -> str:
     if is_marked(study, contrast, "simulated"):
         words += "Simulated data. "
     if columns := confounders(contrast.meta):
-        words += f"Cannot be told from {', '.join(columns)} differences. "
+        words += f"Differences in {', '.join(columns)} could explain it. "
     doubts = dict.fromkeys(kind for kind, _ in contrast.meta.get("marks", []))
     labels = [design_marks.MARKS[kind].label for kind in doubts if kind in design_marks.BARRING]
     if labels := [label for label in labels if label != "confounded"]:

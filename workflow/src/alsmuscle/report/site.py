@@ -14,12 +14,12 @@ from alsmuscle.report import model
 from alsmuscle.report.html import components as c
 
 NEEDED = {
-    *("layout.html.j2", "style.css", "app.js", "genes.js"),
+    *("layout.html.j2", "style.css", "app.js", "genes.js", "pdf.js"),
     *("glossary.tsv", "methods.tsv", "names.tsv"),
 }
 
 MENU = (
-    ("index.html", "Answer"),
+    ("index.html", "Findings"),
     ("specificity.html", "Specificity"),
     ("calls.html", "Called genes"),
     ("time.html", "Time"),
@@ -27,6 +27,7 @@ MENU = (
     ("programmes.html", "Programmes"),
     ("gene.html", "Genes"),
     ("geneset.html", "Sets of genes"),
+    ("shared.html", "Shared changes"),
     ("methods.html", "Methods"),
     ("provenance.html", "Provenance"),
     ("glossary.html", "Glossary"),
@@ -42,11 +43,17 @@ class Site:
     """
 
     def __init__(
-        self, templates: Mapping[str, str], title: str, synthesis: bool = False, lists: bool = False
+        self,
+        templates: Mapping[str, str],
+        title: str,
+        synthesis: bool = False,
+        lists: bool = False,
+        commit: str = "",
     ) -> None:
         """Check the templates and fix the security policy by the hashes of script and style.
 
-        ``synthesis``: the menu leads to the pages of the synthesis too.
+        ``synthesis``: the menu leads to the pages of the synthesis too. ``commit``: of the code, for
+        the captions of figures.
         """
         if missing := NEEDED - set(templates):
             raise InputError(
@@ -55,6 +62,7 @@ class Site:
                 remedy="pass every file of that folder",
             )
         self.title = title
+        self._version = f"alsmuscle ({commit})" if commit else "alsmuscle"
         self.glossary = _rows(templates["glossary.tsv"])
         self.methods = _rows(templates["methods.tsv"])
         self.names = _rows(templates["names.tsv"])
@@ -111,6 +119,7 @@ class Site:
             path=path,
             menu=self._menu,
             policy=self._policy,
+            version=self._version,
             script=Markup(self._script),
             style=Markup(self._style),
             **values,

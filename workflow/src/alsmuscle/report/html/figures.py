@@ -22,8 +22,11 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "^", "s", "D", "v", "o", "^", "s")
 UP, DOWN, NEUTRAL = "#B84A00", "#0067A5", "#8A8F98"
 MINUS = "\u2212"
+NAMED = 10
+"""Genes that a volcano plot names."""
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "svg.hashsalt": "alsmuscle",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
@@ -40,9 +43,14 @@ def to_svg(figure: Figure) -> bytes:
     return _save(figure, "svg", dpi=150, metadata={"Date": None, "Creator": None})
 
 
-def to_png(figure: Figure, dpi: int = 200) -> bytes:
-    """Return PNG bytes for slides, at ``dpi`` dots per inch."""
+def to_png(figure: Figure, dpi: int = 300) -> bytes:
+    """Return PNG bytes for papers and slides, at ``dpi`` dots per inch."""
     return _save(figure, "png", dpi=dpi, metadata={"Software": None})
+
+
+def to_pdf(figure: Figure) -> bytes:
+    """Return PDF bytes without a date, text as text."""
+    return _save(figure, "pdf", dpi=300, metadata={"CreationDate": None, "Creator": None})
 
 
 def _save(figure: Figure, kind: str, **options: Any) -> bytes:
@@ -175,6 +183,13 @@ def volcano(frame: pd.DataFrame, alpha: float) -> Figure:
         ax.axvline(0, color="#444444", lw=0.8)
         ax.set_xlabel("log2 fold change")
         ax.set_ylabel(f"{MINUS}log10 p")
+        if "label" in frame:
+            strongest = frame.assign(size=frame["log2fc"].abs())
+            strongest = strongest.sort_values(["nlp", "size"], ascending=False).head(NAMED)
+            for x, y, name in zip(
+                strongest["log2fc"], strongest["nlp"], strongest["label"], strict=True
+            ):
+                ax.annotate(_short(name), (x, y), (3, 3), textcoords="offset points", fontsize=7.5)
     return fig
 
 
@@ -256,6 +271,7 @@ def umap(frame: pd.DataFrame, label: pd.Series, *, last: str = "") -> Figure:
                 s=size,
                 color=colours[name],
                 linewidths=0,
+                rasterized=True,
                 label=f"{_short(name, 34)} ({counts[name]:,})",
             )
         _plane(ax)
@@ -297,6 +313,7 @@ def umap_scores(frame: pd.DataFrame, blocks: Sequence[str]) -> Figure:
                 vmin=low,
                 vmax=high if high > low else low + 1,
                 linewidths=0,
+                rasterized=True,
             )
             _plane(ax, block.replace("_", " ").replace("/", ": "))
             fig.colorbar(drawn, ax=ax, fraction=0.04, pad=0.01).ax.tick_params(labelsize=6)

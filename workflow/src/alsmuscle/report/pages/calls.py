@@ -204,7 +204,7 @@ def first_page(data: m.ReportData) -> list[Markup]:
             said.append(
                 Markup(
                     "{}: {} of {} measured genes of the denervation "
-                    "signature are called up and {} down, where chance gives {:.1f} (exact p {:.1g}; "
+                    "signature are called up and {} down, where chance gives {:.1f} (exact p {}; "
                     "{}; <a href='{}'>called genes</a>, one study)."
                 ).format(
                     "ALS muscle looks denervated"
@@ -214,7 +214,7 @@ def first_page(data: m.ReportData) -> list[Markup]:
                     found["n_measured"],
                     found["called_down"],
                     found["background_up"] * found["n_measured"] / found["n_background"],
-                    found["p_up"],
+                    c.pvalue(found["p_up"]),
                     n,
                     PATH,
                 )
@@ -315,7 +315,7 @@ def _blocks(data: m.ReportData, blocks: pd.DataFrame) -> Markup:
                 ),
                 "up": f"{ARROW[side]} {n} of {r.n_measured}",
                 "expected": f"{total * r.n_measured / r.n_background:.1f}",
-                "p": f"{getattr(r, f'p_{side}'):.1g} ({getattr(r, f'padj_{side}'):.1g})",
+                "p": f"{c.pvalue(getattr(r, f'p_{side}'))} ({c.pvalue(getattr(r, f'padj_{side}'))})",
                 "genes": str(getattr(r, f"genes_{side}")).replace(";", ", "),
             }
         )

@@ -404,13 +404,13 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
 
 
 def _base(study: m.StudyData, name: str) -> str:
-    return f"figures/{c.file_name(study.card['id'])}.{name}.png"
+    return f"figures/{c.file_name(study.card['id'])}.{name}"
 
 
 def figures(study: m.StudyData) -> dict[str, bytes]:
     """Return the static figures of a single-cell study: path below the report folder to bytes.
 
-    Bitmaps: a vector mark per cell would make pages of many megabytes.
+    Cells become one bitmap inside them: a vector mark each would take many megabytes.
     """
     from alsmuscle.report.html import figures as f
 
@@ -429,7 +429,12 @@ def figures(study: m.StudyData) -> dict[str, bytes]:
     chosen = chosen_markers(cells.markers)
     if len(chosen):
         made["markers"] = f.dots(chosen)
-    return {_base(study, name): f.to_png(figure, dpi=110) for name, figure in made.items()}
+    kinds = {"svg": f.to_svg, "pdf": f.to_pdf, "png": f.to_png}
+    return {
+        f"{_base(study, name)}.{kind}": save(figure)
+        for name, figure in made.items()
+        for kind, save in kinds.items()
+    }
 
 
 def chosen_markers(markers: pd.DataFrame, per_type: int = 3) -> pd.DataFrame:
@@ -463,15 +468,16 @@ def _picture(
     size: tuple[int, int],
 ) -> Markup:
     path = _base(study, name)
-    if path not in drawn:
+    if f"{path}.svg" not in drawn:
         return Markup("")
     width, height = size
+    kinds = (("SVG", "svg"), ("PDF", "pdf"), ("PNG", "png"))
     return c.figure(
         name=name,
-        image=root + path,
+        image=f"{root}{path}.svg",
         alt=alt,
         caption=caption,
-        downloads=[("PNG", root + path)],
+        downloads=[(text, f"{root}{path}.{kind}") for text, kind in kinds],
         width=width,
         height=height,
     )

@@ -78,7 +78,7 @@ FILES = (
     ("gsea", "all pathways, GSEA"),
     ("programmes", "programme effects"),
     ("omnibus", "omnibus tests of the study"),
-    ("engines", "agreement with a second engine"),
+    ("engines", "agreement with a second method"),
 )
 
 

@@ -68,7 +68,7 @@ def download(study: m.StudyData) -> tuple[str, bytes] | None:
 
 def path(study: m.StudyData) -> str:
     """Return where the normalised matrix of a study lies in the report folder."""
-    return f"tables/expression/{c.slug(study.card['id'])}.tsv.gz"
+    return f"tables/expression/{c.file_name(study.card['id'])}.tsv.gz"
 
 
 def _ordered(data: m.ReportData) -> list[m.StudyData]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -36,7 +37,8 @@ def page(site: Site, data: m.ReportData) -> str:
         cells=[cells.line(s) for s in data.studies if s.cells is not None],
         studies=_studies(data),
         lost=_lost(data),
-        excluded=excluded_table(_linked(data)),
+        absent=_absent(_linked(data)),
+        excluded=_rest(_linked(data)),
     )
 
 
@@ -183,6 +185,55 @@ def _studies(data: m.ReportData) -> Markup:
     frame = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
     order = "in the order of the configuration"
     return c.table(frame, COLUMNS, caption="Studies that went in", name="studies", order=order)
+
+
+# Why a study did not take part, in the reader's words; the first that its reason holds.
+_WHY = (
+    ("failed in the analysis", r"failed in the analysis"),
+    (
+        "could not be fetched in this run",
+        r"does not answer|none of \d+ address|HTTP|timed out|offline",
+    ),
+    ("its card is incomplete: files, groups or donors are not known yet", r"card is incomplete"),
+    ("does not hold muscle", r"not muscle"),
+    ("differs from what its card says", r"expected|differ|does not (fit|match)|disagree"),
+)
+_OTHER = "other reasons"
+ABSENT_COLUMNS = (c.Column("dataset", "Study"), c.Column("reason", "Reason"))
+
+
+def _absent(excluded: pd.DataFrame | None) -> list[tuple[str, int, Markup]]:
+    """Return studies that did not take part, by reason: reason in words, number, table."""
+    if excluded is None:
+        return []
+    rows = excluded[excluded["kind"] == "study"]
+    found: dict[str, list[int]] = {}
+    texts = rows["what"].astype(str) + " " + rows["reason"].astype(str)
+    for place, text in zip(rows.index, texts, strict=True):
+        why = next((name for name, pattern in _WHY if re.search(pattern, text)), _OTHER)
+        found.setdefault(why, []).append(place)
+    order = sorted(found, key=lambda why: (why == _OTHER, -len(found[why])))
+    return [
+        (
+            why,
+            len(found[why]),
+            c.table(
+                rows.loc[found[why]],
+                ABSENT_COLUMNS,
+                caption=f"Studies: {why}",
+                name=f"left-out-{c.slug(why)[:30]}",
+            ),
+        )
+        for why in order
+    ]
+
+
+def _rest(excluded: pd.DataFrame | None) -> Markup:
+    """Return what else was left out: samples and comparisons of studies that took part."""
+    if excluded is None:
+        return excluded_table(excluded)
+    rest = excluded[excluded["kind"] != "study"]
+    return excluded_table(rest) if len(rest) or excluded.empty else Markup("")
 
 
 def text_summary(data: m.ReportData) -> str:

@@ -15,7 +15,7 @@ AXIS = (
     c.Column("what", "ALS comparison"),
     c.Column("cell_type", "Cells"),
     c.Column("reference", "Denervation reference"),
-    c.Column("lambda", "Lambda", "number"),
+    c.Column("lambda", "Like denervation (lambda)", "number"),
     c.Column("ci_low", "95 % from", "number"),
     c.Column("ci_high", "to", "number"),
     c.Column("correlation", "Correlation", "number"),
@@ -50,7 +50,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis) -> str:
         full=c.local("Full table (TSV)", synthesis.files.get("specificity"), download=True)
         if synthesis.files.get("specificity")
         else "",
-        axis=_axis(synthesis),
+        axis=_axis(data, synthesis),
         contrasts=_contrasts(data, synthesis),
     )
 
@@ -98,10 +98,15 @@ def _matrix(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     )
 
 
-def _axis(synthesis: m.Synthesis) -> Markup:
+def _axis(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     if synthesis.axis.empty:
         return c.not_computed("lambda: no ALS comparison and denervation reference to compare")
-    frame = synthesis.axis.assign(what=lambda t: t["dataset"] + "/" + t["contrast"])
+    names = _names(data)
+    keys = zip(synthesis.axis["dataset"], synthesis.axis["contrast"], strict=True)
+    frame = synthesis.axis.assign(
+        what=[names.get(key, "/".join(map(str, key))) for key in keys],
+        reference=[_reference(names, str(text)) for text in synthesis.axis["reference"]],
+    )
     return c.table(
         frame,
         AXIS,
@@ -109,6 +114,21 @@ def _axis(synthesis: m.Synthesis) -> Markup:
         name="denervation-axis",
         full=synthesis.files.get("denervation"),
     )
+
+
+def _names(data: m.ReportData) -> dict[tuple[str, str], str]:
+    return {
+        (str(s.card["id"]), str(k.meta.get("contrast") or k.meta["id"])): (
+            f"{s.name}: {k.meta.get('contrast_label') or m.label(k.meta)}"
+        )
+        for s, k in data.contrasts()
+    }
+
+
+def _reference(names: dict[tuple[str, str], str], text: str) -> str:
+    """Return the names of references that the table joins with ``+``."""
+    parts = [part.strip().partition("/") for part in text.split("+")]
+    return "; ".join(names.get((a, b), f"{a}{slash}{b}") for a, slash, b in parts)
 
 
 def _contrasts(data: m.ReportData, synthesis: m.Synthesis) -> Markup:

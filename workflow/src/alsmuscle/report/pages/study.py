@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -156,7 +157,7 @@ def _components(study: m.StudyData, alpha: float) -> Markup:
     """Return what goes with the principal components: pairs below ``alpha``, strongest first."""
     frame = study.covariates
     if frame is None:
-        return c.not_computed("what the components stand for")
+        return c.not_computed("what drives the differences between samples")
     found = frame[frame["padj"] < alpha].sort_values("r2", ascending=False, kind="stable")
     if found.empty:
         return Markup("<p>No covariate or metric goes with a principal component.</p>")
@@ -212,22 +213,23 @@ def as_list(value: object) -> list[object]:
 
 
 def sample_view(study: m.StudyData) -> pd.DataFrame | None:
-    """Return QC metrics beside ``group``, ``sex`` and ``flagged``: one row per sample."""
+    """Return QC metrics beside components, ``group``, ``sex`` and ``flagged``: one row per sample."""
     if study.qc is None:
         return None
     # Arrays have no reads, reads no level.
     frame = with_id(study.qc).astype({"sample_id": str}).dropna(axis=1, how="all")
     if study.pca is not None:
         pca = with_id(study.pca).rename(columns=str.lower).astype({"sample_id": str})
-        frame = frame.drop(columns=[k for k in ("pc1", "pc2") if k in frame])
-        frame = frame.merge(pca[["sample_id", "pc1", "pc2"]], on="sample_id", how="left")
+        components = [k for k in pca if re.fullmatch(r"pc\d+", k)]
+        frame = frame.drop(columns=[k for k in components if k in frame])
+        frame = frame.merge(pca[["sample_id", *components]], on="sample_id", how="left")
     if study.samples is not None:
         samples = with_id(study.samples).astype({"sample_id": str})
         keep = [k for k in ("condition", "sex") if k in samples and k not in frame]
         keep = [k for k in keep if k != "sex" or "sex_declared" not in frame]
         frame = frame.merge(samples[["sample_id", *keep]], on="sample_id", how="left")
     group = frame["condition"] if "condition" in frame else pd.Series("all", index=frame.index)
-    frame["group"] = ["unknown" if c.is_missing(v) else str(v) for v in group]
+    frame["group"] = ["unknown" if c.is_missing(v) else m.level(v) for v in group]
     flags = frame["flags"] if "flags" in frame else pd.Series(None, index=frame.index, dtype=object)
     frame["flagged"] = ~flags.map(c.is_missing).astype(bool)
     return frame
@@ -381,8 +383,9 @@ def figures(study: m.StudyData) -> dict[str, bytes]:
     def keep(name: str, fig: Any, table: pd.DataFrame, png: bool = False) -> None:
         made[f"{_base(study)}.{name}.svg"] = f.to_svg(fig)
         made[f"{_base(study)}.{name}.tsv"] = c.to_tsv(table).encode()
-        if png:  # the others are drawn on a canvas, which the reader saves as PNG
+        if png:  # the others are drawn in the page, which saves every view in all forms
             made[f"{_base(study)}.{name}.png"] = f.to_png(fig)
+            made[f"{_base(study)}.{name}.pdf"] = f.to_pdf(fig)
 
     frame = sample_view(study)
     if frame is not None and _has(frame, "library_size"):
@@ -425,6 +428,68 @@ def _plot(
     }
 
 
+BINS = 5
+"""Groups of equal size in which a plot shows a number."""
+
+
+def _choices(study: m.StudyData, frame: pd.DataFrame, order: pd.Series) -> dict[str, Any]:
+    """Return what a PCA plot can be coloured by and which components it can show.
+
+    ``colours``: name, names of the groups, each sample's group (-1: not stated), whether the groups
+    are ranges of a number; ``axes``: name, label and values; ``flags``: per sample, in words.
+    """
+    table = frame.set_index("sample_id").loc[order]
+    labels = {column.key: column.head for column in QC_COLUMNS}
+    if study.samples is not None:
+        sheet = with_id(study.samples).astype({"sample_id": str}).set_index("sample_id")
+        own = [k for k in sheet if k not in table and not k.endswith("_raw")]
+        table = table.join(sheet[[k for k in own if k not in ("dataset", "sample_label")]])
+    axes = [k for k in table if re.fullmatch(r"pc\d+", k) and table[k].notna().any()]
+    skipped = {*axes, "group", "flagged", "flags", "reasons", "subject_id", "dataset", "top_gene"}
+    colours = [
+        {"name": labels.get(key, key.replace("_", " ").capitalize()), **found}
+        for key in table
+        if key not in skipped and not key.startswith("raw_") and (found := _colours(table[key]))
+    ]
+    explained = dict(zip(axes, study.explained, strict=False))
+    raised = flagged(study)
+    why = {} if raised is None else raised.groupby("sample_id")["reason"].agg("; ".join).to_dict()
+    return {
+        "colours": colours,
+        "axes": [
+            {
+                "label": f"{key.upper()} ({100 * explained[key]:.0f} % of variance)"
+                if key in explained
+                else key.upper(),
+                "values": table[key].astype(float).round(3).tolist(),
+            }
+            for key in axes
+        ],
+        "flags": [str(why.get(sample, "")) for sample in order],
+    }
+
+
+def _colours(values: pd.Series) -> dict[str, Any] | None:
+    """Return groups of a covariate: its values, of many numbers ranges of equal size."""
+    known = ~values.map(c.is_missing)
+    numbers = pd.to_numeric(values.where(known), errors="coerce")
+    if known.sum() < 2 or values[known].nunique() < 2:
+        return None
+    if numbers[known].notna().all() and numbers.nunique() > BINS:
+        bins = pd.qcut(numbers, BINS, duplicates="drop")
+        digits = 0 if numbers.abs().max() >= 100 else 2
+        names = [
+            f"{c.number(part.min(), digits)} to {c.number(part.max(), digits)}"
+            for _, part in numbers.groupby(bins, observed=True)
+        ]
+        return {"groups": names, "group": bins.cat.codes.tolist(), "ramp": True}
+    if values[known].nunique() > 12:
+        return None
+    names = sorted({str(v) for v in values[known]})
+    place = [names.index(str(v)) if k else -1 for v, k in zip(values, known, strict=True)]
+    return {"groups": [m.level(name) for name in names], "group": place, "ramp": False}
+
+
 def _pictures(
     study: m.StudyData, frame: pd.DataFrame | None, root: str, drawn: Collection[str]
 ) -> Markup:
@@ -434,7 +499,7 @@ def _pictures(
         base = f"{_base(study)}.{name}"
         if f"{base}.svg" not in drawn:
             return
-        kinds = (("SVG", "svg"), ("PNG", "png"), ("data (TSV)", "tsv"))
+        kinds = (("SVG", "svg"), ("PDF", "pdf"), ("PNG", "png"), ("data (TSV)", "tsv"))
         files = [(text, f"{root}{base}.{k}") for text, k in kinds if f"{base}.{k}" in drawn]
         image = f"{root}{base}.svg"
         pictures.append(
@@ -454,8 +519,11 @@ def _pictures(
         show(
             "pca",
             f"Scatter plot of {len(part)} samples on two principal components, by group.",
-            "Similar samples lie close together. Ringed: flagged samples.",
-            _plot(part, "pc1", "pc2", labels=_pc_labels(study), group="group"),
+            "Similar samples lie close together. Ringed: flagged samples; pointing at one says why.",
+            {
+                **_plot(part, "pc1", "pc2", labels=_pc_labels(study), group="group"),
+                **_choices(study, frame, part["sample_id"]),
+            },
         )
     if frame is not None and _has(frame, "xist", "y_genes"):
         part = _sex_view(frame)

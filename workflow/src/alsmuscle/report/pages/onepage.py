@@ -1,0 +1,117 @@
+"""The run on one page of paper: question, answer, table of claims, method, versions."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from alsmuscle.report import model as m
+from alsmuscle.report.html import figures
+from alsmuscle.report.pages import calls, claim
+
+PATH = "summary.pdf"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+QUESTION = (
+    "What do all public transcriptomes of skeletal muscle in ALS say together about the claims of two "
+    "reviews (Pikatza-Menoio et al. 2021; Duranti et al. 2025), and is it more than denervation?"
+)
+MOST = 34
+"""Claims that have room in full size; of more, the rows are smaller."""
+WIDTH, HEIGHT, LEFT = 8.27, 11.69, 0.6
+"""A4 and its margin, in inches."""
+
+
+def pdf(data: m.ReportData) -> bytes:
+    """Return the page as PDF, without a date."""
+    return figures.to_pdf(draw(data))
+
+
+def draw(data: m.ReportData) -> Figure:
+    """Return the page as a figure of A4."""
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(WIDTH, HEIGHT))
+    y = HEIGHT - 0.7
+    for size, weight, text in _head(data):
+        y = _paragraph(page, y, text, size=size, weight=weight)
+    rows = _rows(data)
+    # Smaller rows for more claims, so that they stay on one page.
+    size = min(6.6, 6.6 * MOST / max(len(rows), 1))
+    step = size * 1.9 / 72
+    columns = ((LEFT, 5), (LEFT + 0.35, 60), (LEFT + 3.65, 48), (LEFT + 5.95, 26))
+    for place, row in enumerate([("", "Claim", "Verdict", "Log2 effect, 95 % interval"), *rows]):
+        for (x, width), text in zip(columns, row, strict=True):
+            page.text(
+                x / WIDTH,
+                y / HEIGHT,
+                textwrap.shorten(text, round(width * 6.6 / size), placeholder="…"),
+                fontsize=size,
+                fontweight="bold" if place == 0 else "normal",
+            )
+        y -= step
+    y -= 0.15
+    for text in _foot(data):
+        y = _paragraph(page, y, text, size=6.5, weight="normal")
+    return page
+
+
+def _paragraph(page: Any, y: float, text: str, *, size: float, weight: str) -> float:
+    """Write a paragraph with its top at ``y`` inches; return where the next begins."""
+    width = round((WIDTH - 2 * LEFT) * 72 / (0.53 * size))
+    lines = textwrap.wrap(text, width)
+    for line in lines:
+        page.text(LEFT / WIDTH, y / HEIGHT, line, fontsize=size, fontweight=weight)
+        y -= size * 1.35 / 72
+    return y - size * 0.5 / 72
+
+
+def _head(data: m.ReportData) -> list[tuple[float, str, str]]:
+    found = [(13.0, "bold", data.title), (8.5, "normal", QUESTION)]
+    if any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()):
+        found.append(
+            (8.5, "bold", "At least one study here is simulated: draw no biology from it.")
+        )
+    answer = [Markup(sentence).striptags() for sentence in calls.first_page(data)]
+    if data.synthesis is not None:
+        answer.append(Markup(claim.summary(data, data.synthesis)["basis"]).striptags())
+    found += [(8.5, "normal", text) for text in answer]
+    return found
+
+
+def _rows(data: m.ReportData) -> list[tuple[str, str, str, str]]:
+    """Return id, statement, verdict and drawn estimate of every claim, in the order of the claims."""
+    if data.synthesis is None:
+        return []
+    verdicts = data.synthesis.overall.set_index("claim")["verdict"].astype(str)
+    groups = claim.summary(data, data.synthesis)["groups"]
+    drawn = {line["id"]: str(line["estimate"]) for group in groups for line in group["lines"]}
+    return [
+        (
+            str(entry["id"]),
+            str(entry["statement"]),
+            verdicts[entry["id"]],
+            Markup(drawn.get(entry["id"], "")).striptags(),
+        )
+        for entry in data.synthesis.document["claims"]
+        if entry["id"] in verdicts.index
+    ]
+
+
+def _foot(data: m.ReportData) -> list[str]:
+    names = [s.name for s in data.studies]
+    packages = ("pydeseq2", "scanpy", "numpy", "scipy")
+    versions = ", ".join(f"{k} {data.versions[k]}" for k in packages if k in data.versions)
+    commit = f" ({data.commit})" if data.commit else ""
+    return [
+        f"Studies ({len(names)}): {', '.join(names)}.",
+        "Method: one model per study, effects of gene programmes as mean log2 fold changes of their "
+        "genes with errors that know the genes' correlation, pooled over independent studies with "
+        "random effects; every claim is held against denervation. Verdicts follow rules fixed before "
+        "any data was seen.",
+        f"Made with alsmuscle{commit}{'; ' + versions if versions else ''}. Details, caveats and "
+        "citations: index.html and methods.html of the report. Not for clinical decisions.",
+    ]
