@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from alsmuscle.bulk.tables import DE
 from alsmuscle.cells import annotate
 from alsmuscle.core import files
 from alsmuscle.core.outcome import OUTCOME
+from alsmuscle.genesets.tables import GSEA
 from alsmuscle.simulate.cells import as_deposited, simulate_nuclei
 from sabotage import Fault, place
 from support import ROOT, Project, make_project, small_counts, write_arrays, write_study
@@ -262,3 +264,38 @@ def test_all_ways_at_once(tmp_path, monkeypatch):
     for study in WAYS:
         check_explained(project, study, run.stderr)
     check_reported(project)
+
+
+@pytest.mark.verify
+def test_too_few_of_every_kind_is_said_and_the_run_goes_on(tmp_path):
+    project = two_sound_studies(tmp_path)
+    nuclei = cells_study(tmp_path, "gse43")
+    nuclei["samples"]["exclude"] = [
+        {"sample_id": name, "reason": "two a side are left"} for name in ("S05", "S06", "S07", "S08")
+    ]
+    effects = effects_study(tmp_path, "gse44", p=0.5)
+    effects["effects"] |= {"n_target": 2, "n_reference": 2, "pvalue_column": "p"}
+    arrays = write_arrays(tmp_path / "gse42", n_side=2) | {"contrasts": [{**CONTRAST}]}
+    add(project, "gse41", counts_study(tmp_path, "gse41", n_side=2))
+    add(project, "gse42", arrays)
+    add(project, "gse43", nuclei)
+    add(project, "gse44", effects)
+    run = project.snakemake("--quiet", "host")
+    assert run.returncode == 0, run.stderr
+    assert "left out: gse" not in run.stderr
+    check_reported(project)
+    results = project.folder / "results"
+    for kind, study in (("bulk", "gse41"), ("bulk", "gse42"), ("cells", "gse43"), ("bulk", "gse44")):
+        de = files.read_table(results / kind / study / CONTRAST["id"] / "de.tsv", DE)
+        assert de["log2fc"].notna().any()
+        assert de[["pvalue", "padj", "stat"]].isna().all(axis=None)
+        if kind == "bulk":
+            gsea = results / "enrichment" / study / CONTRAST["id"] / "gsea.tsv"
+            assert files.read_table(gsea, GSEA).empty
+        pages = list((results / "report" / "contrasts").glob(f"{study}.*.html"))
+        assert pages
+        for page in pages:
+            assert "few donors" in page.read_text() or "too few" in page.read_text()
+    contrasts = files.read_table(results / "synthesis" / "contrasts.tsv", CONTRASTS)
+    few = contrasts[contrasts["dataset"].isin(["gse41", "gse42", "gse43", "gse44"])]
+    assert len(few) and not few["eligible"].any()

@@ -171,6 +171,7 @@ rule effects_import:
         runtime=growing(5),
     params:
         card=card_part("id", "organism", "effects"),
+        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
         last_mark=last_mark("effects_import", "{dataset}.{contrast}"),
         code=code("effects_import"),
     message:

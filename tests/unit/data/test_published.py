@@ -170,3 +170,17 @@ def test_a_table_of_significant_rows_alone_is_a_list():
     with pytest.raises(InputError, match="list of called genes") as caught:
         _import(table, GEO2R, identity)
     assert "modality: calls" in str(caught.value)
+
+
+def test_groups_that_are_too_small_have_effects_and_no_test_whoever_made_it():
+    small = _import(TABLE, SPEC | {"n_target": 2})
+    bare = published.tested(small, 3)
+    made = contracts.check_table(bare.effects, DE, "x")
+    assert made[["stat", "pvalue", "padj"]].isna().all(axis=None)
+    assert made["log2fc"].notna().all() and made["lfc_se"].notna().all()
+    notes = contracts.check_table(bare.notes, IMPORTED, "x").set_index("metric")
+    assert notes.loc["too_few", "text"].startswith("2 v 4 samples are too few for a test")
+    # Enough, or nobody knows how many.
+    for sizes in ({}, {"n_target": 0, "n_reference": 0}):
+        whole = _import(TABLE, SPEC | sizes)
+        assert published.tested(whole, 3) is whole

@@ -459,3 +459,9 @@ def test_redundant_terms_join_the_strongest_of_their_direction():
     assert unknown.is_unique  # nothing known to be shared
     with pytest.raises(InputError, match="overlap is 0"):
         pathways.group_terms(table, overlap=0)
+
+
+def test_nothing_to_rank_gives_an_empty_table(study):
+    # A contrast of too few samples has no statistic; the run goes on.
+    nothing = pathways.gsea(pd.Series([], dtype=float), {"own": {"a": ["x"]}}, seed=0)
+    assert nothing.empty and {"term", "nes", "padj"} <= set(nothing.columns)

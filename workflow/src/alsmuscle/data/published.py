@@ -169,6 +169,34 @@ def effects(
     )
 
 
+def tested(imported: Imported, min_replicates: int) -> Imported:
+    """Return an import whose statistics and p-values are missing where a group is too small.
+
+    The rule for studies that are computed here: below ``min_replicates`` samples a side (0: their
+    number is unknown) effects are shown and no test is claimed, whoever did it.
+    """
+    import numpy as np
+    import pandas as pd
+
+    effects = imported.effects
+    first = effects.iloc[0]
+    sizes = int(first["n_target"]), int(first["n_reference"])
+    if not 0 < min(sizes) < min_replicates:
+        return imported
+    text = (
+        f"{sizes[0]} v {sizes[1]} samples are too few for a test (at least {min_replicates} a side): "
+        "effects are shown without the p-values of the publication."
+    )
+    said = notes_table(
+        [note("too_few", min(sizes), text)], dataset=first["dataset"], contrast=first["contrast"]
+    )
+    bare = effects.assign(stat=np.nan, pvalue=np.nan, padj=np.nan)
+    return Imported(
+        bare.sort_values("gene_id", kind="stable", ignore_index=True),
+        pd.concat([imported.notes, said], ignore_index=True),
+    )
+
+
 def _controls(effects: pd.Series) -> list[dict[str, Any]]:
     """Say how far control probes moved, which no biology moves."""
     size = float(effects.abs().quantile(1 - CONTROL_SHARE))
