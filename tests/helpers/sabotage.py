@@ -42,7 +42,7 @@ def spoil(module, function, rule, study, how):
     def spoilt(*args, **kwargs):
         job = getattr(sys.modules["__main__"], "snakemake", None)
         if job is not None and job.rule == rule and job.wildcards.dataset == study:
-            exec(how, {"os": os})
+            exec(how, {"os": os, "job": job})
         return sound(*args, **kwargs)
 
     setattr(module, name, spoilt)
@@ -53,7 +53,7 @@ sys.meta_path.insert(0, Finder)
 
 
 class Fault(NamedTuple):
-    """``how`` is run in place of ``function`` (``package.module:name``) in a rule's job of a study."""
+    """``how`` is run before ``function`` (``package.module:name``) in a rule's ``job`` of a study."""
 
     function: str
     rule: str

@@ -229,22 +229,31 @@ def test_the_third_study_fails_and_the_two_others_are_reported(two, study, monke
 
 def test_what_failed_is_tried_again_by_the_next_run_and_nothing_else(two, monkeypatch):
     study = "gse31"
-    fault = Fault("alsmuscle.bulk.engines:test", "bulk_contrast", study, "1 / 0")
+    how = "job.wildcards.contrast == 'again' and 1 / 0"
+    fault = Fault("alsmuscle.bulk.engines:test", "bulk_contrast", study, how)
     for name, value in place(two.folder / "hook", [fault]).items():
         monkeypatch.setenv(name, value)
     card = counts_study(two.folder, study)
     card["contrasts"].append({**card["contrasts"][0], "id": "again", "adjust": ["sex"]})
     add(two, study, card)
     try:
-        assert two.snakemake("--quiet", "host").returncode == 0
+        run = two.snakemake("--quiet", "host")
+        assert run.returncode == 0 and f"left out: {study}/again met an error" in run.stderr
+        report = two.folder / "results" / "report"
+        page = (report / "studies" / f"{study}.html").read_text()
+        assert "A comparison of this study is left out" in page and "ZeroDivisionError" in page
+        assert f"1 comparison is left out: {study} again" in (report / "index.html").read_text()
+        assert (report / "contrasts" / f"{study}.als_vs_healthy.html").is_file()
+        assert not (report / "contrasts" / f"{study}.again.html").exists()
         jobs = two.planned()
-        assert jobs["bulk_contrast"] == 2 and jobs["data_outcome"] == 1
+        assert jobs["bulk_contrast"] == 1 and jobs["data_outcome"] == 1
         assert "bulk_fit" not in jobs and "data_verify" not in jobs
         # Mended, though Snakemake sees neither code nor data that changed.
         monkeypatch.setenv("ALSMUSCLE_SABOTAGE", "[]")
         run = two.snakemake("--quiet", "host")
         assert run.returncode == 0, run.stderr
-        assert "left out" not in run.stderr.partition("studies done")[2].partition("0 studies")[0]
+        assert "left out: " not in run.stderr
+        assert (report / "contrasts" / f"{study}.again.html").is_file()
         check_reported(two)
         assert study in (two.folder / "results" / "synthesis" / "contrasts.tsv").read_text()
         assert two.planned() == {}

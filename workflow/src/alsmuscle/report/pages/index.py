@@ -58,7 +58,9 @@ def _lost(data: m.ReportData) -> str:
             f"{len(whole)} of {total} selected studies {verb} left out: {', '.join(whole)}."
         )
     if parts:
-        said.append(f"{_count(len(parts), 'comparison', 'comparisons')} too: {', '.join(parts)}.")
+        verb = "is" if len(parts) == 1 else "are"
+        what = _count(len(parts), "comparison", "comparisons")
+        said.append(f"{what} {verb} left out: {', '.join(parts)}.")
     if len(failed):
         said.append("An analysis failed: the table of what was left out says where and why.")
     return " ".join(said)
