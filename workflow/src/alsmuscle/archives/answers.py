@@ -17,7 +17,7 @@ def read_json(text: str, what: str) -> Mapping[str, Any]:
     """Return the JSON object that a service (``what``) answered, or raise what it said instead."""
     try:
         answer = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PassingError(
             f"{what}: the answer is not JSON: {plain_words(text)!r}", remedy=TRY_LATER
         ) from error

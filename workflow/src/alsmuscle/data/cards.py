@@ -69,9 +69,12 @@ def load_yaml(path: str | Path, *, aliases: bool = True) -> Any:
             raise InputError(f"longer than {_MOST_YAML:,} characters", where=path)
         _refuse_tricks(text, path, aliases)
         return yaml.load(text, _StrictLoader)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, OverflowError, RecursionError) as error:
+    # A number of 5,000 digits, a key that is a list, a nesting without end.
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"not readable as YAML: {error}", where=path) from None
 
 
