@@ -16,6 +16,10 @@ from alsmuscle.report.pages.study import excluded_table, flagged
 from alsmuscle.report.site import Site
 
 
+MOST_NAMED = 20
+"""Studies left out that the first page names at its top; the table below names them all."""
+
+
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``index.html``."""
     # A single-cell study has a page of its own for its many cell types.
@@ -54,9 +58,8 @@ def _lost(data: m.ReportData) -> str:
     if whole:
         total = len(whole) + len(data.studies)
         verb = "is" if len(whole) == 1 else "are"
-        said.append(
-            f"{len(whole)} of {total} selected studies {verb} left out: {', '.join(whole)}."
-        )
+        names = f": {', '.join(whole)}" if len(whole) <= MOST_NAMED else ""
+        said.append(f"{len(whole)} of {total} selected studies {verb} left out{names}.")
     if parts:
         verb = "is" if len(parts) == 1 else "are"
         what = _count(len(parts), "comparison", "comparisons")
