@@ -12,8 +12,11 @@ ENVS = Path(__file__).resolve().parent
 
 
 def conda_environment(requirements: str) -> str:
-    """Return the conda file for a lock: Python and, through pip, the same pins."""
-    pins = re.findall(r"^([A-Za-z0-9._-]+(?:\[[^]]*\])?==[^ ;\\]+)( ; [^\\]+)?", requirements, re.M)
+    """Return the conda file for a lock: Python and, through pip, the same pins and hashes.
+
+    Packages of conda itself can have no hash in this format; pip then insists on one for each.
+    """
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", requirements)
     lines = [
         "# Made by envs/lock.py from envs/requirements.txt; do not edit.",
         "name: alsmuscle",
@@ -23,7 +26,12 @@ def conda_environment(requirements: str) -> str:
         "  - pip",
         "  - pip:",
     ]
-    lines += [f'      - "{pin}{marker.rstrip()}"' for pin, marker in pins]
+    for block in blocks:
+        pin = re.match(r"[A-Za-z0-9._-]+(?:\[[^]]*\])?==[^ ;\\]+(?: ; [^\\\n]+)?", block)
+        hashes = re.findall(r"--hash=\w+:[0-9a-f]+", block)
+        if pin:
+            lines.append(f"      - >-\n        {pin[0].rstrip()}")
+            lines += [f"        {one}" for one in hashes]
     return "\n".join(lines) + "\n"
 
 

@@ -21,9 +21,19 @@ else
 fi
 if [ -z "${ALSMUSCLE_AXE:-}" ]; then
     # The accessibility checker (MPL-2.0) is a tool of this check, not a part of the project.
-    axe=results/.axe
-    [ -e "$axe/node_modules/axe-core/axe.min.js" ] || npm install --silent --no-save --prefix "$axe" axe-core@4.14.1
-    export ALSMUSCLE_AXE=$PWD/$axe/node_modules/axe-core/axe.min.js
+    axe=results/.axe version=4.14.1
+    known=FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==
+    if [ ! -e "$axe/package/axe.min.js" ]; then
+        mkdir -p "$axe"
+        npm pack --silent --pack-destination "$axe" "axe-core@$version" >/dev/null
+        found=$(openssl dgst -sha512 -binary "$axe/axe-core-$version.tgz" | base64 -w0)
+        if [ "$found" != "$known" ]; then
+            echo "axe-core $version has sha512 $found, not $known: not used" >&2
+            exit 1
+        fi
+        tar -xzf "$axe/axe-core-$version.tgz" -C "$axe" package/axe.min.js
+    fi
+    export ALSMUSCLE_AXE=$PWD/$axe/package/axe.min.js
 fi
 
 source .venv/bin/activate
