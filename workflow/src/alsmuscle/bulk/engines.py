@@ -228,6 +228,7 @@ def test(
     inference: deseq2.Engine,
     trend: bool,
     threads: int = 1,
+    cell_type: str = "muscle",
 ) -> pd.DataFrame:
     """Read one contrast from a fit: :func:`alsmuscle.bulk.deseq2.test` or :func:`alsmuscle.bulk.limma.test`."""
     if measure(fitted) == "intensities":
@@ -245,6 +246,7 @@ def test(
         shrink=shrink and not donors.correlated(fitted),
         inference=inference,
         threads=threads,
+        cell_type=cell_type,
     )
     if not donors.correlated(fitted):
         return table

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.bulk import deseq2 as de
+from alsmuscle.bulk import donors, engines
 from alsmuscle.cells import composition
 from alsmuscle.cells.tables import COMPOSITION
 from alsmuscle.core.errors import InputError
@@ -76,16 +77,19 @@ def contrasts_by_type(
             continue
         sums = sums[matrix.used_samples(sums.obs, contrast).index].copy()
         tested = matrix.smallest_cell(sums.obs, contrast) >= de_options["min_replicates"]
-        fitted = de.fit(
+        sums = donors.units(sums, contrast, mean=False)
+        fitted = engines.fit(
             sums, contrast, inference=de_options["inference"], threads=threads, **counts
         )
+        tested = tested and donors.testable(fitted)
         # What cannot be tested need not be shrunken.
         options = {**de_options, "shrink": de_options["shrink"] and bool(tested)}
-        table = de.test(
+        table = engines.test(
             fitted,
             sums.obs,
             contrast,
             dataset=dataset,
+            trend=False,
             threads=threads,
             cell_type=cell_type,
             **options,
@@ -98,6 +102,7 @@ def contrasts_by_type(
                 sums,
                 contrast,
                 members,
+                subject=donors.subject(fitted),
                 inference=de_options["inference"],
                 tested=bool(tested),
                 counts=counts,
@@ -137,6 +142,7 @@ def _effects(
     contrast: Mapping[str, Any],
     members: pd.DataFrame,
     *,
+    subject: pd.Series | None,
     inference: de.Engine,
     tested: bool,
     counts: Mapping[str, Any],
@@ -156,6 +162,7 @@ def _effects(
         design,
         matrix.contrast_vector(design, contrast),
         members,
+        subject=subject,
         groups=groups,
         tested=tested,
         seed=seed,
