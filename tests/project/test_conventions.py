@@ -28,7 +28,6 @@ LONG_SCRIPTS = {
 }
 MODULE_LINES = 700
 LONG_MODULES = {
-    "bulk/inference.py",
     "core/contracts.py",
     "genesets/pathways.py",
     "genesets/programmes.py",

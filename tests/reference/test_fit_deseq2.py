@@ -18,7 +18,8 @@ from pydeseq2.ds import DeseqStats
 
 from alsmuscle.bulk import deseq2
 from alsmuscle.bulk import inference as fit
-from alsmuscle.bulk.inference import BatchedInference, _dispersion_loss, _saturated, fit_dataset
+from alsmuscle.bulk.inference import BatchedInference, fit_dataset
+from alsmuscle.bulk.kernels.dispersion import _dispersion_loss, _saturated
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -20,6 +20,7 @@ from scipy import integrate, optimize, special, stats
 
 from alsmuscle.bulk import inference as fit
 from alsmuscle.bulk.inference import BatchedInference
+from alsmuscle.bulk.kernels import dispersion, search
 from alsmuscle.core.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -83,7 +84,7 @@ POINTS = np.concatenate([np.geomspace(1e-3, 1e9, 400), np.arange(1, 200) / 8])
 
 
 def test_stirling_remainders_give_scipy_s_gamma_functions() -> None:
-    remainders = np.array([fit.stirling_remainders(float(z)) for z in POINTS])
+    remainders = np.array([search.stirling_remainders(float(z)) for z in POINTS])
     large = (POINTS - 0.5) * np.log(POINTS) - POINTS + 0.5 * np.log(2 * np.pi)
     np.testing.assert_allclose(
         remainders[:, 0] + large, special.gammaln(POINTS), rtol=3e-15, atol=2e-14
@@ -96,7 +97,7 @@ def test_stirling_remainders_give_scipy_s_gamma_functions() -> None:
 @pytest.mark.parametrize("z", [0.02, 0.5, 3.0, 9.99, 10.0, 40.0, 1e3, 1e6])
 def test_stirling_remainders_are_binet_s_integral(z: float) -> None:
     # Binet's second formula; digamma by its derivative. Neither uses a gamma function.
-    lgamma, digamma = fit.stirling_remainders(z)
+    lgamma, digamma = search.stirling_remainders(z)
     first = integrate.quad(
         lambda t: 2 * np.arctan2(t, z) / np.expm1(2 * np.pi * t), 0, 12, epsabs=0, epsrel=1e-13,
         points=[z] if z < 12 else None, limit=400,
@@ -130,8 +131,8 @@ def test_likelihood_is_the_textbook_s(alpha: float, cox_reid: bool) -> None:
         information = (X.T * (mu / (1 + a * mu))) @ X
         return -sum(log_p) + (0.5 * np.linalg.slogdet(information)[1] if cox_reid else 0.0)
 
-    constant = sum(fit._saturated(count) for count in y if count)
-    got = fit._dispersion_loss(
+    constant = sum(dispersion._saturated(count) for count in y if count)
+    got = dispersion._dispersion_loss(
         np.log(alpha), y, mu, X, constant, 0.0, 0.0, cox_reid, np.empty((2, 2)), np.empty((2, 2))
     )
     h = 1e-5
@@ -555,7 +556,7 @@ def test_runs_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(double)
-    assert fit._compiled(double)(2.0) == 4.0
+    assert search._compiled(double)(2.0) == 4.0
 
 
 def test_installation_compiles_all_that_a_study_needs() -> None:
@@ -564,8 +565,15 @@ def test_installation_compiles_all_that_a_study_needs() -> None:
 import numpy as np, pandas as pd
 from pydeseq2.ds import DeseqStats
 from alsmuscle.bulk import inference as fit
+from alsmuscle.bulk.kernels import coefficients, dispersion, search, shrinkage
 def compiled():
-    kernels = {name: value for name, value in vars(fit).items() if hasattr(value, "signatures")}
+    modules = (search, dispersion, coefficients, shrinkage)
+    kernels = {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if hasattr(value, "signatures")
+    }
     return {name: len(kernel.signatures) for name, kernel in kernels.items()}
 fit.compile_kernels()
 before = compiled()

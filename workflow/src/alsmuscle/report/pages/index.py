@@ -15,7 +15,6 @@ from alsmuscle.report.pages import calls, cells, claim
 from alsmuscle.report.pages.study import excluded_table, flagged
 from alsmuscle.report.site import Site
 
-
 MOST_NAMED = 20
 """Studies left out that the first page names at its top; the table below names them all."""
 
