@@ -2,7 +2,7 @@
 # except by the targets that say so (verify, slurm, benchmark: R, Chromium, SLURM from Debian's packages).
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run demo fetch check-online calibrate test faults page-test verify reference survive determinism slurm benchmark lint format lock clean
+.PHONY: help run demo fetch check-online calibrate test faults page-test verify reference survive determinism slurm benchmark lint format lock bundle docs wheels clean clean-all
 
 PYTHON ?= python3
 PROFILE ?= local
@@ -10,14 +10,15 @@ CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS := $(VENV)/.docs
 SNAKEMAKE = source $(BIN)/activate && snakemake --workflow-profile config/profiles/$(PROFILE) \
 	$(if $(CORES),--cores $(CORES)) $(if $(CONFIG),--configfile $(CONFIG)) $(1)
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^#: / {print "\n" substr($$0, 4)} /^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): envs/requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"alsmuscle needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}; set PYTHON=")'
+	@$(PYTHON) envs/python.py
 	@echo "setting up $(VENV) (about 2 GB, a few minutes the first time)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/requirements.txt
@@ -26,6 +27,12 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -c "import umap; from alsmuscle.bulk.inference import compile_kernels; compile_kernels()"
 	@touch $@
 
+# What documentation and bundles need beside; runs do without.
+$(DOCS): envs/docs.txt $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/docs.txt
+	@touch $@
+
+#: use
 run: $(STAMP)  ## the real analysis of config/config.yaml
 	@$(call SNAKEMAKE)
 
@@ -38,21 +45,25 @@ fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
 check-online: $(STAMP)  ## hold every study card against the live archives: results/check-online.zip, to share
 	@$(BIN)/alsmuscle check --all --online --bundle results/check-online.zip || test $$? -eq 3
 
+bundle: $(DOCS)  ## a finished run as one archive to cite, with RO-Crate metadata: results/bundle.zip
+	@$(BIN)/python -m alsmuscle.report.bundle $(or $(RESULTS),results) $(or $(ARCHIVE),results/bundle.zip)
+
+clean:  ## remove results; the environment and downloaded data stay
+	rm -rf results .snakemake .run.lock
+
+#: check
 test: $(STAMP)  ## what CI and users run: no R, browser, Slurm or mirror
 	@source $(BIN)/activate && $(MAKE) --no-print-directory lint && \
 	python -m pytest -n 2 --dist loadfile -m "not verify" tests
-
-calibrate: $(STAMP)  ## how well a planted truth is recovered: results/calibration
-	@source $(BIN)/activate && python -m alsmuscle.simulate.calibrate
-
-faults: $(STAMP)  ## downloads against a local server that misbehaves
-	@source $(BIN)/activate && python -m pytest -q tests/faults
 
 page-test: $(STAMP)  ## the pages in headless Chromium, with axe; a part of verify that needs no R and no mirror
 	@tests/drills/verify.sh pages
 
 verify: $(STAMP)  ## all tests, with R, Chromium and the mirror (ALSMUSCLE_MIRROR); a skip is a failure
 	@tests/drills/verify.sh
+
+faults: $(STAMP)  ## downloads against a local server that misbehaves
+	@source $(BIN)/activate && python -m pytest -q tests/faults
 
 survive: $(STAMP)  ## kill, interrupt and starve runs; each must end with the same bytes
 	@source $(BIN)/activate && python tests/drills/survive.py
@@ -62,6 +73,9 @@ determinism: $(STAMP)  ## the demo twice from scratch, on 2 cores and on 1: the 
 
 slurm: $(STAMP)  ## the demo through a real SLURM on this machine; installs it, needs root
 	@source $(BIN)/activate && python tests/drills/slurm.py
+
+calibrate: $(STAMP)  ## how well a planted truth is recovered: results/calibration
+	@source $(BIN)/activate && python -m alsmuscle.simulate.calibrate
 
 reference: $(STAMP)  ## runs R again and compares with the frozen references; installs R
 	@tests/drills/install_r.sh && source $(BIN)/activate && python -m pytest -q tests/reference/test_rerun.py
@@ -75,9 +89,10 @@ benchmark: $(STAMP)  ## time and memory, also against R and PyDESeq2: results/be
 	python ../../benchmarks/workflow.py --out workflow.tsv --demo --real && \
 	python ../../benchmarks/page.py .
 
+#: develop
 lint: $(STAMP)  ## ruff, mypy, import-linter, snakefmt, snakemake --lint
 	@source $(BIN)/activate && ruff check . && ruff format --check . && mypy && lint-imports && \
-	snakefmt --check Snakefile workflow/rules && snakemake --lint
+	snakefmt --check Snakefile workflow/Snakefile workflow/rules && snakemake --lint
 
 format: $(STAMP)  ## put the code into its form
 	@source $(BIN)/activate && ruff check --fix . && ruff format . && snakefmt Snakefile workflow/rules
@@ -85,5 +100,11 @@ format: $(STAMP)  ## put the code into its form
 lock: $(STAMP)  ## resolve the pins anew (needs uv)
 	@$(BIN)/python -m pip install --quiet uv && source $(BIN)/activate && python envs/lock.py
 
-clean:  ## remove results and the environment; downloaded data stays
-	rm -rf results .snakemake $(VENV) .run.lock
+docs: $(DOCS)  ## the documentation: results/docs/index.html; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo "results/docs/index.html"
+
+wheels: $(STAMP)  ## ask the package index whether every pin has a wheel for each Python and system
+	@$(BIN)/python envs/wheels.py
+
+clean-all: clean  ## remove the environment, too
+	rm -rf $(VENV)

@@ -1,4 +1,4 @@
-"""Resolve the pins anew: envs/requirements.txt (pip, hashes) and envs/analysis.yaml (conda).
+"""Resolve the pins anew: envs/requirements.txt, envs/docs.txt (pip, hashes), envs/analysis.yaml (conda).
 
 Run by a maintainer with `make lock`; needs uv, which the target installs.
 """
@@ -35,17 +35,39 @@ def conda_environment(requirements: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def beside(whole: str, requirements: str) -> str:
+    """Return the blocks of a lock whose packages are not pinned in another one."""
+    known = {name.lower() for name in re.findall(r"^([A-Za-z0-9._-]+)", requirements, re.M)}
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", whole.strip())
+    names = [re.split(r"[=\[ ;]", block)[0].lower() for block in blocks]
+    return "\n".join(b for b, n in zip(blocks, names, strict=True) if n not in known) + "\n"
+
+
+def compile_lock(target: Path, *options: str) -> str:
+    """Write a lock with hashes for every system and Python that we support; return its text."""
+    subprocess.run(
+        [
+            *("uv", "pip", "compile", "pyproject.toml", "--quiet", *options),
+            *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"),
+            *("--universal", "--fork-strategy", "fewest", "--python-version", "3.11"),
+            *("--no-header", "--output-file", str(target)),
+        ],
+        cwd=ENVS.parent,
+        check=True,
+    )
+    return target.read_text(encoding="utf-8")
+
+
 if __name__ == "__main__":
+    lock, docs = ENVS / "requirements.txt", ENVS / "docs.txt"
     if "--conda-only" not in sys.argv:
-        subprocess.run(
-            [
-                *("uv", "pip", "compile", "pyproject.toml", "--extra", "test", "--quiet"),
-                *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"),
-                *("--universal", "--fork-strategy", "fewest", "--python-version", "3.11"),
-                *("--no-header", "--upgrade", "--output-file", "envs/requirements.txt"),
-            ],
-            cwd=ENVS.parent,
-            check=True,
+        compile_lock(lock, "--extra", "test", "--upgrade")
+        pinned = ("--constraint", str(lock), "--no-annotate")
+        docs.write_text(
+            beside(
+                compile_lock(docs, "--extra", "docs", *pinned), lock.read_text(encoding="utf-8")
+            ),
+            encoding="utf-8",
         )
-    text = (ENVS / "requirements.txt").read_text(encoding="utf-8")
+    text = lock.read_text(encoding="utf-8")
     (ENVS / "analysis.yaml").write_text(conda_environment(text), encoding="utf-8")

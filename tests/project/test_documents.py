@@ -31,9 +31,25 @@ def test_every_make_target_of_the_readme_exists():
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
-def test_the_table_of_cards_is_that_of_the_registry():
-    """`alsmuscle studies --markdown` prints the table that belongs into the README."""
-    from alsmuscle.data import cards as registry
+def test_the_readme_is_short_and_has_its_picture():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 110
+    for image in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
+        assert (ROOT / image).is_file()
 
-    cards = registry.load_cards(ROOT / "config" / "datasets")
-    assert "\n".join(registry.markdown(cards)) in (ROOT / "README.md").read_text()
+
+def test_version_address_and_contact_have_one_place():
+    import tomllib
+
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"version", "repository-code", "contact", "title", "authors"} <= set(cited)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"] and "version" not in project["project"]
+    source = project["tool"]["hatch"]["version"]
+    text = (ROOT / source["path"]).read_text()
+    assert re.search(source["pattern"], text, re.M)["version"] == str(cited["version"])
+    log = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(rf"^## (Unreleased|{re.escape(str(cited['version']))}\b)", log, re.M)
+    place = cited["repository-code"]
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        assert place not in path.read_text(), path

@@ -23,11 +23,12 @@ PINS = {
     canonicalize_name(name): version
     for name, version in re.findall(
         r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)",
-        (ENVS / "requirements.txt").read_text(),
+        (ENVS / "requirements.txt").read_text() + "\n" + (ENVS / "docs.txt").read_text(),
         re.M,
     )
 }
 RUN = [Requirement(text) for text in PROJECT["dependencies"]]
+DOCS = [Requirement(text) for text in PROJECT["optional-dependencies"]["docs"]]
 TEST = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
 
 
@@ -70,16 +71,17 @@ def _own(*folders: Path) -> set[str]:
                 *(ROOT / "workflow").rglob("*.py"),
             ],
             {"alsmuscle"},
-            RUN,
+            RUN + DOCS,
         ),
         (
             [
                 *(ROOT / "tests").rglob("*.py"),
                 *(ROOT / "benchmarks").rglob("*.py"),
-                ENVS / "lock.py",
+                *ENVS.glob("*.py"),
+                *(ROOT / "docs").rglob("*.py"),
             ],
-            _own(ROOT / "tests", ROOT / "benchmarks", ENVS),
-            RUN + TEST,
+            _own(ROOT / "tests", ROOT / "benchmarks", ENVS, ROOT / "docs"),
+            RUN + TEST + DOCS + [Requirement("mkdocs")],  # mkdocs comes with its theme
         ),
     ],
     ids=["workflow", "tests"],
@@ -91,7 +93,7 @@ def test_every_import_is_declared(files, own, declared):
 
 
 def test_every_declared_package_is_pinned_within_its_range():
-    for requirement in RUN + TEST:
+    for requirement in RUN + TEST + DOCS:
         pin = PINS.get(canonicalize_name(requirement.name))
         assert pin is not None, requirement
         assert requirement.specifier.contains(pin, prereleases=True), f"{requirement}: {pin}"

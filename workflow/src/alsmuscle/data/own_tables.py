@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -274,8 +276,13 @@ def _likeness(values: pd.Series) -> float:
 
 
 def _symbols(values: pd.Series) -> float:
-    known = set().union(*(files.read_gene_table(o)["symbol"] for o in ("human", "mouse")))
-    return float(values.head(2000).isin(known).mean())
+    return float(values.head(2000).isin(_known_symbols()).mean())
+
+
+@cache
+def _known_symbols() -> frozenset[str]:
+    both = (files.read_gene_table(organism)["symbol"] for organism in ("human", "mouse"))
+    return frozenset(itertools.chain.from_iterable(both)) - {""}
 
 
 def _kind(matrix: pd.DataFrame, path: Path) -> str:

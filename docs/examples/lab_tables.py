@@ -1,25 +1,39 @@
-"""Tables as a laboratory keeps them: counts of S1 to S12, and a workbook for people."""
+"""Made-up tables of a laboratory: counts of S1 to S12, and a workbook that was made for people.
+
+    python docs/examples/lab_tables.py ../lab
+
+In the last six samples every tenth gene is tripled.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import openpyxl
-
-from support import small_counts
+import pandas as pd
 
 HEALTHY = ["Control", "control ", "healthy control", "Ctrl", "control", "CTRL"]
 ALS = ["ALS (bulbar)", "als ", "ALS", "ALS (spinal)", "ALS", "Als"]
+RESOURCES = Path(__file__).resolve().parents[2] / "workflow" / "resources"
 
 
-def write_tables(folder: Path, n_genes: int = 1200) -> tuple[Path, Path]:
-    """Write ``counts.csv``, columns in no order, and ``sheet.xlsx``; return their paths.
-
-    The samples of the first group are S1 to S6; every 10th gene triples in the second.
-    """
+def write(folder: Path, n_genes: int = 6000, seed: int = 1) -> tuple[Path, Path]:
+    """Write ``counts.csv``, its columns in no order, and ``sheet.xlsx``; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    counts = small_counts(n_genes=n_genes, n_side=6)
-    counts.columns = [f"S{n + 1}" for n in range(12)]
+    rng = np.random.default_rng(seed)
+    known = pd.read_csv(RESOURCES / "simulation_genes.tsv.gz", sep="\t", nrows=20000)
+    known = known.drop_duplicates("symbol").head(n_genes)
+    mean = np.exp(rng.normal(5, 1.5, len(known)))[:, None]
+    fold = np.ones((len(known), 12))
+    fold[::10, 6:] = 3
+    mu = mean * fold * rng.uniform(0.7, 1.4, 12)
+    counts = pd.DataFrame(
+        rng.negative_binomial(10, 10 / (10 + mu)),
+        index=known["symbol"],
+        columns=[f"S{n + 1}" for n in range(12)],
+    )
     counts.sample(frac=1, axis=1, random_state=3).to_csv(folder / "counts.csv")
     book = openpyxl.Workbook()
     book.active.append(["ask Anna"])
@@ -36,3 +50,7 @@ def write_tables(folder: Path, n_genes: int = 1200) -> tuple[Path, Path]:
     page.append(["P03: check consent"])
     book.save(folder / "sheet.xlsx")
     return folder / "counts.csv", folder / "sheet.xlsx"
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

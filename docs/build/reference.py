@@ -1,0 +1,257 @@
+"""The reference pages, made of what the program itself reads: schemas, command line, tables, cards.
+
+`mkdocs.yml` names `hooks.py`, which puts these pages into the site; nothing of them is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import csv
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT / "workflow" / "src") not in sys.path:
+    sys.path.insert(0, str(ROOT / "workflow" / "src"))
+
+from alsmuscle import cli  # noqa: E402
+from alsmuscle.core import contracts, provenance  # noqa: E402
+from alsmuscle.data import cards  # noqa: E402
+from alsmuscle.report import methods  # noqa: E402
+from alsmuscle.synthesis import denervation  # noqa: E402
+
+SCHEMAS = {
+    "config": ("Configuration", "Keys of `config/config.yaml`, and of a file laid over it."),
+    "dataset": ("Study cards", "Keys of a file `<id>.yaml` of a registry."),
+    "claims": ("Claims", "Keys of `config/claims.yaml`."),
+    "collections": ("Gene sets", "Keys of `config/collections.yaml`."),
+    "discovery": ("Searches", "Keys of `config/discovery.yaml`."),
+}
+PACKAGE = ROOT / "workflow" / "src" / "alsmuscle"
+
+
+def pages() -> dict[str, str]:
+    """Return path below `reference/` → Markdown of every generated page."""
+    made = {f"{name}.md": schema_page(name) for name in SCHEMAS}
+    made |= {
+        "commands.md": command_page(),
+        "columns.md": column_page(),
+        "outputs.md": output_page(),
+        "studies.md": study_page(),
+        "steps.md": method_page(),
+    }
+    return made | {f"api/{wing}.md": text for wing, text in api_pages().items()}
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in cells) + " |"
+
+    return [line(head), "|" + "---|" * len(head), *map(line, rows), ""]
+
+
+# --- schemas --------------------------------------------------------------------------------------
+
+
+def keys(
+    node: Mapping[str, Any], defs: Mapping[str, Any], path: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Yield every key of a schema with its description; `[]` stands for an item, `<name>` for a name."""
+    node = {**defs.get(str(node.get("$ref", "")).rpartition("/")[2], {}), **node}
+    for key, value in node.get("properties", {}).items():
+        where = f"{path}.{key}" if path else key
+        whole = {**defs.get(str(value.get("$ref", "")).rpartition("/")[2], {}), **value}
+        yield where, whole
+        yield from keys(value, defs, where)
+    if isinstance(node.get("items"), Mapping):
+        yield from keys(node["items"], defs, f"{path}[]")
+    if isinstance(node.get("additionalProperties"), Mapping):
+        named = f"{path}.<name>" if path else "<name>"
+        yield from keys(node["additionalProperties"], defs, named)
+    for part in node.get("oneOf", []):
+        yield from keys(part, defs, path)
+
+
+def _kind(node: Mapping[str, Any]) -> str:
+    if "enum" in node:
+        return ", ".join(f"`{value}`" for value in node["enum"])
+    if "oneOf" in node:
+        return " or ".join(filter(None, (_kind(part) for part in node["oneOf"])))
+    kind = node.get("type", "")
+    words = {"array": "list", "object": "block", "string": "text", "boolean": "true or false"}
+    return " or ".join(words.get(k, k) for k in ([kind] if isinstance(kind, str) else kind))
+
+
+def schema_page(name: str) -> str:
+    """Return the page of one schema: every key once, with kind, our value and meaning."""
+    title, about = SCHEMAS[name]
+    schema = cards.load_yaml(cards.SCHEMAS / f"{name}.schema.yaml")
+    defs = schema.get("$defs", {})
+    ours = cards.load_yaml(ROOT / "config" / "config.yaml") if name == "config" else None
+    lines = [f"# {title}", "", about, "", schema.get("description", ""), ""]
+    rows = []
+    for key, node in keys(schema, defs):
+        cells = [f"`{key}`", _kind(node)]
+        if ours is not None:
+            value: Any = ours
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+            plain = value is not None and not isinstance(value, Mapping)
+            cells.append(f"`{value}`" if plain and len(str(value)) < 60 else "")
+        rows.append([*cells, node.get("description", "")])
+    lines += _table(["key", "kind", *(["value"] if ours is not None else []), "meaning"], rows)
+    return "\n".join(lines)
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Return name → parser of every command."""
+    found = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(next(found).choices)
+
+
+def command_page() -> str:
+    """Return the page of the command line: every command and option, with its examples."""
+    lines = [
+        "# Command line",
+        "",
+        "`make` installs `alsmuscle` in `.venv/bin`. It answers in any folder; `--json` prints one JSON "
+        "document in place of text.",
+        "",
+    ]
+    for name, parser in commands().items():
+        lines += [f"## `alsmuscle {name}`", "", str(parser.description), ""]
+        rows = [
+            [
+                ", ".join(f"`{o}`" for o in a.option_strings) or f"`{a.metavar or a.dest}`",
+                str(a.help or ""),
+            ]
+            for a in parser._actions
+            if a.dest != "help"
+        ]
+        lines += _table(["argument", "meaning"], rows)
+        lines += ["```text", *str(parser.epilog).splitlines()[1:], "```", ""]
+    lines += ["## Exit codes", ""]
+    lines += _table(["code", "meaning"], [[str(c), m] for c, m in cli.EXIT_CODES.items()])
+    targets = [
+        (part.split(":", 1)[0], part.split("##", 1)[1].strip())
+        for part in (ROOT / "Makefile").read_text().splitlines()
+        if ":" in part and "  ## " in part and part[0].isalpha()
+    ]
+    lines += ["## Targets of `make`", ""]
+    return "\n".join(lines + _table(["target", "does"], [[f"`make {t}`", d] for t, d in targets]))
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def column_page() -> str:
+    """Return the data dictionary: every column of every table."""
+    dictionary = denervation.dictionary(tables())
+    lines = [
+        "# Columns",
+        "",
+        "Every table's columns; a run writes the same as `synthesis/data_dictionary.tsv`.",
+        "Tables are tab-separated text with six significant digits.",
+        "",
+    ]
+    for table, rows in dictionary.groupby("table", sort=False):
+        lines += [f"## `{table}`", ""]
+        lines += _table(
+            ["column", "kind", "meaning"],
+            [
+                [f"`{r.column}`" + (" (key)" if r.key else ""), r.kind, r.meaning]
+                for r in rows.itertuples()
+            ],
+        )
+    return "\n".join(lines)
+
+
+def tables() -> Mapping[str, contracts.Table]:
+    """Return the contracts of all tables, as the export of a run uses them."""
+    return contracts.TABLES
+
+
+def outputs() -> list[dict[str, str]]:
+    """Return the rows of `docs/build/outputs.tsv`: path, content."""
+    with (ROOT / "docs" / "build" / "outputs.tsv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def output_page() -> str:
+    """Return what a run writes."""
+    lines = ["# What comes out", "", "All below `results/`, or where `results` points.", ""]
+    rows = [[", ".join(f"`{p}`" for p in r["path"].split(", ")), r["content"]] for r in outputs()]
+    return "\n".join(lines + _table(["path", "content"], rows))
+
+
+def study_page() -> str:
+    """Return the registry."""
+    registry = cards.load_cards(ROOT / "config" / "datasets")
+    lines = ["# Studies", "", "What a card's standing means:", ""]
+    lines += _table(["standing", "meaning"], [[k, v] for k, v in STANDINGS.items()])
+    return "\n".join([*lines, *cards.markdown(registry), ""])
+
+
+STANDINGS = {
+    "verified": "its files were read and agree with the card; analysed by default",
+    "candidate": "written from public pages, never run against the archive, only against a stand-in "
+    "made from the card. Run by default; verified on first use, and left out with the reason where the "
+    "archive says otherwise or does not answer",
+    "private": "unpublished data of one's own, in a registry outside the project",
+    "incomplete": "nobody has seen its groups, files or donors yet; the card says what is missing, and "
+    "nothing is guessed",
+    "draft": "proposed by a program; no run uses it before a person has read it",
+    "not used": "switched off, with the reason on the card",
+}
+
+
+def method_page() -> str:
+    """Return the steps in the words of the report's methods section, with the project's values."""
+    settings = cards.load_yaml(ROOT / "config" / "config.yaml")
+    known = cards.load_collections(
+        ROOT / "config" / "collections.yaml", settings["enrichment"]["collections"]
+    )
+    lines = [
+        "# Steps",
+        "",
+        "As every report says them, with the values of `config/config.yaml` and the pinned versions.",
+        "",
+    ]
+    for step in methods.steps(settings, provenance.versions(), known):
+        lines += [f"## {step['step']}", "", step["text"], ""]
+        if step["citation"]:
+            dois = [f"<https://doi.org/{doi}>" for doi in step["doi"].split("; ") if doi]
+            lines += [" · ".join([step["citation"], *dois]), ""]
+    return "\n".join(lines)
+
+
+# --- docstrings -----------------------------------------------------------------------------------
+
+
+def api_pages() -> dict[str, str]:
+    """Return wing → page of its modules; mkdocstrings fills them in."""
+    made = {}
+    for wing in sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")):
+        modules = [p for p in sorted((PACKAGE / wing).rglob("*.py")) if p.name != "__init__.py"]
+        names = [
+            ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in modules
+        ]
+        lines = [f"# `{wing}`", ""]
+        for name, path in zip(names, modules, strict=True):
+            first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
+            lines += [
+                f"## `{name.removeprefix(f'alsmuscle.{wing}.')}`",
+                "",
+                first,
+                "",
+                f"::: {name}",
+                "",
+            ]
+        made[wing] = "\n".join(lines)
+    return made
