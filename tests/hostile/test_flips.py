@@ -176,7 +176,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Seen]]] = {
 def outcome(work: Callable[[], Any]) -> tuple[str, Any]:
     """Return ``read`` and the result, or ``refused`` and the words; nothing else may happen."""
     try:
-        return "read", sandbox.call(work, where="a copy", max_bytes=1 << 30, seconds=10)
+        return "read", sandbox.call(work, where="a copy", max_bytes=1 << 30, seconds=60)
     except InputError as error:
         return "refused", str(error)
 

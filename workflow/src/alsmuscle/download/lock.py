@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from alsmuscle.core import log
@@ -35,6 +36,15 @@ class Fetched:
     bytes: int
     retrieved: str
     source: str
+
+
+class Rows(dict[str, dict[str, str]]):
+    """URL to its row; ``by_key`` finds one however its URL is spelled."""
+
+    def __init__(self, by_key: Mapping[str, dict[str, str]]) -> None:
+        """Take rows by :func:`lookup_key` of their URL."""
+        super().__init__((row["url"], row) for row in by_key.values())
+        self.by_key = by_key
 
 
 def read_lock(path: str | Path) -> dict[str, dict[str, str]]:
@@ -62,7 +72,7 @@ def read_lock(path: str | Path) -> dict[str, dict[str, str]]:
                 remedy="delete the line that is wrong",
             )
         found[key] = row
-    return {row["url"]: row for row in found.values()}
+    return Rows(found)
 
 
 def first_source(lock: str | Path, fetched: Fetched) -> str:
@@ -133,6 +143,15 @@ def read_mirror(folder: str | Path) -> dict[str, dict[str, str]]:
     folder.
     """
     index = Path(folder) / "index.tsv"
+    try:
+        stamp = index.stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    return _read_mirror(str(folder), index, stamp)
+
+
+@lru_cache(maxsize=4)
+def _read_mirror(folder: str, index: Path, _stamp: int) -> Rows:
     if not index.is_file():
         raise FetchError(
             "the mirror has no index.tsv",
@@ -158,7 +177,7 @@ def read_mirror(folder: str | Path) -> dict[str, dict[str, str]]:
         if bad:
             raise FetchError(f"{index}, line {number} is malformed", url=row["url"], expected=bad)
         found[key] = {**row, "sha256": row["sha256"].lower()}
-    return {row["url"]: row for row in found.values()}
+    return Rows(found)
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
@@ -185,6 +204,8 @@ def _read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str,
 def row_for(rows: Mapping[str, dict[str, str]], url: str) -> dict[str, str] | None:
     """Return the row of a URL, however it is spelled."""
     key = lookup_key(url)
+    if isinstance(rows, Rows):
+        return rows.by_key.get(key)
     return next((row for name, row in rows.items() if lookup_key(name) == key), None)
 
 

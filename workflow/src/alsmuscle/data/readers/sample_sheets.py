@@ -132,16 +132,17 @@ def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
 
 def _whole_lines(text: str) -> list[str]:
     """Return the ``!Sample_`` lines before the table; a quoted field may hold line breaks."""
-    found: list[str] = []
+    found: list[list[str]] = []
     for line in lines_of(text):
         if line.startswith("!series_matrix_table_begin"):
             break
         if line.startswith(("!", "^", "#")) or not found:
-            found.append(line)
+            found.append([line])
         else:
-            found[-1] += "\n" + line
+            found[-1].append(line)
     # Lone carriage returns end a line to the csv module.
-    return [line.replace("\r", " ") for line in found if line.startswith("!Sample_")]
+    whole = ("\n".join(lines) for lines in found if lines[0].startswith("!Sample_"))
+    return [line.replace("\r", " ") for line in whole]
 
 
 def _characteristic(line: str, value: str) -> tuple[str, str]:
