@@ -32,6 +32,7 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _GCT = re.compile(r"#1\.[23]\s*$")
 # Names that a column of ids has; a column of values is named after a sample.
 _ID_NAMES = re.compile(r"(?i)#?\W*(gene|ensembl|ensg|entrez|symbol|hgnc|mgi|ids?\b|name|probe)")
+_LOOKED_AT = 20  # rows looked at to learn what separates fields
 _PROBED = 200  # rows looked at to learn how many fields a row has
 
 
@@ -159,7 +160,7 @@ def parse(text: str, where: str, shape: Form) -> pd.DataFrame:
     import pandas as pd
 
     lines = _rows(text, where, shape)
-    separator = shape.separator or _separator(lines[0])
+    separator = shape.separator or _separator(lines)
     lines = _without_footer(lines, separator, where, shape)
     quoting = _quoting(lines, separator)
     names, lead, last = _names(lines, separator, quoting, where, shape)
@@ -196,8 +197,13 @@ def parse(text: str, where: str, shape: Form) -> pd.DataFrame:
     return _named(frame, names, where, shape)
 
 
-def _separator(header: str) -> str:
-    return "\t" if "\t" in header else max(",;", key=header.count)
+def _separator(lines: list[str]) -> str:
+    """Return what separates the fields of the first rows; a title above them has none, or another."""
+    first = lines[:_LOOKED_AT]
+    if 2 * sum("\t" in line for line in first) >= len(first):
+        return "\t"
+    text = "".join(first)
+    return max(",;", key=text.count)
 
 
 def _rows(text: str, where: str, shape: Form) -> list[str]:
@@ -568,17 +574,16 @@ def _no_number(
         found += f" ({more} such values in this column)"
     top = frame.iloc[0].map(cell_text)
     remedy = "correct the file"
-    if odd.all():
-        remedy = f"if '{name}' is no sample, set `{shape.key}.skip_columns: [{name}]`"
-    elif first == 0 and not top.str.fullmatch(r"[-+.\d]*(e[-+]?\d+)?").any():
-        remedy = (
-            f"if the header is one row below, set `{shape.key}.skip_rows: {shape.skip_rows + 1}`"
-        )
-    elif cells[odd].str.fullmatch(r"[-+]?\d+,\d+(e[-+]?\d+)?").all():
+    if cells[odd].str.fullmatch(r"[-+]?\d+,\d+(e[-+]?\d+)?").all():
         remedy = (
             f"if the comma stands before decimals, set `{shape.key}.decimal: comma`; a separator of "
             "thousands has to be taken out of the file"
         )
+    elif odd.all():
+        remedy = f"if '{name}' is no sample, set `{shape.key}.skip_columns: [{name}]`"
+    elif first == 0 and not top.str.fullmatch(r"[-+.\d]*(e[-+]?\d+)?").any():
+        rows = shape.skip_rows + 1
+        remedy = f"if the header is one row below, set `{shape.key}.skip_rows: {rows}`"
     return InputError(
         found,
         where=where,

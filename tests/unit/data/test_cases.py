@@ -1,0 +1,494 @@
+"""Studies as people deposit them, from card and files: they come out right, or say what is wrong.
+
+Each kind was described in a public bug report of some program. Two studies or more stand for a kind:
+reading them gives the numbers that the plain form of the same tables gives, or a refusal that names
+what a user has to mend.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+import deposits
+import small_studies as s
+from alsmuscle.core import files
+from alsmuscle.core.errors import InputError
+from alsmuscle.data import account, studies, study_arrays, study_cells, study_effects
+
+
+class Case(NamedTuple):
+    """A card, its files, and what reading them gives: figures, or words of the refusal."""
+
+    card: dict[str, Any]
+    files: dict[str, Any]
+    gives: Any
+
+
+def counts(
+    content,
+    gives=None,
+    sheet=s.SHEET,
+    name="counts.txt",
+    samples=None,
+    sheet_name="sheet.txt",
+    **spec,
+) -> Case:
+    files = {"counts": (name, content), "sheet": (sheet_name, sheet)}
+    return Case(s.bulk(samples, **spec), files, {"reads": s.READS} if gives is None else gives)
+
+
+def lines(change) -> str:
+    first, *rest = s.table().splitlines()
+    return "\n".join([first, *(change(n, row) for n, row in enumerate(rest))]) + "\n"
+
+
+def with_rows(*names: str) -> str:
+    extra = "".join("\t".join([name, *["900"] * 8]) + "\n" for name in names)
+    return s.table() + extra
+
+
+def members(content, name="GSE1_RAW.tar", **spec) -> Case:
+    tar = {"layout": "tar_tables", "member": r"(?P<sample_id>GSM\d+)\.txt", "header": False}
+    return counts(content, name=name, **{**tar, "gene_column": 0, "count_column": 1, **spec})
+
+
+def one_sample(n: int, ids=s.IDS, order=None) -> str:
+    rows = [f"{g}\t{c}" for g, c in zip(ids, s.COUNTS[:, n], strict=True)]
+    return "\n".join(rows if order is None else [rows[k] for k in order]) + "\n"
+
+
+def shuffled(n: int, name: str) -> str:
+    return one_sample(n, order=np.random.default_rng(n).permutation(len(s.IDS)))
+
+
+ENTREZ = list(s.GENES["entrez"])
+MIXED = [
+    gene if n % 3 == 0 else symbol
+    for n, (gene, symbol) in enumerate(zip(s.IDS, s.SYMBOLS, strict=True))
+]
+LANES = "# Program:featureCounts\n" + "\t".join(
+    ["Geneid", "Chr", "Start", "End", "Strand", "Length", "L1.bam", "L2.bam"]
+)
+
+
+def lanes(n: int, name: str) -> str:
+    half = s.COUNTS[:, n] // 2
+    rows = [
+        f"{g}\t1\t1\t9\t+\t9\t{a}\t{c - a}"
+        for g, a, c in zip(s.IDS, half, s.COUNTS[:, n], strict=True)
+    ]
+    return "\n".join([LANES, *rows]) + "\n"
+
+
+TABLES: dict[str, Case] = {
+    # rows that are no genes
+    "htseq's summary in a joined table": counts(with_rows("__no_feature", "__not_aligned"), {"reads": s.READS, "note": "__not_aligned"}),
+    "STAR's summary and a total": counts(with_rows("N_unmapped", "N_multimapping", "Total"), {"reads": s.READS, "note": "N_unmapped, N_multimapping, Total"}),
+    # ids
+    "Ensembl ids with symbols": counts(s.table([f"{g}.7_{x}" for g, x in zip(s.IDS, s.SYMBOLS, strict=True)])),
+    "symbols with Entrez ids": counts(s.table([f"{x}|{e}" for x, e in zip(s.SYMBOLS, ENTREZ, strict=True)])),
+    "a genome before the ids": counts(s.table([f"GRCh38_{g}" for g in s.IDS])),
+    "ids in single quotes": counts(s.table([f"'{g}'" for g in s.IDS])),
+    "Ensembl ids for genes without a symbol": counts(s.table(MIXED), {"reads": s.READS, "status": {"symbol": 40, "ensembl": 20}}),
+    "ids in two columns": counts(s.table([f"{g}\t{x}" for g, x in zip(s.IDS, s.SYMBOLS, strict=True)], head="id\tGeneSymbol"), symbol_column=1),
+    "symbols beside ids that nobody knows": counts(s.table([f"locus{n}\t{x}" for n, x in enumerate(s.SYMBOLS)], head="locus\tGeneSymbol"), gene_column=1, skip_columns=["locus"]),
+    "mouse's spelling": counts(s.table([x.capitalize() for x in s.SYMBOLS]), "spelling of another organism"),
+    "transcripts": counts(s.table([f"ENST{n:011d}" for n in range(60)]), "these are transcripts"),
+    "a microarray's probes": counts(s.table(s.PROBES), "0% of 60 rows lead to a gene"),
+    "row numbers for genes": counts(s.table([f"{n + 1}\t{g}" for n, g in enumerate(s.IDS)], head="\tgene"), "holds the numbers of the rows"),
+    # form of text
+    "lone carriage returns": counts(s.table().replace("\n", "\r")),
+    "carriage returns, packed": counts(gzip.compress(s.table().replace("\n", "\r").encode()), name="counts.txt.gz"),
+    "a separator ends every row": counts(lines(lambda n, row: f"{row}\t")),
+    "a field without a name": counts(lines(lambda n, row: f"{row}\t7"), "rows have 10 fields, the header 9"),
+    "row numbers before the genes": counts(lines(lambda n, row: f"{n + 1}\t{row}")),
+    "a mark, and quotes": counts("\ufeff" + "\n".join("\t".join(f'"{c}"' for c in row.split("\t")) for row in s.table().splitlines())),
+    "Windows' own encoding": counts(s.table(head="gène").encode("cp1252")),
+    "UTF-16": counts(s.table().encode("utf-16")),
+    "GCT": counts("#1.2\n60\t8\n" + s.table([f"{g}\tx" for g in s.IDS], head="Name\tDescription"), skip_columns=["Description"]),
+    "a title": counts("Table S1. Raw counts\n" + s.table(), "set `counts.skip_rows: 1`"),
+    "a title that the card knows": counts("Table S1. Raw counts\n\n" + s.table(), skip_rows=2),
+    "comments": counts("% made by hand\n" + s.table(), comment="%"),
+    "remarks below": counts(s.table() + "* not normalised, see methods\n", {"reads": s.READS, "note": "not normalised"}),
+    "commas for tabs": counts(s.table(sep=","), "set `counts.separator: comma`"),
+    "decimal commas": counts(s.table(values=[[f"{c},0" for c in row] for row in s.COUNTS], sep=";"), decimal="comma", separator="semicolon", type="expected_counts"),
+    "decimal commas unsaid": counts(s.table(values=[[f"{c},5" for c in row] for row in s.COUNTS]), "set `counts.decimal: comma`"),
+    "a sample twice": counts(s.table(names=["GSM1", *s.NAMES[:1], *s.NAMES[2:]]), "column 'GSM1' stands twice"),
+    "a row cut off": counts(s.table().rpartition("\t")[0] + "\n", "has 8 fields, the others 9"),
+    # packing
+    "bzip2": counts(bz2.compress(s.table().encode()), name="counts.txt.bz2"),
+    "xz": counts(lzma.compress(s.table().encode()), name="counts.txt.xz"),
+    "packed twice": counts(gzip.compress(gzip.compress(s.table().encode())), name="counts.txt.gz"),
+    "a zip of the table": counts(s.zipped({"counts.tsv": s.table().encode()}), name="counts.zip"),
+    "a tar of the table, with macOS's notes": counts(gzip.compress(deposits.tar({"._c.tsv": b"\0\5", "c.tsv": s.table().encode()})), name="c.tar.gz"),
+    "a zip of two": counts(s.zipped({"a.tsv": b"x", "b.tsv": b"y"}), "an archive of 2 files: a.tsv, b.tsv", name="counts.zip"),
+    # workbooks
+    "a packed workbook": counts(gzip.compress(s.workbook(s.grid())), name="counts.xlsx.gz"),
+    "numbers for names": counts(s.workbook(s.grid(names=range(101, 109))), sheet=s.SHEET.replace("GSM", "10"), name="counts.xlsx"),
+    "a name twice in a workbook": counts(s.workbook(s.grid(names=["GSM1", "GSM1", *s.NAMES[2:]])), "column 'GSM1' stands twice", name="counts.xlsx"),
+    "a title in a workbook": counts(s.workbook(s.grid(), before=[["Table S1"]]), "set `counts.skip_rows: 1`", name="counts.xlsx"),
+    "a title that the card knows in a workbook": counts(s.workbook(s.grid(), before=[["Table S1"]]), name="counts.xlsx", skip_rows=1),
+    # one table per sample
+    "genes in another order": members(s.per_sample(shuffled)),
+    "other genes": members(s.per_sample(lambda n, _: one_sample(n, ids=["MYOG", *s.IDS[1:]] if n == 3 else s.IDS)), gives="sample 'GSM4' lists other genes than 'GSM1': 2 are in one of them only"),
+    "macOS's notes": members(deposits.tar({k: v for n, name in enumerate(s.NAMES) for k, v in ((f"._{name}.txt", b"\0\5\26\7"), (f"{name}.txt", one_sample(n).encode()))})),
+    "macOS's folder in a zip": members(s.zipped({k: v for n, name in enumerate(s.NAMES) for k, v in ((f"__MACOSX/._{name}.txt", b"\0"), (f"x/{name}.txt", one_sample(n).encode()))}), name="GSE1_RAW.zip"),
+    "a tar of tars": members(deposits.tar({f"{name}.tar.gz": gzip.compress(deposits.tar({f"{name}.txt": one_sample(n).encode()})) for n, name in enumerate(s.NAMES)})),
+    "two lanes": members(s.per_sample(lanes), gives="2 columns of counts: L1.bam, L2.bam", tool="featurecounts", header=True, count_column=None),
+    "two lanes that the card adds up": members(s.per_sample(lanes), tool="featurecounts", header=True, count_column=[6, 7]),
+}  # fmt: skip
+
+
+def series(*given: str, gives=None, column="disease:ch1") -> Case:
+    return counts(
+        s.table(),
+        {"reads": s.READS, "groups": s.GROUPS} if gives is None else gives,
+        sheet=s.series_matrix(*given),
+        samples=s.of_series(column),
+    )
+
+
+def soft_sheet(*given, column="disease:ch1", gives=None) -> Case:
+    text = "".join(
+        "\n".join([f"^SAMPLE = {name}", *(one(n) for one in given)]) + "\n"
+        for n, name in enumerate(s.NAMES)
+    )
+    samples = s.of_series(column)
+    samples["sheet"]["layout"] = "soft"
+    return counts(
+        s.table(), gives or {"reads": s.READS, "groups": s.GROUPS}, sheet=text, samples=samples
+    )
+
+
+OTHER = s.line("characteristics_ch1", [f"disease: {group}" for group in s.GROUPS[::-1]])
+AGES = [51, 52, 53, 54, 71, 72, 73, 74]
+WITH_AGE = {"columns": {"condition": {"from": "group"}, "age": {"from": "age", "numeric": True}}}
+AGED = [f"{n}\t{g}\t{a}" for n, g, a in zip(s.NAMES, s.GROUPS, AGES, strict=True)]
+RUNS = {
+    "sheet": {"file": "sheet", "layout": "sdrf"},
+    "sample_id": "Source Name",
+    "run_id": "Comment[ENA_RUN]",
+    "columns": {"condition": {"from": "group"}},
+}
+SDRF = ["Source Name\tgroup\tComment[ENA_RUN]\tComment[FASTQ_URI]"] + [
+    f"{name}\t{group}\t{name}\tx_{read}.fastq"
+    for name, group in zip(s.NAMES, s.GROUPS, strict=True)
+    for read in (1, 2)
+]
+
+
+def aged(text, gives=None, sheet_name="sheet.txt", **sheet) -> Case:
+    samples = {**WITH_AGE, "sheet": {"file": "sheet", "layout": "tsv", **sheet}}
+    return counts(
+        s.table(),
+        gives or {"reads": s.READS, "ages": AGES},
+        sheet=text,
+        samples=samples,
+        sheet_name=sheet_name,
+    )
+
+
+SHEETS: dict[str, Case] = {
+    "two channels": series(s.DISEASE, s.line("characteristics_ch2", ["disease: pool"] * 8)),
+    "the second channel is meant": series(s.line("characteristics_ch1", ["disease: pool"] * 8), s.DISEASE.replace("ch1", "ch2"), column="disease:ch2"),
+    "a characteristic twice": series(s.DISEASE, OTHER),
+    "the second of a characteristic": series(OTHER, s.DISEASE, column="disease:ch1.1"),
+    "a characteristic twice in SOFT": soft_sheet(lambda n: f"!Sample_characteristics_ch1 = disease: {s.GROUPS[n]}", lambda n: f"!Sample_characteristics_ch1 = disease: {s.GROUPS[-1 - n]}"),
+    "a characteristic without a key": series(s.line("characteristics_ch1", s.GROUPS), column="characteristics_ch1"),
+    "the same in SOFT": soft_sheet(lambda n: f"!Sample_characteristics_ch1 = {s.GROUPS[n]}", column="characteristics_ch1"),
+    "line breaks in a quoted field": series(s.line("description", ["a\nb", *"cdefghi"]), s.DISEASE),
+    "other line breaks in a field": series(s.line("description", ["a\u2028b\x0bc\x85d", *"cdefghi"]), s.DISEASE),
+    "row names of R": aged("\n".join(["sample\tgroup\tage", *(f"{n + 1}\t{row}" for n, row in enumerate(AGED))]) + "\n"),
+    "a separator ends every row of a sheet": aged("\n".join(["sample\tgroup\tage", *(f"{row}\t" for row in AGED)]) + "\n"),
+    "a title above a sheet": aged("\n".join(["Samples", "sample\tgroup\tage", *AGED]), skip_rows=1),
+    "a title nobody knows of": aged("\n".join(["Samples", "sample\tgroup\tage", *AGED]), "set `samples.sheet.skip_rows: 1`"),
+    "semicolons": aged("\n".join(["sample\tgroup\tage", *AGED]).replace("\t", ";")),
+    "ages with decimal commas": aged("\n".join(["sample\tgroup\tage", *(row.replace("51", "51,5") for row in AGED)]), "no number as it is read here: '51,5'"),
+    "a packed workbook of samples": aged(gzip.compress(s.workbook([["sample", "group", "age"], *([n, g, a] for n, g, a in zip(s.NAMES, s.GROUPS, AGES, strict=True))])), layout="xlsx", sheet_name="sheet.xlsx.gz"),
+    "a row per file of a run": counts(s.table(), sheet="\n".join(SDRF), samples=RUNS),
+    "a run of two samples": counts(s.table(), "belongs to several samples", sheet="\n".join([*SDRF, "GSM2\thealthy\tGSM1\tx"]), samples=RUNS),
+    "values that the card does not know": counts(s.table(), "'als', 'healthy' are not in the map", samples={"columns": {"condition": {"from": "group", "map": {"x": "als", "y": "healthy"}}}}),
+}  # fmt: skip
+
+
+PLATFORM = "ID\tSymbol\n" + "".join(f"{p}\t{x}\n" for p, x in zip(s.PROBES, s.SYMBOLS, strict=True))
+
+
+def array(values, gives, probes=PLATFORM, exclude=(), **chip) -> Case:
+    card = s.array(**chip)
+    if exclude:
+        rules = [{"sample_id": name, "reason": "on another scale"} for name in exclude]
+        card["samples"]["exclude"] = rules
+    text = values if isinstance(values, str) else s.table(s.PROBES, values=values, head="ID")
+    return Case(card, {"values": text, "probes": probes, "sheet": s.SHEET}, gives)
+
+
+def soft_array(text: str, gives) -> Case:
+    card = s.array(layout="soft")
+    del card["intensities"][0]["annotation"]
+    card["samples"] = {**s.of_series(), "expected": 8}
+    card["samples"]["sheet"]["layout"] = "soft"
+    return Case(card, {"values": ("m.soft", text), "sheet": ("s.soft", text)}, gives)
+
+
+LONG = "".join(f"{p}\t{x}\n" for n, (p, x) in enumerate(zip(s.PROBES, s.SYMBOLS, strict=True)) for x in ([x, "MYOG"] if n < 6 else ["", x] if n < 12 else [x]))  # fmt: skip
+ASSIGNED = "ID\tSymbol\n" + "".join(
+    f"{p}\tNM_1 // {x} // a gene // 1p1 // 1 /// ENST1 // {x} // a gene // 1p1 // 1\n"
+    for p, x in zip(s.PROBES, s.SYMBOLS, strict=True)
+)
+LINEAR = np.round(2**s.LOG2, 2)
+GAPS = s.LOG2.astype(object).copy()
+GAPS[np.arange(30), np.arange(30) % 8] = "null"
+ONE_GAP = s.LOG2.astype(object).copy()
+ONE_GAP[:40, 3] = ""
+INFINITE = s.LOG2.copy()
+INFINITE[3, 3] = np.inf
+WHOLE = {"genes": 60, "values": s.LOG2}
+
+ARRAYS: dict[str, Case] = {
+    "a row per probe and gene": array(s.LOG2, {"genes": 54, "status": {"symbol": 54, "ambiguous": 6}}, probes="ID\tSymbol\n" + LONG),
+    "gene assignments of Affymetrix": array(s.LOG2, WHOLE, probes=ASSIGNED),
+    "another platform's annotation": array(s.LOG2, "0% of 60 probes lead to a gene", probes=PLATFORM.replace("_at", "_x_at")),
+    "log10": array(s.LOG2 * np.log10(2), "set `scale: log10` if they are that"),
+    "natural logarithms": array(s.LOG2 * np.log(2), "set `scale: ln` if they are that"),
+    "log10 that the card knows": array(s.LOG2 / np.log2(10), WHOLE, scale="log10"),
+    "natural logarithms that the card knows": array(s.LOG2 / np.log2(np.e), WHOLE, scale="ln"),
+    "half linear": array(np.hstack([s.LOG2[:, :4], LINEAR[:, 4:]]), "4, such as GSM5, look like linear values"),
+    "some log10": array(np.hstack([s.LOG2[:, :6], s.LOG2[:, 6:] / np.log2(10)]), "2, such as GSM7, look like log10 values"),
+    "another scale in an excluded array": array(np.hstack([s.LOG2[:, :7], LINEAR[:, 7:]]), {"genes": 60}, exclude=["GSM8"]),
+    "values missing here and there": array(GAPS, {"genes": 30, "note": "30 of 60 genes are lost by that, more than a tenth", "flagged": True}),
+    "values missing in an excluded array": array(ONE_GAP, {"genes": 60, "flagged": False}, exclude=["GSM4"]),
+    "values missing, quantile-normalised": array(GAPS, {"genes": 30, "flagged": True}, normalise="quantile"),
+    "infinite values": array(INFINITE, "infinite values in 1 array(s), such as GSM4"),
+    "thousands": array(s.table(s.PROBES, values=[[f"{v:,.1f}" for v in row] for row in LINEAR], head="ID"), "is not a number"),
+    "SOFT": soft_array(s.soft(s.LOG2), WHOLE),
+    "line breaks that are none": soft_array(s.soft(s.LOG2).replace("\tx\t", "\tprote\x85in\x0b\u2028\t"), WHOLE),
+    "Windows' ellipsis": soft_array(s.soft(s.LOG2).replace("\tx\t", "\tprote\u2026in\t").encode("cp1252"), WHOLE),  # type: ignore[arg-type]
+    "probes listed again": soft_array(s.soft(s.LOG2, repeat=(0, 1)), {**WHOLE, "note": "16 values of probes"}),
+    "thousands in SOFT": soft_array(s.soft(np.vectorize(lambda v: f"{v:,.1f}")(LINEAR * 99)), "column 'VALUE' is not a number"),
+    "a decimal comma in SOFT": soft_array(s.soft(s.LOG2).replace(".", ","), "column 'VALUE' is not a number"),
+}  # fmt: skip
+
+
+def triplets(change=lambda parts: parts, gives=None, name="{sample}_s_{part}", **spec) -> Case:
+    files = {}
+    for n in range(1, 5):
+        plain = {
+            k.removesuffix(".gz"): gzip.decompress(v).decode()
+            for k, v in deposits.triplet(20, seed=n).items()
+        }
+        for part, content in change(plain).items():
+            raw = content if isinstance(content, bytes) else content.encode()
+            files[name.format(sample=f"GSM{n}", part=part)] = raw
+    own = {"member": r"^(?P<sample_id>GSM\d+)", **spec}
+    tar = ("GSE1_RAW.tar", deposits.tar(files))
+    return Case(s.cells(**own), {"cells": tar}, CELLS if gives is None else gives)
+
+
+CELLS = {"barcodes": [20] * 4, "features": 60, "sums": [int(deposits.counts(20, seed=n).sum()) for n in range(1, 5)]}  # fmt: skip
+
+
+def edited(part: str, change):
+    return lambda parts: {**parts, part: change(parts[part])}
+
+
+def transposed(text: str) -> str:
+    head, size, *cells = text.splitlines()
+    rows, columns, n = size.split()
+    turned = [" ".join([c, r, v]) for r, c, v in map(str.split, cells)]
+    return "\n".join([head, f"{columns} {rows} {n}", *turned]) + "\n"
+
+
+def nested(inner, name: str) -> Case:
+    case = triplets()
+    files: dict[str, dict[str, bytes]] = {}
+    with tarfile.open(fileobj=io.BytesIO(case.files["cells"][1])) as tar:
+        for member in tar:
+            sample, _, part = member.name.split("_")
+            files.setdefault(sample, {})[f"filtered/{part}"] = tar.extractfile(member).read()  # type: ignore[union-attr]
+    packed = deposits.tar({name.format(sample): inner(parts) for sample, parts in files.items()})
+    return case._replace(files={"cells": ("GSE1_RAW.tar", packed)})
+
+
+def h5ad(gives, pack=lambda content: content, name="s.h5ad", **change) -> Case:
+    X = np.vstack([deposits.counts(20, seed=n).T for n in range(1, 5)])
+    donors = np.repeat([f"GSM{n}" for n in range(1, 5)], 20)
+    barcodes = (
+        [f"AC{n}-1" for n in range(20)] * 4
+        if change.get("repeated")
+        else [f"AC{n}-1" for n in range(80)]
+    )
+    if change.get("twice"):
+        barcodes[1] = barcodes[0]
+    var = pd.DataFrame({"gene_ids": s.IDS}, index=s.SYMBOLS)
+    if "kinds" in change:
+        var["feature_types"] = change["kinds"]
+    study = anndata.AnnData(
+        X=X.astype(np.float32), obs=pd.DataFrame({"donor": donors}, index=barcodes), var=var
+    )
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study.write_h5ad(Path(folder) / "s.h5ad")
+        content = (Path(folder) / "s.h5ad").read_bytes()
+    group = {"GSM[12]$": "healthy", "GSM[34]$": "als"}
+    samples = {
+        "sheet": {"layout": "obs"},
+        "sample_id": "donor",
+        "columns": {"condition": {"from": "donor", "match": group}},
+    }
+    card = s.cells(samples, layout="h5ad", sample_column="donor")
+    return Case(card, {"cells": (name, pack(content))}, gives)
+
+
+def h5_members(gives, change=lambda content: content, suffix="h5") -> Case:
+    files = {f"GSM{n}_x.{suffix}": change(deposits.tenx_h5(20, seed=n)) for n in range(1, 5)}
+    card = s.cells(layout="10x_h5", member=r"^(?P<sample_id>GSM\d+)_x")
+    return Case(card, {"cells": ("GSE1_RAW.tar", deposits.tar(files))}, gives)
+
+
+def quoted(text: str) -> str:
+    return (
+        "\n".join("\t".join(f'"{c}"' for c in row.split("\t")) for row in text.splitlines()) + "\n"
+    )
+
+
+TEN_OTHERS = ["Gene Expression"] * 50 + ["Antibody Capture"] * 10
+
+BARCODES: dict[str, Case] = {
+    "quotes in features": triplets(edited("features.tsv", quoted)),
+    "commas in features": triplets(edited("features.tsv", lambda t: t.replace("\t", ","))),
+    "R's row numbers in features": triplets(edited("features.tsv", lambda t: "".join(f'"{n + 1}"\t{row}\n' for n, row in enumerate(t.splitlines())))),
+    "a header in features": triplets(edited("features.tsv", lambda t: "gene_id\tgene_name\tfeature_type\n" + t)),
+    "headers of R": triplets(lambda p: {**p, "features.tsv": "x\n" + p["features.tsv"], "barcodes.tsv": "x\n" + p["barcodes.tsv"]}),
+    "a chromosome for the kind": triplets(edited("features.tsv", lambda t: t.replace("Gene Expression", "chr1"))),
+    "antibodies beside genes": triplets(edited("features.tsv", lambda t: "".join(f"{row.replace('Gene Expression', kind)}\n" for row, kind in zip(t.splitlines(), TEN_OTHERS, strict=True))), {"barcodes": [20] * 4, "features": 50, "others": 10}),
+    "a feature too few": triplets(edited("features.tsv", lambda t: t.split("\n", 1)[1]), "60 features but 59 are named"),
+    "barcodes in rows": triplets(edited("matrix.mtx", transposed)),
+    "packed by name only": triplets(lambda p: {f"{k}.gz": v for k, v in p.items()}),
+    "packed twice": triplets(lambda p: {f"{k}.gz": gzip.compress(gzip.compress(v.encode())) for k, v in p.items()}),
+    "macOS's notes": triplets(lambda p: {**p, "._matrix.mtx": b"\0"}, name="{sample}/{part}"),
+    "a folder per sample": triplets(name="{sample}/{part}"),
+    "a tar per sample": nested(lambda parts: gzip.compress(deposits.tar(parts)), "{}_a.tar.gz"),
+    "a zip per sample": nested(s.zipped, "{}_a.zip"),
+    "no member matches": triplets(gives="correct the expression; members are such as GSM1_s_", member=r"^(?P<sample_id>X\d+)"),
+    "a packed .h5 in a tar": h5_members(CELLS, gzip.compress, "h5.gz"),
+    "a .h5 in a tar": h5_members(CELLS),
+    "a packed .h5ad": h5ad(CELLS, gzip.compress, "s.h5ad.gz"),
+    "an .h5ad packed as xz": h5ad(CELLS, lzma.compress, "s.h5ad.xz"),
+    "barcodes repeated between samples": h5ad(CELLS, repeated=True),
+    "barcodes repeated within a sample": h5ad("`cells.sample_column` has to name the column", twice=True),
+    "antibodies in an .h5ad": h5ad({"barcodes": [20] * 4, "features": 50, "others": 10}, kinds=TEN_OTHERS),
+    "biotypes in an .h5ad": h5ad(CELLS, kinds=["protein_coding"] * 60),
+    "peaks alone": h5ad("no gene-expression features", kinds=["Peaks"] * 60),
+}  # fmt: skip
+
+
+def published(gives, change=lambda t: t, sep=",", name="e.csv", **spec) -> Case:
+    chance = np.random.default_rng(1)
+    frame = pd.DataFrame({"gene": s.SYMBOLS, "lfc": chance.normal(0, 1, 60), "se": 0.3, "p": np.linspace(0.001, 0.99, 60)})  # fmt: skip
+    text = change(frame.astype(object)).to_csv(index=False, sep=sep)
+    return Case(s.effects(pvalue_column="p", **spec), {"table": (name, text)}, gives)
+
+
+def setting(column: str, rows: slice, value: Any):
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[frame.index[rows], column] = value
+        return frame
+
+    return change
+
+
+EFFECTS: dict[str, Case] = {
+    "infinite effects": published({"genes": 51, "note": "9 genes have an infinite effect"}, setting("lfc", slice(9), "-inf")),
+    "infinite errors": published({"genes": 58, "note": "2 genes have an infinite effect"}, setting("se", slice(2), "Inf")),
+    "effects that are missing": published({"genes": 57, "note": "3 rows have no effect"}, setting("lfc", slice(3), "NA")),
+    "effects in words": published("3 cells of column 'lfc' are no numbers: 1,5", setting("lfc", slice(3), "1,5")),
+    "a title above results": Case(s.effects(pvalue_column="p", skip_rows=1), {"table": ("e.csv", "Table S2\ngene,lfc,se,p\n" + "".join(f"{x},0.5,0.3,{n / 60}\n" for n, x in enumerate(s.SYMBOLS)))}, {"genes": 60}),
+    "probes for genes": published("0% of 60 rows lead to a gene", setting("gene", slice(60), "1_at")),
+}  # fmt: skip
+
+ALL = {
+    f"{group}: {name}": case
+    for group, cases in (
+        ("tables", TABLES),
+        ("sheets", SHEETS),
+        ("arrays", ARRAYS),
+        ("cells", BARCODES),
+        ("effects", EFFECTS),
+    )
+    for name, case in cases.items()
+}
+
+
+TABLES_OF_GENES = {organism: files.read_gene_table(organism) for organism in ("human",)}
+
+
+@pytest.fixture(autouse=True)
+def _genes_read_once(monkeypatch):
+    monkeypatch.setattr(files, "read_gene_table", TABLES_OF_GENES.__getitem__)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_case(name, tmp_path):
+    case = ALL[name]
+    spec = case.card.get("counts", {})
+    spec = {key: value for key, value in spec.items() if value is not None}
+    card = {**case.card, "counts": spec} if spec else case.card
+    card, manifest = s.write(tmp_path, card, case.files)
+    if isinstance(case.gives, str):
+        with pytest.raises(InputError) as caught:
+            account.of_study(card, manifest)
+        assert case.gives in str(caught.value)
+        return
+    seen = _seen(card, manifest)
+    assert case.gives.get("note", "") in seen.pop("note")
+    for key in set(case.gives) - {"note"}:
+        if key == "values":
+            assert np.allclose(seen[key], case.gives[key][seen["order"]].T, atol=1e-9)
+        else:
+            assert seen[key] == case.gives[key], key
+
+
+def _seen(card, manifest) -> dict[str, Any]:
+    """What the reading that a run does gives."""
+    if card["modality"] == "effects":
+        found = study_effects.read_effects(card, manifest)
+        assert np.isfinite(found.effects["log2fc"]).all()
+        return {"genes": len(found.effects), "note": " ".join(found.notes["text"])}
+    if card["modality"] == "cells":
+        matrices, names, _, _ = study_cells.cell_samples(card, manifest)
+        read = [matrices.read(name)[0] for name in names]
+        return {
+            "barcodes": [one.n_obs for one in read],
+            "features": read[0].n_vars,
+            "sums": [int(one.X.sum()) for one in read],
+            "others": read[0].uns["n_other_features"],
+            "note": "",
+        }
+    read = study_arrays.read_arrays if card["modality"] == "array" else studies.read_bulk
+    adata, _, _ = read(card, manifest)
+    origin = adata.uns["provenance"]
+    return {
+        "genes": adata.n_vars,
+        "status": origin["rows_by_status"],
+        "reads": np.asarray(adata.X).sum(axis=1).tolist(),
+        "values": np.asarray(adata.X),
+        "order": [s.IDS.index(gene) for gene in adata.var_names],
+        "groups": adata.obs["condition"].tolist(),
+        "ages": adata.obs["age"].tolist(),
+        "note": " ".join(map(str, origin["notes"])),
+        "flagged": bool(origin["flagged"]),
+    }
