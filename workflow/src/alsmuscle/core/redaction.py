@@ -23,7 +23,7 @@ _COMMAND = re.compile(
     r"\x1b(?:\[[0-?]{0,40}[ -/]{0,10}[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)?)"
 )
 _SECRET_QUERY = re.compile(
-    r"(?i)\b([\w.-]{0,30}(?:key|token|secret|signature|password|passwd|pwd|credentials?|auth|"
+    r"(?i)\b([\w.-]{0,30}(?:key(?:_?id)?|token|secret|signature|password|passwd|pwd|credentials?|auth|"
     r"session(?:_?id)?)|sig|policy|x-(?:amz|goog)-[a-z-]{1,40})=[^&\s'\"]+"
 )
 _SECRET_HEADER = re.compile(
