@@ -16,8 +16,6 @@ RECOUNT3 = (
 
 
 RECOUNT3_ANNOTATION = {"human": "G026", "mouse": "M023"}
-
-
 RECOUNT3_TABLES = ("sra", "recount_project", "recount_qc", "recount_seq_qc", "recount_pred")
 
 

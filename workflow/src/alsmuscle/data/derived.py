@@ -26,8 +26,6 @@ SEX_GENES = {
 # below 1; neighbours on a flow cell leak a little. Above this a gene counts as expressed, and a sex
 # that leads by more than LEAD settles it although the other one's genes are not silent.
 EXPRESSED, LEAD = 2.0, 2.0
-
-
 # Share of an array study's values that lie below its background.
 BACKGROUND = 0.1
 

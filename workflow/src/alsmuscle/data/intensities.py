@@ -13,21 +13,13 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.data import genes
 
 Scale = Literal["log2", "log10", "ln", "linear", "auto"]
-
-
 # No log2 intensity of a 16-bit scanner exceeds 16; a linear one of an expressed gene always does.
 LOG2_MAX = 25.0
-
-
 # The largest natural logarithm of such a scanner's values is 11.1, the largest log10 4.8; the
 # brightest probes of an array reach 13 to 16 in log2.
 LN_MAX, LOG10_MAX = 11.1, 4.9
-
-
 # Linear (MAS5) intensities below this are noise, and their logarithms would be the largest effects.
 FLOOR = 16.0
-
-
 _TO_LOG2 = {"log2": 1.0, "log10": float(np.log2(10)), "ln": float(np.log2(np.e))}
 
 

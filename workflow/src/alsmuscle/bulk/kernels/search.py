@@ -11,39 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
-
-
 _EPS = float(np.finfo(np.float64).eps)
-
-
 _ASYMPTOTIC = 10.0  # from here on the series below are exact to rounding
-
-
 _MAX_ITERATIONS = 15_000
-
-
 _MAX_LINE_SEARCH = 20
-
-
 _DECREASE, _CURVATURE, _WIDTH = 1e-3, 0.9, 0.1
-
-
 # Line search state, a small array so that one compiled function serves both minimisers.
 _BRACKETED, _STAGE, _G0, _F0, _GTEST = 0, 1, 2, 3, 4
-
-
 _STX, _FX, _GX, _STY, _FY, _GY = 5, 6, 7, 8, 9, 10
-
-
 _STMIN, _STMAX, _W0, _W1, _STPMAX = 11, 12, 13, 14, 15
-
-
 _N_STATE = 16
 
 

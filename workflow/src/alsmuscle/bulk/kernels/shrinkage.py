@@ -18,8 +18,6 @@ from alsmuscle.bulk.kernels.search import (
 )
 
 _FTOL_SHRINK, _GTOL_SHRINK = 1e-8, 1e-8
-
-
 _MEMORY = 10
 
 
