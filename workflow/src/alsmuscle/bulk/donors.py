@@ -11,13 +11,14 @@ own, by restricted maximum likelihood, as limma's ``duplicateCorrelation`` (Smyt
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle.core import log
 from alsmuscle.core.contracts import measure
 from alsmuscle.design import matrix, repeats
 from alsmuscle.stats import distributions, linear
@@ -152,39 +153,55 @@ class Model(NamedTuple):
     """Expression and design as independent samples, and what made them so.
 
     ``values`` (g, n) and ``X`` (n, p), or (g, n, p) with weights: transformed; ``mean`` (g,) mean
-    log expression before; ``consensus`` the donors' correlation.
+    log expression before; ``consensus`` the donors' correlation; ``passes`` what it was before, too.
     """
 
     values: Floats
     X: Floats
     mean: Floats
     consensus: float
+    passes: tuple[float, ...]
 
 
-def of_log(values: Floats, X: Floats, donor: npt.ArrayLike) -> Model:
-    """Transform log expression (genes × samples) so that its samples are independent."""
-    rho = correlation(values, X, donor).consensus
+def of_log(
+    values: Floats, X: Floats, donor: npt.ArrayLike, *, passes: Sequence[float] = ()
+) -> Model:
+    """Transform log expression (genes × samples) so that its samples are independent.
+
+    ``passes``: the correlation, where it is known.
+    """
+    rho = passes[0] if len(passes) else correlation(values, X, donor).consensus
     white = whitener(donor, rho)
-    return Model(values @ white.T, white @ X, values.mean(axis=1), rho)
+    return Model(values @ white.T, white @ X, values.mean(axis=1), rho, (rho,))
 
 
-def of_counts(counts: Floats, X: Floats, donor: npt.ArrayLike, lib_size: Floats | None) -> Model:
+def of_counts(
+    counts: Floats,
+    X: Floats,
+    donor: npt.ArrayLike,
+    lib_size: Floats | None,
+    *,
+    passes: Sequence[float] = (),
+) -> Model:
     """Transform counts (genes × samples): two passes of voom and of the correlation.
 
     The weights depend on the fit, the fit on the correlation, the correlation on the weights; limma's
-    manual (section 18.1.9) goes through it twice.
+    manual (section 18.1.9) goes through it twice. ``passes``: the correlations, where they are known.
     """
-    white, rho = np.eye(len(X)), 0.0
-    for _ in range(2):
+    white: Floats | None = None
+    rhos = list(passes)
+    for i in range(2):
         values, weights = linear.voom(counts, X, lib_size, whitener=white)
-        rho = correlation(values, X, donor, weights).consensus
-        white = whitener(donor, rho)
-    root = np.sqrt(weights)
+        if len(rhos) == i:
+            rhos.append(correlation(values, X, donor, weights).consensus)
+        white = whitener(donor, rhos[i])
+    root, last = np.sqrt(weights), whitener(donor, rhos[1])
     return Model(
-        (root * values) @ white.T,
-        np.einsum("mn,gnp->gmp", white, root[:, :, None] * X, optimize=True),
+        (root * values) @ last.T,
+        np.einsum("mn,gnp->gmp", last, root[:, :, None] * X, optimize=True),
         values.mean(axis=1),
-        rho,
+        rhos[1],
+        tuple(rhos),
     )
 
 
@@ -252,11 +269,14 @@ def describe(fitted: AnnData, used: pd.DataFrame, contrast: Mapping[str, Any]) -
     }[found.rest]
     fitted.uns["donors"] = ", ".join(filter(None, [put if found.together else "", words]))
     if found.rest == "correlated":
+        fitted.uns["donor_correlation"] = np.nan
         try:
-            rho = _model(fitted).consensus if fitted.uns["fitted"] else np.nan
-        except ValueError:
-            rho = np.nan
-        fitted.uns["donor_correlation"] = float(rho)
+            if fitted.uns["fitted"]:
+                model = _model(fitted)
+                fitted.uns["donor_correlation"] = float(model.consensus)
+                fitted.uns["donor_passes"] = np.array(model.passes)
+        except ValueError as error:
+            log.get("donors").warning("a donor's samples: %s", error)
 
 
 def correlated(fitted: AnnData) -> bool:
@@ -296,12 +316,14 @@ def _model(fitted: AnnData) -> Model:
     X = fitted.obsm["design_matrix"].to_numpy(float)
     values = np.asarray(fitted.X, dtype=float)
     donor = fitted.obs["donor"].astype(str)
+    passes = fitted.uns.get("donor_passes", ())
     if measure(fitted) == "intensities":
-        return of_log(values.T, X, donor)
+        return of_log(values.T, X, donor, passes=passes)
     factors = fitted.obs["size_factors"].to_numpy(float)
     # Library sizes as the size factors see them, on the scale of the sums.
     size = factors * np.exp(np.mean(np.log(values.sum(axis=1)) - np.log(factors)))
-    return of_counts(values[:, fitted.var["expressed"].to_numpy(bool)].T, X, donor, size)
+    counts = values[:, fitted.var["expressed"].to_numpy(bool)].T
+    return of_counts(counts, X, donor, size, passes=passes)
 
 
 def linear_fit(fitted: AnnData) -> linear.Fit:
