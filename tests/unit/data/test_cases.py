@@ -173,6 +173,29 @@ def soft_sheet(*given, column="disease:ch1", gives=None) -> Case:
     )
 
 
+def miniml(pack, name: str, column="disease:ch1", gives=None) -> Case:
+    group = '<Characteristics tag="disease">{}</Characteristics>'
+    text = "".join(
+        f'<Sample iid="{name}"><Title>{name}</Title>'
+        + "".join(
+            f'<Channel position="{n}">{group.format(value)}</Channel>'
+            for n, value in ((1, mine if column.endswith("ch1") else "pool"), (2, mine))
+        )
+        + "</Sample>"
+        for name, mine in zip(s.NAMES, s.GROUPS, strict=True)
+    )
+    xmlns = 'xmlns="http://www.ncbi.nlm.nih.gov/geo/info/MINiML"'
+    samples = s.of_series(column)
+    samples["sheet"]["layout"] = "miniml"
+    return counts(
+        s.table(),
+        {"reads": s.READS, "groups": s.GROUPS} if gives is None else gives,
+        sheet=pack(f'<?xml version="1.0"?><MINiML {xmlns}>{text}</MINiML>'),
+        samples=samples,
+        sheet_name=name,
+    )
+
+
 OTHER = s.line("characteristics_ch1", [f"disease: {group}" for group in s.GROUPS[::-1]])
 AGES = [51, 52, 53, 54, 71, 72, 73, 74]
 WITH_AGE = {"columns": {"condition": {"from": "group"}, "age": {"from": "age", "numeric": True}}}
@@ -209,6 +232,9 @@ SHEETS: dict[str, Case] = {
     "a characteristic twice in SOFT": soft_sheet(lambda n: f"!Sample_characteristics_ch1 = disease: {s.GROUPS[n]}", lambda n: f"!Sample_characteristics_ch1 = disease: {s.GROUPS[-1 - n]}"),
     "a characteristic without a key": series(s.line("characteristics_ch1", s.GROUPS), column="characteristics_ch1"),
     "the same in SOFT": soft_sheet(lambda n: f"!Sample_characteristics_ch1 = {s.GROUPS[n]}", column="characteristics_ch1"),
+    "MINiML, in its archive": miniml(lambda text: gzip.compress(deposits.tar({"GSE1_family.xml": text.encode()})), "GSE1_family.xml.tgz"),
+    "MINiML of two channels": miniml(str.encode, "GSE1_family.xml", column="disease:ch2"),
+    "MINiML that is cut off": miniml(lambda text: text[:-30].encode(), "GSE1_family.xml", gives="not readable as MINiML"),
     "line breaks in a quoted field": series(s.line("description", ["a\nb", *"cdefghi"]), s.DISEASE),
     "other line breaks in a field": series(s.line("description", ["a\u2028b\x0bc\x85d", *"cdefghi"]), s.DISEASE),
     "row names of R": aged("\n".join(["sample\tgroup\tage", *(f"{n + 1}\t{row}" for n, row in enumerate(AGED))]) + "\n"),
@@ -403,6 +429,16 @@ def published(gives, change=lambda t: t, sep=",", name="e.csv", **spec) -> Case:
     return Case(s.effects(pvalue_column="p", **spec), {"table": (name, text)}, gives)
 
 
+def r_data() -> bytes:
+    import rdata
+
+    frame = pd.DataFrame(s.COUNTS.astype("int32"), columns=s.NAMES)
+    frame.insert(0, "gene", s.IDS)
+    with tempfile.TemporaryDirectory() as folder:
+        rdata.write_rda(Path(folder) / "c.rda", {"counts": frame})
+        return (Path(folder) / "c.rda").read_bytes()
+
+
 def setting(column: str, rows: slice, value: Any):
     def change(frame: pd.DataFrame) -> pd.DataFrame:
         frame.loc[frame.index[rows], column] = value
@@ -420,6 +456,22 @@ EFFECTS: dict[str, Case] = {
     "probes for genes": published("0% of 60 rows lead to a gene", setting("gene", slice(60), "1_at")),
 }  # fmt: skip
 
+FIVE_ONE = (
+    s.SHEET.replace("als", "other").replace("GSM6,other", "GSM6,als").replace("other", "healthy")
+)
+RARE: dict[str, Case] = {
+    "five against one, a column of symbols": Case(
+        s.bulk({"exclude": [{"sample_id": name, "reason": "not of this comparison"} for name in ("GSM7", "GSM8")]}, gene_column=0, symbol_column=0),
+        {"counts": s.table(s.SYMBOLS, head="GeneSymbol"), "sheet": FIVE_ONE},
+        {"reads": s.READS[:6], "status": {"symbol": 60}, "groups": ["healthy"] * 5 + ["als"]},
+    ),
+    "a matrix of R's": Case(
+        s.bulk(layout="rdata"),
+        {"counts": ("counts.rda", r_data()), "sheet": s.SHEET},
+        {"reads": s.READS},
+    ),
+}  # fmt: skip
+
 ALL = {
     f"{group}: {name}": case
     for group, cases in (
@@ -428,6 +480,7 @@ ALL = {
         ("arrays", ARRAYS),
         ("cells", BARCODES),
         ("effects", EFFECTS),
+        ("rare", RARE),
     )
     for name, case in cases.items()
 }
@@ -492,3 +545,14 @@ def _seen(card, manifest) -> dict[str, Any]:
         "note": " ".join(map(str, origin["notes"])),
         "flagged": bool(origin["flagged"]),
     }
+
+
+def test_five_against_one_is_too_few(tmp_path):
+    case = RARE["five against one, a column of symbols"]
+    card, manifest = s.write(tmp_path, case.card, case.files)
+    found = account.of_study(card, manifest, min_replicates=3)
+    assert found.summary == "6 samples, 60 genes"
+    said = dict(found.lines)
+    assert said["condition"] == "healthy 5, als 1" and said["rows"] == "60: 60 by symbol"
+    assert "1 against 5 samples: effects are given, no test is claimed." in said.values()
+    assert said["excluded: not of this comparison"] == "GSM7, GSM8"

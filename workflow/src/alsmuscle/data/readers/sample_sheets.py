@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.core import files
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data.readers import tables
-from alsmuscle.download.decode import lines_of, read_text, some
+from alsmuscle.download.decode import lines_of, read_text, some, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,8 @@ def _sheet(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
             return parse_series_matrix(read_text(path), str(path))
         if layout == "soft":
             return parse_soft_samples(read_text(path))
+        if layout == "miniml":
+            return parse_miniml(unpacked(path.read_bytes(), str(path)), str(path))
         if layout == "recount3":
             return expand_attributes(read_recount3(path))
         if layout == "ena":
@@ -230,6 +232,50 @@ def parse_soft_samples(text: str) -> pd.DataFrame:
         page = text.lstrip()[:1] == "<"  # it came instead
         raise (PassingError if page else InputError)(
             f"no sample in the SOFT text: {text[:200]!r}", expected="^SAMPLE = GSM…"
+        )
+    return pd.DataFrame(rows).fillna("")
+
+
+def parse_miniml(content: bytes, where: str) -> pd.DataFrame:
+    """Read the samples of GEO's MINiML: one row each, columns named as those of SOFT.
+
+    Characteristics become ``<tag>:ch1`` (channel by channel), as :func:`parse_series_matrix` has
+    them. Raises :class:`InputError` for what is no such XML, and where there is no sample.
+    """
+    import pandas as pd
+    from defusedxml.common import DefusedXmlException  # type: ignore[import-untyped]
+    from defusedxml.ElementTree import ParseError, fromstring  # type: ignore[import-untyped]
+
+    try:
+        root = fromstring(content)
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise InputError(f"not readable as MINiML: {error}", where=where) from None
+
+    def named(element: Any) -> str:
+        return str(element.tag).rpartition("}")[2]
+
+    rows = []
+    for sample in (child for child in root if named(child) == "Sample"):
+        row = {"geo_accession": str(sample.get("iid", ""))}
+        for part in sample:
+            if named(part) == "Channel":
+                channel = f"ch{part.get('position', '1')}"
+                for one in part:
+                    text = " ".join((one.text or "").split())
+                    if named(one) == "Characteristics" and text:
+                        tag = one.get("tag")
+                        key = f"{tag}:{channel}" if tag else f"characteristics_{channel}"
+                        row[_free(key, row)] = text
+                    elif named(one) == "Source":
+                        row[_free(f"source_name_{channel}", row)] = text
+            elif text := " ".join((part.text or "").split()):
+                row[_free(named(part).lower().replace("-", "_"), row)] = text
+        rows.append(row)
+    if not rows:
+        raise InputError(
+            "no sample in the MINiML",
+            where=where,
+            expected="elements Sample; in an archive of several files, unpack the one .xml",
         )
     return pd.DataFrame(rows).fillna("")
 

@@ -541,7 +541,8 @@ def numeric(frame: pd.DataFrame, where: str, shape: Form, *, missing: bool = Fal
     columns = {}
     for position, name in enumerate(frame.columns):
         column = frame.iloc[:, position]
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        if number and (missing or not column.isna().any()):  # a workbook's #N/A is a missing number
             columns[name] = column
             continue
         text = column.map(cell_text)
