@@ -45,7 +45,9 @@ def test_every_ineligible_contrast_states_its_reason() -> None:
         facts(dataset="paper", published=True),
         facts(dataset="broken", problem="file hash differs"),
         facts(dataset="both", confounded="batch", n_target=1),
+        facts(dataset="older", doubts="ages apart: mean age 60 and 30."),
     ).set_index("dataset")
+    assert out.loc["older", "reason"] == "ages apart: mean age 60 and 30."
     assert out.index[out["eligible"]].tolist() == ["good", "paper"]
     assert (out["reason"] == "").equals(out["eligible"])
     assert out.loc["few", "reason"] == "8 v 2 donors, fewer than 3 a side"

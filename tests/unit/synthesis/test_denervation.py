@@ -84,11 +84,13 @@ def test_donors_are_counted_and_only_those_of_the_model() -> None:
             {"contrast": "c", "kind": "confounded", "column": "batch"},
             {"contrast": "c", "kind": "technical", "column": "x"},
             {"contrast": "d", "kind": "confounded", "column": "site"},
+            {"contrast": "c", "kind": "ages_apart", "column": "age", "text": "Mean age 60 and 30."},
         ]
-    )
+    ).fillna("")
     row = synthesis.contrast_facts(CARD, CONTRAST, samples=samples, warnings=warned)
     assert (row["n_target"], row["n_reference"]) == (2, 3)
     assert (row["muscle"], row["material"], row["confounded"]) == ("deltoid", "biopsy", "batch")
+    assert row["doubts"] == "ages apart: Mean age 60 and 30."
     assert not row["published"]
 
 

@@ -606,6 +606,12 @@ def confounders(meta: Mapping[str, Any]) -> list[str]:
     return [str(v) for v in value] if isinstance(value, (list, tuple)) else []
 
 
+def barred(meta: Mapping[str, Any]) -> bool:
+    """Return whether a contrast carries a mark that keeps it from being pooled."""
+    kinds = {kind for kind, _ in meta.get("marks", [])}
+    return bool(confounders(meta)) or not kinds.isdisjoint(design_marks.BARRING)
+
+
 def few(study: StudyData, contrast: ContrastData) -> bool:
     """Return whether a group is known to have fewer than three donors."""
     n = [x for x in donors(study, contrast)[:2] if x is not None]

@@ -75,7 +75,8 @@ def contrast_table(
         cluster`` (the card's, or empty)``, confounded`` (name of the column, or empty)``, simulated,
         published`` (flags). Optional: ``tag`` (what sets a contrast apart from diseased against
         healthy, such as ``progression``; tagged contrasts are never pooled with untagged
-        ones)``, problem`` (why a study gave no effects, or empty).
+        ones)``, problem`` (why a study gave no effects, or empty)``, doubts`` (further marks that bar
+        pooling, :mod:`alsmuscle.design.marks`).
     min_donors
         Donors a side below which a contrast is shown, but not pooled.
     include_confounded
@@ -102,10 +103,10 @@ def contrast_table(
     if missing:
         raise InputError(f"contrast facts lack the column '{missing[0]}'")
     table = facts.copy()
-    for column in ("tag", "problem"):
+    for column in ("tag", "problem", "doubts"):
         if column not in table:
             table[column] = ""
-    text = [c for c in (*needed, "tag", "problem") if not c.startswith("n_")]
+    text = [c for c in (*needed, "tag", "problem", "doubts") if not c.startswith("n_")]
     text = [c for c in text if c not in {"simulated", "published"}]
     table[text] = table[text].fillna("").astype(str)
     twice = table.duplicated(["dataset", "contrast"])
@@ -136,6 +137,8 @@ def contrast_table(
             )
         if row.confounded and not include_confounded:
             why.append(f"condition cannot be told from {row.confounded}")
+        if row.doubts and not include_confounded:
+            why.append(str(row.doubts))
         if is_simulated and real:
             why.append("simulated, and real studies are present")
         if row.role in {"", "not_muscle"}:

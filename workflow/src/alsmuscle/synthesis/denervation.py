@@ -13,6 +13,7 @@ import pandas as pd
 
 from alsmuscle.core import contracts
 from alsmuscle.data import cards
+from alsmuscle.design import marks
 from alsmuscle.design import matrix as designs
 from alsmuscle.genesets import programmes
 from alsmuscle.stats import distributions, meta_analysis
@@ -86,11 +87,10 @@ def contrast_facts(
         compared = used[sides[0] | sides[1]]
         for column in ("muscle", "material"):
             row[column] = ", ".join(sorted(set(compared[column]) - {""}))
-    if warnings is not None:
-        own = warnings[
-            (warnings["contrast"] == contrast["id"]) & (warnings["kind"] == "confounded")
-        ]
-        row["confounded"] = ", ".join(own["column"])
+    found = marks.facts(warnings, card, contrast["id"])
+    row["confounded"] = found.pop("confounded")
+    barring = [kind for kind in marks.BARRING if found.get(kind)]
+    row["doubts"] = " ".join(f"{marks.MARKS[kind].label}: {found[kind]}" for kind in barring)
     return row
 
 

@@ -267,9 +267,11 @@ def text_summary(data: m.ReportData) -> str:
     found = ", ".join(f"{name} {n}" for name, n in flags.items() if n)
     n = sum(flags.values())
     lines.append(f"{_count(n, 'sample', 'samples')} flagged" + (f": {found}" if found else ""))
-    doubtful = sum(bool(m.confounders(k.meta)) for _, k in data.contrasts())
+    doubtful = sum(m.barred(k.meta) for _, k in data.contrasts())
     if doubtful:
-        lines.append(f"{_count(doubtful, 'comparison', 'comparisons')} confounded, not pooled")
+        lines.append(
+            f"{_count(doubtful, 'comparison', 'comparisons')} confounded or in doubt, not pooled"
+        )
     if data.synthesis is not None:
         counts = data.synthesis.overall["verdict"].value_counts()
         said = ", ".join(f"{counts[v]} {v}" for v in claim.SIGNS if counts.get(v, 0))
