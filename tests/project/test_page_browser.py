@@ -15,11 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import cells_fixture
 import report_fixture as fx
 from alsmuscle.report import build as report
+from alsmuscle.stats import meta_analysis
 
 pytestmark = pytest.mark.verify
 
@@ -53,6 +56,7 @@ PAGES = [
     "studies/sim.html",
     "contrasts/sim.als-Satellite-cell-quiescent.html",
 ]
+REPOOLED = "programmes/MYOGENIC_DIFF.html"
 CONTRAST = "contrasts/gse000001.als_v_healthy.html"
 
 
@@ -512,6 +516,51 @@ def test_dark_pages_keep_their_figures_on_paper(folder, open_tab, path):
     assert light[0] > 600 and light[1] < 120
     for image in tab.locator(".figure img").all():
         assert image.evaluate("(i) => getComputedStyle(i).backgroundColor") == "rgb(255, 255, 255)"
+    assert watched.trouble == []
+
+
+def test_pooling_in_the_page_equals_the_package(folder, open_tab):
+    rng = np.random.default_rng(4)
+    cases, known = [], []
+    for _ in range(150):
+        k = int(rng.integers(1, 9))
+        names = [f"x{i}" for i in range(k)]
+        clusters = dict(zip(names, rng.integers(0, max(1, k - 1), k).astype(str), strict=True))
+        se = rng.uniform(0.03, 0.8, k)
+        y = rng.normal(rng.normal(), np.hypot(se, rng.choice([0, 0.1, 0.5, 2.0])))
+        found = meta_analysis.pool(
+            pd.DataFrame([y], columns=names), pd.DataFrame([se], columns=names), clusters, rho=0.8
+        ).iloc[0]
+        known.append(found[["effect", "se", "ci_low", "ci_high", "pvalue"]].astype(float))
+        cases.append(
+            [
+                {"cluster": clusters[n], "effect": a, "se": b}
+                for n, a, b in zip(names, y, se, strict=True)
+            ]
+        )
+    watched = open_tab()
+    tab = watched.go(folder, REPOOLED)
+    tab.wait_for_function("() => alsmuscle.pool !== undefined")
+    seen = tab.evaluate(
+        "(cases) => cases.map((rows) => { const r = alsmuscle.pool(rows, 0.8);"
+        " return [r.effect, r.se, r.low, r.high, r.p]; })",
+        cases,
+    )
+    np.testing.assert_allclose(seen, np.array(known), atol=1e-9)
+    assert watched.trouble == []
+
+
+def test_studies_are_switched_off(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, REPOOLED)
+    tab.get_by_text("Pool again without some studies").first.click()
+    box = tab.locator(".selection").first
+    before = box.locator("td.est-cell").first.inner_text()
+    box.locator("input").first.uncheck()
+    assert "your selection" in box.locator("caption").inner_text()
+    assert box.locator("td.est-cell").first.inner_text() != before
+    box.locator("input").first.check()
+    assert box.locator("td.est-cell").first.inner_text() == before
     assert watched.trouble == []
 
 

@@ -120,7 +120,7 @@ def build(
         add(path, text)
     for path, text in expression.scripts(data, gene.bucket, gene.BUCKETS).items():
         add(path, text)
-    for name in ("genes.js", "pdf.js"):  # loaded by the pages that need them
+    for name in ("genes.js", "pdf.js", "pool.js"):  # loaded by the pages that need them
         add(f"assets/{name}", templates[name])
     return files
 

@@ -14,7 +14,7 @@ from alsmuscle.report import model
 from alsmuscle.report.html import components as c
 
 NEEDED = {
-    *("layout.html.j2", "style.css", "app.js", "genes.js", "pdf.js"),
+    *("layout.html.j2", "style.css", "app.js", "genes.js", "pdf.js", "pool.js"),
     *("glossary.tsv", "methods.tsv", "names.tsv"),
 }
 

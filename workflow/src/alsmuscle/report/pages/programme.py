@@ -14,6 +14,7 @@ from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
 from alsmuscle.report.pages import calls
 from alsmuscle.report.pages.over_time import panels
+from alsmuscle.report.pages.selection import Selection
 from alsmuscle.report.site import Site
 
 GENE_COLUMNS = (
@@ -117,9 +118,9 @@ def pages(site: Site, data: m.ReportData, times: pd.DataFrame) -> Iterator[tuple
 
     ``times``: from :func:`alsmuscle.report.pages.over_time.points`.
     """
-    effects, drivers = _effects(data), _drivers(data)
+    effects, drivers, selection = _effects(data), _drivers(data), Selection(data)
     for name in sorted(data.programme_names):
-        content = _page(site, data, name, effects.get(name, {}), drivers, times)
+        content = _page(site, data, name, effects.get(name, {}), drivers, times, selection)
         yield m.programme_path(name), content
 
 
@@ -130,6 +131,7 @@ def _page(
     parts: Mapping[str, list[dict[str, Any]]],
     drivers: Mapping[tuple[str, str], pd.DataFrame],
     times: pd.DataFrame,
+    selection: Selection,
 ) -> str:
     """Return a programme's page: its caveat, its effect pooled, in every contrast and over time."""
     path, info = m.programme_path(programme), data.programme_info.get(programme, {})
@@ -141,6 +143,7 @@ def _page(
             "title": title[block],
             "caveat": info.get("caveats", {}).get(block),
             "pooled": _pooled(data, f"{programme}/{block}", title[block]),
+            "selection": selection.of(programme, block, title[block]),
             "course": _course(times, programme, block),
             "drivers": c.table(
                 drivers[programme, block],
@@ -183,6 +186,7 @@ def _page(
         blocks=blocks,
         synthesis=data.synthesis is not None,
         called=calls.of_programme(data, programme),
+        repool=any(block["selection"] for block in blocks),
         genes=_genes(data, programme),
     )
 

@@ -1,0 +1,171 @@
+"use strict";
+// Pooled effects of the studies that a reader leaves switched on. Formulas of stats/meta_analysis.py:
+// random effects by REML, modified Knapp-Hartung intervals; dependent comparisons of a study combined first.
+(() => {
+  const { make, forest, fixed } = alsmuscle.parts;
+
+  // ---- distributions -------------------------------------------------------------------------
+  function logGamma(x) { // Lanczos, to 15 digits
+    const c = [0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7];
+    let sum = c[0];
+    for (let i = 1; i < 9; i++) sum += c[i] / (x - 1 + i);
+    const t = x + 6.5;
+    return 0.5 * Math.log(2 * Math.PI) + (x - 0.5) * Math.log(t) - t + Math.log(sum);
+  }
+  function incompleteBeta(x, a, b) { // regularised, by Lentz's continued fraction
+    if (x <= 0) return 0;
+    if (x >= 1) return 1;
+    if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
+    const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log(1 - x)) / a;
+    const tiny = 1e-300;
+    let [c, d] = [1, 1 - ((a + b) * x) / (a + 1)];
+    d = 1 / (Math.abs(d) < tiny ? tiny : d);
+    let f = d;
+    for (let m = 1; m < 500; m++) {
+      for (const term of [(m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m)), (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1))]) {
+        d = 1 + term * d;
+        c = 1 + term / c;
+        d = 1 / (Math.abs(d) < tiny ? tiny : d);
+        c = Math.abs(c) < tiny ? tiny : c;
+        f *= d * c;
+      }
+      if (Math.abs(d * c - 1) < 1e-16) break;
+    }
+    return front * f;
+  }
+  // Two-sided p of t; without an end of degrees of freedom those of the normal distribution.
+  const pOf = (t, df) => incompleteBeta(df / (df + t * t), df / 2, 0.5);
+  const NORMAL = 1.959963984540054;
+  function critical(df) { // 97.5 % quantile of t
+    if (!Number.isFinite(df)) return NORMAL;
+    let [low, high] = [0, 13];
+    while (high - low > 1e-13 * high) {
+      const middle = (low + high) / 2;
+      if (pOf(middle, df) > 0.05) low = middle; else high = middle;
+    }
+    return (low + high) / 2;
+  }
+  function normalP(z) { // complementary error function, to 1e-12, by the fraction or the series
+    const x = Math.abs(z) / Math.SQRT2;
+    if (x < 2.5) {
+      let [sum, term] = [x, x];
+      for (let n = 1; n < 200; n++) { term *= (-x * x) / n; sum += term / (2 * n + 1); }
+      return 1 - (2 / Math.sqrt(Math.PI)) * sum;
+    }
+    let f = 0;
+    for (let n = 60; n > 0; n--) f = (n / 2) / (x + f);
+    return Math.exp(-x * x) / (Math.sqrt(Math.PI) * (x + f));
+  }
+
+  // ---- pooling ---------------------------------------------------------------------------------
+  // rows: {cluster, effect, se}. One effect per cluster; the weights do not depend on rho.
+  function combine(rows, rho) {
+    const clusters = new Map();
+    for (const row of rows) clusters.set(row.cluster, [...(clusters.get(row.cluster) || []), row]);
+    return [...clusters.values()].map((own) => {
+      if (own.length === 1) return [own[0].effect, own[0].se ** 2];
+      const weights = own.map((r) => 1 / r.se ** 2);
+      const total = weights.reduce((a, b) => a + b, 0);
+      const share = weights.map((w) => w / total);
+      const mean = share.reduce((sum, w, i) => sum + w * own[i].effect, 0);
+      const spread = share.map((w, i) => w * own[i].se);
+      const alone = spread.reduce((sum, s) => sum + s * s, 0);
+      return [mean, alone + rho * (spread.reduce((a, b) => a + b, 0) ** 2 - alone)];
+    });
+  }
+  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  function weighted(y, v, tau2) {
+    const w = v.map((x) => 1 / (x + tau2));
+    const total = sum(w);
+    return [w, total, sum(w.map((x, i) => x * y[i])) / total];
+  }
+  // Step of Fisher scoring on the restricted likelihood; its root is the REML estimate.
+  function step(y, v, tau2) {
+    const [w, total, mu] = weighted(y, v, tau2);
+    const s2 = sum(w.map((x) => x * x));
+    const s3 = sum(w.map((x) => x ** 3));
+    const fit = sum(w.map((x, i) => x * x * (y[i] - mu) ** 2));
+    return (fit - (total - s2 / total)) / (s2 - (2 * s3) / total + (s2 / total) ** 2);
+  }
+  // The same search as the package's: secant steps inside a bracket that halves at every fourth step.
+  function between(y, v) {
+    const k = y.length;
+    const scale = sum(v) / k;
+    const mean = sum(y) / k;
+    let tau2 = Math.max(0, sum(y.map((x) => (x - mean) ** 2)) / (k - 1) - scale);
+    let [low, high, previous, before] = [0, Infinity, NaN, NaN];
+    for (let i = 0; i < 300; i++) {
+      const t = tau2;
+      const move = step(y, v, t);
+      const rising = move > 0;
+      if (rising) low = t; else high = t;
+      const slope = (move - before) / (t - previous);
+      let next = t - move / slope;
+      if (!(Number.isFinite(next) && slope < 0)) next = t + move;
+      const middle = (low + (Number.isFinite(high) ? high : 2 * Math.abs(t + move))) / 2;
+      if (next < low || next > high) next = next < 0 && low === 0 ? 0 : middle;
+      if (i % 4 === 3 && Number.isFinite(high)) next = middle;
+      if (t === 0 && !rising) return 0;
+      [previous, before, tau2] = [t, move, next];
+      const tolerance = 1e-10 * (next + scale);
+      if ((Math.abs(next - t) <= tolerance && Math.abs(move) <= 1e3 * tolerance) || high - low <= tolerance) return next;
+    }
+    return NaN;
+  }
+  function pool(rows, rho) {
+    const parts = combine(rows, rho);
+    const [y, v] = [parts.map((p) => p[0]), parts.map((p) => p[1])];
+    const k = y.length;
+    if (!k) return null;
+    if (k === 1) {
+      const se = Math.sqrt(v[0]);
+      return { k, effect: y[0], se, low: y[0] - NORMAL * se, high: y[0] + NORMAL * se, p: normalP(y[0] / se), tau2: null };
+    }
+    const tau2 = between(y, v);
+    const [w, total, mu] = weighted(y, v, tau2);
+    const q = sum(w.map((x, i) => x * (y[i] - mu) ** 2)) / (k - 1);
+    const se = Math.sqrt(Math.max(1, q) / total);
+    const half = critical(k - 1) * se;
+    return { k, effect: mu, se, low: mu - half, high: mu + half, p: pOf(mu / se, k - 1), tau2 };
+  }
+  alsmuscle.pool = pool;
+
+  // ---- in the page -----------------------------------------------------------------------------
+  function chooser(box) {
+    const spec = JSON.parse(box.querySelector("script").textContent);
+    const out = make("div", { role: "status" });
+    const off = new Set();
+    const all = spec.groups.flatMap((group) => group.rows);
+    const draw = () => {
+      const rows = spec.groups.flatMap((group) => {
+        const result = pool(group.rows.filter((r) => !off.has(r)), spec.rho);
+        return result ? [{ label: `${group.label}${off.size ? ", your selection" : ""}`, sizes: `${result.k} ${result.k === 1 ? "study" : "studies"}`, marks: [], effect: result.effect, low: result.low, high: result.high, padj: result.p, pooled: result.k > 1 }] : [];
+      });
+      const title = `${spec.title}: ${off.size ? `your selection, ${off.size} of ${all.length} comparisons switched off` : "all comparisons"}`;
+      const drawn = rows.length ? forest(rows, title, ["Condition", "Studies"]) : make("p", { class: "absent" }, "Everything is switched off.");
+      const heads = drawn.querySelectorAll("thead th");
+      if (heads.length) heads[heads.length - 1].textContent = "p";
+      drawn.querySelectorAll("td[data-head='Adjusted p']").forEach((cell) => { cell.dataset.head = "p"; });
+      out.replaceChildren(drawn);
+      const table = out.querySelector("table");
+      if (table) alsmuscle.parts.forestTools(table);
+    };
+    const id = box.id || "selection";
+    spec.groups.forEach((group, g) => {
+      const list = make("ul", { class: "choices" }, ...group.rows.map((row, i) => {
+        const input = make("input", { type: "checkbox", id: `${id}-${g}-${i}`, checked: true });
+        input.addEventListener("change", () => { if (input.checked) off.delete(row); else off.add(row); draw(); });
+        return make("li", {}, input, " ", make("label", { for: input.id }, row.label, make("small", { class: "muted" }, ` ${fixed(row.effect, 2, true)}, standard error ${fixed(row.se)}`)));
+      }));
+      box.append(make("p", {}, make("strong", {}, group.label)), list);
+    });
+    box.append(make("p", { class: "muted" }, `Random effects by REML with modified Knapp–Hartung intervals, one effect per study (correlation ${spec.rho} between comparisons that share samples); p unadjusted. A selection made after seeing the results proves nothing: verdicts rest on all eligible studies.`), out);
+    draw();
+  }
+  document.querySelectorAll(".selection").forEach((box) => {
+    const fold = box.closest("details");
+    const start = () => { if (fold.open && !box.dataset.ready) { box.dataset.ready = "true"; chooser(box); } };
+    fold.addEventListener("toggle", start);
+    start();
+  });
+})();
