@@ -287,9 +287,9 @@ def test_donors_within_a_subset_and_in_pairs():
         ({"label": "ALS v healthy"}, ("ALS", "healthy")),
         ({"label": "DM1, untrained, against healthy"}, ("DM1, untrained", "healthy")),
         ({"label": "SOD1 vs wild type"}, ("SOD1", "wild type")),
-        ({"label": "effect of training"}, ("als", "healthy")),
+        ({"label": "effect of training"}, ("ALS", "healthy")),
         ({"label": "A v B", "target_label": "C"}, ("C", "B")),
-        ({}, ("als", "healthy")),
+        ({}, ("ALS", "healthy")),
     ],
 )
 def test_sides_are_named_for_reading(meta, names):
@@ -690,7 +690,8 @@ def test_study_page_shows_raw_and_harmonised_values_and_flags(pages):
 def test_dates_stand_on_the_provenance_page_only(pages):
     for path, parsed in pages.items():
         assert ("2026-11-01T10:00:00Z" in parsed.text) == (path == "provenance.html")
-        assert ("0123abc" in parsed.text) == (path == "provenance.html")
+        # and the commit also where the page says how to cite
+        assert ("0123abc" in parsed.text) == (path in {"provenance.html", "methods.html"})
 
 
 def test_equal_tables_give_equal_bytes(files):
