@@ -178,3 +178,13 @@ def test_ranges_of_ids_end() -> None:
         record.expand_ids(["GSM1-GSM1000000000"])
     with pytest.raises(InputError, match="runs"):
         reads.run_names(["SRR1-SRR1000000000"])
+
+
+def test_ids_of_samples_are_no_novels() -> None:
+    sheet = pd.DataFrame({"name": ["a", "b"], "id": ["s1", "x" * 5000]})
+    card = {
+        "id": "gse1",
+        "samples": {"sample_id": "id", "columns": {"condition": {"from": "name"}}},
+    }
+    with pytest.raises(InputError, match="5,000 characters"):
+        samples.harmonise(sheet, card)

@@ -13,6 +13,7 @@ from alsmuscle.core.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_ID = 200
 VOCABULARY = {"sex": ("female", "male", ""), "age_unit": ("years", "days", "weeks", "")}
 TEXT = ("subject_id", "condition", "stage", "sex", "age_unit", "muscle", "material", "batch")
 
@@ -46,6 +47,13 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
     where = f"config/datasets/{card['id']}.yaml"
     spec = card["samples"]
     ids = sample_ids(sheet, card)
+    if (long := ids.str.len() > _MOST_ID).any():
+        raise InputError(
+            f"a sample id of {int(ids[long].str.len().max()):,} characters",
+            where=f"{where}: samples.sample_id",
+            expected=f"at most {_MOST_ID}",
+            remedy="name the column that holds ids, or take them out of it with `pattern`",
+        )
     if ids.eq("").any() or ids.duplicated().any():
         bad = "an empty one" if ids.eq("").any() else f"'{ids[ids.duplicated()].iloc[0]}' twice"
         raise InputError(f"sample ids are not unique: {bad}", where=f"{where}: samples.sample_id")

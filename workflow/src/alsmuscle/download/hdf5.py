@@ -63,7 +63,7 @@ def check(
                     if {"data", "indices", "indptr"} <= set(item):
                         sparse.append(item)
                     continue
-                total += _check_dataset(item, f"{where}: {name}", size)
+                total += _check_dataset(item, _at(where, name), size)
                 if total > max_bytes:
                     raise InputError(
                         f"its datasets come to {total:,} bytes and more in memory",
@@ -72,7 +72,7 @@ def check(
                         remedy="give the job more memory, or leave the study out",
                     )
             for group in sparse:
-                _check_sparse(group, f"{where}: {group.name}")
+                _check_sparse(group, _at(where, group.name))
     except InputError:
         raise
     # The library raises many kinds for damaged bytes; all mean that the file is at fault.
@@ -82,6 +82,11 @@ def check(
             where=where,
             remedy=_AGAIN,
         ) from error
+
+
+def _at(where: str | Path, name: str) -> str:
+    """Name an object in the file; without its first slash, it is no path of this machine."""
+    return f"{where}: {name.lstrip('/') or 'its root'}"
 
 
 def _objects(file: h5py.File, where: str | Path) -> Iterator[tuple[str, Any]]:
@@ -99,12 +104,12 @@ def _objects(file: h5py.File, where: str | Path) -> Iterator[tuple[str, Any]]:
         seen.add(key)
         if isinstance(item, h5py.Datatype):
             continue
-        _check_attributes(item, f"{where}: {name}")
+        _check_attributes(item, _at(where, name))
         yield name, item
         if not isinstance(item, h5py.Group):
             continue
         if depth >= MAX_DEPTH:
-            raise InputError(f"groups more than {MAX_DEPTH} deep", where=f"{where}: {name[:200]}")
+            raise InputError(f"groups more than {MAX_DEPTH} deep", where=_at(where, name[:200]))
         for child in item:
             count += 1
             if count > MAX_OBJECTS:
@@ -112,13 +117,13 @@ def _objects(file: h5py.File, where: str | Path) -> Iterator[tuple[str, Any]]:
             path = f"{name.rstrip('/')}/{child}"
             if len(child) > MAX_NAME:
                 raise InputError(
-                    f"a name of {len(child):,} characters", where=f"{where}: {path[:200]}"
+                    f"a name of {len(child):,} characters", where=_at(where, path[:200])
                 )
             link = item.get(child, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 raise InputError(
                     "a link into another file is refused",
-                    where=f"{where}: {path}",
+                    where=_at(where, path),
                     expected="a file that holds its own data",
                     remedy=_AGAIN,
                 )
@@ -128,9 +133,7 @@ def _objects(file: h5py.File, where: str | Path) -> Iterator[tuple[str, Any]]:
                 continue
             found = item.get(child)
             if found is None:
-                raise InputError(
-                    "a link of an unknown kind", where=f"{where}: {path}", remedy=_AGAIN
-                )
+                raise InputError("a link of an unknown kind", where=_at(where, path), remedy=_AGAIN)
             waiting.append((path, found, depth + 1))
 
 
