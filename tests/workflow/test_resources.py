@@ -88,6 +88,15 @@ def test_jobs_of_one_study_leave_marks_and_are_tried_again(rule):
         assert f'last_mark=last_mark("{rule}", "{of_one[1]}")' in RULES[rule]
 
 
+SOUND = re.compile(r"of_sound\(|per_study\(|all_de\(|tissue_de\(|all_effects\(")
+
+
+@pytest.mark.parametrize("rule", sorted(n for n, body in RULES.items() if SOUND.search(body)))
+def test_what_reads_all_sound_studies_waits_for_the_table_of_this_run(rule):
+    """Else Snakemake takes the table of a former run, and never looks at the rule again."""
+    assert 'outcome=result("provenance/outcome.tsv")' in RULES[rule]
+
+
 def test_profiles_hold_machine_facts_only():
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     for path in (ROOT / "config" / "profiles").glob("*/config.yaml"):

@@ -224,14 +224,19 @@ def of_admitted(pattern, datasets):
 def of_sound(pattern, datasets):
     """Input function: as `of_admitted`, without what failed later.
 
-    Asking for it waits until every study has been analysed.
+    Asking for it waits until every study has been analysed. A rule that asks has the table itself as
+    an input, too: where a run finds the one of a former run, the rule is looked at again after it.
     """
 
     def paths(wildcards):
         table = checkpoints.data_outcome.get().output.outcome
-        return paths_of(
-            pattern, [pair for pair in outcome.kept(table) if pair[0] in datasets]
-        )
+        kept = set(outcome.kept(table))
+        named = [
+            (name, entry["id"])
+            for name in datasets
+            for entry in STUDIES[name]["contrasts"]
+        ]
+        return paths_of(pattern, [pair for pair in named if pair in kept])
 
     return paths
 

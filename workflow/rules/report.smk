@@ -6,6 +6,7 @@ rule provenance_run:
     input:
         manifests=manifests(),
         completeness=per_study("completeness.tsv"),
+        outcome=result("provenance/outcome.tsv"),
     output:
         completeness=result("provenance/completeness.tsv"),
         config=result("provenance/config.yaml"),

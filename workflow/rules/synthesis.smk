@@ -14,6 +14,7 @@ rule synthesis_contrasts:
         called=of_sound("calls/{dataset}/called.tsv", LISTS),
         programmes=TABLES["programmes"],
         claims=TABLES["claims"],
+        outcome=result("provenance/outcome.tsv"),
     output:
         contrasts=report(
             result("synthesis/contrasts.tsv"),
@@ -49,6 +50,7 @@ rule synthesis_pool:
         contrasts=result("synthesis/contrasts.tsv"),
         blocks=result("synthesis/blocks.tsv"),
         de=all_de(),
+        outcome=result("provenance/outcome.tsv"),
     output:
         genes=result("synthesis/genes.tsv"),
         programmes=report(
@@ -85,6 +87,7 @@ rule synthesis_denervation:
         de=tissue_de(),
         programmes=TABLES["programmes"],
         claims=TABLES["claims"],
+        outcome=result("provenance/outcome.tsv"),
     output:
         axis=report(
             result("synthesis/denervation.tsv"),
@@ -160,6 +163,7 @@ rule synthesis_claims:
 rule synthesis_export:
     input:
         de=all_de(),
+        outcome=result("provenance/outcome.tsv"),
     output:
         effects=result("synthesis/effects.parquet"),
         dictionary=report(
@@ -191,6 +195,7 @@ rule synthesis_calls:
         called=of_sound("calls/{dataset}/called.tsv", LISTS),
         blocks=of_sound("calls/{dataset}/blocks.tsv", LISTS),
         de=tissue_de(),
+        outcome=result("provenance/outcome.tsv"),
     output:
         genes=result("synthesis/called_genes.tsv"),
         blocks=result("synthesis/called_blocks.tsv"),
