@@ -26,7 +26,7 @@ SYNTHESIS = {
     "synthesis_calls",
     "synthesis_export",
 }
-AFTER_DE = {"bulk_contrast", "report_pages", "all"} | SYNTHESIS
+AFTER_DE = {"bulk_contrast", "data_outcome", "provenance_run", "report_pages", "all"} | SYNTHESIS
 
 
 @pytest.fixture(scope="module")
