@@ -21,9 +21,6 @@ LONG_SCRIPTS = {
     "bulk_contrast.py",
     "bulk_fit.py",
     "cells_prepare.py",
-    "cells_pseudobulk.py",
-    "data_simulate.py",
-    "data_simulate_cells.py",
     "synthesis_contrasts.py",
 }
 MODULE_LINES = 700

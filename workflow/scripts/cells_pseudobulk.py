@@ -1,6 +1,3 @@
-import anndata
-import pandas as pd
-
 from alsmuscle.cells import activity, contrasts, pseudobulk, store
 from alsmuscle.cells.tables import ACTIVITY, COEXPRESSION, TYPES
 from alsmuscle.core import files, outcome
@@ -20,18 +17,10 @@ with outcome.job(snakemake) as logger:
     blocks = activity.signed_blocks(members)
     names = None if organism == "human" else files.human_names()
     wanted = set(groups["targets"]).union(*groups["defining"].values())
-    scored, chosen = [], []
-
-    def parts():
-        for part in store.read_cells(snakemake.input.cells):
-            scored.append(activity.score_cells(part, blocks))
-            chosen.append(activity.select_genes(part, wanted, names=names))
-            yield part
-
-    sums = pseudobulk.pseudobulk(
-        parts(), whole=f"all {card['cells']['material']}", min_cells=min_cells
-    )
-    study, scores = anndata.concat(chosen, merge="same"), pd.concat(scored)
+    parts = activity.Passing(store.read_cells(snakemake.input.cells), blocks, wanted, names=names)
+    whole = f"all {card['cells']['material']}"
+    sums = pseudobulk.pseudobulk(parts, whole=whole, min_cells=min_cells)
+    study, scores = parts.kept()
     sums.uns["provenance"] = {"files": list(card["files"]), "n_cells": study.n_obs}
     types = contrasts.count_types(study.obs, samples, dataset=dataset, min_cells=min_cells)
     levels = activity.split_block(activity.activity_by_type(scores, study.obs, min_cells=min_cells))

@@ -1,11 +1,7 @@
-from pathlib import Path
-
-import pandas as pd
-
 from alsmuscle.core import files, log
 from alsmuscle.data.tables import MANIFEST
 from alsmuscle.genesets import programmes
-from alsmuscle.simulate import bulk
+from alsmuscle.simulate import bulk, deposit
 
 with log.job(snakemake.log[0]) as logger:
     card, seed = snakemake.params.card, snakemake.params.seed
@@ -34,19 +30,7 @@ with log.job(snakemake.log[0]) as logger:
     }
     for name, table in truth.items():
         files.write_text(snakemake.output[f"truth_{name}"], bulk.packed(table, "\t"))
-    rows = [
-        {
-            "study": study,
-            "name": name,
-            "url": card["files"][name]["url"],
-            "path": snakemake.output[name],
-            "sha256": files.sha256(snakemake.output[name]),
-            "bytes": Path(snakemake.output[name]).stat().st_size,
-            "retrieved": "",
-            "source": "simulated",
-            "pinned": "",
-        }
-        for name in ("counts", "sheet")
-    ]
-    files.write_table(snakemake.output.manifest, pd.DataFrame(rows), MANIFEST)
+    made_files = {name: snakemake.output[name] for name in ("counts", "sheet")}
+    manifest = deposit.manifest(card, made_files)
+    files.write_table(snakemake.output.manifest, manifest, MANIFEST)
     logger.info("simulated %d genes, %d samples", *made.counts.shape)

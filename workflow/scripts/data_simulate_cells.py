@@ -1,11 +1,7 @@
-from pathlib import Path
-
-import pandas as pd
-
 from alsmuscle.cells import annotate
 from alsmuscle.core import files, log
 from alsmuscle.data.tables import MANIFEST
-from alsmuscle.simulate import bulk, cells
+from alsmuscle.simulate import bulk, cells, deposit
 
 with log.job(snakemake.log[0]) as logger:
     card = snakemake.params.card
@@ -24,19 +20,7 @@ with log.job(snakemake.log[0]) as logger:
     files.write_text(snakemake.output.sheet, sheet.to_csv(index=False, lineterminator="\n"))
     files.write_text(snakemake.output.truth_nuclei, bulk.packed(nuclei, "\t"))
     files.write_text(snakemake.output.truth_genes, bulk.packed(genes, "\t"))
-    rows = [
-        {
-            "study": card["id"],
-            "name": name,
-            "url": card["files"][name]["url"],
-            "path": snakemake.output[name],
-            "sha256": files.sha256(snakemake.output[name]),
-            "bytes": Path(snakemake.output[name]).stat().st_size,
-            "retrieved": "",
-            "source": "simulated",
-            "pinned": "",
-        }
-        for name in ("counts", "sheet")
-    ]
-    files.write_table(snakemake.output.manifest, pd.DataFrame(rows), MANIFEST)
+    made_files = {name: snakemake.output[name] for name in ("counts", "sheet")}
+    manifest = deposit.manifest(card, made_files)
+    files.write_table(snakemake.output.manifest, manifest, MANIFEST)
     logger.info("simulated %d barcodes, %d genes", *study.shape)

@@ -6,7 +6,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse, stats
 
-from alsmuscle.cells.activity import activity_by_type, coexpression, score_cells
+from alsmuscle.cells.activity import Passing, activity_by_type, coexpression, score_cells
 from alsmuscle.core.errors import InputError
 
 
@@ -65,3 +65,14 @@ def test_coexpression_by_hand() -> None:
     assert "ABSENT" not in found.index.get_level_values("gene")
     with pytest.raises(InputError, match="none of CHRNG"):
         coexpression(study(), defining={"x": ["CHRNG"]}, targets=["MYOG"])
+
+
+def test_what_passes_in_parts_is_kept_as_of_the_whole() -> None:
+    whole = study()
+    blocks = {"up": {"g1": 1.0, "g4": 1.0}}
+    parts = Passing([whole[:3].copy(), whole[3:].copy()], blocks, {"PAX7", "TTN"}, names=None)
+    assert [list(part.obs_names) for part in parts] == [list("abc"), list("de")]
+    kept, scores = parts.kept()
+    assert list(kept.obs_names) == list(whole.obs_names)
+    assert set(kept.var["symbol"]) == {"PAX7", "TTN"}
+    pd.testing.assert_frame_equal(scores, score_cells(whole, blocks))

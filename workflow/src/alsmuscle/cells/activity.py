@@ -7,7 +7,7 @@ come from pseudobulk through the code of bulk studies, never from cells.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -236,3 +236,45 @@ def coexpression_by_donor(
     return (
         pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
     )
+
+
+class Passing:
+    """Parts of a study on their way to the sums, with what is kept of each: scores and some genes.
+
+    Parameters
+    ----------
+    parts
+        Cells of one sample after the other (:func:`alsmuscle.cells.store.read_cells`).
+    blocks
+        Signed blocks, see :func:`signed_blocks`.
+    genes
+        Symbols of the genes to keep.
+    names
+        Gene id → human symbol, where the organism is another.
+    """
+
+    def __init__(
+        self,
+        parts: Iterable[AnnData],
+        blocks: Mapping[str, Mapping[str, float]],
+        genes: set[str],
+        *,
+        names: pd.Series[str] | None,
+    ) -> None:
+        """Read nothing yet."""
+        self._parts, self._blocks, self._genes, self._names = parts, blocks, genes, names
+        self._scores: list[pd.DataFrame] = []
+        self._chosen: list[AnnData] = []
+
+    def __iter__(self) -> Iterator[AnnData]:
+        """Yield the parts, once."""
+        for part in self._parts:
+            self._scores.append(score_cells(part, self._blocks))
+            self._chosen.append(select_genes(part, self._genes, names=self._names))
+            yield part
+
+    def kept(self) -> tuple[AnnData, pd.DataFrame]:
+        """Return the kept genes of all cells, and their scores, after the parts have passed."""
+        import anndata
+
+        return anndata.concat(self._chosen, merge="same"), pd.concat(self._scores)
