@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import small_studies
 from alsmuscle import cli
 from alsmuscle.archives import biostudies, ena
 from alsmuscle.data import cards as registry
@@ -439,3 +440,23 @@ def test_the_registry_is_found_from_any_folder(
     assert listed["gse250455"]["role"] == "intervention"
     assert cli.main(["check", "gse250455", "--json"]) == cli.DONE
     assert json.loads(capsys.readouterr().out)[0]["passes"]
+
+
+def test_check_read_says_what_a_run_would_make_of_a_study(tmp_path, monkeypatch, capsys):
+    case = {"counts": small_studies.table() + "__no_feature\t" + "\t".join("9" * 8) + "\n"}
+    small_studies.write(tmp_path, small_studies.bulk(), {**case, "sheet": small_studies.SHEET})
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["check", "gse1.yaml", "--read"]) == 0
+    said = capsys.readouterr().out
+    for words in (
+        "gse1: 8 samples, 60 genes",
+        "condition: healthy 4, als 4",
+        "rows: 60: 60 by Ensembl id",
+        "left out: __no_feature",
+        "1 of 1 studies would take part",
+    ):
+        assert words in said
+    (tmp_path / "counts.txt").write_text(small_studies.table(small_studies.PROBES))
+    assert cli.main(["check", "gse1.yaml", "--read"]) == 1
+    said = capsys.readouterr().out
+    assert said.count("0% of 60 rows lead to a gene") == 1 and "to do: correct `organism`" in said

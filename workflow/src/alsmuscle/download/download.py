@@ -221,6 +221,11 @@ def _fetch_held(
             remedy="fetch once without that restriction, check the file, and pin its hash",
         )
     present = _present(want, dest, locked)
+    if present is not None and volatile and not known.hashed:
+        # A file of one's own that was edited is another file: the copy here is of no use.
+        original = _allowed(want, policy)
+        if original is not None and original.is_file():
+            present = present if hash_file(original)[0] == present.sha256 else None
     if present is not None:
         if lock is not None:
             record_lock(lock, present, study=want.study)
