@@ -143,6 +143,7 @@ rule bulk_contrast:
         sets=SETTINGS["enrichment"]["sets"],
         ora=SETTINGS["enrichment"]["ora"],
         programmes=SETTINGS["programmes"],
+        targets=claim_targets,
         seed=SETTINGS["seed"],
         last_mark=last_mark("bulk_contrast", "{dataset}.{contrast}"),
         code=code("bulk_contrast"),

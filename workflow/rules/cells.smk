@@ -137,6 +137,7 @@ rule cells_contrast:
             labels={"table": "cell types' shares, {contrast}"},
         ),
         effects=result("programmes/{dataset}/{contrast}/effects.tsv"),
+        block_effects=result("programmes/{dataset}/{contrast}/block_effects.tsv"),
     log:
         log_of("cells_contrast", "{dataset}.{contrast}"),
     benchmark:
@@ -155,6 +156,7 @@ rule cells_contrast:
         counts=SETTINGS["bulk"]["counts"],
         de=SETTINGS["bulk"]["de"],
         programmes=SETTINGS["programmes"],
+        targets=claim_targets,
         composition=SETTINGS["cells"]["composition"],
         seed=SETTINGS["seed"],
         last_mark=last_mark("cells_contrast", "{dataset}.{contrast}"),

@@ -1,5 +1,6 @@
 # In:  the configuration and the study cards.
 # Out: names for the other files of this folder, such as STUDIES, result(), card_part(), code()
+import functools
 import os
 import sys
 import time
@@ -143,6 +144,14 @@ def card_part(*keys):
         for key in keys
         if key in STUDIES[wildcards.dataset]
     }
+
+
+@functools.cache
+def claim_targets(_wildcards=None):
+    """Params function: genes and ratios that claims test; an edit of the claims' prose reruns nothing."""
+    claims = cards.load_yaml(TABLES["claims"])["claims"]
+    found = {test["target"] for claim in claims for test in claim["tests"]}
+    return sorted(name for name in found if name.startswith(("GENE/", "RATIO/")))
 
 
 def contrast_of(wildcards):
@@ -319,8 +328,10 @@ def per_study(table):
 
 
 def all_effects():
-    """Input function: programme effects of all contrasts that have samples."""
-    return of_sound("programmes/{dataset}/{contrast}/effects.tsv", BULK + CELLS)
+    """Input function: block effects of all contrasts that have samples."""
+    return of_sound(
+        "programmes/{dataset}/{contrast}/block_effects.tsv", BULK + CELLS
+    )
 
 
 def compared():

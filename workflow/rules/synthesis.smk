@@ -70,7 +70,10 @@ rule synthesis_pool:
         mem_mb=growing(1000, per_contrast=20),
         runtime=growing(20),
     params:
-        rho=SETTINGS["synthesis"]["rules"]["rho"],
+        pooling={
+            key: SETTINGS["synthesis"]["rules"][key]
+            for key in ("alpha", "rho", "tau_scale", "block_margin", "gene_margin")
+        },
         min_studies=SETTINGS["synthesis"]["rules"]["min_studies"],
         code=code("synthesis_pool"),
     message:
@@ -84,6 +87,7 @@ rule synthesis_denervation:
         contrasts=result("synthesis/contrasts.tsv"),
         blocks=result("synthesis/blocks.tsv"),
         vst=of_sound("bulk/{dataset}/vst.h5ad", compared()),
+        fits=of_sound("bulk/{dataset}/fits.h5", compared()),
         de=tissue_de(),
         programmes=TABLES["programmes"],
         claims=TABLES["claims"],
@@ -109,6 +113,7 @@ rule synthesis_denervation:
     params:
         cards=facts_of_cards,
         denervation=SETTINGS["synthesis"]["denervation"],
+        trend=SETTINGS["bulk"]["arrays"]["trend"],
         seed=SETTINGS["seed"],
         code=code("synthesis_denervation"),
     message:
@@ -121,9 +126,9 @@ rule synthesis_claims:
     input:
         contrasts=result("synthesis/contrasts.tsv"),
         blocks=result("synthesis/blocks.tsv"),
-        axis=result("synthesis/denervation.tsv"),
         deltas=result("synthesis/deltas.tsv"),
         random_sets=result("synthesis/random_sets.tsv"),
+        called=result("synthesis/called_blocks.tsv"),
         programmes=TABLES["programmes"],
         claims=TABLES["claims"],
     output:

@@ -3,7 +3,7 @@ from alsmuscle.bulk.tables import BLOCK_EFFECTS, DE, ENGINES, OMNIBUS
 from alsmuscle.core import files, outcome
 from alsmuscle.data import cards
 from alsmuscle.design import matrix
-from alsmuscle.genesets import pathways, programmes
+from alsmuscle.genesets import pathways, programmes, targets
 from alsmuscle.genesets.tables import EFFECTS, GSEA, SETS
 
 with outcome.job(snakemake):
@@ -67,7 +67,7 @@ with outcome.job(snakemake):
     blocks = block_effects.raw_and_adjusted(
         fitted,
         contrast,
-        members,
+        targets.with_targets(members, snakemake.params.targets, organism),
         expression=expression,
         markers=tissue_content.markers(
             files.read_plain(snakemake.input.content), organism, genes_of

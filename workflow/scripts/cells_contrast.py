@@ -1,9 +1,9 @@
-from alsmuscle.bulk.tables import DE
+from alsmuscle.bulk.tables import BLOCK_EFFECTS, DE
 from alsmuscle.cells import contrasts
 from alsmuscle.cells.tables import COMPOSITION, TYPES
 from alsmuscle.core import files, outcome
 from alsmuscle.data.tables import SAMPLES
-from alsmuscle.genesets import programmes
+from alsmuscle.genesets import programmes, targets
 from alsmuscle.genesets.tables import EFFECTS
 
 with outcome.job(snakemake) as logger:
@@ -16,6 +16,7 @@ with outcome.job(snakemake) as logger:
         files.read_h5ad(snakemake.input.pseudobulk),
         contrast,
         members,
+        targets.with_targets(members, snakemake.params.targets, organism),
         dataset=dataset,
         counts=snakemake.params.counts,
         de_options=de,
@@ -34,5 +35,6 @@ with outcome.job(snakemake) as logger:
         **snakemake.params.composition,
     )
     files.write_table(snakemake.output.effects, found.effects, EFFECTS)
+    files.write_table(snakemake.output.block_effects, found.blocks, BLOCK_EFFECTS)
     files.write_table(snakemake.output.composition, shares, COMPOSITION)
     files.write_table(snakemake.output.de, found.de, DE)

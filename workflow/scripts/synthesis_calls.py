@@ -1,7 +1,7 @@
 import pandas as pd
 
 from alsmuscle.core import contracts, files, log
-from alsmuscle.synthesis import denervation, targets
+from alsmuscle.genesets import targets
 from alsmuscle.synthesis.calls import agreements, with_facts
 
 with log.job(snakemake.log[0]):
@@ -12,7 +12,7 @@ with log.job(snakemake.log[0]):
         return pd.concat(tables, ignore_index=True) if tables else contracts.rows([], contract)
 
     called = every(snakemake.input.called, "called")
-    genes = denervation.with_human_ids(called, targets.human_ids())
+    genes = targets.with_human_ids(called, targets.human_ids())
     blocks = every(snakemake.input.blocks, "called_blocks")
     effects = [files.read_table(path, "de") for path in snakemake.input.de]
     files.write_table(snakemake.output.genes, with_facts(genes, contrasts), "called_genes_all")

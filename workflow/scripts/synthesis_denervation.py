@@ -1,35 +1,42 @@
 from pathlib import Path
 
 from alsmuscle.core import files, log
-from alsmuscle.data import cards as registry
+from alsmuscle.data import cards
+from alsmuscle.genesets.targets import human_ids
 from alsmuscle.synthesis import denervation, targets
 
 with log.job(snakemake.log[0]) as logger:
-    cards = snakemake.params.cards
+    studies, settings = snakemake.params.cards, dict(snakemake.params.denervation)
     contrasts = files.read_table(snakemake.input.contrasts, "contrasts")
     listed = files.read_plain(snakemake.input.programmes)
     document = targets.read_claims(snakemake.input.claims, listed)
     pairs = denervation.comparable_pairs(contrasts)
     needed = denervation.needed_contrasts(contrasts, pairs)
-    matrices = {Path(path).parent.name: path for path in snakemake.input.vst}
+    matrices = {Path(path).parent.name: Path(path) for path in snakemake.input.vst}
     tables = {(Path(p).parent.parent.name, Path(p).parent.name): p for p in snakemake.input.de}
+    fitting = {
+        "trend": snakemake.params.trend,
+        "n_replicates": settings.pop("n_replicates"),
+        "seed": snakemake.params.seed,
+    }
 
     def source(name):
-        if name[0] in matrices:
-            return files.read_h5ad(matrices[name[0]])
-        return files.read_table(tables[name], "de")
+        if name[0] not in matrices:
+            return files.read_table(tables[name], "de")
+        contrast, path = cards.contrast(studies[name[0]], name[1]), matrices[name[0]]
+        fitted = files.read_h5ads(path.with_name("fits.h5"), cards.design_id(contrast))
+        return denervation.refit(files.read_h5ad(path), fitted, contrast, **fitting)
 
     found = denervation.compare_with_denervation(
         {name: source(name) for name in needed},
-        {name: registry.contrast(cards[name[0]], name[1]) for name in needed},
         contrasts,
         pairs,
         files.read_table(snakemake.input.blocks, "blocks"),
-        targets.members(listed, document, {cards[name[0]]["organism"] for name in needed}),
+        targets.members(listed, document, {studies[name[0]]["organism"] for name in needed}),
         document,
-        to_human={"mouse": targets.human_ids()},
+        to_human={"mouse": human_ids()},
         seed=snakemake.params.seed,
-        **snakemake.params.denervation,
+        **settings,
     )
     logger.info("%d pairs, %d with a slope", len(found.axis), found.axis["lambda"].notna().sum())
     files.write_table(snakemake.output.axis, found.axis, "denervation")

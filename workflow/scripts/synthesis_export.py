@@ -1,13 +1,14 @@
 import pandas as pd
 
 from alsmuscle.core import contracts, files, log
-from alsmuscle.synthesis import denervation, targets
+from alsmuscle.genesets import targets
+from alsmuscle.synthesis import dictionary
 
 with log.job(snakemake.log[0]):
     tables = [files.read_table(path, "de") for path in snakemake.input.de]
     effects = pd.concat(tables, ignore_index=True)
     files.write_parquet(
-        snakemake.output.effects, denervation.with_human_ids(effects, targets.human_ids())
+        snakemake.output.effects, targets.with_human_ids(effects, targets.human_ids())
     )
-    dictionary = denervation.dictionary(contracts.TABLES)
-    files.write_table(snakemake.output.dictionary, dictionary, "dictionary")
+    about = dictionary.dictionary(contracts.TABLES)
+    files.write_table(snakemake.output.dictionary, about, "dictionary")

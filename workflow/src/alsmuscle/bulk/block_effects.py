@@ -321,8 +321,8 @@ def raw_and_adjusted(
     contrast: Mapping[str, Any],
     members: pd.DataFrame,
     *,
-    expression: pd.DataFrame,
-    markers: pd.DataFrame,
+    expression: pd.DataFrame | None = None,
+    markers: pd.DataFrame | None = None,
     trend: bool,
     tested: bool,
     confidence: float = 0.95,
@@ -336,7 +336,8 @@ def raw_and_adjusted(
     members
         Genes of the blocks.
     expression, markers
-        Genes × samples, and ``component, gene_id``, for the adjustment.
+        Genes × samples, and ``component, gene_id``, for the adjustment; none for samples of one cell
+        type, which has no composition.
     tested, confidence
         As for :func:`block_effects`; what is not tested is not adjusted.
 
@@ -353,7 +354,7 @@ def raw_and_adjusted(
         fit = GeneFit(own[:0], nothing, nothing, nothing, np.empty((0, fitted.n_obs)), 0)
     out = block_effects(fit, members, confidence=confidence, tested=tested)
     adjusted = [f"{name}_adjusted" for name in NUMBERS]
-    if not (tested and fitted.uns["fitted"]):
+    if expression is None or markers is None or not (tested and fitted.uns["fitted"]):
         return out.assign(**dict.fromkeys(adjusted, np.nan))
     fit, renamed = _adjusted(fitted, contrast, members, expression, markers, trend)
     other = block_effects(fit, renamed, confidence=confidence, tested=True)

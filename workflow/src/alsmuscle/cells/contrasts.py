@@ -15,6 +15,7 @@ import pandas as pd
 
 from alsmuscle.bulk import deseq2 as de
 from alsmuscle.bulk import donors, engines
+from alsmuscle.bulk.block_effects import raw_and_adjusted
 from alsmuscle.cells import composition
 from alsmuscle.cells.tables import COMPOSITION
 from alsmuscle.core.errors import InputError
@@ -29,10 +30,11 @@ NO_EFFECT_TEST = ["se", "ci_low", "ci_high", "pvalue", "padj", "hedges_g_var"]
 
 
 class TypeContrasts(NamedTuple):
-    """Contracts ``de`` and ``effects`` over all cell types, and why a type is in neither."""
+    """Contracts ``de, effects, block_effects`` over all cell types, and why a type is in none."""
 
     de: pd.DataFrame
     effects: pd.DataFrame
+    blocks: pd.DataFrame
     left_out: dict[str, str]
 
 
@@ -40,6 +42,7 @@ def contrasts_by_type(
     pseudobulk: AnnData,
     contrast: Mapping[str, Any],
     members: pd.DataFrame,
+    targets: pd.DataFrame,
     *,
     dataset: str,
     counts: Mapping[str, Any],
@@ -58,6 +61,9 @@ def contrasts_by_type(
         As ``cards.contrast`` returns it.
     members
         Genes of the blocks (:func:`alsmuscle.genesets.programmes.blocks`).
+    targets
+        The same with the genes and ratios of claims
+        (:func:`alsmuscle.genesets.targets.with_targets`).
     counts, de_options, programme_options
         ``bulk.counts``, ``bulk.de`` and ``programmes`` of the configuration.
     seed, threads
@@ -68,7 +74,7 @@ def contrasts_by_type(
     InputError
         When no cell type has samples on both sides.
     """
-    tables, effects, left_out = [], [], {}
+    tables, effects, blocks, left_out = [], [], [], {}
     for cell_type in sorted(pseudobulk.obs["cell_type"].astype(str).unique()):
         sums = pseudobulk[(pseudobulk.obs["cell_type"].astype(str) == cell_type).to_numpy()]
         reason = _unusable(sums.obs, contrast)
@@ -111,6 +117,8 @@ def contrasts_by_type(
                 threads=threads,
             ).assign(dataset=dataset, contrast=contrast["id"], cell_type=cell_type)
         )
+        own = raw_and_adjusted(fitted, contrast, targets, trend=False, tested=bool(tested))
+        blocks.append(own.assign(dataset=dataset, contrast=contrast["id"], cell_type=cell_type))
     if not tables:
         raise InputError(
             f"no cell type has samples of both '{contrast['target']}' and "
@@ -119,7 +127,10 @@ def contrasts_by_type(
             remedy="lower cells.pseudobulk.min_cells, or leave the contrast out",
         )
     return TypeContrasts(
-        pd.concat(tables, ignore_index=True), pd.concat(effects, ignore_index=True), left_out
+        de=pd.concat(tables, ignore_index=True),
+        effects=pd.concat(effects, ignore_index=True),
+        blocks=pd.concat(blocks, ignore_index=True),
+        left_out=left_out,
     )
 
 

@@ -32,12 +32,13 @@ from alsmuscle.data.tables import (
     WARNINGS,
 )
 from alsmuscle.design import marks
+from alsmuscle.genesets import targets
 from alsmuscle.genesets.programmes import blocks, drivers
 from alsmuscle.genesets.tables import COVERAGE, EFFECTS, GSEA, SETS
 from alsmuscle.report import methods
 from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.report.model import Expression
-from alsmuscle.synthesis import claims, targets
+from alsmuscle.synthesis import changes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,7 +238,7 @@ def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
     files = [file for file, _ in names.values()] + ["specificity.tsv"]
     return Synthesis(
         document=document,
-        overall=claims.overall(tables["claims"]),
+        overall=changes.overall(tables["claims"]),
         files={Path(file).stem: _link(results, folder / file) for file in files},
         **tables,
     )

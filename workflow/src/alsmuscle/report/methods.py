@@ -285,7 +285,7 @@ def steps(
             "from every recorded column; simulated studies never with real ones. Effects that share "
             "donors, controls or a laboratory are combined first, with an assumed correlation of "
             f"{rules['rho']:g}; the range over 0 to 0.95 is kept in the table. Where only gene "
-            "effects are published, a block's effect is their signed mean, its error taking the block's "
+            "effects are published, a block's effect is their mean, its error taking the block's "
             "genes as correlated as in the studies with samples (median; "
             f"{axis['inter_gene_correlation']:g} where none tells).",
             "Borenstein et al. 2009",
@@ -293,17 +293,21 @@ def steps(
         ),
         (
             "Pooling",
-            "Random effects over independent clusters: REML, modified Knapp–Hartung intervals "
-            f"(factor max(1, q)), prediction interval, leave-one-out. Fewer than "
-            f"{rules['min_studies']} independent studies give numbers, no pooled verdict. Species "
-            "are kept apart, and joined through 1:1 orthologs only beside the split.",
-            "Röver, Knapp & Friede 2015",
-            "10.1186/s12874-015-0091-1",
+            "Random effects over independent clusters. How much studies differ is learned from all "
+            "keys of a role: one variance between studies for the weights, and a Knapp–Hartung "
+            "factor per key that is squeezed over keys as limma squeezes variances, never below 1; t "
+            "on k - 1 plus the prior's degrees of freedom. Beside it each key's own REML estimate "
+            "(modified Knapp–Hartung), and a Bayesian one with a half-normal prior on the standard "
+            f"deviation between studies (scale {rules['tau_scale']:g}), which gives the prediction "
+            "interval and the probabilities. One study keeps its own t interval. Leave-one-out. "
+            "Species are kept apart, and joined through 1:1 orthologs only beside the split.",
+            "Smyth 2004; Röver, Knapp & Friede 2015; Röver 2020",
+            "10.2202/1544-6115.1027; 10.1186/s12874-015-0091-1; 10.18637/jss.v093.i06",
         ),
         (
             "Denervation axis",
             "Lambda: weighted slope of a contrast's gene effects on those of a denervation reference "
-            "of the same species and kind of platform, corrected for the reference's noise, the "
+            "of the same species and kind of platform (several independent references together), corrected for the reference's noise, the "
             f"tested block left out; interval from {axis['n_replicates']} resamplings of donors "
             "(analytic where only effects are published). Delta = effect - lambda × reference "
             "effect: not explained by this reference, no more, since denervation is a mediator of "
@@ -314,21 +318,28 @@ def steps(
         ),
         (
             "Verdicts",
-            f"Rules fixed in advance: level {rules['alpha']:g} on adjusted p over all tests; effects "
-            f"within ±{rules['block_margin']:g} (blocks) or ±{rules['gene_margin']:g} (genes, "
-            "ratios) count as none, significant or not. Where denervation could explain a change, support needs a Delta "
-            "of the same direction whose 90 % interval lies wholly beyond that size; wholly within, the change is not "
-            "distinguishable from denervation. At most "
+            f"Rules fixed in advance: level {rules['alpha']:g} on adjusted p; effects within "
+            f"±{rules['block_margin']:g} (blocks) or ±{rules['gene_margin']:g} (genes, ratios) "
+            "count as none. One primary test per claim and side decides, and a claim is never better "
+            "than the tests its sentence needs. Support needs the effect, its part beyond "
+            "denervation (90 % interval beyond that size, where denervation could explain it) and "
+            "the effect adjusted for tissue composition (same sign, interval beyond 0, unless the "
+            "claim is about the amount of a cell type), each from at least "
+            f"{rules['min_studies']} independent studies ({rules['min_direct']} direct contrasts with "
+            "another neurogenic disease); with fewer it is suggested. At most "
             f"{rules['random_share']:.0%} of {axis['n_random']} matched random sets may move as far. "
-            "Bulk tissue never decides a claim about satellite cells. Beside every cannot tell "
-            f"stands the effect that the data would have found with {rules['power']:.0%} power.",
+            "Contradicted only where the interval lies beyond that size on the other side. Bulk "
+            "tissue never decides a claim about satellite cells. Lists of called genes can suggest, "
+            "never support. Where data are not enough stands the effect that the whole rule would "
+            f"have found in {rules['power']:.0%} of simulations.",
             "Murphy & Myors 1999; Julious 2004",
             "10.1037/0021-9010.84.2.234; 10.1002/sim.1783",
         ),
         (
             "Multiple testing",
             "Benjamini–Hochberg within one contrast; within one role, species and cell type for "
-            "pooled effects; over all tests of all claims for verdicts.",
+            "pooled effects; for verdicts over primary tests, and over the others, with enough studies and "
+            "with fewer apart: a test that cannot decide moves no other.",
             "Benjamini & Hochberg 1995",
             "10.1111/j.2517-6161.1995.tb02031.x",
         ),

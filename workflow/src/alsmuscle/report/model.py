@@ -200,7 +200,7 @@ class Synthesis:
     contrasts, claims, studies, programmes, axis, changes
         Contracts ``contrasts, claims, claim_studies, pooled_programmes, denervation, changes``.
     overall
-        One row per claim: ``claim, verdict, n_tests`` (:func:`alsmuscle.synthesis.claims.overall`).
+        One row per claim: From :func:`alsmuscle.synthesis.changes.overall`.
     blocks, genes
         Contracts ``blocks`` (every contrast's programme effects) and ``pooled_genes``.
     called_genes, called_blocks, agreement

@@ -31,13 +31,15 @@ from alsmuscle.data import derived
 from alsmuscle.design import matrix as designs
 from alsmuscle.simulate.bulk import DEMO, Group, Plan, Simulated, block_truth, study
 from alsmuscle.stats import distributions
-from alsmuscle.synthesis.claims import (
-    CANNOT_TELL,
+from alsmuscle.synthesis.verdicts import (
     CONTRADICTED,
-    LIKE_DENERVATION,
-    NOT_SEPARATED,
+    DENERVATION,
+    EXPLAINED,
+    NOT_ENOUGH,
+    SMALLER,
     SUPPORTED,
     VERDICTS,
+    Rules,
 )
 
 if TYPE_CHECKING:
@@ -455,7 +457,7 @@ HETEROGENEITY = 0.15
 N_RANDOM = 40
 
 
-def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]:
+def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int | str | bool]]:
     """Plant truths in studies of the demo's sizes, and follow them through pooling to the verdicts.
 
     Five ALS studies and one denervation reference share a biology
@@ -479,8 +481,8 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
     """
     from alsmuscle.genesets import programmes
     from alsmuscle.synthesis import axis, claims
+    from alsmuscle.synthesis import contrasts as contrast
 
-    rules = claims.Rules()
     blocks = {f"P{number}": truth for number, truth in enumerate(TRUTHS)}
     context = {
         "role": "als_model",
@@ -497,7 +499,13 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
                 "subject": "tissue",
                 "denervation_sensitive": True,
                 "tests": [
-                    {"id": "up", "target": f"{name}/b", "expected": "up", "contexts": ["model"]}
+                    {
+                        "id": "up",
+                        "target": f"{name}/b",
+                        "expected": "up",
+                        "contexts": ["model"],
+                        "primary": ["model"],
+                    }
                 ],
             }
             for name, truth in blocks.items()
@@ -505,7 +513,7 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
     }
     names = [f"als{number}" for number in range(len(ALS_SIZES))]
     sizes = [*ALS_SIZES, DENERVATION_SIZE]
-    contrasts = claims.contrast_table(
+    contrasts = contrast.contrast_table(
         pd.DataFrame(
             {
                 "dataset": [*names, "den"],
@@ -517,7 +525,9 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
             **{"contrast": "c", "species": "mouse", "stage": "symptomatic", "material": "biopsy"},
             **{"modality": "bulk", "simulated": True, "published": False},
             **dict.fromkeys(("muscle", "platform", "cluster", "confounded"), ""),
-        )
+        ),
+        min_donors=3,
+        include_confounded=False,
     )
     rng = np.random.default_rng([seed, 7])
     draw = iter(int(number) for number in rng.integers(2**31, size=len(names) + 2))
@@ -557,7 +567,9 @@ def verdict_replicate(*, seed: int) -> list[dict[str, float | int | str | bool]]
             seed=next(draw),
         )
         label = {"dataset": name, "contrast": "c", "cell_type": "muscle"}
-        effects.append(als.blocks.assign(**label))
+        # Nothing here differs in composition, so that adjusting for it changes nothing.
+        as_is = {f"{column}_adjusted": als.blocks[column] for column in ("effect", "se")}
+        effects.append(als.blocks.assign(**label, **as_is, df=als.df, df_adjusted=als.df))
         delta = axis.block_delta(
             als.effects,
             cut.effects,
@@ -712,13 +724,13 @@ def _verdict_lines(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     pure = verdicts[verdicts["truth"] == "denervation"]
     sets = verdicts[verdicts["truth"] == "random set"]
     idle = verdicts[verdicts["truth"] == "no effect"]
-    honest = [LIKE_DENERVATION, NOT_SEPARATED, CANNOT_TELL]
+    honest = [EXPLAINED, DENERVATION, NOT_ENOUGH, SMALLER]
 
     def share(rows: pd.DataFrame, *told: str) -> float:
         return float(rows["verdict"].isin(told).mean())
 
     level, beyond = (float(verdicts[f"{name}_held"].mean()) for name in ("level", "beyond"))
-    near, apart = LIKE_DENERVATION, NOT_SEPARATED
+    near, apart = EXPLAINED, DENERVATION
     lines = [
         _line("true claims supported", share(true, SUPPORTED), len(true), low=0.8),
         _line("true claims contradicted", share(true, CONTRADICTED), len(true), high=0.05),
@@ -1001,7 +1013,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seed in seeds
             for name in SCENARIOS
         ]
-        thresholds = cards.load_yaml("config/config.yaml")["bulk"]["qc"]
+        settings = cards.load_yaml("config/config.yaml")
+        thresholds, rules = settings["bulk"]["qc"], Rules(**settings["synthesis"]["rules"])
         panels = files.read_plain("config/tissues.tsv")
         looked = [
             pool.submit(partial(flag_replicate, biology, panels, thresholds, name, seed=seed))
@@ -1014,7 +1027,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ]
         axes = [pool.submit(partial(lambda_replicate, biology, seed=seed)) for seed in seeds]
         told = [
-            pool.submit(partial(verdict_replicate, seed=options.seed + number))
+            pool.submit(partial(verdict_replicate, rules, seed=options.seed + number))
             for number in range(options.verdicts)
         ]
         real = None

@@ -557,8 +557,6 @@ def axes(
     blocks: pd.DataFrame,
     members: Mapping[str, pd.DataFrame],
     *,
-    random_blocks: pd.DataFrame | None = None,
-    random_members: Mapping[str, pd.DataFrame] | None = None,
     replicates: Mapping[Contrast, pd.DataFrame] | None = None,
     to_human: Mapping[str, Mapping[str, str]] | None = None,
     inter_gene_correlation: float = 0.05,
@@ -569,9 +567,9 @@ def axes(
     Parameters
     ----------
     pairs
-        From :func:`alsmuscle.synthesis.claims.reference_pairs`.
+        From :func:`alsmuscle.synthesis.contrasts.reference_pairs`.
     contrasts
-        From :func:`alsmuscle.synthesis.claims.contrast_table`; donors give the degrees of freedom.
+        From :func:`alsmuscle.synthesis.contrasts.contrast_table`; donors give the degrees of freedom.
     genes
         ``dataset, contrast, cell_type, gene_id, effect, se`` (log2 units, own species' ids). Cell
         types are compared with the same cell type of the reference.
@@ -579,9 +577,6 @@ def axes(
         ``dataset, contrast, cell_type, programme, block, stripped, effect, se``.
     members
         Species → members of the blocks (see :func:`block_delta`).
-    random_blocks, random_members
-        Matched random sets, as ``blocks`` and ``members``. They come by the thousand and are only
-        judged against the reference that :func:`choose_reference` keeps: no other is taken.
     replicates
         (dataset, contrast, cell_type) → donor-bootstrap replicates × genes, where a matrix exists.
     to_human
@@ -648,46 +643,24 @@ def axes(
             row |= found | {"reason": found["reason"] or pair.reason}
     axis = pd.DataFrame(rows, columns=AXIS_COLUMNS)
     named = ["dataset", "contrast", "cell_type", "reference"]
-    best = set(choose_reference(axis)[named].itertuples(index=False, name=None))
 
     deltas: list[pd.DataFrame] = []
     by_blocks = _by_contrast(blocks)
-    by_random = {} if random_blocks is None else _by_contrast(random_blocks)
     for row, (als_key, den_key) in zip(rows, keys, strict=True):
         known = als_key in by_blocks and den_key in by_blocks
         if not known or row["lambda"] is None or np.isnan(row["lambda"]):
             continue
         organism = facts.loc[als_key[:2], "species"]
-        sources, sets = [by_blocks], [members[organism]]
-        if random_members and organism in random_members and (*als_key, row["reference"]) in best:
-            sources.append(by_random)
-            sets.append(random_members[organism])
         own = block_delta(
             by_contrast[als_key].set_index("gene_id"),
             by_contrast[den_key].set_index("gene_id"),
-            pd.concat([source[als_key] for source in sources if als_key in source]),
-            pd.concat([source[den_key] for source in sources if den_key in source]),
-            pd.concat(sets),
+            by_blocks[als_key],
+            by_blocks[den_key],
+            members[organism],
             **settings(als_key, den_key),
         )
         deltas.append(own.assign(**{key: row[key] for key in named}))
     return axis, pd.concat(deltas, ignore_index=True) if deltas else pd.DataFrame()
-
-
-def choose_reference(axis: pd.DataFrame) -> pd.DataFrame:
-    """Keep one denervation reference per contrast and cell type: the best correlated one.
-
-    The reference that explains most is the hardest null for a claim of more than denervation; ties
-    go to the alphabetically first. ``axis``: ``dataset, contrast, cell_type, reference, lambda,
-    correlation``; rows without lambda are dropped.
-    """
-    usable = axis.dropna(subset=["lambda"])
-    # As the table writes it: the choice is then the same before writing and after reading.
-    shown = usable["correlation"].astype(float).fillna(-np.inf).map("{:.6g}".format)
-    usable = usable.assign(_rank=shown.astype(float))
-    ordered = usable.sort_values(["_rank", "reference"], ascending=[False, True])
-    kept = ordered.drop_duplicates(["dataset", "contrast", "cell_type"]).drop(columns="_rank")
-    return kept.sort_values(["dataset", "contrast", "cell_type"], ignore_index=True)
 
 
 def _by_contrast(table: pd.DataFrame) -> dict[Contrast, pd.DataFrame]:

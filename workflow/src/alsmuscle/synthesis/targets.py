@@ -1,4 +1,4 @@
-"""Reading and writing that only the synthesis needs; tables go through ``core.files``."""
+"""What the claims ask for: the document itself, and the genes of their targets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import files
-from alsmuscle.core.errors import InputError
-from alsmuscle.data import cards, genes
-from alsmuscle.genesets import programmes
-from alsmuscle.synthesis import claims, denervation
+from alsmuscle.data import cards
+from alsmuscle.genesets import programmes, targets
+from alsmuscle.synthesis import claims
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,24 +29,6 @@ def read_claims(path: str | Path, listed: pd.DataFrame) -> dict[str, Any]:
     return document
 
 
-def human_ids() -> dict[str, str]:
-    """Return mouse gene id → id of its 1:1 human ortholog."""
-    pairs = files.read_orthologs()
-    return dict(zip(pairs["mouse_gene_id"], pairs["human_gene_id"], strict=True))
-
-
-def target_ids(targets: Iterable[str], organisms: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return organism → {human symbol: gene id} of the claims' genes and ratios."""
-    known = genes.resolve_symbols(denervation.symbols(targets), files.read_gene_table("human"))
-    to_mouse = {human: mouse for mouse, human in human_ids().items()}
-    return {
-        name: dict(known)
-        if name == "human"
-        else {symbol: to_mouse[gene] for symbol, gene in known.items() if gene in to_mouse}
-        for name in organisms
-    }
-
-
 def members(
     listed: pd.DataFrame, document: Mapping[str, Any], organisms: Iterable[str]
 ) -> dict[str, pd.DataFrame]:
@@ -55,23 +36,16 @@ def members(
     import pandas as pd
 
     organisms = sorted(organisms)
-    targets = claims.gene_targets(document["claims"])
-    ids = target_ids(targets, organisms)
+    asked = targets.gene_targets(document["claims"])
+    ids = targets.target_ids(asked, organisms)
     return {
         name: pd.concat(
             [
-                programmes.blocks(listed, name, files.read_gene_table(name)),
-                claims.gene_members(targets, ids[name]).assign(stripped=False),
+                # What counts is the genes' own direction, whatever a programme expects of them.
+                programmes.blocks(listed, name, files.read_gene_table(name)).assign(sign=1),
+                targets.gene_members(asked, ids[name]).drop(columns="weight"),
             ],
             ignore_index=True,
         )
         for name in organisms
     }
-
-
-def read_former(path: str | Path) -> pd.DataFrame | None:
-    """Read a former run's claims; ``None`` where there are none, or none that hold the contract."""
-    try:
-        return files.read_table(path, "claims")
-    except InputError:
-        return None

@@ -13,32 +13,45 @@ from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
 from alsmuscle.report.site import Site
+from alsmuscle.synthesis.verdicts import CALLED, NOT_ENOUGH, VERDICTS
 
-SIGNS = {
-    "supported": "✔",
-    "contradicted": "✘",
-    "mixed": "◐",
-    "not distinguishable from denervation": "≈",
-    "cannot separate from denervation": "∥",
-    "cannot tell": "?",
-}
+SIGNS = dict(zip(VERDICTS, "✔◔✘·◐≈∥∦?", strict=True))
 """Verdict and its sign, in the order in which the first page groups claims."""
 
-MEANING = {
-    "supported": "Enough independent studies agree with the claim, it is more than this denervation "
-    "reference explains, and random gene sets move less.",
-    "contradicted": "The data move against the claim, or exclude an effect of the claimed size.",
-    "mixed": "Studies, or tests of the claim, move significantly in both directions.",
-    "not distinguishable from denervation": "It moves as claimed, and what remains beyond "
-    "denervation is as good as nothing.",
-    "cannot separate from denervation": "It moves, but what remains beyond denervation may be "
-    "nothing or large.",
-    "cannot tell": "No data, too few studies, the wrong material, or too wide an interval; the page "
-    "of the claim says which, and how small an effect could have been seen.",
-}
-"""What each verdict means; the rules are in :func:`alsmuscle.synthesis.claims.decide`."""
+MEANING = dict(
+    zip(
+        VERDICTS,
+        (
+            "Enough independent studies agree, it is more than denervation and tissue composition "
+            "explain, and random gene sets move less.",
+            "One or two independent studies say so, or a list of called genes; the page says how "
+            "many.",
+            "The interval lies beyond 0 on the other side, by more than the margin.",
+            "Whatever there is, is too small to count.",
+            "Studies, or tests that the sentence needs, say opposite things.",
+            "It moves, and next to nothing is left beyond denervation.",
+            "It moves; what is left beyond denervation is unknown, or may be nothing.",
+            "It moves; adjusted for fibre, fat and macrophage content its interval reaches 0, or it "
+            "cannot be adjusted.",
+            "No data, the wrong material, or too wide an interval; the page says how small an "
+            "effect would have been seen.",
+        ),
+        strict=True,
+    )
+)
+"""What each verdict means; the rules are in :func:`alsmuscle.synthesis.verdicts.decide`."""
 
-EXPECTED = {"up": "higher", "down": "lower", "changed": "different, in either direction"}
+EXPECTED = {
+    "up": "higher",
+    "down": "lower",
+    "changed": "different, in either direction",
+    "unchanged": "no different",
+}
+PARTS = {
+    "primary": "decides the claim",
+    "necessary": "the claim's sentence needs it",
+    "secondary": "shown beside the claim, decides nothing",
+}
 
 
 def verdict_badge(verdict: str) -> Markup:
@@ -70,13 +83,15 @@ def summary(data: m.ReportData, synthesis: m.Synthesis) -> dict[str, Any]:
     entries = {entry["id"]: entry for entry in synthesis.document["claims"]}
     names = [name for name in entries if name in overall.index]
     counts = overall["verdict"].value_counts()
-    decided = [n for n in names if overall.loc[n, "verdict"] != "cannot tell"]
-    telling = {n: _telling(_rows_of(synthesis, n), overall.loc[n, "verdict"]) for n in names}
+    decided = [n for n in names if overall.loc[n, "verdict"] != NOT_ENOUGH]
+    telling = {n: _telling(_rows_of(synthesis, n), overall.loc[n]) for n in names}
     span = plots.domain([_plain(telling[n]) for n in decided])
     groups = []
     for verdict in SIGNS:
         members = [n for n in decided if overall.loc[n, "verdict"] == verdict]
-        lines = [_line(data, synthesis, entries[n], telling[n], span) for n in members]
+        lines = [
+            _line(data, synthesis, entries[n], telling[n], overall.loc[n], span) for n in members
+        ]
         if lines:
             groups.append({"badge": verdict_badge(verdict), "lines": lines})
     open_claims = [n for n in names if n not in decided]
@@ -123,6 +138,7 @@ def _line(
     synthesis: m.Synthesis,
     entry: Mapping[str, Any],
     row: pd.Series[Any],
+    overall: pd.Series[Any],
     span: tuple[float, float],
 ) -> dict[str, Any]:
     """One claim that has a verdict: what it rests on, drawn, and how its tests came out."""
@@ -133,16 +149,29 @@ def _line(
         "href": m.claim_path(entry["id"]),
         "measure": target_title(data, row["target"]),
         "where": _context(synthesis, row["context"]),
-        "studies": m.studies(row["k"]),
-        "plot": plots.interval(drawn, span),
-        "estimate": c.interval_text(row["effect"], row["ci_low"], row["ci_high"]),
+        "studies": _grade(row, overall),
+        "plot": Markup("") if c.is_missing(row["effect"]) else plots.interval(drawn, span),
+        "estimate": ""
+        if c.is_missing(row["effect"])
+        else c.interval_text(row["effect"], row["ci_low"], row["ci_high"]),
         "tests": _tests(_rows_of(synthesis, entry["id"])),
     }
 
 
+def _grade(row: pd.Series[Any], overall: pd.Series[Any]) -> str:
+    """On what a claim's verdict rests, and for whom, in words."""
+    number = "a list of called genes" if row["grade"] == CALLED else m.studies(row["k"])
+    return f"{overall['basis']}: {number}"
+
+
+def _deciding(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tests that decide a claim, or that its sentence needs."""
+    return rows[rows["part"] != "secondary"]
+
+
 def _tests(rows: pd.DataFrame) -> str:
-    """How the counted tests of a claim came out, in words."""
-    counts = rows.loc[rows["counted"].astype(bool), "verdict"].value_counts()
+    """How the tests that decide a claim came out, in words."""
+    counts = _deciding(rows)["verdict"].value_counts()
     return ", ".join(f"{counts[v]} {v}" for v in SIGNS if counts.get(v, 0))
 
 
@@ -165,7 +194,7 @@ def short_reason(reason: object) -> str:
 def _why_open(synthesis: m.Synthesis, names: list[str]) -> str:
     """Why the tests of the undecided claims cannot tell: each reason with its number of tests."""
     rows = synthesis.claims
-    rows = rows[rows["claim"].isin(names) & rows["counted"].astype(bool)]
+    rows = _deciding(rows[rows["claim"].isin(names)])
     counts = rows["reason"].map(short_reason).value_counts()
     return "; ".join(f"{reason}: {n} test{'s' * (n != 1)}" for reason, n in counts.items())
 
@@ -185,11 +214,10 @@ def _cannot_tell(
     entries: Mapping[str, Mapping[str, Any]],
 ) -> Markup:
     """The undecided claims, one line each: why, what was seen, what could have been seen."""
-    lines = []
+    lines, overall = [], synthesis.overall.set_index("claim")
     for name in names:
-        rows = _rows_of(synthesis, name)
-        rows = rows[rows["counted"].astype(bool)]
-        row = _telling(rows, "cannot tell")
+        rows = _deciding(_rows_of(synthesis, name))
+        row = _telling(rows, overall.loc[name])
         reasons = rows["reason"].map(short_reason).value_counts()
         seen = "no data"
         if not c.is_missing(row["effect"]):
@@ -227,18 +255,18 @@ def _context(synthesis: m.Synthesis, name: object) -> str:
     return str(synthesis.document["contexts"].get(str(name), {}).get("label", name))
 
 
-def _telling(rows: pd.DataFrame, verdict: str) -> pd.Series[Any]:
-    """The test that speaks for the claim: of the overall verdict, with the most studies."""
-    counted = rows[rows["counted"].astype(bool)]
-    own = counted[counted["verdict"] == verdict]
-    own = own if len(own) else counted[counted["verdict"].isin(["supported", "contradicted"])]
-    own = own if len(own) else counted
-    return own.sort_values("k", ascending=False, kind="stable").iloc[0]
+def _telling(rows: pd.DataFrame, overall: pd.Series[Any]) -> pd.Series[Any]:
+    """The row of ``claims.tsv`` that speaks for the claim."""
+    own = rows[(rows["test"] == overall["test"]) & (rows["context"] == overall["context"])]
+    return own.iloc[0]
 
 
-def _sentence(data: m.ReportData, synthesis: m.Synthesis, row: pd.Series[Any]) -> str:
+def _sentence(
+    data: m.ReportData, synthesis: m.Synthesis, row: pd.Series[Any], reason: object
+) -> str:
     where = _context(synthesis, row["context"])
-    return f"{target_title(data, row['target'])} in {where}: {_typeset(row['reason'])}."
+    said = _typeset(str(reason).removeprefix(f"{row['target']} in {row['context']}: "))
+    return f"{target_title(data, row['target'])} in {where}: {said}."
 
 
 def _typeset(reason: object) -> str:
@@ -283,8 +311,13 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[
         claim=entry,
         simulated=is_simulated(synthesis),
         verdict=verdict_badge(verdict),
-        tests=f"{n} test{'s' * (n != 1)} counted, {len(parts)} with data",
-        reason=_sentence(data, synthesis, _telling(rows, verdict)),
+        tests=f"{n} test{'s' * (n != 1)}, {len(parts)} with data",
+        sides=[
+            (side, verdict_badge(str(overall[side])))
+            for side in ("patients", "models")
+            if overall[side]
+        ],
+        reason=_sentence(data, synthesis, _telling(rows, overall), overall["reason"]),
         parts=parts,
         untested=_untested(data, synthesis, blank, entry["id"]),
         elsewhere=[
@@ -412,7 +445,7 @@ def _part(
     return {
         "title": title,
         "badge": verdict_badge(row["verdict"]),
-        "counted": bool(row["counted"]),
+        "part": PARTS[str(row["part"])],
         "expected": expected,
         "reason": _capital(f"{_typeset(row['reason'])}."),
         "plot": plots.forest_plot(
@@ -436,6 +469,23 @@ def _facts(row: pd.Series[Any]) -> list[tuple[str, object]]:
         span = f"{c.number(row['pi_low'], sign=True)} to {c.number(row['pi_high'], sign=True)}"
         pairs.append(("A new study would lie in", span))
         pairs.append(("Most influential comparison", row["influential"]))
+    if row["k"] >= 2 and not c.is_missing(row["prob_direction"]):
+        pairs.append(
+            (
+                "Bayesian estimate",
+                f"{c.interval_text(row['bayes_effect'], row['bayes_ci_low'], row['bayes_ci_high'])}; "
+                f"probability of this direction {row['prob_direction']:.3g}, of more than "
+                f"{row['margin']:g} {row['prob_beyond']:.3g}",
+            )
+        )
+    for name, label in (
+        ("adjusted_effect", "Adjusted for tissue composition"),
+        ("delta_adjusted", "Beyond denervation, adjusted for tissue composition"),
+    ):
+        if not c.is_missing(row[name]):
+            stem = name.removesuffix("_effect")
+            text = c.interval_text(row[name], row[f"{stem}_ci_low"], row[f"{stem}_ci_high"])
+            pairs.append((label, text))
     if not c.is_missing(row["stripped_effect"]):
         text = c.interval_text(
             row["stripped_effect"], row["stripped_ci_low"], row["stripped_ci_high"]

@@ -1,0 +1,80 @@
+"""A claim's verdict: primary and necessary tests, patients and models."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pandas as pd
+import pytest
+
+from alsmuscle.synthesis import changes
+from alsmuscle.synthesis.verdicts import VERDICTS
+
+
+def rows(*verdicts: tuple[str, str, str]) -> pd.DataFrame:
+    """Rows of (side, part, verdict)."""
+    return pd.DataFrame(
+        [
+            {
+                "claim": "C1", "test": f"t{i}", "context": f"c{i}", "side": side, "part": part,
+                "statement": "s", "target": "P/b", "verdict": verdict, "grade": "pooled",
+                "reason": f"reason {i}",
+            }
+            for i, (side, part, verdict) in enumerate(verdicts)
+        ]
+    )  # fmt: skip
+
+
+def verdict(*verdicts: tuple[str, str, str]) -> str:
+    return str(changes.overall(rows(*verdicts))["verdict"][0])
+
+
+P, M = "patients", "models"
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected"),
+    [
+        ([(P, "primary", "supported")], "supported"),
+        ([(P, "primary", "supported"), (P, "necessary", "supported")], "supported"),
+        ([(P, "primary", "supported"), (P, "necessary", "suggested")], "suggested"),
+        ([(P, "primary", "supported"), (P, "necessary", "not enough data")], "not enough data"),
+        ([(P, "primary", "supported"), (P, "necessary", "contradicted")], "mixed"),
+        ([(P, "primary", "supported"), (P, "necessary", "smaller than the margin")], "mixed"),
+        ([(P, "primary", "contradicted"), (P, "necessary", "supported")], "contradicted"),
+        ([(P, "primary", "supported"), (P, "secondary", "contradicted")], "supported"),
+        ([(P, "primary", "not enough data"), (P, "secondary", "supported")], "not enough data"),
+        # patients before models
+        ([(P, "primary", "suggested"), (M, "primary", "supported")], "suggested"),
+        ([(P, "primary", "not enough data"), (M, "primary", "supported")], "supported"),
+        ([(P, "primary", "supported"), (M, "primary", "contradicted")], "mixed"),
+        ([(P, "primary", "not enough data"), (M, "primary", "not enough data")], "not enough data"),
+        # a necessary test of the other side does not hold this one back
+        ([(P, "primary", "supported"), (M, "necessary", "contradicted")], "supported"),
+    ],
+)
+def test_overall(tests: list[tuple[str, str, str]], expected: str) -> None:
+    assert verdict(*tests) == expected
+
+
+def test_contradicted_only_where_a_primary_test_is() -> None:
+    for primary, necessary, other in product(VERDICTS, repeat=3):
+        found = verdict(
+            (P, "primary", primary), (P, "necessary", necessary), (M, "secondary", other)
+        )
+        assert (found == "contradicted") == (primary == "contradicted")
+        if found == "supported":
+            assert primary == "supported" and necessary == "supported"
+
+
+def test_both_sides_and_their_words_are_kept() -> None:
+    out = changes.overall(
+        rows((P, "primary", "not enough data"), (M, "primary", "supported"))
+    ).iloc[0]
+    assert (out["patients"], out["models"]) == ("not enough data", "supported")
+    assert (out["basis"], out["test"]) == ("models", "t1")
+    assert out["n_tests"] == 2 and out["supported"] == 1
+    held = changes.overall(
+        rows((P, "primary", "supported"), (P, "necessary", "not enough data"))
+    ).iloc[0]
+    assert "the sentence also needs t1" in held["reason"] and held["models"] == ""
