@@ -269,6 +269,7 @@ def facts_of_cards(wildcards):
         "cluster",
         "simulated",
         "route_of",
+        "marks",
     )
     kept = (
         "id",

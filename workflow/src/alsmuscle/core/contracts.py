@@ -925,6 +925,7 @@ TABLES: dict[str, Table] = {
             "library_sizes_apart": "text",
             "ages_apart": "text",
             "labels_in_doubt": "text",
+            "third_party_copy": "text",
         },
         ("dataset", "contrast"),
         {
@@ -940,6 +941,7 @@ TABLES: dict[str, Table] = {
             "library_sizes_apart": "sentence, where library sizes of the sides do not overlap",
             "ages_apart": "sentence, where mean ages differ by more than a standard deviation",
             "labels_in_doubt": "sentence, where expression contradicts too many declared sexes",
+            "third_party_copy": "sentence, where the data are another group's copy of the study's",
         },
     ),
     "blocks": Table(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards
+from alsmuscle.design import marks
 from alsmuscle.design import matrix as designs
 from alsmuscle.synthesis import eligibility
 from alsmuscle.synthesis.axis import comparability, platform_kind
@@ -74,7 +75,6 @@ def contrast_facts(
         "modality": card["modality"],
         "platform": card["platform"],
         "cluster": card.get("cluster", ""),
-        "confounded": "",
         "simulated": card.get("simulated", False),
         "published": card["modality"] == "effects",
         "tag": contrast.get("tag", ""),
@@ -95,12 +95,7 @@ def contrast_facts(
         compared = used[sides[0] | sides[1]]
         for column in ("muscle", "material"):
             row[column] = ", ".join(sorted(set(compared[column]) - {""}))
-    if warnings is not None:
-        own = warnings[
-            (warnings["contrast"] == contrast["id"]) & (warnings["kind"] == "confounded")
-        ]
-        row["confounded"] = ", ".join(own["column"])
-    return row
+    return row | marks.facts(warnings, card, contrast["id"])
 
 
 def superseded(card: Mapping[str, Any], admitted: Iterable[str]) -> str:
@@ -175,7 +170,7 @@ def contrast_table(
         published`` (flags). Optional: ``tag`` (what sets a contrast apart from diseased against
         healthy, such as ``progression``; tagged contrasts are never pooled with untagged
         ones)``, problem`` (why a study gave no effects, or empty) and the marks of
-        :data:`alsmuscle.synthesis.eligibility.MARKS`.
+        :data:`alsmuscle.design.marks.FACTS`.
     min_donors
         Donors a side below which a contrast is shown, but not pooled.
     include_confounded
@@ -202,7 +197,7 @@ def contrast_table(
     if missing:
         raise InputError(f"contrast facts lack the column '{missing[0]}'")
     table = facts.copy()
-    optional = ("tag", "problem", *eligibility.MARKS)
+    optional = ("tag", "problem", *marks.FACTS)
     for column in optional:
         if column not in table:
             table[column] = ""
@@ -240,7 +235,7 @@ def contrast_table(
     order = ["dataset", "contrast", "role", "species", "stage", "muscle", "material", "platform"]
     order += ["n_target", "n_reference", "cluster", "confounded", "evidence", "eligible", "reason"]
     order += ["modality", "sample_kind", "platform_kind", "tag"]
-    order += [mark for mark in eligibility.MARKS if mark not in order]
+    order += [mark for mark in marks.FACTS if mark not in order]
     return table[order].sort_values(["dataset", "contrast"], ignore_index=True)
 
 
