@@ -10,7 +10,7 @@ import pandas as pd
 
 from alsmuscle.report.build import ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.report.model import Expression
-from alsmuscle.synthesis import claims
+from alsmuscle.synthesis import changes
 from support import ROOT
 
 TEMPLATES = ROOT / "workflow" / "report"
@@ -392,10 +392,10 @@ VERDICTS = (
     "supported",
     "contradicted",
     "mixed",
-    "not distinguishable from denervation",
-    "cannot separate from denervation",
-    "cannot tell",
-    "cannot tell",
+    "explained by denervation",
+    "changed, but denervation could explain it",
+    "not enough data",
+    "not enough data",
 )
 CONTEXTS = {
     "biopsy": {
@@ -495,16 +495,25 @@ def synthesis(studies: list[StudyData]) -> Synthesis:
                 {
                     "claim": entry["id"], "test": "main", "context": name,
                     "statement": entry["statement"], "target": entry["tests"][0]["target"],
-                    "expected": "up", "means": "", "counted": True, "k": 3 if data else 0,
+                    "expected": "up", "means": "", "side": "patients",
+                    "part": "primary" if name == "biopsy" else "secondary",
+                    "question": "level", "content": False, "margin": 0.2,
+                    "grade": "pooled" if data else "", "k": 3 if data else 0,
                     "n_contrasts": 3 if data else 0, "studies": "", "effect": effect,
                     "ci_low": effect - 0.3, "ci_high": effect + 0.3, "pvalue": 0.01, "padj": 0.02,
-                    "tau2": 0.02, "i2": 40.0, "pi_low": effect - 0.7, "pi_high": effect + 0.7,
+                    "tau": 0.14, "i2": 40.0, "prob_direction": 0.99, "prob_beyond": 0.9,
+                    "bayes_effect": effect, "bayes_ci_low": effect - 0.3,
+                    "bayes_ci_high": effect + 0.3, "adjusted_k": 3 if data else 0,
+                    "adjusted_effect": effect, "adjusted_ci_low": effect - 0.35,
+                    "adjusted_ci_high": effect + 0.35, "delta_adjusted": effect / 2,
+                    "delta_adjusted_ci_low": effect / 2 - 0.5,
+                    "delta_adjusted_ci_high": effect / 2 + 0.5, "pi_low": effect - 0.7, "pi_high": effect + 0.7,
                     "influential": "gse000001/als_v_healthy", "stripped_effect": effect / 2,
                     "stripped_ci_low": effect / 2 - 0.3, "stripped_ci_high": effect / 2 + 0.3,
                     "random_share": 0.03, "delta": effect / 2, "delta_ci_low": effect / 2 - 0.4,
                     "delta_ci_high": effect / 2 + 0.4, "delta_padj": 0.2, "delta_source": "x",
                     "detectable_effect": 0.42, "detectable_basis": "these 3 studies",
-                    "verdict": verdict if data else "cannot tell",
+                    "verdict": verdict if data else "not enough data",
                     "reason": f"effect {effect:+.2f}, as expected"
                     if data
                     else "no data: no study of this kind is in this run",
@@ -563,12 +572,12 @@ def synthesis(studies: list[StudyData]) -> Synthesis:
                 "test": ["main"],
                 "context": ["biopsy"],
                 "change": ["verdict"],
-                "old_verdict": ["cannot tell"],
+                "old_verdict": ["not enough data"],
                 "new_verdict": ["supported"],
                 "why": ["one more study"],
             }
         ),
-        overall=claims.overall(table),
+        overall=changes.overall(table),
         blocks=pd.concat(blocks, ignore_index=True),
         genes=pd.DataFrame(genes),
         files={"claims": "../synthesis/claims.tsv"},

@@ -226,7 +226,7 @@ def test_the_confounded_study_decides_no_claim(results):
     assert not contrasts["eligible"].any()
     assert "site" in contrasts["reason"].iloc[0]
     told = files.read_table(results / TABLES["claims"], "claims")
-    assert set(told["verdict"]) == {"cannot tell"}
+    assert set(told["verdict"]) == {"not enough data"}
     assert told.loc[told["context"] == "human_biopsy", "reason"].str.contains("site").any()
     studies = files.read_table(results / TABLES["claim_studies"], "claim_studies")
     assert set(studies["dataset"]) == {"gse1"} and not studies["eligible"].any()
@@ -321,12 +321,12 @@ def test_changed_rules_judge_again_and_fit_nothing(restored):
     folder = restored.folder / "results" / "synthesis"
     assert files.read_table(folder / "changes.tsv", "changes")["change"].tolist() == ["first run"]
     text = (folder / "claims.tsv").read_text()
-    (folder / "claims.tsv").write_text(text.replace("cannot tell", "supported", 1))
+    (folder / "claims.tsv").write_text(text.replace("not enough data", "supported", 1))
     run = restored.snakemake("--quiet", "host", "--forcerun", "synthesis_claims")
     assert run.returncode == 0, run.stderr
     moved = files.read_table(folder / "changes.tsv", "changes")
     assert moved["old_verdict"].tolist() == ["supported"]
-    assert moved["new_verdict"].tolist() == ["cannot tell"]
+    assert moved["new_verdict"].tolist() == ["not enough data"]
     assert "supported" in (folder / "claims.previous.tsv").read_text()
 
 

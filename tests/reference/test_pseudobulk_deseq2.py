@@ -37,6 +37,7 @@ def ours(adjust: list[str]) -> pd.DataFrame:
         sums,
         contrast,
         genes,
+        genes,
         dataset="s",
         counts={"min_total": 10},
         de_options={

@@ -121,8 +121,8 @@ def test_the_build_script_gives_the_same_bytes(tmp_path):
 
 
 def test_a_study_without_its_samples_is_not_superseded_and_with_them_is():
-    from alsmuscle.synthesis import denervation
+    from alsmuscle.synthesis import contrasts
 
     card = cards.load_card(ROOT / "config" / "datasets" / "gse3307published.yaml")
-    assert denervation.superseded(card, ["gse3307published"]) == ""
-    assert "gse3307" in denervation.superseded(card, ["gse3307", "gse3307published"])
+    assert contrasts.superseded(card, ["gse3307published"]) == ""
+    assert "gse3307" in contrasts.superseded(card, ["gse3307", "gse3307published"])

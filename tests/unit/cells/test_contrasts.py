@@ -67,6 +67,7 @@ def run(counts: AnnData, **contrast: object) -> contrasts.TypeContrasts:
         counts,
         {**CONTRAST, **contrast},
         members(),
+        members(),
         dataset="s",
         counts={"min_total": 10},
         de_options=OPTIONS,

@@ -361,7 +361,7 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     from alsmuscle.bulk import deseq2, engines, qc
     from alsmuscle.cells import activity, annotate, composition, prepare
     from alsmuscle.genesets import pathways, programmes
-    from alsmuscle.synthesis import claims, denervation
+    from alsmuscle.synthesis import contrasts, denervation, verdicts
 
     config = registry.load_yaml(ROOT / "config" / "config.yaml")
 
@@ -388,10 +388,11 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     for block in ("sizes", "sets", "ora"):
         fits(config["enrichment"][block], pathways.test_sets)
     fits(config["programmes"], programmes.effects)
-    fits(config["synthesis"]["contrasts"], claims.contrast_table)
-    fits(config["synthesis"]["denervation"], denervation.compare_with_denervation)
-    fits(config["synthesis"]["rules"], claims.Rules)
-    assert claims.Rules(**config["synthesis"]["rules"]) == claims.Rules()
+    fits(config["synthesis"]["contrasts"], contrasts.contrast_table)
+    fits(
+        config["synthesis"]["denervation"], denervation.compare_with_denervation, denervation.refit
+    )
+    fits(config["synthesis"]["rules"], verdicts.Rules)
 
 
 # --- the cards of this repository -----------------------------------------------------------------
@@ -438,14 +439,14 @@ def test_the_cards_serve_the_contexts_of_the_claims():
     """Once their data is there, ALS contrasts reach the contexts that claims ask for."""
     import pandas as pd
 
-    from alsmuscle.synthesis import claims
+    from alsmuscle.synthesis import claims, contrasts
 
     rows = []
     for name, card in registry.load_cards(REGISTRY).items():
         material = card.get("samples", {}).get("columns", {}).get("material", {}).get("value", "")
         for entry in card.get("contrasts", []):
             role = entry.get("role", card["role"])
-            kind = claims.sample_kind(material, card["modality"], role)
+            kind = contrasts.sample_kind(material, card["modality"], role)
             more = {"stage": entry.get("stage", ""), "tag": entry.get("tag", "")}
             row = {"id": f"{name}.{entry['id']}", "role": role, "species": card["organism"]}
             rows.append({**row, "sample_kind": kind, **more})

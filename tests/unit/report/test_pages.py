@@ -1034,11 +1034,11 @@ def test_overview_tells_which_listed_genes_are_unknown(pages):
 def test_index_counts_every_verdict_and_draws_each_decided_claim(pages):
     text = pages["index.html"].text
     tally = text.split("7 claims from two reviews", 1)[1].split("They rest on")[0]
-    assert [int(n) for n in re.findall(r"(?<!\S)\d+(?!\S)", tally)] == [1, 1, 1, 1, 1, 2]
-    decided = text.split("They rest on")[1].split("2 claims cannot be told")[0]
-    assert "+0.80 (+0.50 to +1.10)" in decided and "1 supported, 1 cannot tell" in decided
+    assert [int(n) for n in re.findall(r"(?<!\S)\d+(?!\S)", tally)] == [1, 0, 1, 0, 1, 1, 1, 0, 2]
+    decided = text.split("They rest on")[1].split("2 claims without enough data")[0]
+    assert "+0.80 (+0.50 to +1.10)" in decided and "Tests: 1 supported." in decided
     assert decided.count("Statement number") == 5
-    rest = text.split("2 claims cannot be told")[1].split("Every comparison")[0]
+    rest = text.split("2 claims without enough data")[1].split("Every comparison")[0]
     assert rest.count("Statement number") == 2
     assert "no study of this kind in this run" in rest
     assert "+0.10 (−0.20 to +0.40), 3 studies" in rest and "0.42" in rest
@@ -1055,7 +1055,7 @@ def test_without_als_data_the_index_says_so_before_anything_else(data):
     none = replace(
         whole,
         contrasts=whole.contrasts[~whole.contrasts["role"].str.startswith("als_")],
-        overall=whole.overall.assign(verdict="cannot tell"),
+        overall=whole.overall.assign(verdict="not enough data"),
     )
     found = claim.summary(data, none)
     assert found["basis"].startswith("This run holds no ALS muscle")

@@ -10,6 +10,7 @@ from alsmuscle.core import files
 from alsmuscle.data import cards
 from alsmuscle.genesets import programmes
 from alsmuscle.simulate import bulk, calibrate
+from alsmuscle.synthesis.verdicts import Rules
 from support import ROOT
 
 
@@ -102,12 +103,12 @@ def test_verdicts_right_and_wrong() -> None:
     table = pd.concat(
         [
             told("intrinsic", "supported", 9),
-            told("intrinsic", "cannot tell", 1),
-            told("denervation", "not distinguishable from denervation", 8),
-            told("denervation", "cannot separate from denervation", 1),
+            told("intrinsic", "not enough data", 1),
+            told("denervation", "explained by denervation", 8),
+            told("denervation", "changed, but denervation could explain it", 1),
             told("denervation", "supported", 1),
-            told("random set", "cannot tell", 10, held=False),
-            told("no effect", "cannot tell", 3),
+            told("random set", "not enough data", 10, held=False),
+            told("no effect", "not enough data", 3),
         ]
     )
     nothing = pd.DataFrame()
@@ -118,7 +119,7 @@ def test_verdicts_right_and_wrong() -> None:
         "wrong among supported": (0.1, "no"),
         "false claims supported": (1 / 23, "yes"),
         "pure denervation: supported": (0.1, "no"),
-        "pure denervation: not distinguishable": (0.8, ""),
+        "pure denervation: explained": (0.8, ""),
         "pure denervation: not more": (0.9, "no"),
         "random sets: supported": (0.0, "yes"),
         "no effect: supported": (0.0, "yes"),
@@ -129,13 +130,15 @@ def test_verdicts_right_and_wrong() -> None:
         assert found["value"] == pytest.approx(value), what
         assert found["met"] == met, what
     # A tool that never tells must fail.
-    silent = told("intrinsic", "cannot tell", 5)
+    silent = told("intrinsic", "not enough data", 5)
     summary = calibrate.summarise(rows("nothing", [0.0]), nothing, silent, None)
     assert line(summary, "verdicts", "true claims supported")["met"] == "no"
 
 
 def test_planted_truths_get_their_verdicts() -> None:
-    made = pd.DataFrame([row for seed in (1, 2) for row in calibrate.verdict_replicate(seed=seed)])
+    rules = Rules(**cards.load_yaml(ROOT / "config" / "config.yaml")["synthesis"]["rules"])
+    told = [row for seed in (1, 2) for row in calibrate.verdict_replicate(rules, seed=seed)]
+    made = pd.DataFrame(told)
     assert made["truth"].value_counts().to_dict() == {
         "random set": 4, "no effect": 2, "denervation": 6, "intrinsic": 4,
     }  # fmt: skip

@@ -193,62 +193,6 @@ def test_two_studies_get_numbers_but_no_adjusted_p() -> None:
     assert out.loc["g1", "padj"] == out.loc["g1", "pvalue"]  # g0 is not counted among the tests
 
 
-def contrasts() -> pd.DataFrame:
-    rows = [
-        ("h1", "als_patient", "human", "", True),
-        ("h2", "als_patient", "human", "", True),
-        ("m1", "als_patient", "mouse", "", True),
-        ("h3", "als_patient", "human", "", False),
-        ("f1", "myopathy", "human", "", True),
-    ]
-    table = pd.DataFrame(rows, columns=["dataset", "role", "species", "stage", "eligible"])
-    return table.assign(contrast="c", cluster=table["dataset"])
-
-
-def test_roles_are_never_mixed_and_ineligible_contrasts_stay_out() -> None:
-    effects = pd.DataFrame(
-        [(d, "c", "muscle", g, x, 0.1) for d, g, x in [
-            ("h1", "A", 1.0), ("h2", "A", 1.0), ("m1", "a", 0.0), ("h3", "A", 99.0),
-            ("f1", "A", -7.0),
-            ("m1", "orphan", 0.0),
-        ]],
-        columns=["dataset", "contrast", "cell_type", "gene_id", "effect", "se"],
-    )  # fmt: skip
-    out = meta_analysis.pool_by_role(
-        effects, contrasts(), species_key={"mouse": {"a": "A"}}
-    ).set_index(["role", "species", "key"])
-    assert out.loc[("als_patient", "human", "A"), "effect"] == pytest.approx(1.0)
-    assert out.loc[("als_patient", "human", "A"), "k"] == 2
-    assert out.loc[("als_patient", "mouse", "a"), "k"] == 1
-    assert out.loc[("als_patient", "all", "A"), "k"] == 3
-    assert ("als_patient", "all", "orphan") not in out.index
-    assert out.loc[("myopathy", "human", "A"), "effect"] == -7.0
-    assert ("myopathy", "all", "A") not in out.index
-
-
-def test_tagged_contrasts_and_stages_are_pooled_on_their_own() -> None:
-    table = contrasts().assign(tag=["", "", "", "", "progression"])
-    table["stage"] = ["end", "", "", "", ""]
-    effects = pd.DataFrame(
-        {"dataset": table["dataset"], "contrast": "c", "cell_type": "muscle", "gene_id": "A",
-         "effect": [1.0, 2.0, 3.0, 4.0, 5.0], "se": 0.1}
-    )  # fmt: skip
-    out = meta_analysis.pool_by_role(effects, table, stages=["end", "onset"])
-    assert "myopathy" not in set(out["role"])
-    staged = out[(out["species"] == "human") & (out["stage"] == "end")]
-    assert (staged["k"].item(), staged["effect"].item()) == (1, 1.0)
-    assert out[(out["species"] == "human") & (out["stage"] == "")]["k"].item() == 2
-
-
-def test_a_key_that_stands_twice_is_refused() -> None:
-    effects = pd.DataFrame(
-        {"dataset": "h1", "contrast": "c", "cell_type": "muscle", "gene_id": ["A", "A"],
-         "effect": 0.0, "se": 1.0}
-    )  # fmt: skip
-    with pytest.raises(InputError, match="'A' stands twice in h1/c"):
-        meta_analysis.pool_by_role(effects, contrasts())
-
-
 def test_errors_speak() -> None:
     effect, se = frame([1, 2]), frame([1, 1])
     with pytest.raises(InputError, match=r"standard error 0\.0 of 'g0' in 's1'"):

@@ -132,7 +132,8 @@ def of_published(
     )
     blocks["usable"] = programmes.well_measured(blocks["n_measured"], blocks["n_genes"])
     blocks["df"] = blocks.merge(de.groupby(KEY)["df"].median().reset_index(), on=KEY)["df"]
-    rows = pd.concat([blocks, genes.assign(usable=True)], ignore_index=True)
+    single = [genes.assign(usable=True)] if len(genes) else []
+    rows = pd.concat([blocks, *single], ignore_index=True)
     half = distributions.half_width(rows["se"], rows["df"])
     rows = rows.assign(ci_low=rows["effect"] - half, ci_high=rows["effect"] + half)
     return rows.assign(source=PUBLISHED).reindex(columns=COLUMNS)
