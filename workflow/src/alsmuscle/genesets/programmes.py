@@ -111,6 +111,15 @@ def _symbols(genes: pd.DataFrame, listed: Collection[str]) -> _Symbols:
     return _Symbols(current, former)
 
 
+def symbol_ids(symbols: Collection[str], genes: pd.DataFrame) -> dict[str, str]:
+    """Return symbol → gene id, current symbols before former ones; unknown symbols are left out.
+
+    ``genes``: as for :func:`blocks`.
+    """
+    index = _symbols(genes, symbols)
+    return {**index.former, **index.current}
+
+
 def _map(programmes: pd.DataFrame, organism: str, genes: pd.DataFrame) -> pd.DataFrame:
     """One row per listed symbol of the organism: gene_id and status current, former or unknown."""
     if organism not in {"human", "mouse"}:

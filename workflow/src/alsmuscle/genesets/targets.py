@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.core import files
-from alsmuscle.data import genes
+from alsmuscle.genesets import programmes
 
 GENE, RATIO = "GENE", "RATIO"
 
@@ -33,7 +33,7 @@ def human_ids() -> dict[str, str]:
 
 def target_ids(targets: Iterable[str], organisms: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return organism → {human symbol: gene id} of the claims' genes and ratios."""
-    known = genes.resolve_symbols(symbols(targets), files.read_gene_table("human"))
+    known = programmes.symbol_ids(symbols(targets), files.read_gene_table("human"))
     to_mouse = {human: mouse for mouse, human in human_ids().items()}
     return {
         name: dict(known)
