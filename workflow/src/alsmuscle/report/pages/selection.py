@@ -15,7 +15,7 @@ class Selection:
     """The blocks' effects of eligible whole-tissue comparisons, by block."""
 
     def __init__(self, data: m.ReportData) -> None:
-        """Choose what :func:`alsmuscle.stats.meta_analysis.pool_by_role` pools."""
+        """Choose what :func:`alsmuscle.stats.meta_analysis.pool` pools, each block on its own."""
         self._rho = data.parameters.get("synthesis", {}).get("rules", {}).get("rho")
         self._names = {
             (str(s.card["id"]), str(k.meta["id"])): f"{s.name}: {m.label(k.meta)}"
@@ -36,6 +36,8 @@ class Selection:
         ]
         rows = whole.merge(eligible[[*keys, "role", "species", "cluster"]], on=keys)
         rows = rows[rows["effect"].notna() & (rows["se"] > 0)]
+        if "usable" in rows:
+            rows = rows[m.truth(rows["usable"])]
         self._rows = {
             (str(programme), str(block)): own
             for (programme, block), own in rows.groupby(["programme", "block"], sort=False)
