@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.redaction import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,7 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
 
     where = f"config/datasets/{card['id']}.yaml"
     spec = card["samples"]
+    sheet = sheet.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
     ids = sample_ids(sheet, card)
     if (long := ids.str.len() > _MOST_ID).any():
         raise InputError(

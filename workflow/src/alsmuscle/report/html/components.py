@@ -49,7 +49,7 @@ BADGES: dict[str, tuple[str, str]] = {
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST_NAME = 100
-_UNSAFE = re.compile("[<>&\u2028\u2029]")
+_UNSAFE = re.compile("[<>&\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 Format = Literal["text", "number", "p", "count", "percent"]
 
@@ -79,7 +79,7 @@ def safe_path(path: object) -> str | None:
 
 
 def embed_json(value: object) -> str:
-    """Return JSON that is safe inside HTML and script files (no ``<``, ``>``, ``&``, U+2028/9).
+    """Return JSON that is safe inside HTML and script files (no ``<``, ``>``, ``&``, U+2028/9, marks of direction).
 
     Missing and infinite numbers become ``null``: JSON has neither.
     """

@@ -1,0 +1,158 @@
+"""A whole run with hostile studies beside a sound one whose metadata mean harm."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import re
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+import hostile_files as made
+from alsmuscle.core import redaction
+from support import Project, make_project, small_counts, write_study
+
+pytestmark = pytest.mark.pipeline
+
+MARK = "<script>window.pwned=1</script>\"'><img src=x onerror=window.pwned=1>"
+GENES = ["=1+1", "@SUM(A1)", "HLA-A,HLA-B", MARK, "\x1b[31mred", "a\u202eb", "../../x", "__proto__"]
+SECRET = "S3CRETS3CRET"
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _cells(folder: Path, name: str, path: Path) -> dict[str, Any]:
+    """Return the card of a study of nuclei that has one file for two samples."""
+    card = write_study(folder / f"{name}_files", small_counts(seed=3))
+    del card["counts"]
+    listed = [{"sample_id": s, "file": "matrix"} for s in ("ALS1", "CTL1")]
+    return card | {
+        "id": name,
+        "accession": name.upper(),
+        "modality": "cells",
+        "files": {"matrix": {"url": str(path)}},
+        "cells": {"layout": "10x_h5", "material": "nuclei", "samples": listed},
+        "samples": {
+            "sheet": {"layout": "count_columns"},
+            "sample_id": "name",
+            "expected": 2,
+            "columns": {"condition": {"from": "name", "match": {"^ALS": "als", "^CTL": "healthy"}}},
+        },
+    }
+
+
+def _workbook(folder: Path, name: str, path: Path) -> dict[str, Any]:
+    card = write_study(folder / f"{name}_files", small_counts(seed=4))
+    card["files"]["counts"] = {"url": str(path)}
+    card["counts"] = {"file": "counts", "layout": "table", "type": "counts"}
+    return card | {"id": name, "accession": name.upper()}
+
+
+def _odd(folder: Path, card: dict[str, Any]) -> None:
+    """Give the sound study genes, donors and words that mean harm."""
+    counts = small_counts()
+    tar = folder / "source" / "GSE1_RAW.tar"
+    members: dict[str, str] = {}
+    with tarfile.open(tar, "w") as archive:
+        for sample in counts.columns:
+            text = counts[sample].to_csv(sep="\t", header=False)
+            text += "".join(f"{gene}\t{50 + n}\n" for n, gene in enumerate(GENES))
+            content = gzip.compress(text.encode(), mtime=0)
+            entry = tarfile.TarInfo(f"{sample}_x.txt.gz")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+            members[entry.name] = hashlib.sha256(content).hexdigest()
+    sheet = pd.read_csv(folder / "source" / "sheet.csv")
+    sheet["donor:ch1"] = [f"=d{d}{MARK}\x1b[2J\u202e" for d in sheet["donor:ch1"]]
+    sheet.to_csv(folder / "source" / "sheet.csv", index=False)
+    digest = hashlib.sha256((folder / "source" / "sheet.csv").read_bytes()).hexdigest()
+    card["files"]["counts"]["members"] = members
+    card["files"]["sheet"]["sha256"] = digest
+    card["title"] = f"=1+1 {MARK}"
+    card["contrasts"][0]["label"] = f"@SUM {MARK}"
+    card["citation"] = {"text": MARK, "doi": "10.1/x\"onload='x"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    folder = tmp_path_factory.mktemp("hostile")
+    project = make_project(folder, copy_code=False)
+    project.card(lambda card: _odd(folder, card))
+    cards = {
+        "gse2": _cells(folder, "gse2", made.environment(folder / "environment.h5")),
+        "gse3": _cells(folder, "gse3", made.unwritten(folder / "unwritten.h5")),
+        "gse4": _workbook(folder, "gse4", made.workbook(folder / "a.xlsx", made.cells("A1")[:60])),
+        "gse5": _workbook(
+            folder, "gse5", made.workbook(folder / "b.xlsx", made.cells("A1", "XFD1048576"))
+        ),
+        "gse6": _workbook(folder, "gse6", Path("/proc/self/environ")),
+    }
+    for name, card in cards.items():
+        path = folder / "config" / "datasets" / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(card, sort_keys=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_ACCESS_TOKEN", SECRET)
+        run = project.snakemake("--quiet", "host")
+    assert run.returncode == 0, run.stderr[-3000:]
+    return project, run.stderr
+
+
+def _texts(folder: Path) -> dict[Path, str]:
+    kinds = (".html", ".js", ".tsv", ".txt", ".json", ".log", ".yaml", ".error")
+    return {
+        path: path.read_text(encoding="utf-8", errors="surrogateescape")
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in kinds
+    }
+
+
+def test_hostile_studies_are_left_out_and_the_sound_one_is_reported(
+    done: tuple[Project, str],
+) -> None:
+    project, said = done
+    for name, words in {
+        "gse2": "external storage",
+        "gse3": "declares",
+        "gse4": "workbook",
+        "gse5": "1,048,576 rows",
+        "gse6": "outside the project",
+    }.items():
+        line = next(line for line in said.splitlines() if f"left out: {name}: " in line)
+        assert words in line, line
+    assert (project.folder / "results/report/contrasts/gse1.als_vs_healthy.html").is_file()
+    assert not STEERING.search(said.replace("\r", ""))
+
+
+def test_nothing_of_the_machine_is_in_results(done: tuple[Project, str]) -> None:
+    project, said = done
+    assert SECRET not in said
+    for path, text in _texts(project.folder / "results").items():
+        assert SECRET not in text, path
+    for path, text in _texts(project.folder / "results" / "report").items():
+        assert str(project.folder) not in text, path
+
+
+def test_pages_run_nothing_and_hold_no_steering_marks(done: tuple[Project, str]) -> None:
+    project, _ = done
+    for path, text in _texts(project.folder / "results" / "report").items():
+        assert not STEERING.search(text), path
+        if path.suffix == ".html":
+            assert "<script>window" not in text and "<img src=x" not in text, path
+
+
+def test_mailed_tables_hold_no_formula(done: tuple[Project, str]) -> None:
+    project, _ = done
+    tables = list((project.folder / "results" / "report").rglob("*.tsv"))
+    assert len(tables) > 10
+    for path in tables:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.reader(file, delimiter="\t"):
+                assert [redaction.cell(value) for value in row] == [
+                    re.sub(r"[\t\r\n]+", " ", value) for value in row
+                ], (path, row)
