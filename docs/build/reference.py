@@ -18,10 +18,10 @@ if str(ROOT / "workflow" / "src") not in sys.path:
     sys.path.insert(0, str(ROOT / "workflow" / "src"))
 
 from alsmuscle import cli  # noqa: E402
-from alsmuscle.core import contracts, provenance  # noqa: E402
+from alsmuscle.core import provenance  # noqa: E402
 from alsmuscle.data import cards  # noqa: E402
 from alsmuscle.report import methods  # noqa: E402
-from alsmuscle.synthesis import denervation  # noqa: E402
+from alsmuscle.synthesis import dictionary as contents  # noqa: E402
 
 SCHEMAS = {
     "config": ("Configuration", "Keys of `config/config.yaml`, and of a file laid over it."),
@@ -152,7 +152,7 @@ def command_page() -> str:
 
 def column_page() -> str:
     """Return the data dictionary: every column of every table."""
-    dictionary = denervation.dictionary(tables())
+    dictionary = contents.dictionary(ROOT / "workflow" / "schemas" / "columns.tsv")
     lines = [
         "# Columns",
         "",
@@ -170,11 +170,6 @@ def column_page() -> str:
             ],
         )
     return "\n".join(lines)
-
-
-def tables() -> Mapping[str, contracts.Table]:
-    """Return the contracts of all tables, as the export of a run uses them."""
-    return contracts.TABLES
 
 
 def outputs() -> list[dict[str, str]]:

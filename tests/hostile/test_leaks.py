@@ -13,6 +13,7 @@ import pytest
 from alsmuscle.core import files, log, redaction
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import admit, check_online
+from alsmuscle.data.tables import CHECKS
 
 SECRETS = [
     "https://h/x?api_key=S3CRETS3CRET",
@@ -117,7 +118,7 @@ def test_nothing_steers_a_terminal(text: str, tmp_path: Path) -> None:
     assert said in str(InputError(text)) and text not in str(InputError(text))
     frame = pd.DataFrame([admit.check("gse1", "reading", admit.FAILED, found=text)])
     frame["found"] = text
-    files.write_table(tmp_path / "checks.tsv", frame, "checks")
+    files.write_table(tmp_path / "checks.tsv", frame, CHECKS)
     written = (tmp_path / "checks.tsv").read_text()
     assert text not in written and said in written
 

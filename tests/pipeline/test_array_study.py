@@ -8,6 +8,8 @@ import yaml
 from alsmuscle.bulk.tables import DE
 from alsmuscle.core import files
 from alsmuscle.genesets.tables import EFFECTS
+from alsmuscle.synthesis.dictionary import TABLES as CONTRACTS
+from alsmuscle.synthesis.tables import CONTRASTS
 from support import make_project, write_arrays
 
 pytestmark = pytest.mark.pipeline
@@ -40,7 +42,7 @@ BULK = {
 
 @pytest.mark.parametrize("contract", BULK)
 def test_tables_hold_the_contracts_of_counts(results, contract):
-    table = files.read_table(results / "bulk" / "gse2" / BULK[contract], contract)
+    table = files.read_table(results / "bulk" / "gse2" / BULK[contract], CONTRACTS[contract])
     assert len(table) or contract == "warnings"
 
 
@@ -54,7 +56,7 @@ def test_what_is_planted_is_found_and_nothing_else(results):
 def test_programmes_and_synthesis_take_arrays_as_any_study(results):
     effects = files.read_table(results / "programmes/gse2/als_vs_healthy/effects.tsv", EFFECTS)
     assert effects["effect"].notna().all()
-    contrasts = files.read_table(results / "synthesis/contrasts.tsv", "contrasts")
+    contrasts = files.read_table(results / "synthesis/contrasts.tsv", CONTRASTS)
     assert set(contrasts["platform_kind"]) == {"array"}
     assert contrasts["eligible"].all()
     assert set(contrasts["modality"]) == {"array"}

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from alsmuscle.core import contracts, files
+from alsmuscle.synthesis.dictionary import TABLES as CONTRACTS
 from support import ROOT, Project
 
 pytestmark = pytest.mark.pipeline
@@ -39,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def _table(demo: Project, path: str, contract: str) -> pd.DataFrame:
-    return files.read_table(demo.folder / "results" / "demo" / path, contract)
+    return files.read_table(demo.folder / "results" / "demo" / path, CONTRACTS[contract])
 
 
 def _truth(demo: Project, path: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle.core import contracts, files
+from alsmuscle.synthesis.dictionary import TABLES as CONTRACTS
 from support import ROOT, Project
 
 pytestmark = pytest.mark.pipeline
@@ -39,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def table(demo: Project, path: str, contract: str) -> pd.DataFrame:
-    return files.read_table(demo.folder / path, contract)
+    return files.read_table(demo.folder / path, CONTRACTS[contract])
 
 
 def truth(demo: Project, name: str) -> pd.DataFrame:

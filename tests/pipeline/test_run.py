@@ -14,6 +14,8 @@ from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts, files
 from alsmuscle.data.tables import MANIFEST, SAMPLES, WARNINGS
 from alsmuscle.genesets.tables import GSEA, SETS
+from alsmuscle.synthesis.dictionary import TABLES as CONTRACTS
+from alsmuscle.synthesis.tables import CHANGES, CLAIM_STUDIES, CLAIMS, CONTRASTS
 from support import make_project, small_counts, write_study
 
 pytestmark = pytest.mark.pipeline
@@ -125,12 +127,12 @@ OF_CELLS = {
 
 
 def test_every_contract_is_exercised():
-    assert set(TABLES) == set(contracts.TABLES) - OF_CELLS - OF_LISTS
+    assert set(TABLES) == set(CONTRACTS) - OF_CELLS - OF_LISTS
 
 
 @pytest.mark.parametrize("contract", TABLES)
 def test_tables_hold_their_contract(results, contract):
-    frame = files.read_table(results / TABLES[contract], contract)
+    frame = files.read_table(results / TABLES[contract], CONTRACTS[contract])
     assert len(frame) or contract in MAY_BE_EMPTY
 
 
@@ -222,18 +224,18 @@ def test_a_second_run_does_nothing_and_says_so(done):
 
 
 def test_the_confounded_study_decides_no_claim(results):
-    contrasts = files.read_table(results / TABLES["contrasts"], "contrasts")
+    contrasts = files.read_table(results / TABLES["contrasts"], CONTRASTS)
     assert not contrasts["eligible"].any()
     assert "site" in contrasts["reason"].iloc[0]
-    told = files.read_table(results / TABLES["claims"], "claims")
+    told = files.read_table(results / TABLES["claims"], CLAIMS)
     assert set(told["verdict"]) == {"not enough data"}
     assert told.loc[told["context"] == "human_biopsy", "reason"].str.contains("site").any()
-    studies = files.read_table(results / TABLES["claim_studies"], "claim_studies")
+    studies = files.read_table(results / TABLES["claim_studies"], CLAIM_STUDIES)
     assert set(studies["dataset"]) == {"gse1"} and not studies["eligible"].any()
 
 
 def test_a_first_run_says_so(results):
-    changes = files.read_table(results / TABLES["changes"], "changes")
+    changes = files.read_table(results / TABLES["changes"], CHANGES)
     assert changes["change"].tolist() == ["first run"]
     assert "first run" in (results / "report/changes.html").read_text()
 
@@ -319,12 +321,12 @@ def test_changed_rules_judge_again_and_fit_nothing(restored):
     assert run.returncode == 0, run.stderr
     # The same verdicts: the former comparison stands, and the claims outlived the new run.
     folder = restored.folder / "results" / "synthesis"
-    assert files.read_table(folder / "changes.tsv", "changes")["change"].tolist() == ["first run"]
+    assert files.read_table(folder / "changes.tsv", CHANGES)["change"].tolist() == ["first run"]
     text = (folder / "claims.tsv").read_text()
     (folder / "claims.tsv").write_text(text.replace("not enough data", "supported", 1))
     run = restored.snakemake("--quiet", "host", "--forcerun", "synthesis_claims")
     assert run.returncode == 0, run.stderr
-    moved = files.read_table(folder / "changes.tsv", "changes")
+    moved = files.read_table(folder / "changes.tsv", CHANGES)
     assert moved["old_verdict"].tolist() == ["supported"]
     assert moved["new_verdict"].tolist() == ["not enough data"]
     assert "supported" in (folder / "claims.previous.tsv").read_text()

@@ -52,10 +52,10 @@ def test_an_edit_reaches_few_rules(rules, module, names, most):
 
 
 # What the files of a study are, and effects of genes: nearly every step reads or writes them.
-SHARED = {"manifest", "de", "samples"}
+SHARED = {"manifest", "de", "samples", "contrasts", "blocks"}
 
 
-@pytest.mark.parametrize("wing", ["data", "bulk", "genesets", "cells"])
+@pytest.mark.parametrize("wing", ["data", "bulk", "genesets", "cells", "synthesis"])
 def test_a_table_reaches_the_rules_that_read_or_write_it(rules, wing):
     declared = importlib.import_module(f"alsmuscle.{wing}.tables")
     tables = {
@@ -67,6 +67,13 @@ def test_a_table_reaches_the_rules_that_read_or_write_it(rules, wing):
     for constant, name in tables.items():
         found = _rerun(rules, f"{wing}.tables", constant)
         assert len(found) <= (6 if name not in SHARED else 12), (name, sorted(found))
+
+
+def test_the_meaning_of_a_column_is_read_by_one_rule():
+    """Meanings are data: no code holds them, and one rule has them as its input."""
+    texts = [path.read_text() for path in (WORKFLOW / "rules").glob("*.smk")]
+    assert sum(text.count("columns.tsv") for text in texts) == 1
+    assert "about" not in contracts.Table.__dataclass_fields__
 
 
 def test_an_edit_on_disk_reruns_the_same_rules(tmp_path, monkeypatch, rules):

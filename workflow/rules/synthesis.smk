@@ -167,6 +167,7 @@ rule synthesis_claims:
 
 rule synthesis_export:
     input:
+        meanings=str(WORKFLOW / "schemas" / "columns.tsv"),
         de=all_de(),
         outcome=result("provenance/outcome.tsv"),
     output:

@@ -1,7 +1,7 @@
 from alsmuscle.bulk import block_effects, donors, engines, tissue_content
 from alsmuscle.bulk.tables import BLOCK_EFFECTS, DE, ENGINES, OMNIBUS
 from alsmuscle.core import files, outcome
-from alsmuscle.data import cards
+from alsmuscle.data import cards, collections
 from alsmuscle.design import matrix
 from alsmuscle.genesets import pathways, programmes, targets
 from alsmuscle.genesets.tables import EFFECTS, GSEA, SETS
@@ -32,7 +32,7 @@ with outcome.job(snakemake):
     names = vst.var["symbol"].astype(str) if organism == "human" else files.human_names()
     sizes, sets = snakemake.params.sizes, {}
     for manifest in snakemake.input.manifest:
-        texts = files.read_collections(manifest)
+        texts = collections.read_collections(manifest)
         sets |= {name: pathways.parse_gmt(text) for name, text in texts.items()}
     curated = files.read_plain(snakemake.input.programmes)
     ranked = pathways.gsea(

@@ -1,5 +1,6 @@
 from alsmuscle.bulk.tables import DE
 from alsmuscle.core import files, outcome
+from alsmuscle.data import collections
 from alsmuscle.genesets import pathways, programmes
 from alsmuscle.genesets.tables import GSEA
 
@@ -8,7 +9,7 @@ with outcome.job(snakemake):
     names = None if snakemake.params.organism == "human" else files.human_names()
     sets = {}
     for manifest in snakemake.input.manifest:
-        texts = files.read_collections(manifest)
+        texts = collections.read_collections(manifest)
         sets |= {name: pathways.parse_gmt(text) for name, text in texts.items()}
     sets["programmes"] = programmes.as_sets(files.read_plain(snakemake.input.programmes))
     table = pathways.gsea(

@@ -1,9 +1,12 @@
 from pathlib import Path
 
+from alsmuscle.bulk.tables import BLOCK_EFFECTS, DE
 from alsmuscle.core import files, log
+from alsmuscle.data.tables import SAMPLES, WARNINGS
 from alsmuscle.genesets import programmes
 from alsmuscle.genesets.targets import gene_targets, target_ids
 from alsmuscle.synthesis import blocks, contrasts, targets
+from alsmuscle.synthesis.tables import BLOCKS, CONTRASTS
 
 with log.job(snakemake.log[0]) as logger:
     cards, inputs = snakemake.params.cards, snakemake.input
@@ -16,7 +19,7 @@ with log.job(snakemake.log[0]) as logger:
 
     names = {(Path(p).parent.parent.name, Path(p).parent.name): p for p in inputs.de}
     published = {
-        name: files.read_table(path, "de")
+        name: files.read_table(path, DE)
         for name, path in names.items()
         if cards[name[0]]["modality"] == "effects"
     }
@@ -24,20 +27,20 @@ with log.job(snakemake.log[0]) as logger:
         cards,
         names,
         published,
-        by_study(inputs.samples, "samples"),
-        by_study(inputs.warnings, "warnings"),
+        by_study(inputs.samples, SAMPLES),
+        by_study(inputs.warnings, WARNINGS),
         [Path(path).parent.name for path in inputs.called],
     )
     table = contrasts.contrast_table(facts, **snakemake.params.contrasts)
     logger.info("%d of %d contrasts may be pooled", table["eligible"].sum(), len(table))
     found = blocks.gather(
         cards,
-        (files.read_table(path, "block_effects") for path in inputs.effects),
+        (files.read_table(path, BLOCK_EFFECTS) for path in inputs.effects),
         published.values(),
         {name: programmes.blocks(listed, name, files.read_gene_table(name)) for name in organisms},
         target_ids(asked, organisms),
         asked,
         inter_gene_correlation=snakemake.params.inter_gene_correlation,
     )
-    files.write_table(snakemake.output.contrasts, table, "contrasts")
-    files.write_table(snakemake.output.blocks, found, "blocks")
+    files.write_table(snakemake.output.contrasts, table, CONTRASTS)
+    files.write_table(snakemake.output.blocks, found, BLOCKS)

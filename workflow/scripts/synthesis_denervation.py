@@ -1,13 +1,15 @@
 from pathlib import Path
 
+from alsmuscle.bulk.tables import DE
 from alsmuscle.core import files, log
 from alsmuscle.data import cards
 from alsmuscle.genesets.targets import human_ids
 from alsmuscle.synthesis import denervation, targets
+from alsmuscle.synthesis.tables import BLOCKS, CONTRASTS, DELTAS, DENERVATION, RANDOM_SETS
 
 with log.job(snakemake.log[0]) as logger:
     studies, settings = snakemake.params.cards, dict(snakemake.params.denervation)
-    contrasts = files.read_table(snakemake.input.contrasts, "contrasts")
+    contrasts = files.read_table(snakemake.input.contrasts, CONTRASTS)
     listed = files.read_plain(snakemake.input.programmes)
     document = targets.read_claims(snakemake.input.claims, listed)
     pairs = denervation.comparable_pairs(contrasts)
@@ -22,7 +24,7 @@ with log.job(snakemake.log[0]) as logger:
 
     def source(name):
         if name[0] not in matrices:
-            return files.read_table(tables[name], "de")
+            return files.read_table(tables[name], DE)
         contrast, path = cards.contrast(studies[name[0]], name[1]), matrices[name[0]]
         fitted = files.read_h5ads(path.with_name("fits.h5"), cards.design_id(contrast))
         return denervation.refit(files.read_h5ad(path), fitted, contrast, **fitting)
@@ -31,7 +33,7 @@ with log.job(snakemake.log[0]) as logger:
         {name: source(name) for name in needed},
         contrasts,
         pairs,
-        files.read_table(snakemake.input.blocks, "blocks"),
+        files.read_table(snakemake.input.blocks, BLOCKS),
         targets.members(listed, document, {studies[name[0]]["organism"] for name in needed}),
         document,
         to_human={"mouse": human_ids()},
@@ -39,6 +41,6 @@ with log.job(snakemake.log[0]) as logger:
         **settings,
     )
     logger.info("%d pairs, %d with a slope", len(found.axis), found.axis["lambda"].notna().sum())
-    files.write_table(snakemake.output.axis, found.axis, "denervation")
-    files.write_table(snakemake.output.deltas, found.deltas, "deltas")
-    files.write_table(snakemake.output.random_sets, found.random_sets, "random_sets")
+    files.write_table(snakemake.output.axis, found.axis, DENERVATION)
+    files.write_table(snakemake.output.deltas, found.deltas, DELTAS)
+    files.write_table(snakemake.output.random_sets, found.random_sets, RANDOM_SETS)

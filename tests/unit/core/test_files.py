@@ -11,6 +11,7 @@ from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
 from alsmuscle.data.tables import SAMPLES
 from alsmuscle.genesets.tables import EFFECTS
+from alsmuscle.synthesis.tables import POOLED_GENES
 
 
 def _file(tmp_path, text, name="m.csv"):
@@ -45,15 +46,15 @@ def test_text_for_a_number_breaks_the_contract(tmp_path):
     ],
 )
 def test_kinds_of_columns(column, values, fine):
-    table = contracts.TABLES["pooled_genes"]
+    table = POOLED_GENES
     plain = {"text": ["a", "b"], "number": [0.5, 1.0], "share": [0.5, 1.0], "count": [1, 2]}
     frame = pd.DataFrame({name: plain[kind] for name, kind in table.columns.items()})
     frame[column] = pd.Series(values)
     if not fine:
         with pytest.raises(InputError, match=f"'{column}'"):
-            contracts.check_table(frame, "pooled_genes", "x")
+            contracts.check_table(frame, POOLED_GENES, "x")
         return
-    checked = contracts.check_table(frame, "pooled_genes", "x")
+    checked = contracts.check_table(frame, POOLED_GENES, "x")
     dtype = {"text": object, "count": np.int64}.get(table.columns[column], np.float64)
     assert checked[column].dtype == dtype
 

@@ -21,6 +21,18 @@ from alsmuscle.synthesis import blocks as block_tables
 from alsmuscle.synthesis import changes, claims, contrasts, denervation, dictionary, pool
 from alsmuscle.synthesis.blocks import BLOCK, KEY
 from alsmuscle.synthesis.pooled import Pooling
+from alsmuscle.synthesis.tables import (
+    CHANGES,
+    CLAIM_STUDIES,
+    CLAIMS,
+    DELTAS,
+    DENERVATION,
+    DICTIONARY,
+    POOLED_GENES,
+    POOLED_PROGRAMMES,
+    RANDOM_SETS,
+    SPECIFICITY,
+)
 from alsmuscle.synthesis.verdicts import VERDICTS, Rules
 from parsed_page import Parsed
 from support import ROOT
@@ -328,9 +340,9 @@ def test_random_sets_take_every_step_of_their_block(compared) -> None:
 
 
 def test_tables_of_the_axis_hold_their_contracts(compared) -> None:
-    contracts.check_table(compared.axis, "denervation", "x")
-    contracts.check_table(compared.deltas, "deltas", "x")
-    contracts.check_table(compared.random_sets, "random_sets", "x")
+    contracts.check_table(compared.axis, DENERVATION, "x")
+    contracts.check_table(compared.deltas, DELTAS, "x")
+    contracts.check_table(compared.random_sets, RANDOM_SETS, "x")
 
 
 def test_without_als_studies_the_axis_is_empty_and_holds_its_contracts() -> None:
@@ -342,7 +354,7 @@ def test_without_als_studies_the_axis_is_empty_and_holds_its_contracts() -> None
         inter_gene_correlation=0.05, min_reliability=0.3, seed=5,
     )  # fmt: skip
     for frame, name in zip(none, ("denervation", "deltas", "random_sets"), strict=True):
-        assert contracts.check_table(frame, name, "x").empty
+        assert contracts.check_table(frame, dictionary.TABLES[name], "x").empty
 
 
 # --- with the studies of the mirror: no ALS muscle ------------------------------------------------
@@ -367,19 +379,19 @@ def whole(
     table = facts(*studies, simulated=simulated)
     blocks = block_table(document, effects)
     pooled = pool.pool_programmes(blocks, table, POOLING, min_studies=3)
-    deltas = pd.DataFrame(columns=list(contracts.TABLES["deltas"].columns))
+    deltas = pd.DataFrame(columns=list(DELTAS.columns))
     judged = claims.judge(document, blocks, table, deltas, rules=RULES)
-    contracts.check_table(judged, "claims", "x")
-    contracts.check_table(pooled, "pooled_programmes", "x")
+    contracts.check_table(judged, CLAIMS, "x")
+    contracts.check_table(pooled, POOLED_PROGRAMMES, "x")
     seen = claims.claim_studies(document, blocks, table, deltas)
-    contracts.check_table(seen, "claim_studies", "x")
+    contracts.check_table(seen, CLAIM_STUDIES, "x")
     return build.Synthesis(
         document=document,
         contrasts=table,
         claims=judged,
         studies=seen,
         programmes=pooled,
-        axis=pd.DataFrame(columns=list(contracts.TABLES["denervation"].columns)),
+        axis=pd.DataFrame(columns=list(DENERVATION.columns)),
         changes=changes.compare(judged, None, None)[1],
         overall=changes.overall(judged),
     )
@@ -388,12 +400,12 @@ def whole(
 def test_with_nothing_to_pool_the_tables_are_empty_and_hold_their_contracts(document) -> None:
     table = facts(("s", "not_muscle", "human"))
     pooled = pool.pool_programmes(block_table(document, {"s": 1.0}), table, POOLING, min_studies=3)
-    assert contracts.check_table(pooled, "pooled_programmes", "x").empty
-    assert contracts.check_table(pool.specificity(pooled), "specificity", "x").empty
+    assert contracts.check_table(pooled, POOLED_PROGRAMMES, "x").empty
+    assert contracts.check_table(pool.specificity(pooled), SPECIFICITY, "x").empty
     de = pd.DataFrame([("s", "c", "muscle", "g", "G", 1.0, 0.1)])
     de.columns = [*KEY, "gene_id", "symbol", "log2fc", "lfc_se"]
     genes = pool.pool_genes(de, table, {}, POOLING, min_studies=3)
-    assert contracts.check_table(genes, "pooled_genes", "x").empty
+    assert contracts.check_table(genes, POOLED_GENES, "x").empty
 
 
 def test_no_als_claim_has_data_while_the_matrix_is_filled(told, document) -> None:
@@ -431,7 +443,7 @@ def test_a_first_run_says_so_and_a_repeated_one_keeps_the_last_comparison(told) 
     first = told.claims
     previous, moved = changes.compare(first, None, None)
     assert previous.empty and moved["change"].tolist() == ["first run"]
-    contracts.check_table(moved, "changes", "x")
+    contracts.check_table(moved, CHANGES, "x")
 
     again, moved = changes.compare(first, first, previous)
     assert again.empty and moved["change"].tolist() == ["first run"]
@@ -447,9 +459,9 @@ def test_a_first_run_says_so_and_a_repeated_one_keeps_the_last_comparison(told) 
 
 
 def test_the_dictionary_explains_every_column() -> None:
-    table = dictionary.dictionary(contracts.TABLES)
-    contracts.check_table(table, "dictionary", "x")
-    assert len(table) == sum(len(t.columns) for t in contracts.TABLES.values())
+    table = dictionary.dictionary(ROOT / "workflow" / "schemas" / "columns.tsv")
+    contracts.check_table(table, DICTIONARY, "x")
+    assert len(table) == sum(len(t.columns) for t in dictionary.TABLES.values())
     assert table.loc[table["meaning"] == "", "column"].tolist() == []
 
 

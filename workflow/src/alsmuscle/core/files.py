@@ -104,7 +104,7 @@ def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_table(path: str | Path, frame: pd.DataFrame, contract: contracts.Table | str) -> None:
+def write_table(path: str | Path, frame: pd.DataFrame, contract: contracts.Table) -> None:
     """Write a table as tab-separated text, six significant digits, checked against its contract."""
     checked = contracts.check_table(frame, contract, str(path)).copy(deep=False)
     for column in checked.select_dtypes("object"):
@@ -121,7 +121,7 @@ def write_table(path: str | Path, frame: pd.DataFrame, contract: contracts.Table
         checked.to_csv(part, sep="\t", index=False, lineterminator="\n")
 
 
-def read_table(path: str | Path, contract: contracts.Table | str) -> pd.DataFrame:
+def read_table(path: str | Path, contract: contracts.Table) -> pd.DataFrame:
     """Read a table of ours and check it against its contract.
 
     Raises
@@ -131,7 +131,6 @@ def read_table(path: str | Path, contract: contracts.Table | str) -> pd.DataFram
     """
     import pandas as pd
 
-    contract = contracts.named(contract)
     kinds = contract.columns
     numbers = [column for column, kind in kinds.items() if kind not in ("text", "flag")]
     read_as: defaultdict[str, type] = defaultdict(lambda: str, dict.fromkeys(numbers, float))
@@ -277,12 +276,6 @@ def read_plain(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment="#")
-
-
-def read_collections(manifest: str | Path) -> dict[str, str]:
-    """Read the fetched gene-set collections: collection → text in GMT form."""
-    table = read_table(manifest, "manifest")
-    return {name: read_text(cached(table, name)) for name in table["name"]}
 
 
 def human_names() -> pd.Series:

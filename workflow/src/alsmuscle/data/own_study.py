@@ -11,6 +11,7 @@ from pathlib import Path
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards, own_tables, studies
+from alsmuscle.data.tables import MANIFEST
 from alsmuscle.download.containers import hash_file
 
 CONFIG = """\
@@ -124,7 +125,7 @@ def _read(proposal: own_tables.Proposal, counts: Path, home: Path) -> str:
         ]
         card = {**cards.UNPUBLISHED, **proposal.card}
         cards.check_card(card, home / f"{card['id']}.yaml")
-        adata, kept, excluded = studies.read_bulk(card, contracts.rows(rows, "manifest"))
+        adata, kept, excluded = studies.read_bulk(card, contracts.rows(rows, MANIFEST))
     finally:
         trial.unlink(missing_ok=True)
     named = int((adata.var["symbol"] != "").sum())

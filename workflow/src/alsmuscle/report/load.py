@@ -39,6 +39,19 @@ from alsmuscle.report import methods
 from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.report.model import Expression
 from alsmuscle.synthesis import changes
+from alsmuscle.synthesis.tables import (
+    BLOCKS,
+    CALL_AGREEMENT,
+    CALLED_BLOCKS_ALL,
+    CALLED_GENES_ALL,
+    CHANGES,
+    CLAIM_STUDIES,
+    CLAIMS,
+    CONTRASTS,
+    DENERVATION,
+    POOLED_GENES,
+    POOLED_PROGRAMMES,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,17 +235,17 @@ def completeness_sentence(account: pd.DataFrame, checks: pd.DataFrame) -> str:
 def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
     folder = results / "synthesis"
     names = {
-        "contrasts": ("contrasts.tsv", "contrasts"),
-        "claims": ("claims.tsv", "claims"),
-        "studies": ("claim_studies.tsv", "claim_studies"),
-        "programmes": ("programmes.tsv", "pooled_programmes"),
-        "axis": ("denervation.tsv", "denervation"),
-        "changes": ("changes.tsv", "changes"),
-        "blocks": ("blocks.tsv", "blocks"),
-        "genes": ("genes.tsv", "pooled_genes"),
-        "called_genes": ("called_genes.tsv", "called_genes_all"),
-        "called_blocks": ("called_blocks.tsv", "called_blocks_all"),
-        "agreement": ("call_agreement.tsv", "call_agreement"),
+        "contrasts": ("contrasts.tsv", CONTRASTS),
+        "claims": ("claims.tsv", CLAIMS),
+        "studies": ("claim_studies.tsv", CLAIM_STUDIES),
+        "programmes": ("programmes.tsv", POOLED_PROGRAMMES),
+        "axis": ("denervation.tsv", DENERVATION),
+        "changes": ("changes.tsv", CHANGES),
+        "blocks": ("blocks.tsv", BLOCKS),
+        "genes": ("genes.tsv", POOLED_GENES),
+        "called_genes": ("called_genes.tsv", CALLED_GENES_ALL),
+        "called_blocks": ("called_blocks.tsv", CALLED_BLOCKS_ALL),
+        "agreement": ("call_agreement.tsv", CALL_AGREEMENT),
     }
     tables = {key: io.read_table(folder / file, name) for key, (file, name) in names.items()}
     files = [file for file, _ in names.values()] + ["specificity.tsv"]

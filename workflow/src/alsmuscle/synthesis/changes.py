@@ -12,6 +12,7 @@ import pandas as pd
 from alsmuscle.core import files
 from alsmuscle.core.errors import InputError
 from alsmuscle.synthesis.claims import MODELS, NECESSARY, PATIENTS, PRIMARY
+from alsmuscle.synthesis.tables import CLAIMS
 from alsmuscle.synthesis.verdicts import (
     CONTRADICTED,
     MIXED,
@@ -230,6 +231,6 @@ def compare(
 def read_former(path: str | Path) -> pd.DataFrame | None:
     """Read a former run's claims; ``None`` where there are none, or none that hold the contract."""
     try:
-        return files.read_table(path, "claims")
+        return files.read_table(path, CLAIMS)
     except InputError:
         return None

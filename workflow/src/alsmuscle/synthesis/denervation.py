@@ -18,6 +18,7 @@ from alsmuscle.synthesis import axis as denervation
 from alsmuscle.synthesis import references
 from alsmuscle.synthesis.blocks import BLOCK, KEY, published_blocks
 from alsmuscle.synthesis.contrasts import reference_pairs
+from alsmuscle.synthesis.tables import DELTAS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -243,7 +244,7 @@ def compare_with_denervation(
     axis = axis.astype({"reason": str, "mode": str})
     axis["interval"] = axis["interval"].fillna("")
     if deltas.empty:
-        deltas = pd.DataFrame(columns=list(contracts.TABLES["deltas"].columns))
+        deltas = pd.DataFrame(columns=list(DELTAS.columns))
     als = contrasts[contrasts["role"].isin(ALS_ROLES)]
     judged = set(zip(als["dataset"], als["contrast"], strict=True))
     names = zip(random_table["dataset"], random_table["contrast"], strict=True)
