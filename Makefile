@@ -104,7 +104,7 @@ docs: $(DOCS)  ## the documentation: results/docs/index.html; a warning is an er
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo "results/docs/index.html"
 
 wheels: $(STAMP)  ## ask the package index whether every pin has a wheel for each Python and system
-	@$(BIN)/python envs/wheels.py
+	@$(BIN)/python -m pip install --quiet uv && source $(BIN)/activate && python envs/wheels.py
 
 clean-all: clean  ## remove the environment, too
 	rm -rf $(VENV)

@@ -36,6 +36,7 @@ if [ -z "${ALSMUSCLE_AXE:-}" ]; then
     export ALSMUSCLE_AXE=$PWD/$axe/package/axe.min.js
 fi
 
+make --no-print-directory .venv/.docs  # the site and the bundles are tested, too
 source .venv/bin/activate
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT

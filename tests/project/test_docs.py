@@ -161,6 +161,27 @@ def test_the_commands_of_a_page_work_in_a_fresh_clone(page, tmp_path):
     shutil.rmtree(clone / "results", ignore_errors=True)
 
 
+@pytest.mark.verify
+def test_the_site_builds_without_a_warning_and_asks_nobody(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0 and "WARNING" not in run.stderr, run.stderr
+    for page in (tmp_path / "site").rglob("*.html"):
+        loaded = re.findall(
+            r'<(?:script|img|iframe)[^>]+src="([^"]+)"|<link[^>]+rel="(?:stylesheet|icon)"[^>]+href="([^"]+)"',
+            page.read_text(),
+        )
+        assert not [
+            u for pair in loaded for u in pair if u.startswith(("http:", "https:", "//"))
+        ], page
+
+
 # --- links ----------------------------------------------------------------------------------------
 
 

@@ -67,7 +67,7 @@ def _crate(results: Path) -> Any:
                 remedy="finish it with `make run`, or name the folder of another: RESULTS=results/demo",
             )
     cited = cards.load_yaml(PROJECT / "CITATION.cff")
-    crate = ROCrate()
+    crate = ROCrate(version="1.1")  # what the profile is written for
     ended = _when(results / "report" / "index.html")
     crate.name = f"Run of alsmuscle {cited['version']}, {ended:%Y-%m-%d}"
     crate.description = (
