@@ -29,6 +29,8 @@ PINS = {
 }
 RUN = [Requirement(text) for text in PROJECT["dependencies"]]
 DOCS = [Requirement(text) for text in PROJECT["optional-dependencies"]["docs"]]
+# What comes with a declared package (mkdocs with its theme), and a module that is not called as its package.
+COME_ALONG = [Requirement(name) for name in ("mkdocs", "requests", "rocrate-validator")]
 TEST = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
 
 
@@ -81,7 +83,7 @@ def _own(*folders: Path) -> set[str]:
                 *(ROOT / "docs").rglob("*.py"),
             ],
             _own(ROOT / "tests", ROOT / "benchmarks", ENVS, ROOT / "docs"),
-            RUN + TEST + DOCS + [Requirement("mkdocs")],  # mkdocs comes with its theme
+            RUN + TEST + DOCS + COME_ALONG,
         ),
     ],
     ids=["workflow", "tests"],
