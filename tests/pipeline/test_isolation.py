@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,8 @@ WAYS = {
     "gse20": (effects_study, "effects_import", "data.study_effects:read_effects", "1 / 0", "Zero"),
     "gse21": (effects_study, "enrichment_gsea", "genesets.pathways:gsea", "1 / 0", "ZeroDivision"),
     "gse22": (cells_study, "cells_prepare", "cells.prepare:prepare_sample", "1 / 0", "ZeroDiv"),
-    "gse23": (cells_study, "cells_cluster", "cells.prepare:integrate", KILLED, "SIGKILL"),
-    "gse24": (cells_study, "cells_pseudobulk", "cells.prepare:pseudobulk", "[][1]", "IndexError"),
+    "gse23": (cells_study, "cells_cluster", "cells.cluster:integrate", KILLED, "SIGKILL"),
+    "gse24": (cells_study, "cells_pseudobulk", "cells.pseudobulk:pseudobulk", "[][1]", "IndexError"),
     "gse25": (cells_study, "cells_contrast", "cells.contrasts:contrasts_by_type", "1 / 0", "Zero"),
 }  # fmt: skip
 FAULTS = {
@@ -206,6 +207,12 @@ def check_reported(project: Project) -> None:
         assert "not in the results" not in (report / "studies" / f"{name}.html").read_text()
     contrasts = (project.folder / "results" / "synthesis" / "contrasts.tsv").read_text()
     assert "gse1\t" in contrasts and "gse2\t" in contrasts
+
+
+@pytest.mark.parametrize("study", WAYS)
+def test_the_place_of_each_error_exists(study):
+    module, _, name = FAULTS[study].function.partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
 
 
 @pytest.mark.parametrize(
