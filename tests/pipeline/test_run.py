@@ -66,6 +66,7 @@ def restored(done):
 
 TABLES = {
     "manifest": "provenance/data/gse1.tsv",
+    "outcome": "provenance/outcome.tsv",
     "checks": "provenance/checks.tsv",
     "admission": "provenance/admission.tsv",
     "completeness": "provenance/completeness.tsv",
@@ -102,6 +103,7 @@ TABLES = {
 }
 # One ALS study, confounded with its site, has nothing to be pooled or compared with.
 MAY_BE_EMPTY = {
+    "outcome",
     "called_genes_all",
     "called_blocks_all",
     "call_agreement",
