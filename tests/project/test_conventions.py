@@ -30,8 +30,6 @@ LONG_MODULES = {
     "report/model.py",
     "simulate/calibrate.py",
     "synthesis/axis.py",
-    "synthesis/claims.py",
-    "synthesis/denervation.py",
 }
 
 FUNCTION_LINES = 100
@@ -54,7 +52,6 @@ LONG_FUNCTIONS = {
     "simulate/cells.py:simulate_nuclei",
     "synthesis/axis.py:block_delta",
     "synthesis/axis.py:axes",
-    "synthesis/claims.py:evaluate",
 }
 
 

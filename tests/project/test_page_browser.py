@@ -54,7 +54,7 @@ PAGES = [
     "provenance.html",
     "glossary.html",
     "studies/sim.html",
-    "contrasts/sim.als-Satellite-cell-quiescent.html",
+    "contrasts/sim.als-Satellite-cell-quiescent-ea431c.html",
 ]
 REPOOLED = "programmes/MYOGENIC_DIFF.html"
 CONTRAST = "contrasts/gse000001.als_v_healthy.html"

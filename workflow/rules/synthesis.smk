@@ -112,9 +112,15 @@ rule synthesis_denervation:
         runtime=growing(60),
     params:
         cards=facts_of_cards,
-        denervation=SETTINGS["synthesis"]["denervation"],
-        trend=SETTINGS["bulk"]["arrays"]["trend"],
-        seed=SETTINGS["seed"],
+        fit={
+            "trend": SETTINGS["bulk"]["arrays"]["trend"],
+            "n_replicates": SETTINGS["synthesis"]["denervation"]["n_replicates"],
+            "seed": SETTINGS["seed"],
+        },
+        denervation={
+            key: SETTINGS["synthesis"]["denervation"][key]
+            for key in ("n_random", "inter_gene_correlation", "min_reliability")
+        },
         code=code("synthesis_denervation"),
     message:
         "all studies: comparing ALS with denervation"

@@ -1,23 +1,13 @@
 import pandas as pd
 
 from alsmuscle.core import files, log
-from alsmuscle.synthesis import changes, claims, targets
-from alsmuscle.synthesis.tables import (
-    BLOCKS,
-    CALLED_BLOCKS_ALL,
-    CHANGES,
-    CLAIM_STUDIES,
-    CLAIMS,
-    CONTRASTS,
-    DELTAS,
-    RANDOM_SETS,
-)
+from alsmuscle.synthesis import changes, claims, tables, targets
 
 with log.job(snakemake.log[0]) as logger:
-    contrasts = files.read_table(snakemake.input.contrasts, CONTRASTS)
-    blocks = files.read_table(snakemake.input.blocks, BLOCKS)
-    random_sets = files.read_table(snakemake.input.random_sets, RANDOM_SETS)
-    deltas = files.read_table(snakemake.input.deltas, DELTAS)
+    contrasts = files.read_table(snakemake.input.contrasts, tables.CONTRASTS)
+    blocks = files.read_table(snakemake.input.blocks, tables.BLOCKS)
+    random_sets = files.read_table(snakemake.input.random_sets, tables.RANDOM_SETS)
+    deltas = files.read_table(snakemake.input.deltas, tables.DELTAS)
     document = targets.read_claims(
         snakemake.input.claims, files.read_plain(snakemake.input.programmes)
     )
@@ -26,7 +16,7 @@ with log.job(snakemake.log[0]) as logger:
         pd.concat([blocks, random_sets], ignore_index=True) if len(random_sets) else blocks,
         contrasts,
         deltas,
-        called=files.read_table(snakemake.input.called, CALLED_BLOCKS_ALL),
+        called=files.read_table(snakemake.input.called, tables.CALLED_BLOCKS_ALL),
         rules=claims.Rules(**snakemake.params.rules),
     )
     former = changes.read_former(snakemake.output.claims)
@@ -34,8 +24,8 @@ with log.job(snakemake.log[0]) as logger:
     previous, moved = changes.compare(current, former, before)
     logger.info("verdicts: %s", current["verdict"].value_counts().to_dict())
     studies = claims.claim_studies(document, blocks, contrasts, deltas)
-    files.write_table(snakemake.output.studies, studies, CLAIM_STUDIES)
-    files.write_table(snakemake.output.changes, moved, CHANGES)
+    files.write_table(snakemake.output.studies, studies, tables.CLAIM_STUDIES)
+    files.write_table(snakemake.output.changes, moved, tables.CHANGES)
     # The former verdicts first: a run that dies in between loses no comparison.
-    files.write_table(snakemake.output.previous, previous, CLAIMS)
-    files.write_table(snakemake.output.claims, current, CLAIMS)
+    files.write_table(snakemake.output.previous, previous, tables.CLAIMS)
+    files.write_table(snakemake.output.claims, current, tables.CLAIMS)

@@ -8,7 +8,7 @@ from alsmuscle.synthesis import denervation, targets
 from alsmuscle.synthesis.tables import BLOCKS, CONTRASTS, DELTAS, DENERVATION, RANDOM_SETS
 
 with log.job(snakemake.log[0]) as logger:
-    studies, settings = snakemake.params.cards, dict(snakemake.params.denervation)
+    studies, options = snakemake.params.cards, snakemake.params.fit
     contrasts = files.read_table(snakemake.input.contrasts, CONTRASTS)
     listed = files.read_plain(snakemake.input.programmes)
     document = targets.read_claims(snakemake.input.claims, listed)
@@ -16,18 +16,13 @@ with log.job(snakemake.log[0]) as logger:
     needed = denervation.needed_contrasts(contrasts, pairs)
     matrices = {Path(path).parent.name: Path(path) for path in snakemake.input.vst}
     tables = {(Path(p).parent.parent.name, Path(p).parent.name): p for p in snakemake.input.de}
-    fitting = {
-        "trend": snakemake.params.trend,
-        "n_replicates": settings.pop("n_replicates"),
-        "seed": snakemake.params.seed,
-    }
 
     def source(name):
         if name[0] not in matrices:
             return files.read_table(tables[name], DE)
         contrast, path = cards.contrast(studies[name[0]], name[1]), matrices[name[0]]
         fitted = files.read_h5ads(path.with_name("fits.h5"), cards.design_id(contrast))
-        return denervation.refit(files.read_h5ad(path), fitted, contrast, **fitting)
+        return denervation.refit(files.read_h5ad(path), fitted, contrast, **options)
 
     found = denervation.compare_with_denervation(
         {name: source(name) for name in needed},
@@ -37,10 +32,10 @@ with log.job(snakemake.log[0]) as logger:
         targets.members(listed, document, {studies[name[0]]["organism"] for name in needed}),
         document,
         to_human={"mouse": human_ids()},
-        seed=snakemake.params.seed,
-        **settings,
+        seed=options["seed"],
+        **snakemake.params.denervation,
     )
-    logger.info("%d pairs, %d with a slope", len(found.axis), found.axis["lambda"].notna().sum())
+    logger.info("%d pairs", len(found.axis))
     files.write_table(snakemake.output.axis, found.axis, DENERVATION)
     files.write_table(snakemake.output.deltas, found.deltas, DELTAS)
     files.write_table(snakemake.output.random_sets, found.random_sets, RANDOM_SETS)

@@ -173,6 +173,7 @@ def test_blocks_that_a_published_chip_hardly_measures_are_no_evidence() -> None:
         "3 of 17": False, "3 of 6": True, "2 of 3": False, "1 of 1": True, "A": True
     }  # fmt: skip
     assert (out["df"] == 5).all() and out["effect_adjusted"].isna().all()
+    contracts.check_table(out.reset_index()[block_tables.COLUMNS], "blocks", "x")
     # one gene: t on 5 degrees of freedom
     assert out.loc["A", "ci_high"] == pytest.approx(1 + 2.570582 * 0.2, abs=1e-5)
 

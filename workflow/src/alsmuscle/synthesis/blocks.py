@@ -132,7 +132,8 @@ def of_published(
     )
     blocks["usable"] = programmes.well_measured(blocks["n_measured"], blocks["n_genes"])
     blocks["df"] = blocks.merge(de.groupby(KEY)["df"].median().reset_index(), on=KEY)["df"]
-    single = [genes.assign(usable=True)] if len(genes) else []
+    n = genes["block"].str.count(":") + 1
+    single = [genes.assign(usable=True, n_mapped=n)] if len(genes) else []
     rows = pd.concat([blocks, *single], ignore_index=True)
     half = distributions.half_width(rows["se"], rows["df"])
     rows = rows.assign(ci_low=rows["effect"] - half, ci_high=rows["effect"] + half)

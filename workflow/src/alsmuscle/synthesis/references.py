@@ -133,7 +133,7 @@ def best_of_each_study(axis: pd.DataFrame, clusters: Mapping[str, str]) -> pd.Da
 
 
 class Tables(NamedTuple):
-    """Input of :func:`alsmuscle.synthesis.denervation.axes`, with combined references in it."""
+    """Input of :func:`alsmuscle.synthesis.axis.axes`, with combined references in it."""
 
     pairs: pd.DataFrame
     contrasts: pd.DataFrame
