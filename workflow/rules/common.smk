@@ -330,9 +330,7 @@ def per_study(table):
 
 def all_effects():
     """Input function: block effects of all contrasts that have samples."""
-    return of_sound(
-        "programmes/{dataset}/{contrast}/block_effects.tsv", BULK + CELLS
-    )
+    return of_sound("programmes/{dataset}/{contrast}/block_effects.tsv", BULK + CELLS)
 
 
 def compared():

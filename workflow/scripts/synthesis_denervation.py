@@ -13,7 +13,6 @@ with log.job(snakemake.log[0]) as logger:
     listed = files.read_plain(snakemake.input.programmes)
     document = targets.read_claims(snakemake.input.claims, listed)
     pairs = denervation.comparable_pairs(contrasts)
-    needed = denervation.needed_contrasts(contrasts, pairs)
     matrices = {Path(path).parent.name: Path(path) for path in snakemake.input.vst}
     tables = {(Path(p).parent.parent.name, Path(p).parent.name): p for p in snakemake.input.de}
 
@@ -25,11 +24,11 @@ with log.job(snakemake.log[0]) as logger:
         return denervation.refit(files.read_h5ad(path), fitted, contrast, **options)
 
     found = denervation.compare_with_denervation(
-        {name: source(name) for name in needed},
+        {name: source(name) for name in denervation.needed_contrasts(contrasts, pairs)},
         contrasts,
         pairs,
         files.read_table(snakemake.input.blocks, BLOCKS),
-        targets.members(listed, document, {studies[name[0]]["organism"] for name in needed}),
+        targets.members(listed, document, {card["organism"] for card in studies.values()}),
         document,
         to_human={"mouse": human_ids()},
         seed=options["seed"],

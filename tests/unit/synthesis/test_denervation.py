@@ -22,6 +22,7 @@ from alsmuscle.synthesis import changes, claims, contrasts, denervation, diction
 from alsmuscle.synthesis.blocks import BLOCK, KEY
 from alsmuscle.synthesis.pooled import Pooling
 from alsmuscle.synthesis.tables import (
+    BLOCKS,
     CHANGES,
     CLAIM_STUDIES,
     CLAIMS,
@@ -173,7 +174,7 @@ def test_blocks_that_a_published_chip_hardly_measures_are_no_evidence() -> None:
         "3 of 17": False, "3 of 6": True, "2 of 3": False, "1 of 1": True, "A": True
     }  # fmt: skip
     assert (out["df"] == 5).all() and out["effect_adjusted"].isna().all()
-    contracts.check_table(out.reset_index()[block_tables.COLUMNS], "blocks", "x")
+    contracts.check_table(out.reset_index()[block_tables.COLUMNS], BLOCKS, "x")
     # one gene: t on 5 degrees of freedom
     assert out.loc["A", "ci_high"] == pytest.approx(1 + 2.570582 * 0.2, abs=1e-5)
 
@@ -483,7 +484,7 @@ def made(told) -> dict[str, Parsed]:
 def test_claims_come_first_with_verdict_reason_and_detectable_effect(made, document) -> None:
     text = made["index.html"].text
     n = len(document["claims"])
-    assert text.index(f"What the data say to {n} claims") < text.index("Every comparison")
+    assert text.index(f"What public data say about {n} claims") < text.index("Every comparison")
     assert f"{n} ? not enough data" in text and "0 ✔ supported" in text
     assert "no ALS muscle that could be pooled" in text
     for claim in document["claims"]:
