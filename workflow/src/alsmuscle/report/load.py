@@ -422,6 +422,11 @@ def _contrast(
         **more,
     }
     found = {table: io.read_table(*where) for table, where in tables.items()}
+    engines = found.get("engines")
+    if engines is not None and len(engines) and meta["measure"] == "counts":
+        row = engines.iloc[0]
+        if "correlated" in str(row["donors"]):
+            meta["method"] = methods.donors_sentence(contrast, float(row["donor_correlation"]))
     files = {table: _link(results, where[0]) for table, where in tables.items()}
     if omnibus is not None:
         files["omnibus"] = _link(results, path)

@@ -45,6 +45,15 @@ def contrast_sentence(
     )
 
 
+def donors_sentence(contrast: Mapping[str, Any], correlation: float) -> str:
+    """Return one sentence for counts of donors who gave several samples to one side."""
+    return (
+        f"Raw counts on the voom scale with its precision weights (Law et al. 2014); a linear model of "
+        f"{_model(contrast)}, the samples of a donor correlated at {correlation:.2f} over all genes "
+        "(consensus correlation: Smyth et al. 2005); moderated t; Benjamini–Hochberg adjustment."
+    )
+
+
 def array_sentence(contrast: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """Return one sentence that says how a contrast of an array study was computed."""
     trend = "with" if settings["bulk"]["arrays"]["trend"] else "without"
