@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,8 @@ def study(monkeypatch, tmp_path):
 
 
 def obtain(card, cache):
-    manifest, checks = fetch.study_files(card, cache=cache, policy=POLICY)
+    policy = replace(POLICY, folders=(str(cache.parent),))
+    manifest, checks = fetch.study_files(card, cache=cache, policy=policy)
     return manifest, next(row for row in checks if row["check"] == "files.reads")
 
 
