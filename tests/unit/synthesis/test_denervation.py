@@ -438,6 +438,14 @@ def test_bulk_tissue_never_decides_a_satellite_cell_claim(document) -> None:
     assert (out.claims["verdict"] != "not enough data").any()  # others are decided by the same data
 
 
+def test_a_block_that_is_hardly_measured_is_shown_as_not_pooled(document) -> None:
+    table = facts(("a", "als_patient", "human"))
+    blocks = block_table(only(document, {"C1"}), {"a": 1.0}).assign(usable=False)
+    seen = claims.claim_studies(only(document, {"C1"}), blocks, table, pd.DataFrame())
+    assert len(seen) and not seen["eligible"].any()
+    assert set(seen["reason"]) == {"too few of the genes are measured"}
+
+
 # --- changes -----------------------------------------------------------------------------------
 
 

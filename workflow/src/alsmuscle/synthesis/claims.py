@@ -655,6 +655,10 @@ def claim_studies(
     complete = complete.merge(
         contrasts[["dataset", "contrast", "eligible", "reason"]], on=["dataset", "contrast"]
     )
+    if "usable" in complete:
+        badly = ~complete["usable"].astype(bool) & complete["eligible"].astype(bool)
+        complete.loc[badly, "reason"] = "too few of the genes are measured"
+        complete["eligible"] = complete["eligible"].astype(bool) & ~badly
     wanted = pd.DataFrame(
         [
             (claim["id"], test["id"], name, test["target"])
