@@ -256,9 +256,10 @@ def _edit(project, module, old, new):
 
 
 def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
-    _edit(restored, "genesets/pathways.py", "\nSEPARATOR = ", "\n_EDITED = 1\nSEPARATOR = ")
+    _edit(restored, "genesets/pathways.py", "\nSEPARATOR = ", '\nSEPARATOR = "" or ')
     assert set(restored.planned()) == AFTER_DE
-    _edit(restored, "genesets/programmes.py", "\ndef ", "\n_EDITED = 1\n\ndef ")
+    mapped = "    if organism not in {"
+    _edit(restored, "genesets/programmes.py", mapped, f"    _edited = 1\n{mapped}")
     # So do those that read, fit and score samples (and say how complete their data are), and check
     # the genes of programmes.
     also = {"programmes_check", "bulk_fit", "provenance_run"}
@@ -267,14 +268,15 @@ def test_a_changed_computation_reruns_the_rules_that_reach_it(restored):
 
 def test_changed_downloading_is_no_reason_to_read_or_fit_again(restored):
     # The files are the same: only what looks at them runs, and it finds them as they were.
-    _edit(restored, "download/download.py", "\ndef ", "\n_EDITED = 1\n\n\ndef ")
+    local = "    local = _allowed("
+    _edit(restored, "download/download.py", local, f"    _edited = 1\n{local}")
     fetched = restored.folder / "results" / "provenance" / "fetched" / "gse1.tsv"
     before = fetched.stat().st_mtime_ns
     assert restored.admit().returncode == 0
     assert fetched.stat().st_mtime_ns > before
     assert restored.planned() == {}
     # The finished project again, for the tests behind this one.
-    _edit(restored, "download/download.py", "\n_EDITED = 1\n\n\ndef ", "\ndef ")
+    _edit(restored, "download/download.py", f"    _edited = 1\n{local}", local)
     assert restored.admit().returncode == 0
 
 
@@ -313,8 +315,10 @@ def test_a_machine_fact_changes_nothing(restored, monkeypatch):
 
 def test_changed_rules_judge_again_and_fit_nothing(restored):
     restored.config(lambda config: config["synthesis"]["rules"].update(block_margin=0.3))
+    # Margins also say from when on a pooled effect counts.
     assert set(restored.planned()) == {
         "synthesis_claims",
+        "synthesis_pool",
         "report_pages",
         "provenance_run",
         "all",

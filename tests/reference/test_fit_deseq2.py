@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import anndata
 import numba
 import numpy as np
 import pandas as pd
@@ -16,7 +15,6 @@ import pytest
 from pydeseq2.default_inference import DefaultInference
 from pydeseq2.ds import DeseqStats
 
-from alsmuscle.bulk import deseq2
 from alsmuscle.bulk import inference as fit
 from alsmuscle.bulk.inference import BatchedInference, fit_dataset
 from alsmuscle.bulk.kernels.dispersion import _dispersion_loss, _saturated
@@ -105,49 +103,6 @@ def test_calls(pair: Any) -> None:
     ours, theirs = pair
     a, b = ours["padj"] < ALPHA, theirs["padj"] < ALPHA
     assert b.sum() >= 5
-    assert (a & b).sum() / (a | b).sum() >= 0.98
-
-
-@pytest.mark.parametrize("case", ["covariate", "five_a_side"])
-def test_student_t(case: str) -> None:
-    """Degrees of freedom, p-values and calls of the whole way, where R reads the same t."""
-    folder = HERE / "fit"
-    counts = pd.read_csv(folder / "counts.tsv", sep="\t", index_col=0).T
-    obs = pd.read_csv(folder / "obs.tsv", sep="\t", index_col=0)
-    if case == "five_a_side":
-        obs = obs[obs["small"]]
-    counts = counts.loc[obs.index]
-    contrast = {
-        **{"id": "c", "variable": "condition", "target": "treated", "reference": "control"},
-        **{"adjust": ["batch"] if case == "covariate" else [], "block": None, "within": {}},
-    }
-    var = pd.DataFrame({"symbol": "", "source_id": ""}, index=counts.columns)
-    data = anndata.AnnData(counts.to_numpy(), obs=obs, var=var)
-    fitted = deseq2.fit(data, contrast, min_total=1, inference="batched")
-    ours = deseq2.test(
-        fitted,
-        obs,
-        contrast,
-        dataset="x",
-        distribution="quasi",
-        alpha=ALPHA,
-        min_replicates=3,
-        shrink=False,
-        inference="batched",
-    ).set_index("gene_id")
-    values = pd.read_csv(folder / "t.tsv", sep="\t")
-    theirs = values[values["case"] == case].set_index("gene_id").loc[ours.index]
-    # R's line search for the gene-wise dispersions, which decide the prior, stops early.
-    np.testing.assert_allclose(ours["df"], theirs["df"], rtol=0.05)
-    both = theirs["pvalue"].notna()
-    assert (ours["pvalue"].notna() == both).all()
-    difference = (np.log10(ours["pvalue"]) - np.log10(theirs["pvalue"])).abs()[both]
-    assert (difference <= 0.1).mean() >= 0.99
-    a, b = ours["padj"] < ALPHA, theirs["padj"] < ALPHA
-    print(
-        f"{case}: df {ours['df'].iloc[0]:.3f} v {theirs['df'].iloc[0]:.3f}, calls {a.sum()} v {b.sum()}"
-    )
-    assert b.sum() >= 3
     assert (a & b).sum() / (a | b).sum() >= 0.98
 
 

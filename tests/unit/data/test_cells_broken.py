@@ -232,7 +232,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Study], list[str]]] = {
     ),
     "a group that the card does not know": (
         lambda _: h5s() + {"columns": {"condition": {"from": "name", "match": {"^ALS": "als"}}}},
-        ["'CTL1' matches no expression"],
+        ["no expression is found in 'CTL1', 'CTL2'"],
     ),
     "more samples expected": (lambda _: h5s() + {"expected": 5}, ["4 samples", "5"]),
 }

@@ -214,7 +214,7 @@ CASES = {
     ),
     "a sex in other words": (
         {"change": on_card("samples", "columns", "sex", "map", value={"F": "f", "M": "m"})},
-        ["'f' is not in the vocabulary", "samples.columns.sex"],
+        ["'f', 'm': not in the vocabulary of 'sex'", "samples.columns.sex"],
     ),
     "a column that the sheet does not have": (
         {"change": on_card("samples", "columns", "batch", "from", value="lane")},
