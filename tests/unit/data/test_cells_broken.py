@@ -217,7 +217,10 @@ BROKEN: dict[str, tuple[Callable[[Path], Study], list[str]]] = {
     "FPKM table": (lambda _: table(_fpkm), ["matrix.txt.gz", "not whole numbers", "FPKM"]),
     "text in table": (lambda _: table(_no_number), ["matrix.txt.gz", "many"]),
     "truncated table": (lambda _: table(lambda c: gzip.compress(c)[:-200]), ["matrix.txt.gz"]),
-    "empty table": (lambda _: table(lambda _: gzip.compress(b"\tA\n")), ["matrix.txt.gz", "not a regular table of numbers"]),
+    "empty table": (
+        lambda _: table(lambda _: gzip.compress(b"\tA\n")),
+        ["matrix.txt.gz", "not a regular table of numbers"],
+    ),
     "barcodes without metadata": (
         lambda _: table(about=lambda frame: frame.iloc[:-2]),
         ["2 of 24 barcodes are not in the metadata", "CTL2_AC4", "barcode_column"],
@@ -242,3 +245,8 @@ def test_a_broken_study_is_left_out_with_the_reason(case: str, tmp_path: Path) -
     said = f"{row['found']} {row['card']} {row['remedy']}"
     for word in words:
         assert word in said, said
+
+
+def test_barcodes_that_repeat_between_samples_are_read(tmp_path: Path) -> None:
+    row = trial_reading(h5ad(tmp_path, obs=_repeated), tmp_path)
+    assert row["state"] == "agrees", row
