@@ -17,6 +17,9 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.data.readers import sample_sheets, tables
 from alsmuscle.download import containers, lock, policy
 
+# Ratios of times scatter on a loaded machine: held by `make verify`, where tests run one by one.
+pytestmark = pytest.mark.verify
+
 SAMPLES = "".join(f'\t"GSM{n}"' for n in range(30))
 
 
