@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -23,11 +22,10 @@ import anndata
 import numpy as np
 import pandas as pd
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "workflow" / "src"))
-from alsmuscle.bulk import engines  # noqa: E402
-from alsmuscle.data import cards  # noqa: E402
+from alsmuscle.bulk import engines
+from alsmuscle.data import cards
 
+HERE = Path(__file__).resolve().parent
 ALPHA = 0.05
 CONTRAST = cards.contrast(
     {

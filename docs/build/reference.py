@@ -8,21 +8,17 @@ from __future__ import annotations
 import argparse
 import ast
 import csv
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from alsmuscle import cli
+from alsmuscle.core import provenance
+from alsmuscle.data import cards
+from alsmuscle.report import methods
+from alsmuscle.synthesis import dictionary as contents
+
 ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT / "workflow" / "src") not in sys.path:
-    sys.path.insert(0, str(ROOT / "workflow" / "src"))
-
-from alsmuscle import cli  # noqa: E402
-from alsmuscle.core import provenance  # noqa: E402
-from alsmuscle.data import cards  # noqa: E402
-from alsmuscle.report import methods  # noqa: E402
-from alsmuscle.synthesis import dictionary as contents  # noqa: E402
-
 SCHEMAS = {
     "config": ("Configuration", "Keys of `config/config.yaml`, and of a file laid over it."),
     "dataset": ("Study cards", "Keys of a file `<id>.yaml` of a registry."),

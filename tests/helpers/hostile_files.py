@@ -13,6 +13,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -104,9 +105,11 @@ def cells(*places: str) -> str:
     return f'<worksheet xmlns="MAIN"><sheetData>{rows}</sheetData></worksheet>'
 
 
-def tar(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
+def tar(
+    path: Path, files: Mapping[str, bytes], mode: Literal["w", "w:gz", "w:bz2", "w:xz"] = "w"
+) -> Path:
     """Write a tar of these files; ``mode`` as of :mod:`tarfile`."""
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(path, mode) as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import reference
 import yaml
 
 from alsmuscle import cli
@@ -20,9 +21,6 @@ from alsmuscle.synthesis.dictionary import TABLES
 from support import ROOT, mirror
 
 DOCS = ROOT / "docs"
-sys.path.insert(0, str(DOCS / "build"))
-import reference  # noqa: E402
-
 PAGES = sorted(path for path in DOCS.rglob("*.md"))
 GENERATED = reference.pages()
 BLOCK = re.compile(r"(<!-- not run here: (?P<reason>[^>]+) -->\n)?```sh\n(?P<code>.*?)```", re.S)
