@@ -23,18 +23,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.bulk import tissue_content
+from alsmuscle.core.types import Floats
+from alsmuscle.genesets.programmes import KEY
+from alsmuscle.genesets.targets import GENE, RATIO
 from alsmuscle.stats import distributions, linear
 from alsmuscle.stats.moderation import squeeze_var, trigamma_inverse
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-KEY = ["programme", "block", "stripped"]
 # Targets of claims that are no blocks: they take no part in learning the prior.
-SINGLE = ("GENE", "RATIO")
-
-
-Floats = npt.NDArray[np.float64]
+SINGLE = (GENE, RATIO)
 
 
 class GeneFit(NamedTuple):
@@ -406,3 +405,29 @@ def _adjusted(
         df_residual=df,
     )
     return joined, renamed
+
+
+def in_gene_units(effects: pd.DataFrame, blocks: pd.DataFrame) -> pd.DataFrame:
+    """Give programme effects the scale and the direction of their genes.
+
+    Parameters
+    ----------
+    effects
+        Contract ``effects``: what its scores say against random sets, and how many genes there are.
+    blocks
+        Contract ``block_effects`` of the same contrast or contrasts.
+
+    Returns
+    -------
+    DataFrame
+        ``effects`` with ``effect, se, df, ci_low, ci_high, pvalue`` of the genes' log2 fold changes,
+        raw and ``_adjusted``; ``padj`` (Benjamini-Hochberg) over the complete blocks of a cell type,
+        and over the stripped ones; ``hedges_g`` in the genes' direction, too.
+    """
+    names = [*NUMBERS, *(f"{name}_adjusted" for name in NUMBERS)]
+    keys = ["dataset", "contrast", "cell_type", *KEY]
+    out = effects.drop(columns=list(NUMBERS)).merge(blocks[[*keys, *names]], on=keys, how="left")
+    for _, rows in out.groupby(["contrast", "cell_type", "stripped"]):
+        out.loc[rows.index, "padj"] = distributions.adjust(rows["pvalue"])
+    out["hedges_g"] = out["hedges_g"] * out["sign"].replace(0, 1)
+    return out

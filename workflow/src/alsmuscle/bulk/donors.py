@@ -20,13 +20,12 @@ import pandas as pd
 
 from alsmuscle.core import log
 from alsmuscle.core.contracts import measure
+from alsmuscle.core.types import Floats
 from alsmuscle.design import matrix, repeats
 from alsmuscle.stats import distributions, linear
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-Floats = npt.NDArray[np.float64]
 
 # Bounds of a gene's own correlation, and the share of genes cut off at either end of their mean.
 MAX_CORRELATION = 0.99

@@ -19,13 +19,12 @@ import pandas as pd
 
 from alsmuscle.bulk import deseq2, donors, limma
 from alsmuscle.core.contracts import measure
+from alsmuscle.core.types import Floats
 from alsmuscle.design import matrix
 from alsmuscle.stats import distributions, linear
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-Floats = npt.NDArray[np.float64]
 
 # Reads, at the typical sequencing depth, that a gene needs in as many samples as the smallest group
 # has: below, the logarithm of a count is mostly noise (the rule of edgeR's filterByExpr).

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alsmuscle.core.types import Floats
 from alsmuscle.stats.moderation import squeeze_var
 
-Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 # Counts, divided by size factors, that a gene needs in as many samples as the smallest group has:

@@ -22,12 +22,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.contracts import measure
+from alsmuscle.core.types import Floats
 from alsmuscle.stats import distributions, linear
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-Floats = npt.NDArray[np.float64]
 
 # Adjusted p below which a gene tells the sides apart.
 CALLED = 0.05

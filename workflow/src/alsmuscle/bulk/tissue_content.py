@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-Floats = npt.NDArray[np.float64]
+from alsmuscle.core.types import Floats
 
 _MAX_ITERATIONS = 100
 _TOLERANCE = 1e-8

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsmuscle.bulk.tables import DE, ENGINES, OMNIBUS, PCA, PCA_COVARIATES, QC
+from alsmuscle.bulk.block_effects import in_gene_units
+from alsmuscle.bulk.tables import BLOCK_EFFECTS, DE, ENGINES, OMNIBUS, PCA, PCA_COVARIATES, QC
 from alsmuscle.cells.tables import (
     ACTIVITY,
     BARCODES,
@@ -405,7 +406,9 @@ def _contrast(
         omnibus = tests if len(tests) else None
         tables["engines"] = (results / "bulk" / name / key / "engines.tsv", ENGINES)
         tables["sets"] = (results / "enrichment" / name / key / "sets.tsv", SETS)
-        tables["programmes"] = (results / "programmes" / name / key / "effects.tsv", EFFECTS)
+        folder = results / "programmes" / name / key
+        tables["programmes"] = (folder / "block_effects.tsv", BLOCK_EFFECTS)
+        tables["scores"] = (folder / "effects.tsv", EFFECTS)
     meta = {
         **contrast,
         "simulated": card.get("simulated", False),
@@ -422,6 +425,8 @@ def _contrast(
         **more,
     }
     found = {table: io.read_table(*where) for table, where in tables.items()}
+    if "scores" in found:
+        found["programmes"] = in_gene_units(found.pop("scores"), found["programmes"])
     engines = found.get("engines")
     if engines is not None and len(engines) and meta["measure"] == "counts":
         row = engines.iloc[0]
@@ -443,7 +448,7 @@ CELL_TABLES = {
     "qc": CELLS_QC,
     **{table.name: table for table in (BARCODES, CLUSTERS, MARKERS, TYPES, ACTIVITY, COEXPRESSION)},
 }
-PER_TYPE = {table.name: table for table in (DE, COMPOSITION, EFFECTS)}
+PER_TYPE = {table.name: table for table in (DE, COMPOSITION, EFFECTS, BLOCK_EFFECTS)}
 TABLES = "tables"
 """Folder of the report with the tables that pages link."""
 MAP = ["cell", "sample_id", "condition", "cell_type", "umap1", "umap2"]
@@ -477,12 +482,14 @@ def _cells_study(
             "de": folder / full["id"] / "de.tsv",
             "composition": folder / full["id"] / "composition.tsv",
             "effects": results / "programmes" / card["id"] / full["id"] / "effects.tsv",
+            "block_effects": results / "programmes" / card["id"] / full["id"] / "block_effects.tsv",
         }
         found = {name: io.read_table(path, PER_TYPE[name]) for name, path in paths.items()}
         links = {name: _link(results, path) for name, path in paths.items()}
         shares.append(found["composition"])
         files |= {f"{full['id']}/{name}": link for name, link in links.items()}
-        effects = dict(list(found["effects"].groupby("cell_type")))
+        whole = in_gene_units(found["effects"], found["block_effects"])
+        effects = dict(list(whole.groupby("cell_type")))
         for cell_type, de in found["de"].groupby("cell_type", sort=True):
             meta = {
                 **full,
@@ -507,7 +514,7 @@ def _cells_study(
                     de=de,
                     programmes=effects.get(cell_type),
                     drivers=drivers(de, members),
-                    files={"de": links["de"], "programmes": links["effects"]},
+                    files={"de": links["de"], "programmes": links["block_effects"]},
                 )
             )
     blocks = [f"{programme}/{block}" for programme, block in settings["report"]["headline"]]

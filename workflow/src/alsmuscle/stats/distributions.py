@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 
-Floats = npt.NDArray[np.float64]
+from alsmuscle.core.types import Floats
 
 
 def t_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle.core.types import Floats
 from alsmuscle.stats import distributions
 from alsmuscle.stats.moderation import squeeze_var
-
-Floats = npt.NDArray[np.float64]
 
 
 class Fit(NamedTuple):

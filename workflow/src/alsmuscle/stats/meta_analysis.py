@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.types import Floats
 from alsmuscle.stats import distributions
 
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 ESTIMATORS = ("REML", "PM")

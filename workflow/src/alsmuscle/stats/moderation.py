@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from alsmuscle.core.types import Floats
 
 
 class SqueezedVariance(NamedTuple):

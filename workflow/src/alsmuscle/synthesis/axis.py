@@ -18,9 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.types import Floats
 from alsmuscle.stats import distributions
-
-Floats = npt.NDArray[np.float64]
 
 BOOTSTRAP = "donor bootstrap"
 ANALYTIC = "analytic, genes equally correlated"

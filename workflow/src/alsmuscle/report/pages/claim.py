@@ -13,6 +13,7 @@ from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
 from alsmuscle.report.site import Site
+from alsmuscle.synthesis.context import patients_and_denervation
 from alsmuscle.synthesis.verdicts import CALLED, NOT_ENOUGH, VERDICTS
 
 SIGNS = dict(zip(VERDICTS, "✔◔✘·◐≈∥∦?", strict=True))
@@ -102,6 +103,7 @@ def summary(data: m.ReportData, synthesis: m.Synthesis) -> dict[str, Any]:
         ],
         "total": len(names),
         "basis": _basis(synthesis, decided=bool(decided)),
+        "denervation": patients_and_denervation(synthesis.contrasts),
         "groups": groups,
         "axis": plots.axis(span),
         "open": _cannot_tell(data, synthesis, open_claims, entries) if open_claims else None,

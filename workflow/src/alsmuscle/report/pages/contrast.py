@@ -76,7 +76,8 @@ FILES = (
     ("de", "all genes"),
     ("sets", "all pathways"),
     ("gsea", "all pathways, GSEA"),
-    ("programmes", "programme effects"),
+    ("programmes", "programme effects, raw and adjusted"),
+    ("scores", "programmes against random sets"),
     ("omnibus", "omnibus tests of the study"),
     ("engines", "agreement with a second method"),
 )
@@ -135,6 +136,7 @@ def page(
         forest=_forest(study, contrast, head),
         everything=None if rows is None else _forest(study, contrast, rows, by_programme=True),
         has_null=rows is not None and "null_low" in rows,
+        adjusted=_adjusted(study, contrast, rows, full.get("programmes")),
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
         engine=m.engine_sentence(contrast.engines),
@@ -175,6 +177,36 @@ def _forest(
         )
         caption = f"All blocks: {caption}"
     return plots.forest_plot(rows, caption=caption, left="lower")
+
+
+ADJUSTED = (
+    c.Column("label", "Programme and block"),
+    c.Column("raw", "Effect (log2)", title="95 % interval in brackets"),
+    c.Column("content", "Adjusted for tissue content", title="95 % interval in brackets"),
+    c.Column("pvalue_adjusted", "p, adjusted effect", "p"),
+)
+
+
+def _adjusted(
+    study: m.StudyData, contrast: m.ContrastData, rows: pd.DataFrame | None, full: str | None
+) -> Markup | None:
+    """Every block's effect beside the one with fibre, fat and macrophage content in the model."""
+    if rows is None or "effect_adjusted" not in rows or rows["effect_adjusted"].isna().all():
+        return None
+    table = rows[rows["effect_adjusted"].notna()].sort_values("pvalue", kind="stable")
+    for name, end in (("raw", ""), ("content", "_adjusted")):
+        columns = (f"effect{end}", f"ci_low{end}", f"ci_high{end}")
+        table[name] = [
+            c.interval_text(*row) for row in table[[*columns]].itertuples(index=False, name=None)
+        ]
+    return c.table(
+        table,
+        ADJUSTED,
+        caption=f"Effects adjusted for tissue content, {m.label(contrast.meta)}",
+        name=f"{m.contrast_key(study, contrast)}-adjusted",
+        full=full,
+        order="smallest p of the raw effect first",
+    )
 
 
 def _genes(
@@ -398,8 +430,8 @@ def _method(data: m.ReportData, meta: Mapping[str, Any]) -> str:
         design += f", {meta['block']} as block"
     return (
         f"Counts were fitted with {tool} ({design}; Benjamini-Hochberg); pathways with "
-        f"{gsea} on the ranking by the test statistic; programme effects by moderated regression "
-        "of block scores."
+        f"{gsea} on the ranking by the test statistic; programme effects "
+        "as the mean of their genes' log2 fold changes."
     )
 
 

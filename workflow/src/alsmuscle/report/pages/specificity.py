@@ -10,6 +10,7 @@ from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
 from alsmuscle.report.pages.claim import is_simulated
 from alsmuscle.report.site import Site
+from alsmuscle.synthesis.context import sign_agreement
 
 AXIS = (
     c.Column("what", "ALS comparison"),
@@ -21,6 +22,13 @@ AXIS = (
     c.Column("correlation", "Correlation", "number"),
     c.Column("interval", "Interval by"),
     c.Column("reason", "Note"),
+)
+AGREEMENT = (
+    c.Column("what", "Patients' muscle"),
+    c.Column("reference", "Denervated mouse muscle"),
+    c.Column("n", "Genes of the signature that move there", "count"),
+    c.Column("same", "Same direction in patients", "count"),
+    c.Column("share", "Share, 95 % interval"),
 )
 POOLED = (
     c.Column("what", "Comparison"),
@@ -51,6 +59,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis) -> str:
         if synthesis.files.get("specificity")
         else "",
         axis=_axis(data, synthesis),
+        agreement=_agreement(data),
         contrasts=_contrasts(data, synthesis),
     )
 
@@ -114,6 +123,60 @@ def _axis(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
         name="denervation-axis",
         full=synthesis.files.get("denervation"),
     )
+
+
+def _agreement(data: m.ReportData) -> Markup | None:
+    """Signs of the signature's genes in patients and in denervated mice; ``None`` without either."""
+    if data.programmes is None:
+        return None
+    listed = data.programmes
+    own = (listed["programme"] == "DENERVATION") & (listed["block"] == "tier1_up")
+    tissue = [
+        (s, k, k.de)
+        for s, k in data.contrasts()
+        if k.de is not None and not k.meta.get("cell_type") and k.de["lfc_se"].gt(0).any()
+    ]
+    rows = []
+    for study, contrast, de in tissue:
+        if not _is(study, contrast, "als_patient", "human"):
+            continue
+        als = _by_gene(de)
+        signature = als.index[de["symbol"].isin(listed.loc[own, "symbol"]).to_numpy()]
+        for other, reference, table in tissue:
+            if not _is(other, reference, "denervation", "mouse"):
+                continue
+            mouse = _by_gene(table)
+            mouse.index = mouse.index.map(data.orthologs)
+            found = sign_agreement(als, mouse[mouse.index.notna()], signature)
+            if found.n:
+                share = f"{found.share:.0%} ({found.low:.0%} to {found.high:.0%})"
+                rows.append(
+                    {
+                        **found._asdict(),
+                        "what": f"{study.name}: {m.label(contrast.meta)}",
+                        "reference": f"{other.name}: {m.label(reference.meta)}",
+                        "share": share,
+                    }
+                )
+    if not rows:
+        return None
+    return c.table(
+        pd.DataFrame(rows),
+        AGREEMENT,
+        caption="Genes of the denervation signature, patients against denervated mice",
+        name="denervation-signs",
+        full=None,
+    )
+
+
+def _is(study: m.StudyData, contrast: m.ContrastData, role: str, species: str) -> bool:
+    own = contrast.meta.get("role") or study.card.get("role")
+    return bool(own == role and study.card.get("organism") == species)
+
+
+def _by_gene(de: pd.DataFrame) -> pd.DataFrame:
+    table = de.set_index("gene_id")[["log2fc", "lfc_se"]]
+    return table.set_axis(["effect", "se"], axis=1)
 
 
 def _names(data: m.ReportData) -> dict[tuple[str, str], str]:
