@@ -97,3 +97,28 @@ def test_genes_without_a_read_in_one_group_have_finite_effects() -> None:
     )
     # Firth's estimate for counts is that of half a read more per group.
     assert fit.beta[0, 1] == pytest.approx(np.log(30.5 / 0.5), rel=1e-5)
+
+
+def test_programmes_get_the_scale_and_the_direction_of_their_genes() -> None:
+    """A block whose genes fall by 1.5 reads -1.5, whatever its programme expects of them."""
+    keys = {"dataset": "d", "contrast": "c", "cell_type": "muscle", "programme": "P"}
+    effects = pd.DataFrame(
+        {
+            **keys, "block": ["on", "off", "off"], "stripped": [False, False, True],
+            "sign": [1.0, -1.0, -1.0], "effect": 0.9, "se": 9.0, "ci_low": 9.0, "ci_high": 9.0,
+            "df": 9.0, "pvalue": 0.9, "padj": 0.9, "pvalue_competitive": [0.1, 0.2, 0.3],
+            "hedges_g": [1.0, 2.0, 2.0], "n_genes": 5,
+        }
+    )  # fmt: skip
+    blocks = effects[[*keys, "block", "stripped"]].assign(
+        effect=[0.5, -1.5, -1.2], se=0.1, df=8.0, ci_low=-2.0, ci_high=2.0, pvalue=[0.04, 0.01, 0.5]
+    )
+    for name in block_effects.NUMBERS:
+        blocks[f"{name}_adjusted"] = blocks[name] / 2
+    single = blocks.iloc[:1].assign(programme="GENE", block="MYOG")
+    out = block_effects.in_gene_units(effects, pd.concat([blocks, single], ignore_index=True))
+    assert out["effect"].tolist() == [0.5, -1.5, -1.2]
+    assert out["effect_adjusted"].tolist() == [0.25, -0.75, -0.6]
+    assert out["padj"].tolist() == pytest.approx([0.04, 0.02, 0.5])  # stripped ones apart
+    assert out["hedges_g"].tolist() == [1.0, -2.0, -2.0]
+    assert out["pvalue_competitive"].tolist() == [0.1, 0.2, 0.3]
