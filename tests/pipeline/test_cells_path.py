@@ -13,35 +13,12 @@ from scipy import sparse
 from alsmuscle.cells import store
 from alsmuscle.cells.annotate import annotate, top_genes
 from alsmuscle.cells.cluster import each_sample, embed, integrate
-from alsmuscle.cells.prepare import PreparedSample, prepare_sample, score_doublets
+from alsmuscle.cells.prepare import prepare_sample, score_doublets
 from alsmuscle.simulate.cells import simulate_nuclei
+from made_up_cells import counts_of, prepared, sample_of
 from support import ROOT
 
 pytestmark = pytest.mark.pipeline
-
-
-def counts_of(n: int, n_genes: int = 300, seed: int = 0, n_types: int = 3) -> sparse.csr_matrix:
-    """Poisson counts of a few distinct types; the type of barcode i is i % n_types."""
-    rng = np.random.default_rng(seed)
-    mean = np.random.default_rng(99).lognormal(0, 1, (n_types, n_genes))
-    for k in range(n_types):
-        mean[k, k * 30 : k * 30 + 30] *= 6
-    mean *= 600 / mean.sum(axis=1, keepdims=True)
-    return sparse.csr_matrix(rng.poisson(mean[np.arange(n) % n_types]).astype(np.int32))
-
-
-def sample_of(X: sparse.csr_matrix, symbols: list[str] | None = None, tag: str = "") -> AnnData:
-    ids = [f"G{i:04d}" for i in range(X.shape[1])]
-    names = ids if symbols is None else symbols + ids[len(symbols) :]
-    var = pd.DataFrame({"symbol": names, "source_id": ids}, index=ids)
-    obs = pd.DataFrame(index=[f"{tag}B{i}" for i in range(X.shape[0])])
-    return AnnData(X.copy(), obs=obs, var=var)
-
-
-def prepared(n: int = 120, sample_id: str = "s1", **kwargs: object) -> PreparedSample:
-    sample = sample_of(counts_of(n, seed=len(sample_id)))
-    arguments = {"material": "cells", "min_genes": 20, "n_top_genes": 100} | kwargs
-    return prepare_sample(sample, sample_id=sample_id, **arguments)  # type: ignore[arg-type]
 
 
 def soup_study(share: float = 0.1) -> tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]:
@@ -89,7 +66,7 @@ def test_raw_droplets_lead_to_a_correction_without_them_only_to_a_report() -> No
 
 
 def test_prepare_sample_reports_what_it_did() -> None:
-    found = prepared()
+    found = prepared(material="cells")
     assert found.summary["n_barcodes"] == 120
     assert found.summary["n_kept"] == found.cells.n_obs == found.barcodes["kept"].sum()
     assert found.summary["skipped"] == ""
@@ -103,7 +80,7 @@ def small_study(keep: tuple[str, ...] = ()) -> AnnData:
         {"sample_id": ["s1", "s22"], "subject_id": ["d1", "d2"], "condition": ["ALS", "control"]}
     )
     return integrate(
-        [prepared(sample_id="s1"), prepared(sample_id="s22")],
+        [prepared(sample_id=name, material="cells") for name in ("s1", "s22")],
         table,
         keep=keep,
         n_top_genes=100,
