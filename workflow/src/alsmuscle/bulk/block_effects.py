@@ -422,12 +422,20 @@ def in_gene_units(effects: pd.DataFrame, blocks: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``effects`` with ``effect, se, df, ci_low, ci_high, pvalue`` of the genes' log2 fold changes,
         raw and ``_adjusted``; ``padj`` (Benjamini-Hochberg) over the complete blocks of a cell type,
-        and over the stripped ones; ``hedges_g`` in the genes' direction, too.
+        and over the stripped ones; ``hedges_g`` in the genes' direction, too, and where random sets
+        lie (``background, background_sd``), brought from the scale of scores by the ratio of the
+        block's two standard errors.
     """
     names = [*NUMBERS, *(f"{name}_adjusted" for name in NUMBERS)]
     keys = ["dataset", "contrast", "cell_type", *KEY]
-    out = effects.drop(columns=list(NUMBERS)).merge(blocks[[*keys, *names]], on=keys, how="left")
+    scores = effects.rename(columns={"se": "_se"}).drop(columns=list(set(NUMBERS) - {"se"}))
+    out = scores.merge(blocks[[*keys, *names]], on=keys, how="left")
     for _, rows in out.groupby(["contrast", "cell_type", "stripped"]):
         out.loc[rows.index, "padj"] = distributions.adjust(rows["pvalue"])
-    out["hedges_g"] = out["hedges_g"] * out["sign"].replace(0, 1)
-    return out
+    sign = out["sign"].replace(0, 1)
+    out["hedges_g"] *= sign
+    if {"background", "background_sd"} <= set(out):
+        scale = out["se"] / out["_se"]
+        out["background"] *= sign * scale
+        out["background_sd"] *= scale
+    return out.drop(columns="_se")
