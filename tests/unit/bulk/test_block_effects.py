@@ -107,7 +107,7 @@ def test_programmes_get_the_scale_and_the_direction_of_their_genes() -> None:
             **keys, "block": ["on", "off", "off"], "stripped": [False, False, True],
             "sign": [1.0, -1.0, -1.0], "effect": 0.9, "se": 9.0, "ci_low": 9.0, "ci_high": 9.0,
             "df": 9.0, "pvalue": 0.9, "padj": 0.9, "pvalue_competitive": [0.1, 0.2, 0.3],
-            "hedges_g": [1.0, 2.0, 2.0], "n_genes": 5, "background": 9.0, "background_sd": 4.5,
+            "hedges_g": [1.0, 2.0, 2.0], "n_genes": 5, "background": "9.0", "background_sd": 4.5,
         }
     )  # fmt: skip
     blocks = effects[[*keys, "block", "stripped"]].assign(

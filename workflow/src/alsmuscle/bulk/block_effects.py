@@ -436,6 +436,7 @@ def in_gene_units(effects: pd.DataFrame, blocks: pd.DataFrame) -> pd.DataFrame:
     out["hedges_g"] *= sign
     if {"background", "background_sd"} <= set(out):
         scale = out["se"] / out["_se"]
-        out["background"] *= sign * scale
-        out["background_sd"] *= scale
+        # No columns of the contract: a table that was read holds them as text.
+        out["background"] = pd.to_numeric(out["background"]) * sign * scale
+        out["background_sd"] = pd.to_numeric(out["background_sd"]) * scale
     return out.drop(columns="_se")
