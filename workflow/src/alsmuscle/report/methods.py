@@ -254,13 +254,16 @@ def steps(
     rows += [
         (
             "Programme effects",
-            "Per sample, the mean over a block's genes of sign × variance-stabilised log2 "
-            "expression, regressed on the contrast's design; standard errors moderated over "
-            "blocks. Each block is also computed without the denervation signature's genes, except "
+            "The mean over a block's genes of their log2 fold changes, in their own direction, with "
+            "an error that knows the genes' correlation (from the study's residuals, moderated over "
+            "blocks, on its residual degrees of freedom); beside it the same with scores of "
+            "myofibre, fibro-adipogenic and macrophage content in the model, which leave out the "
+            "block's own genes. Each block is also computed without the denervation signature's genes, except "
             "where more than half of it would go. The competitive test asks whether a block moves "
-            f"more than {settings['programmes']['n_matched']} sets of equal size and expression.",
-            "Smyth 2004",
-            "10.2202/1544-6115.1027",
+            f"more than {settings['programmes']['n_matched']} sets of equal size and expression, on "
+            "scores per sample (mean variance-stabilised log2 expression).",
+            "Smyth 2004; Wu & Smyth 2012",
+            "10.2202/1544-6115.1027; 10.1093/nar/gks461",
         ),
         (
             "Pathways",
