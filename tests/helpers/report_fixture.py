@@ -248,8 +248,8 @@ def programme_genes() -> pd.DataFrame:
             "programme": p,
             "block": b,
             "sign": "+",
-            "human_symbol": f"{p[:3]}{i}",
-            "mouse_symbol": f"{p[:3].title()}{i}",
+            "symbol": f"{p[:3]}{i}",
+            "mouse": f"{p[:3].title()}{i}",
             "in_denervation_signature": int(i % 3 == 0),
             "source": "invented for the test",
         }
@@ -479,7 +479,7 @@ def synthesis(studies: list[StudyData]) -> Synthesis:
                     "role": part.meta["role"], "species": item.card["organism"],
                     "stage": part.meta.get("stage", ""), "muscle": "", "material": "biopsy",
                     "platform": "rna-seq", "n_target": 22, "n_reference": 10,
-                    "cluster": item.card["id"], "confounded": "", "evidence": "reanalysed",
+                    "cluster": item.card["id"], "confounded": "", "evidence": "reanalysed", "tag": "",
                     "eligible": part.meta.get("eligible", True),
                     "reason": part.meta.get("reason", ""),
                 }
@@ -722,7 +722,7 @@ def hostile(n_genes: int = 60) -> ReportData:
         title=HOSTILE,
         excluded=pd.DataFrame([dict.fromkeys(["kind", "id", "what", "reason"], HOSTILE)]),
         coverage=coverage().assign(block=HOSTILE, unknown=HOSTILE, former=formula),
-        programmes=whole.programmes.assign(block=HOSTILE, human_symbol=HOSTILE, source=formula),
+        programmes=whole.programmes.assign(block=HOSTILE, symbol=HOSTILE, source=formula),
         programme_info={k: {"title": HOSTILE, "caveat": HOSTILE} for k in PROGRAMMES},
         lock=pd.DataFrame(
             [{"study": HOSTILE, "url": bad_link, "sha256": "0", "bytes": 1, "retrieved": HOSTILE}]

@@ -62,10 +62,9 @@ def _sets(data: m.ReportData) -> list[tuple[str, str, list[str]]]:
     table = data.programmes
     if table is None:
         return []
-    symbol = next(k for k in ("symbol", "human_symbol") if k in table)
     found = []
     for (programme, block), part in table.groupby(["programme", "block"], sort=False):
-        names = [str(x) for x in part[symbol] if not c.is_missing(x)]
+        names = [str(x) for x in part["symbol"] if not c.is_missing(x)]
         title = m.programme_title(data.programme_info, str(programme), str(block))
         found.append((title, f"{programme}/{block}", list(dict.fromkeys(names))))
     return found

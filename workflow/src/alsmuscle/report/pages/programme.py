@@ -20,10 +20,7 @@ from alsmuscle.report.site import Site
 GENE_COLUMNS = (
     c.Column("block", "Block"),
     c.Column("sign", "Sign"),
-    c.Column("human_symbol", "Human gene"),
-    c.Column("human", "Human gene"),
     c.Column("symbol", "Human gene"),
-    c.Column("mouse_symbol", "Mouse gene"),
     c.Column("mouse", "Mouse gene"),
     c.Column("in_denervation_signature", "Denervation gene"),
     c.Column("source", "Source"),
