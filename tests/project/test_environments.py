@@ -141,3 +141,11 @@ def test_conda_and_pip_have_the_same_pins():
     requirements = (ENVS / "requirements.txt").read_text()
     expected = lock.conda_environment(requirements)
     assert (ENVS / "analysis.yaml").read_text() == expected
+
+
+def test_documentation_adds_packages_and_changes_none():
+    def names(lock):
+        found = re.findall(r"^([A-Za-z0-9._-]+)==", (ENVS / lock).read_text(), re.M)
+        return {canonicalize_name(name) for name in found}
+
+    assert names("docs.txt") and not names("docs.txt") & names("requirements.txt")

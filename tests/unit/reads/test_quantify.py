@@ -9,9 +9,15 @@ import pytest
 
 import made_up_reads
 from alsmuscle.core.errors import InputError
+from alsmuscle.download.policy import FetchPolicy
 from alsmuscle.reads import quantify as q
 from alsmuscle.reads import reference, tools
 from alsmuscle.reads.collect import to_genes
+
+
+def allowed(folder):
+    """A policy under which local files of this folder are read."""
+    return FetchPolicy(folders=(str(folder),))
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +26,7 @@ def made(tmp_path_factory):
     genome = made_up_reads.genome([f"ENSG{i:011d}.3" for i in range(150)])
     paths = genome.write(folder)
     wanted = reference.source("human", str(paths["transcripts"]))
-    return genome, reference.prepare(wanted, folder / "cache"), folder
+    return genome, reference.prepare(wanted, folder / "cache", policy=allowed(folder)), folder
 
 
 def molecules(genome, draw):
@@ -99,13 +105,13 @@ def test_an_index_is_built_once_and_its_sequences_are_checked(made, tmp_path, mo
     _, ref, folder = made
     wanted = reference.source("human", str(folder / "transcripts.fa.gz"))
     before = ref.index.stat().st_mtime_ns
-    assert reference.prepare(wanted, folder / "cache") == ref
+    assert reference.prepare(wanted, folder / "cache", policy=allowed(folder)) == ref
     assert ref.index.stat().st_mtime_ns == before
     pinned = reference.Source("made up", wanted.url, ref.digest)
-    assert reference.prepare(pinned, tmp_path).digest == ref.digest
+    assert reference.prepare(pinned, tmp_path, policy=allowed(folder)).digest == ref.digest
     wrong = reference.Source("GENCODE 44", wanted.url, "0" * 64)
     with pytest.raises(InputError, match=f"digest {ref.digest}") as error:
-        reference.prepare(wrong, tmp_path / "other")
+        reference.prepare(wrong, tmp_path / "other", policy=allowed(folder))
     assert "GENCODE 44" in str(error.value)
     assert not list((tmp_path / "other").glob("*.idx"))
     with pytest.raises(InputError, match="no transcripts are pinned for rat"):

@@ -97,8 +97,8 @@ def swap_suspects(
         swap has a partner, and somebody lies between). Where the line misplaces more of them it tells
         the sides apart badly, as where a batch within both sides moves more than their difference.
     min_called
-        Genes that the other samples call between the sides (moderated t, adjusted p below 0.05);
-        with fewer, what places a sample is chance.
+        Genes that the samples nearer to their own side call between the sides (moderated t,
+        adjusted p below 0.05); with fewer, what places a sample is chance.
 
     Returns
     -------
@@ -124,6 +124,8 @@ def swap_suspects(
     halfway = (centre[True] + centre[False]) / 2
     misplaced = np.where(side, place < halfway, place > halfway)
     allowed = max(2.0, max_misplaced * (len(Y) - 1))
+    # A suspect's partner would hide the genes that tell the sides apart.
+    clear = ~misplaced
     for i in range(len(Y)):
         rest = np.arange(len(Y)) != i
         high, low = place[rest & side], place[rest & ~side]
@@ -138,7 +140,7 @@ def swap_suspects(
             apart >= min_separation
             and position >= min_position
             and misplaced[rest].sum() <= allowed
-            and _n_called(Y[rest], side[rest]) >= min_called
+            and _n_called(Y[clear], side[clear]) >= min_called
         )
         table.iloc[i] = [position, apart, suspect]
     return table.astype({"position": float, "separation": float, "suspect": bool})
