@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 import report_fixture as fx
 from alsmuscle.core.errors import InputError
-from alsmuscle.report import build
+from alsmuscle.report import build, estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -254,14 +254,14 @@ def test_donors_are_counted_not_samples():
     sheet = pd.DataFrame(
         {"condition": ["als"] * 4 + ["healthy"] * 2, "subject_id": ["a", "a", "b", "b", "c", "d"]}
     )
-    assert m.sizes(*one({"n_target": 4, "n_reference": 2}, sheet)) == "2 v 2 donors"
+    assert wording.sizes(*one({"n_target": 4, "n_reference": 2}, sheet)) == "2 v 2 donors"
 
 
 def test_donors_are_not_claimed_when_groups_do_not_match_the_fit():
     sheet = pd.DataFrame({"condition": ["als"] * 4 + ["healthy"] * 2, "subject_id": list("abcdef")})
-    assert m.sizes(*one({"n_target": 3, "n_reference": 2}, sheet)) == "3 v 2 samples"
-    assert m.sizes(*one({})) == "group sizes not stated"
-    assert m.sizes(*one({"donors_target": 9, "donors_reference": 8})) == "9 v 8 donors"
+    assert wording.sizes(*one({"n_target": 3, "n_reference": 2}, sheet)) == "3 v 2 samples"
+    assert wording.sizes(*one({})) == "group sizes not stated"
+    assert wording.sizes(*one({"donors_target": 9, "donors_reference": 8})) == "9 v 8 donors"
 
 
 def test_donors_within_a_subset_and_in_pairs():
@@ -273,12 +273,12 @@ def test_donors_within_a_subset_and_in_pairs():
         }
     )
     meta = {"target": "after", "reference": "before", "n_target": 2, "n_reference": 2}
-    assert m.sizes(*one({**meta, "within": {"muscle": "leg"}}, sheet)) == (
+    assert wording.sizes(*one({**meta, "within": {"muscle": "leg"}}, sheet)) == (
         "2 donors, each in both groups"
     )
-    assert m.sizes(*one(meta, sheet)) == "2 v 2 samples"
+    assert wording.sizes(*one(meta, sheet)) == "2 v 2 samples"
     blank = sheet.assign(subject_id="")
-    assert m.sizes(*one({**meta, "within": {"muscle": "leg"}}, blank)) == "2 v 2 samples"
+    assert wording.sizes(*one({**meta, "within": {"muscle": "leg"}}, blank)) == "2 v 2 samples"
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_donors_within_a_subset_and_in_pairs():
     ],
 )
 def test_sides_are_named_for_reading(meta, names):
-    assert m.sides({"target": "als", "reference": "healthy", **meta}) == names
+    assert wording.sides({"target": "als", "reference": "healthy", **meta}) == names
 
 
 @pytest.mark.parametrize(
@@ -321,9 +321,9 @@ def test_sides_are_named_for_reading(meta, names):
 )
 def test_signs_are_put_into_words(meta, higher, words):
     meta = {"target": "als", "reference": "healthy", **meta}
-    assert m.ends(meta)[0] == higher
-    assert words in m.reading(meta)
-    assert bool(m.reading(meta)) == bool(words)
+    assert wording.ends(meta)[0] == higher
+    assert words in wording.reading(meta)
+    assert bool(wording.reading(meta)) == bool(words)
 
 
 def test_small_slopes_keep_two_digits():
@@ -359,7 +359,7 @@ def test_range_of_random_sets_is_drawn_where_it_was_computed():
             "background_sd": ["0.1", ""],
         }
     )
-    rows = m.effects(table, m.ReportData(studies=[]))
+    rows = estimates.effects(table, m.ReportData(studies=[]))
     assert rows["null_low"][0] == pytest.approx(0.1 - 0.1959964)
     assert rows["null_high"][0] == pytest.approx(0.1 + 0.1959964)
     text = str(plots.forest_plot(rows, caption="c", span=(-1.0, 1.0)))
@@ -386,7 +386,7 @@ def test_headline_names_the_block_only_where_two_would_look_alike(data):
     )
     pairs = [("MACROPHAGE", "pan"), ("DENERVATION", "other"), ("DENERVATION", "up")]
     chosen = m.ReportData(studies=[], headline=pairs, programme_info=data.programme_info)
-    assert m.headline(chosen, item)["label"].tolist() == [
+    assert estimates.headline(chosen, item)["label"].tolist() == [
         "Macrophages",
         "Denervation response (other)",
         "Denervation response (up)",
@@ -401,16 +401,18 @@ def test_calls_by_hand():
             "padj": [0.01, 0.02, 0.6, np.nan, np.nan],
         }
     )
-    assert m.calls(de, 0.05) == {**{"tested": 3, "left_out": 2, "called": 2, "up": 1, "down": 1}}
-    assert m.gene_sentence(de, 0.05) == (
+    assert estimates.calls(de, 0.05) == {
+        **{"tested": 3, "left_out": 2, "called": 2, "up": 1, "down": 1}
+    }
+    assert estimates.gene_sentence(de, 0.05) == (
         "2 of 3 genes tested at adjusted p < 0.05 (1 higher, 1 lower)"
     )
-    assert m.calls(de.assign(pvalue=np.nan), 0.05) is None
-    assert m.gene_sentence(None, 0.05) == "no gene-level test"
+    assert estimates.calls(de.assign(pvalue=np.nan), 0.05) is None
+    assert estimates.gene_sentence(None, 0.05) == "no gene-level test"
 
 
 def test_gene_intervals_are_normal_or_of_t():
-    frame = m.gene_frame(
+    frame = estimates.gene_frame(
         pd.DataFrame(
             {
                 "gene_id": ["ENSG1", "ENSG2", "ENSG3"],
@@ -434,9 +436,9 @@ def test_effects_pair_complete_and_stripped(data, as_text):
     table = data.studies[0].contrasts[0].programmes
     if as_text:
         table = table.assign(stripped=table["stripped"].astype(str))
-    rows = m.effects(table, data).set_index("programme")
-    whole = table[~m.truth(table["stripped"])].set_index("programme")
-    cut = table[m.truth(table["stripped"])].set_index("programme")
+    rows = estimates.effects(table, data).set_index("programme")
+    whole = table[~estimates.truth(table["stripped"])].set_index("programme")
+    cut = table[estimates.truth(table["stripped"])].set_index("programme")
     assert len(rows) == len(fx.PROGRAMMES)
     assert rows["effect"].equals(whole["effect"])
     assert rows.loc["MACROPHAGE", "alt_ci_low"] == cut.loc["MACROPHAGE", "ci_low"]
@@ -447,9 +449,9 @@ def test_effects_pair_complete_and_stripped(data, as_text):
 
 def test_block_caveat_beats_programme_caveat():
     info = {"P": {"caveat": "all", "caveats": {"b": "only b"}}}
-    assert m.caveat(info, "P", "b") == "only b"
-    assert m.caveat(info, "P", "c") == "all"
-    assert m.caveat(info, "Q", "c") is None
+    assert estimates.caveat(info, "P", "b") == "only b"
+    assert estimates.caveat(info, "P", "c") == "all"
+    assert estimates.caveat(info, "Q", "c") is None
 
 
 def test_a_direction_needs_adjusted_p_random_sets_and_measured_genes():
@@ -464,7 +466,7 @@ def test_a_direction_needs_adjusted_p_random_sets_and_measured_genes():
             "n_genes": [6, 6, 6, 9, 6, 2],
         }
     )
-    found = m.verdict(rows, 0.05)
+    found = estimates.verdict(rows, 0.05)
     assert found == {
         **{"higher": ["A"], "lower": ["F"], "open": ["B", "C"], "unmeasured": ["D", "E"]}
     }
@@ -472,12 +474,12 @@ def test_a_direction_needs_adjusted_p_random_sets_and_measured_genes():
 
 def test_repeated_donors_are_said():
     one = pd.DataFrame({"donors": ["one sample each"], "donor_correlation": [np.nan]})
-    assert m.donor_sentence(one) == ""
+    assert wording.donor_sentence(one) == ""
     both = one.assign(donors="correlated", donor_correlation=0.434)
-    assert "correlated, at 0.43 over all genes" in m.donor_sentence(both)
-    unknown = m.donor_sentence(one.assign(donors="correlated"))
+    assert "correlated, at 0.43 over all genes" in wording.donor_sentence(both)
+    unknown = wording.donor_sentence(one.assign(donors="correlated"))
     assert "no test is claimed" in unknown
-    said = m.donor_sentence(one.assign(donors="independent: clones of one line"))
+    said = wording.donor_sentence(one.assign(donors="independent: clones of one line"))
     assert said == "Samples of one donor are taken as independent: clones of one line."
 
 
@@ -485,13 +487,13 @@ def test_sentence_is_hedged_where_it_must_be(data):
     rows = pd.DataFrame(
         {"label": ["A", "B"], "ci_low": [0.1, -1.0], "ci_high": [0.3, 1.0], "caveat": ["x", None]}
     )
-    plain = m.sentence(*one({"label": "ALS v healthy"}), rows, 0.05)
+    plain = estimates.sentence(*one({"label": "ALS v healthy"}), rows, 0.05)
     assert plain == "Higher in ALS: A ※; no clear change: 1 of 2 shown."
     doubtful = one({"confounded": "batch", "n_target": 2, "n_reference": 9, "simulated": True})
-    assert m.sentence(*doubtful, rows, 0.05).startswith(
+    assert estimates.sentence(*doubtful, rows, 0.05).startswith(
         "Simulated data. Differences in batch could explain it. Description only, too few donors."
     )
-    nothing = m.sentence(*one({}), rows.iloc[1:], 0.05)
+    nothing = estimates.sentence(*one({}), rows.iloc[1:], 0.05)
     assert nothing == "No clear change in any programme shown."
 
 
@@ -513,7 +515,7 @@ def test_sentence_is_hedged_where_it_must_be(data):
 )
 def test_everything_doubtful_is_marked_on_every_page(site, meta, card, kinds):
     item, part = one(meta, **card)
-    assert [k for k, _ in m.marks(item, part)] == kinds
+    assert [k for k, _ in wording.marks(item, part)] == kinds
     data = m.ReportData(studies=[item])
     texts = [
         Parsed(index.page(site, data)),
@@ -834,7 +836,7 @@ def test_plot_script_matches_the_table(files, data):
     de = data.studies[0].contrasts[0].de
     _, columns = payload(files["assets/data/genes-gse000001.als_v_healthy.js"])
     assert {len(v) for v in columns.values()} == {len(de)}
-    called = m.calls(de, 0.05)
+    called = estimates.calls(de, 0.05)
     assert (columns["group"].count(1), columns["group"].count(2)) == (called["up"], called["down"])
     assert columns["log2fc"] == [round(v, 3) for v in de["log2fc"]]
 
@@ -1087,7 +1089,7 @@ def test_whole_muscle_comes_before_cell_types(data):
         )
     ]
     known = replace(data.synthesis, programmes=pd.DataFrame(rows))
-    found = m.pooled_rows(known, "P/b")
+    found = estimates.pooled_rows(known, "P/b")
     assert found["label"].tolist() == [
         "ALS, patients' muscle, human, 5 studies",
         "Denervation, human, 1 study",
@@ -1095,7 +1097,7 @@ def test_whole_muscle_comes_before_cell_types(data):
     ]
     assert found["group"].tolist() == ["Whole muscle", "Whole muscle", "Cell types"]
     alone = replace(data.synthesis, programmes=pd.DataFrame(rows[::2]))
-    assert "group" not in m.pooled_rows(alone, "P/b")
+    assert "group" not in estimates.pooled_rows(alone, "P/b")
 
 
 def test_donors_of_pooled_studies_add_up_only_where_all_are_known():

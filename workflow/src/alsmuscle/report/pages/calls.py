@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.site import Site
@@ -120,11 +121,13 @@ def of_programme(data: m.ReportData, programme: str) -> Markup | None:
     """Return per list and complete block the genes called up and down, ``None`` without lists."""
     if data.synthesis is None or (table := data.synthesis.called_blocks) is None:
         return None
-    table = table[(table["programme"].astype(str) == programme) & ~m.truth(table["stripped"])]
+    table = table[
+        (table["programme"].astype(str) == programme) & ~estimates.truth(table["stripped"])
+    ]
     if table.empty:
         return None
     table = table.assign(
-        first=table["role"].ne("als_patient"), usable=m.truth(table["usable"])
+        first=table["role"].ne("als_patient"), usable=estimates.truth(table["usable"])
     ).sort_values(["first", "dataset", "contrast"], kind="stable")
     rows = []
     for r in table.itertuples():
@@ -139,7 +142,7 @@ def of_programme(data: m.ReportData, programme: str) -> Markup | None:
                 "list": f"{_study(data, str(r.dataset))}: {_label(data, r.dataset, r.contrast)}",
                 "role": m.role_title(r.role),
                 "n": _sizes(r.n_target, r.n_reference),
-                "block": m.block_title(data.programme_info, programme, str(r.block)),
+                "block": estimates.block_title(data.programme_info, programme, str(r.block)),
                 "measured": f"{r.n_measured} of {r.n_genes}",
                 "up": sides["up"],
                 "p_up": r.p_up,
@@ -194,13 +197,15 @@ def first_page(data: m.ReportData) -> list[Markup]:
             & (blocks["contrast"] == key[1])
             & (blocks["programme"] == DENERVATION[0])
             & (blocks["block"] == DENERVATION[1])
-            & ~m.truth(blocks["stripped"])
+            & ~estimates.truth(blocks["stripped"])
         ]
         n = f"{own['n_target'].iloc[0]} patients against {own['n_reference'].iloc[0]} normal muscles"
         denervated = False
         if len(row):
             found = row.iloc[0]
-            denervated = bool(m.truth(row["usable"]).iloc[0] and found["padj_up"] < data.alpha)
+            denervated = bool(
+                estimates.truth(row["usable"]).iloc[0] and found["padj_up"] < data.alpha
+            )
             said.append(
                 Markup(
                     "{}: {} of {} measured genes of the denervation "
@@ -295,7 +300,7 @@ def _genes(data: m.ReportData, genes: pd.DataFrame) -> Markup:
 
 
 def _blocks(data: m.ReportData, blocks: pd.DataFrame) -> Markup:
-    table = blocks[~m.truth(blocks["stripped"]) & m.truth(blocks["usable"])]
+    table = blocks[~estimates.truth(blocks["stripped"]) & estimates.truth(blocks["usable"])]
     table = table[(table["padj_up"] < data.alpha) | (table["padj_down"] < data.alpha)]
     first = table["role"].ne("als_patient")
     table = table.assign(first=first, least=table[["p_up", "p_down"]].min(axis=1))
@@ -310,7 +315,7 @@ def _blocks(data: m.ReportData, blocks: pd.DataFrame) -> Markup:
                 "role": m.role_title(r.role),
                 "n": f"{r.n_target} v {r.n_reference}",
                 "block": c.local(
-                    f"{m.programme_title(data.programme_info, r.programme)}, {r.block}",
+                    f"{estimates.programme_title(data.programme_info, r.programme)}, {r.block}",
                     m.programme_path(r.programme),
                 ),
                 "up": f"{ARROW[side]} {n} of {r.n_measured}",

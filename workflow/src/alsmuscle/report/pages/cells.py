@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -171,7 +172,7 @@ def _contrast(
     own = [k for k in study.contrasts if k.meta["contrast"] == name]
     meta = own[0].meta
     long = _long(data, own)
-    tested = [k for k in own if m.calls(k.de, data.alpha) is not None]
+    tested = [k for k in own if estimates.calls(k.de, data.alpha) is not None]
     shares = study.cells.composition[study.cells.composition["contrast"] == name].copy()
     shares["share"] = 100 * shares["mean_share"]
     title = str(meta["contrast_label"])
@@ -201,9 +202,9 @@ def _contrast(
             {
                 "label": str(k.meta["cell_type"]),
                 "href": root + m.contrast_path(study, k),
-                "sizes": m.sizes(study, k),
-                "genes": m.gene_sentence(k.de, data.alpha),
-                "badges": m.badges(study, k),
+                "sizes": wording.sizes(study, k),
+                "genes": estimates.gene_sentence(k.de, data.alpha),
+                "badges": wording.badges(study, k),
             }
             for k in own
         ],
@@ -230,10 +231,10 @@ def _long(data: m.ReportData, contrasts: list[m.ContrastData]) -> pd.DataFrame:
             elif programme == "RATIO" or k.programmes is None:
                 continue
             else:
-                table = k.programmes[~m.truth(k.programmes["stripped"])]
+                table = k.programmes[~estimates.truth(k.programmes["stripped"])]
                 match = table[(table["programme"] == programme) & (table["block"] == block)]
                 found = match.iloc[0].to_dict() if len(match) else None
-                title = m.programme_title(data.programme_info, programme, block)
+                title = estimates.programme_title(data.programme_info, programme, block)
             if found is None or c.is_missing(found["effect"]):
                 continue
             keys = ("effect", "ci_low", "ci_high", "padj")
@@ -253,7 +254,7 @@ def _gene(contrast: m.ContrastData, symbol: str) -> dict[str, float] | None:
     rows = contrast.de[contrast.de["symbol"].astype(str).str.upper() == symbol.upper()]
     if rows.empty:
         return None
-    row = m.gene_frame(rows.head(1)).iloc[0]
+    row = estimates.gene_frame(rows.head(1)).iloc[0]
     found = {key: row[key] for key in ("ci_low", "ci_high", "padj")}
     return {"effect": row["log2fc"], **found}
 
@@ -324,12 +325,13 @@ def _activity(data: m.ReportData, cells: m.CellsData, full: str | None) -> Marku
         return c.not_computed("programme levels per cell type")
     info = data.programme_info
     rows["what"] = [
-        m.programme_title(info, p, b) for p, b in zip(rows["programme"], rows["block"], strict=True)
+        estimates.programme_title(info, p, b)
+        for p, b in zip(rows["programme"], rows["block"], strict=True)
     ]
     rows["weighted"] = rows["mean"] * rows["n_donors"]
     sums = rows.groupby(["what", "cell_type"])[["weighted", "n_donors"]].sum()
     wide = (sums["weighted"] / sums["n_donors"]).unstack("cell_type")
-    order = [m.programme_title(info, p, b) for p, b in data.headline]
+    order = [estimates.programme_title(info, p, b) for p, b in data.headline]
     wide = wide.reindex([name for name in order if name in wide.index])
     centred = wide.sub(wide.mean(axis=1), axis=0)
     table = plots.heatmap(

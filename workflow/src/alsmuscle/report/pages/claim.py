@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -69,7 +70,7 @@ def target_title(data: m.ReportData, target: str) -> str:
         return block
     if programme == "RATIO":
         return " over ".join(block.split(":"))
-    return m.programme_title(data.programme_info, programme, block)
+    return estimates.programme_title(data.programme_info, programme, block)
 
 
 def is_simulated(synthesis: m.Synthesis) -> bool:
@@ -162,7 +163,7 @@ def _line(
 
 def _grade(row: pd.Series[Any], overall: pd.Series[Any]) -> str:
     """On what a claim's verdict rests, and for whom, in words."""
-    number = "a list of called genes" if row["grade"] == CALLED else m.studies(row["k"])
+    number = "a list of called genes" if row["grade"] == CALLED else estimates.studies(row["k"])
     return f"{overall['basis']}: {number}"
 
 
@@ -226,7 +227,7 @@ def _cannot_tell(
             seen = (
                 f"{target_title(data, row['target'])}: "
                 f"{c.interval_text(row['effect'], row['ci_low'], row['ci_high'])}, "
-                f"{m.studies(row['k'])}"
+                f"{estimates.studies(row['k'])}"
             )
         link = Markup('<a href="{}">{}: {}</a>').format(
             m.claim_path(name), name, entries[name]["statement"]
@@ -283,7 +284,7 @@ def _capital(text: str) -> str:
 
 def _elsewhere(synthesis: m.Synthesis, target: str) -> pd.DataFrame:
     """The target pooled in every role that is not ALS, one row per role and species."""
-    rows = m.pooled_rows(synthesis, target)
+    rows = estimates.pooled_rows(synthesis, target)
     return rows[~rows["role"].str.startswith("als_")]
 
 
@@ -361,15 +362,17 @@ def _caveats(data: m.ReportData, targets: list[str]) -> list[tuple[str, str]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for target in targets:
         programme, block = target.split("/", 1)
-        text = m.caveat(data.programme_info, programme, block)
+        text = estimates.caveat(data.programme_info, programme, block)
         if text:
             found.setdefault(text, []).append(
-                (programme, m.programme_title(data.programme_info, programme, block))
+                (programme, estimates.programme_title(data.programme_info, programme, block))
             )
     # one caveat of several blocks stands once, under their programme
     return [
         (
-            names[0][1] if len(names) == 1 else m.programme_title(data.programme_info, names[0][0]),
+            names[0][1]
+            if len(names) == 1
+            else estimates.programme_title(data.programme_info, names[0][0]),
             text,
         )
         for text, names in found.items()
@@ -401,13 +404,13 @@ def _part(
         if pair and item.eligible:
             sizes[str(item.dataset)] = m.donors(*pair)
         line = {
-            "label": f"{pair[0].name}: {m.label(pair[1].meta)}"
+            "label": f"{pair[0].name}: {wording.label(pair[1].meta)}"
             if pair
             else f"{item.dataset}: {item.contrast}",
             "href": to_root + m.contrast_path(*pair) if pair else None,
-            "n": m.sizes(*pair) if pair else None,
+            "n": wording.sizes(*pair) if pair else None,
             "group": "Studies" if item.eligible else "Shown, not pooled",
-            "badges": m.badges(*pair) if pair else Markup(""),
+            "badges": wording.badges(*pair) if pair else Markup(""),
             "caveat": None if item.eligible else item.reason,
             "effect": item.effect,
             "ci_low": item.ci_low,
@@ -420,7 +423,7 @@ def _part(
     lines.sort(key=lambda line: line["group"] != "Studies")
     if not c.is_missing(row["effect"]) and row["k"] > 1:
         pooled = {
-            "label": f"Pooled, {m.studies(row['k'])}",
+            "label": f"Pooled, {estimates.studies(row['k'])}",
             "n": _together(list(sizes.values())) if len(sizes) == row["n_contrasts"] else None,
             "group": "Pooled (random effects)",
             "pooled": True,

@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from alsmuscle.design.marks import MARKS
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -93,45 +94,45 @@ def page(
     """Return a contrast's page; ``drawn``: paths of the figures that exist."""
     path, meta = m.contrast_path(study, contrast), contrast.meta
     root = m.root(path)
-    target, reference = m.sides(meta)
+    target, reference = wording.sides(meta)
     n_target, n_reference, unit, _ = m.donors(study, contrast)
     full = {k: root + v for k, v in contrast.files.items() if c.safe_path(v)}
-    head = m.headline(data, contrast, root)
+    head = estimates.headline(data, contrast, root)
     found = rows = None
     if contrast.programmes is not None and len(contrast.programmes):
-        rows = m.effects(contrast.programmes, data, root)
-        found = {key: len(names) for key, names in m.verdict(rows, data.alpha).items()}
+        rows = estimates.effects(contrast.programmes, data, root)
+        found = {key: len(names) for key, names in estimates.verdict(rows, data.alpha).items()}
     return site.render(
         "contrast.html.j2",
         path=path,
-        heading=m.label(meta),
+        heading=wording.label(meta),
         study={"name": study.name, "href": root + m.study_path(study)},
-        what=m.what(study.card, meta),
-        reading=m.reading(meta),
-        ends=m.ends(meta),
+        what=wording.what(study.card, meta),
+        reading=wording.reading(meta),
+        ends=wording.ends(meta),
         target=target,
         reference=reference,
         n_target=n_target,
         n_reference=n_reference,
         unit=unit,
-        badges=m.badges(study, contrast),
+        badges=wording.badges(study, contrast),
         cell_type=str(meta.get("cell_type") or ""),
         doubts=_doubts(meta),
-        simulated=m.is_marked(study, contrast, "simulated"),
-        experimental=m.is_marked(study, contrast, "experimental"),
+        simulated=wording.is_marked(study, contrast, "simulated"),
+        experimental=wording.is_marked(study, contrast, "experimental"),
         published=meta.get("evidence") == "published",
         ineligible=str(meta.get("reason") or "No reason was given.")
         if meta.get("eligible") is False
         else "",
-        few=m.few(study, contrast),
+        few=wording.few(study, contrast),
         caveats=[_sentences(str(x)) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
         study_caveats=as_list(meta.get("study_caveats")),
-        verdict=m.verdict(head, data.alpha) if len(head) else None,
+        verdict=estimates.verdict(head, data.alpha) if len(head) else None,
         n_shown=len(head),
         alpha=f"{data.alpha:g}",
         found=found,
         n_rows=0 if rows is None else len(rows),
-        genes=m.gene_sentence(contrast.de, data.alpha),
+        genes=estimates.gene_sentence(contrast.de, data.alpha),
         untested=_untested(contrast, data.alpha),
         forest=_forest(study, contrast, head),
         everything=None if rows is None else _forest(study, contrast, rows, by_programme=True),
@@ -139,8 +140,8 @@ def page(
         adjusted=_adjusted(study, contrast, rows, full.get("programmes")),
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
-        engine=m.engine_sentence(contrast.engines),
-        donors=m.donor_sentence(contrast.engines),
+        engine=wording.engine_sentence(contrast.engines),
+        donors=wording.donor_sentence(contrast.engines),
         omnibus=_omnibus(data, study, contrast, root, full.get("omnibus")),
         terms=_terms(study, contrast, full.get("gsea"), data.top)
         if contrast.sets is None
@@ -163,9 +164,9 @@ def _forest(
         return c.not_computed("programme effects")
     if "pvalue_competitive" in rows:
         rows = rows.assign(null_p=pd.to_numeric(rows["pvalue_competitive"], errors="coerce"))
-    if m.few(study, contrast):
+    if wording.few(study, contrast):
         rows = rows.drop(columns=["padj", "null_p"], errors="ignore")  # described, not tested
-    caption = f"Programme effects, {m.label(contrast.meta)}, {m.sizes(study, contrast)}"
+    caption = f"Programme effects, {wording.label(contrast.meta)}, {wording.sizes(study, contrast)}"
     if by_programme:
         rows = rows.sort_values("title", kind="stable").assign(
             group=lambda f: f["title"],
@@ -202,7 +203,7 @@ def _adjusted(
     return c.table(
         table,
         ADJUSTED,
-        caption=f"Effects adjusted for tissue content, {m.label(contrast.meta)}",
+        caption=f"Effects adjusted for tissue content, {wording.label(contrast.meta)}",
         name=f"{m.contrast_key(study, contrast)}-adjusted",
         full=full,
         order="smallest p of the raw effect first",
@@ -215,8 +216,8 @@ def _genes(
     de = contrast.de
     if de is None or de.empty:
         return c.not_computed("gene-level results")
-    frame = m.gene_frame(de)
-    tested = m.calls(de, data.alpha) is not None
+    frame = estimates.gene_frame(de)
+    tested = estimates.calls(de, data.alpha) is not None
     strength = frame["pvalue"] if tested else -frame["log2fc"].abs()
     strongest = frame.loc[strength.sort_values(kind="stable").index].head(data.top).copy()
     strongest = _levels(strongest, contrast)
@@ -229,7 +230,7 @@ def _genes(
     return c.table(
         strongest,
         GENE_COLUMNS,
-        caption=f"Genes, {m.label(contrast.meta)}",
+        caption=f"Genes, {wording.label(contrast.meta)}",
         name=f"{m.contrast_key(study, contrast)}-genes",
         full=full,
         total=len(de),
@@ -241,7 +242,7 @@ def _genes(
 def _doubts(meta: Mapping[str, Any]) -> list[tuple[str, bool, str]]:
     """Return title, whether it bars pooling, and sentence of every mark; few samples stand elsewhere."""
     found = [(kind, text) for kind, text in meta.get("marks", []) if kind != "few_samples"]
-    columns = ", ".join(m.confounders(meta))
+    columns = ", ".join(wording.confounders(meta))
     if columns and "confounded" not in dict(found):
         found.insert(0, ("confounded", MARKS["confounded"].meaning))
     return [
@@ -258,7 +259,7 @@ def _doubts(meta: Mapping[str, Any]) -> list[tuple[str, bool, str]]:
 
 def _untested(contrast: m.ContrastData, alpha: float) -> str:
     """Say which genes have no adjusted p-value, and whose counts were replaced among the called."""
-    de, found = contrast.de, m.calls(contrast.de, alpha)
+    de, found = contrast.de, estimates.calls(contrast.de, alpha)
     if de is None or found is None:
         return ""
     text = ""
@@ -307,7 +308,7 @@ def _omnibus(
         ]
         found.append(
             {
-                "question": m.omnibus_question(contrast.meta, str(test)),
+                "question": wording.omnibus_question(contrast.meta, str(test)),
                 "answer": f"{c.number(called, 0)} of {c.number(tested, 0)} genes at adjusted p "
                 f"< {data.alpha:g}"
                 if tested
@@ -316,7 +317,7 @@ def _omnibus(
                 "table": c.table(
                     frame,
                     OMNIBUS_COLUMNS,
-                    caption=f"Omnibus test: {m.omnibus_question(contrast.meta, str(test))}",
+                    caption=f"Omnibus test: {wording.omnibus_question(contrast.meta, str(test))}",
                     name=f"{m.contrast_key(study, contrast)}-omnibus-{c.slug(test)}",
                     full=full,
                     total=len(part),
@@ -339,7 +340,7 @@ def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: 
     return c.table(
         frame,
         TERM_COLUMNS,
-        caption=f"Pathways, {m.label(contrast.meta)}",
+        caption=f"Pathways, {wording.label(contrast.meta)}",
         name=f"{m.contrast_key(study, contrast)}-pathways",
         full=full,
         total=len(contrast.gsea),
@@ -359,7 +360,7 @@ def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: i
         frame = frame.merge(more, on=keys, how="left")
         frame["edge"] = [_few(v) for v in frame["leading_edge"]]
         frame["draw"] = [_drawn_set(v) for v in frame["leading_edge"]]
-    if m.few(study, contrast):
+    if wording.few(study, contrast):
         frame = frame.drop(columns=[k for k in frame if "pvalue" in k or "padj" in k])
     tested = "pvalue_competitive" in frame and frame["pvalue_competitive"].notna().any()
     strength = frame["pvalue_competitive"] if tested else -frame["effect"].abs()
@@ -372,7 +373,7 @@ def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: i
     return c.table(
         heads,
         SET_COLUMNS,
-        caption=f"Pathways, {m.label(contrast.meta)}",
+        caption=f"Pathways, {wording.label(contrast.meta)}",
         name=f"{m.contrast_key(study, contrast)}-pathways",
         full=full,
         total=len(heads),
@@ -451,7 +452,7 @@ def _drawn(contrast: m.ContrastData, alpha: float) -> bool:
     """Whether genes are drawn: of a study's many cell types those in which a gene is called."""
     if contrast.de is None or contrast.de.empty:
         return False
-    found = m.calls(contrast.de, alpha)
+    found = estimates.calls(contrast.de, alpha)
     return not contrast.meta.get("cell_type") or bool(found and found["called"])
 
 
@@ -462,7 +463,7 @@ def figures(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> dict[
     made: dict[str, bytes] = {}
     if contrast.de is None or not _drawn(contrast, alpha):
         return made
-    frame = m.gene_frame(contrast.de).dropna(subset=["log2fc"])
+    frame = estimates.gene_frame(contrast.de).dropna(subset=["log2fc"])
     base = _base(study, contrast)
     if frame["nlp"].notna().any():
         made[f"{base}.volcano.svg"] = f.to_svg(f.volcano(frame.dropna(subset=["nlp"]), alpha))
@@ -484,7 +485,7 @@ def script(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> str | 
     """Return the data script of the gene plots: every gene, rounded to what a screen shows."""
     if contrast.de is None or not _drawn(contrast, alpha):
         return None
-    frame = m.gene_frame(contrast.de).dropna(subset=["log2fc"])
+    frame = estimates.gene_frame(contrast.de).dropna(subset=["log2fc"])
     called = frame["padj"] < alpha
     mean = frame["base_mean"] if "base_mean" in frame else pd.Series(np.nan, index=frame.index)
     payload = {
@@ -516,7 +517,7 @@ def _pictures(
     base, alpha = _base(study, contrast), f"{data.alpha:g}"
     n = 0 if contrast.de is None else len(contrast.de)
     label = _abundance(pd.Series(dtype=float), contrast)[1]
-    higher = m.ends(contrast.meta)[0]
+    higher = wording.ends(contrast.meta)[0]
     right = higher[0].lower() + higher[1:]
     common = {
         "kind": "genes",
@@ -526,7 +527,7 @@ def _pictures(
             f"higher, adjusted p < {alpha}",
             f"lower, adjusted p < {alpha}",
         ]
-        if m.calls(contrast.de, data.alpha)
+        if estimates.calls(contrast.de, data.alpha)
         else ["not tested"],
     }
     pictures = []
@@ -535,7 +536,7 @@ def _pictures(
             "volcano",
             {"x": "log2fc", "y": "nlp", "symmetric": "x"}
             | {"xlabel": "log2 fold change", "ylabel": f"{c.MINUS}log10 p"},
-            f"Volcano plot of {n} genes: {m.gene_sentence(contrast.de, data.alpha)}. "
+            f"Volcano plot of {n} genes: {estimates.gene_sentence(contrast.de, data.alpha)}. "
             "The gene table below holds the values.",
             f"Every gene is a point; right: {right}; up: stronger evidence.",
         ),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.report import model as m
+from alsmuscle.report import wording
 from alsmuscle.report.html import components as c
 
 ALPHABET = np.frombuffer(
@@ -103,7 +104,7 @@ def _describe(study: m.StudyData) -> dict[str, Any]:
         "href": m.study_path(study),
         "role": m.role_title(study.card.get("role")),
         "species": str(study.card.get("organism") or ""),
-        "what": m.what(study.card, {}),
+        "what": wording.what(study.card, {}),
         "unit": held.unit,
         "cells": "cell_type" in sheet,
         "low": low,
@@ -159,7 +160,7 @@ def groups(study: m.StudyData) -> tuple[list[str], list[int], list[int]]:
     order = sorted(side, key=lambda key: (*_kind(columns, key), first.get(key, len(first)), key))
     place = {key: i for i, key in enumerate(order)}
     shown = [i for i, _ in enumerate(columns) if len({key[i] for key in order}) > 1] or [0]
-    names = [", ".join(m.level(key[i]) for i in shown) for key in order]
+    names = [", ".join(wording.level(key[i]) for i in shown) for key in order]
     return names, [place[key] for key in keys], [side[key] for key in order]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.pages import calls
@@ -35,12 +36,12 @@ def _spec(data: m.ReportData, more: Mapping[str, object]) -> Markup:
     """Return what the scripts of the gene pages need to know of comparisons, as JSON."""
     contrasts = [
         {
-            "label": m.label(k.meta),
+            "label": wording.label(k.meta),
             "study": s.name,
             "href": m.contrast_path(s, k),
             "role": role,
-            "sizes": m.sizes(s, k),
-            "marks": [c.BADGES[kind][0] for kind, _ in m.marks(s, k)],
+            "sizes": wording.sizes(s, k),
+            "marks": [c.BADGES[kind][0] for kind, _ in wording.marks(s, k)],
             "cells": bool(k.meta.get("cell_type")),
         }
         for role, members in data.by_role()
@@ -65,7 +66,7 @@ def _sets(data: m.ReportData) -> list[tuple[str, str, list[str]]]:
     found = []
     for (programme, block), part in table.groupby(["programme", "block"], sort=False):
         names = [str(x) for x in part["symbol"] if not c.is_missing(x)]
-        title = m.programme_title(data.programme_info, str(programme), str(block))
+        title = estimates.programme_title(data.programme_info, str(programme), str(block))
         found.append((title, f"{programme}/{block}", list(dict.fromkeys(names))))
     return found
 
@@ -86,7 +87,7 @@ def measured(contrast: m.ContrastData) -> Measured | None:
     """Return what the gene page shows of a contrast, ``None`` without genes."""
     if contrast.de is None or contrast.de.empty:
         return None
-    frame = m.gene_frame(contrast.de)
+    frame = estimates.gene_frame(contrast.de)
     frame["half"] = frame["ci_high"] - frame["log2fc"]
     values = frame[["log2fc", "half", "pvalue", "padj"]].astype(float).to_numpy()
     return (
@@ -188,21 +189,21 @@ def _pages(site: Site, data: m.ReportData) -> list[list[str]]:
             f"{s.name}: {s.card.get('title') or ''}",
             "study",
             m.study_path(s),
-            f"{m.what(s.card, {})} {m.role_title(s.card.get('role'))}",
+            f"{wording.what(s.card, {})} {m.role_title(s.card.get('role'))}",
         ]
         for s in data.studies
     ]
     pages += [
         [
-            m.label(k.meta),
+            wording.label(k.meta),
             "comparison",
             m.contrast_path(s, k),
-            f"{s.name} {m.what(s.card, k.meta)}",
+            f"{s.name} {wording.what(s.card, k.meta)}",
         ]
         for s, k in data.contrasts()
     ]
     pages += [
-        [m.programme_title(data.programme_info, p), "programme", m.programme_path(p), p]
+        [estimates.programme_title(data.programme_info, p), "programme", m.programme_path(p), p]
         for p in sorted(data.programme_names)
     ]
     if data.synthesis is not None:

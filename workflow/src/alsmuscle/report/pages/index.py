@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -23,7 +24,7 @@ def page(site: Site, data: m.ReportData) -> str:
     """Return ``index.html``."""
     # A single-cell study has a page of its own for its many cell types.
     tissue = [k for _, k in data.contrasts() if not k.meta.get("cell_type")]
-    heads = {id(k): m.headline(data, k) for k in tissue}
+    heads = {id(k): estimates.headline(data, k) for k in tissue}
     drawn = [f for f in heads.values() if len(f)]
     return site.render(
         "index.html.j2",
@@ -34,7 +35,7 @@ def page(site: Site, data: m.ReportData) -> str:
         als_caveats=calls.caveats(data),
         matrix=_matrix(data, heads),
         caveats=_caveats(drawn),
-        simulated=any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()),
+        simulated=any(wording.is_marked(s, k, "simulated") for s, k in data.contrasts()),
         n_studies=len(data.studies),
         n_contrasts=len(tissue),
         cells=[cells.line(s) for s in data.studies if s.cells is not None],
@@ -103,12 +104,12 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
             lines.append(
                 plots.EffectRow(
                     group=role,
-                    label=m.label(contrast.meta),
+                    label=wording.label(contrast.meta),
                     href=m.contrast_path(study, contrast),
                     note=c.local(study.name, m.study_path(study)),
-                    more=m.what(study.card, contrast.meta),
-                    badges=m.badges(study, contrast),
-                    n=m.sizes(study, contrast),
+                    more=wording.what(study.card, contrast.meta),
+                    badges=wording.badges(study, contrast),
+                    n=wording.sizes(study, contrast),
                     cells=tuple(found.get(pair) for pair in order),
                 )
             )
@@ -130,12 +131,12 @@ def _blocks(data: m.ReportData, study: m.StudyData, contrast: m.ContrastData) ->
         (table["dataset"] == study.card["id"])
         & (table["contrast"] == contrast.meta["id"])
         & (table["cell_type"] == "muscle")
-        & ~m.truth(table["stripped"])
+        & ~estimates.truth(table["stripped"])
     ]
 
 
 def _has_caveat(data: m.ReportData, pair: tuple[str, str]) -> bool:
-    return m.caveat(data.programme_info, *pair) is not None
+    return estimates.caveat(data.programme_info, *pair) is not None
 
 
 def _caveats(frames: Sequence[pd.DataFrame]) -> list[tuple[str, Markup]]:
@@ -267,7 +268,7 @@ def text_summary(data: m.ReportData) -> str:
     found = ", ".join(f"{name} {n}" for name, n in flags.items() if n)
     n = sum(flags.values())
     lines.append(f"{_count(n, 'sample', 'samples')} flagged" + (f": {found}" if found else ""))
-    doubtful = sum(m.barred(k.meta) for _, k in data.contrasts())
+    doubtful = sum(wording.barred(k.meta) for _, k in data.contrasts())
     if doubtful:
         lines.append(
             f"{_count(doubtful, 'comparison', 'comparisons')} confounded or in doubt, not pooled"

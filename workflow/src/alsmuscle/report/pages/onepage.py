@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from alsmuscle.report import model as m
+from alsmuscle.report import wording
 from alsmuscle.report.html import figures
 from alsmuscle.report.pages import calls, claim
 
@@ -71,7 +72,7 @@ def _paragraph(page: Any, y: float, text: str, *, size: float, weight: str) -> f
 
 def _head(data: m.ReportData) -> list[tuple[float, str, str]]:
     found = [(13.0, "bold", data.title), (8.5, "normal", QUESTION)]
-    if any(m.is_marked(s, k, "simulated") for s, k in data.contrasts()):
+    if any(wording.is_marked(s, k, "simulated") for s, k in data.contrasts()):
         found.append(
             (8.5, "bold", "At least one study here is simulated: draw no biology from it.")
         )

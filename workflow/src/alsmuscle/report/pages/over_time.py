@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -53,7 +54,7 @@ def points(data: m.ReportData) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     table = data.synthesis.blocks
     table = table[
-        ~m.truth(table["stripped"])
+        ~estimates.truth(table["stripped"])
         & (table["cell_type"] == "muscle")
         & ~table["programme"].isin(["GENE", "RATIO"])
     ]
@@ -71,10 +72,10 @@ def points(data: m.ReportData) -> pd.DataFrame:
                     "study": study.name,
                     "stage": str(contrast.meta["stage"]),
                     "place": where,
-                    "what": m.label(contrast.meta),
+                    "what": wording.label(contrast.meta),
                     "href": m.contrast_path(study, contrast),
-                    "n": m.sizes(study, contrast),
-                    "marks": m.badges(study, contrast),
+                    "n": wording.sizes(study, contrast),
+                    "marks": wording.badges(study, contrast),
                 }
             )
     if not about:
@@ -129,7 +130,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, frame: pd.DataF
         if drawn is not None:
             blocks.append(
                 {
-                    "title": m.programme_title(info, programme, block),
+                    "title": estimates.programme_title(info, programme, block),
                     "href": m.programme_path(programme),
                     "drawn": drawn,
                 }
@@ -161,8 +162,8 @@ def _matrix(data: m.ReportData, frame: pd.DataFrame) -> Markup:
         sure.setdefault(name, {})[key] = c.direction(row["ci_low"], row["ci_high"]) != 0
     table = pd.DataFrame(values).sort_index(level=0, sort_remaining=False, kind="stable")
     marked = pd.DataFrame(sure).reindex_like(table).eq(True)
-    parts = [m.block_title(info, p, b) for p, b in table.index]
-    groups = [m.programme_title(info, p) for p, _ in table.index]
+    parts = [estimates.block_title(info, p, b) for p, b in table.index]
+    groups = [estimates.programme_title(info, p) for p, _ in table.index]
     links = {
         title: m.programme_path(p)
         for title, (p, _) in zip(groups, table.index, strict=True)

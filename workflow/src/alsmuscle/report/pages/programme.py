@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -65,11 +66,11 @@ def overview(site: Site, data: m.ReportData) -> str:
         for study, contrast in members:
             if contrast.programmes is None or contrast.programmes.empty:
                 continue
-            signs = "".join(c.BADGES[k][0][0] for k, _ in m.marks(study, contrast))
-            name = f"{signs} {study.name}: {m.label(contrast.meta)}".strip()
+            signs = "".join(c.BADGES[k][0][0] for k, _ in wording.marks(study, contrast))
+            name = f"{signs} {study.name}: {wording.label(contrast.meta)}".strip()
             heads[name] = m.contrast_path(study, contrast)
-            legend.append((name, m.sizes(study, contrast), m.badges(study, contrast)))
-            for row in m.effects(contrast.programmes, data).to_dict("records"):
+            legend.append((name, wording.sizes(study, contrast), wording.badges(study, contrast)))
+            for row in estimates.effects(contrast.programmes, data).to_dict("records"):
                 key = (str(row["title"]), str(row["part"]))
                 values.setdefault(name, {})[key] = row["effect"]
                 known = c.direction(row["ci_low"], row["ci_high"]) != 0
@@ -104,7 +105,8 @@ def overview(site: Site, data: m.ReportData) -> str:
         legend=legend,
         caveats=sorted(caveats),
         rest=[
-            (m.programme_title(data.programme_info, p), m.programme_path(p)) for p in sorted(rest)
+            (estimates.programme_title(data.programme_info, p), m.programme_path(p))
+            for p in sorted(rest)
         ],
         coverage=_coverage(data),
     )
@@ -134,7 +136,7 @@ def _page(
     path, info = m.programme_path(programme), data.programme_info.get(programme, {})
     frames = {block: pd.DataFrame(rows) for block, rows in parts.items()}
     span = plots.domain(frames.values())
-    title = {b: m.programme_title(data.programme_info, programme, b) for b in frames}
+    title = {b: estimates.programme_title(data.programme_info, programme, b) for b in frames}
     blocks = [
         {
             "title": title[block],
@@ -176,7 +178,7 @@ def _page(
     return site.render(
         "programme.html.j2",
         path=path,
-        heading=m.programme_title(data.programme_info, programme),
+        heading=estimates.programme_title(data.programme_info, programme),
         key=programme,
         description=info.get("description", ""),
         caveat=info.get("caveat", ""),
@@ -190,7 +192,7 @@ def _page(
 
 def _pooled(data: m.ReportData, target: str, title: str) -> Markup | None:
     """The block per condition: what moves in ALS beside what moves elsewhere."""
-    if data.synthesis is None or (rows := m.pooled_rows(data.synthesis, target)).empty:
+    if data.synthesis is None or (rows := estimates.pooled_rows(data.synthesis, target)).empty:
         return None
     return plots.forest_plot(rows, caption=f"{title}, pooled per condition", head="Condition")
 
@@ -207,17 +209,17 @@ def _effects(data: m.ReportData) -> dict[str, dict[str, list[dict[str, Any]]]]:
         for study, contrast in members:
             if contrast.programmes is None or contrast.programmes.empty:
                 continue
-            few = m.few(study, contrast)
+            few = wording.few(study, contrast)
             same = {
-                "label": f"{study.name}: {m.label(contrast.meta)}",
+                "label": f"{study.name}: {wording.label(contrast.meta)}",
                 "href": ROOT + m.contrast_path(study, contrast),
-                "n": m.sizes(study, contrast),
+                "n": wording.sizes(study, contrast),
                 "group": role,
                 "caveat": None,
-                "badges": m.badges(study, contrast),
+                "badges": wording.badges(study, contrast),
                 "cells": study.cells is not None,
             }
-            for row in m.effects(contrast.programmes, data).to_dict("records"):
+            for row in estimates.effects(contrast.programmes, data).to_dict("records"):
                 entry: dict[str, Any] = {str(k): v for k, v in row.items()} | same
                 entry |= {
                     "null_p": None if few else _as_number(row),
@@ -240,14 +242,14 @@ def _drivers(data: m.ReportData) -> dict[tuple[str, str], pd.DataFrame]:
             whole = size.groupby([table[k] for k in key]).transform("sum")
             table = table.assign(share=100 * size / whole, pvalue=float("nan"))
             order = size.sort_values(ascending=False, kind="stable").index
-            frame = m.gene_frame(table.loc[order].groupby(key).head(DRIVERS))
-            name = f"{study.name}: {m.label(contrast.meta)}"
+            frame = estimates.gene_frame(table.loc[order].groupby(key).head(DRIVERS))
+            name = f"{study.name}: {wording.label(contrast.meta)}"
             frame["contrast"] = c.local(name, ROOT + m.contrast_path(study, contrast))
             frame["gene"] = [
                 c.local(s, f"{ROOT}gene.html#{g}")
                 for s, g in zip(frame["label"], frame["gene_id"].astype(str), strict=True)
             ]
-            if m.few(study, contrast):
+            if wording.few(study, contrast):
                 frame["padj"] = float("nan")
             parts.append(frame)
     if not parts:
@@ -262,9 +264,9 @@ def _coverage(data: m.ReportData) -> Markup | None:
         return None
     info = data.programme_info
     frame = data.coverage.assign(
-        title=[m.programme_title(info, p) for p in data.coverage["programme"]],
+        title=[estimates.programme_title(info, p) for p in data.coverage["programme"]],
         part=[
-            m.block_title(info, p, b)
+            estimates.block_title(info, p, b)
             for p, b in zip(data.coverage["programme"], data.coverage["block"], strict=True)
         ],
     )
@@ -289,7 +291,7 @@ def _genes(data: m.ReportData, programme: str) -> Markup:
         return c.not_computed("the list of genes")
     own = data.programmes[data.programmes["programme"].astype(str) == programme].copy()
     if "in_denervation_signature" in own:
-        flag = m.truth(own["in_denervation_signature"])
+        flag = estimates.truth(own["in_denervation_signature"])
         own["in_denervation_signature"] = flag.map({True: "yes", False: "no"})
     caption = "Genes of the programme"
     return c.table(own, GENE_COLUMNS, caption=caption, name=f"{programme}-genes", order="by block")

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 
@@ -18,7 +19,7 @@ class Selection:
         """Choose what :func:`alsmuscle.stats.meta_analysis.pool` pools, each block on its own."""
         self._rho = data.parameters.get("synthesis", {}).get("rules", {}).get("rho")
         self._names = {
-            (str(s.card["id"]), str(k.meta["id"])): f"{s.name}: {m.label(k.meta)}"
+            (str(s.card["id"]), str(k.meta["id"])): f"{s.name}: {wording.label(k.meta)}"
             for s, k in data.contrasts()
         }
         self._rows: dict[tuple[str, str], pd.DataFrame] = {}
@@ -27,17 +28,18 @@ class Selection:
             return
         if not {"cluster", "se"} <= {*synthesis.contrasts, *synthesis.blocks}:
             return
-        eligible = synthesis.contrasts[m.truth(synthesis.contrasts["eligible"])]
+        eligible = synthesis.contrasts[estimates.truth(synthesis.contrasts["eligible"])]
         if "tag" in eligible:
             eligible = eligible[eligible["tag"].fillna("") == ""]
         keys = ["dataset", "contrast"]
         whole = synthesis.blocks[
-            (synthesis.blocks["cell_type"] == m.TISSUE) & ~m.truth(synthesis.blocks["stripped"])
+            (synthesis.blocks["cell_type"] == m.TISSUE)
+            & ~estimates.truth(synthesis.blocks["stripped"])
         ]
         rows = whole.merge(eligible[[*keys, "role", "species", "cluster"]], on=keys)
         rows = rows[rows["effect"].notna() & (rows["se"] > 0)]
         if "usable" in rows:
-            rows = rows[m.truth(rows["usable"])]
+            rows = rows[estimates.truth(rows["usable"])]
         self._rows = {
             (str(programme), str(block)): own
             for (programme, block), own in rows.groupby(["programme", "block"], sort=False)

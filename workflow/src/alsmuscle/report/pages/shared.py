@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.site import Site
@@ -26,11 +27,11 @@ def page(site: Site, data: m.ReportData) -> str:
             {
                 "role": role,
                 "study": s.name,
-                "label": m.label(k.meta),
-                "sizes": m.sizes(s, k),
+                "label": wording.label(k.meta),
+                "sizes": wording.sizes(s, k),
                 "href": m.contrast_path(s, k),
                 "cells": bool(k.meta.get("cell_type")),
-                "simulated": m.is_marked(s, k, "simulated"),
+                "simulated": wording.is_marked(s, k, "simulated"),
             }
             for role, members in data.by_role()
             for s, k in members
@@ -53,7 +54,7 @@ def script(data: m.ReportData) -> str:
     ``genes``: symbols, of a mouse gene that of its human counterpart; ``blocks``: names;
     ``calls`` and ``moves``: per comparison the places of the genes (blocks) that are higher and that
     are lower; ``tested``: how many genes it tested. Genes are called at the threshold on adjusted p,
-    blocks as :func:`alsmuscle.report.model.verdict` does.
+    blocks as :func:`alsmuscle.report.estimates.verdict` does.
     """
     names: dict[str, int] = {}
     blocks: dict[str, int] = {}
@@ -78,8 +79,8 @@ def script(data: m.ReportData) -> str:
             higher: list[int] = []
             lower: list[int] = []
             if k.programmes is not None and len(k.programmes):
-                rows = m.effects(k.programmes, data).drop(columns="caveat")
-                found = m.verdict(rows, data.alpha)  # as the comparison's own page says
+                rows = estimates.effects(k.programmes, data).drop(columns="caveat")
+                found = estimates.verdict(rows, data.alpha)  # as the comparison's own page says
                 for label in rows["label"].astype(str):
                     blocks.setdefault(label, len(blocks))
                 higher = [blocks[label] for label in found["higher"]]

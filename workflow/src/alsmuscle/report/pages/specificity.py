@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -91,10 +92,10 @@ def _matrix(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     ]
     sure = rows.pivot(index="key", columns="column", values="sure")[columns].eq(True)
     parts = [str(key).split("/", 1) for key in values.index]
-    titles = [m.programme_title(data.programme_info, p) for p, _ in parts]
+    titles = [estimates.programme_title(data.programme_info, p) for p, _ in parts]
     known = data.programme_names
     return plots.heatmap(
-        values.set_axis([m.block_title(data.programme_info, p, b) for p, b in parts]),
+        values.set_axis([estimates.block_title(data.programme_info, p, b) for p, b in parts]),
         caption="Pooled programme effects per condition, log2 units",
         head="Programme and block",
         sure=sure.set_axis(values.index),
@@ -153,8 +154,8 @@ def _agreement(data: m.ReportData) -> Markup | None:
                 rows.append(
                     {
                         **found._asdict(),
-                        "what": f"{study.name}: {m.label(contrast.meta)}",
-                        "reference": f"{other.name}: {m.label(reference.meta)}",
+                        "what": f"{study.name}: {wording.label(contrast.meta)}",
+                        "reference": f"{other.name}: {wording.label(reference.meta)}",
                         "share": share,
                     }
                 )
@@ -182,7 +183,7 @@ def _by_gene(de: pd.DataFrame) -> pd.DataFrame:
 def _names(data: m.ReportData) -> dict[tuple[str, str], str]:
     return {
         (str(s.card["id"]), str(k.meta.get("contrast") or k.meta["id"])): (
-            f"{s.name}: {k.meta.get('contrast_label') or m.label(k.meta)}"
+            f"{s.name}: {k.meta.get('contrast_label') or wording.label(k.meta)}"
         )
         for s, k in data.contrasts()
     }
@@ -199,7 +200,9 @@ def _contrasts(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     frame = synthesis.contrasts.copy()
     names = list(zip(frame["dataset"], frame["contrast"], strict=True))
     frame["what"] = [
-        c.local(f"{known[n][0].name}: {m.label(known[n][1].meta)}", m.contrast_path(*known[n]))
+        c.local(
+            f"{known[n][0].name}: {wording.label(known[n][1].meta)}", m.contrast_path(*known[n])
+        )
         if n in known
         else "/".join(n)
         for n in names

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.site import Site
@@ -80,12 +81,12 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
     frame, flags = sample_view(study), flagged(study)
     contrasts = [
         {
-            "label": m.label(k.meta),
+            "label": wording.label(k.meta),
             "href": root + m.contrast_path(study, k),
-            "sizes": m.sizes(study, k),
-            "sentence": m.sentence(study, k, m.headline(data, k, root), data.alpha),
-            "genes": m.gene_sentence(k.de, data.alpha),
-            "badges": m.badges(study, k),
+            "sizes": wording.sizes(study, k),
+            "sentence": estimates.sentence(study, k, estimates.headline(data, k, root), data.alpha),
+            "genes": estimates.gene_sentence(k.de, data.alpha),
+            "badges": wording.badges(study, k),
         }
         for k in study.contrasts
     ]
@@ -229,7 +230,7 @@ def sample_view(study: m.StudyData) -> pd.DataFrame | None:
         keep = [k for k in keep if k != "sex" or "sex_declared" not in frame]
         frame = frame.merge(samples[["sample_id", *keep]], on="sample_id", how="left")
     group = frame["condition"] if "condition" in frame else pd.Series("all", index=frame.index)
-    frame["group"] = ["unknown" if c.is_missing(v) else m.level(v) for v in group]
+    frame["group"] = ["unknown" if c.is_missing(v) else wording.level(v) for v in group]
     flags = frame["flags"] if "flags" in frame else pd.Series(None, index=frame.index, dtype=object)
     frame["flagged"] = ~flags.map(c.is_missing).astype(bool)
     return frame
@@ -487,7 +488,7 @@ def _colours(values: pd.Series) -> dict[str, Any] | None:
         return None
     names = sorted({str(v) for v in values[known]})
     place = [names.index(str(v)) if k else -1 for v, k in zip(values, known, strict=True)]
-    return {"groups": [m.level(name) for name in names], "group": place, "ramp": False}
+    return {"groups": [wording.level(name) for name in names], "group": place, "ramp": False}
 
 
 def _pictures(

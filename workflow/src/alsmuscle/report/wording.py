@@ -1,0 +1,248 @@
+"""What is said of a contrast: its sides, its groups, its doubts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from alsmuscle.design import marks as design_marks
+from alsmuscle.report.html import components as c
+from alsmuscle.report.model import ContrastData, StudyData, donors
+
+_ACRONYMS = frozenset(
+    [
+        "als",
+        "mnd",
+        "fals",
+        "sals",
+        "sod1",
+        "fus",
+        "tdp43",
+        "c9orf72",
+        "sma",
+        "sbma",
+        "hsp",
+        "fshd",
+        "dm1",
+        "dm2",
+        "dmd",
+        "bmd",
+        "lgmd",
+        "lgmd2a",
+        "lgmd2b",
+        "ibm",
+        "sibm",
+        "imnm",
+        "jdm",
+    ]
+)
+
+
+def level(value: object) -> str:
+    """Return a value of a sample table as words: ``als_late`` is ``ALS late``."""
+    if c.is_missing(value):
+        return "not stated"
+    words = str(value).replace("_", " ").split(" ")
+    return " ".join(word.upper() if word in _ACRONYMS else word for word in words)
+
+
+def label(meta: Mapping[str, Any]) -> str:
+    """Return a contrast's label, or ``target v reference``."""
+    return str(meta.get("label") or f"{level(meta['target'])} v {level(meta['reference'])}")
+
+
+def sides(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """Return reading names of target and reference: given, else from an ``A against B`` label."""
+    parts = re.split(r",? (?:v|vs|against) ", str(meta.get("label") or ""))
+    guess = parts if len(parts) == 2 else [level(meta["target"]), level(meta["reference"])]
+    return (
+        str(meta.get("target_label") or guess[0]),
+        str(meta.get("reference_label") or guess[1]),
+    )
+
+
+def reading(meta: Mapping[str, Any]) -> str:
+    """Say what a positive number means where it is no plain difference; empty where it is one."""
+    kind, across = meta.get("kind", "difference"), meta.get("across")
+    if kind == "continuous":
+        return (
+            f"Effects are log2 units per {meta['unit']}: positive numbers mean higher with higher "
+            f"{str(meta['variable']).replace('_', ' ')}. Counts of samples are those above the "
+            "median and the others."
+        )
+    if kind in ("interaction", "trend"):
+        # not those of the label, which may read "at day 90 against at day 30"
+        difference = (
+            f"the difference between {meta.get('target_label') or meta['target']} and "
+            f"{meta.get('reference_label') or meta['reference']}"
+        )
+        if meta.get("at"):
+            return (
+                f"Effects are differences of differences: positive numbers mean that {difference} "
+                f"is larger (more positive) with {across} {meta['at']} than with {meta['against']}."
+            )
+        return (
+            f"Effects are log2 units per {meta['unit']}: positive numbers mean that {difference} "
+            f"grows (more positive) with {across}."
+        )
+    return ""
+
+
+def ends(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """Return in words what a positive and what a negative effect is."""
+    kind, across = meta.get("kind", "difference"), str(meta.get("across")).replace("_", " ")
+    if kind == "continuous":
+        variable = str(meta["variable"]).replace("_", " ")
+        return f"Higher with higher {variable}", f"Lower with higher {variable}"
+    if kind == "difference":
+        target = sides(meta)[0]
+        return f"Higher in {target}", f"Lower in {target}"
+    if meta.get("at"):
+        level = f"at {across} {meta['at']}"
+        return f"Difference larger {level}", f"Difference smaller {level}"
+    return f"Difference grows with {across}", f"Difference falls with {across}"
+
+
+def engine_sentence(engines: pd.DataFrame | None) -> str:
+    """Say in one sentence how far a second method agrees; empty where there was none."""
+    if engines is None or engines.empty or not engines["n_genes"].iloc[0]:
+        return ""
+    row = engines.iloc[0]
+    text = (
+        f"Second method ({row['engine']}, {c.number(row['n_genes'], 0)} genes): rank correlation of "
+        f"effects {row['spearman_effect']:.3f}"
+    )
+    if c.is_missing(row["called"]):
+        return text + "; no test is claimed."
+    return text + (
+        f", of statistics {row['spearman_stat']:.3f}; at adjusted p < {row['alpha']:g} "
+        f"{c.number(row['called_both'], 0)} genes called by both, "
+        f"{c.number(row['called'] - row['called_both'], 0)} by the main analysis alone, "
+        f"{c.number(row['called_other'] - row['called_both'], 0)} by the second alone."
+    )
+
+
+def donor_sentence(engines: pd.DataFrame | None) -> str:
+    """Say what was done about repeated samples of donors; empty where there are none."""
+    if engines is None or engines.empty or engines["donors"].iloc[0] == "one sample each":
+        return ""
+    row = engines.iloc[0]
+    what = {
+        "blocked": "Donors are part of the model, so that each is held against itself.",
+        "summed": "Samples of one donor were added up: the donor is the unit.",
+        "averaged": "Samples of one donor were averaged: the donor is the unit.",
+    }
+    text = [sentence for word, sentence in what.items() if word in str(row["donors"])]
+    if "correlated" in str(row["donors"]):
+        text.append(
+            "Several samples of one donor are no independent witnesses: the model takes them as "
+            + (
+                "correlated, but their correlation could not be estimated, so no test is claimed."
+                if c.is_missing(row["donor_correlation"])
+                else f"correlated, at {row['donor_correlation']:.2f} over all genes."
+            )
+        )
+    if str(row["donors"]).startswith("independent"):
+        text.append(f"Samples of one donor are taken as {row['donors']}.")
+    return " ".join(text)
+
+
+def omnibus_question(meta: Mapping[str, Any], test: str) -> str:
+    """Return the question of an omnibus test in words."""
+    variable, _, across = test.partition(":")
+    plain = variable.replace("_", " ")
+    if across:
+        return f"Does the difference in {plain} depend on {across.replace('_', ' ')}?"
+    if meta.get("across"):
+        return f"Is there a difference in {plain} at any {str(meta['across']).replace('_', ' ')}?"
+    return f"Is there any difference between the groups of {plain}?"
+
+
+def what(card: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+    """Return organism, muscle, stage and method in one phrase."""
+    parts = [
+        card.get("organism"),
+        meta.get("muscle") or card.get("muscle"),
+        meta.get("stage"),
+        card.get("modality"),
+    ]
+    return ", ".join(str(p).replace("_", " ") for p in parts if not c.is_missing(p))
+
+
+def sizes(study: StudyData, contrast: ContrastData) -> str:
+    """Return group sizes in words: ``22 v 10 donors``, or ``11 donors, each in both groups``."""
+    target, reference, unit, paired = donors(study, contrast)
+    if target is None or reference is None:
+        return "group sizes not stated"
+    if paired:
+        return f"{target} donors, each in both groups"
+    return f"{target} v {reference} {unit}"
+
+
+def confounders(meta: Mapping[str, Any]) -> list[str]:
+    """Return the columns that a contrast is confounded with."""
+    value = meta.get("confounded")
+    if isinstance(value, str):
+        return [v.strip() for v in value.split(",") if v.strip()]
+    return [str(v) for v in value] if isinstance(value, (list, tuple)) else []
+
+
+def barred(meta: Mapping[str, Any]) -> bool:
+    """Return whether a contrast carries a mark that keeps it from being pooled."""
+    kinds = {kind for kind, _ in meta.get("marks", [])}
+    return bool(confounders(meta)) or not kinds.isdisjoint(design_marks.BARRING)
+
+
+def few(study: StudyData, contrast: ContrastData) -> bool:
+    """Return whether a group is known to have fewer than three donors."""
+    n = [x for x in donors(study, contrast)[:2] if x is not None]
+    return bool(n) and min(n) < 3
+
+
+def marks(study: StudyData, contrast: ContrastData) -> list[tuple[str, str | None]]:
+    """Return every mark a contrast carries, as kind of badge and what exactly is meant."""
+    meta, found = contrast.meta, list[tuple[str, str | None]]()
+    if columns := confounders(meta):
+        found.append(("confounded", ", ".join(columns)))
+    doubts = dict.fromkeys(kind for kind, _ in meta.get("marks", []))
+    found += [(k, None) for k in doubts if k in design_marks.FACTS and k != "confounded"]
+    found += [(k, None) for k in ("simulated", "experimental") if is_marked(study, contrast, k)]
+    if meta.get("evidence") == "published":
+        found.append(("published", None))
+    if meta.get("eligible") is False:
+        reason = str(meta.get("reason") or "")
+        said = any(text and text in reason for _, text in meta.get("marks", []))
+        found.append(("excluded", None if said else reason or None))
+    if few(study, contrast):
+        found.append(("small", None))
+    return found
+
+
+def is_marked(study: StudyData, contrast: ContrastData, key: str) -> bool:
+    """Return whether contrast or study says ``simulated`` or ``experimental``."""
+    return bool(contrast.meta.get(key) or study.card.get(key))
+
+
+def badges(study: StudyData, contrast: ContrastData) -> Markup:
+    """Return the badges of a contrast; nothing doubtful goes without one."""
+    return Markup(" ").join(c.badge(kind, text) for kind, text in marks(study, contrast))
+
+
+def hedge(study: StudyData, contrast: ContrastData) -> str:
+    """Return the words that must precede any direction of a doubtful contrast."""
+    words = ""
+    if is_marked(study, contrast, "simulated"):
+        words += "Simulated data. "
+    if columns := confounders(contrast.meta):
+        words += f"Differences in {', '.join(columns)} could explain it. "
+    doubts = dict.fromkeys(kind for kind, _ in contrast.meta.get("marks", []))
+    labels = [design_marks.MARKS[kind].label for kind in doubts if kind in design_marks.BARRING]
+    if labels := [label for label in labels if label != "confounded"]:
+        words += f"Doubtful, {', '.join(labels)}. "
+    if few(study, contrast):
+        words += "Description only, too few donors. "
+    return words
