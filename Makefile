@@ -74,8 +74,9 @@ determinism: $(STAMP)  ## the demo twice from scratch, on 2 cores and on 1: the 
 slurm: $(STAMP)  ## the demo through a real SLURM on this machine; installs it, needs root
 	@source $(BIN)/activate && python tests/drills/slurm.py
 
-calibrate: $(STAMP)  ## how well a planted truth is recovered: results/calibration
+calibrate: $(STAMP)  ## how well planted truth is recovered, in simulated and real counts: results/calibration
 	@source $(BIN)/activate && python -m alsmuscle.simulate.calibrate
+	@source $(BIN)/activate && python -m alsmuscle.simulate.calibrate_real
 
 reference: $(STAMP)  ## runs R again and compares with the frozen references; installs R
 	@tests/drills/install_r.sh && source $(BIN)/activate && python -m pytest -q tests/reference/test_rerun.py

@@ -128,7 +128,11 @@ def pool(
     table = pd.concat([table, unmoderated, posterior], axis=1)
     table.insert(0, "k", own["k"].astype(int))
     table.insert(1, "n_contrasts", rows.groupby("target")["label"].nunique())
-    studies = {str(name): sorted(part) for name, part in rows.groupby("target")["label"]}
+    ordered = rows[["target", "label"]].sort_values(["target", "label"])
+    ends = np.flatnonzero(np.diff(pd.factorize(ordered["target"])[0])) + 1
+    parts = np.split(ordered["label"].to_numpy(), ends)
+    names = ordered["target"].drop_duplicates()
+    studies = {str(name): list(part) for name, part in zip(names, parts, strict=True)}
     return Pooled(table, y, s, free, studies)
 
 
