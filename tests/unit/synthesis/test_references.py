@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.synthesis.axis import denervation_axis
 from alsmuscle.synthesis.references import (
     Reference,
     Tables,
@@ -28,46 +29,72 @@ def reference(
     return Reference(table, replicates, 6.0)
 
 
-def slope(als: np.ndarray, effects: pd.DataFrame) -> float:
-    b, s2 = effects["effect"].to_numpy(), effects["se"].to_numpy() ** 2
-    return float((b * als).sum() / (b**2 - s2).sum())
-
-
 def test_one_reference_is_itself_and_none_is_refused() -> None:
     rng = np.random.default_rng(0)
     one = reference(rng, rng.normal(0, 1, 400), 0.0)
-    assert combine({"a": one}, seed=1) is one
+    assert combine({"a": one}) is one
     with pytest.raises(InputError, match="no denervation reference"):
-        combine({}, seed=1)
+        combine({})
 
 
-def test_the_error_holds_donors_and_differences_between_references() -> None:
+def test_the_noisier_study_weighs_less_whatever_its_errors_say() -> None:
     rng = np.random.default_rng(1)
     truth = rng.normal(0, 1, 400)
-    same = combine({n: reference(rng, truth, 0.0) for n in "ab"}, seed=1)
-    apart = combine({n: reference(rng, truth, 0.5) for n in "ab"}, seed=1)
-    assert same.effects["se"].median() == pytest.approx(0.15 / np.sqrt(2), rel=0.15)
-    expected = np.sqrt((0.15**2 + 0.5**2) / 2)
-    assert apart.effects["se"].median() == pytest.approx(expected, rel=0.2)
-    assert apart.replicates is not None
-    spread = np.sqrt(apart.replicates.var(axis=0).mean())
-    assert spread == pytest.approx(expected, rel=0.25)
+    alike = combine({n: reference(rng, truth, 0.0) for n in "ab"})
+    assert alike.parts is not None
+    np.testing.assert_allclose(alike.parts.weights, [0.5, 0.5], atol=0.1)
+    assert alike.effects["se"].median() == pytest.approx(0.15 / np.sqrt(2), rel=0.1)
+    # The same standard errors, but genes that moved together by chance.
+    apart = combine({"a": reference(rng, truth, 1.0), "b": reference(rng, truth, 0.0)})
+    assert apart.parts is not None and apart.replicates is not None
+    assert apart.parts.weights[0] < 0.15
+    mixed = apart.parts.effects.to_numpy() @ apart.parts.weights
+    np.testing.assert_allclose(apart.effects["effect"], mixed)
     assert apart.df == 7
+
+
+def als_side(rng: np.random.Generator, truth: np.ndarray, share: float) -> pd.DataFrame:
+    effect = share * truth + rng.normal(0, 0.2, truth.size)
+    return pd.DataFrame({"effect": effect, "se": 0.2}, index=GENES)
 
 
 def test_lambda_from_several_references_is_nearer_than_from_one() -> None:
     rng = np.random.default_rng(2)
-    errors: dict[int, list[float]] = {1: [], 4: []}
+    errors: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    held: dict[int, list[bool]] = {2: [], 4: []}
     for _ in range(60):
         truth = np.where(rng.random(400) < 0.3, rng.normal(0, 1, 400), 0.0)
-        als = 0.4 * truth + rng.normal(0, 0.2, 400)
+        als = als_side(rng, truth, 0.4)
         found = [reference(rng, truth, 0.4) for _ in range(4)]
         for m, found_errors in errors.items():
-            effects = combine(dict(zip("abcd", found[:m], strict=False)), seed=1).effects
-            found_errors.append(slope(als, effects) - 0.4)
-    assert np.sqrt(np.mean(np.square(errors[4]))) < 0.6 * np.sqrt(np.mean(np.square(errors[1])))
-    assert abs(np.mean(errors[4])) < 0.03  # differences between references attenuate one of them
+            joined = combine(dict(zip("abcd", found[:m], strict=False)))
+            axis = denervation_axis(
+                als,
+                joined.effects,
+                den_replicates=joined.replicates,
+                den_parts=joined.parts,
+                als_df=8,
+                den_df=joined.df,
+                inter_gene_correlation=0.0,
+                min_reliability=0.0,
+            )
+            found_errors.append(axis["lambda"] - 0.4)
+            if m > 1:
+                held[m].append(axis["ci_low"] <= 0.4 <= axis["ci_high"])
+    size = {m: float(np.sqrt(np.mean(np.square(own)))) for m, own in errors.items()}
+    assert size[4] < size[2] < size[1] and size[4] < 0.6 * size[1]
+    # Differences between references dilute one of them; each is the other's instrument.
     assert np.mean(errors[1]) < -0.05
+    assert abs(np.mean(errors[2])) < 0.03 and abs(np.mean(errors[4])) < 0.03
+    assert np.mean(held[2]) >= 0.9 and np.mean(held[4]) >= 0.9
+
+
+def test_references_without_anything_in_common_give_no_lambda() -> None:
+    rng = np.random.default_rng(5)
+    als = als_side(rng, rng.normal(0, 1, 400), 0.4)
+    joined = combine({n: reference(rng, rng.normal(0, 1, 400), 0.0) for n in "ab"})
+    axis = denervation_axis(als, joined.effects, den_parts=joined.parts)
+    assert np.isnan(axis["lambda"]) and "mostly noise" in axis["reason"]
 
 
 def test_without_samples_there_are_no_replicates_and_lacking_genes_stay_out() -> None:
@@ -75,10 +102,10 @@ def test_without_samples_there_are_no_replicates_and_lacking_genes_stay_out() ->
     truth = rng.normal(0, 1, 400)
     a, b = reference(rng, truth, 0.1), reference(rng, truth, 0.1)._replace(replicates=None)
     fewer = b._replace(effects=b.effects.iloc[:300])
-    out = combine({"a": a, "b": fewer}, seed=1)
+    out = combine({"a": a, "b": fewer})
     assert out.replicates is None and len(out.effects) == 300
     with pytest.raises(InputError, match="share 5 genes"):
-        combine({"a": a, "b": b._replace(effects=b.effects.iloc[:5])}, seed=1)
+        combine({"a": a, "b": b._replace(effects=b.effects.iloc[:5])})
 
 
 def test_of_a_series_the_best_matching_time_is_kept() -> None:
@@ -115,8 +142,8 @@ def test_contrasts_get_the_references_of_all_studies_under_one_name() -> None:
         [("als", "c", "muscle", "s/d3"), ("als", "c", "muscle", "t/d3"), ("als2", "c", "muscle", "s/d3")],
         columns=["dataset", "contrast", "cell_type", "reference"],
     )  # fmt: skip
-    before = Tables(pd.DataFrame(), contrasts, pd.concat(genes), pd.concat(blocks), replicates)
-    out = with_combined(kept, before, seed=1)
+    before = Tables(pd.DataFrame(), contrasts, pd.concat(genes), pd.concat(blocks), replicates, {})
+    out = with_combined(kept, before)
     full = out.pairs["reference_dataset"] + "/" + out.pairs["reference_contrast"]
     assert full.tolist() == ["s/d3 + t/d3", "s/d3"]
     key = ("s", "d3 + t/d3")
@@ -124,6 +151,7 @@ def test_contrasts_get_the_references_of_all_studies_under_one_name() -> None:
     assert fact["n_target"] + fact["n_reference"] - 2 == 7  # of six and six, and two studies
     own = out.genes[(out.genes["dataset"] == key[0]) & (out.genes["contrast"] == key[1])]
     assert len(own) == 400 and (*key, "muscle") in out.replicates
+    assert list(out.parts) == [(*key, "muscle")]
     together = out.blocks[out.blocks["contrast"] == key[1]].set_index("programme")
     parts = [table.set_index("programme")["effect"] for table in blocks[2:]]
     np.testing.assert_allclose(together["effect"], (parts[0] + parts[1]) / 2)

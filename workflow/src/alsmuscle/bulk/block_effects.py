@@ -258,6 +258,7 @@ def gene_fit(
             fitted.obs["size_factors"].to_numpy(float),
             design,
             part["dispersions"].to_numpy(float),
+            n_content=design.shape[1] - fitted.obsm["design_matrix"].shape[1],
         )
         effect, se, errors = tissue_content.log_linear_errors(model, values, vector)
         prior = 2 * trigamma_inverse(float(fitted.uns["prior_disp_var"]))

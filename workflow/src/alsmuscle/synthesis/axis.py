@@ -162,6 +162,26 @@ def bootstrap_effects(
     return np.asarray(H @ Y, dtype=float)
 
 
+class Parts(NamedTuple):
+    """What a reference of several studies is made of.
+
+    ``weights``: per study, sum 1; ``effects``: genes × studies, log2 units; ``replicates``: per study
+    a donor bootstrap × genes, or ``None`` where one has no samples.
+    """
+
+    weights: Floats
+    effects: pd.DataFrame
+    replicates: Sequence[pd.DataFrame] | None
+
+
+class _Parts(NamedTuple):
+    """The parts of a side: weights (m,), effects m × genes, noise m × replicates × genes."""
+
+    weights: Floats
+    b: Floats
+    noise: Floats | None
+
+
 class _Side(NamedTuple):
     """One contrast's effects on the shared genes; ``noise`` is replicates × genes around 0."""
 
@@ -169,6 +189,13 @@ class _Side(NamedTuple):
     s2: Floats
     noise: Floats | None
     df: float
+    parts: _Parts | None = None
+
+    def signal(self) -> Floats:
+        """Squared effect per gene without its noise: known in sum, not gene by gene."""
+        return (
+            self.b**2 - self.s2 if self.parts is None else _cross(self.parts.weights, self.parts.b)
+        )
 
 
 class _Slope(NamedTuple):
@@ -183,11 +210,34 @@ class _Slope(NamedTuple):
     draws_den: Floats | None
 
 
+def _cross(weights: Floats, b: Floats) -> Floats:
+    """Weighted product of every two studies' effects: the square of what they have in common.
+
+    ``weights``: (m,); ``b``: m × … effects. Errors of independent studies do not enter, whatever
+    their size: each study is the others' instrument.
+    """
+    square = weights.reshape(-1, *[1] * (b.ndim - 1)) ** 2
+    mean = np.tensordot(weights, b, axes=1)
+    return np.asarray((mean**2 - (square * b**2).sum(axis=0)) / (1 - (weights**2).sum()))
+
+
 def _side(
-    effects: pd.DataFrame, genes: pd.Index, replicates: pd.DataFrame | None, df: float
+    effects: pd.DataFrame,
+    genes: pd.Index,
+    replicates: pd.DataFrame | None,
+    df: float,
+    parts: Parts | None = None,
 ) -> _Side:
     b = effects.loc[genes, "effect"].to_numpy(dtype=float)
     s2 = effects.loc[genes, "se"].to_numpy(dtype=float) ** 2
+    if parts is not None:
+        noise = None
+        if parts.replicates is not None:
+            drawn = [table.loc[:, genes].to_numpy(dtype=float) for table in parts.replicates]
+            noise = np.stack([values - values.mean(axis=0) for values in drawn])
+        own = _Parts(parts.weights, parts.effects.loc[genes].to_numpy(dtype=float).T, noise)
+        joint = None if noise is None else np.tensordot(parts.weights, noise, axes=1)
+        return _Side(b, s2, joint, df, own)
     if replicates is None:
         return _Side(b, s2, None, df)
     lacking = genes.difference(replicates.columns)
@@ -234,7 +284,7 @@ def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -
 
     top = sums((w * den.b * als.b)[None])[0]
     raw = sums((w * den.b**2)[None])[0]
-    bottom = raw - sums((w * den.s2)[None])[0]
+    bottom = sums((w * den.signal())[None])[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where(bottom > 0, top / bottom, np.nan)
 
@@ -252,7 +302,8 @@ def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -
     # One typical slope serves the variances of all blocks: they differ little from each other.
     one = slice(None, -1) if value.size > 1 else slice(None)
     typical = float(np.nan_to_num(np.nanmedian(value[one]))) if np.isfinite(value).any() else 0.0
-    signal = np.clip(np.median((bottom / raw)[one]), 0.0, 1.0)
+    # The product of independent studies holds no noise that would count twice.
+    signal = np.clip(np.median((bottom / raw)[one]), 0.0, 1.0) if den.parts is None else 1.0
     beta = den.b * np.sqrt(signal)
     alpha = als.b + typical * (1 - np.sqrt(signal)) * beta
     draws_als = draws_den = None
@@ -263,13 +314,22 @@ def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -
         var_als = analytic(w * beta, als.s2)
     if den.noise is not None:
         moved = beta + den.noise
-        bottoms = sums(w * (moved**2 - _variance(den.noise)))
+        squares = moved**2 - _variance(den.noise)
+        if den.parts is not None and den.parts.noise is not None:
+            squares = _cross(den.parts.weights, den.parts.b[:, None] + den.parts.noise)
+        bottoms = sums(w * squares)
         draws_den = np.where(bottoms > 0.1 * bottom, sums(w * moved * alpha) / bottoms, np.nan)
         # robust against the few resamples in which the denominator nearly vanishes
         low, high = _quantiles(draws_den, [0.1587, 0.8413])
         var_den = np.maximum(((high - low) / 2) ** 2, 0)
     else:
         var_den = analytic(w * (alpha - 2 * typical * beta), den.s2)
+    if den.parts is not None:
+        # Studies of denervation may differ by more than their donors tell.
+        m, own = len(den.parts.b), sums(w * den.parts.b * als.b) / bottom
+        shares = den.parts.weights[:, None] ** 2
+        between = (shares * (own - value) ** 2).sum(axis=0) * m / (m - 1)
+        var_den = np.maximum(var_den, between)
     total = var_als + var_den
     with np.errstate(divide="ignore", invalid="ignore"):
         df = total**2 / (var_als**2 / als.df + var_den**2 / den.df)
@@ -347,6 +407,7 @@ def denervation_axis(
     exclude: Collection[str] = (),
     als_replicates: pd.DataFrame | None = None,
     den_replicates: pd.DataFrame | None = None,
+    den_parts: Parts | None = None,
     als_df: float = np.inf,
     den_df: float = np.inf,
     inter_gene_correlation: float = 0.05,
@@ -355,39 +416,44 @@ def denervation_axis(
 ) -> dict[str, Any]:
     """Estimate lambda = sum(w bD bA) / sum(w (bD^2 - sD^2)) with its interval.
 
-        Parameters
-        ----------
-        als, den
-            Genes × (``effect``, ``se``), log2 units; indexed by a common gene id.
-        exclude
-            Genes left out (the tested block).
-        als_replicates, den_replicates
-            Replicates × genes from :func:`bootstrap_effects`. Without them that side's share of the
+    Parameters
+    ----------
+    als, den
+        Genes × (``effect``, ``se``), log2 units; indexed by a common gene id.
+    exclude
+        Genes left out (the tested block).
+    als_replicates, den_replicates
+        Replicates × genes from :func:`bootstrap_effects`. Without them that side's share of the
         variance is analytic: every two genes' errors correlate by ``inter_gene_correlation``
         along the axis. limma's preset for gene sets, 0.01 (Wu and Smyth 2012, Nucleic Acids Res
         40:e133), is too small here, since donors differ in how denervated they are: in
         :func:`calibrate_axis` it covers 64 % at nominal 95, 0.05 covers 95 %. ``interval`` says
         which way was taken.
-        als_df, den_df
-            Residual degrees of freedom of the contrasts; the interval uses Satterthwaite's mixture.
-        min_reliability
-            Below this share of signal in the weighted sum of bD^2 no lambda is given.
-        level
-            Coverage of the interval.
+    den_parts
+        The studies behind a reference of several: the product of independent studies' effects
+        takes the place of bD^2 - sD^2, and how far their own slopes lie apart bounds the
+        reference's share of the variance from below.
+    als_df, den_df
+        Residual degrees of freedom of the contrasts; the interval uses Satterthwaite's mixture.
+    min_reliability
+        Below this share of signal in the weighted sum of bD^2 no lambda is given.
+    level
+        Coverage of the interval.
 
-        Returns
-        -------
-        dict
-    X
+    Returns
+    -------
+    dict
+        ``lambda, se, df, ci_low, ci_high, interval, reliability, n_genes, correlation_raw,
+        correlation, reason`` (why there is no lambda, or empty).
 
-        Raises
-        ------
-        InputError
-            Fewer than 50 shared genes, a gene twice, replicates that lack genes or are too few.
+    Raises
+    ------
+    InputError
+        Fewer than 50 shared genes, a gene twice, replicates that lack genes or are too few.
     """
     genes = _shared(als, den, exclude)
     a = _side(als, genes, als_replicates, als_df)
-    d = _side(den, genes, den_replicates, den_df)
+    d = _side(den, genes, den_replicates, den_df, den_parts)
     raw, corrected = noise_corrected_correlation(als, den, exclude=exclude)
     fit = _slope(a, d, _sparse([], [], [], (genes.size, 1)), inter_gene_correlation)
     out: dict[str, Any] = {
@@ -427,6 +493,7 @@ def block_delta(
     *,
     als_replicates: pd.DataFrame | None = None,
     den_replicates: pd.DataFrame | None = None,
+    den_parts: Parts | None = None,
     als_df: float = np.inf,
     den_df: float = np.inf,
     inter_gene_correlation: float = 0.05,
@@ -440,7 +507,7 @@ def block_delta(
 
     Parameters
     ----------
-    als, den, als_replicates, den_replicates, als_df, den_df
+    als, den, als_replicates, den_replicates, den_parts, als_df, den_df
         As for :func:`denervation_axis`.
     inter_gene_correlation, min_reliability
         As for :func:`denervation_axis`.
@@ -471,7 +538,7 @@ def block_delta(
     )
     genes = _shared(als, den, ())
     a = _side(als, genes, als_replicates, als_df)
-    d = _side(den, genes, den_replicates, den_df)
+    d = _side(den, genes, den_replicates, den_df, den_parts)
     names = list(dict.fromkeys(zip(table["programme"], table["block"], strict=True)))
     if "stripped" in members:
         members = members[~members["stripped"].astype(bool)]
@@ -557,6 +624,7 @@ def axes(
     members: Mapping[str, pd.DataFrame],
     *,
     replicates: Mapping[Contrast, pd.DataFrame] | None = None,
+    parts: Mapping[Contrast, Parts] | None = None,
     to_human: Mapping[str, Mapping[str, str]] | None = None,
     inter_gene_correlation: float = 0.05,
     min_reliability: float = 0.3,
@@ -578,6 +646,8 @@ def axes(
         Species → members of the blocks (see :func:`block_delta`).
     replicates
         (dataset, contrast, cell_type) → donor-bootstrap replicates × genes, where a matrix exists.
+    parts
+        The same → the studies of a combined reference.
     to_human
         Species → {gene id: human gene id}, 1:1 orthologs, for correlations across species.
     inter_gene_correlation, min_reliability
@@ -590,7 +660,7 @@ def axes(
         be compared, with the reason. ``deltas``: rows of :func:`block_delta` with ``dataset,
         contrast, cell_type, reference``, for pairs with a lambda.
     """
-    replicates, to_human = replicates or {}, to_human or {}
+    replicates, parts, to_human = replicates or {}, parts or {}, to_human or {}
     facts = contrasts.set_index(["dataset", "contrast"])
     by_contrast = _by_contrast(genes)
 
@@ -598,6 +668,7 @@ def axes(
         return {
             "als_replicates": replicates.get(als),
             "den_replicates": replicates.get(den),
+            "den_parts": parts.get(den),
             "als_df": _residual_df(facts.loc[als[:2]]),
             "den_df": _residual_df(facts.loc[den[:2]]),
             "inter_gene_correlation": inter_gene_correlation,

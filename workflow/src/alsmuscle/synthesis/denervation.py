@@ -236,7 +236,6 @@ def compare_with_denervation(
                 for name, source in sources.items()
                 if isinstance(source, Fitted) and source.replicates is not None
             },
-            seed=seed,
             to_human=to_human,
             inter_gene_correlation=inter_gene_correlation,
             min_reliability=min_reliability,
@@ -259,8 +258,6 @@ def _against_references(
     blocks: pd.DataFrame,
     members: Mapping[str, pd.DataFrame],
     replicates: dict[tuple[str, str, str], pd.DataFrame],
-    *,
-    seed: int,
     **settings: Any,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare with every reference, then take Deltas against each contrast's references together."""
@@ -273,7 +270,7 @@ def _against_references(
     if kept.empty:
         return single, pd.DataFrame()
     together = references.with_combined(
-        kept, references.Tables(pairs, contrasts, genes, blocks, replicates), seed=seed
+        kept, references.Tables(pairs, contrasts, genes, blocks, replicates, {})
     )
     axis, deltas = denervation.axes(
         together.pairs,
@@ -282,6 +279,7 @@ def _against_references(
         together.blocks,
         members,
         replicates=together.replicates,
+        parts=together.parts,
         **settings,
     )
     joined = axis[axis["reference"].str.contains(references.JOINED, regex=False)]

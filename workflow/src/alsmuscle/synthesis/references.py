@@ -2,10 +2,11 @@
 
 One reference is one laboratory's nerve injury in a few animals: what its animals happen to differ
 in enters lambda in the same way for every ALS study that is compared with it, so that lambda is
-wrong everywhere at once. References of independent studies are therefore pooled gene by gene, with
-the spread between them in the error, and an ALS contrast is compared with the result. The spread
-counts as noise of the reference: it lowers the reliability, corrects lambda for it, and widens its
-interval.
+wrong everywhere at once. References of independent studies are therefore joined, and an ALS contrast
+is compared with their weighted mean. What they have in common is the signal: the product of two
+independent studies holds no noise of either, so that each is the other's instrument (as in
+two-sample instrumental variables) and lambda is not diluted by errors that a study's own standard
+errors do not tell.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pandas as pd
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.stats import moderated_pooling
+from alsmuscle.synthesis.axis import Parts
 
 JOINED = " + "
 
@@ -25,44 +27,19 @@ JOINED = " + "
 class Reference(NamedTuple):
     """Effects of one reference, or of several together.
 
-    ``effects``: by gene or block, ``effect, se`` (log2 units); ``replicates``: bootstrap × genes,
-    or ``None`` where a reference has no samples; ``df``: degrees of freedom of its errors.
+    ``effects``: by gene, ``effect, se`` (log2 units); ``replicates``: bootstrap × genes, or
+    ``None`` where a reference has no samples; ``df``: degrees of freedom of its errors; ``parts``:
+    of several together.
     """
 
     effects: pd.DataFrame
     replicates: pd.DataFrame | None
     df: float
+    parts: Parts | None = None
 
 
-def combine(references: Mapping[str, Reference], *, seed: int) -> Reference:
-    """Pool references of independent studies into one.
-
-    Parameters
-    ----------
-    references
-        Name → reference; one per study (of several time points the one that matches best).
-    seed
-        Of the multipliers behind the replicates.
-
-    Returns
-    -------
-    Reference
-        Genes of all references; those that some lack are left out, since a gene's weight would
-        change with the reference. ``replicates`` hold both sources of error: resampled donors of
-        every reference, and the differences between references, which are drawn with one normal
-        multiplier per reference and replicate (multiplier bootstrap), so that what genes have in
-        common stays together. Of the differences only the share beyond the donors' own errors is
-        drawn.
-
-    Raises
-    ------
-    InputError
-        No reference is given, or they share too few genes.
-    """
-    if not references:
-        raise InputError("no denervation reference to combine")
-    if len(references) == 1:
-        return next(iter(references.values()))
+def _shared(references: Mapping[str, Reference]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return effects and errors, genes or blocks of all references × references."""
     names = sorted(references)
     shared = references[names[0]].effects.dropna().index
     for name in names[1:]:
@@ -71,40 +48,84 @@ def combine(references: Mapping[str, Reference], *, seed: int) -> Reference:
         pd.DataFrame({name: references[name].effects.loc[shared, column] for name in names})
         for column in ("effect", "se")
     )
-    prior = moderated_pooling.learn(effect, se)
-    if prior is None:
+    return effect, se
+
+
+def combine(references: Mapping[str, Reference]) -> Reference:
+    """Join references of independent studies into one.
+
+    The weighted mean of their effects. A study's noise is what it does not share with the others:
+    its mean square less the mean product with them, so that errors which many genes of a small
+    study have in common count in full, which their standard errors do not tell. The weight is its
+    inverse, at most twenty times the signal.
+
+    Parameters
+    ----------
+    references
+        Name → reference; one per study (of several time points the one that matches best).
+
+    Returns
+    -------
+    Reference
+        Genes of all references; those that some lack are left out, since a gene's weight would
+        change with the reference.
+
+    Raises
+    ------
+    InputError
+        No reference is given, or they share too few genes, or no signal.
+    """
+    if not references:
+        raise InputError("no denervation reference to combine")
+    if len(references) == 1:
+        return next(iter(references.values()))
+    names = sorted(references)
+    effect, se = _shared(references)
+    if len(effect) < moderated_pooling.MIN_KEYS:
         raise InputError(
-            f"the denervation references share {len(shared)} genes",
+            f"the denervation references share {len(effect)} genes",
             expected=f"at least {moderated_pooling.MIN_KEYS}",
             remedy="check that they use the same gene ids",
         )
-    pooled = moderated_pooling.pool(effect, se, prior=prior)[["effect", "se"]]
-    within = min(references[name].df for name in names)
-    df = float(within + len(names) - 1)
+    D = effect.to_numpy(dtype=float)
+    precision = (1 / (se**2).mean(axis=1)).to_numpy()
+    products = (D * precision[:, None]).T @ D
+    m = len(names)
+    signal = (products.sum() - np.trace(products)) / (m * (m - 1))
+    if signal <= 0:
+        # Nothing in common: no weight is better than another, and lambda will say so.
+        weights = np.full(m, 1 / m)
+    else:
+        shared = (products.sum(axis=1) - np.diag(products)) / (m - 1)
+        noise = np.maximum(np.diag(products) - shared.clip(0), signal / 20)
+        weights = (1 / noise) / (1 / noise).sum()
     drawn = [references[name].replicates for name in names]
     kept = [table for table in drawn if table is not None]
-    if len(kept) < len(names):
-        return Reference(pooled, None, df)
-    weight = (1 / (se.to_numpy() ** 2 + prior.tau2)).T  # references × genes
-    weight /= weight.sum(axis=0)
-    n = min(len(table) for table in kept)
-    noise = np.zeros((n, len(shared)))
-    for own, table in zip(weight, kept, strict=True):
-        values = table[shared].to_numpy()[:n]
-        noise += own * (values - values.mean(axis=0))
-    deviation = effect.to_numpy().T - pooled["effect"].to_numpy()
-    multiplier = np.random.default_rng(seed).standard_normal((n, len(names)))
-    noise += multiplier @ (weight * deviation * np.sqrt(_between(deviation, se)))
-    replicates = pd.DataFrame(noise + pooled["effect"].to_numpy(), columns=shared)
-    return Reference(pooled, replicates, df)
+    replicates, tables = None, None
+    if len(kept) == m:
+        n = min(len(table) for table in kept)
+        tables = [table[effect.index].iloc[:n] for table in kept]
+        joint = sum(w * table.to_numpy() for w, table in zip(weights, tables, strict=True))
+        replicates = pd.DataFrame(joint, columns=effect.index)
+    joined = pd.DataFrame(
+        {"effect": D @ weights, "se": np.sqrt((se**2).to_numpy() @ weights**2)}, index=effect.index
+    )
+    df = float(min(references[name].df for name in names) + m - 1)
+    return Reference(joined, replicates, df, Parts(weights, effect, tables))
 
 
-def _between(deviation: np.ndarray, se: pd.DataFrame) -> float:
-    """Share of the references' differences that their donors do not account for, times m / (m - 1)."""
-    m = deviation.shape[0]
-    observed = (deviation**2).sum(axis=0).mean() / (m - 1)
-    sampling = (se.to_numpy() ** 2).mean()
-    return float(max(0.0, 1 - sampling / observed) * m / (m - 1)) if observed > 0 else 0.0
+def combine_blocks(references: Mapping[str, Reference]) -> pd.DataFrame:
+    """Pool the references' block effects, as studies are pooled: ``effect, se`` by block."""
+    if len(references) == 1:
+        return next(iter(references.values())).effects
+    effect, se = _shared(references)
+    prior = moderated_pooling.learn(effect, se)
+    if prior is None:
+        raise InputError(
+            f"the denervation references share {len(effect)} blocks",
+            expected=f"at least {moderated_pooling.MIN_KEYS}",
+        )
+    return moderated_pooling.pool(effect, se, prior=prior)[["effect", "se"]]
 
 
 def best_of_each_study(axis: pd.DataFrame, clusters: Mapping[str, str]) -> pd.DataFrame:
@@ -140,14 +161,10 @@ class Tables(NamedTuple):
     genes: pd.DataFrame
     blocks: pd.DataFrame
     replicates: dict[tuple[str, str, str], pd.DataFrame]
+    parts: Mapping[tuple[str, str, str], Parts]
 
 
-def with_combined(
-    kept: pd.DataFrame,
-    tables: Tables,
-    *,
-    seed: int,
-) -> Tables:
+def with_combined(kept: pd.DataFrame, tables: Tables) -> Tables:
     """Put in place of each contrast's references the one that they make together.
 
     Parameters
@@ -169,7 +186,7 @@ def with_combined(
     groups = kept.groupby(["dataset", "contrast", "cell_type"], sort=False)["reference"]
     sets = {name: tuple(sorted(own)) for name, own in groups}
     pairs, facts, genes, blocks = [], [], [], []
-    replicates = dict(tables.replicates)
+    replicates, parts = dict(tables.replicates), dict(tables.parts)
     by_gene, by_block = (
         dict(list(table.groupby(["dataset", "contrast", "cell_type"], sort=False)))
         for table in (tables.genes, tables.blocks)
@@ -196,24 +213,24 @@ def with_combined(
                     free,
                 )
                 for name, s, free in zip(names, split, df, strict=True)
-            },
-            seed=seed,
+            }
         )
-        own = combine(
+        own = combine_blocks(
             {
                 name: Reference(
                     by_block[(*s, cell_type)].set_index(key)[["effect", "se"]], None, free
                 )
                 for name, s, free in zip(names, split, df, strict=True)
-            },
-            seed=seed,
+            }
         )
         labels = {"dataset": combined[0], "contrast": combined[1], "cell_type": cell_type}
         genes.append(found.effects.rename_axis("gene_id").reset_index().assign(**labels))
-        table = own.effects.reset_index(names=key)
+        table = own.reset_index(names=key)
         blocks.append(table.assign(**labels))
         if found.replicates is not None:
             replicates[(*combined, cell_type)] = found.replicates
+        if found.parts is not None:
+            parts[(*combined, cell_type)] = found.parts
         fact = rows.loc[split[0]].to_dict() | labels
         facts.append(
             fact | {"n_target": found.df + 2, "n_reference": 0, "cluster": "+".join(names)}
@@ -226,6 +243,7 @@ def with_combined(
         pd.concat([tables.genes, *genes], ignore_index=True),
         pd.concat([tables.blocks, *blocks], ignore_index=True),
         replicates,
+        parts,
     )
 
 
