@@ -107,6 +107,11 @@ def summary(arm, **more):
             "sensitive": [False, True, True, True],
             "content": [False, True, False, False],
             "subject": "myofibre",
+            "target": ["P/a", "P/b", "P/a", "P/b"],
+            "delta": [0.1, np.nan, 0.3, 0.2],
+            "delta_ci_low": 0.0,
+            "delta_ci_high": 0.5,
+            "true_beyond": [0.4, 0.0, 0.6, 0.2],
         }
     ).assign(**more)
     none = pd.DataFrame(columns=["arm", "k_planned", "verdict", "called", "false", "k", "truth"])
@@ -129,6 +134,8 @@ def test_wrong_rows_are_counted_and_content_is_left_out_under_composition():
     intrinsic = planted.loc["strong intrinsic rows supported"]
     assert intrinsic[["value", "n", "met"]].tolist() == [0.0, 1, "no"]
     assert planted.loc["rows contradicted", "value"] == 0.25
+    delta = planted.loc["coverage of pooled 95 % intervals of Delta"]
+    assert delta[["value", "n"]].tolist() == [pytest.approx(2 / 3), 3]
 
 
 def test_nothing_to_judge_on_is_no_bar_met():

@@ -411,6 +411,10 @@ def summarise(tables: Replicate, reach: pd.DataFrame) -> pd.DataFrame:
         out.add(arm, k, "false discovery proportion of genes, mean", false, len(part), **bar)
     for arm, k, part in _by_arm(tables.blocks):
         _coverage(out, arm, k, part)
+    judged = tables.rows[tables.rows["delta"].notna()].drop_duplicates([*LABELS, "target"])
+    for arm, k, part in _by_arm(judged):
+        held = part["true_beyond"].between(part["delta_ci_low"], part["delta_ci_high"])
+        out.add(arm, k, "coverage of pooled 95 % intervals of Delta", _share(held), len(part))
     for k, part in reach.groupby("k_planned") if len(reach) else ():
         what = "stated detectable effects reached"
         bar = {"low": 0.75, "high": 0.85}
