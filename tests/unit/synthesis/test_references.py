@@ -13,6 +13,7 @@ from alsmuscle.synthesis.references import (
     Tables,
     best_of_each_study,
     combine,
+    combine_blocks,
     with_combined,
 )
 
@@ -51,6 +52,16 @@ def test_the_noisier_study_weighs_less_whatever_its_errors_say() -> None:
     mixed = apart.parts.effects.to_numpy() @ apart.parts.weights
     np.testing.assert_allclose(apart.effects["effect"], mixed)
     assert apart.df == 7
+    # The noisy study's variance is far above its stated 0.15², the other's as stated.
+    assert apart.parts.inflation[0] > 10 and apart.parts.inflation[1] < 2
+    blocks = {
+        n: pd.DataFrame({"effect": [e], "se": 0.2}, index=["b"])
+        for n, e in (("a", 2.0), ("b", 1.0))
+    }
+    joined = combine_blocks(blocks, apart.parts).loc["b"]
+    w, inflation = apart.parts.weights, apart.parts.inflation
+    assert joined["effect"] == pytest.approx(2 * w[0] + w[1])
+    assert joined["se"] == pytest.approx(0.2 * np.sqrt((w**2 * inflation).sum()))
 
 
 def als_side(rng: np.random.Generator, truth: np.ndarray, share: float) -> pd.DataFrame:
@@ -154,4 +165,5 @@ def test_contrasts_get_the_references_of_all_studies_under_one_name() -> None:
     assert list(out.parts) == [(*key, "muscle")]
     together = out.blocks[out.blocks["contrast"] == key[1]].set_index("programme")
     parts = [table.set_index("programme")["effect"] for table in blocks[2:]]
-    np.testing.assert_allclose(together["effect"], (parts[0] + parts[1]) / 2)
+    w = out.parts[(*key, "muscle")].weights
+    np.testing.assert_allclose(together["effect"], w[0] * parts[0] + w[1] * parts[1])

@@ -165,11 +165,13 @@ def bootstrap_effects(
 class Parts(NamedTuple):
     """What a reference of several studies is made of.
 
-    ``weights``: per study, sum 1; ``effects``: genes × studies, log2 units; ``replicates``: per study
-    a donor bootstrap × genes, or ``None`` where one has no samples.
+    ``weights``: per study, sum 1; ``inflation``: by how much a study's error variance exceeds what
+    its standard errors tell, at least 1; ``effects``: genes × studies, log2 units; ``replicates``: per
+    study a donor bootstrap × genes, or ``None`` where one has no samples.
     """
 
     weights: Floats
+    inflation: Floats
     effects: pd.DataFrame
     replicates: Sequence[pd.DataFrame] | None
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.types import Floats
 from alsmuscle.stats import moderated_pooling
 from alsmuscle.synthesis.axis import Parts
 
@@ -38,14 +39,14 @@ class Reference(NamedTuple):
     parts: Parts | None = None
 
 
-def _shared(references: Mapping[str, Reference]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _shared(references: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return effects and errors, genes or blocks of all references × references."""
     names = sorted(references)
-    shared = references[names[0]].effects.dropna().index
+    shared = references[names[0]].dropna().index
     for name in names[1:]:
-        shared = shared.intersection(references[name].effects.dropna().index)
+        shared = shared.intersection(references[name].dropna().index)
     effect, se = (
-        pd.DataFrame({name: references[name].effects.loc[shared, column] for name in names})
+        pd.DataFrame({name: references[name].loc[shared, column] for name in names})
         for column in ("effect", "se")
     )
     return effect, se
@@ -80,25 +81,15 @@ def combine(references: Mapping[str, Reference]) -> Reference:
     if len(references) == 1:
         return next(iter(references.values()))
     names = sorted(references)
-    effect, se = _shared(references)
+    effect, se = _shared({name: own.effects for name, own in references.items()})
     if len(effect) < moderated_pooling.MIN_KEYS:
         raise InputError(
             f"the denervation references share {len(effect)} genes",
             expected=f"at least {moderated_pooling.MIN_KEYS}",
             remedy="check that they use the same gene ids",
         )
-    D = effect.to_numpy(dtype=float)
-    precision = (1 / (se**2).mean(axis=1)).to_numpy()
-    products = (D * precision[:, None]).T @ D
     m = len(names)
-    signal = (products.sum() - np.trace(products)) / (m * (m - 1))
-    if signal <= 0:
-        # Nothing in common: no weight is better than another, and lambda will say so.
-        weights = np.full(m, 1 / m)
-    else:
-        shared = (products.sum(axis=1) - np.diag(products)) / (m - 1)
-        noise = np.maximum(np.diag(products) - shared.clip(0), signal / 20)
-        weights = (1 / noise) / (1 / noise).sum()
+    weights, inflation = _weights(effect, se)
     drawn = [references[name].replicates for name in names]
     kept = [table for table in drawn if table is not None]
     replicates, tables = None, None
@@ -108,24 +99,40 @@ def combine(references: Mapping[str, Reference]) -> Reference:
         joint = sum(w * table.to_numpy() for w, table in zip(weights, tables, strict=True))
         replicates = pd.DataFrame(joint, columns=effect.index)
     joined = pd.DataFrame(
-        {"effect": D @ weights, "se": np.sqrt((se**2).to_numpy() @ weights**2)}, index=effect.index
+        {"effect": effect.to_numpy() @ weights, "se": np.sqrt((se**2).to_numpy() @ weights**2)},
+        index=effect.index,
     )
     df = float(min(references[name].df for name in names) + m - 1)
-    return Reference(joined, replicates, df, Parts(weights, effect, tables))
+    return Reference(joined, replicates, df, Parts(weights, inflation, effect, tables))
 
 
-def combine_blocks(references: Mapping[str, Reference]) -> pd.DataFrame:
-    """Pool the references' block effects, as studies are pooled: ``effect, se`` by block."""
-    if len(references) == 1:
-        return next(iter(references.values())).effects
+def _weights(effect: pd.DataFrame, se: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Weights of studies, and by how much each one's variance exceeds what its errors tell."""
+    D, m = effect.to_numpy(dtype=float), effect.shape[1]
+    precision = (1 / (se**2).mean(axis=1)).to_numpy()
+    products = (D * precision[:, None]).T @ D
+    stated = precision @ (se**2).to_numpy()
+    signal = (products.sum() - np.trace(products)) / (m * (m - 1))
+    if signal <= 0:
+        # Nothing in common: no weight is better than another, and lambda will say so.
+        return np.full(m, 1 / m), np.maximum(np.diag(products) / stated, 1.0)
+    shared = (products.sum(axis=1) - np.diag(products)) / (m - 1)
+    noise = np.maximum(np.diag(products) - shared.clip(0), 0.0)
+    bounded = np.maximum(noise, signal / 20)
+    return (1 / bounded) / (1 / bounded).sum(), np.maximum(noise / stated, 1.0)
+
+
+def combine_blocks(references: Mapping[str, pd.DataFrame], parts: Parts) -> pd.DataFrame:
+    """Join the references' block effects with the weights that their genes got.
+
+    ``references``: name → ``effect, se`` by block; errors are widened by as much as the genes' were
+    found to fall short (``parts.inflation``). Returns ``effect, se`` by block.
+    """
     effect, se = _shared(references)
-    prior = moderated_pooling.learn(effect, se)
-    if prior is None:
-        raise InputError(
-            f"the denervation references share {len(effect)} blocks",
-            expected=f"at least {moderated_pooling.MIN_KEYS}",
-        )
-    return moderated_pooling.pool(effect, se, prior=prior)[["effect", "se"]]
+    variance = (se**2).to_numpy() @ (parts.weights**2 * parts.inflation)
+    return pd.DataFrame(
+        {"effect": effect.to_numpy() @ parts.weights, "se": np.sqrt(variance)}, index=effect.index
+    )
 
 
 def best_of_each_study(axis: pd.DataFrame, clusters: Mapping[str, str]) -> pd.DataFrame:
@@ -215,13 +222,13 @@ def with_combined(kept: pd.DataFrame, tables: Tables) -> Tables:
                 for name, s, free in zip(names, split, df, strict=True)
             }
         )
+        assert found.parts is not None
         own = combine_blocks(
             {
-                name: Reference(
-                    by_block[(*s, cell_type)].set_index(key)[["effect", "se"]], None, free
-                )
-                for name, s, free in zip(names, split, df, strict=True)
-            }
+                name: by_block[(*s, cell_type)].set_index(key)[["effect", "se"]]
+                for name, s in zip(names, split, strict=True)
+            },
+            found.parts,
         )
         labels = {"dataset": combined[0], "contrast": combined[1], "cell_type": cell_type}
         genes.append(found.effects.rename_axis("gene_id").reset_index().assign(**labels))
@@ -229,8 +236,7 @@ def with_combined(kept: pd.DataFrame, tables: Tables) -> Tables:
         blocks.append(table.assign(**labels))
         if found.replicates is not None:
             replicates[(*combined, cell_type)] = found.replicates
-        if found.parts is not None:
-            parts[(*combined, cell_type)] = found.parts
+        parts[(*combined, cell_type)] = found.parts
         fact = rows.loc[split[0]].to_dict() | labels
         facts.append(
             fact | {"n_target": found.df + 2, "n_reference": 0, "cluster": "+".join(names)}
