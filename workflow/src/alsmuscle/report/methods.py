@@ -319,7 +319,9 @@ def steps(
         (
             "Denervation axis",
             "Lambda: weighted slope of a contrast's gene effects on those of a denervation reference "
-            "of the same species and kind of platform (several independent references together), corrected for the reference's noise, the "
+            "of the same species and kind of platform, corrected for the reference's noise (of "
+            "several independent references, by what they have in common: each is the others' "
+            "instrument), the "
             f"tested block left out; interval from {axis['n_replicates']} resamplings of donors "
             "(analytic where only effects are published). Delta = effect - lambda × reference "
             "effect: not explained by this reference, no more, since denervation is a mediator of "
