@@ -781,6 +781,14 @@ window.alsmuscle = (() => {
   addEventListener("DOMContentLoaded", () => {
     search();
     addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+    // A link to something folded unfolds it.
+    const unfold = () => {
+      const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+      const fold = target && target.closest("details");
+      if (fold) { fold.open = true; target.scrollIntoView(); }
+    };
+    addEventListener("hashchange", unfold);
+    unfold();
     document.querySelectorAll(".table").forEach(table);
     document.querySelectorAll("table.forest").forEach(forestTools);
     document.querySelectorAll("table.heatmap, table.effects").forEach(matrixTools);

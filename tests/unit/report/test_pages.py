@@ -25,6 +25,7 @@ from alsmuscle.report.pages import (
     about,
     calls,
     claim,
+    claims,
     contrast,
     gene,
     index,
@@ -1059,7 +1060,7 @@ def test_without_als_data_the_index_says_so_before_anything_else(data):
         contrasts=whole.contrasts[~whole.contrasts["role"].str.startswith("als_")],
         overall=whole.overall.assign(verdict="not enough data"),
     )
-    found = claim.summary(data, none)
+    found = claims.summary(data, none)
     assert found["basis"].startswith("This run holds no ALS muscle")
     assert found["groups"] == [] and found["n_open"] == 7
 
@@ -1075,7 +1076,7 @@ def test_without_als_data_the_index_says_so_before_anything_else(data):
     ],
 )
 def test_reasons_in_a_few_words(reason, words):
-    assert claim.short_reason(reason) == words
+    assert claims.short_reason(reason) == words
 
 
 def test_whole_muscle_comes_before_cell_types(data):

@@ -303,6 +303,19 @@ class ReportData:
         return [(role_title(r), groups[r]) for r in order if r in groups]
 
     @cached_property
+    def labels(self) -> dict[str, str]:
+        """``dataset/contrast`` → what the comparison is called, lists of called genes included."""
+        return {
+            f"{study.card['id']}/{entry['id']}": f"{study.name}: {entry['label']}"
+            for study in self.studies
+            for entry in [
+                *study.card.get("contrasts", []),
+                *(contrast.meta for contrast in study.contrasts),
+            ]
+            if entry.get("label")
+        }
+
+    @cached_property
     def programme_names(self) -> frozenset[str]:
         """The programmes that get a page: those defined or computed anywhere."""
         found: set[str] = set()

@@ -13,7 +13,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -315,8 +315,17 @@ class Column:
     title: str = ""
 
 
+class Sorted(NamedTuple):
+    """A cell that shows markup and sorts by a number."""
+
+    value: float
+    shown: Markup
+
+
 def _cell(value: object, column: Column) -> str:
     # Reports have a million cells: escaped one by one, as Markup.format costs many times more.
+    if isinstance(value, Sorted):
+        return f'<td class="num" data-v="{value.value:.6g}">{value.shown}</td>'
     if isinstance(value, Markup):
         return f"<td>{value}</td>"
     if column.kind == "text":
@@ -350,6 +359,7 @@ def table(
     total: int | None = None,
     limit: int = ROW_LIMIT,
     order: str = "as in the file",
+    whole: bool = False,
 ) -> Markup:
     """Return a table that scripts make sortable, filterable and downloadable.
 
@@ -367,6 +377,8 @@ def table(
         Rows of the complete table when ``frame`` was cut before.
     order
         In words, by what the shown rows were chosen and ordered.
+    whole
+        Show all rows at once, below headings that may take several lines.
     """
     shown = [c for c in columns if c.key in frame.columns]
     effects = [c.key for c in shown if c.key in _EFFECTS]
@@ -396,10 +408,11 @@ def table(
         else ""
     )
     return Markup(
-        '<div class="table" data-name="{name}"><div class="scroll" tabindex="0" role="region" '
+        '<div class="table{css}" data-name="{name}"><div class="scroll" tabindex="0" role="region" '
         'aria-label="{caption}"><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
         '<tbody>{body}</tbody></table></div><p class="table-note">{note}{more}</p></div>'
     ).format(
+        css=" whole" if whole else "",
         name=slug(name),
         caption=caption,
         head=head,

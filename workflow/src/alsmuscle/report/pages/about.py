@@ -12,7 +12,7 @@ from markupsafe import Markup
 from alsmuscle.core.redaction import shown
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
-from alsmuscle.report.pages.claim import MEANING, verdict_badge
+from alsmuscle.report.pages.claims import MEANING, verdict_badge
 from alsmuscle.report.pages.study import citation
 from alsmuscle.report.site import Site
 

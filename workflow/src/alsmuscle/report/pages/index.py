@@ -12,7 +12,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import calls, cells, claim
+from alsmuscle.report.pages import calls, cells, claims
 from alsmuscle.report.pages.study import excluded_table, flagged
 from alsmuscle.report.site import Site
 
@@ -30,7 +30,7 @@ def page(site: Site, data: m.ReportData) -> str:
         "index.html.j2",
         path="index.html",
         heading=data.title,
-        claims=claim.summary(data, data.synthesis) if data.synthesis is not None else None,
+        claims=claims.summary(data, data.synthesis) if data.synthesis is not None else None,
         als=calls.first_page(data),
         als_caveats=calls.caveats(data),
         matrix=_matrix(data, heads),
@@ -275,7 +275,7 @@ def text_summary(data: m.ReportData) -> str:
         )
     if data.synthesis is not None:
         counts = data.synthesis.overall["verdict"].value_counts()
-        said = ", ".join(f"{counts[v]} {v}" for v in claim.SIGNS if counts.get(v, 0))
+        said = ", ".join(f"{counts[v]} {v}" for v in claims.SIGNS if counts.get(v, 0))
         lines.append(f"{_count(len(data.synthesis.overall), 'claim', 'claims')}: {said or 'none'}")
     return "\n".join(lines) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from alsmuscle.report import model as m
 from alsmuscle.report import wording
 from alsmuscle.report.html import figures
-from alsmuscle.report.pages import calls, claim
+from alsmuscle.report.pages import calls, claims
 
 PATH = "summary.pdf"
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ def draw(data: m.ReportData) -> Figure:
 
     page = Figure(figsize=(WIDTH, HEIGHT))
     y = HEIGHT - 0.7
-    for size, weight, text in _head(data):
+    said = None if data.synthesis is None else claims.summary(data, data.synthesis)
+    for size, weight, text in _head(data, said):
         y = _paragraph(page, y, text, size=size, weight=weight)
-    rows = _rows(data)
+    rows = _rows(data, said)
     # Smaller rows for more claims, so that they stay on one page.
     size = min(6.6, 6.6 * MOST / max(len(rows), 1))
     step = size * 1.9 / 72
@@ -70,26 +72,27 @@ def _paragraph(page: Any, y: float, text: str, *, size: float, weight: str) -> f
     return y - size * 0.5 / 72
 
 
-def _head(data: m.ReportData) -> list[tuple[float, str, str]]:
+def _head(data: m.ReportData, said: Mapping[str, Any] | None) -> list[tuple[float, str, str]]:
     found = [(13.0, "bold", data.title), (8.5, "normal", QUESTION)]
     if any(wording.is_marked(s, k, "simulated") for s, k in data.contrasts()):
         found.append(
             (8.5, "bold", "At least one study here is simulated: draw no biology from it.")
         )
     answer = [Markup(sentence).striptags() for sentence in calls.first_page(data)]
-    if data.synthesis is not None:
-        answer.append(Markup(claim.summary(data, data.synthesis)["basis"]).striptags())
+    if said is not None:
+        answer.append(Markup(said["basis"]).striptags())
     found += [(8.5, "normal", text) for text in answer]
     return found
 
 
-def _rows(data: m.ReportData) -> list[tuple[str, str, str, str]]:
+def _rows(data: m.ReportData, said: Mapping[str, Any] | None) -> list[tuple[str, str, str, str]]:
     """Return id, statement, verdict and drawn estimate of every claim, in the order of the claims."""
-    if data.synthesis is None:
+    if data.synthesis is None or said is None:
         return []
     verdicts = data.synthesis.overall.set_index("claim")["verdict"].astype(str)
-    groups = claim.summary(data, data.synthesis)["groups"]
-    drawn = {line["id"]: str(line["estimate"]) for group in groups for line in group["lines"]}
+    drawn = {
+        line["id"]: str(line["estimate"]) for group in said["groups"] for line in group["lines"]
+    }
     return [
         (
             str(entry["id"]),

@@ -12,7 +12,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages.claim import is_simulated
+from alsmuscle.report.pages.claims import is_simulated
 from alsmuscle.report.site import Site
 
 STAGES = ("presymptomatic", "onset", "symptomatic", "end")
