@@ -230,6 +230,7 @@ def programme_effects(rng: np.random.Generator, scale: float = 1.0) -> pd.DataFr
                     "stripped": stripped,
                     "effect": effect,
                     "se": se,
+                    "df": 30.0,
                     "ci_low": effect - 2.04 * se,
                     "ci_high": effect + 2.04 * se,
                     "pvalue": 0.01,
@@ -382,7 +383,7 @@ def report(n_studies: int = 2, n_genes: int = 2000) -> ReportData:
         runtimes=pd.DataFrame({"rule": ["bulk_contrast"], "seconds": [12.5]}),
         commit="0123abc",
         config="de:\n  alpha: 0.05\n",
-        parameters={"de": {"alpha": 0.05, "adjust": ["sex"]}, "synthesis": {"rules": {"rho": 0.8}}},
+        parameters={"de": {"alpha": 0.05, "adjust": ["sex"]}, "synthesis": {"rules": {"rho": 0.8, "alpha": 0.05}}},
     )
 
 

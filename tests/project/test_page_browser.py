@@ -22,7 +22,7 @@ import pytest
 import cells_fixture
 import report_fixture as fx
 from alsmuscle.report import build as report
-from alsmuscle.stats import meta_analysis
+from alsmuscle.stats import meta_analysis, moderated_pooling
 
 pytestmark = pytest.mark.verify
 
@@ -519,30 +519,55 @@ def test_dark_pages_keep_their_figures_on_paper(folder, open_tab, path):
     assert watched.trouble == []
 
 
-def test_pooling_in_the_page_equals_the_package(folder, open_tab):
+def random_comparisons(rng) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Effects, errors and degrees of freedom of one block in up to eight comparisons; their clusters."""
+    k = int(rng.integers(1, 9))
+    names = [f"x{i}" for i in range(k)]
+    se = rng.uniform(0.03, 0.8, k)
+    y = rng.normal(rng.normal(), np.hypot(se, rng.choice([0, 0.1, 0.5, 2.0])))
+    clusters = dict(zip(names, rng.integers(0, max(1, k - 1), k).astype(str), strict=True))
+    free = rng.integers(3, 60, k).astype(float)
+    return *(pd.DataFrame([x], columns=names) for x in (y, se, free)), clusters
+
+
+@pytest.mark.parametrize("moderated", [True, False])
+def test_pooling_in_the_page_equals_the_package(folder, open_tab, moderated):
     rng = np.random.default_rng(4)
     cases, known = [], []
     for _ in range(150):
-        k = int(rng.integers(1, 9))
-        names = [f"x{i}" for i in range(k)]
-        clusters = dict(zip(names, rng.integers(0, max(1, k - 1), k).astype(str), strict=True))
-        se = rng.uniform(0.03, 0.8, k)
-        y = rng.normal(rng.normal(), np.hypot(se, rng.choice([0, 0.1, 0.5, 2.0])))
-        found = meta_analysis.pool(
-            pd.DataFrame([y], columns=names), pd.DataFrame([se], columns=names), clusters, rho=0.8
-        ).iloc[0]
-        known.append(found[["effect", "se", "ci_low", "ci_high", "pvalue"]].astype(float))
-        cases.append(
-            [
-                {"cluster": clusters[n], "effect": a, "se": b}
-                for n, a, b in zip(names, y, se, strict=True)
-            ]
+        y, se, free, clusters = random_comparisons(rng)
+        prior = moderated_pooling.Prior(
+            float(rng.choice([0.0, 0.01, 0.3])),
+            float(rng.uniform(0.5, 2)),
+            float(rng.choice([0.0, 2.3, 40.0, np.inf])),
+            float(rng.integers(20, 400)),
         )
+        combined = meta_analysis.combine_clusters(y, se, clusters, rho=0.8)
+        weakest = {
+            c: min(free[n].iloc[0] for n in clusters if clusters[n] == c) for c in combined[0]
+        }
+        own = pd.DataFrame([weakest])[combined[0].columns]
+        if moderated or own.shape[1] == 1:
+            found = moderated_pooling.pool(*combined, own, prior=prior).iloc[0]
+        else:
+            found = meta_analysis.pool(y, se, clusters, rho=0.8).iloc[0]
+        known.append(found[["effect", "se", "ci_low", "ci_high", "pvalue"]].astype(float))
+        rows = [
+            {
+                "cluster": clusters[n],
+                "effect": y[n].iloc[0],
+                "se": se[n].iloc[0],
+                "df": free[n].iloc[0],
+            }
+            for n in clusters
+        ]
+        finite = {k: v if np.isfinite(v) else None for k, v in prior._asdict().items()}
+        cases.append([rows, {"rho": 0.8, "alpha": 0.05, "prior": finite if moderated else None}])
     watched = open_tab()
     tab = watched.go(folder, REPOOLED)
     tab.wait_for_function("() => alsmuscle.pool !== undefined")
     seen = tab.evaluate(
-        "(cases) => cases.map((rows) => { const r = alsmuscle.pool(rows, 0.8);"
+        "(cases) => cases.map(([rows, how]) => { const r = alsmuscle.pool(rows, how);"
         " return [r.effect, r.se, r.low, r.high, r.p]; })",
         cases,
     )

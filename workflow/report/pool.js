@@ -1,6 +1,8 @@
 "use strict";
-// Pooled effects of the studies that a reader leaves switched on. Formulas of stats/meta_analysis.py:
-// random effects by REML, modified Knapp-Hartung intervals; dependent comparisons of a study combined first.
+// Pooled effects of the studies that a reader leaves switched on, by the formulas of stats/moderated_pooling.py:
+// one variance between studies for all blocks, each block's own factor squeezed towards the others'. Where too few
+// blocks teach that, those of stats/meta_analysis.py: REML with modified Knapp-Hartung intervals, each block alone.
+// Dependent comparisons of a study are combined first.
 (() => {
   const { make, forest, fixed } = alsmuscle.parts;
 
@@ -35,13 +37,13 @@
   }
   // Two-sided p of t; without an end of degrees of freedom those of the normal distribution.
   const pOf = (t, df) => incompleteBeta(df / (df + t * t), df / 2, 0.5);
-  const NORMAL = 1.959963984540054;
-  function critical(df) { // 97.5 % quantile of t
-    if (!Number.isFinite(df)) return NORMAL;
+  const tail = (t, df) => (Number.isFinite(df) ? pOf(t, df) : normalP(t));
+  function critical(df, alpha) { // quantile of t beyond which alpha lies on both sides together
     let [low, high] = [0, 13];
+    while (tail(high, df) > alpha) high *= 2;
     while (high - low > 1e-13 * high) {
       const middle = (low + high) / 2;
-      if (pOf(middle, df) > 0.05) low = middle; else high = middle;
+      if (tail(middle, df) > alpha) low = middle; else high = middle;
     }
     return (low + high) / 2;
   }
@@ -58,19 +60,20 @@
   }
 
   // ---- pooling ---------------------------------------------------------------------------------
-  // rows: {cluster, effect, se}. One effect per cluster; the weights do not depend on rho.
+  // rows: {cluster, effect, se, df}. One effect per cluster, its df those of its weakest comparison; the weights do not depend on rho.
   function combine(rows, rho) {
     const clusters = new Map();
     for (const row of rows) clusters.set(row.cluster, [...(clusters.get(row.cluster) || []), row]);
     return [...clusters.values()].map((own) => {
-      if (own.length === 1) return [own[0].effect, own[0].se ** 2];
+      const free = Math.min(...own.map((r) => r.df ?? Infinity));
+      if (own.length === 1) return [own[0].effect, own[0].se ** 2, free];
       const weights = own.map((r) => 1 / r.se ** 2);
       const total = weights.reduce((a, b) => a + b, 0);
       const share = weights.map((w) => w / total);
       const mean = share.reduce((sum, w, i) => sum + w * own[i].effect, 0);
       const spread = share.map((w, i) => w * own[i].se);
       const alone = spread.reduce((sum, s) => sum + s * s, 0);
-      return [mean, alone + rho * (spread.reduce((a, b) => a + b, 0) ** 2 - alone)];
+      return [mean, alone + rho * (spread.reduce((a, b) => a + b, 0) ** 2 - alone), free];
     });
   }
   const sum = (values) => values.reduce((a, b) => a + b, 0);
@@ -112,21 +115,24 @@
     }
     return NaN;
   }
-  function pool(rows, rho) {
+  function pool(rows, { rho, alpha, prior = null }) {
     const parts = combine(rows, rho);
     const [y, v] = [parts.map((p) => p[0]), parts.map((p) => p[1])];
     const k = y.length;
     if (!k) return null;
-    if (k === 1) {
-      const se = Math.sqrt(v[0]);
-      return { k, effect: y[0], se, low: y[0] - NORMAL * se, high: y[0] + NORMAL * se, p: normalP(y[0] / se), tau2: null };
+    let [effect, se, df] = [y[0], Math.sqrt(v[0]), parts[0][2]]; // one study: its own interval
+    if (k > 1) {
+      const tau2 = prior ? prior.tau2 : between(y, v);
+      const [w, total, mean] = weighted(y, v, tau2);
+      const q = sum(w.map((x, i) => x * (y[i] - mean) ** 2)) / (k - 1);
+      const free = prior ? prior.df ?? Infinity : 0;
+      const share = Number.isFinite(free) ? free / (k - 1 + free) : 1;
+      const factor = (prior ? share * prior.scale : 0) + (1 - share) * q;
+      [effect, se] = [mean, Math.sqrt(Math.max(1, factor) / total)];
+      df = Math.min(k - 1 + free, prior ? prior.df_total ?? Infinity : Infinity);
     }
-    const tau2 = between(y, v);
-    const [w, total, mu] = weighted(y, v, tau2);
-    const q = sum(w.map((x, i) => x * (y[i] - mu) ** 2)) / (k - 1);
-    const se = Math.sqrt(Math.max(1, q) / total);
-    const half = critical(k - 1) * se;
-    return { k, effect: mu, se, low: mu - half, high: mu + half, p: pOf(mu / se, k - 1), tau2 };
+    const half = critical(df, alpha) * se;
+    return { k, effect, se, df, low: effect - half, high: effect + half, p: tail(effect / se, df) };
   }
   alsmuscle.pool = pool;
 
@@ -138,7 +144,7 @@
     const all = spec.groups.flatMap((group) => group.rows);
     const draw = () => {
       const rows = spec.groups.flatMap((group) => {
-        const result = pool(group.rows.filter((r) => !off.has(r)), spec.rho);
+        const result = pool(group.rows.filter((r) => !off.has(r)), { ...spec, prior: group.prior });
         return result ? [{ label: `${group.label}${off.size ? ", your selection" : ""}`, sizes: `${result.k} ${result.k === 1 ? "study" : "studies"}`, marks: [], effect: result.effect, low: result.low, high: result.high, padj: result.p, pooled: result.k > 1 }] : [];
       });
       const title = `${spec.title}: ${off.size ? `your selection, ${off.size} of ${all.length} comparisons switched off` : "all comparisons"}`;
@@ -159,7 +165,7 @@
       }));
       box.append(make("p", {}, make("strong", {}, group.label)), list);
     });
-    box.append(make("p", { class: "muted" }, `Random effects by REML with modified Knapp–Hartung intervals, one effect per study (correlation ${spec.rho} between comparisons that share samples); p unadjusted. A selection made after seeing the results proves nothing: verdicts rest on all eligible studies.`), out);
+    box.append(make("p", { class: "muted" }, `Random effects as in the rest of the report, one effect per study (correlation ${spec.rho} between comparisons that share samples); how much studies differ is learned from all blocks of all comparisons; p unadjusted. A selection made after seeing the results proves nothing: verdicts rest on all eligible studies.`), out);
     draw();
   }
   document.querySelectorAll(".selection").forEach((box) => {

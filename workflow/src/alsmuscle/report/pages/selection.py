@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -10,21 +11,25 @@ from markupsafe import Markup
 from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
+from alsmuscle.stats.moderated_pooling import Prior
+from alsmuscle.synthesis import pooled
 
 
 class Selection:
-    """The blocks' effects of eligible whole-tissue comparisons, by block."""
+    """The blocks' effects of eligible whole-tissue comparisons, by block, and what they have in common."""
 
     def __init__(self, data: m.ReportData) -> None:
-        """Choose what :func:`alsmuscle.stats.meta_analysis.pool` pools, each block on its own."""
-        self._rho = data.parameters.get("synthesis", {}).get("rules", {}).get("rho")
+        """Choose what :func:`alsmuscle.synthesis.pool.pool_programmes` pools, and learn as it does."""
+        rules = data.parameters.get("synthesis", {}).get("rules", {})
+        self._rho, self._alpha = rules.get("rho"), rules.get("alpha")
         self._names = {
             (str(s.card["id"]), str(k.meta["id"])): f"{s.name}: {wording.label(k.meta)}"
             for s, k in data.contrasts()
         }
         self._rows: dict[tuple[str, str], pd.DataFrame] = {}
+        self._priors: dict[tuple[str, str], Prior | None] = {}
         synthesis = data.synthesis
-        if synthesis is None or synthesis.blocks is None or self._rho is None:
+        if synthesis is None or synthesis.blocks is None or None in (self._rho, self._alpha):
             return
         if not {"cluster", "se"} <= {*synthesis.contrasts, *synthesis.blocks}:
             return
@@ -40,6 +45,14 @@ class Selection:
         rows = rows[rows["effect"].notna() & (rows["se"] > 0)]
         if "usable" in rows:
             rows = rows[estimates.truth(rows["usable"])]
+        rows = rows.assign(
+            target=rows["programme"].astype(str) + "/" + rows["block"].astype(str),
+            label=rows["dataset"].astype(str) + "/" + rows["contrast"].astype(str),
+        )
+        rows = rows[~rows["target"].str.startswith(pooled.SINGLE)]
+        for pair, own in rows.groupby(["role", "species"]):
+            y, s, _ = pooled.clusters_of(own, self._rho, "effect", "se", "df", "target")
+            self._priors[pair] = pooled.learn(y, s)[False]
         self._rows = {
             (str(programme), str(block)): own
             for (programme, block), own in rows.groupby(["programme", "block"], sort=False)
@@ -47,30 +60,49 @@ class Selection:
 
     def of(self, programme: str, block: str, title: str) -> Markup | None:
         """Return the specification of a block for ``pool.js``; ``None`` where one study is all."""
+        groups = self.groups(programme, block)
+        if not groups:
+            return None
+        spec = {"title": title, "rho": self._rho, "alpha": self._alpha, "groups": groups}
+        return Markup(c.embed_json(spec))
+
+    def groups(self, programme: str, block: str) -> list[dict[str, Any]]:
+        """Return per role and species ``label``, ``prior`` and ``rows`` of a block.
+
+        Infinite degrees of freedom are missing, as JSON has no infinity; no prior: each block for
+        itself.
+        """
         rows = self._rows.get((programme, block))
         if rows is None:
-            return None
+            return []
         order = {role: place for place, role in enumerate(m.ROLES)}
-        groups: list[dict[str, Any]] = []
+        found: list[dict[str, Any]] = []
         for (role, species), own in sorted(
             rows.groupby(["role", "species"]), key=lambda pair: order.get(pair[0][0], len(order))
         ):
             if own["cluster"].nunique() < 2:
                 continue
-            groups.append(
+            prior = self._priors[role, species]
+            found.append(
                 {
                     "label": f"{m.role_title(role)}, {species}",
+                    "prior": None
+                    if prior is None
+                    else {key: _finite(value) for key, value in prior._asdict().items()},
                     "rows": [
                         {
                             "label": self._names.get((r.dataset, r.contrast), str(r.dataset)),
                             "cluster": str(r.cluster),
                             "effect": float(r.effect),
                             "se": float(r.se),
+                            "df": _finite(getattr(r, "df", math.inf)),
                         }
                         for r in own.itertuples()
                     ],
                 }
             )
-        if not groups:
-            return None
-        return Markup(c.embed_json({"title": title, "rho": self._rho, "groups": groups}))
+        return found
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
