@@ -245,3 +245,31 @@ def test_axes_over_all_pairs_with_every_reason() -> None:
     assert axis.loc["x/c", ["mode", "reason"]].tolist() == ["none", "no"]
     assert len(deltas) == 8 and set(deltas["reference"]) == {"den/c"}
     assert deltas["shared_df"].eq(14).all()
+
+
+def test_genes_that_follow_the_reference_loosely_widen_delta_where_the_reference_moves():
+    rng = np.random.default_rng(11)
+    genes = [f"g{i}" for i in range(2000)]
+    truth = np.where(rng.random(2000) < 0.3, rng.normal(0, 2, 2000), 0.0)
+    den = pd.DataFrame({"effect": truth + rng.normal(0, 0.1, 2000), "se": 0.1}, index=genes)
+    blocks = pd.DataFrame(
+        {"programme": ["P", "Q"], "block": "b", "stripped": False, "effect": 0.6, "se": 0.1}
+    )
+    den_blocks = blocks.assign(effect=[2.0, 0.0])
+    members = pd.DataFrame(
+        {"programme": ["P", "Q"], "block": "b", "gene_id": ["g0", "g1"], "sign": 1}
+    )
+    found = {}
+    for spread in (0.0, 0.4):
+        own = rng.normal(0.5, spread, 2000) if spread else np.full(2000, 0.5)
+        als = den.assign(effect=own * truth + rng.normal(0, 0.1, 2000))
+        axis = denervation.denervation_axis(als, den)
+        assert axis["slope_spread"] == pytest.approx(spread, abs=0.06)
+        found[spread] = denervation.block_delta(als, den, blocks, den_blocks, members)
+    tight, loose = found[0.0].set_index("programme"), found[0.4].set_index("programme")
+    extra = loose["delta_se"] ** 2 - tight["delta_se"] ** 2
+    assert extra["P"] == pytest.approx((0.4 * 2.0) ** 2, rel=0.3)
+    assert loose.loc["Q", "delta_se"] == pytest.approx(tight.loc["Q", "delta_se"], rel=0.05)
+    assert (
+        loose.loc["P", "shared_sd"] > 0.6
+    )  # all contrasts share it: more studies do not average it out

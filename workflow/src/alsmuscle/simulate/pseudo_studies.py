@@ -52,7 +52,7 @@ ARMS: Mapping[str, Arm] = {
 }
 STUDIES = (3, 4, 5)
 REFERENCES = 2
-TAUS = (0.0, 0.2, 0.4)  # log2 units between studies, one per replicate in turn
+TAUS = (0.0, 0.1, 0.2)  # log2 units between studies, one per replicate in turn
 OXPHOS = "MITO_OXPHOS/oxphos"
 OXPHOS_EFFECT = -0.6
 SIZES = (

@@ -177,9 +177,10 @@ class Parts(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """The parts of a side: weights (m,), effects m × genes, noise m × replicates × genes."""
+    """The parts of a side: (m,) weights, inflation; effects m × genes, noise m × replicates × genes."""
 
     weights: Floats
+    inflation: Floats
     b: Floats
     noise: Floats | None
 
@@ -237,7 +238,9 @@ def _side(
         if parts.replicates is not None:
             drawn = [table.loc[:, genes].to_numpy(dtype=float) for table in parts.replicates]
             noise = np.stack([values - values.mean(axis=0) for values in drawn])
-        own = _Parts(parts.weights, parts.effects.loc[genes].to_numpy(dtype=float).T, noise)
+        own = _Parts(
+            parts.weights, parts.inflation, parts.effects.loc[genes].to_numpy(dtype=float).T, noise
+        )
         joint = None if noise is None else np.tensordot(parts.weights, noise, axes=1)
         return _Side(b, s2, joint, df, own)
     if replicates is None:
@@ -339,6 +342,49 @@ def _slope(als: _Side, den: _Side, blocks: Any, inter_gene_correlation: float) -
     return _Slope(value, var_als, var_den, reliability, df, draws_als, draws_den)
 
 
+MIN_GENES = 50  # shared by two contrasts, below which nothing is compared
+MIN_Z = 3.0  # a gene tells its own slope where the reference's effect is this many errors large
+
+
+def _slope_spread(als: _Side, den: _Side, slopes: Floats, blocks: Any) -> Floats:
+    """Standard deviation of the genes' own slopes around lambda, beyond their errors.
+
+    ALS muscle may be denervated in another way than the reference's animals, or for longer: early genes
+    have faded, late ones are not up yet. Then no slope fits, and a block that the reference moves
+    differs from lambda times its effect for that reason alone. Genes that the reference surely moves
+    are read as studies of one slope with a variance between them (DerSimonian and Laird 1986,
+    weighted as Paule and Mandel 1982 do).
+
+    ``slopes, blocks``: of and as for :func:`_slope`; a block's genes do not enter its own number.
+    """
+    inflation = 1.0
+    if den.parts is not None:
+        squares = den.parts.weights**2
+        inflation = float((squares * den.parts.inflation).sum() / squares.sum())
+    sure = np.abs(den.b) > MIN_Z * np.sqrt(den.s2 * inflation)
+    if sure.sum() < MIN_GENES or not np.isfinite(slopes).any():
+        return np.zeros(blocks.shape[1])
+    slope = float(np.nanmedian(slopes))
+    b = den.b[sure]
+    own, error = als.b[sure] / b, (als.s2[sure] + slope**2 * inflation * den.s2[sure]) / b**2
+    excess = (own - slope) ** 2 - error
+    inside = blocks.tocsr()[np.flatnonzero(sure)]
+    between = 0.0
+    for _ in range(50):
+        weight = 1 / (error + between) ** 2
+        previous, between = between, max(0.0, float(weight @ excess / weight.sum()))
+        if abs(between - previous) < 1e-6:
+            break
+
+    def rest(values: Floats) -> Floats:
+        return np.asarray(weight @ values - (weight * values) @ inside, dtype=float)
+
+    square = rest(own**2 - error) - 2 * slopes * rest(own) + slopes**2 * rest(np.ones_like(own))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = square / rest(np.ones_like(own))
+    return np.sqrt(np.maximum(np.nan_to_num(found), 0.0))
+
+
 def noise_corrected_correlation(
     als: pd.DataFrame, den: pd.DataFrame, *, exclude: Collection[str] = ()
 ) -> tuple[float, float]:
@@ -393,10 +439,10 @@ def _shared(als: pd.DataFrame, den: pd.DataFrame, exclude: Collection[str]) -> p
     genes: pd.Index = ok[0].intersection(ok[1]).sort_values()
     if exclude:
         genes = genes[~genes.isin(list(exclude))]
-    if genes.size < 50:
+    if genes.size < MIN_GENES:
         raise InputError(
             f"{genes.size} genes are measured in both contrasts",
-            expected="at least 50",
+            expected=f"at least {MIN_GENES}",
             remedy="check that both use the same gene ids",
         )
     return genes
@@ -445,8 +491,8 @@ def denervation_axis(
     Returns
     -------
     dict
-        ``lambda, se, df, ci_low, ci_high, interval, reliability, n_genes, correlation_raw,
-        correlation, reason`` (why there is no lambda, or empty).
+        ``lambda, se, df, ci_low, ci_high, interval, reliability, slope_spread, n_genes,
+        correlation_raw, correlation, reason`` (why there is no lambda, or empty).
 
     Raises
     ------
@@ -457,13 +503,15 @@ def denervation_axis(
     a = _side(als, genes, als_replicates, als_df)
     d = _side(den, genes, den_replicates, den_df, den_parts)
     raw, corrected = noise_corrected_correlation(als, den, exclude=exclude)
-    fit = _slope(a, d, _sparse([], [], [], (genes.size, 1)), inter_gene_correlation)
+    nothing = _sparse([], [], [], (genes.size, 1))
+    fit = _slope(a, d, nothing, inter_gene_correlation)
     out: dict[str, Any] = {
         "lambda": float(fit.value[0]),
         "se": float(np.sqrt(fit.var_als + fit.var_den)[0]),
         "df": float(fit.df[0]),
         "interval": _interval_name(a, d),
         "reliability": float(fit.reliability[0]),
+        "slope_spread": float(_slope_spread(a, d, fit.value, nothing)[0]),
         "n_genes": int(genes.size),
         "correlation_raw": raw,
         "correlation": corrected,
@@ -503,7 +551,8 @@ def block_delta(
 ) -> pd.DataFrame:
     """Delta per block: E_A - lambda E_D, with lambda estimated without the block's genes.
 
-    Var = V_A + lambda^2 V_D + E_D^2 V_lambda. Where replicates are given, the covariances of E_A
+    Var = V_A + lambda^2 V_D + E_D^2 (V_lambda + s^2), s being how far single genes' slopes lie from
+    lambda (:func:`_slope_spread`), which the genes of a block are taken to share. Where replicates are given, the covariances of E_A
     and of E_D with lambda (same donors) are added with the correlation found in them; without, the
     interval errs on the wide side, since both mostly make it narrower.
 
@@ -570,8 +619,10 @@ def block_delta(
     parts = np.array([V_A, value**2 * V_D, E_D**2 * (var_als + var_den)])
     shared_als = _correlation(a.noise, signs, fit.draws_als)[at]
     shared_den = _correlation(d.noise, signs, fit.draws_den)[at]
+    misfit = E_D**2 * _slope_spread(a, d, fit.value, abs(signs))[at] ** 2
     variance = (
         parts.sum(axis=0)
+        + misfit
         - 2 * E_D * shared_als * np.sqrt(V_A * var_als)
         + 2 * E_D * value * shared_den * np.sqrt(V_D * var_den)
     )
@@ -588,7 +639,8 @@ def block_delta(
         table["pvalue"] = distributions.t_pvalue(table["delta"] / table["delta_se"], df)
     # Delta's error from the reference is -lambda e_D - E_D dlambda, and dlambda scales with lambda:
     # one common error times lambda.
-    table["shared_sd"] = np.sign(value) * np.sqrt(value**2 * V_D + E_D**2 * var_den)
+    # So is the misfit: patients resemble each other more than they do an injured nerve.
+    table["shared_sd"] = np.sign(value) * np.sqrt(value**2 * V_D + E_D**2 * var_den + misfit)
     table["shared_df"] = den_df
     return table
 
@@ -612,7 +664,16 @@ def _correlation(noise: Floats | None, signs: Any, draws: Floats | None) -> Floa
 
 AXIS_COLUMNS = [
     *("dataset", "contrast", "cell_type", "reference", "mode", "lambda", "se", "ci_low", "ci_high"),
-    *("df", "interval", "reliability", "n_genes", "correlation_raw", "correlation", "reason"),
+    *(
+        "df",
+        "interval",
+        "reliability",
+        "slope_spread",
+        "n_genes",
+        "correlation_raw",
+        "correlation",
+        "reason",
+    ),
 ]
 
 Contrast = tuple[str, str, str]  # dataset, contrast, cell_type

@@ -156,6 +156,7 @@ DENERVATION = Table(
         "df": "number",
         "interval": "text",
         "reliability": "number",
+        "slope_spread": "number",
         "n_genes": "number",
         "correlation_raw": "number",
         "correlation": "number",
