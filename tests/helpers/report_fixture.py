@@ -383,7 +383,10 @@ def report(n_studies: int = 2, n_genes: int = 2000) -> ReportData:
         runtimes=pd.DataFrame({"rule": ["bulk_contrast"], "seconds": [12.5]}),
         commit="0123abc",
         config="de:\n  alpha: 0.05\n",
-        parameters={"de": {"alpha": 0.05, "adjust": ["sex"]}, "synthesis": {"rules": {"rho": 0.8, "alpha": 0.05}}},
+        parameters={
+            "de": {"alpha": 0.05, "adjust": ["sex"]},
+            "synthesis": {"rules": {"rho": 0.8, "alpha": 0.05}},
+        },
     )
 
 

@@ -120,15 +120,18 @@ def summary(arm, **more):
     ).set_index("what")
 
 
-def test_wrong_rows_are_counted_and_content_is_left_out_under_composition():
+def test_wrong_rows_are_counted_and_content_is_right_under_composition():
     planted = summary("planted")
     assert planted.loc["wrong share of supported rows", ["value", "n", "met"]].tolist() == [
         *(0.5, 2, "no")
     ]
     mixed = summary("composition and planted")
     assert mixed.loc["wrong share of supported rows", ["value", "n", "met"]].tolist() == [
-        *(0.0, 1, "yes")
+        *(0.0, 2, "yes")
     ]
+    alone = summary("composition", is_true=False, content=[False, True, False, False])
+    assert alone.loc["wrong share of supported rows", ["value", "met"]].tolist() == [0.5, "no"]
+    assert alone.loc["wrongly supported of all rows asked", "value"] == 0.25
     strong = planted.loc["strong true rows supported"]
     assert strong[["value", "n", "met"]].tolist() == [0.5, 2, "yes"]
     intrinsic = planted.loc["strong intrinsic rows supported"]

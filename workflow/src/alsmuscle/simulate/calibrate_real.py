@@ -8,8 +8,7 @@ files below ``--out``, so that a stopped run goes on where it was.
 What counts as wrong. A row is wrong where it is "supported" although nothing was planted in the
 claimed direction: no effect of 0.05 log2 and more in the genes themselves and, for a claim that
 denervation could explain, none beyond denervation. Reads of other tissue are no effect in any cell;
-tests of cell content are left out of the wrong ones in arms with composition, since the mixture does
-change what they speak of.
+tests of cell content are right about them, since the mixture does hold more of those cells.
 """
 
 from __future__ import annotations
@@ -352,7 +351,7 @@ class _Lines:
         met = ""
         if bar:
             # Nothing to judge on is not a bar that was met.
-            met = "not measured" if not n or np.isnan(value) else "yes"
+            met = "not measured" if np.isnan(value) else "yes"
             if met == "yes" and (value < low or value > high):
                 met = "no"
         keys = {"arm": arm, "k": k, "what": what, "value": value, "n": n}
@@ -369,15 +368,22 @@ def _share(mask: pd.Series[bool]) -> float:
 
 
 def _wrong(out: _Lines, arm: str, k: int, part: pd.DataFrame, verdict: str) -> None:
-    """Share of rows with this verdict in which nothing was planted."""
+    """Share of rows with this verdict in which nothing was planted.
+
+    Under composition, tests of cell content are right: the mixture holds more of those cells.
+    """
     said = part[part["verdict"] == verdict]
+    wrong = ~said["is_true"].astype(bool)
     if ARMS[arm].composition:
-        said = said[~said["content"].astype(bool)]
+        wrong &= ~said["content"].astype(bool)
     bar = {"high": 0.05} if verdict == verdicts.SUPPORTED else {}
-    for rows, whose in ((said, ""), (said[said["subject"] == "myofibre"], " about the myofibre")):
+    fibre = said["subject"] == "myofibre"
+    for chosen, whose in ((wrong, ""), (wrong[fibre], " about the myofibre")):
         # No row of this verdict: none is wrong, and the share is of nothing.
-        value = _share(~rows["is_true"]) if len(rows) else 0.0
-        out.add(arm, k, f"wrong share of {verdict} rows{whose}", value, len(rows), **bar)
+        value = _share(chosen) if len(chosen) else 0.0
+        out.add(arm, k, f"wrong share of {verdict} rows{whose}", value, len(chosen), **bar)
+    if verdict == verdicts.SUPPORTED and not ARMS[arm].planted:
+        out.add(arm, k, "wrongly supported of all rows asked", wrong.sum() / len(part), len(part))
 
 
 LABELS = ["arm", "k_planned", "seed"]
