@@ -27,8 +27,6 @@ MODULE_LINES = 700
 LONG_MODULES = {
     "genesets/pathways.py",
     "genesets/programmes.py",
-    "simulate/calibrate.py",
-    "synthesis/axis.py",
 }
 
 FUNCTION_LINES = 100
@@ -45,12 +43,10 @@ LONG_FUNCTIONS = {
     "report/html/plots.py:course",
     "report/load.py:report_data",
     "report/methods.py:steps",
-    "simulate/calibrate.py:replicate",
-    "simulate/calibrate.py:verdict_replicate",
-    "simulate/calibrate.py:summarise",
+    "simulate/calibrate/replicates.py:replicate",
+    "simulate/calibrate/claims.py:verdict_replicate",
+    "simulate/calibrate/summary.py:summarise",
     "simulate/cells.py:simulate_nuclei",
-    "synthesis/axis.py:block_delta",
-    "synthesis/axis.py:axes",
 }
 
 

@@ -13,8 +13,9 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards as registry
 from alsmuscle.data import derived
 from alsmuscle.genesets import programmes
-from alsmuscle.simulate import bulk, calibrate
+from alsmuscle.simulate import bulk
 from alsmuscle.simulate.bulk import DEMO, Group, Plan
+from alsmuscle.simulate.calibrate import scenarios
 from support import ROOT
 
 PAIR = [{"id": "c", "target": "als", "reference": "healthy"}]
@@ -80,7 +81,7 @@ def test_tables_list_the_same_samples_in_the_same_order(genes: pd.DataFrame) -> 
     assert made.counts.index.is_unique
     assert list(made.genes["gene_id"]) == list(made.counts.index)
     # Samples in another order are the same samples to the quality metrics.
-    counts = calibrate.as_counts(made, "a")
+    counts = scenarios.as_counts(made, "a")
     turned = counts[::-1].copy()
     one, other = derived.sex_expression(counts, "human"), derived.sex_expression(turned, "human")
     pd.testing.assert_frame_equal(one.iloc[::-1], other)
@@ -156,7 +157,7 @@ def test_what_is_wrong_with_a_sample_is_in_the_counts_and_in_the_truth(genes: pd
     assert changed.sum() == 2
     pd.testing.assert_series_equal(changed, samples["swapped"], check_names=False)
     assert samples.loc[changed, "true_sex"].nunique() == 1
-    expressed = derived.sex_expression(calibrate.as_counts(made, "a"), "human")["sex_inferred"]
+    expressed = derived.sex_expression(scenarios.as_counts(made, "a"), "human")["sex_inferred"]
     assert (expressed == samples["true_sex"]).all()
     wrong = sheet["sex"] != expressed
     pd.testing.assert_series_equal(wrong, samples["sex_mismatch"], check_names=False)

@@ -9,7 +9,10 @@ import pytest
 from alsmuscle.core import files
 from alsmuscle.data import cards
 from alsmuscle.genesets import programmes
-from alsmuscle.simulate import bulk, calibrate
+from alsmuscle.simulate import bulk
+from alsmuscle.simulate.calibrate import claims, nulls, replicates
+from alsmuscle.simulate.calibrate.page import page as render
+from alsmuscle.simulate.calibrate.summary import summarise, summarise_flags
 from alsmuscle.synthesis.verdicts import Rules
 from support import ROOT
 
@@ -37,36 +40,36 @@ def line(summary: pd.DataFrame, scenario: str, what: str) -> pd.Series:
 
 
 def test_halves_are_different_and_none_is_anothers_complement() -> None:
-    halves = calibrate.splits(10, 100, seed=1)
+    halves = nulls.splits(10, 100, seed=1)
     assert len(set(halves)) == 100
     assert all(0 in half and len(half) == 5 for half in halves)
-    assert calibrate.splits(10, 100, seed=1) == halves
-    assert len(calibrate.splits(4, 100, seed=1)) == 3
+    assert nulls.splits(10, 100, seed=1) == halves
+    assert len(nulls.splits(4, 100, seed=1)) == 3
 
 
 def test_means_errors_and_targets() -> None:
     table = rows("alike", [0.02, 0.04, 0.06, 0.08])
-    summary = calibrate.summarise(table, pd.DataFrame(), pd.DataFrame(), None)
+    summary = summarise(table, pd.DataFrame(), pd.DataFrame(), None)
     found = line(summary, "all exact nulls", "false discovery rate")
     assert found["value"] == pytest.approx(0.05)
     assert found["se"] == pytest.approx(np.std([0.02, 0.04, 0.06, 0.08], ddof=1) / 2)
     assert found["met"] == "yes"
-    bad = calibrate.summarise(rows("alike", [0.1, 0.2]), pd.DataFrame(), pd.DataFrame(), None)
+    bad = summarise(rows("alike", [0.1, 0.2]), pd.DataFrame(), pd.DataFrame(), None)
     assert line(bad, "all exact nulls", "false discovery rate")["met"] == "no"
     # Too good is off target as well: a method that calls nothing must not pass.
-    none = calibrate.summarise(rows("alike", [0.0, 0.0]), pd.DataFrame(), pd.DataFrame(), None)
+    none = summarise(rows("alike", [0.0, 0.0]), pd.DataFrame(), pd.DataFrame(), None)
     assert line(none, "all exact nulls", "false discovery rate")["met"] == "no"
 
 
 def test_scenarios_without_exact_nulls_do_not_enter_the_false_discovery_rate() -> None:
     table = pd.concat([rows("alike", [0.04]), rows("swapped", [0.9]), rows("unequal", [0.9])])
-    summary = calibrate.summarise(table, pd.DataFrame(), pd.DataFrame(), None)
+    summary = summarise(table, pd.DataFrame(), pd.DataFrame(), None)
     assert line(summary, "all exact nulls", "false discovery rate")["value"] == 0.04
 
 
 def test_rates_of_flags_are_over_planted_and_other_samples() -> None:
     table = rows("swapped", [0.1, 0.1], swap_planted=2, swap_found=1, swap_false=4)
-    summary = calibrate.summarise(table, pd.DataFrame(), pd.DataFrame(), None)
+    summary = summarise(table, pd.DataFrame(), pd.DataFrame(), None)
     flagged = line(summary, "swapped", "swapped samples flagged")
     assert (flagged["value"], flagged["n"], flagged["met"]) == (0.5, 4, "no")
     alarms = line(summary, "swapped", "swapped samples: false alarms")
@@ -84,7 +87,7 @@ def test_lambda_and_real_null() -> None:
         }
     )
     real = pd.DataFrame({"called": [0, 0, 5], "p_below_05": [0.05, 0.05, 0.05]})
-    summary = calibrate.summarise(rows("nothing", [0.0]), axis, pd.DataFrame(), real)
+    summary = summarise(rows("nothing", [0.0]), axis, pd.DataFrame(), real)
     name = "lambda 0.4 (day90)"
     assert line(summary, name, "mean error")["value"] == pytest.approx(0)
     assert line(summary, name, "root mean square")["value"] == pytest.approx(0.1)
@@ -112,7 +115,7 @@ def test_verdicts_right_and_wrong() -> None:
         ]
     )
     nothing = pd.DataFrame()
-    summary = calibrate.summarise(rows("nothing", [0.0]), nothing, table, None)
+    summary = summarise(rows("nothing", [0.0]), nothing, table, None)
     expected = {
         "true claims supported": (0.9, "yes"),
         "true claims contradicted": (0.0, "yes"),
@@ -131,13 +134,13 @@ def test_verdicts_right_and_wrong() -> None:
         assert found["met"] == met, what
     # A tool that never tells must fail.
     silent = told("intrinsic", "not enough data", 5)
-    summary = calibrate.summarise(rows("nothing", [0.0]), nothing, silent, None)
+    summary = summarise(rows("nothing", [0.0]), nothing, silent, None)
     assert line(summary, "verdicts", "true claims supported")["met"] == "no"
 
 
 def test_planted_truths_get_their_verdicts() -> None:
     rules = Rules(**cards.load_yaml(ROOT / "config" / "config.yaml")["synthesis"]["rules"])
-    told = [row for seed in (1, 2) for row in calibrate.verdict_replicate(rules, seed=seed)]
+    told = [row for seed in (1, 2) for row in claims.verdict_replicate(rules, seed=seed)]
     made = pd.DataFrame(told)
     assert made["truth"].value_counts().to_dict() == {
         "random set": 4, "no effect": 2, "denervation": 6, "intrinsic": 4,
@@ -153,8 +156,8 @@ def test_planted_truths_get_their_verdicts() -> None:
 
 def test_the_page_says_simulated_and_loads_nothing() -> None:
     table = told("intrinsic", "supported", 7)
-    summary = calibrate.summarise(rows("alike", [0.04, 0.05]), pd.DataFrame(), table, None)
-    page = calibrate.page(summary, table)
+    summary = summarise(rows("alike", [0.04, 0.05]), pd.DataFrame(), table, None)
+    page = render(summary, table)
     assert "<th>supported</th>" in page
     assert '<tr><td>intrinsic</td><td class="n">7</td></tr>' in page
     assert "SIMULATED" in page
@@ -180,11 +183,11 @@ def test_faults_of_samples_are_flagged_and_clean_ones_are_not(biology: pd.DataFr
     thresholds = cards.load_yaml(ROOT / "config" / "config.yaml")["bulk"]["qc"]
     thresholds["min_genes_detected"] = 1000  # of the 5,000 that are simulated here
     panels = files.read_plain(ROOT / "config" / "tissues.tsv")
-    planted = calibrate.flag_replicate(biology, panels, thresholds, "planted", seed=2)
-    clean = calibrate.flag_replicate(biology, panels, thresholds, "alike", seed=2)
+    planted = replicates.flag_replicate(biology, panels, thresholds, "planted", seed=2)
+    clean = replicates.flag_replicate(biology, panels, thresholds, "alike", seed=2)
     rows = pd.DataFrame(planted + clean)
     assert rows["wrong"].ne("").sum() == 6  # a pair, a wrong sex, a library twice, blood
-    summary = pd.DataFrame(calibrate.summarise_flags(rows)).set_index("what")["value"]
+    summary = pd.DataFrame(summarise_flags(rows)).set_index("what")["value"]
     for kind in ("sex_mismatch", "duplicate", "tissue_blood"):
         assert summary[f"planted {kind} flagged as such"] == 1
     assert summary["planted swap_suspect flagged as such"] >= 0.5  # of a pair, at least one
@@ -195,7 +198,7 @@ def test_faults_of_samples_are_flagged_and_clean_ones_are_not(biology: pd.DataFr
 def test_false_alarms_are_counted_by_kind() -> None:
     rows = pd.DataFrame({"scenario": "alike", "seed": [1, 1, 2, 2], "wrong": ""})
     rows["flags"] = ["", "outlier;level", "outlier", ""]
-    summary = pd.DataFrame(calibrate.summarise_flags(rows)).set_index("what")["value"]
+    summary = pd.DataFrame(summarise_flags(rows)).set_index("what")["value"]
     assert summary["samples of 2 clean studies with any flag"] == 0.5
     assert summary["of which outlier"] == 0.5
     assert summary["of which level"] == 0.25
@@ -204,10 +207,10 @@ def test_false_alarms_are_counted_by_kind() -> None:
 def test_one_group_in_three_is_no_finding_and_chi_squared_is_bolder(
     biology: pd.DataFrame,
 ) -> None:
-    row = calibrate.null_thirds_simulated(biology, seed=3)
+    row = nulls.null_thirds_simulated(biology, seed=3)
     assert row["called"] == 0
     assert float(row["p_below_05"]) < float(row["p_below_05_chi2"]) < 0.12
-    summary = calibrate.summarise(
+    summary = summarise(
         pd.DataFrame(columns=["scenario"]), pd.DataFrame(), pd.DataFrame(), None,
         omnibus=pd.DataFrame([row]),
     )  # fmt: skip
@@ -217,7 +220,7 @@ def test_one_group_in_three_is_no_finding_and_chi_squared_is_bolder(
 def test_one_replicate_finds_what_is_planted(biology: pd.DataFrame) -> None:
     curated = files.read_plain(ROOT / "config" / "programmes.tsv")
     members = programmes.blocks(curated, "human", files.read_gene_table("human"))
-    row = calibrate.replicate(biology, members, "swapped", seed=4)
+    row = replicates.replicate(biology, members, "swapped", seed=4)
     for kind in ("sex", "swap", "duplicate"):
         assert row[f"{kind}_found"] == row[f"{kind}_planted"] > 0
         assert row[f"{kind}_false"] == 0

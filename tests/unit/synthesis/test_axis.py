@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.simulate import log_scale
 from alsmuscle.synthesis import axis as denervation
 
 
@@ -93,87 +94,6 @@ def test_the_tested_block_is_left_out() -> None:
     assert out["ci_low"] < out["ci90_low"] < out["delta"] < out["ci90_high"] < out["ci_high"]
 
 
-def test_bootstrap_by_the_variance_of_a_mean_difference() -> None:
-    rng = np.random.default_rng(4)
-    Y = rng.normal(size=(7, 3)) * [1, 2, 3]
-    group = np.array([1, 1, 1, 0, 0, 0, 0])
-    design = np.column_stack([np.ones(7), group])
-    draws = denervation.bootstrap_effects(
-        Y, design, [0, 1], subjects=np.arange(7), strata=group, n_replicates=10_000, seed=1
-    )
-    expected = Y[:3].var(axis=0, ddof=1) / 3 + Y[3:].var(axis=0, ddof=1) / 4
-    np.testing.assert_allclose(draws.var(axis=0), expected, rtol=0.05)
-    np.testing.assert_allclose(
-        draws.mean(axis=0), Y[:3].mean(axis=0) - Y[3:].mean(axis=0), atol=0.12
-    )
-
-
-def test_bootstrap_moves_a_donor_with_all_its_samples() -> None:
-    rng = np.random.default_rng(5)
-    donor = np.repeat(np.arange(6), 2)
-    after = np.tile([0, 1], 6)
-    Y = (
-        10 * rng.normal(size=6)[donor, None] + 2.0 * after[:, None]
-    )  # donors differ, effect is exact
-    design = np.column_stack([after, *(donor == i for i in range(6))]).astype(float)
-    draws = denervation.bootstrap_effects(
-        Y, design, np.eye(7)[0], subjects=donor, strata=after, n_replicates=50, seed=1
-    )
-    np.testing.assert_allclose(draws, 2.0, atol=1e-9)
-
-
-def test_bootstrap_is_reproducible_and_refuses_what_it_cannot_estimate() -> None:
-    Y = np.random.default_rng(0).normal(size=(4, 2))
-    group = np.array([1, 1, 0, 0])
-    design = np.column_stack([np.ones(4), group])
-    common = {"subjects": np.arange(4), "strata": group, "n_replicates": 5}
-    first = denervation.bootstrap_effects(Y, design, [0, 1], **common, seed=3)
-    np.testing.assert_array_equal(
-        first, denervation.bootstrap_effects(Y, design, [0, 1], **common, seed=3)
-    )
-    full = np.column_stack([design, [0, 1, 2, 3]])  # one draw of two donors cannot tell
-    with pytest.raises(InputError, match="resamples"):
-        denervation.bootstrap_effects(Y, full, [0, 1, 0], **common, seed=3)
-    with pytest.raises(InputError, match="4 samples, but design"):
-        denervation.bootstrap_effects(Y, design[:3], [0, 1], **common, seed=3)
-
-
-@pytest.mark.parametrize(
-    ("platform", "modality", "kind"),
-    [
-        ("Illumina HiSeq 2500", "bulk", "sequencing"),
-        ("Affymetrix Mouse Genome 430 2.0 Array", "effects", "array"),
-        ("Illumina HumanHT-12 v4 BeadChip", "effects", "array"),
-        ("Illumina NovaSeq 6000", "effects", "sequencing"),
-        ("10x Chromium", "cells", "cells"),
-        ("anything", "array", "array"),
-        ("not stated", "effects", "unknown"),
-    ],
-)
-def test_platform_kind(platform: str, modality: str, kind: str) -> None:
-    assert denervation.platform_kind(platform, modality) == kind
-
-
-def test_comparability() -> None:
-    base = {
-        "species": "mouse", "platform_kind": "sequencing", "material": "bulk_tissue",
-        "cluster": "a", "eligible": True, "reason": "",
-    }  # fmt: skip
-    other = {**base, "cluster": "b"}
-    assert denervation.comparability(base, other)[0] == "lambda"
-    for key, value, mode, word in [
-        ("platform_kind", "array", "correlation", "kind of platform"),
-        ("species", "human", "correlation", "species"),
-        ("material", "cultured_cells", "none", "material"),
-        ("cluster", "a", "none", "share"),
-        ("eligible", False, "none", "not eligible"),
-    ]:
-        found, reason = denervation.comparability(base, {**other, key: value})
-        assert (found, word in reason) == (mode, True)
-    unknown = {"platform_kind": "unknown"}
-    assert denervation.comparability(base | unknown, other | unknown)[0] == "correlation"
-
-
 def test_errors_speak() -> None:
     als, den = planted(0.5)
     with pytest.raises(InputError, match="0 genes are measured in both"):
@@ -195,22 +115,11 @@ def test_errors_speak() -> None:
         denervation.block_delta(als, den, blocks, blocks, members)
 
 
-def test_planted_lambda_and_blocks_are_recovered_with_honest_intervals() -> None:
-    # a fast version of the calibration: wide bounds for 16 data sets
-    out = denervation.calibrate_axis(n_datasets=16, seed=11)
-    assert abs(out["lambda_bias"]) < 0.06
-    assert out["lambda_uncorrected"] < 0.42  # planted: 0.5
-    assert 0.8 <= out["lambda_coverage"] <= 1
-    assert 0.92 <= out["delta_coverage"] <= 0.995
-    assert out["delta_null_rejected"] < 0.06
-    assert out["delta_power"] > 0.8
-
-
 def test_axes_over_all_pairs_with_every_reason() -> None:
-    biology = denervation.simulate_biology(seed=3)
+    biology = log_scale.simulate_biology(seed=3)
     common = {"n_target": 8, "n_reference": 8}
-    als = denervation.simulate_study(biology, effect=0.5 * biology.denervation, **common, seed=1)
-    den = denervation.simulate_study(biology, effect=biology.denervation, **common, seed=2)
+    als = log_scale.simulate_study(biology, effect=0.5 * biology.denervation, **common, seed=1)
+    den = log_scale.simulate_study(biology, effect=biology.denervation, **common, seed=2)
 
     def long(table: pd.DataFrame, dataset: str, prefix: str = "") -> pd.DataFrame:
         out = table.copy()

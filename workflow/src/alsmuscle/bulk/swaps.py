@@ -8,8 +8,8 @@ than a few samples would be on the wrong one, and a mild case of a disease looks
 person: a suspect is a reason to ask, never to exclude.
 A *duplicate* differs from another sample by no more than sequencing the same library again would.
 
-:func:`alsmuscle.simulate.calibrate.replicate` counts how often both find what was planted, and how often
-they speak where nothing was.
+:func:`alsmuscle.simulate.calibrate.replicates.replicate` counts how often both find what was planted,
+and how often they speak where nothing was.
 """
 
 from __future__ import annotations

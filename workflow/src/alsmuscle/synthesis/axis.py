@@ -9,12 +9,10 @@ ALS. lambda has a meaning only relative to its reference, within one species and
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
@@ -24,142 +22,6 @@ from alsmuscle.stats import distributions
 BOOTSTRAP = "donor bootstrap"
 ANALYTIC = "analytic, genes equally correlated"
 MIXED = "donor bootstrap and analytic"
-
-_ARRAY = re.compile(
-    r"affymetrix|agilent|codelink|beadchip|beadarray|gene ?chip|microarray|\barray\b"
-    r"|exon 1\.0 st|humanht-?12"
-    r"|hg-?u133|mg-?u74|mouse ?430|moe430|[hm]t?[a-z]*gene[- ]?[12]\.[01]|\bhta\b|\bclariom",
-    re.IGNORECASE,
-)
-_SEQUENCER = re.compile(
-    r"hiseq|novaseq|nextseq|miseq|genome analyzer|iseq|ion (?:torrent|proton|s5)|bgiseq|dnbseq"
-    r"|mgiseq|solid|rna-?seq|10x|chromium|smart-?seq|illumina",
-    re.IGNORECASE,
-)
-
-
-def platform_kind(platform: str, modality: str) -> str:
-    """Return ``array``, ``sequencing``, ``cells`` or ``unknown``.
-
-    ``modality`` decides for ``array``, ``bulk`` and ``cells``; a published table (``effects``) is
-    judged by the platform's name.
-    """
-    known = {"array": "array", "bulk": "sequencing", "cells": "cells"}
-    if modality in known:
-        return known[modality]
-    if _ARRAY.search(platform):
-        return "array"
-    return "sequencing" if _SEQUENCER.search(platform) else "unknown"
-
-
-def comparability(als: Mapping[str, Any], reference: Mapping[str, Any]) -> tuple[str, str]:
-    """Say what may be computed between an ALS contrast and a denervation reference.
-
-    Parameters
-    ----------
-    als, reference
-        Rows of the contrast table: ``species, platform_kind, material, cluster, eligible, reason``.
-
-    Returns
-    -------
-    mode, reason
-        ``lambda`` (slope, Delta and correlation), ``correlation`` (only the noise-corrected
-        correlation) or ``none``; the reason in words.
-    """
-    if not reference["eligible"]:
-        return "none", f"the reference is not eligible: {reference['reason']}"
-    if als["cluster"] == reference["cluster"]:
-        # Shared controls correlate the errors of both contrasts and bias lambda upwards.
-        return "none", "contrast and reference share donors, controls or laboratory"
-    if als["material"] != reference["material"]:
-        return "none", f"material differs: {als['material']} and {reference['material']}"
-    differs = [
-        f"{name} differs ({als[column]} and {reference[column]})"
-        for name, column in (("species", "species"), ("kind of platform", "platform_kind"))
-        if als[column] != reference[column] or als[column] == "unknown"
-    ]
-    if differs:
-        return "correlation", "; ".join(differs)
-    return "lambda", "same species, kind of platform and material"
-
-
-def bootstrap_effects(
-    values: npt.ArrayLike,
-    design: npt.ArrayLike,
-    contrast: npt.ArrayLike,
-    *,
-    subjects: npt.ArrayLike,
-    strata: npt.ArrayLike,
-    n_replicates: int,
-    seed: int,
-) -> Floats:
-    """Refit a contrast on resampled donors.
-
-    From n donors of a stratum n - 1 are drawn with replacement: then the variance over replicates
-    is unbiased, where drawing n would lose a share 1 / n of it, much at 3 or 4 donors (Rao and Wu
-    1988, J Am Stat Assoc 83:231).
-
-    Parameters
-    ----------
-    values
-        Samples × genes, log2 scale (variance-stabilised counts, or intensities).
-    design, contrast
-        Samples × coefficients, and the weights of the coefficients.
-    subjects
-        Donor of each sample; all samples of a donor are drawn together.
-    strata
-        Level of the compared variable per sample; donors are drawn within their (set of) levels, so
-        that the groups keep their proportions.
-    n_replicates, seed
-        Number of bootstrap samples, and the generator's seed.
-
-    Returns
-    -------
-    ndarray
-        Replicates × genes, log2 units. Draws in which the contrast cannot be estimated are redrawn.
-
-    Raises
-    ------
-    InputError
-        Shapes disagree, or hardly any draw allows an estimate (too few donors for the covariates).
-    """
-    Y, X = np.asarray(values, dtype=float), np.asarray(design, dtype=float)
-    c = np.asarray(contrast, dtype=float)
-    donor_of, level_of = np.asarray(subjects), np.asarray(strata)
-    n = Y.shape[0]
-    if not (X.shape == (n, c.size) and donor_of.shape == level_of.shape == (n,)):
-        raise InputError(
-            f"{n} samples, but design {X.shape}, contrast {c.shape}, subjects {donor_of.shape}, "
-            f"strata {level_of.shape}"
-        )
-    donors, position = np.unique(donor_of, return_inverse=True)
-    levels = [
-        "|".join(sorted(set(level_of[position == i].astype(str)))) for i in range(donors.size)
-    ]
-    groups = [np.flatnonzero(np.array(levels) == level) for level in sorted(set(levels))]
-    rng = np.random.default_rng(seed)
-    H = np.empty((n_replicates, n))
-    kept = 0
-    for _ in range(20 * n_replicates):
-        if kept == n_replicates:
-            break
-        times = np.zeros(donors.size)
-        for group in groups:
-            drawn = rng.choice(group, max(group.size - 1, 1))
-            times += np.bincount(drawn, minlength=donors.size)
-        root = np.sqrt(times[position])
-        weighted = X * root[:, None]
-        inverse = np.linalg.pinv(weighted, rcond=1e-10)
-        row = c @ inverse
-        if np.abs(row @ weighted - c).max() < 1e-8:  # estimable in this draw
-            H[kept] = row * root
-            kept += 1
-    if kept < n_replicates:
-        raise InputError(
-            f"the contrast could be estimated in {kept} of {20 * n_replicates} resamples",
-            remedy="drop covariates, or use the analytic interval",
-        )
-    return np.asarray(H @ Y, dtype=float)
 
 
 class Parts(NamedTuple):
@@ -471,11 +333,11 @@ def denervation_axis(
     exclude
         Genes left out (the tested block).
     als_replicates, den_replicates
-        Replicates × genes from :func:`bootstrap_effects`. Without them that side's share of the
+        Replicates × genes from ``stats.bootstrap``. Without them that side's share of the
         variance is analytic: every two genes' errors correlate by ``inter_gene_correlation``
         along the axis. limma's preset for gene sets, 0.01 (Wu and Smyth 2012, Nucleic Acids Res
         40:e133), is too small here, since donors differ in how denervated they are: in
-        :func:`calibrate_axis` it covers 64 % at nominal 95, 0.05 covers 95 %. ``interval`` says
+        simulations (``simulate.log_scale``) it covers 64 % at nominal 95, 0.05 covers 95 %. ``interval`` says
         which way was taken.
     den_parts
         The studies behind a reference of several: the product of independent studies' effects
@@ -590,22 +452,9 @@ def block_delta(
     genes = _shared(als, den, ())
     a = _side(als, genes, als_replicates, als_df)
     d = _side(den, genes, den_replicates, den_df, den_parts)
-    names = list(dict.fromkeys(zip(table["programme"], table["block"], strict=True)))
-    if "stripped" in members:
-        members = members[~members["stripped"].astype(bool)]
-    column = {pair: number for number, pair in enumerate(names)}
-    inside = members[members["gene_id"].isin(genes)]
-    at_column = np.array(
-        [column.get(pair, -1) for pair in zip(inside["programme"], inside["block"], strict=True)]
-    )
-    known = set(zip(members["programme"], members["block"], strict=True))
-    for pair in names:
-        if pair not in known:
-            raise InputError(f"no member genes given for block '{pair[0]}/{pair[1]}'")
-    at_gene = genes.get_indexer(pd.Index(inside["gene_id"]))
-    direction = inside["sign"].replace(0, 1).to_numpy(dtype=float)
-    used = at_column >= 0
-    signs = _sparse(direction[used], at_gene[used], at_column[used], (genes.size, len(names) + 1))
+    pairs = dict.fromkeys(zip(table["programme"], table["block"], strict=True))
+    column = {pair: number for number, pair in enumerate(pairs)}
+    signs = _signs(members, column, genes)
     fit = _slope(a, d, abs(signs), inter_gene_correlation)
     usable = fit.reliability >= min_reliability
     at = [column[pair] for pair in zip(table["programme"], table["block"], strict=True)]
@@ -643,6 +492,24 @@ def block_delta(
     table["shared_sd"] = np.sign(value) * np.sqrt(value**2 * V_D + E_D**2 * var_den + misfit)
     table["shared_df"] = den_df
     return table
+
+
+def _signs(members: pd.DataFrame, column: Mapping[tuple[str, str], int], genes: pd.Index) -> Any:
+    """Signs of the blocks' members: sparse genes × blocks, and a last column without any."""
+    if "stripped" in members:
+        members = members[~members["stripped"].astype(bool)]
+    inside = members[members["gene_id"].isin(genes)]
+    at_column = np.array(
+        [column.get(pair, -1) for pair in zip(inside["programme"], inside["block"], strict=True)]
+    )
+    known = set(zip(members["programme"], members["block"], strict=True))
+    for pair in column:
+        if pair not in known:
+            raise InputError(f"no member genes given for block '{pair[0]}/{pair[1]}'")
+    at_gene = genes.get_indexer(pd.Index(inside["gene_id"]))
+    direction = inside["sign"].replace(0, 1).to_numpy(dtype=float)
+    used = at_column >= 0
+    return _sparse(direction[used], at_gene[used], at_column[used], (genes.size, len(column) + 1))
 
 
 def _sparse(values: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
@@ -742,57 +609,42 @@ def axes(
     keys: list[tuple[Contrast, Contrast]] = []
     for pair in pairs.itertuples():
         als_name = (pair.dataset, pair.contrast)
-        den_name = (pair.reference_dataset, pair.reference_contrast)
-        types = [key[2] for key in by_contrast if key[:2] == als_name]
-        for cell_type in types:
-            row: dict[str, Any] = dict.fromkeys(AXIS_COLUMNS)
-            row |= {
-                "dataset": pair.dataset,
-                "contrast": pair.contrast,
-                "cell_type": cell_type,
-                "reference": "/".join(den_name),
-                "mode": pair.mode,
-                "reason": pair.reason,
-            }
-            als_key, den_key = (*als_name, cell_type), (*den_name, cell_type)
-            rows.append(row)
+        for cell_type in [key[2] for key in by_contrast if key[:2] == als_name]:
+            als_key = (*als_name, cell_type)
+            den_key = (pair.reference_dataset, pair.reference_contrast, cell_type)
             keys.append((als_key, den_key))
+            row: dict[str, Any] = dict.fromkeys(AXIS_COLUMNS)
+            row |= dict(zip(("dataset", "contrast", "cell_type"), als_key, strict=True))
+            row |= {"reference": "/".join(den_key[:2]), "mode": pair.mode, "reason": pair.reason}
+            rows.append(row)
             if pair.mode != "none" and den_key not in by_contrast:
                 row |= {"mode": "none", "reason": f"the reference has no '{cell_type}'"}
             if row["mode"] == "none":
                 continue
-            als, den = (by_contrast[key].set_index("gene_id") for key in (als_key, den_key))
-            species = [facts.loc[name, "species"] for name in (als_name, den_name)]
-            if species[0] != species[1]:
-                als, den = (
-                    _in_human(table, to_human.get(name))
-                    for table, name in zip((als, den), species, strict=True)
-                )
+            als, den = _in_common_ids(als_key, den_key, by_contrast, facts["species"], to_human)
             if pair.mode == "correlation":
                 raw, corrected = noise_corrected_correlation(als, den)
                 row |= {"correlation_raw": raw, "correlation": corrected}
                 continue
             found = denervation_axis(als, den, **settings(als_key, den_key))
             row |= found | {"reason": found["reason"] or pair.reason}
-    axis = pd.DataFrame(rows, columns=AXIS_COLUMNS)
-    named = ["dataset", "contrast", "cell_type", "reference"]
-
     deltas: list[pd.DataFrame] = []
     by_blocks = _by_contrast(blocks)
     for row, (als_key, den_key) in zip(rows, keys, strict=True):
         known = als_key in by_blocks and den_key in by_blocks
         if not known or row["lambda"] is None or np.isnan(row["lambda"]):
             continue
-        organism = facts.loc[als_key[:2], "species"]
         own = block_delta(
             by_contrast[als_key].set_index("gene_id"),
             by_contrast[den_key].set_index("gene_id"),
             by_blocks[als_key],
             by_blocks[den_key],
-            members[organism],
+            members[facts.loc[als_key[:2], "species"]],
             **settings(als_key, den_key),
         )
+        named = ("dataset", "contrast", "cell_type", "reference")
         deltas.append(own.assign(**{key: row[key] for key in named}))
+    axis = pd.DataFrame(rows, columns=AXIS_COLUMNS)
     return axis, pd.concat(deltas, ignore_index=True) if deltas else pd.DataFrame()
 
 
@@ -804,198 +656,27 @@ def _residual_df(facts: pd.Series[Any]) -> float:
     return float(max(facts["n_target"] + facts["n_reference"] - 2, 1))
 
 
+def _in_common_ids(
+    als: Contrast,
+    den: Contrast,
+    genes: Mapping[Contrast, pd.DataFrame],
+    species: pd.Series[Any],
+    to_human: Mapping[str, Mapping[str, str]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return both tables by gene id: the species' own, or human ones where the species differ."""
+    tables = genes[als].set_index("gene_id"), genes[den].set_index("gene_id")
+    organisms = species[als[:2]], species[den[:2]]
+    if organisms[0] == organisms[1]:
+        return tables
+    first, second = (
+        _in_human(table, to_human.get(name)) for table, name in zip(tables, organisms, strict=True)
+    )
+    return first, second
+
+
 def _in_human(table: pd.DataFrame, orthologs: Mapping[str, str] | None) -> pd.DataFrame:
     if orthologs is None:
         return table
     renamed = table.set_index(pd.Index([orthologs.get(gene) for gene in table.index]))
     renamed = renamed[renamed.index.notna()]
     return renamed[~renamed.index.duplicated(keep=False)]
-
-
-class SimulatedStudy(NamedTuple):
-    """A two-group study on the log2 scale with what a contrast function would give.
-
-    ``effects``: genes × (effect, se); ``blocks``: as :func:`block_delta` wants them;
-    ``replicates``: bootstrap replicates × genes; ``df``: residual degrees of freedom.
-    """
-
-    effects: pd.DataFrame
-    blocks: pd.DataFrame
-    replicates: pd.DataFrame
-    df: float
-
-
-class SimulatedBiology(NamedTuple):
-    """What the simulated studies share: truth and the structure of their noise.
-
-    ``denervation``: effect per gene; ``loadings``: factors × genes; ``noise_sd``: per gene;
-    ``members``: ``programme, block, gene_id, sign``.
-    """
-
-    denervation: Floats
-    loadings: Floats
-    noise_sd: Floats
-    members: pd.DataFrame
-
-
-def simulate_biology(
-    *, n_genes: int = 800, n_blocks: int = 8, block_size: int = 15, seed: int
-) -> SimulatedBiology:
-    """Draw a denervation vector, correlated noise and blocks.
-
-    A third of the genes respond to denervation; the noise has six latent factors (composition,
-    region), each with its own genes, besides a heavy-tailed part of every gene. Odd blocks are made
-    of responding genes of one direction, even ones of genes at random.
-    """
-    rng = np.random.default_rng(seed)
-    responds = rng.random(n_genes) < 1 / 3
-    denervation = np.where(responds, rng.normal(0, 1.0, n_genes), 0.0)
-    loadings = rng.normal(0, 0.25, (6, n_genes)) * (rng.random((6, n_genes)) < 0.3)
-    noise_sd = np.exp(rng.normal(-1.1, 0.5, n_genes))
-    free = rng.permutation(n_genes)
-    up = [i for i in free if denervation[i] > 0.2]
-    rows: list[tuple[str, str, str, int]] = []
-    used: set[int] = set()
-    for number in range(n_blocks):
-        source = up if number % 2 else list(free)
-        chosen = [i for i in source if i not in used][:block_size]
-        used.update(chosen)
-        rows += [(f"P{number}", "b", f"g{i}", 1) for i in chosen]
-    members = pd.DataFrame(rows, columns=["programme", "block", "gene_id", "sign"])
-    return SimulatedBiology(denervation, loadings, noise_sd, members)
-
-
-def simulate_study(
-    biology: SimulatedBiology,
-    *,
-    effect: Floats,
-    n_target: int,
-    n_reference: int,
-    severity_sd: float = 0.3,
-    n_replicates: int = 200,
-    seed: int,
-) -> SimulatedStudy:
-    """Draw donors, and fit the contrast, its blocks and its bootstrap.
-
-    ``severity_sd`` spreads the target donors along the denervation axis, which is what correlates
-    genes along it. Standard errors of genes are moderated towards a rough guess of each gene's
-    variance with 4 prior degrees of freedom, as a mean-variance trend would; those of blocks are
-    not.
-    """
-    rng = np.random.default_rng(seed)
-    n, genes = n_target + n_reference, biology.denervation.size
-    target = np.repeat([1.0, 0.0], [n_target, n_reference])
-    severity = rng.normal(0, severity_sd, n) * target
-    Y = (
-        np.outer(target, effect)
-        + np.outer(severity, biology.denervation)
-        + rng.normal(size=(n, biology.loadings.shape[0])) @ biology.loadings
-        + rng.standard_t(8, (n, genes)) * np.sqrt(6 / 8) * biology.noise_sd
-    )
-    names = [f"g{i}" for i in range(genes)]
-    design = np.column_stack([np.ones(n), target])
-    df = n - 2
-
-    def contrast(values: Floats) -> tuple[Floats, Floats]:
-        b = values[target == 1].mean(axis=0) - values[target == 0].mean(axis=0)
-        residual = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
-        return b, (residual**2).sum(axis=0) / df
-
-    unit = 1 / n_target + 1 / n_reference
-    b, s2 = contrast(Y)
-    trend = biology.noise_sd**2 + (biology.loadings**2).sum(axis=0)
-    trend = trend * np.exp(rng.normal(0, 0.3, genes) - 0.045)
-    moderated = (df * s2 + 4 * trend) / (df + 4)
-    effects = pd.DataFrame({"effect": b, "se": np.sqrt(moderated * unit)}, index=names)
-    place = {name: i for i, name in enumerate(names)}
-    members = biology.members.groupby(["programme", "block"], sort=False)["gene_id"]
-    scores = np.column_stack([Y[:, [place[g] for g in own]].mean(axis=1) for _, own in members])
-    score_b, score_s2 = contrast(scores)
-    blocks = biology.members[["programme", "block"]].drop_duplicates(ignore_index=True)
-    blocks = blocks.assign(stripped=False, effect=score_b, se=np.sqrt(score_s2 * unit))
-    replicates = bootstrap_effects(
-        Y,
-        design,
-        [0.0, 1.0],
-        subjects=np.arange(n),
-        strata=target,
-        n_replicates=n_replicates,
-        seed=seed + 1,
-    )
-    return SimulatedStudy(effects, blocks, pd.DataFrame(replicates, columns=names), float(df))
-
-
-def calibrate_axis(
-    *,
-    n_datasets: int,
-    seed: int,
-    true_lambda: float = 0.5,
-    n_als: tuple[int, int] = (12, 10),
-    n_den: tuple[int, int] = (5, 5),
-    intrinsic: float = 0.5,
-    bootstrap: bool = True,
-    inter_gene_correlation: float = 0.05,
-) -> dict[str, float]:
-    """Plant lambda and block effects, and count how often the intervals hold them.
-
-    ALS = lambda × denervation + ``intrinsic`` (log2 units, in the first two blocks). Every data set
-    draws biology, donors and reference anew.
-
-    Returns
-    -------
-    dict
-        ``lambda_bias, lambda_rmse, lambda_coverage`` (nominal 95 %)``, lambda_uncorrected`` (mean
-        of the slope without noise correction)``, delta_coverage, delta_null_rejected`` (share of
-        blocks without intrinsic part with p < 0.05)``, delta_power, n``.
-    """
-    estimates, inside, naive, delta_in, null_p, true_p = [], [], [], [], [], []
-    for number in range(n_datasets):
-        start = seed + 1000 * number
-        biology = simulate_biology(seed=start)
-        own = np.zeros(biology.denervation.size)
-        planted = biology.members.loc[biology.members["programme"].isin(["P0", "P1"]), "gene_id"]
-        own[[int(gene[1:]) for gene in planted]] = intrinsic
-        als = simulate_study(
-            biology,
-            effect=true_lambda * biology.denervation + own,
-            n_target=n_als[0],
-            n_reference=n_als[1],
-            seed=start + 10,
-        )
-        den = simulate_study(
-            biology,
-            effect=biology.denervation,
-            n_target=n_den[0],
-            n_reference=n_den[1],
-            severity_sd=0.1,
-            seed=start + 20,
-        )
-        settings: dict[str, Any] = {
-            "als_df": als.df,
-            "den_df": den.df,
-            "inter_gene_correlation": inter_gene_correlation,
-        }
-        if bootstrap:
-            settings |= {"als_replicates": als.replicates, "den_replicates": den.replicates}
-        axis = denervation_axis(als.effects, den.effects, exclude=list(planted), **settings)
-        estimates.append(axis["lambda"])
-        inside.append(axis["ci_low"] <= true_lambda <= axis["ci_high"])
-        naive.append(axis["lambda"] * axis["reliability"])
-        blocks = block_delta(
-            als.effects, den.effects, als.blocks, den.blocks, biology.members, **settings
-        )
-        truth = np.where(np.arange(len(blocks)) < 2, intrinsic, 0.0)
-        delta_in += list((blocks["ci_low"] <= truth) & (truth <= blocks["ci_high"]))
-        null_p += list(blocks["pvalue"][2:])
-        true_p += list(blocks["pvalue"][:2])
-    found = np.array(estimates)
-    return {
-        "lambda_bias": float(found.mean() - true_lambda),
-        "lambda_rmse": float(np.sqrt(((found - true_lambda) ** 2).mean())),
-        "lambda_coverage": float(np.mean(inside)),
-        "lambda_uncorrected": float(np.mean(naive)),
-        "delta_coverage": float(np.mean(delta_in)),
-        "delta_null_rejected": float((np.array(null_p) < 0.05).mean()),
-        "delta_power": float((np.array(true_p) < 0.05).mean()),
-        "n": float(n_datasets),
-    }

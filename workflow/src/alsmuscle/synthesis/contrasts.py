@@ -14,7 +14,7 @@ from alsmuscle.data import cards
 from alsmuscle.design import marks
 from alsmuscle.design import matrix as designs
 from alsmuscle.synthesis import eligibility
-from alsmuscle.synthesis.axis import comparability, platform_kind
+from alsmuscle.synthesis.comparable import comparability, platform_kind
 
 SAMPLE_KINDS = (
     *("bulk_tissue", "cultured_cells", "sorted_cells"),
@@ -246,7 +246,7 @@ def reference_pairs(contrasts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``dataset, contrast, reference_dataset, reference_contrast, mode, reason``; ``mode`` is
-        ``lambda``, ``correlation`` or ``none`` (see :func:`alsmuscle.synthesis.axis.comparability`).
+        ``lambda``, ``correlation`` or ``none`` (see :func:`alsmuscle.synthesis.comparable.comparability`).
     """
     als = contrasts[contrasts["role"].isin(["als_patient", "als_model", "als_cells"])]
     references = contrasts[contrasts["role"] == "denervation"]

@@ -13,6 +13,7 @@ from alsmuscle.core import contracts
 from alsmuscle.design import matrix as designs
 from alsmuscle.genesets import programmes
 from alsmuscle.genesets.targets import GENE, RATIO
+from alsmuscle.stats import bootstrap
 from alsmuscle.stats.moderation import squeeze_var
 from alsmuscle.synthesis import axis as denervation
 from alsmuscle.synthesis import references
@@ -82,7 +83,7 @@ def refit(
         if model.df > 0:
             s2 = squeeze_var(s2, model.df).var_post
         donors = used["subject_id"].astype(str)
-        drawn = denervation.bootstrap_effects(
+        drawn = bootstrap.bootstrap_effects(
             values.T,
             design.to_numpy(),
             vector,
