@@ -72,7 +72,7 @@ def run(method: str, n_genes: int, n_sets: int, permutations: int) -> None:
     else:
         if method == "gsea":
             import gseapy
-        from alsmuscle.genesets import pathways
+        from alsmuscle.genesets import camera, pathways, set_tests
     if method == "set_effects":
         study, names = make_study(statistic)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -81,10 +81,10 @@ def run(method: str, n_genes: int, n_sets: int, permutations: int) -> None:
         table = pathways.gsea(statistic, {"B": sets}, seed=1, permutations=permutations)
         tested, called = len(table), int((table["padj"] < 0.05).sum())
     elif method == "camera_pr":
-        table = pathways.camera_pr(statistic, {"B": sets})
+        table = camera.camera_pr(statistic, {"B": sets})
         tested, called = len(table), int((table["padj"] < 0.05).sum())
     elif method == "set_effects":
-        table = pathways.set_effects(*study, {"B": sets}, names=names, seed=1)
+        table = set_tests.set_effects(*study, {"B": sets}, names=names, seed=1)
         tested, called = len(table), int((table["padj_competitive"] < 0.05).sum())
     else:
         table = gseapy.prerank(

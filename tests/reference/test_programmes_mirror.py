@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.genesets import pathways, programmes
+from alsmuscle.genesets import block_tests, camera, pathways, programmes, scoring, set_tests
 from support import ROOT
 
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR", ROOT.parent / "shared" / "mirror"))
@@ -106,10 +106,10 @@ def contrast(study: Study, target: str, reference: str) -> dict:
 
 def random_shares(model: dict, blocks: pd.DataFrame) -> pd.Series:
     """Share of p < 0.05 over 20 fresh matched sets per block, through the same outermost call."""
-    fresh = programmes.control_blocks(model["expression"].mean(axis=1), blocks, 20, seed=7)
+    fresh = scoring.control_blocks(model["expression"].mean(axis=1), blocks, 20, seed=7)
     draw = fresh["block"].str.rsplit("~", n=1).str[1]
     rows = [
-        programmes.effects(**model, members=part, n_matched=300, seed=2)
+        block_tests.effects(**model, members=part, n_matched=300, seed=2)
         for _, part in fresh.groupby(draw)
     ]
     table = pd.concat(rows)
@@ -154,7 +154,9 @@ def test_splits_of_the_healthy_hold_both_levels(dm1, members):
         target = np.zeros(10)
         target[[0, *four]] = 1
         design = pd.DataFrame({"mean": 1.0, "target": target}, index=healthy.columns)
-        e = programmes.effects(healthy, design, [0.0, 1.0], members("human"), n_matched=100, seed=1)
+        e = block_tests.effects(
+            healthy, design, [0.0, 1.0], members("human"), n_matched=100, seed=1
+        )
         p = e[["pvalue", "pvalue_competitive"]]
         found.append([*(p < 0.05).mean(), (e["padj"] < 0.05).sum()])
     assert len(found) == 126
@@ -179,16 +181,16 @@ def test_pathways_on_splits_of_the_healthy(dm1):
         target = np.zeros(10)
         target[[0, *four]] = 1
         design = pd.DataFrame({"mean": 1.0, "target": target}, index=healthy.columns)
-        model = programmes.linear_contrast(by_name, design, [0.0, 1.0])
+        model = block_tests.linear_contrast(by_name, design, [0.0, 1.0])
         effect, s2 = model.fit(by_name.to_numpy())
         # Damped, so that a gene of tiny variance does not lead the ranking.
         t = pd.Series(effect / np.sqrt((s2 + np.median(s2)) / 2), index=by_name.index)
-        ours = pathways.set_effects(healthy, design, [0.0, 1.0], sets, names=names, n_matched=100)
+        ours = set_tests.set_effects(healthy, design, [0.0, 1.0], sets, names=names, n_matched=100)
         found.append(
             {
                 "set_effects": ours["pvalue_competitive"],
-                "camera": pathways.camera(by_name, design, [0.0, 1.0], sets)["pvalue"],
-                "camera_0.01": pathways.camera_pr(t, sets)["pvalue"],
+                "camera": camera.camera(by_name, design, [0.0, 1.0], sets)["pvalue"],
+                "camera_0.01": camera.camera_pr(t, sets)["pvalue"],
                 "gsea": pathways.gsea(t, sets, seed=1, permutations=100, eps=1e-4)["pvalue"],
             }
         )
@@ -220,7 +222,7 @@ def test_denervation_shows_what_denervation_is(denervation):
 
 def test_unloading_does_not_look_like_denervation(flight, denervation, members, listed):
     model = contrast(flight, "flight", "ground")
-    e = programmes.effects(**model, members=members("mouse")).set_index(["programme", "block"])
+    e = block_tests.effects(**model, members=members("mouse")).set_index(["programme", "block"])
     tier1 = listed[(listed["programme"] == "DENERVATION") & (listed["block"] == "tier1_up")]
     assert denervation.reindex(tier1["mouse"]).mean() > 3
     row = e.loc[("DENERVATION", "tier1_up")]
@@ -238,7 +240,7 @@ def test_unloading_does_not_look_like_denervation(flight, denervation, members, 
 
 def test_fshd_shows_immune_fibrotic_and_fatty_change(fshd, members):
     model = contrast(fshd, "FSHD", "Control")
-    e = programmes.effects(**model, members=members("human"), n_matched=300, seed=1)
+    e = block_tests.effects(**model, members=members("human"), n_matched=300, seed=1)
     e = e.set_index(["programme", "block"])
     for key in (
         ("COMPLEMENT", "activation"),
@@ -255,7 +257,7 @@ def test_fshd_shows_immune_fibrotic_and_fatty_change(fshd, members):
 def test_dm1_shows_slow_fibre_loss_and_genes_once_called_specific_to_als(dm1, members):
     x, donors = dm1
     model = contrast((x, donors["group"]), DM1, HEALTHY)
-    e = programmes.effects(**model, members=members("human"), n_matched=300, seed=1)
+    e = block_tests.effects(**model, members=members("human"), n_matched=300, seed=1)
     e = e.set_index(["programme", "block"])
     assert e.loc[("FIBER_SLOW", "slow"), "effect"] < -0.5  # type I atrophy
     assert e.loc[("FIBER_SLOW", "slow"), "pvalue_competitive"] < 0.05

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln
 
-from alsmuscle.genesets import pathways, programmes
+from alsmuscle.genesets import block_tests, camera, pathways
 
 HERE = Path(__file__).parent / "programmes"
 
@@ -52,7 +52,7 @@ COLUMNS = ["effect", "se", "ci_low", "ci_high", "pvalue", "padj", "df"]
 
 def test_effects_with_a_covariate_agree_with_limma(expression, members, by_group):
     design, contrast = by_group
-    ours = programmes.effects(expression, design, contrast, members)
+    ours = block_tests.effects(expression, design, contrast, members)
     theirs = table("effects.tsv").query("case == 'covariate'")
     compare(ours, theirs, COLUMNS, rtol=1e-9)
 
@@ -60,7 +60,7 @@ def test_effects_with_a_covariate_agree_with_limma(expression, members, by_group
 def test_paired_effects_with_donor_columns_agree_with_limma(expression, members, samples):
     design = pd.get_dummies(samples["donor"], dtype=float)
     design["after"] = (samples["time"] == "after").astype(float)
-    ours = programmes.effects(expression, design, pd.Series({"after": 1.0}), members)
+    ours = block_tests.effects(expression, design, pd.Series({"after": 1.0}), members)
     compare(ours, table("effects.tsv").query("case == 'paired'"), COLUMNS, rtol=1e-9)
 
 
@@ -68,7 +68,7 @@ def test_donors_as_random_effect_agree_with_duplicate_correlation(
     expression, members, by_group, samples
 ):
     design, contrast = by_group
-    ours = programmes.effects(expression, design, contrast, members, subject=samples["donor"])
+    ours = block_tests.effects(expression, design, contrast, members, subject=samples["donor"])
     theirs = table("effects.tsv").query("case == 'donor_random'")
     compare(ours, theirs, COLUMNS, rtol=1e-6)
 
@@ -77,7 +77,7 @@ def test_stripped_versions_do_not_change_the_complete_ones(expression, members, 
     design, contrast = by_group
     stripped = members[members["block"].isin(["up", "fac"])].assign(stripped=True).iloc[::2]
     both = pd.concat([members, stripped])
-    ours = programmes.effects(expression, design, contrast, both)
+    ours = block_tests.effects(expression, design, contrast, both)
     assert ours["stripped"].sum() == 2
     theirs = table("effects.tsv").query("case == 'covariate'")
     compare(ours[~ours["stripped"]], theirs, COLUMNS, rtol=1e-9)
@@ -87,7 +87,7 @@ def test_hedges_g_agrees_with_metafor(expression, members, samples):
     before = samples[samples["time"] == "before"]
     design = pd.get_dummies(before["group"], dtype=float)
     contrast = pd.Series({"target": 1.0, "reference": -1.0})
-    ours = programmes.effects(expression[before.index], design, contrast, members)
+    ours = block_tests.effects(expression[before.index], design, contrast, members)
     joined = table("hedges.tsv").set_index("block").join(ours.set_index("block"))
     np.testing.assert_allclose(joined["hedges_g"], joined["g"], rtol=1e-9)
     # metafor's large-sample variance has the number of donors where ours has the residual df.
@@ -99,7 +99,7 @@ def test_hedges_g_agrees_with_metafor(expression, members, samples):
 def test_hedges_g_of_pairs_is_in_raw_standard_deviations(expression, members, samples):
     design = pd.get_dummies(samples["donor"], dtype=float)
     design["after"] = (samples["time"] == "after").astype(float)
-    ours = programmes.effects(
+    ours = block_tests.effects(
         expression, design, pd.Series({"after": 1.0}), members, groups=samples["time"]
     )
     r = table("pairs.tsv").set_index("block").join(ours.set_index("block"))
@@ -139,13 +139,13 @@ def check_camera(ours: pd.DataFrame, case: str) -> None:
 )
 def test_camera_agrees_with_limma(expression, by_group, case, options):
     design, contrast = by_group
-    check_camera(pathways.camera(expression, design, contrast, sets(), min_size=1, **options), case)
+    check_camera(camera.camera(expression, design, contrast, sets(), min_size=1, **options), case)
 
 
 @pytest.mark.parametrize(("case", "cor"), [("preranked", 0.01), ("preranked_0.05", 0.05)])
 def test_preranked_camera_agrees_with_limma(case, cor):
     statistic = table("statistic.tsv").set_index("gene_id")["t"]
-    ours = pathways.camera_pr(statistic, sets(), inter_gene_cor=cor, min_size=1)
+    ours = camera.camera_pr(statistic, sets(), inter_gene_cor=cor, min_size=1)
     check_camera(ours, case)
 
 

@@ -3,7 +3,7 @@ from alsmuscle.bulk.tables import BLOCK_EFFECTS, DE, ENGINES, OMNIBUS
 from alsmuscle.core import files, outcome
 from alsmuscle.data import cards, collections
 from alsmuscle.design import matrix
-from alsmuscle.genesets import pathways, programmes, targets
+from alsmuscle.genesets import block_tests, pathways, programmes, set_tests, targets
 from alsmuscle.genesets.tables import EFFECTS, GSEA, SETS
 
 with outcome.job(snakemake):
@@ -49,7 +49,7 @@ with outcome.job(snakemake):
     enough = matrix.smallest_cell(used, contrast) >= snakemake.params.de["min_replicates"]
     enough, subject = enough and donors.testable(fitted), donors.subject(fitted)
     # Programmes have a table of their own, with signs and stripped versions.
-    tested = pathways.test_sets(
+    tested = set_tests.test_sets(
         *donors.independent(expression, design, subject),
         vector,
         genes,
@@ -77,7 +77,7 @@ with outcome.job(snakemake):
     )
     target, reference = matrix.sides(used, contrast)
     paired = contrast["block"] and contrast["kind"] == "difference"
-    effects = programmes.effects(
+    effects = block_tests.effects(
         expression,
         design,
         vector,

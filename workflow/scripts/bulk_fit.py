@@ -6,7 +6,7 @@ from alsmuscle.core import contracts, files, outcome
 from alsmuscle.data import cards, derived, studies, study_arrays
 from alsmuscle.data import completeness as account
 from alsmuscle.data.tables import COMPLETENESS, EXCLUDED, MANIFEST, SAMPLES, WARNINGS
-from alsmuscle.genesets import programmes
+from alsmuscle.genesets import programmes, scoring
 from alsmuscle.genesets.tables import SCORES
 
 with outcome.job(snakemake) as logger:
@@ -53,7 +53,7 @@ with outcome.job(snakemake) as logger:
     members = programmes.blocks(
         files.read_plain(snakemake.input.programmes), organism, files.read_gene_table(organism)
     )
-    scores = programmes.scores(vst.to_df().T, members)
+    scores = scoring.scores(vst.to_df().T, members)
     scores.insert(0, "dataset", snakemake.wildcards.dataset)
     files.write_table(out.qc, table.drop(columns=["muscle_declared", "transgenic"]), QC)
     associations = qc.associations(pca, measured.obs, metrics)

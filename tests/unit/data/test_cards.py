@@ -360,7 +360,7 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
 
     from alsmuscle.bulk import deseq2, engines, qc
     from alsmuscle.cells import activity, annotate, composition, prepare
-    from alsmuscle.genesets import pathways, programmes
+    from alsmuscle.genesets import block_tests, pathways, set_tests
     from alsmuscle.synthesis import contrasts, denervation, verdicts
 
     config = registry.load_yaml(ROOT / "config" / "config.yaml")
@@ -386,8 +386,8 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     fits(config["enrichment"]["gsea"], pathways.gsea)
     fits(config["enrichment"]["sizes"], pathways.gsea)
     for block in ("sizes", "sets", "ora"):
-        fits(config["enrichment"][block], pathways.test_sets)
-    fits(config["programmes"], programmes.effects)
+        fits(config["enrichment"][block], set_tests.test_sets)
+    fits(config["programmes"], block_tests.effects)
     fits(config["synthesis"]["contrasts"], contrasts.contrast_table)
     fits(
         config["synthesis"]["denervation"], denervation.compare_with_denervation, denervation.refit

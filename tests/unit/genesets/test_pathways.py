@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.genesets import pathways
+from alsmuscle.genesets import camera as camera_test
+from alsmuscle.genesets import pathways, set_tests
 from support import ROOT
 
 
@@ -251,7 +252,7 @@ def test_untested_genes_do_not_count():
 
 def test_camera_without_correlation_is_the_two_sample_t_test(study):
     statistic, collections = study
-    ours = pathways.camera_pr(statistic, {"A": collections["A"]}, inter_gene_cor=0)
+    ours = camera_test.camera_pr(statistic, {"A": collections["A"]}, inter_gene_cor=0)
     for row in ours.head(5).itertuples():
         inside = statistic.index.isin(collections["A"][row.term])
         t = stats.ttest_ind(statistic[inside], statistic[~inside])
@@ -263,7 +264,7 @@ def test_correlation_costs_certainty(study):
     statistic, collections = study
     sets = {"A": collections["A"]}
     p = [
-        pathways.camera_pr(statistic, sets, inter_gene_cor=r).set_index("term")["pvalue"]
+        camera_test.camera_pr(statistic, sets, inter_gene_cor=r).set_index("term")["pvalue"]
         for r in (0, 0.01, 0.1)
     ]
     for low, high in itertools.pairwise(p):
@@ -274,7 +275,7 @@ def test_normal_scores_are_those_of_the_t_distribution():
     t = np.array([-8.0, -2.5, -0.1, 0.0, 1.0, 4.0])
     for df in (3.0, 10.0, 200.0):
         exact = -stats.norm.isf(stats.t.cdf(t, df))
-        np.testing.assert_allclose(pathways._normal_score(t, df), exact, rtol=2e-3, atol=1e-9)
+        np.testing.assert_allclose(camera_test._normal_score(t, df), exact, rtol=2e-3, atol=1e-9)
 
 
 def test_camera_holds_its_level_where_gsea_does_not():
@@ -290,7 +291,7 @@ def test_camera_holds_its_level_where_gsea_does_not():
     for _ in range(2):
         noise = 0.7 * rng.normal(size=(30, 16))[module] + 0.7 * rng.normal(size=(900, 16))
         x = pd.DataFrame(noise, index=names, columns=samples)
-        camera.append(pathways.camera(x, design, contrast, sets)["pvalue"])
+        camera.append(camera_test.camera(x, design, contrast, sets)["pvalue"])
         t = stats.ttest_ind(x.iloc[:, 8:], x.iloc[:, :8], axis=1).statistic
         found = pathways.gsea(pd.Series(t, index=names), sets, seed=1, permutations=100)
         ranked.append(found["pvalue"])
@@ -301,10 +302,10 @@ def test_camera_holds_its_level_where_gsea_does_not():
 def test_camera_refuses_what_it_cannot_compare(study):
     statistic, _ = study
     with pytest.raises(InputError, match="every gene"):
-        pathways.camera_pr(statistic[:20], {"A": {"all": list(statistic.index[:20])}})
+        camera_test.camera_pr(statistic[:20], {"A": {"all": list(statistic.index[:20])}})
     with pytest.raises(InputError, match="inter_gene_cor is 1"):
-        pathways.camera_pr(statistic, {}, inter_gene_cor=1)
-    assert pathways.camera_pr(statistic, {}).empty
+        camera_test.camera_pr(statistic, {}, inter_gene_cor=1)
+    assert camera_test.camera_pr(statistic, {}).empty
 
 
 # --- sets as blocks ------------------------------------------------------------------------------
@@ -325,7 +326,7 @@ def test_set_effects_by_hand_and_against_matched_sets():
         "A": {"moved": [f"N{i}" for i in range(1, 20)], "idle": [f"N{i}" for i in range(400, 430)]},
         "B": {"shared name": ["N599", *(f"N{i}" for i in range(500, 520))], "tiny": ["N1"]},
     }
-    r = pathways.set_effects(x, design, [0.0, 1.0], collections, names=names, seed=1)
+    r = set_tests.set_effects(x, design, [0.0, 1.0], collections, names=names, seed=1)
     assert list(r["collection"]) == ["A", "A", "B"]
     r = r.set_index("term")
     change = x.iloc[:, 6:].mean(axis=1) - x.iloc[:, :6].mean(axis=1)
@@ -334,7 +335,7 @@ def test_set_effects_by_hand_and_against_matched_sets():
     assert r.loc["shared name", "effect"] == pytest.approx(change[genes].mean())
     assert r.loc["moved", "pvalue_competitive"] < 1e-3
     assert r.loc["idle", "pvalue_competitive"] > 0.05
-    assert pathways.set_effects(x, design, [0.0, 1.0], {}, names=names).empty
+    assert set_tests.set_effects(x, design, [0.0, 1.0], {}, names=names).empty
 
 
 def test_matched_sets_hold_only_genes_that_a_set_could_hold():
@@ -346,7 +347,7 @@ def test_matched_sets_hold_only_genes_that_a_set_could_hold():
     names = pd.Series([f"N{i}" for i in range(200)] + [""] * 100, index=ids[:300])
     design = pd.DataFrame({"i": 1.0, "t": np.repeat([0.0, 1.0], 5)}, index=samples)
     sets = {"A": {"idle": [f"N{i}" for i in range(20)], "other": [f"N{i}" for i in range(50, 80)]}}
-    r = pathways.set_effects(x, design, [0.0, 1.0], sets, names=names, seed=1)
+    r = set_tests.set_effects(x, design, [0.0, 1.0], sets, names=names, seed=1)
     assert (r["background"].abs() < 0.2).all()
 
 
@@ -383,9 +384,9 @@ def study_of_sets() -> dict:
 def test_sets_stand_side_by_side_with_what_each_test_gives_alone():
     given_ = study_of_sets()
     x, design, contrast, de, collections, _ = given_["arguments"]
-    r = pathways.test_sets(*given_.pop("arguments"), **given_).set_index("term")
+    r = set_tests.test_sets(*given_.pop("arguments"), **given_).set_index("term")
     names = given_["names"]
-    alone = pathways.set_effects(
+    alone = set_tests.set_effects(
         x, design, contrast, collections, names=names, n_matched=50, seed=1
     ).set_index("term")
     for column in ("size", "effect", "ci_low", "pvalue_competitive", "padj_competitive"):
@@ -394,7 +395,7 @@ def test_sets_stand_side_by_side_with_what_each_test_gives_alone():
     assert r.loc["idle", "pvalue_competitive"] > 0.05
 
     by_name = x.drop(index="e599" if x.loc["e599"].mean() < x.loc["e598"].mean() else "e598")
-    camera = pathways.camera(
+    camera = camera_test.camera(
         by_name.set_axis([f"N{g[1:]}" for g in by_name.index]), design, contrast, collections
     ).set_index("term")["pvalue"]
     assert r["camera_pvalue"].to_numpy() == pytest.approx(camera[r.index].to_numpy(), rel=0.05)
@@ -417,7 +418,7 @@ def test_sets_stand_side_by_side_with_what_each_test_gives_alone():
 
 def test_sets_without_the_right_to_test_keep_effects_only():
     given_ = study_of_sets()
-    r = pathways.test_sets(*given_.pop("arguments"), **given_, tested=False)
+    r = set_tests.test_sets(*given_.pop("arguments"), **given_, tested=False)
     assert r["effect"].notna().all() and (r["group"] != "").all()
     assert r.filter(regex="pvalue|padj").isna().all(axis=None)
 
@@ -426,10 +427,10 @@ def test_sets_leave_out_genes_without_a_statistic_and_may_be_none():
     given_ = study_of_sets()
     x, design, contrast, de, collections, ranked = given_.pop("arguments")
     blank = de.assign(stat=de["stat"].mask(de["gene_id"] == "e0"))
-    r = pathways.test_sets(x, design, contrast, blank, collections, ranked, **given_)
+    r = set_tests.test_sets(x, design, contrast, blank, collections, ranked, **given_)
     assert r.set_index("term").loc["up", "size"] == 14
-    none = pathways.test_sets(x, design, contrast, de, {}, ranked.head(0), **given_)
-    assert none.empty and list(none.columns) == pathways.SETS
+    none = set_tests.test_sets(x, design, contrast, de, {}, ranked.head(0), **given_)
+    assert none.empty and list(none.columns) == set_tests.SETS
 
 
 # --- display -------------------------------------------------------------------------------------
@@ -446,7 +447,7 @@ def test_redundant_terms_join_the_strongest_of_their_direction():
         },
         index=[10, 11, 12, 13, 14],
     )
-    group = pathways.group_terms(table, overlap=0.5)
+    group = set_tests.group_terms(table, overlap=0.5)
     assert group.to_dict() == {
         10: "A: strong",
         11: "A: strong",
@@ -454,11 +455,11 @@ def test_redundant_terms_join_the_strongest_of_their_direction():
         13: "A: opposite",
         14: "A: other",
     }
-    assert (pathways.group_terms(table, overlap=1.0) == "A: strong").sum() == 2
-    unknown = pathways.group_terms(table.assign(leading_edge=""))
+    assert (set_tests.group_terms(table, overlap=1.0) == "A: strong").sum() == 2
+    unknown = set_tests.group_terms(table.assign(leading_edge=""))
     assert unknown.is_unique  # nothing known to be shared
     with pytest.raises(InputError, match="overlap is 0"):
-        pathways.group_terms(table, overlap=0)
+        set_tests.group_terms(table, overlap=0)
 
 
 def test_nothing_to_rank_gives_an_empty_table(study):

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.genesets import programmes
+from alsmuscle.genesets import block_tests, programmes, scoring
 from support import ROOT
 
 CONFIG = ROOT / "config"
@@ -208,7 +208,7 @@ TARGET = pd.Series({"target": 1.0})
 
 
 def test_scores_by_hand(toy, small):
-    s = programmes.scores(small, programmes.blocks(toy, "human", HUMAN))
+    s = scoring.scores(small, programmes.blocks(toy, "human", HUMAN))
     first = s[s["sample_id"] == "s1"].set_index(["block", "stripped"])
     assert first.loc[("up", False), "score"] == 0.5  # (1 + 0) / 2, h3 not measured
     assert first.loc[("up", False), "n_genes"] == 3
@@ -221,7 +221,7 @@ def test_scores_by_hand(toy, small):
 
 def test_a_single_block_gives_the_ordinary_t_test(toy, small):
     members = programmes.blocks(toy[toy["block"] == "down"], "human", HUMAN)
-    e = programmes.effects(small, TWO_GROUPS, TARGET, members).iloc[0]
+    e = block_tests.effects(small, TWO_GROUPS, TARGET, members).iloc[0]
     score = -(small.loc["h4"] + small.loc["h5"]) / 2
     t = stats.ttest_ind(score[3:], score[:3])
     low, high = t.confidence_interval()
@@ -235,7 +235,7 @@ def test_a_single_block_gives_the_ordinary_t_test(toy, small):
 
 
 def test_gene_correlation_of_two_genes_is_that_of_their_residuals(toy, small):
-    e = programmes.effects(small, TWO_GROUPS, TARGET, programmes.blocks(toy, "human", HUMAN))
+    e = block_tests.effects(small, TWO_GROUPS, TARGET, programmes.blocks(toy, "human", HUMAN))
     e = e.set_index(["block", "stripped"])["gene_correlation"]
     left = small.loc[["h4", "h5"]].T
     left -= left.groupby(TWO_GROUPS["target"]).transform("mean")
@@ -254,7 +254,7 @@ def test_drivers_by_hand(toy):
             "padj": 0.5,
         }
     )
-    d = programmes.drivers(de, programmes.blocks(toy, "human", HUMAN))
+    d = scoring.drivers(de, programmes.blocks(toy, "human", HUMAN))
     up = d[(d["block"] == "up") & ~d["stripped"]]
     assert list(up["gene_id"]) == ["h2", "h1"]
     assert list(up["contribution"]) == [-1.0, 0.25]
@@ -262,31 +262,31 @@ def test_drivers_by_hand(toy):
     assert list(down["gene_id"]) == ["h4"]  # h5 was not tested
     assert down["contribution"].item() == -3.0
     shrunk = de.assign(log2fc_shrunk=[0.5, -0.1, np.nan, 0.0, 0.0])
-    d = programmes.drivers(shrunk, programmes.blocks(toy, "human", HUMAN))
+    d = scoring.drivers(shrunk, programmes.blocks(toy, "human", HUMAN))
     up = d[(d["block"] == "up") & ~d["stripped"]]
     assert list(up["gene_id"]) == ["h1", "h2"]  # the noisy gene no longer leads
     assert list(up["log2fc"]) == [0.5, -2.0]
     assert d.loc[d["block"] == "down", "contribution"].item() == -3.0  # not shrunk: as it is
     with pytest.raises(InputError, match="gene twice"):
-        programmes.drivers(pd.concat([de, de]), programmes.blocks(toy, "human", HUMAN))
+        scoring.drivers(pd.concat([de, de]), programmes.blocks(toy, "human", HUMAN))
 
 
 def test_swapped_labels_flip_the_sign_and_order_does_not_matter(toy, small):
     members = programmes.blocks(toy, "human", HUMAN)
-    a = programmes.effects(small, TWO_GROUPS, TARGET, members)
-    b = programmes.effects(small, TWO_GROUPS, -TARGET, members)
+    a = block_tests.effects(small, TWO_GROUPS, TARGET, members)
+    b = block_tests.effects(small, TWO_GROUPS, -TARGET, members)
     np.testing.assert_allclose(a["effect"], -b["effect"])
     np.testing.assert_allclose(a["ci_low"], -b["ci_high"])
     np.testing.assert_allclose(a["hedges_g"], -b["hedges_g"])
     np.testing.assert_allclose(a["pvalue"], b["pvalue"])
     shuffled = small.sample(frac=1, random_state=1).sample(frac=1, axis=1, random_state=2)
-    c = programmes.effects(shuffled, TWO_GROUPS, TARGET, members)
+    c = block_tests.effects(shuffled, TWO_GROUPS, TARGET, members)
     pd.testing.assert_frame_equal(a, c)
 
 
 def test_without_the_right_to_test_effects_stay(toy, small):
     members = programmes.blocks(toy, "human", HUMAN)
-    e = programmes.effects(small, TWO_GROUPS, TARGET, members, tested=False)
+    e = block_tests.effects(small, TWO_GROUPS, TARGET, members, tested=False)
     assert e[["pvalue", "padj", "ci_low", "ci_high", "pvalue_competitive"]].isna().all(axis=None)
     assert e[["effect", "se", "hedges_g"]].notna().all(axis=None)
 
@@ -294,14 +294,14 @@ def test_without_the_right_to_test_effects_stay(toy, small):
 def test_one_against_one_gives_effects_only(toy, small):
     members = programmes.blocks(toy, "human", HUMAN)
     pair = ["s1", "s6"]
-    e = programmes.effects(small[pair], TWO_GROUPS.loc[pair], TARGET, members)
+    e = block_tests.effects(small[pair], TWO_GROUPS.loc[pair], TARGET, members)
     assert e.set_index(["block", "stripped"]).loc[("up", False), "effect"] == 3.5
     assert e[["se", "pvalue", "hedges_g"]].isna().all(axis=None)
 
 
 def test_a_block_without_measured_genes_is_a_row_of_missing_values(toy, small):
     members = programmes.blocks(toy, "human", HUMAN)
-    e = programmes.effects(small.drop(index=["h4", "h5"]), TWO_GROUPS, TARGET, members)
+    e = block_tests.effects(small.drop(index=["h4", "h5"]), TWO_GROUPS, TARGET, members)
     row = e[e["block"] == "down"].iloc[0]
     assert row["n_mapped"] == 0
     assert row["n_genes"] == 3
@@ -312,7 +312,7 @@ def test_a_block_without_measured_genes_is_a_row_of_missing_values(toy, small):
 def test_constant_scores_do_not_crash(toy, small):
     members = programmes.blocks(toy, "human", HUMAN)
     flat = small * 0 + 3
-    e = programmes.effects(flat, TWO_GROUPS, TARGET, members)
+    e = block_tests.effects(flat, TWO_GROUPS, TARGET, members)
     np.testing.assert_allclose(e["effect"], 0, atol=1e-12)
 
 
@@ -329,16 +329,16 @@ def test_constant_scores_do_not_crash(toy, small):
 def test_bad_designs_speak(toy, small, design, contrast, message):
     members = programmes.blocks(toy, "human", HUMAN)
     with pytest.raises(InputError, match=message):
-        programmes.effects(small, design, contrast, members)
+        block_tests.effects(small, design, contrast, members)
 
 
 def test_bad_expression_speaks(toy, small):
     members = programmes.blocks(toy, "human", HUMAN)
     with pytest.raises(InputError, match="duplicate gene ids"):
-        programmes.effects(pd.concat([small, small]), TWO_GROUPS, TARGET, members)
+        block_tests.effects(pd.concat([small, small]), TWO_GROUPS, TARGET, members)
     small.iloc[0, 0] = np.nan
     with pytest.raises(InputError, match="missing or infinite"):
-        programmes.effects(small, TWO_GROUPS, TARGET, members)
+        block_tests.effects(small, TWO_GROUPS, TARGET, members)
 
 
 def test_donor_as_random_effect_needs_donors_beyond_the_design(toy, small):
@@ -346,13 +346,13 @@ def test_donor_as_random_effect_needs_donors_beyond_the_design(toy, small):
     donor = pd.Series(["a", "b", "c", "a", "b", "c"], index=SAMPLES)
     columns = pd.get_dummies(donor, dtype=float).assign(target=TWO_GROUPS["target"])
     with pytest.raises(InputError, match="within-donor correlation"):
-        programmes.effects(small, columns, TARGET, members, subject=donor)
+        block_tests.effects(small, columns, TARGET, members, subject=donor)
     with pytest.raises(InputError, match="subject is missing"):
-        programmes.effects(small, TWO_GROUPS, TARGET, members, subject=donor.drop("s1"))
+        block_tests.effects(small, TWO_GROUPS, TARGET, members, subject=donor.drop("s1"))
     alone = pd.Series(SAMPLES, index=SAMPLES)
     pd.testing.assert_frame_equal(
-        programmes.effects(small, TWO_GROUPS, TARGET, members, subject=alone),
-        programmes.effects(small, TWO_GROUPS, TARGET, members),
+        block_tests.effects(small, TWO_GROUPS, TARGET, members, subject=alone),
+        block_tests.effects(small, TWO_GROUPS, TARGET, members),
     )
 
 
@@ -368,7 +368,7 @@ def block(name: str, genes: list[str], sign: int = 1) -> pd.DataFrame:
 def test_matched_sets_match_and_never_hold_the_block():
     mean = pd.Series(np.linspace(0, 10, 1000), index=[f"g{i}" for i in range(1000)])
     own = ["g0", "g500", "g501", "g999"]
-    drawn = programmes.matched_sets(mean, block("b", own), 300, seed=1, window=50)
+    drawn = scoring.matched_sets(mean, block("b", own), 300, seed=1, window=50)
     rows = drawn["P", "b", False]
     assert rows.shape == (300, 4)
     assert not np.isin(rows, [0, 500, 501, 999]).any()
@@ -380,9 +380,9 @@ def test_matched_sets_match_and_never_hold_the_block():
 def test_matched_sets_are_seeded_per_block():
     mean = pd.Series(np.linspace(0, 10, 400), index=[f"g{i}" for i in range(400)])
     one, two = block("b", ["g3", "g200"]), block("c", ["g50"])
-    alone = programmes.matched_sets(mean, one, 20, seed=1)
-    beside = programmes.matched_sets(mean, pd.concat([two, one]), 20, seed=1)
-    other = programmes.matched_sets(mean, one, 20, seed=2)
+    alone = scoring.matched_sets(mean, one, 20, seed=1)
+    beside = scoring.matched_sets(mean, pd.concat([two, one]), 20, seed=1)
+    other = scoring.matched_sets(mean, one, 20, seed=2)
     key = ("P", "b", False)
     assert (alone[key] == beside[key]).all()
     assert (alone[key] != other[key]).any()
@@ -391,13 +391,13 @@ def test_matched_sets_are_seeded_per_block():
 def test_too_few_genes_to_draw_from_speaks():
     mean = pd.Series([1.0, 2, 3, 4, 5], index=list("abcde"))
     with pytest.raises(InputError, match="P/b: 2 genes to draw"):
-        programmes.matched_sets(mean, block("b", ["a", "b", "c"]), 5, seed=1)
+        scoring.matched_sets(mean, block("b", ["a", "b", "c"]), 5, seed=1)
 
 
 def test_control_blocks_go_through_the_same_code():
     mean = pd.Series(np.linspace(0, 10, 400), index=[f"g{i}" for i in range(400)])
     members = pd.concat([block("b", ["g3", "g200", "nowhere"], -1), block("c", ["g50"])])
-    control = programmes.control_blocks(mean, members, 3, seed=1)
+    control = scoring.control_blocks(mean, members, 3, seed=1)
     assert list(control["block"].unique()) == ["b~1", "b~2", "b~3", "c~1", "c~2", "c~3"]
     assert control.groupby("block").size().to_dict() == {
         "b~1": 2, "b~2": 2, "b~3": 2, "c~1": 1, "c~2": 1, "c~3": 1,
@@ -429,7 +429,7 @@ def test_where_half_the_genes_move_only_the_competitive_test_holds_its_level(shi
         block(f"b{i}", list(rng.choice(expression.index, rng.integers(3, 30), replace=False)))
         for i in range(400)
     ]
-    e = programmes.effects(expression, design, TARGET, pd.concat(sets), n_matched=150, seed=9)
+    e = block_tests.effects(expression, design, TARGET, pd.concat(sets), n_matched=150, seed=9)
     assert (e["pvalue"] < 0.05).mean() > 0.3
     assert 0.02 < (e["pvalue_competitive"] < 0.05).mean() < 0.08
     assert (e["padj_competitive"] < 0.05).sum() <= 2
@@ -441,7 +441,7 @@ def test_a_block_that_moves_more_than_its_peers_is_found(shifted):
     genes = list(expression.index[:15])
     moved.loc[genes, design["target"] == 1] += 1.5
     members = pd.concat([block("real", genes, -1), block("idle", list(expression.index[20:40]))])
-    e = programmes.effects(moved, design, TARGET, members, n_matched=200, seed=1)
+    e = block_tests.effects(moved, design, TARGET, members, n_matched=200, seed=1)
     e = e.set_index("block")
     assert e.loc["real", "pvalue_competitive"] < 1e-3
     assert e.loc["real", "effect"] < -1  # signed: down-regulated programme

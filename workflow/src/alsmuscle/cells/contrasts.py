@@ -20,7 +20,7 @@ from alsmuscle.cells import composition
 from alsmuscle.cells.tables import COMPOSITION
 from alsmuscle.core.errors import InputError
 from alsmuscle.design import checks, matrix
-from alsmuscle.genesets import programmes
+from alsmuscle.genesets import block_tests
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -168,7 +168,7 @@ def _effects(
     groups = None
     if contrast["block"] and contrast["kind"] == "difference":
         groups = vst.obs[contrast["variable"]].astype(str).where(target | reference)
-    table = programmes.effects(
+    table = block_tests.effects(
         vst.to_df().T,
         design,
         matrix.contrast_vector(design, contrast),

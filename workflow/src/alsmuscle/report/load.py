@@ -34,7 +34,8 @@ from alsmuscle.data.tables import (
 )
 from alsmuscle.design import marks
 from alsmuscle.genesets import targets
-from alsmuscle.genesets.programmes import blocks, drivers
+from alsmuscle.genesets.programmes import blocks
+from alsmuscle.genesets.scoring import drivers
 from alsmuscle.genesets.tables import COVERAGE, EFFECTS, GSEA, SETS
 from alsmuscle.report import methods
 from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis

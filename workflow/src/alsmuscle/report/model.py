@@ -48,7 +48,7 @@ class ContrastData:
     de, gsea, sets, programmes
         Contracts ``de.tsv`` (one cell type), ``gsea.tsv``, ``sets.tsv`` and ``effects.tsv``.
     drivers
-        ``programmes.drivers`` of the complete blocks.
+        ``scoring.drivers`` of the complete blocks.
     engines
         Contract ``engines``: how far a second method agrees.
     omnibus

@@ -11,7 +11,7 @@ import pandas as pd
 from alsmuscle.bulk.block_effects import GeneFit, block_effects, gene_fit
 from alsmuscle.core import contracts
 from alsmuscle.design import matrix as designs
-from alsmuscle.genesets import programmes
+from alsmuscle.genesets import block_tests, scoring
 from alsmuscle.genesets.targets import GENE, RATIO
 from alsmuscle.stats import bootstrap
 from alsmuscle.stats.moderation import squeeze_var
@@ -78,7 +78,7 @@ def refit(
         design = designs.design_matrix(used, contrast)
         vector = designs.contrast_vector(design, contrast)
         values = expression.loc[genes["gene_id"]].to_numpy(dtype=float)
-        model = programmes.linear_contrast(expression.loc[genes["gene_id"]], design, vector)
+        model = block_tests.linear_contrast(expression.loc[genes["gene_id"]], design, vector)
         effect, s2 = model.fit(values)
         if model.df > 0:
             s2 = squeeze_var(s2, model.df).var_post
@@ -144,7 +144,7 @@ def random_members(
         shared = shared.intersection(other.index)
     means = [frame.loc[shared].mean(axis=1) for frame in expressions]
     mean = pd.concat(means, axis=1).mean(axis=1)
-    return programmes.control_blocks(mean, members, n_random, seed)
+    return scoring.control_blocks(mean, members, n_random, seed)
 
 
 class Compared(NamedTuple):

@@ -46,7 +46,7 @@ def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int 
         of its level and of its part beyond denervation hold what was planted, and the smallest
         detectable part beyond denervation.
     """
-    from alsmuscle.genesets import programmes
+    from alsmuscle.genesets import scoring
     from alsmuscle.simulate import log_scale
     from alsmuscle.synthesis import axis, claims
     from alsmuscle.synthesis import contrasts as contrast
@@ -108,7 +108,7 @@ def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int 
     for name, truth in blocks.items():
         own[place[name]] = BEYOND if truth == "intrinsic" else 0.0
     expression = pd.Series(rng.normal(6, 2, own.size), [f"g{i}" for i in range(own.size)])
-    sets = programmes.control_blocks(
+    sets = scoring.control_blocks(
         expression, biology.members.assign(stripped=False), N_RANDOM, seed
     )
     columns = biology.members.columns

@@ -49,7 +49,7 @@ def replicate(
         One row of ``replicates.tsv``: numbers and shares over genes, blocks and samples.
     """
     from alsmuscle.bulk import deseq2, swaps
-    from alsmuscle.genesets import programmes
+    from alsmuscle.genesets import block_tests
 
     scenario = SCENARIOS[name]
     contrast = scenario.contrast
@@ -85,7 +85,7 @@ def replicate(
     }
     vst = deseq2.vst(counts, min_total=MIN_TOTAL, inference=INFERENCE)
     design = designs.design_matrix(counts.obs, contrast)
-    effects = programmes.effects(
+    effects = block_tests.effects(
         vst.to_df().T, design, designs.contrast_vector(design, contrast), members
     ).merge(
         block_truth(made.genes, members),
@@ -212,7 +212,7 @@ def _axis_side(
 ) -> tuple[pd.DataFrame, pd.DataFrame, float]:
     """Effects of one contrast on stabilised counts, their donor bootstrap, and the df."""
     from alsmuscle.bulk import deseq2
-    from alsmuscle.genesets import programmes
+    from alsmuscle.genesets import block_tests
     from alsmuscle.stats import bootstrap
     from alsmuscle.stats.moderation import squeeze_var
 
@@ -220,7 +220,7 @@ def _axis_side(
     vst = deseq2.vst(counts[used.index].copy(), min_total=0, inference=INFERENCE).to_df()[genes]
     design = designs.design_matrix(used, contrast)
     vector = designs.contrast_vector(design, contrast)
-    model = programmes.linear_contrast(vst.T, design, vector)
+    model = block_tests.linear_contrast(vst.T, design, vector)
     effect, s2 = model.fit(vst.T.to_numpy(dtype=float))
     prior = squeeze_var(s2, model.df)
     variance = (model.df * s2 + prior.df_prior * prior.var_prior) / (model.df + prior.df_prior)
