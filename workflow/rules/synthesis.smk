@@ -34,10 +34,11 @@ rule synthesis_contrasts:
         runtime=growing(10),
     params:
         cards=facts_of_cards,
-        contrasts=SETTINGS["synthesis"]["contrasts"],
-        inter_gene_correlation=SETTINGS["synthesis"]["denervation"][
-            "inter_gene_correlation"
-        ],
+        contrasts={
+            key: SETTINGS["synthesis"]["contrasts"][key]
+            for key in ("min_donors", "include_confounded")
+        },
+        block_correlation=SETTINGS["synthesis"]["contrasts"]["block_correlation"],
         code=code("synthesis_contrasts"),
     message:
         "all studies: deciding what may be pooled"

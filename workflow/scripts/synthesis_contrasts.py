@@ -40,7 +40,7 @@ with log.job(snakemake.log[0]) as logger:
         {name: programmes.blocks(listed, name, files.read_gene_table(name)) for name in organisms},
         target_ids(asked, organisms),
         asked,
-        inter_gene_correlation=snakemake.params.inter_gene_correlation,
+        block_correlation=snakemake.params.block_correlation,
     )
     files.write_table(snakemake.output.contrasts, table, CONTRASTS)
     files.write_table(snakemake.output.blocks, found, BLOCKS)

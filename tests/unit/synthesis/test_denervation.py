@@ -151,6 +151,10 @@ def test_published_blocks_by_hand() -> None:
         effects, members, inter_gene_correlation=0.5, measured=pd.Series([1.0], index=key)
     ).iloc[0]
     assert told["se"] == pytest.approx((0.3 + 0.4) / 2)  # genes that err as one
+    less = block_tables.published_blocks(
+        effects, members, inter_gene_correlation=0.5, measured=pd.Series([0.1], index=key)
+    ).iloc[0]
+    assert less["se"] == out["se"]  # what other studies say makes no table surer
 
 
 def test_blocks_that_a_published_chip_hardly_measures_are_no_evidence() -> None:
@@ -167,7 +171,7 @@ def test_blocks_that_a_published_chip_hardly_measures_are_no_evidence() -> None:
         effects,
         members,
         targets.gene_effects(effects, ["GENE/A"], {"A": "g1"}),
-        inter_gene_correlation=0.1,
+        block_correlation=0.1,
         measured=None,
     ).set_index("block")
     assert out["usable"].to_dict() == {
@@ -185,12 +189,12 @@ def test_gene_correlation_is_the_median_over_studies() -> None:
     effects = effects.assign(programme="P", block="b", stripped=False)
     parts = [part for _, part in effects.groupby(["dataset", "contrast"])]
     assert block_tables.gene_correlation(parts).loc[("P", "b", False)] == pytest.approx(0.3)
-    assert block_tables.gene_correlation(parts[-1:]).loc[("P", "b", False)] == 0
+    assert block_tables.gene_correlation(parts[-1:]).loc[("P", "b", False)] == -0.9
     assert block_tables.gene_correlation([]) is None
 
 
 def test_correlation_of_published_blocks_comes_from_muscle_of_the_species() -> None:
-    """Not from single cells, other organisms or other tissue."""
+    """Not from single cells, cultures, other organisms or other tissue."""
     own = pd.DataFrame(
         {
             "contrast": "c", "cell_type": "muscle", "programme": "P", "block": "b",
@@ -199,12 +203,13 @@ def test_correlation_of_published_blocks_comes_from_muscle_of_the_species() -> N
         },
         index=[0],
     )  # fmt: skip
-    correlation = {"human": 0.5, "mouse": 0.9, "brain": 0.9, "cells": 0.9}
+    correlation = {"human": 0.5, "mouse": 0.9, "brain": 0.9, "cells": 0.9, "culture": 0.9}
     studies = {
         "human": ("human", "bulk", "ageing"),
         "mouse": ("mouse", "bulk", "ageing"),
         "brain": ("human", "bulk", "not_muscle"),
         "cells": ("human", "cells", "ageing"),
+        "culture": ("human", "bulk", "als_cells"),
         "table": ("human", "effects", "als_patient"),
     }
     known = {
@@ -221,7 +226,7 @@ def test_correlation_of_published_blocks_comes_from_muscle_of_the_species() -> N
     )
     out = block_tables.gather(
         known, effects, [de], {"human": members, "mouse": members},
-        {"human": {}, "mouse": {}}, [], inter_gene_correlation=0.0,
+        {"human": {}, "mouse": {}}, [], block_correlation=0.0,
     ).set_index("dataset")  # fmt: skip
     assert out.loc["table", "se"] == pytest.approx(np.sqrt((0.5 * 4 * 0.04 + 0.5 * 0.64) / 16))
 

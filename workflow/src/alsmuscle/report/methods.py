@@ -250,6 +250,7 @@ def steps(
         ),
     ]
     rules, axis = settings["synthesis"]["rules"], settings["synthesis"]["denervation"]
+    correlation = settings["synthesis"]["contrasts"]["block_correlation"]
     donors = settings["synthesis"]["contrasts"]["min_donors"]
     rows += [
         (
@@ -298,8 +299,8 @@ def steps(
             "donors, controls or a laboratory are combined first, with an assumed correlation of "
             f"{rules['rho']:g}; the range over 0 to 0.95 is kept in the table. Where only gene "
             "effects are published, a block's effect is their mean, its error taking the block's "
-            "genes as correlated as in the studies with samples (median; "
-            f"{axis['inter_gene_correlation']:g} where none tells).",
+            "genes as correlated as in the studies of the same species' muscle with samples (median, "
+            f"but at least {correlation:g}).",
             "Borenstein et al. 2009",
             "10.1002/9780470743386",
         ),

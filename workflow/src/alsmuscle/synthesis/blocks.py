@@ -29,7 +29,9 @@ def published_blocks(
 
     E = mean of the log2 fold changes of the block's genes, in their own direction. Its standard error is
     sqrt((1 - rho) sum s^2 + rho (sum s)^2) / n (Wu and Smyth 2012, Nucleic Acids Res 40:e133),
-    with a correlation rho of the genes' errors that a published table cannot tell.
+    with a correlation rho of the genes' errors that a published table cannot tell. What other
+    studies measured of a block is uncertain, and an interval that is too narrow is worse than one
+    that is too wide: it can raise rho, but not lower it.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def published_blocks(
     members
         From ``programmes.blocks``: ``programme, block, stripped, gene_id``.
     inter_gene_correlation
-        rho of blocks that ``measured`` lacks, at least 0.
+        Least rho, 0 to 1.
     measured
         rho by ``programme, block, stripped``, as :func:`gene_correlation` finds it in studies with
         a matrix.
@@ -65,7 +67,7 @@ def published_blocks(
     rho = np.full(len(out), inter_gene_correlation)
     if measured is not None:
         found = measured.reindex(pd.MultiIndex.from_frame(out[BLOCK])).to_numpy()
-        rho = np.where(np.isnan(found), rho, found)
+        rho = np.fmax(rho, found)
     out["se"] = np.sqrt((1 - rho) * out["squares"] + rho * out["total"] ** 2) / out["n"]
     columns = [*KEY, *BLOCK, "effect", "se", "n_measured", "n_genes"]
     return out.rename(columns={"n": "n_measured"})[columns].assign(
@@ -74,7 +76,7 @@ def published_blocks(
 
 
 def gene_correlation(effects: Sequence[pd.DataFrame]) -> pd.Series[float] | None:
-    """Correlation of genes' errors per block: the median over studies, not below 0.
+    """Correlation of genes' errors per block: the median over studies.
 
     ``effects``: ``block_effects`` of muscle tissue of one species. A study's contrasts count once,
     as their mean: they share samples. Index ``programme, block, stripped``; blocks of one gene are
@@ -84,9 +86,11 @@ def gene_correlation(effects: Sequence[pd.DataFrame]) -> pd.Series[float] | None
         return None
     table = pd.concat(effects, ignore_index=True)
     studies = table.groupby(["dataset", *BLOCK], sort=False)["gene_correlation"].mean()
-    return studies.groupby(BLOCK, sort=False).median().dropna().clip(lower=0)
+    return studies.groupby(BLOCK, sort=False).median().dropna()
 
 
+# Roles whose samples say nothing of how genes vary together in muscle: other tissue, and cultures.
+NO_TISSUE = ("not_muscle", "als_cells")
 MEASURED = "samples"
 PUBLISHED = "published"
 
@@ -123,12 +127,12 @@ def of_published(
     members: pd.DataFrame,
     genes: pd.DataFrame,
     *,
-    inter_gene_correlation: float,
+    block_correlation: float,
     measured: pd.Series[float] | None,
 ) -> pd.DataFrame:
     """Block effects of published gene effects, with the claims' genes and ratios (``genes``)."""
     blocks = published_blocks(
-        de, members, inter_gene_correlation=inter_gene_correlation, measured=measured
+        de, members, inter_gene_correlation=block_correlation, measured=measured
     )
     blocks["usable"] = programmes.well_measured(blocks["n_measured"], blocks["n_genes"])
     blocks["df"] = blocks.merge(de.groupby(KEY)["df"].median().reset_index(), on=KEY)["df"]
@@ -162,7 +166,7 @@ def gather(
     targets: Mapping[str, Mapping[str, str]],
     asked: Sequence[str],
     *,
-    inter_gene_correlation: float,
+    block_correlation: float,
 ) -> pd.DataFrame:
     """Block effects of all contrasts: ``synthesis/blocks.tsv``.
 
@@ -176,8 +180,9 @@ def gather(
         Organism → genes of the blocks (``programmes.blocks``), and of the claims' symbols.
     asked
         The claims' genes and ratios.
-    inter_gene_correlation
-        Of published blocks that no study of the species' muscle measured.
+    block_correlation
+        Least correlation of genes' errors in published blocks; studies with samples of the
+        species' muscle may say more.
     """
     sizes = {name: block_sizes(table) for name, table in members.items()}
     parts: list[pd.DataFrame] = []
@@ -188,7 +193,7 @@ def gather(
         card = cards[str(table["dataset"].iloc[0])]
         shape = of_array if card["modality"] == "array" else of_samples
         parts.append(shape(table, sizes[card["organism"]]))
-        if card["modality"] != "cells" and card["role"] != "not_muscle":
+        if card["modality"] != "cells" and card["role"] not in NO_TISSUE:
             muscle[card["organism"]].append(table)
     measured = {name: gene_correlation(tables) for name, tables in muscle.items()}
     for de in published:
@@ -199,7 +204,7 @@ def gather(
                 de,
                 members[organism],
                 genes,
-                inter_gene_correlation=inter_gene_correlation,
+                block_correlation=block_correlation,
                 measured=measured[organism],
             )
         )
