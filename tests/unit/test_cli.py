@@ -103,6 +103,32 @@ def test_discover_takes_a_search_of_ones_own(server: StandIn, archive: Archive) 
     assert not any("elink" in url for url, _ in server.asked)
 
 
+def test_discover_drafts_all_that_is_new_and_no_run_uses_them(
+    server: StandIn, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = ["ALS"] * 3 + ["healthy"] * 3
+    series(archive, 12, groups, "GSE12_raw_counts.csv.gz", title="Muscle in ALS")
+    series(
+        archive, 13, groups, "GSE13_raw_counts.csv.gz", title="Muscle in ALS", taxon="Gallus gallus"
+    )
+    archive.add(record(250455))
+    archive.hits = {"mine": list(archive.records)}
+    searches(a="mine")
+    assert cli.main(["discover", "--draft", "--to", "own"]) == 0
+    out = capsys.readouterr().out
+    assert "GSE12: own/gse12.yaml" in out
+    assert "GSE13: no draft: the samples are of Gallus gallus" in out
+    assert "1 drafts in own, which no run uses" in out
+    assert [path.name for path in Path("own").iterdir()] == ["gse12.yaml"]
+    found = registry.load_cards("config/datasets", "own")
+    assert registry.standing(found["gse12"]) == "draft"
+    everything = {name: [] for name in ("ids", "roles", "organisms", "modalities", "statuses")}
+    assert "gse12" not in registry.select(found, everything)
+    assert cli.main(["discover", "--draft", "--to", "own"]) == 0
+    assert "GSE12: no draft: a card is there already" in capsys.readouterr().out
+    assert cli.main(["discover", "--to", "own"]) == 1
+
+
 def test_discover_waits_and_tries_again(server: StandIn, archive: Archive) -> None:
     archive.add(record(1))
     archive.hits = {"one": ["200000001"]}

@@ -98,11 +98,22 @@ def parser() -> argparse.ArgumentParser:
         _discover,
         "search GEO for studies that nobody listed",
         "discover --new",
+        "discover --draft --to ../my-studies",
         "discover --term 'amyotrophic lateral sclerosis[All Fields] AND muscle[All Fields]'",
     )
     find.add_argument("--searches", metavar="FILE", help=f"default: {SEARCHES}")
     find.add_argument("--term", metavar="TERM", help="one search of your own instead of the file's")
     find.add_argument("--new", action="store_true", help="leave out what the registry has")
+    find.add_argument(
+        "--draft",
+        action="store_true",
+        help="propose a card for every series that the registry lacks; no run uses one unread",
+    )
+    find.add_argument(
+        "--to",
+        metavar="FOLDER",
+        help=f"with --draft: where the cards go; default: the folder {PRIVATE} beside the checkout",
+    )
     find.add_argument("--out", default="results/discovered.tsv", metavar="TSV", help="the table")
 
     draft = command(
@@ -241,9 +252,12 @@ def _discover(options: argparse.Namespace) -> Answer:
     asked = registry.load_yaml(searches)
     registry.validate(asked, "discovery", searches)
     own = {"own": options.term} if options.term else None
+    if options.to and not options.draft:
+        raise InputError("`--to` says where drafts go", expected="`--draft`")
+    archives = _archives()
     table = discover(
         own or asked["searches"],
-        _archives(),
+        archives,
         papers=[] if own else list(asked["papers"]),
         known=[card["accession"] for card in registry.load_cards(*_registries(options)).values()],
         limit=asked["limit"],
@@ -268,7 +282,37 @@ def _discover(options: argparse.Namespace) -> Answer:
         options.say(f"  incomplete: {problem}")
     options.say(f"table: {options.out}")
     document = {"series": table.to_dict("records"), "problems": table.attrs["problems"]}
-    return (UNREACHED if table.attrs["failed"] else DONE), document
+    unreached = bool(table.attrs["failed"])
+    if options.draft:
+        found = table.loc[~table["in_registry"], "accession"]
+        document["drafts"] = drafts = _draft_all(options, found, archives)
+        unreached |= any(one["unreached"] for one in drafts)
+    return (UNREACHED if unreached else DONE), document
+
+
+def _draft_all(
+    options: argparse.Namespace, accessions: Iterable[str], archives: Archives
+) -> list[dict[str, Any]]:
+    """Draft a card for every series; one that cannot be drafted is named, and the others go on."""
+    from alsmuscle.data.discover import write_draft
+
+    folder = Path(options.to) if options.to else _beside_checkout()
+    made: list[dict[str, Any]] = []
+    for accession in accessions:
+        row = {"accession": accession, "card": "", "notes": [], "problem": "", "unreached": False}
+        try:
+            path, row["notes"] = write_draft(accession, archives, folder)
+            row["card"] = str(path)
+            options.say(f"{accession}: {path}")
+        except InputError as error:
+            row |= {"problem": error.problem, "unreached": isinstance(error, PassingError)}
+            options.say(f"{accession}: no draft: {error.problem}")
+        made.append(row)
+    options.say(
+        f"\n{sum(bool(one['card']) for one in made)} drafts in {folder}, which no run uses: read each, "
+        f"set its `status` and `use`,\nand name the folder under `registry` of the configuration"
+    )
+    return made
 
 
 def _draft(options: argparse.Namespace) -> Answer:
@@ -276,22 +320,14 @@ def _draft(options: argparse.Namespace) -> Answer:
         raise InputError("nothing to draft, or too much", expected="accessions, or `--from`")
     if options.tables:
         return _draft_own(options)
-    from alsmuscle.core import files
-    from alsmuscle.data import cards as registry
-    from alsmuscle.data.discover import card_text, draft
+    from alsmuscle.data.discover import write_draft
 
     folder = Path(options.to or _registries(options)[0])
     archives = _archives()
     made = []
     for accession in options.accession:
-        path = folder / f"{registry.plain(accession)}.yaml"
-        _refuse_present(path)
-        card = draft(accession, archives)
-        registry.validate(card, "dataset", path)
-        registry.check_card(card, path)
-        files.write_text(path, card_text(card))
+        path, notes = write_draft(accession, archives, folder)
         options.say(f"{path}: a draft, which no run uses before a person has read it")
-        notes = [*card.get("missing", {}).values(), *card["caveats"]]
         for line in notes:
             options.say(f"  - {line}")
         made.append({"card": str(path), "notes": notes})
@@ -498,15 +534,6 @@ def _results(options: argparse.Namespace) -> Path:
         if near
         else "run `make run` (or `make demo`) first, or go to the folder where it ran",
     )
-
-
-def _refuse_present(path: Path) -> None:
-    if path.exists():
-        raise InputError(
-            "a card is there already",
-            where=path,
-            remedy="write the draft elsewhere with `--to`, and compare",
-        )
 
 
 def _path(name: str, folders: Sequence[str]) -> Path:

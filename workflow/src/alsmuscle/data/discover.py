@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from alsmuscle.archives import eutils, geo
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.files import write_text
 from alsmuscle.data import cards
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.record import ORGANISMS, compare, geo_summary, listed
 from alsmuscle.download.policy import FetchError
 
 Client = Callable[[str], str]
-__all__ = ["card_text", "compare", "discover", "draft"]
+__all__ = ["card_text", "compare", "discover", "draft", "write_draft"]
 
 WITH_COUNTS = '"rnaseq counts"[Filter]'
 COLUMNS = (
@@ -228,6 +230,30 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
         **dict.fromkeys(("modality", "role", "groups", "counts", "contrasts"), "no"),
     }
     return card
+
+
+def write_draft(accession: str, client: Client, folder: Path) -> tuple[Path, list[str]]:
+    """Write the draft of a series into a folder, and say what in it is missing or guessed.
+
+    Raises
+    ------
+    InputError
+        A card of that name is there already, or the series cannot be drafted.
+    FetchError
+        The archive did not answer.
+    """
+    path = folder / f"{cards.plain(accession)}.yaml"
+    if path.exists():
+        raise InputError(
+            "a card is there already",
+            where=path,
+            remedy="write the draft elsewhere with `--to`, and compare",
+        )
+    card = draft(accession, client)
+    cards.validate(card, "dataset", path)
+    cards.check_card(card, path)
+    write_text(path, card_text(card))
+    return path, [*card.get("missing", {}).values(), *card["caveats"]]
 
 
 DRAFT = "Draft written by a program: nobody has read it yet."
