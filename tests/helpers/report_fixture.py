@@ -120,6 +120,8 @@ def de(rng: np.random.Generator, n_genes: int, n_target: int, n_reference: int) 
             "n_replaced": 0,
             "n_target": n_target,
             "n_reference": n_reference,
+            "donors_target": n_target,
+            "donors_reference": n_reference,
         }
     )
     frame.loc[mean < 4, "padj"] = np.nan

@@ -1,5 +1,6 @@
 """Marks of a contrast: ages, library sizes and labels that put its numbers in doubt."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -40,6 +41,29 @@ def test_ages_apart_are_more_than_one_standard_deviation(old, marked):
 def test_library_sizes_apart_need_half_as_much_again(deep, kind):
     sizes = [size * 10**6 for size in [21, 25, 28, 31, *deep]]
     assert kind in _kinds(_samples(library_size=sizes))
+
+
+def test_ages_of_few_people_are_not_apart_by_chance():
+    ages = [30.0, 45.0, 60.0, 48.0, 52.0, 63.0]
+    few = _samples().iloc[[0, 1, 2, 4, 5, 6]].assign(age=ages)
+    # 9 years and 0.8 standard deviations; then 1.5 of them, p 0.14; then 50 years.
+    assert "ages_apart" not in _kinds(few)
+    assert "ages_apart" not in _kinds(few.assign(age=[30.0, 45, 60, 56, 63, 70]))
+    assert "ages_apart" in _kinds(few.assign(age=[30.0, 45, 60, 90, 95, 100]))
+
+
+def test_ages_of_one_group_split_at_random_are_seldom_apart():
+    rng = np.random.default_rng(1)
+    found = [
+        "ages_apart" in _kinds(_samples(age=rng.normal(60, 10, 8).round())) for _ in range(300)
+    ]
+    assert np.mean(found) < 0.08
+
+
+def test_two_samples_a_side_are_not_processed_apart():
+    sizes = pd.Series([21e6, 25e6, 41e6, 43e6], index=["s0", "s1", "s4", "s5"])
+    two = _samples().loc[sizes.index].assign(library_size=sizes, pct_mito=[1.0, 2.0, 8.0, 9.0])
+    assert set(_kinds(two)) == {"few_samples"}
 
 
 def test_labels_are_in_doubt_where_more_than_one_of_ten_is_of_the_other_sex():

@@ -15,14 +15,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from alsmuscle.bulk import quasi
-from alsmuscle.bulk.tables import OMNIBUS
+from alsmuscle.bulk.tables import NO_TEST, OMNIBUS
 from alsmuscle.core import contracts
 from alsmuscle.data.cards import design_id
 from alsmuscle.design.matrix import (
     Contrast,
     contrast_vector,
     design_matrix,
-    sides,
+    side_sizes,
     smallest_cell,
     smallest_group,
     used_samples,
@@ -483,7 +483,7 @@ def test(
     alpha
         Level for which independent filtering is optimised.
     min_replicates
-        With fewer samples on a side effects are given without p-values.
+        With fewer donors on a side effects are given alone: no error, no p-value, nothing shrunken.
     shrink
         Fill ``log2fc_shrunk``.
 
@@ -496,7 +496,7 @@ def test(
     import pandas as pd
 
     used = samples.loc[fitted.obs_names]
-    target, reference = sides(used, contrast)
+    enough = smallest_cell(used, contrast) >= min_replicates
     frame = pd.DataFrame(
         {
             "dataset": dataset,
@@ -509,7 +509,10 @@ def test(
     empty = np.full(len(frame), np.nan)
     if fitted.uns["fitted"]:
         engine = _inference(inference, threads)
-        values = _wald(fitted, contrast, alpha, shrink, engine, only_shrunk=distribution == "quasi")
+        values = _wald(
+            *(fitted, contrast, alpha, shrink and enough, engine),
+            only_shrunk=distribution == "quasi",
+        )
         if distribution == "quasi":
             values |= _quasi_test(fitted, contrast)
     else:
@@ -520,10 +523,10 @@ def test(
     ):
         frame[column] = values.get(column, empty)
     frame["n_replaced"] = fitted.var["n_replaced"].to_numpy() if "n_replaced" in fitted.var else 0
-    frame["n_target"] = int(target.sum())
-    frame["n_reference"] = int(reference.sum())
-    if smallest_cell(used, contrast) < min_replicates:
-        frame[["stat", "pvalue", "padj"]] = np.nan
+    for column, size in side_sizes(used, contrast).items():
+        frame[column] = size
+    if not enough:
+        frame[NO_TEST] = np.nan
     wrong = np.sign(frame["log2fc"]) * np.sign(frame["stat"]) < 0
     if wrong.any():
         raise RuntimeError(f"log2fc and stat disagree in sign for {int(wrong.sum())} genes")

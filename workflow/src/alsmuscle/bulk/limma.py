@@ -14,6 +14,7 @@ import pandas as pd
 from anndata import AnnData
 
 from alsmuscle.bulk import deseq2, donors
+from alsmuscle.bulk.tables import NO_TEST
 from alsmuscle.data.cards import design_id
 from alsmuscle.design import matrix
 from alsmuscle.stats import distributions, linear
@@ -104,7 +105,6 @@ def test(
     """
     used = samples.loc[fitted.obs_names]
     found = moderated(fitted, contrast, trend=trend)
-    target, reference = matrix.sides(used, contrast)
     frame = pd.DataFrame(
         {
             "dataset": dataset,
@@ -118,12 +118,11 @@ def test(
             "log2fc_shrunk": np.nan,
             **{name: found[name].to_numpy() for name in ("stat", "df", "pvalue", "padj")},
             "n_replaced": 0,
-            "n_target": int(target.sum()),
-            "n_reference": int(reference.sum()),
+            **matrix.side_sizes(used, contrast),
         }
     )
     if not donors.testable(fitted) or matrix.smallest_cell(used, contrast) < min_replicates:
-        frame[["stat", "pvalue", "padj"]] = np.nan
+        frame[NO_TEST] = np.nan
     return frame.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True)
 
 

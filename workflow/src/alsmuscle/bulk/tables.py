@@ -79,9 +79,13 @@ DE = Table(
         "n_replaced": "count",
         "n_target": "count",
         "n_reference": "count",
+        "donors_target": "count",
+        "donors_reference": "count",
     },
     key=("dataset", "contrast", "cell_type", "gene_id"),
 )
+# Columns of DE that stay empty where a side has too few donors for a test.
+NO_TEST = ["lfc_se", "log2fc_shrunk", "stat", "df", "pvalue", "padj"]
 ENGINES = Table(
     name="engines",
     columns={

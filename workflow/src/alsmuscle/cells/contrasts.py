@@ -16,6 +16,7 @@ import pandas as pd
 from alsmuscle.bulk import deseq2 as de
 from alsmuscle.bulk import donors, engines
 from alsmuscle.bulk.block_effects import raw_and_adjusted
+from alsmuscle.bulk.tables import NO_TEST
 from alsmuscle.cells import composition
 from alsmuscle.cells.tables import COMPOSITION
 from alsmuscle.core.errors import InputError
@@ -25,7 +26,6 @@ from alsmuscle.genesets import block_tests
 if TYPE_CHECKING:
     from anndata import AnnData
 
-NO_TEST = ["lfc_se", "log2fc_shrunk", "stat", "pvalue", "padj"]
 NO_EFFECT_TEST = ["se", "ci_low", "ci_high", "pvalue", "padj", "hedges_g_var"]
 
 

@@ -37,6 +37,8 @@ def read_effects(path: str | Path, dataset: str, contrast: str) -> Imported:
     frame = _of_contrast(path, contrast).drop(columns=["direction"], errors="ignore")
     frame["log2fc_shrunk"] = float("nan")
     frame["n_replaced"] = 0
+    for side in ("target", "reference"):
+        frame[f"donors_{side}"] = frame[f"n_{side}"]
     return Imported(frame, _notes(path, dataset, contrast))
 
 

@@ -120,6 +120,8 @@ def effects(
             "n_replaced": 0,
             "n_target": spec.get("n_target", 0),
             "n_reference": spec.get("n_reference", 0),
+            "donors_target": spec.get("n_target", 0),
+            "donors_reference": spec.get("n_reference", 0),
         }
     )
     if "probe_column" in spec:

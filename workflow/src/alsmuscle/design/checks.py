@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-# Library sizes that do not overlap are a mark of their own from this ratio of the medians on, and
-# with so many samples a side: two deep libraries are chance.
+# Measures of processing that do not overlap are said from so many samples a side on: of two a side
+# they do so by chance in a third of all cases. Library sizes are a mark of their own from this ratio of
+# the medians on.
 DEPTH_RATIO, FEW = 1.5, 3
+# Ages are apart where chance alone would give such a difference of means less often than this.
+AGE_ALPHA = 0.05
 
 # Share of samples whose declared sex expression contradicts, above which a study's labels are in doubt.
 MAX_MISLABELLED = 0.1
@@ -306,9 +309,10 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
             f"{_figure(b.min())} to {_figure(b.max())} in '{contrast['reference']}'"
         )
         if column in TECHNICAL:
+            if min(len(a), len(b)) < FEW:
+                return None  # two samples a side do not overlap in one of three pairs of runs
             medians = sorted([float(a.median()), float(b.median())])
-            apart = column == "library_size" and min(len(a), len(b)) >= FEW
-            apart = apart and medians[1] >= DEPTH_RATIO * medians[0]
+            apart = column == "library_size" and medians[1] >= DEPTH_RATIO * medians[0]
             return (
                 "library_sizes_apart" if apart else "technical",
                 f"{TECHNICAL[column]} does not overlap ({ranges}): the two sides were "
@@ -343,7 +347,10 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
 
 
 def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
-    """Say how far apart the mean ages are where it is more than one pooled standard deviation."""
+    """Say how far apart the mean ages are where it is more than one pooled standard deviation.
+
+    Few people differ by that much by chance: Welch's t test has to agree.
+    """
     units = used["age_unit"].unique() if "age_unit" in used else [""]
     if "age" not in used or len(units) > 1:
         return ""
@@ -351,7 +358,7 @@ def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
     if min(len(a), len(b)) < 2:
         return ""
     spread = ((a.var() * (len(a) - 1) + b.var() * (len(b) - 1)) / (len(a) + len(b) - 2)) ** 0.5
-    if abs(a.mean() - b.mean()) <= spread:
+    if abs(a.mean() - b.mean()) <= spread or not _unlike(a, b):
         return ""
     unit = f" {units[0]}" if units[0] else ""
     return (
@@ -359,6 +366,19 @@ def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
         f"'{contrast['reference']}'{unit} (standard deviation {_figure(spread)}), and the model does "
         "not adjust for it."
     )
+
+
+def _unlike(a: pd.Series, b: pd.Series) -> bool:
+    """Whether two means differ by Welch's t test at ``AGE_ALPHA``; without any spread they do."""
+    from alsmuscle.stats import distributions
+
+    parts = [float(x.var()) / len(x) for x in (a, b)]
+    total = sum(parts)
+    if total == 0:
+        return True
+    df = total**2 / sum(part**2 / (len(x) - 1) for part, x in zip(parts, (a, b), strict=True))
+    p = distributions.t_pvalue((a.mean() - b.mean()) / total**0.5, df)
+    return bool(p < AGE_ALPHA)
 
 
 def labels_in_doubt(samples: pd.DataFrame) -> str:

@@ -49,7 +49,8 @@ MARKS: dict[str, Mark] = {
     ),
     "ages_apart": Mark(
         "ages apart",
-        "The mean ages of the two sides differ by more than one standard deviation.",
+        "The mean ages of the two sides differ by more than one standard deviation, and by more than "
+        "chance explains (p < 0.05).",
         True,
     ),
     "third_party_copy": Mark(

@@ -134,6 +134,18 @@ def smallest_cell(samples: pd.DataFrame, contrast: Contrast) -> int:
     return min(int(who[mask].nunique()) for mask in cells(samples, contrast).values())
 
 
+def side_sizes(samples: pd.DataFrame, contrast: Contrast) -> dict[str, int]:
+    """Return samples and donors of either side: ``n_target, n_reference, donors_target, …``.
+
+    ``samples`` are the ones used. Donors as in :func:`donor`.
+    """
+    who = donor(samples, contrast)
+    masks = dict(zip(("target", "reference"), sides(samples, contrast), strict=True))
+    return {f"n_{side}": int(mask.sum()) for side, mask in masks.items()} | {
+        f"donors_{side}": int(who[mask].nunique()) for side, mask in masks.items()
+    }
+
+
 def smallest_group(samples: pd.DataFrame, contrast: Contrast) -> int:
     """Return the number of donors in the smallest group of a design."""
     across = across_of(contrast)
