@@ -325,7 +325,8 @@ def steps(
             "instrument), the "
             f"tested block left out; interval from {axis['n_replicates']} resamplings of donors "
             "(analytic where only effects are published). Delta = effect - lambda × reference "
-            "effect: not explained by this reference, no more, since denervation is a mediator of "
+            "effect; its error holds how far single genes' slopes lie from lambda, since muscle "
+            "denervated for longer, or in another way, follows no reference closely: not explained by this reference, no more, since denervation is a mediator of "
             f"ALS. No lambda where less than {axis['min_reliability']:.0%} of the reference's "
             "squared effects is signal.",
             "Fuller 1987; Rao & Wu 1988",
