@@ -36,8 +36,9 @@ def conda_environment(requirements: str) -> str:
 
 
 def beside(whole: str, requirements: str) -> str:
-    """Return the blocks of a lock whose packages are not pinned in another one."""
-    known = {name.lower() for name in re.findall(r"^([A-Za-z0-9._-]+)", requirements, re.M)}
+    """Return the blocks of a lock whose packages another one does not install on every system."""
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==[^ ;\\]+( ;)?", requirements, re.M)
+    known = {name.lower() for name, marker in pinned if not marker}
     blocks = re.split(r"\n(?=[A-Za-z0-9])", whole.strip())
     names = [re.split(r"[=\[ ;]", block)[0].lower() for block in blocks]
     return "\n".join(b for b, n in zip(blocks, names, strict=True) if n not in known) + "\n"
