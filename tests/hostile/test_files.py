@@ -8,9 +8,12 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,17 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import rdata
 from anndata import AnnData
 from scipy import sparse
 
 import hostile_files as made
 from alsmuscle.core.errors import InputError
+from alsmuscle.data import counts
 from alsmuscle.data.readers import arrays, matrices, results, sample_sheets
 from alsmuscle.data.readers.single_cell import read_sample
-from alsmuscle.download import decode, sandbox
+from alsmuscle.download import containers, decode, sandbox
+from alsmuscle.download.policy import FetchError
 
 Build = Callable[[Path], Path]
 # Bombs here are small, and so is the size from which the ratio is looked at.
@@ -84,7 +90,48 @@ def _bomb_in_chunks(file: h5py.File) -> None:
     )
 
 
-HUGE = np.array([0, 0], dtype=np.int64)
+def _barcodes(value: object, **how: object) -> Callable[[h5py.File], None]:
+    def edit(file: h5py.File) -> None:
+        del file["matrix/barcodes"]
+        file["matrix"].create_dataset("barcodes", data=value, **how)
+
+    return edit
+
+
+def _references(file: h5py.File) -> None:
+    place = file["matrix"].ref
+    _barcodes([place, place], dtype=h5py.ref_dtype)(file)
+
+
+def _group(file: h5py.File) -> None:
+    del file["matrix/barcodes"]
+    file["matrix"].create_group("barcodes")
+
+
+def _of_itself(file: h5py.File) -> None:
+    file["other"] = file["matrix"]
+    del file["matrix"]
+    file["matrix"] = h5py.SoftLink("/matrix")
+
+
+def _large_block(file: h5py.File) -> None:
+    del file["matrix/data"]
+    file["matrix"].create_dataset(
+        "data", (2,), "u8", maxshape=(None,), chunks=(1 << 28,), compression="gzip"
+    )
+
+
+def _one_text_for_all(file: h5py.File) -> None:
+    """Let 200,000 barcodes point to one text of a million characters in the file's heap."""
+    n, text = 200_000, h5py.string_dtype()
+    del file["matrix/barcodes"]
+    many = file["matrix"].create_dataset("barcodes", (n,), text, chunks=(n,), compression="gzip")
+    many[0] = "x" * 1_000_000
+    first = zlib.decompress(many.id.read_direct_chunk((0,))[1])[:16]
+    many.id.write_direct_chunk((0,), zlib.compress(first * n), 0)
+
+
+ONE_PLACE = {"indices": np.zeros(4, "i8"), "indptr": np.array([0, 4, 4])}
 
 CELLS: dict[str, tuple[Build, str]] = {
     "environment": (lambda folder: made.environment(folder / "a.h5"), "external storage"),
@@ -124,6 +171,42 @@ CELLS: dict[str, tuple[Build, str]] = {
         ),
         "more than can be stored",
     ),
+    "2^62 four times in one place": (
+        _h5(data=np.full(4, 2**62), **ONE_PLACE),
+        "more than can be stored",
+    ),
+    "two rows of one gene beyond int32": (
+        _h5(
+            data=np.full(2, 2**31 - 1),
+            indptr=np.array([0, 2, 2]),
+            **{"features/id": np.array([b"ENSG00000000001"] * 2)},
+        ),
+        "more than can be stored",
+    ),
+    "barcodes of a thousand parts": (
+        _edit(_barcodes(np.zeros(2, dtype=[(f"f{n}", "S1000") for n in range(60)]))),
+        "not a list of text",
+    ),
+    "barcodes of bytes without meaning": (
+        _edit(_barcodes(np.array([b"ab", b"cd"], "V2"))),
+        "not a list of text",
+    ),
+    "barcodes in two dimensions": (
+        _edit(_barcodes(np.array([[b"a", b"b"], [b"c", b"d"]]))),
+        "not a list of text",
+    ),
+    "barcodes that point to groups": (_edit(_references), "not a list of text"),
+    "one barcode, no list": (_edit(_barcodes("A-1")), "cannot be read as a 10x"),
+    "barcodes without a space": (_edit(_barcodes(h5py.Empty("S3"))), "cannot be read as a 10x"),
+    "a group of barcodes": (_edit(_group), "cannot be read as a 10x"),
+    "names are numbers": (_h5(**{"features/name": np.array([1, 2])}), "not a list of text"),
+    "fewer kinds": (
+        _h5(**{"features/feature_type": np.array([b"Antibody Capture"])}),
+        "2 gene ids but 1 kinds",
+    ),
+    "a matrix that links to itself": (_edit(_of_itself), "cannot be read as a 10x"),
+    "a block of 2 GiB": (_edit(_large_block), "blocks of 2,147,483,648 bytes"),
+    "200,000 names that are one of a MB": (_edit(_one_text_for_all), "cannot be read as a 10x"),
     "no shape": (_h5(shape=None), "without a shape"),
     "negative shape": (_h5(shape=np.array([2, -2])), "no two whole numbers"),
     "shape of three": (_h5(shape=np.array([2, 2, 2])), "no two whole numbers"),
@@ -153,6 +236,18 @@ CELLS: dict[str, tuple[Build, str]] = {
     "mtx complex": (
         _mtx("2 2 1", "1 1 1 1\n", made.HEADER.replace("integer", "complex")),
         "complex numbers",
+    ),
+    "mtx, 2^62 four times in one place": (
+        _mtx("2 2 4", f"1 1 {2**62}\n" * 4),
+        "more than can be stored",
+    ),
+    "mtx whose size hides behind a long remark": (
+        _mtx(f"%{'x' * 5000}\n1000000 1000000 1000000000000"),
+        "more than the file can hold|are named",
+    ),
+    "mtx whose size hides behind blank lines": (
+        _mtx("\n\n\n1000000 1000000 1000000000000"),
+        "more than the file can hold|are named",
     ),
     "mtx beyond int32": (_mtx("2 2 1", "1 1 3000000000\n"), "more than can be stored"),
     "mtx beyond int64": (_mtx("2 2 1", f"1 1 {10**30}\n"), "not a MatrixMarket|more than"),
@@ -184,6 +279,11 @@ def _packed_triplet(folder: Path, matrix: bytes) -> Path:
 def test_the_sound_file_is_read(tmp_path: Path) -> None:
     assert read_sample(made.tenx(tmp_path / "a.h5")).X.sum() == 3
     assert read_sample(made.triplet(tmp_path / "a", f"{made.HEADER}2 2 1\n1 1 3\n")).X.sum() == 3
+
+
+def test_counts_of_one_place_are_added_in_a_wider_type(tmp_path: Path) -> None:
+    path = made.tenx(tmp_path / "a.h5", data=np.array([200, 100, 0, 0], "u1"), **ONE_PLACE)
+    assert read_sample(path).X.sum() == 300
 
 
 @pytest.mark.parametrize("case", CELLS)
@@ -255,6 +355,27 @@ MANY = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(
     f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(12)
 )
 
+
+def _sheet(sheet: str, place: str = "worksheets/sheet1.xml") -> Build:
+    """Return a workbook of this sheet, which its relationships say is at ``place``."""
+
+    def build(folder: Path) -> Path:
+        path = made.workbook(folder / "a.xlsx", sheet)
+        if place == "worksheets/sheet1.xml":
+            return path
+        with zipfile.ZipFile(path) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        links = parts["xl/_rels/workbook.xml.rels"]
+        parts["xl/_rels/workbook.xml.rels"] = links.replace(
+            b"worksheets/sheet1.xml", place.encode()
+        )
+        if not place.startswith(".."):
+            parts[f"xl/{place}"] = parts.pop("xl/worksheets/sheet1.xml")
+        return _zip(path, parts)
+
+    return build
+
+
 WORKBOOKS: dict[str, tuple[Build, str]] = {
     "cut in its XML": (
         lambda folder: made.workbook(folder / "a.xlsx", made.cells("A1", "B2")[:60]),
@@ -268,7 +389,7 @@ WORKBOOKS: dict[str, tuple[Build, str]] = {
         lambda folder: made.workbook(
             folder / "a.xlsx", f"{MANY}]>{made.cells('A1').replace('<v>1', '<v>&m;')}"
         ),
-        "not readable as a workbook",
+        "document type",
     ),
     "an entity of a local file": (
         lambda folder: made.workbook(
@@ -276,11 +397,53 @@ WORKBOOKS: dict[str, tuple[Build, str]] = {
             '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
             + made.cells("A1").replace("<v>1", "<v>&a;"),
         ),
-        "not readable as a workbook",
+        "document type",
     ),
     "a bomb": (
         lambda folder: made.workbook(folder / "a.xlsx", made.cells("A1") + " " * BOMB),
         "bomb",
+    ),
+    "the last corner in single quotes": (
+        _sheet(made.cells("A1", "XFD1048576").replace('"XFD1048576"', "'XFD1048576'")),
+        "2 cells in a sheet of 1,048,576 rows",
+    ),
+    "the last corner behind a line break": (
+        _sheet(made.cells("A1", "XFD1048576").replace("<c ", "<c\n")),
+        "2 cells in a sheet of 1,048,576 rows",
+    ),
+    "the last corner in a sheet elsewhere": (
+        _sheet(made.cells("A1", "XFD1048576"), "other/b.xml"),
+        "2 cells in a sheet of 1,048,576 rows",
+    ),
+    "a row of two cells far below": (
+        _sheet(made.cells("A1", "B1", "A1048576", "B1048576")),
+        "4 cells in a sheet of 1,048,576 rows",
+    ),
+    "a sheet on the web": (
+        _sheet(made.cells("A1", "B2"), 'sheet1.xml" TargetMode="External'),
+        "not readable as a workbook",
+    ),
+    "a sheet in a local file": (
+        _sheet(made.cells("A1", "B2"), "../../../../etc/hostname"),
+        "not readable as a workbook",
+    ),
+    "elements without end": (
+        _sheet(f'<worksheet xmlns="MAIN">{"<a>" * 100_000}{"</a>" * 100_000}</worksheet>'),
+        "more than 100 deep",
+    ),
+    "two million texts for two cells": (
+        _sheet(
+            made.cells("A1", "B2").replace("<sheetData>", f"{'<si/>' * 2_000_000}<sheetData>"),
+        ),
+        "2,000,000 texts for 2 cells|bomb",
+    ),
+    "a cell of 40,000 characters": (
+        _sheet(
+            made.cells("A1", "B1", "A2", "B2").replace(
+                '<c r="A1"><v>1', f'<c r="A1" t="str"><v>{"x" * 40_000}'
+            )
+        ),
+        "a cell of 40,000 characters",
     ),
     "no workbook": (lambda folder: _zip(folder / "a.xlsx", {"a": b"x"}), "workbook|archive"),
     "cut": (
@@ -327,6 +490,25 @@ def _nested(depth: int) -> Build:
     return build
 
 
+TWO = {f"GSM{n}.txt": b"ENSG00000000001\t1\nENSG00000000002\t2\n" for n in (1, 2)}
+
+
+def _patched(path: Path, *places: tuple[int, int]) -> Path:
+    """Overwrite bytes of the first entry in a zip's directory."""
+    content = bytearray(path.read_bytes())
+    start = content.find(b"PK\x01\x02")
+    for offset, value in places:
+        content[start + offset] = value
+    path.write_bytes(content)
+    return path
+
+
+def _header_of_headers(n: int) -> bytes:
+    header = tarfile.TarInfo("x")
+    header.type = tarfile.XHDTYPE
+    return header.tobuf(tarfile.USTAR_FORMAT) * n + bytes(1024)
+
+
 ARCHIVES: dict[str, tuple[Build, str]] = {
     "absolute": (lambda f: made.entry(f / "a.tar", name="/etc/cron.d/x"), "absolute path"),
     "leaves": (lambda f: made.entry(f / "a.tar", name="../../x"), "leaves the archive"),
@@ -353,6 +535,50 @@ ARCHIVES: dict[str, tuple[Build, str]] = {
         lambda f: made.tar(f / "a.tar", {"GSM1.txt.gz": made.bomb(BOMB)}),
         "bomb",
     ),
+    "a member of negative size": (
+        lambda f: made.entry(f / "a.tar", pax_headers={"size": "-1000"}),
+        "-1,000 bytes|not a whole",
+    ),
+    "a size in words": (
+        lambda f: made.entry(f / "a.tar", pax_headers={"GNU.sparse.map": "0,1,x,2"}),
+        "not a whole",
+    ),
+    "holes of a TB": (
+        lambda f: made.entry(
+            f / "a.tar", pax_headers={"GNU.sparse.map": "0,1", "GNU.sparse.size": str(10**12)}
+        ),
+        "bomb",
+    ),
+    "a name with a null": (
+        lambda f: made.entry(f / "a.tar", pax_headers={"path": "GSM2.txt\0x"}),
+        "a name that is none",
+    ),
+    "a name of 5,000 characters": (
+        lambda f: made.entry(f / "a.tar", pax_headers={"path": "x/" * 2500 + "GSM2.txt"}),
+        "a name that is none",
+    ),
+    "attributes without end": (
+        lambda f: made.entry(f / "a.tar", pax_headers={"comment": "1" * 5_000_000}),
+        "a header of 5,000,",
+    ),
+    "headers of headers": (
+        lambda f: _written(f / "a.tar", _header_of_headers(10_000)),
+        "not a whole",
+    ),
+    "a header of 8 GB": (
+        lambda f: made.entry(f / "a.tar", type=tarfile.XHDTYPE, size=(1 << 33) - 1),
+        "a header of 8,589,934,591",
+    ),
+    "a password": (lambda f: _patched(_zip(f / "a.zip", TWO), (8, 1)), "not a whole|encrypted"),
+    "a packing that nobody knows": (
+        lambda f: _patched(_zip(f / "a.zip", TWO), (10, 97)),
+        "not a whole",
+    ),
+    "a size that is another": (lambda f: _patched(_zip(f / "a.zip", TWO), (24, 5)), "not a whole"),
+    "a name that is not UTF-8": (
+        lambda f: _patched(_zip(f / "a.zip", TWO), (9, 8), (46, 0xFF)),
+        "not a whole",
+    ),
     "packed five times": (_nested(5), "packed more than 4 times"),
     "cut": (
         lambda f: _written(
@@ -373,6 +599,18 @@ def test_archives(tmp_path: Path, case: str) -> None:
     build, words = ARCHIVES[case]
     path = build(tmp_path)
     refused(lambda: matrices.read_matrix(path, SPEC, {}), words)
+
+
+@pytest.mark.parametrize("case", ARCHIVES)
+def test_the_look_at_a_downloaded_archive(tmp_path: Path, case: str) -> None:
+    path = ARCHIVES[case][0](tmp_path)
+
+    def work() -> str:
+        with suppress(FetchError):  # in words of its own; nothing else may happen
+            containers.check_content(path)
+        return "looked at"
+
+    assert sandbox.call(work, where="a file", max_bytes=1 << 30, seconds=20) == "looked at"
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -396,7 +634,28 @@ TEXTS: dict[str, tuple[bytes, str]] = {
     "text for a number": (b"gene\tGSM1\nMYH7\t=1+1\n", "not a number"),
     "rows of other lengths": (b"gene\tGSM1\nMYH7\t1\nTTN\t1\t2\t3\n", "regular|fields"),
     "a name twice": (b"gene\tGSM1\tGSM1\nMYH7\t1\t2\n", "twice"),
+    "a number in other digits": ("gene\tGSM1\nMYH7\t\uff11\uff12\n".encode(), "not a number"),
+    "a number with underscores": (b"gene\tGSM1\nMYH7\t1_000\n", "not a number"),
+    "a number of 5,000 digits": (b"gene\tGSM1\nMYH7\t" + b"1" * 5000 + b"\n", "not a number"),
+    "a field of 200,000 characters": (
+        b'gene\t"GSM1\nMYH7\t"1' + b"x" * 200_000 + b'"\n',
+        "regular|not a number|fields",
+    ),
 }
+LARGE = ["1e30", "1e19", str(2**63 - 1), str(2**64 - 1), str(2**53 + 3), "Infinity", "1e309"]
+
+
+@pytest.mark.parametrize("number", LARGE)
+def test_counts_beyond_what_is_stored_exactly(tmp_path: Path, number: str) -> None:
+    path = _written(
+        tmp_path / "a.tsv", f"gene\tGSM1\tGSM2\nMYH7\t{number}\t1\nTTN\t1\t1\n".encode()
+    )
+
+    def work() -> Any:
+        matrix, *_ = matrices.read_matrix(path, {"layout": "table", "type": "counts"}, {})
+        return counts.as_counts(matrix, "counts", "a file")
+
+    refused(work, "more than can be stored exactly|infinite|not a number")
 
 
 @pytest.mark.parametrize("case", TEXTS)
@@ -408,11 +667,84 @@ def test_tables_of_text(tmp_path: Path, case: str) -> None:
 
 # --- R data, SOFT, series matrices ----------------------------------------------------------------
 
+RDATA3 = b"RDX3\nX\n" + struct.pack(">iiii", 3, 0x00040201, 0x00030500, 5) + b"UTF-8"
+
+
+def _integers(*values: int) -> bytes:
+    return struct.pack(f">{len(values)}i", *values)
+
+
+def _symbol(name: bytes) -> bytes:
+    return _integers(1, 0x00040009, len(name)) + name
+
+
+def _named(value: bytes) -> bytes:
+    """Return R data that hold one object, ``e``."""
+    return RDATA3 + _integers(0x402) + _symbol(b"e") + value + _integers(254)
+
+
+def _compact(kind: bytes, state: bytes) -> bytes:
+    """Return a vector in one of R's compact forms (ALTREP)."""
+    about = _integers(2) + _symbol(kind) + _integers(2) + _symbol(b"base")
+    return _integers(238) + about + _integers(2, 13, 1, 13, 254) + state + _integers(254)
+
+
 OTHERS: dict[str, tuple[bytes, Callable[[Path], Any], str]] = {
     "R data of 2^31 numbers": (made.rdata_of(2**31 - 1), None, "no data frames"),
     "R data of -2 numbers": (made.rdata_of(-2), None, "no data frames"),
     "R data, a bomb": (made.bomb(BOMB), None, "bomb"),
     "R data, no such": (b"RDX2\nX\nxxxx", None, "R data"),
+    "R data, a closure": (_named(_integers(0x403, 0xFD, 254, 254, 254)), None, "R data|no data"),
+    "R data, a promise": (_named(_integers(5, 254, 254, 254)), None, "R data"),
+    "R data, an environment in itself": (
+        _named(_integers(4, 0, 0xFD, 0x402) + _symbol(b"x") + _integers(0x2FF, 254, 254, 254)),
+        None,
+        "R data|no data",
+    ),
+    "R data, lists in lists": (_named(_integers(19, 1) * 100_000), None, "R data"),
+    "R data, pairs of pairs": (_named(_integers(2, 254) * 100_000), None, "R data"),
+    "R data, 10^12 numbers in brief": (
+        _named(_compact(b"compact_intseq", _integers(14, 3) + struct.pack(">ddd", 1e12, 1, 1))),
+        None,
+        "R data",
+    ),
+    "R data, a file in place of numbers": (
+        _named(_compact(b"mmap_real", _integers(16, 1, 0x00040009, 13) + b"/etc/hostname")),
+        None,
+        "R data",
+    ),
+    "R data, a text of 2^31": (_named(_integers(16, 1, 0x00040009, 2**31 - 1)), None, "R data"),
+    "R data, a text of -5": (_named(_integers(16, 1, 0x00040009, -5)), None, "R data"),
+    "R data, code": (_named(_integers(21, 1, 254, 0)), None, "R data|no data"),
+    "R data, a pointer": (_named(_integers(22, 254, 254)), None, "R data|no data"),
+    "R data in letters": (
+        b"RDA2\nA\n2\n262657\n131840\n1026\n1\n262153\n1\nx\n14\n1000000000\n",
+        None,
+        "R data",
+    ),
+    "names of their own in 9,000 samples": (
+        b"!Sample_geo_accession" + b"".join(b'\t"GSM%d"' % n for n in range(9000)) + b"\n"
+        b"!Sample_characteristics_ch1" + b"".join(b'\t"a%d: x"' % n for n in range(9000)) + b"\n",
+        lambda path: sample_sheets.read_sheet(path, {"layout": "series_matrix"}),
+        "a sheet of 9,000 samples",
+    ),
+    "names of their own in 9,000 samples of SOFT": (
+        b"".join(
+            b"^SAMPLE = GSM%d\n!Sample_characteristics_ch1 = a%d: x\n" % (n, n) for n in range(9000)
+        ),
+        lambda path: sample_sheets.read_sheet(path, {"layout": "soft"}),
+        "a sheet of 9,000 samples",
+    ),
+    "a field of 200,000 characters": (
+        b'!Sample_geo_accession\t"GSM1"\n!Sample_title\t"' + b"x" * 200_000 + b'"\n',
+        lambda path: sample_sheets.read_sheet(path, {"layout": "series_matrix"}),
+        "not a regular table",
+    ),
+    "MINiML of entities": (
+        b'<!DOCTYPE a [<!ENTITY b "c">]><MINiML><Sample iid="GSM1">&b;</Sample></MINiML>',
+        lambda path: sample_sheets.read_sheet(path, {"layout": "miniml"}),
+        "not readable as MINiML",
+    ),
     "SOFT without an end": (
         b"^SAMPLE = GSM1\n!sample_table_begin\nID_REF\tVALUE\n1\t2\n",
         arrays.read_soft_tables,
@@ -448,6 +780,13 @@ def test_other_files(tmp_path: Path, case: str) -> None:
     path = _written(tmp_path / "a.txt", content)
     read = read or (lambda p: results.read_effects(p, {"layout": "rdata", "gene_column": "g"}))
     refused(lambda: read(path), words)
+
+
+def test_complex_numbers_of_r(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"gene": ["MYH7", "TTN"], "GSM1": [1 + 2j, 3], "GSM2": [1.0, 2.0]})
+    rdata.write_rda(tmp_path / "a.RData", {"x": frame})
+    spec = {"layout": "rdata", "type": "counts"}
+    refused(lambda: matrices.read_matrix(tmp_path / "a.RData", spec, {}), "complex numbers")
 
 
 def test_the_real_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,14 @@ from os import PathLike
 
 from alsmuscle.core.redaction import printable
 
+# Far beyond any sentence of ours; the longest lists all faults of a card.
+_MOST = 10_000
+
+
+def _quoted(text: str) -> str:
+    """Return what an error may say: much of it is quoted from files and answers."""
+    return printable(text if len(text) <= _MOST else f"{text[:_MOST]} […]")
+
 
 class InputError(ValueError):
     """Input or configuration that a user can mend; printed without a traceback.
@@ -30,11 +38,10 @@ class InputError(ValueError):
         expected: str | None = None,
         remedy: str | None = None,
     ) -> None:
-        # Much of an error is quoted from files and answers.
-        problem = printable(problem)
-        where = printable(str(where)) if where is not None else None
-        expected = printable(expected) if expected is not None else None
-        remedy = printable(remedy) if remedy is not None else None
+        problem = _quoted(problem)
+        where = _quoted(str(where)) if where is not None else None
+        expected = _quoted(expected) if expected is not None else None
+        remedy = _quoted(remedy) if remedy is not None else None
         self.problem, self.where, self.expected, self.remedy = problem, where, expected, remedy
         lines = [f"{where}: {problem}" if where else problem]
         if expected:

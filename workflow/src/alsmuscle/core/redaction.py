@@ -33,7 +33,10 @@ _SECRET_HEADER = re.compile(
 _LOGIN = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^/\s@'\"]{1,500}@")
 _SECRET_VARIABLE = re.compile(r"(?i)key|token|secret|passw|credential")
 _LEAST_SECRET = 8
-_ABSOLUTE = re.compile(r"(?<![\w.~:/<@%-])/(?:[\w.+@%~-]{1,255}/){1,64}([\w.+@%~=-]{0,255})")
+_ABSOLUTE = re.compile(
+    r"(?:\bfile://(?:localhost)?(?=/)|(?<![\w.~/<@%-])(?!//))/(?:[\w.+@%~-]{1,255}/){1,64}"
+    r"([\w.+@%~=-]{0,255})"
+)
 _FORMULA = re.compile(r"\s*[=+\-@]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
@@ -58,12 +61,18 @@ def secrets(text: str) -> str:
 
 def places(text: str) -> str:
     """Return ``text`` with paths of this machine relative to the project, or by their last name."""
-    return _ABSOLUTE.sub(r"…/\1", _below_here(text)) if "/" in text else text
+    return _ABSOLUTE.sub(r"…/\1", _at_home(_below_here(text))) if "/" in text else text
 
 
 def _below_here(text: str) -> str:
     here = str(Path.cwd())
     return text.replace(f"{here}/", "") if here != "/" else text
+
+
+def _at_home(text: str) -> str:
+    """Return ``text`` without the user's folder, whose name may hold a blank."""
+    home = os.path.expanduser("~")  # noqa: PTH111, it never raises
+    return text.replace(f"{home}/", "…/") if home.count("/") > 1 else text
 
 
 def on_terminal(text: str) -> str:

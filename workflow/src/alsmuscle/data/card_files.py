@@ -134,9 +134,9 @@ def patterns(card: Card) -> list[tuple[str, str]]:
         key = f"samples.columns.{name}"
         found += [(f"{key}.pattern", rule["pattern"])] if "pattern" in rule else []
         found += [(f"{key}.match", pattern) for pattern in rule.get("match", {})]
-    for block in ("counts", "cells"):
-        if "member" in card.get(block, {}):
-            found.append((f"{block}.member", card[block]["member"]))
+    for block, key in (("counts", "member"), ("cells", "member"), ("effects", "controls")):
+        if key in card.get(block, {}):
+            found.append((f"{block}.{key}", card[block][key]))
     found += [
         (f"files.{name}.match", file["match"])
         for name, file in card.get("files", {}).items()

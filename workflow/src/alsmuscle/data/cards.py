@@ -315,8 +315,9 @@ def check_card(card: Card, path: str | Path) -> None:
     for key, pattern in card_files.patterns(card):
         try:
             re.compile(pattern)
-        except re.error as error:
-            fail(key, f"not a regular expression: {error}")
+        # Brackets without end, and repetitions without measure.
+        except (re.error, RecursionError, OverflowError, MemoryError) as error:
+            fail(key, f"not a regular expression: {error or type(error).__name__}")
     for name, rule in columns.items():
         given = [key for key in ("from", "value", "levels") if key in rule]
         if len(given) != 1 or (given == ["levels"] and "missing" not in card):

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+# Numbers are read as decimals, which hold whole numbers up to here.
+_MOST = 2**53
+
+
 def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame, list[str]]:
     """Return whole-number counts, refusing what only looks like counts.
 
@@ -37,7 +41,8 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
     Raises
     ------
     InputError
-        Values are missing, negative, or normalised (FPKM, TPM, CPM, logarithms).
+        Values are missing, negative, normalised (FPKM, TPM, CPM, logarithms), or more than can be
+        stored.
     """
     import numpy as np
     import pandas as pd
@@ -64,9 +69,18 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
             remedy="use the study's raw counts; if they are RSEM or salmon estimates, set "
             "`counts.type: expected_counts`; normalised values cannot be modelled as counts",
         )
-    empty = values.sum(axis=0) == 0
-    if empty.any():
-        raise InputError(f"sample '{matrix.columns[empty][0]}' has no read at all", where=where)
+    total = values.sum(axis=0)
+    if (total == 0).any():
+        raise InputError(
+            f"sample '{matrix.columns[total == 0][0]}' has no read at all", where=where
+        )
+    if total.max() > _MOST:
+        raise InputError(
+            f"sample '{matrix.columns[total.argmax()]}' has {total.max():.3g} reads: more than can be "
+            "stored exactly",
+            where=where,
+            expected=f"at most {_MOST:,} in all",
+        )
     notes = []
     if kind == "expected_counts":
         notes.append(

@@ -174,7 +174,8 @@ def _compared(card: Mapping[str, Any], record: Record) -> pd.DataFrame:
     if pmid and record.pubmed:
         rows.append(("pmid", pmid, ", ".join(record.pubmed), pmid in record.pubmed))
     if "ids" in wanted:
-        lacking = [one for one in expand_ids(wanted["ids"]) if one not in set(record.ids)]
+        known = set(record.ids)
+        lacking = [one for one in expand_ids(wanted["ids"]) if one not in known]
         said = (
             f"no {', '.join(lacking[:5])}" if lacking else f"all of them, among {len(record.ids)}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def safe_names(labels: Iterable[str]) -> list[str]:
     labels = [str(label) for label in labels]
     # Labels that are safe keep their names, whatever the others become.
     taken = {label for label in labels if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", label)}
-    names = []
+    names, times = [], Counter[str]()
     for label in labels:
         if label in taken:
             names.append(label)
@@ -127,10 +128,10 @@ def safe_names(labels: Iterable[str]) -> list[str]:
         plain = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
         stem = re.sub(r"[^A-Za-z0-9_.]+", "_", plain).strip("_") or "sample"
         stem = stem if stem[0].isalpha() else f"S{stem}"
-        name, number = stem, 1
+        name = stem
         while name in taken:
-            number += 1
-            name = f"{stem}.{number}"
+            times[stem] += 1
+            name = f"{stem}.{times[stem] + 1}"
         taken.add(name)
         names.append(name)
     return names

@@ -10,7 +10,6 @@ import re
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, cast
@@ -20,6 +19,7 @@ from alsmuscle.download import decode
 from alsmuscle.download.policy import FetchPolicy, Want
 
 BLOCK = 1 << 20
+_MOST_NAME = 4096
 
 
 def hash_file(path: str | Path) -> tuple[str, str]:
@@ -36,8 +36,8 @@ def wrong_members(path: Path, want: Want) -> str:
     """Say which pinned members of a tar are missing or differ; empty if none."""
     left = dict(want.members or {})
     try:
-        with tarfile.open(path) as archive:
-            for member in archive:
+        with tarfile.open(path, tarinfo=decode.Header) as archive:
+            for member in decode.tar_members(archive):
                 content = archive.extractfile(member) if member.name in left else None
                 if content is None:
                     continue
@@ -45,7 +45,7 @@ def wrong_members(path: Path, want: Want) -> str:
                 got = hashlib.file_digest(cast(Any, content), "sha256").hexdigest()
                 if got != known:
                     return f"the archive's member {member.name} has sha256 {got}, not {known}"
-    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except decode.DAMAGED as error:
         return f"the archive cannot be read: {error}"
     if left:
         some = ", ".join(sorted(left)[:3]) + (", …" if len(left) > 3 else "")
@@ -102,14 +102,9 @@ def check_content(
                 pass
         if meant == "tar" or name.endswith((".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")):
             _check_tar(path, want, policy)
-    except (
-        EOFError,
-        OSError,
-        zlib.error,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-        tarfile.TarError,
-    ) as error:
+    except InputError:
+        raise
+    except decode.DAMAGED as error:
         raise want.mismatch(f"the {meant} file is truncated or damaged: {error}") from error
 
 
@@ -182,7 +177,7 @@ def _check_zip(path: Path, want: Want, policy: FetchPolicy) -> None:
 
 
 def _check_tar(path: Path, want: Want, policy: FetchPolicy) -> None:
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, tarinfo=decode.Header) as archive:
         for _ in safe_members(archive, policy=policy, url=want.url, study=want.study):
             pass
         # tarfile takes a missing end mark, or half a header, for the end of the archive.
@@ -230,11 +225,13 @@ def safe_members(
     root = str(Path(tempfile.gettempdir()) / "alsmuscle-unpacked")
     seen: set[str] = set()
     unpacked = 0
-    for member in tar:
+    for member in decode.tar_members(tar):
         name = member.name
         plain = str(PurePosixPath(name))
         unpacked += max(0, member.size)
-        if name.startswith("/") or "\\" in name or re.match(r"^[A-Za-z]:", name):
+        if "\0" in name or len(name) > _MOST_NAME:
+            problem = "a name that is none"
+        elif name.startswith("/") or "\\" in name or re.match(r"^[A-Za-z]:", name):
             problem = "an absolute path"
         elif ".." in PurePosixPath(name).parts:
             problem = "a path that leaves the archive"
@@ -250,7 +247,7 @@ def safe_members(
                 problem = str(error).replace(root, "the archive")
         if problem:
             raise want.refused(
-                f"the archive's member {name!r} is refused: {problem}",
+                f"the archive's member {name[:200]!r} is refused: {problem}",
                 remedy="unpack it by hand in a safe place, and give the files' local paths",
             )
         seen.add(plain)
@@ -279,7 +276,9 @@ def announced(stream: IO[bytes], packed: int, where: str | Path) -> tuple[int, i
         It announces more entries than its shape or the file can hold.
     """
     line = stream.readline(4096)
-    while line.startswith(b"%"):
+    while line and (line.startswith(b"%") or not line.strip()):
+        while line and not line.endswith(b"\n"):  # the rest of a long remark
+            line = stream.readline(4096)
         line = stream.readline(4096)
     numbers = line.split()
     if len(numbers) != 3 or not all(number.isdigit() for number in numbers):

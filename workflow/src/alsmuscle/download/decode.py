@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -25,6 +26,18 @@ _MAX_LAYERS = 4
 ZIP = b"PK\x03\x04"
 _CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 _DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
+# Of archives; their modules raise the last ones for headers that make no sense.
+DAMAGED = (
+    *(*_DAMAGED, tarfile.TarError, zipfile.BadZipFile),
+    *(RuntimeError, ValueError, struct.error),
+)
+# What tar says of one member beyond its name: long names, attributes.
+_MOST_HEADER = 1 << 15
+_OF_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+_DISK_KEPT = 1 << 30
 _STREAMS: dict[str, tuple[bytes, Any]] = {
     "gzip": (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
     "bzip2": (b"BZh", bz2.BZ2File),
@@ -104,6 +117,37 @@ def unpacked(content: bytes, where: str) -> bytes:
     raise InputError(f"packed more than {_MAX_LAYERS} times", where=where)
 
 
+class Header(tarfile.TarInfo):
+    """A header of tar whose size is looked at before that much memory is asked for."""
+
+    # The hook of `tarfile` for subclasses, which its stubs do not know.
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size < 0 or (self.type in _OF_HEADERS and self.size > _MOST_HEADER):
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(tar)  # type: ignore[misc, no-any-return]
+
+
+def tar_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of a tar that was opened with :class:`Header`.
+
+    Raises
+    ------
+    tarfile.TarError
+        A header makes no sense, or leads backwards, and so round and round.
+    """
+    last = -1
+    try:
+        for member in tar:
+            if member.size < 0 or member.offset <= last:
+                raise tarfile.ReadError(f"a member of {member.size:,} bytes")
+            last = member.offset
+            yield member
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise tarfile.ReadError(f"a header that makes no sense ({error})") from None
+
+
 def is_clutter(name: str) -> bool:
     """Say whether an archive's member is a file system's own note, such as macOS's ``._name``."""
     parts = name.replace("\\", "/").split("/")
@@ -121,16 +165,14 @@ def _only_member(content: bytes, where: str) -> bytes | None:
                     return None
                 name = _only([n for n in infos if not is_clutter(n)], where)
                 return _read_bounded(archive.open(infos[name]), len(content), where)
-        with tarfile.open(fileobj=stream) as tar:
-            files = {m.name: m for m in tar if m.isfile() and not is_clutter(m.name)}
+        with tarfile.open(fileobj=stream, tarinfo=Header) as tar:
+            files = {m.name: m for m in tar_members(tar) if m.isfile() and not is_clutter(m.name)}
             return _read_bounded(
                 tar.extractfile(files[_only(list(files), where)]), len(content), where
             )
-    except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"damaged archive: {error}", where=where) from None
-    except _DAMAGED as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except DAMAGED as error:
         raise InputError(f"damaged archive: {error}", where=where) from None
 
 
@@ -202,6 +244,12 @@ def unpacked_file(path: Path) -> Iterator[Path]:
     def object_to(seen: int) -> None:
         if problem := bomb(seen, packed):
             raise InputError(problem, where=path)
+        if shutil.disk_usage(tempfile.gettempdir()).free < _DISK_KEPT:
+            raise InputError(
+                f"the disk for temporary files is full after {size_in_words(seen)} of its content",
+                where=path,
+                remedy="set TMPDIR to a folder with more space, or unpack the file by hand",
+            )
 
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.stem

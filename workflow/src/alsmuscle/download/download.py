@@ -277,7 +277,7 @@ def _present(want: Want, dest: Path, locked: Mapping[str, str] | None) -> Fetche
         sha256, md5 = hash_file(dest)
         same = want.sha256 in (None, sha256) and want.md5 in (None, md5)
         if not want.hashed and want.members:
-            same = not wrong_members(dest, want)
+            same = not _wrong_apart(dest, want)
         if same:
             made = datetime.fromtimestamp(dest.stat().st_mtime, UTC).isoformat(timespec="seconds")
             retrieved = locked["retrieved"] if locked else made
@@ -386,16 +386,13 @@ def get_text(
     want = Want(canonical(url), study, None, None, None)
     row = row_for(read_mirror(mirror), want.url) if mirror is not None else None
     if row is not None and mirror is not None:
-        content = (Path(mirror) / row["path"]).read_bytes()
+        content = _small(Path(mirror) / row["path"], want)
         if hashlib.sha256(content).hexdigest() != row["sha256"]:
             raise want.error("the mirror's file differs from the sha256 in its index.tsv")
         return Answer(want.url, 200, content.decode("utf-8", "replace"))
     local = _allowed(want, policy)
     if local is not None:
-        try:
-            return Answer(want.url, 200, local.read_text(encoding="utf-8", errors="replace"))
-        except OSError as error:
-            raise want.error(f"cannot be read: {error.strerror}") from error
+        return Answer(want.url, 200, _small(local, want).decode("utf-8", "replace"))
     if policy.offline:
         raise want.passing("the answer is not in the mirror, and the network is not to be used")
 
@@ -412,6 +409,20 @@ def get_text(
 
     with transport.http_client(policy) as client:
         return transport.persist(once, lambda: 0, want, policy)
+
+
+def _small(path: Path, want: Want) -> bytes:
+    """Return the bytes of a local file that stands for an archive's answer."""
+    if not path.is_file():  # missing, or a device or pipe, which never ends
+        raise want.error(f"{path.name} is not a file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(_TEXT_LIMIT + 1)
+    except OSError as error:
+        raise want.error(f"cannot be read: {error.strerror}") from error
+    if len(content) > _TEXT_LIMIT:
+        raise want.error(f"the answer is larger than {size_in_words(_TEXT_LIMIT)}")
+    return content
 
 
 def peek(url: str, *, policy: FetchPolicy | None = None, study: str = "") -> int | None:
@@ -432,8 +443,7 @@ def peek(url: str, *, policy: FetchPolicy | None = None, study: str = "") -> int
                 raise want.error("a page was served instead of the file")
             if response.status_code == 206:
                 return transport.content_range(response.headers.get("content-range", ""))[1]
-            length = response.headers.get("content-length", "")
-            return int(length) if length.isdigit() else None
+            return transport.whole_number(response.headers.get("content-length", ""))
 
     with transport.http_client(policy) as client:
         return transport.persist(once, lambda: 0, want, policy)
@@ -449,7 +459,7 @@ def _verify(want: Want, path: Path, name: str, policy: FetchPolicy) -> str:
     right_size = want.bytes in (None, size)
     right_hash = want.sha256 in (None, sha256) and want.md5 in (None, md5)
     if want.hashed and right_size and right_hash:
-        if want.members and (wrong := wrong_members(path, want)):
+        if want.members and (wrong := _wrong_apart(path, want)):
             raise want.mismatch(wrong, expected="the members that the card names")
         return sha256
     with path.open("rb") as handle:
@@ -466,6 +476,22 @@ def _verify(want: Want, path: Path, name: str, policy: FetchPolicy) -> str:
             )
     _check_apart(want, path, name, policy)
     return sha256
+
+
+def _wrong_apart(path: Path, want: Want) -> str:
+    """Return :func:`wrong_members`, found out in a child process."""
+    seconds = _CHECK_SECONDS + path.stat().st_size / _CHECK_PACE
+    try:
+        return str(
+            sandbox.call(
+                lambda: wrong_members(path, want),
+                where=path.name,
+                max_bytes=_CHECK_BYTES,
+                seconds=seconds,
+            )
+        )
+    except InputError as error:
+        return error.problem
 
 
 def _check_apart(want: Want, path: Path, name: str, policy: FetchPolicy) -> None:

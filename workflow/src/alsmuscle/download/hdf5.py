@@ -25,6 +25,8 @@ MAX_NAME = 1000
 MAX_RATIO = 1032
 # What may be declared and never written: fill values of small datasets.
 FREE_BYTES = 1 << 20
+# A block is unpacked as a whole, and may be larger than what has been written into it so far.
+FREE_CHUNK = 1 << 26
 _AGAIN = "fetch the file again; if it stays so, the archive's copy is broken or means harm"
 
 
@@ -195,7 +197,14 @@ def _check_dataset(item: h5py.Dataset, where: str, file_size: int) -> int:
             expected="data that were written",
             remedy=_AGAIN,
         )
-    return declared
+    chunk = int(item.dtype.itemsize)
+    for length in item.chunks or ():
+        chunk *= int(length)
+    if chunk > FREE_CHUNK + declared:
+        raise InputError(
+            f"blocks of {chunk:,} bytes for {declared:,} bytes of data", where=where, remedy=_AGAIN
+        )
+    return max(declared, chunk)
 
 
 def _check_sparse(group: h5py.Group, where: str) -> None:
@@ -263,8 +272,10 @@ def text(values: Any, where: str | Path) -> list[str]:
     Raises
     ------
     InputError
-        It is not UTF-8.
+        It is no list of text, or not UTF-8.
     """
+    if getattr(values, "ndim", 1) != 1 or not all(isinstance(v, bytes | str) for v in values):
+        raise InputError("not a list of text", where=where, remedy=_AGAIN)
     try:
         return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
     except UnicodeDecodeError as error:

@@ -257,7 +257,23 @@ def is_private(host: str) -> bool:
     except (OSError, UnicodeError):
         return False
     places = [ipaddress.ip_address(place.partition("%")[0]) for place in found]
-    return any(not place.is_global or place.is_multicast for place in places)
+    return any(not one.is_global or one.is_multicast for place in places for one in _meant(place))
+
+
+# Addresses of IPv6 that stand for one of IPv4, in their last 32 bits (RFC 4291, 6052, 8215).
+_STANDING = [ipaddress.IPv6Network(net) for net in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")]
+
+
+def _meant(
+    place: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return an address with those of IPv4 that it stands for."""
+    if isinstance(place, ipaddress.IPv4Address):
+        return [place]
+    inner = [place.ipv4_mapped, place.sixtofour, *(place.teredo or ())]
+    if any(place in net for net in _STANDING):
+        inner.append(ipaddress.IPv4Address(int(place) & 0xFFFFFFFF))
+    return [place, *(one for one in inner if one is not None)]
 
 
 def stated(url: str, where: str) -> str:

@@ -15,6 +15,7 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -63,6 +64,14 @@ def call(work: Callable[[], Any], *, where: str | Path, max_bytes: int, seconds:
         What ``work`` raised, whatever it was (a traceback of what is no ``InputError`` is in the
         log), or how the child ended.
     """
+    with tempfile.TemporaryDirectory(prefix="alsmuscle-", ignore_cleanup_errors=True) as folder:
+        return _called(work, folder, where=where, max_bytes=max_bytes, seconds=seconds)
+
+
+def _called(
+    work: Callable[[], Any], folder: str, *, where: str | Path, max_bytes: int, seconds: float
+) -> Any:
+    """Do as :func:`call`; what the child unpacks lies in ``folder``, and goes even if it is killed."""
     reader, writer = os.pipe()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -72,6 +81,7 @@ def call(work: Callable[[], Any], *, where: str | Path, max_bytes: int, seconds:
         pid = os.fork()
     if pid == 0:
         os.close(reader)
+        tempfile.tempdir = folder
         _child(work, writer, max_bytes)
     os.close(writer)
     content, whole = b"", False

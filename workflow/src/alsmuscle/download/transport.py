@@ -6,6 +6,7 @@ E-utilities (3 requests per second, 10 with a key).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import ftplib
@@ -223,6 +224,7 @@ def persist(
 
     def attempt() -> T:
         nonlocal best, fruitless, unconnected
+        begun = time.monotonic()
         try:
             result = once()
             hosts.answered(host, folder)
@@ -234,8 +236,11 @@ def persist(
             elif unconnected >= hosts.TRIES:
                 hosts.gave_up(host, str(error), folder)
                 insist_on_host(want)
-            fruitless = fruitless + 1 if progress() <= best else 0
-            best = max(best, progress())
+            # A trickle is no progress: a byte per try would keep a job for days.
+            gained, least = progress() - best, policy.slow_bytes_per_second
+            trickle = gained < least * (time.monotonic() - begun)
+            fruitless = fruitless + 1 if gained <= 0 or trickle else 0
+            best += max(0, gained)
             raise
 
     def wait(state: RetryCallState) -> float:
@@ -298,10 +303,13 @@ def request(
     try:
         request = _build(client, want.url, headers)
         with _host_slot(request.url.host, policy):
+            left = _patience(policy)  # of all redirects together
             for _ in range(policy.max_redirects + 1):
                 _pace(request.url.host, policy)
-                with _within(_patience(policy), "the head of the answer"):
+                begun = time.monotonic()
+                with _within(left, "the head of the answer"):
                     response = client.send(request, stream=True)
+                left = max(0.1, left - (time.monotonic() - begun))
                 if response.status_code not in _REDIRECT_STATUS:
                     break
                 following = _redirected(client, request, response, headers, want)
@@ -411,12 +419,17 @@ def _excerpt(response: httpx.Response) -> str:
 def _retry_after(value: str) -> float:
     """Return seconds to wait from ``Retry-After``: a number or an HTTP date; 0 if neither."""
     value = value.strip()
-    if value.isdigit():
-        return float(value)
+    if (seconds := whole_number(value)) is not None:
+        return float(seconds)
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
+
+
+def whole_number(value: str) -> int | None:
+    """Return the number that a header states; None where it states none, or one of no use."""
+    return int(value) if re.fullmatch(r"[0-9]{1,18}", value) else None
 
 
 def _http_once(
@@ -447,7 +460,7 @@ def _http_once(
         packed = name.lower().endswith((".gz", ".tgz", ".bgz"))
         decode = not packed and coding(response, want) != "identity"
         stream = decoded(response, want, policy) if decode else response.iter_raw()
-        length = response.headers.get("content-length", "")
+        length = whole_number(response.headers.get("content-length", ""))
         if response.status_code == 206:
             start, total = content_range(response.headers.get("content-range", ""))
             same = want.hashed or _validator(response) in ("", part.validator)
@@ -456,7 +469,7 @@ def _http_once(
                 raise TransientError("the file changed on the server while it was resumed")
             part.resumed = True
         else:
-            total = int(length) if length.isdigit() and not decode else None
+            total = None if decode else length
             part.begin("" if decode else _validator(response), total)
         part.total, part.announced = total, total is not None
         _receive(want, name, part, stream, policy)
@@ -509,14 +522,16 @@ def _within(seconds: float, what: str) -> AbstractContextManager[None]:
 def _validator(response: httpx.Response) -> str:
     """Return what identifies this version of the file: a strong ETag, else Last-Modified."""
     etag = str(response.headers.get("etag", ""))
-    if etag and not etag.startswith("W/"):
-        return etag
-    return str(response.headers.get("last-modified", ""))
+    chosen = (
+        etag if etag and not etag.startswith("W/") else response.headers.get("last-modified", "")
+    )
+    # It goes back to the server, in a header of ours.
+    return str(chosen) if str(chosen).isascii() and str(chosen).isprintable() else ""
 
 
 def content_range(value: str) -> tuple[int, int | None]:
     """Return start and total of ``Content-Range``; start -1 if it is missing or malformed."""
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", value.strip())
+    found = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", value.strip())
     if not found:
         return -1, None
     return int(found[1]), None if found[2] == "*" else int(found[2])
@@ -622,13 +637,15 @@ def _ftp_once(want: Want, name: str, part: Part, policy: FetchPolicy) -> None:
     if re.search(r"[\r\n]", path):
         raise want.error("a line break in the path")
     try:
-        with _host_slot(host, policy), ftplib.FTP(timeout=policy.read_timeout) as ftp:
+        # Closed without a farewell, whose answer might never end.
+        session = contextlib.closing(ftplib.FTP(timeout=policy.read_timeout))
+        with _host_slot(host, policy), session as ftp:
             _pace(host, policy)
             with _within(_patience(policy), "the server's greeting"):
                 ftp.connect(host, parts.port or 21, timeout=policy.connect_timeout)
                 ftp.login(unquote(parts.username or "anonymous"), unquote(parts.password or ""))
                 ftp.voidcmd("TYPE I")
-                total = ftp.size(path)
+                total = whole_number(ftp.sendcmd(f"SIZE {path}")[3:].strip())
                 try:
                     stamp = ftp.voidcmd(f"MDTM {path}")
                 except ftplib.error_perm:
@@ -640,7 +657,9 @@ def _ftp_once(want: Want, name: str, part: Part, policy: FetchPolicy) -> None:
                 have = 0
             part.resumed = part.resumed or have > 0
             part.announced = total is not None
-            with ftp.transfercmd(f"RETR {path}", rest=have or None) as connection:
+            with _within(_patience(policy), "the beginning of the file"):
+                connection = ftp.transfercmd(f"RETR {path}", rest=have or None)
+            with connection:
                 connection.settimeout(policy.read_timeout)
                 chunks = iter(lambda: connection.recv(1 << 16), b"")
                 _receive(want, name, part, chunks, policy)

@@ -16,6 +16,8 @@ from typing import IO, cast
 from alsmuscle.core.errors import InputError
 
 _BLOCK = 1 << 20
+# The longest reads of any machine are some million bases.
+_MOST_LINE = 1 << 24
 # Reads from which lengths are read; files of a sequencer are alike from end to end.
 LOOKED_AT = 20_000
 _AGAIN = "fetch the run again; if it stays so, its archive's copy is broken: leave the run out"
@@ -49,7 +51,7 @@ def look(path: Path) -> Fastq:
     try:
         with open_packed(path) as file:
             for _ in range(LOOKED_AT):
-                record = [file.readline() for _ in range(4)]
+                record = [file.readline(_MOST_LINE) for _ in range(4)]
                 if not record[0]:
                     break
                 lengths.append(_length(record, path, lines))
@@ -92,9 +94,11 @@ def head(path: Path, target: Path, reads: int) -> None:
     """Write the first ``reads`` reads of a file, unpacked."""
     with open_packed(path) as source, target.open("wb") as sink:
         for _ in range(4 * reads):
-            line = source.readline()
+            line = source.readline(_MOST_LINE)
             if not line:
                 break
+            if len(line) == _MOST_LINE:
+                raise _broken(f"a line of more than {_MOST_LINE:,} characters", path)
             sink.write(line)
 
 

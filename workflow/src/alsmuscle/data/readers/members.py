@@ -10,7 +10,6 @@ import io
 import re
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,10 @@ from typing import IO
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.download.containers import safe_members
-from alsmuscle.download.decode import ZIP, bomb, is_clutter
+from alsmuscle.download.decode import DAMAGED, ZIP, Header, bomb, is_clutter
 
 Read = Callable[[], bytes]
 _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|zip|tar\.(gz|bz2|xz))$", re.IGNORECASE)
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 
 
 def names(path: Path) -> list[str]:
@@ -42,7 +40,7 @@ def each(path: Path, wanted: Collection[str] | None = None) -> Iterator[tuple[st
         if wanted is None or name in wanted:
             try:
                 yield name, read()
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 raise _broken(error, path) from None
 
 
@@ -50,7 +48,7 @@ def _walk(path: Path, wanted: Collection[str] | None) -> Iterator[tuple[str, Rea
     try:
         with path.open("rb") as stream:
             yield from _members(stream, path, path.stat().st_size, wanted, depth=1)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise _broken(error, path) from None
 
 
@@ -89,7 +87,7 @@ def _files(stream: IO[bytes], where: Path, packed: int) -> Iterator[tuple[str, R
             for info in infos:
                 yield info.filename, partial(archive.read, info)
         return
-    with tarfile.open(fileobj=stream) as tar:
+    with tarfile.open(fileobj=stream, tarinfo=Header) as tar:
         for member in safe_members(tar, packed=packed, url=str(where)):
             if member.isfile():
                 yield member.name, partial(_content, tar, member)

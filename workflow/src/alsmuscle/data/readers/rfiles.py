@@ -55,6 +55,8 @@ def read_frame(path: Path, spec: Mapping[str, Any], key: str, row_names: str = "
             else "export the table in R: write.csv(counts(x), 'counts.csv')",
         )
     frame = frames[name].rename(columns=str)
+    if odd := [column for column, kind in frame.dtypes.items() if kind.kind == "c"]:
+        raise InputError(f"complex numbers in column '{odd[0]}'", where=path, expected="numbers")
     if frame.index.dtype == object:
         frame = frame.rename_axis(row_names).reset_index()
     return frame.reset_index(drop=True)
@@ -72,7 +74,9 @@ def _objects(path: Path) -> dict[str, Any]:
             parsed = rdata.parser.parse_data(content)
             found = rdata.conversion.convert(parsed)
     except Exception as error:
-        raise InputError(f"not readable as R data: {error}", where=path) from None
+        # Some of the parser's errors have no words.
+        words = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise InputError(f"not readable as R data ({words})", where=path) from None
     # An .rds holds one object without a name.
     return found if isinstance(found, dict) else {"(the one object)": found}
 

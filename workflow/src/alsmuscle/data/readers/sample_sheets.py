@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 # Of one name in a sheet or in a sample.
 _MOST_COPIES = 1000
+# Of a sheet: samples × columns.
+_MOST_CELLS = 5_000_000
 
 
 def of_study(card: Mapping[str, Any], manifest: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +108,8 @@ def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
     characteristics: list[dict[str, str]] = []
     size = 0
     for line in _whole_lines(text):
-        name, *values = next(csv.reader(io.StringIO(line, newline="\n"), delimiter="\t"))
+        whole = io.StringIO(line, newline="\n")
+        name, *values = next(tables.csv_rows(whole, "\t", where))
         name = name.removeprefix("!Sample_")
         size = size or len(values)
         characteristics = characteristics or [{} for _ in range(size)]
@@ -124,7 +126,10 @@ def parse_series_matrix(text: str, where: str) -> pd.DataFrame:
                 if key:
                     key = _free(key, sample)
                     sample[key] = content
-                    columns.setdefault(key, [""] * size)[number] = content
+                    if key not in columns:
+                        _refuse_large(size, len(columns), where)
+                        columns[key] = [""] * size
+                    columns[key][number] = content
             continue
         columns[_free(name, columns)] = values
     if "geo_accession" not in columns:
@@ -145,6 +150,24 @@ def _whole_lines(text: str) -> list[str]:
     # Lone carriage returns end a line to the csv module.
     whole = ("\n".join(lines) for lines in found if lines[0].startswith("!Sample_"))
     return [line.replace("\r", " ") for line in whole]
+
+
+def _refuse_large(rows: int, columns: int, where: str | None) -> None:
+    """Stop where each sample has names of its own: their table would be the square of the file."""
+    if rows * columns > _MOST_CELLS:
+        raise InputError(
+            f"a sheet of {rows:,} samples and {columns:,} columns",
+            where=where,
+            expected="characteristics that samples share",
+        )
+
+
+def _of_rows(rows: list[dict[str, str]], where: str | None = None) -> pd.DataFrame:
+    """Return samples as a table; what one does not say is empty."""
+    import pandas as pd
+
+    _refuse_large(len(rows), len({name for row in rows for name in row}), where)
+    return pd.DataFrame(rows).fillna("")
 
 
 def _characteristic(line: str, value: str) -> tuple[str, str]:
@@ -207,8 +230,6 @@ def parse_soft_samples(text: str) -> pd.DataFrame:
     numbered from the second on (``description.1``). Missing values are empty. Raises
     :class:`InputError` if there is no sample.
     """
-    import pandas as pd
-
     rows: list[dict[str, str]] = []
     for line in lines_of(text):
         if line.startswith("^"):
@@ -233,7 +254,7 @@ def parse_soft_samples(text: str) -> pd.DataFrame:
         raise (PassingError if page else InputError)(
             f"no sample in the SOFT text: {text[:200]!r}", expected="^SAMPLE = GSM…"
         )
-    return pd.DataFrame(rows).fillna("")
+    return _of_rows(rows)
 
 
 def parse_miniml(content: bytes, where: str) -> pd.DataFrame:
@@ -242,7 +263,6 @@ def parse_miniml(content: bytes, where: str) -> pd.DataFrame:
     Characteristics become ``<tag>:ch1`` (channel by channel), as :func:`parse_series_matrix` has
     them. Raises :class:`InputError` for what is no such XML, and where there is no sample.
     """
-    import pandas as pd
     from defusedxml.common import DefusedXmlException  # type: ignore[import-untyped]
     from defusedxml.ElementTree import ParseError, fromstring  # type: ignore[import-untyped]
 
@@ -277,7 +297,7 @@ def parse_miniml(content: bytes, where: str) -> pd.DataFrame:
             where=where,
             expected="elements Sample; in an archive of several files, unpack the one .xml",
         )
-    return pd.DataFrame(rows).fillna("")
+    return _of_rows(rows, where)
 
 
 def parse_file_report(text: str, *, status: int = 200) -> pd.DataFrame:
@@ -296,6 +316,7 @@ def parse_file_report(text: str, *, status: int = 200) -> pd.DataFrame:
             f"ENA's answer is no table of runs: {text[:200]!r}",
             expected="a column run_accession",
         )
+    _refuse_large(text.count("\n"), text.partition("\n")[0].count("\t"), None)
     table = pd.read_csv(io.StringIO(text), sep="\t", dtype=str, keep_default_na=False, quoting=3)
     twice = table["run_accession"][table["run_accession"].duplicated()].tolist()
     if twice:

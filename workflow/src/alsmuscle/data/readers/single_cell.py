@@ -7,7 +7,6 @@ x features as sparse CSR with int32 counts, ``var`` indexed by Ensembl gene id w
 
 from __future__ import annotations
 
-import csv
 import re
 import warnings
 import zlib
@@ -262,7 +261,7 @@ def _barcodes(path: Path, separator: str) -> list[str]:
         line = decode.decoded(decode.opened(path.read_bytes(), str(path)).readline())
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"damaged ({error})", where=path, remedy=AGAIN) from error
-    return [cell.strip() for cell in next(csv.reader([line.strip("\n")], delimiter=separator), [])]
+    return [cell.strip() for cell in next(tables.csv_rows([line.strip("\n")], separator, path), [])]
 
 
 def _of_barcodes(

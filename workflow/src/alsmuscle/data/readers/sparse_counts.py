@@ -89,18 +89,30 @@ def csr(where: Path, data: Any, indices: Any, indptr: Any, shape: tuple[int, int
             remedy="remove the sample from the study's card, with the reason",
         )
     X = sparse.csr_matrix((data, indices, indptr), shape=shape)
+    require_counts(where, X)
+    if not X.has_canonical_format:
+        X.data = X.data.astype(np.int64)  # sums in the file's own type may wrap
+        X.sum_duplicates()
+        _refuse_large(X.data, where)
+    X.data = X.data.astype(np.int32, copy=False)
+    return X
+
+
+def require_counts(where: str | Path, X: Any) -> None:
+    """Refuse a sparse matrix whose stored values are not counts, or more than can be stored."""
     kind = describe_values(X)
     if kind == "nothing but zeros":
         raise InputError("the sample is empty (no counts)", where=where, remedy=AGAIN)
     if kind != "counts":
         raise InputError(f"the matrix holds {kind}", where=where, expected="raw counts", remedy=RAW)
-    X.sum_duplicates()
-    if X.data.max() > np.iinfo(np.int32).max:
+    _refuse_large(X.data, where)
+
+
+def _refuse_large(counts: np.ndarray[Any, Any], where: str | Path) -> None:
+    if counts.max(initial=0) > np.iinfo(np.int32).max:
         raise InputError(
-            f"a count of {X.data.max():,}: more than can be stored", where=where, remedy=AGAIN
+            f"a count of {counts.max():,}: more than can be stored", where=where, remedy=AGAIN
         )
-    X.data = X.data.astype(np.int32, copy=False)
-    return X
 
 
 def assemble(
@@ -138,6 +150,8 @@ def assemble(
 
     if not several:
         require_unique(barcodes, where)
+    if kinds is not None and len(kinds) != len(ids):
+        raise InputError(f"{len(ids)} gene ids but {len(kinds)} kinds of feature", where=where)
     index = [_ENSEMBL_VERSION.sub(r"\1\2", str(i)) for i in ids]
     var = pd.DataFrame({"symbol": symbols, "source_id": ids}, index=pd.Index(index, name="gene_id"))
     keep = _of_expression(kinds, len(var))
@@ -215,9 +229,11 @@ def rename_genes(sample: AnnData, identified: pd.DataFrame) -> AnnData:
     X = sparse.csr_matrix(sample.X)
     code, genes = pd.factorize(var.index)
     if len(genes) < len(code):
-        ones = np.ones(len(code), dtype=X.dtype)
+        ones = np.ones(len(code), dtype=np.int64)
         to_gene = sparse.csr_matrix((ones, (np.arange(len(code)), code)), (len(code), len(genes)))
-        X = (X @ to_gene).tocsr()
+        total = (X @ to_gene).tocsr()
+        _refuse_large(total.data, "rows of one gene, summed")
+        X = total.astype(X.dtype)
         X.sort_indices()
         var = var[~var.index.duplicated()]
     out = AnnData(X, obs=sample.obs, var=var, uns=dict(sample.uns))

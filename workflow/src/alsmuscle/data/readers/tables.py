@@ -13,8 +13,9 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import log
@@ -33,6 +34,7 @@ _GCT = re.compile(r"#1\.[23]\s*$")
 # Names that a column of ids has; a column of values is named after a sample.
 _ID_NAMES = re.compile(r"(?i)#?\W*(gene|ensembl|ensg|entrez|symbol|hgnc|mgi|ids?\b|name|probe)")
 _LOOKED_AT = 20  # rows looked at to learn what separates fields
+_MOST_CELL = 32_767  # what a spreadsheet takes
 _PROBED = 200  # rows looked at to learn how many fields a row has
 
 
@@ -264,10 +266,24 @@ def _quoting(lines: list[str], separator: str) -> int:
     return csv.QUOTE_NONE if len(plain) == 1 else csv.QUOTE_MINIMAL
 
 
-def _fields(line: str, separator: str, quoting: int) -> list[str]:
+def csv_rows(lines: Iterable[str], separator: str, where: str | Path) -> Iterator[list[str]]:
+    """Yield the fields of lines in which quotes mean something.
+
+    Raises
+    ------
+    InputError
+        A field is longer than any, or a line has line ends in it.
+    """
+    try:
+        yield from csv.reader(lines, delimiter=separator)
+    except csv.Error as error:
+        raise InputError(f"not a regular table: {error}", where=where) from None
+
+
+def _fields(line: str, separator: str, quoting: int, where: str) -> list[str]:
     if quoting == csv.QUOTE_NONE:
         return [_bare(cell) for cell in line.split(separator)]
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+    return [cell.strip() for cell in next(csv_rows([line], separator, where), [])]
 
 
 def _bare(cell: str) -> str:
@@ -285,11 +301,11 @@ def _names(
     R's row names leave the header one name short; a separator at the end of rows does, too.
     """
     probed = lines[1 : _PROBED + 1] if shape.header else lines[:_PROBED]
-    rows = [_fields(line, separator, quoting) for line in probed]
+    rows = [_fields(line, separator, quoting, where) for line in probed]
     width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
     if not shape.header:
         return [str(number) for number in range(width)], 0, 0
-    names = _fields(lines[0], separator, quoting)
+    names = _fields(lines[0], separator, quoting, where)
     while len(names) > max(width, 1) and not names[-1]:
         names.pop()
     if shape.text and len(names) >= width and sum(map(bool, names)) > 1:
@@ -331,7 +347,7 @@ def _unnamed(width: int, found: int, names: Sequence[str], where: str) -> InputE
 
 def _title(lines: list[str], separator: str, quoting: int, where: str, shape: Form) -> InputError:
     """Say in which line the header seems to be, where the first line is none."""
-    rows = [_fields(line, separator, quoting) for line in lines[:_PROBED]]
+    rows = [_fields(line, separator, quoting, where) for line in lines[:_PROBED]]
     filled = [sum(map(bool, row)) for row in rows]
     usual = Counter(filled[1:] or filled).most_common(1)[0][0]
     line = next((n for n, count in enumerate(filled) if n and count >= max(usual - 1, 2)), 0)
@@ -381,11 +397,23 @@ def _blank(column: pd.Series) -> bool:
     return bool(column.isna().all() or column.astype(str).str.strip().eq("").all())
 
 
+def _refuse_long(frame: pd.DataFrame, where: str) -> None:
+    for name, column in frame.select_dtypes("object").items():
+        longest = max((len(cell) for cell in column if isinstance(cell, str)), default=0)
+        if longest > _MOST_CELL:
+            raise InputError(
+                f"a cell of {longest:,} characters in column {str(name)[:80]}",
+                where=where,
+                expected=f"at most {_MOST_CELL:,}, as in a spreadsheet",
+            )
+
+
 def _named(frame: pd.DataFrame, names: Sequence[str], where: str, shape: Form) -> pd.DataFrame:
     """Give the columns their names; columns without name and content go."""
     frame = frame.set_axis(range(len(names)), axis=1)
     if shape.text:
         frame = frame.fillna("")
+        _refuse_long(frame, where)
     empty = [n for n, name in enumerate(names) if not name and n and _blank(frame[n])]
     frame = frame.drop(columns=empty)
     given = [
@@ -414,11 +442,12 @@ def numbered(names: Iterable[str]) -> list[str]:
     """
     names = list(names)
     taken, seen, found = set(names), set[str](), []
+    times = Counter[str]()
     for name in names:
-        new, number = name, 0
-        while new in seen or (number and new in taken):
-            number += 1
-            new = f"{name}.{number}"
+        new = name
+        while new in seen or (times[name] and new in taken):
+            times[name] += 1
+            new = f"{name}.{times[name]}"
         seen.add(new)
         found.append(new)
     return found
@@ -474,6 +503,7 @@ def _grid(content: bytes, where: str, shape: Form) -> tuple[pd.DataFrame, list[s
             )
         sheet = names[0] if shape.worksheet is None else shape.worksheet
         grid = pd.read_excel(book, sheet_name=sheet, header=None, dtype=object, na_filter=False)
+    _refuse_long(grid, where)
     return grid.iloc[shape.skip_rows :], [name for name in names if name != sheet]
 
 
@@ -569,7 +599,8 @@ def _no_number(
     first = int(odd.to_numpy().argmax())
     row = "probe" if shape.key.startswith("intensities") else "gene"
     found = (
-        f"'{cells.iloc[first]}' at {row} '{frame.index[first]}', column '{name}' is not a number"
+        f"'{cells.iloc[first][:100]}' at {row} '{str(frame.index[first])[:100]}', column "
+        f"'{str(name)[:100]}' is not a number"
     )
     if (more := int(odd.sum())) > 1:
         found += f" ({more} such values in this column)"

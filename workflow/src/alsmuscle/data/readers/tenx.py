@@ -5,7 +5,6 @@ What a file is, and how it is packed, is judged by its first bytes, not by its n
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import zlib
@@ -14,8 +13,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.data.readers import members
-from alsmuscle.data.readers.sparse_counts import AGAIN, RAW, assemble, check_sizes, csr
+from alsmuscle.data.readers import members, tables
+from alsmuscle.data.readers.sparse_counts import (
+    AGAIN,
+    RAW,
+    assemble,
+    check_sizes,
+    csr,
+    require_counts,
+)
 from alsmuscle.download import containers, decode, hdf5
 from alsmuscle.download.decode import some
 
@@ -73,7 +79,8 @@ def _read_h5(path: Path, source: Path | IO[bytes]) -> AnnData:
             parts = {k: group[k][:] for k in ("data", "indices", "indptr", "barcodes", *names)}
     except InputError:
         raise
-    except (OSError, KeyError, RuntimeError) as error:
+    # What is a scalar, a group or empty where a list should be raises the latter two.
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise InputError(
             f"cannot be read as a 10x .h5 file, truncated or incomplete ({error})",
             where=path,
@@ -181,6 +188,7 @@ def _read_triplet(where: Path, chosen: Mapping[str, str], contents: Mapping[str,
         ) from error
     if not hasattr(X, "tocsr"):
         raise InputError("a dense MatrixMarket array", where=file, expected="coordinate format")
+    require_counts(file, X)  # before entries of one place are added
     turned = X.shape != (len(rows), len(barcodes)) and X.shape == (len(barcodes), len(rows))
     X = X.tocsr() if turned else X.T.tocsr()  # some programs write barcodes in rows
     check_sizes(file, X.shape[0], len(barcodes), X.shape[1], len(rows))
@@ -202,7 +210,7 @@ def _names(content: bytes, where: Path) -> list[list[str]]:
         return []
     last = lines[-1]
     separator = next((s for s in "\t," if s in last), " " if '"' in last else "\t")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
+    rows = [[cell.strip() for cell in row] for row in tables.csv_rows(lines, separator, where)]
     for start in (0, 1):  # below a header, too
         numbers = [row[0] for row in rows[start:]]
         if len(numbers) > 1 and numbers == [str(n + 1) for n in range(len(numbers))]:
