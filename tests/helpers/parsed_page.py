@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from typing import Any
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 
@@ -50,3 +51,64 @@ class Parsed(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [a for t, a in self.tags if t == tag]
+
+
+class Tables(HTMLParser):
+    """The tables of a page: captions, headings and rows, each cell with its text and attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[dict[str, Any]] = []
+        self._cell: dict[str, Any] | None = None
+        self._caption = False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        found = {k: v or "" for k, v in attrs}
+        if tag == "table":
+            self.found.append({"class": found.get("class", ""), "caption": "", "rows": []})
+        elif tag == "tr" and self.found:
+            self.found[-1]["rows"].append({"attrs": found, "cells": []})
+        elif tag in ("td", "th") and self.found:
+            self._cell = {"attrs": found, "text": "", "href": ""}
+            self.found[-1]["rows"][-1]["cells"].append(self._cell)
+        elif tag == "a" and self._cell is not None and not self._cell["href"]:
+            self._cell["href"] = found.get("href", "")
+        elif tag in ("small", "br") and self._cell is not None:
+            self._cell["text"] += " "
+        self._caption = tag == "caption" or (self._caption and tag not in ("table", "thead"))
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._cell = None
+        if tag == "caption":
+            self._caption = False
+
+    def handle_data(self, data):
+        if self._cell is not None:
+            self._cell["text"] += data
+        elif self._caption:
+            self.found[-1]["caption"] += data
+
+    def of(self, css: str = "", caption: str = "") -> list[dict[str, Any]]:
+        """Tables whose class and caption hold these words."""
+        return [
+            t for t in self.found if css in [*t["class"].split(), ""] and caption in t["caption"]
+        ]
+
+
+RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
+def read_number(text: str) -> tuple[float, float]:
+    """A number as it is printed, and half a unit of its last digit; missing where it is a dash."""
+    plain = text.replace("\u2212", "-").replace("\u202f", "").replace(" %", "").strip()
+    if plain in ("", "–"):
+        return float("nan"), 0.0
+    power = 0
+    if " × 10" in plain:
+        plain, raised = plain.split(" × 10")
+        power = int(raised.translate(RAISED))
+    decimals = len(plain.partition(".")[2])
+    return float(plain) * 10.0**power, 0.5001 * 10.0 ** (power - decimals)
