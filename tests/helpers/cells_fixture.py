@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from alsmuscle.report.build import CellsData, ContrastData, StudyData
+from alsmuscle.report.model import Levels
 
 TYPES = ["FAP, pan", "Satellite cell, quiescent", "all nuclei"]
 
@@ -130,7 +132,11 @@ def study(material: str = "nuclei", *, tested: bool = True, title: str = "Nuclei
     barcodes = pd.DataFrame(
         {"sample_id": ["s0", "s0"], "reason": ["kept", "doublet"], "n": [45, 5]}
     )
+    # MYOG in every third cell, the satellite cells, twice as much in the patients'.
+    myog = np.where(np.arange(n) % 3 == 1, np.where(np.arange(n) % 2, 2.0, 1.0), 0.0)
+    levels = sparse.csc_matrix(np.column_stack([myog, rng.random(n)]).astype(np.float32))
     data = CellsData(
+        levels=Levels(["MYOG", "PAX7"], levels),
         **{"material": material, "map": table, "qc": qc, "barcodes": barcodes},
         **{"clusters": clusters, "markers": markers, "types": types, "activity": activity},
         **{"coexpression": coexpression, "composition": composition},

@@ -370,7 +370,8 @@ def test_gene_page_pools_first_and_shows_both_species(folder, open_tab):
 def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
     watched = open_tab()
     tab = watched.go(folder, where)
-    tab.wait_for_selector("table.forest")
+    tab.wait_for_selector("table.forest", state="attached")
+    tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     found = {}
     for kind in ("SVG", "PDF", "PNG", "data (TSV)", "caption"):
         with tab.expect_download() as got:
@@ -477,6 +478,31 @@ def test_samples_are_coloured_by_any_covariate(folder, open_tab):
     tab.locator("#pca").get_by_label("Colour by").select_option(label="Age")
     legend = tab.locator("#pca .legend li").all_inner_texts()
     assert len(legend) == 5 and sum(int(t.split("(")[1][:-1]) for t in legend) == 32
+    assert watched.trouble == []
+
+
+def test_cells_are_coloured_by_any_gene(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "studies/sim.html")
+    figure = tab.locator("#umap-type")
+    figure.scroll_into_view_if_needed()
+    tab.wait_for_selector("#umap-type[data-ready]")
+    assert "Satellite cell, quiescent (30)" in figure.locator(".legend").inner_text()
+    figure.get_by_label("Colour by gene").fill("myog")
+    tab.wait_for_selector("#umap-type[data-gene=MYOG]")
+    assert figure.get_by_role("status").inner_text() == "MYOG: seen in 30 of 90 drawn"
+    assert "not seen (60)" in figure.locator(".legend").inner_text()
+    figure.get_by_label("Colour by", exact=True).select_option(label="Sample")
+    assert "s0 (45)" in figure.locator(".legend").inner_text()
+    assert watched.trouble == []
+
+
+def test_a_claim_unfolds_the_measure_that_is_asked_for(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "claims/C1.html")
+    assert not tab.locator("#measure-1 .forest").first.is_visible()
+    tab.locator(".table.whole a").first.click()
+    assert tab.locator("#measure-1 .forest").first.is_visible()
     assert watched.trouble == []
 
 

@@ -228,6 +228,7 @@ window.alsmuscle = (() => {
   const geneShapes = ["circle", "up", "down"];
   const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"];
   const ramp = ["#00224e", "#414d6b", "#7c7b78", "#b8a663", "#e8cf3f"]; // cividis in five steps
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"; // of base 64, as in Python
   const shapes = ["circle", "up", "square", "diamond", "down", "circle", "up", "square"];
 
   function trace(ctx, shape, x, y, r) {
@@ -247,8 +248,15 @@ window.alsmuscle = (() => {
 
   function scatter(figure, spec, data) {
     const genes = spec.kind === "genes";
+    const cells = spec.kind === "cells";
+    const dense = genes || cells;
+    const types = spec.groups;
+    if (cells) data.label = data.group.map((g) => types[g]);
+    const kinds = data.group;
+    let shown = null; // the gene by which cells are coloured, and its levels
     let paint = genes ? geneColours : colours;
-    const form = genes ? geneShapes : shapes;
+    let form = genes ? geneShapes : shapes;
+    const shapeOf = (g) => form[(g + Math.floor(g / paint.length)) % form.length];
     let X = data[spec.x];
     let Y = data[spec.y];
     const n = data.label.length;
@@ -276,24 +284,25 @@ window.alsmuscle = (() => {
     const live = make("p", { class: "hidden", role: "status" });
     const legend = make("ul", { class: "legend" });
     const explain = () => legend.replaceChildren(...spec.groups.map((name, g) =>
-      make("li", {}, key(form[g % form.length], paint[g % paint.length]), `${name} (${usable.filter((i) => data.group[i] === g).length})`)),
+      make("li", {}, key(shapeOf(g), paint[g % paint.length]), `${name} (${usable.filter((i) => data.group[i] === g).length})`)),
     ...(usable.some((i) => data.group[i] < 0) ? [make("li", {}, "not drawn: not stated")] : []));
     explain();
     const button = (text, label, act) => make("button", { type: "button", class: "button", "aria-label": label, onclick: act }, text);
-    const finder = make("input", { type: "text", spellcheck: "false", placeholder: genes ? "e.g. MYOG, CHRNA1" : "" });
+    const finder = make("input", { type: "text", spellcheck: "false", placeholder: genes ? "e.g. MYOG, CHRNA1" : cells && spec.genes.length ? `e.g. ${spec.genes[Math.floor(spec.genes.length / 2)][0]}` : "", ...(cells ? { list: `${figure.id}-genes` } : {}) });
     const bar = make("div", { class: "tools plot-buttons" },
-      make("label", {}, genes ? "Mark genes" : "Mark sample", finder),
+      ...(cells && !spec.genes.length ? [] : [make("label", {}, genes ? "Mark genes" : cells ? "Colour by gene" : "Mark sample", finder)]),
+      ...(cells ? [make("datalist", { id: `${figure.id}-genes` }, ...spec.genes.map(([gene]) => make("option", { value: gene })))] : []),
       button("+", "Zoom in", () => zoom(0.6)), button("−", "Zoom out", () => zoom(1 / 0.6)),
       button("Reset", "Reset zoom", reset), ...choices());
     // Samples by any covariate, on any two components.
     function choices() {
-      if (!spec.colours) return [];
+      if (!spec.colours && !data.colours) return [];
       const select = (label, names, at, act) => {
         const box = make("select", { onchange: () => act(Number(box.value)) }, ...names.map((name, i) => make("option", { value: i, selected: i === at }, name)));
         return make("label", {}, label, box);
       };
-      const own = { name: "Group", groups: spec.groups, group: data.group, ramp: false };
-      const all = [own, ...spec.colours];
+      const own = { name: cells ? "Cell type" : "Group", groups: spec.groups, group: data.group, ramp: false };
+      const all = [own, ...(spec.colours || data.colours)];
       const turn = (axis) => (i) => {
         const { label, values } = spec.axes[i];
         if (axis === "x") { X = values; spec.xlabel = label; } else { Y = values; spec.ylabel = label; }
@@ -302,6 +311,7 @@ window.alsmuscle = (() => {
       };
       return [
         select("Colour by", all.map((k) => k.name), 0, (i) => {
+          if (cells) { shown = null; form = shapes; finder.value = ""; }
           spec.groups = all[i].groups;
           data.group = all[i].group;
           paint = all[i].ramp ? ramp : colours;
@@ -344,14 +354,14 @@ window.alsmuscle = (() => {
       ctx.strokeStyle = "#b5bcc5";
       ctx.lineWidth = 1;
       ctx.beginPath();
-      if (spec.symmetric !== "y") { ctx.moveTo(px(0), 0); ctx.lineTo(px(0), height); }
-      if (spec.symmetric !== "x") { ctx.moveTo(0, py(0)); ctx.lineTo(width, py(0)); }
+      if (!cells && spec.symmetric !== "y") { ctx.moveTo(px(0), 0); ctx.lineTo(px(0), height); }
+      if (!cells && spec.symmetric !== "x") { ctx.moveTo(0, py(0)); ctx.lineTo(width, py(0)); }
       ctx.stroke();
-      const size = genes ? 2.4 : 5;
+      const size = dense ? 2.4 : 5;
       ctx.globalAlpha = genes ? 0.6 : 0.95;
       for (let g = 0; g < spec.groups.length; g++) {
         ctx.fillStyle = paint[g % paint.length];
-        for (const i of usable) if (data.group[i] === g) { trace(ctx, form[g % form.length], px(X[i]), py(Y[i]), size); ctx.fill(); }
+        for (const i of usable) if (data.group[i] === g) { trace(ctx, shapeOf(g), px(X[i]), py(Y[i]), size); ctx.fill(); }
       }
       ctx.globalAlpha = 1;
       ctx.strokeStyle = "#000";
@@ -425,7 +435,7 @@ window.alsmuscle = (() => {
       pen.scale(scale, scale);
       pen.globalAlpha = 0.6;
       for (let g = 0; g < spec.groups.length; g++) for (const i of seen) if (data.group[i] === g) {
-        const [shape, colour, x, y, r] = [form[g % form.length], paint[g % paint.length], fx(X[i]), fy(Y[i]), genes ? 2.2 : 4.5];
+        const [shape, colour, x, y, r] = [shapeOf(g), paint[g % paint.length], fx(X[i]), fy(Y[i]), dense ? 2.2 : 4.5];
         if (many) {
           pen.fillStyle = colour;
           trace(pen, shape, x, y, r);
@@ -474,7 +484,23 @@ window.alsmuscle = (() => {
       }
       return found;
     }
+    // Cells by a gene: not seen, and four levels of equally many cells.
+    function colourBy(gene, { top, codes }) {
+      const levels = [...codes].map((digit) => (top * digits.indexOf(digit)) / 63);
+      const seen = levels.filter((v) => v > 0).sort((a, b) => a - b);
+      const cuts = [...new Set([0.25, 0.5, 0.75].map((q) => seen[Math.floor(q * seen.length)]).filter((v) => v !== undefined))];
+      const ends = [seen[0], ...cuts.filter((v) => v > seen[0]), seen.at(-1)];
+      data.group = levels.map((v) => (v > 0 ? 1 + cuts.filter((cut) => cut > seen[0] && v >= cut).length : 0));
+      spec.groups = ["not seen", ...(seen.length ? ends.slice(1).map((end, i) => `${fixed(ends[i], 1)} to ${fixed(end, 1)}`) : [])];
+      [paint, form, shown] = [["#dfe3e8", "#e8cf3f", "#b8a663", "#414d6b", "#00224e"], ["circle"], { gene, levels }];
+      live.textContent = `${gene}: seen in ${seen.length} of ${levels.length} drawn`;
+      explain();
+      legend.prepend(make("li", {}, make("strong", {}, `${gene}, log-normalised`)));
+      figure.dataset.gene = gene;
+      redraw();
+    }
     function words(i) {
+      if (cells) return [types[kinds[i]], ...data.colours.map((k) => k.groups[k.group[i]]), shown ? `${shown.gene} ${fixed(shown.levels[i])}` : ""].filter(Boolean).join("\n");
       if (!genes) return [data.label[i], spec.groups[data.group[i]] ?? "not stated", spec.flags && spec.flags[i] ? `flagged: ${spec.flags[i]}` : ""].filter(Boolean).join("\n");
       return `${data.label[i]}\nlog2 fold change ${fixed(data.log2fc[i], 2, true)} (${fixed(data.low[i], 2, true)} to ${fixed(data.high[i], 2, true)})\nadjusted p ${pText(data.padj[i])}\n(a click opens the gene)`;
     }
@@ -529,6 +555,11 @@ window.alsmuscle = (() => {
       event.preventDefault();
     });
     finder.addEventListener("input", () => {
+      if (cells) {
+        const gene = spec.genes.find(([name]) => name.toLowerCase() === finder.value.trim().toLowerCase());
+        if (gene) load(gene[1]).then((found) => colourBy(gene[0], found)).catch((error) => { live.textContent = error.message; });
+        return;
+      }
       const wanted = new Set(finder.value.toLowerCase().split(/[\s,;]+/).filter(Boolean));
       marked = wanted.size ? usable.filter((i) => wanted.has(data.label[i].toLowerCase())).slice(0, 50) : strongest;
       live.textContent = marked.map((i) => words(i).replaceAll("\n", ", ")).join("; ").replaceAll(", (a click opens the gene)", "");

@@ -68,6 +68,7 @@ rule report_pages:
                 "activity.tsv",
                 "coexpression.tsv",
                 "map.parquet",
+                "cells.h5ad",
                 "pseudobulk.h5ad",
                 "{contrast}/composition.tsv",
             )

@@ -105,7 +105,7 @@ def quality_of_samples(data: m.ReportData, files: dict) -> Found:
                         yield f"{path}, {shown['Sample']}, {head}", shown[head], value
 
 
-def tests_of_a_claim(data: m.ReportData, files: dict) -> Found:
+def claim_page(data: m.ReportData, files: dict) -> Found:
     said = data.synthesis
     labels = {entry["label"]: name for name, entry in said.document["contexts"].items()}
     for entry in said.document["claims"]:
@@ -222,7 +222,7 @@ def composition_of_cells(data: m.ReportData, files: dict) -> Found:
 
 COLLECTORS: tuple[Callable[[m.ReportData, dict], Found], ...] = (
     first_page, genes_of_a_comparison, programmes_of_a_comparison, quality_of_samples,
-    tests_of_a_claim, other_conditions, specificity, gene_page, every_sample, composition_of_cells,
+    claim_page, other_conditions, specificity, gene_page, every_sample, composition_of_cells,
 )  # fmt: skip
 
 

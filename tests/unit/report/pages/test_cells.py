@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from alsmuscle.report import model
 from alsmuscle.report.build import ReportData, StudyData, build
 from alsmuscle.report.html import components
-from alsmuscle.report.pages import cells
+from alsmuscle.report.pages import cell_maps, cells
 from cells_fixture import hostile, study
 from report_fixture import HOSTILE, templates
 
@@ -73,6 +74,7 @@ def test_figures_are_small_in_every_form(made):
         )
         assert made[name.replace(".png", ".pdf")].startswith(b"%PDF")
     kinds = {"umap-type", "umap-sample", "umap-programmes", "composition", "markers"}
+    kinds |= {"genes-by-group", "programmes-by-group"}
     assert {name.split(".")[1] for name in figures} == kinds
     assert all(content[:4] == b"\x89PNG" for content in figures.values())
     assert sum(len(v) for v in made.values() if isinstance(v, bytes)) < 5e6
@@ -82,8 +84,8 @@ def test_a_large_study_is_thinned_in_the_drawing():
     one = study()
     assert one.cells is not None
     many = pd.concat([one.cells.map] * 1000, ignore_index=True)
-    drawn = many.iloc[:: -(-len(many) // cells.MAX_DRAWN)]
-    assert cells.MAX_DRAWN / 2 < len(drawn) <= cells.MAX_DRAWN
+    drawn = many.iloc[cell_maps.drawn(replace(one.cells, map=many))]
+    assert cell_maps.MAX_DRAWN / 2 < len(drawn) <= cell_maps.MAX_DRAWN
 
 
 def test_spots_are_never_called_cells():

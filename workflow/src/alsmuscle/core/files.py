@@ -15,7 +15,7 @@ import re
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -186,6 +186,50 @@ def read_h5ad(path: str | Path) -> AnnData:
     import anndata
 
     return anndata.read_h5ad(path)
+
+
+_ROWS_AT_ONCE = 5000
+
+
+def read_levels(path: str | Path, symbols: Collection[str]) -> tuple[pd.Index, list[str], Any]:
+    """Read some genes of an AnnData with sparse rows, without its other genes in memory.
+
+    Parameters
+    ----------
+    symbols
+        In any spelling of case; of several rows of one symbol the first counts.
+
+    Returns
+    -------
+    cells, genes, levels
+        Names of all observations; symbols that were found, sorted; values of ``X``, sparse by
+        column, observations × genes.
+    """
+    import h5py
+    import numpy as np
+    from anndata.io import read_elem
+    from scipy import sparse
+
+    with h5py.File(path, "r") as file:
+        var, cells = read_elem(file["var"]), read_elem(file["obs"]).index
+        wanted = {symbol.upper() for symbol in symbols}
+        names = var["symbol"].astype(str)
+        chosen = names.str.upper().isin(wanted) & ~names.str.upper().duplicated()
+        genes = sorted(names[chosen])
+        place = {name: i for i, name in zip(np.flatnonzero(chosen), names[chosen], strict=True)}
+        columns = [place[name] for name in genes]
+        held, parts = file["X"], []
+        indptr = held["indptr"][:]
+        for start in range(0, len(cells), _ROWS_AT_ONCE):
+            ends = indptr[start : start + _ROWS_AT_ONCE + 1]
+            span = slice(ends[0], ends[-1])
+            rows = sparse.csr_matrix(
+                (held["data"][span], held["indices"][span], ends - ends[0]),
+                shape=(len(ends) - 1, len(var)),
+            )
+            parts.append(rows.tocsc()[:, columns])
+        levels = sparse.vstack(parts).tocsc() if parts else sparse.csc_matrix((0, len(genes)))
+    return cells, genes, levels
 
 
 def write_h5ads(path: str | Path, parts: Mapping[str, AnnData]) -> None:

@@ -23,6 +23,7 @@ from alsmuscle.report.model import (
 from alsmuscle.report.pages import (
     about,
     calls,
+    cell_maps,
     cells,
     claim,
     contrast,
@@ -178,10 +179,17 @@ def _part(job: _Job) -> _Made:
     item = data.studies[job[0]]
     if job[1] is None:
         maker = study if item.cells is None else cells
-        figures = maker.figures(item) if known is None else {}
+        figures: Mapping[str, bytes] = {}
+        if known is None:
+            figures = study.figures(item) if item.cells is None else cells.figures(item, data)
         page = maker.page(site, data, item, figures if known is None else known)
+        made: Files = {study_path(item): page, **figures}
         matrix = expression.download(item)
-        return {study_path(item): page, **figures, **(dict([matrix]) if matrix else {})}, []
+        if matrix is not None:
+            made[matrix[0]] = matrix[1]
+        if item.cells is not None:
+            made.update(cell_maps.scripts(item))
+        return made, []
     part = item.contrasts[job[1]]
     figures = contrast.figures(item, part, data.alpha) if known is None else {}
     page = contrast.page(site, data, item, part, figures if known is None else known)

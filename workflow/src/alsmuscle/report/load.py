@@ -39,7 +39,7 @@ from alsmuscle.genesets.scoring import drivers
 from alsmuscle.genesets.tables import COVERAGE, EFFECTS, GSEA, SETS
 from alsmuscle.report import methods
 from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis
-from alsmuscle.report.model import Expression
+from alsmuscle.report.model import Expression, Levels
 from alsmuscle.synthesis import changes
 from alsmuscle.synthesis.tables import (
     BLOCKS,
@@ -112,8 +112,14 @@ def report_data(
         organism: blocks(listed, organism, table).query("not stripped")
         for organism, table in known.items()
     }
+    asked = [
+        test["target"].split("/", 1)[1]
+        for entry in document["claims"]
+        for test in entry["tests"]
+        if test["target"].startswith(f"{targets.GENE}/")
+    ]
     settled = {
-        name: _study(results, card, settings, versions, members[card["organism"]])
+        name: _study(results, card, settings, versions, members[card["organism"]], asked)
         for name, card in cards.items()
     }
     settled = {
@@ -265,12 +271,13 @@ def _study(
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
     members: pd.DataFrame,
+    asked: Sequence[str],
 ) -> tuple[StudyData, pd.DataFrame]:
-    """Return one study and its excluded samples."""
+    """Return one study and its excluded samples; ``asked``: genes that claims are about."""
     import pandas as pd
 
     if card["modality"] == "cells":
-        return _cells_study(results, card, settings, versions, members)
+        return _cells_study(results, card, settings, versions, members, asked)
     name = card["id"]
     folder = results / "bulk" / name
     nothing = pd.DataFrame(columns=["kind", "dataset", "id", "what", "reason"])
@@ -461,6 +468,7 @@ def _cells_study(
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
     members: pd.DataFrame,
+    asked: Sequence[str],
 ) -> tuple[StudyData, pd.DataFrame]:
     """Return a single-cell study, one contrast per cell type, and its excluded samples."""
     import pandas as pd
@@ -519,13 +527,17 @@ def _cells_study(
                 )
             )
     blocks = [f"{programme}/{block}" for programme, block in settings["report"]["headline"]]
+    cells_map = io.read_parquet(folder / "map.parquet", [*MAP, *blocks])
+    wanted = {*tables["markers"]["gene"], *tables["coexpression"]["gene"], *asked}
+    barcodes, genes, levels = io.read_levels(folder / "cells.h5ad", wanted)
     study = StudyData(
         card={**card, "material": card["cells"]["material"]},
         samples=samples,
         contrasts=contrasts,
         cells=CellsData(
             material=card["cells"]["material"],
-            map=io.read_parquet(folder / "map.parquet", [*MAP, *blocks]),
+            map=cells_map,
+            levels=Levels(genes, levels[barcodes.get_indexer(cells_map["cell"])]),
             composition=pd.concat(shares, ignore_index=True),
             files=files,
             **tables,

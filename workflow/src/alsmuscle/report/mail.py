@@ -20,7 +20,10 @@ _ORDER: tuple[Callable[[str], bool], ...] = (
     lambda path: path.startswith("assets/data/gene-"),
     lambda path: path.startswith("tables/synthesis/"),
     lambda path: path.startswith("tables/") and not path.startswith("tables/expression/"),
-    lambda path: path.startswith("assets/data/") and not path.startswith("assets/data/samples"),
+    lambda path: (
+        path.startswith("assets/data/")
+        and not path.startswith(("assets/data/samples", "assets/data/cells-"))
+    ),
     lambda path: path.startswith("assets/data/"),
 )
 NOTE = """This is a report made for the mail: open report/index.html.

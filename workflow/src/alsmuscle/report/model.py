@@ -68,13 +68,24 @@ class ContrastData:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
+class Levels(NamedTuple):
+    """Log-normalised expression of some genes in single cells.
+
+    ``values``: cells × genes, sparse by column, in the order of the cells' ``map``.
+    """
+
+    genes: Sequence[str]
+    values: Any
+
+
 @dataclass(frozen=True)
 class CellsData:
     """What a single-cell study has beside its contrasts; contracts of the same names.
 
     ``map``: one row per cell with ``umap1, umap2, sample_id, condition, cell_type`` and block
     scores (``PROGRAMME/block``); ``composition``: all contrasts; ``qc``: contract ``cells_qc``;
-    ``files``: name to path of the TSV relative to the report folder.
+    ``files``: name to path of the TSV relative to the report folder; ``levels``: of the panel's and
+    the claims' genes.
     """
 
     material: str
@@ -88,6 +99,7 @@ class CellsData:
     coexpression: pd.DataFrame
     composition: pd.DataFrame
     files: Mapping[str, str] = field(default_factory=dict)
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True)

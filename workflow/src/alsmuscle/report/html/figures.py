@@ -343,28 +343,38 @@ def stacked_shares(types: pd.DataFrame, *, last: str = "") -> Figure:
     return fig
 
 
-def dots(frame: pd.DataFrame) -> Figure:
-    """Draw markers × cell types: size = share of cells that show it, colour = scaled mean.
+def dots(
+    frame: pd.DataFrame,
+    *,
+    order: Sequence[str] | None = None,
+    label: str = "mean, relative to the highest",
+) -> Figure:
+    """Draw genes or programmes × cell types: size = share of cells, colour = scaled mean.
 
-    ``frame``: ``cell_type``, ``gene`` (ordered categorical), ``detected``, ``scaled``.
+    ``frame``: ``cell_type``, ``gene`` (ordered categorical), ``detected``, ``scaled`` (both 0 to 1);
+    ``order``: of the rows, by default that of the alphabet; ``label``: of the colours.
     """
     genes = list(frame["gene"].cat.categories)
-    types = sorted(frame["cell_type"].unique())
+    types = sorted(frame["cell_type"].unique()) if order is None else list(order)
     x = frame["gene"].cat.codes.to_numpy()
     y = np.array([types.index(name) for name in frame["cell_type"]])
     from matplotlib.figure import Figure
 
-    width, height = max(6.0, 3.6 + 0.2 * len(genes)), 1.5 + 0.24 * len(types)
+    names = [_short(name, 46) for name in types]
+    # Room for the longest names, which stand beside and below.
+    left, bottom = (0.3 + 0.062 * max(map(len, words)) for words in (names, genes))
+    width = max(6.0, left + 1.2 + 0.2 * len(genes))
+    height = 0.3 + bottom + 0.24 * len(types)
     with _style():
         fig = Figure(figsize=(width, height), dpi=100)
-        box = (2.4 / width, 1.0 / height, 1 - 3.2 / width, 1 - 1.2 / height)
+        box = (left / width, bottom / height, 1 - (left + 0.8) / width, 1 - (bottom + 0.2) / height)
         ax = fig.add_axes(box)
         drawn = ax.scatter(
             x, -y, s=2 + 70 * frame["detected"], c=frame["scaled"], cmap="cividis_r", vmin=0, vmax=1
         )
         ax.set_xticks(range(len(genes)), genes, rotation=90, fontsize=7)
-        ax.set_yticks(-np.arange(len(types)), [_short(t, 34) for t in types], fontsize=7)
+        ax.set_yticks(-np.arange(len(types)), names, fontsize=7)
         ax.set_ylim(-len(types) + 0.4, 0.6)
         ax.set_xlim(-0.7, len(genes) - 0.3)
-        fig.colorbar(drawn, ax=ax, fraction=0.03, pad=0.02, label="mean, relative to the highest")
+        fig.colorbar(drawn, ax=ax, fraction=0.03, pad=0.02, label=label)
     return fig

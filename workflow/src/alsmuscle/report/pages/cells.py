@@ -13,13 +13,11 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
+from alsmuscle.report.pages import cell_maps
 from alsmuscle.report.pages import study as bulk
+from alsmuscle.report.pages.cell_maps import UNASSIGNED, type_order
 from alsmuscle.report.site import Site
 from alsmuscle.stats import distributions
-
-UNASSIGNED = "unassigned"
-MAX_DRAWN = 40_000
-"""Cells drawn in a UMAP; of more, every n-th: points would only cover each other."""
 
 QC_COLUMNS = (
     c.Column("sample_id", "Sample"),
@@ -140,7 +138,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
             name=f"{study.card['id']}-clusters",
             full=full.get("clusters"),
         ),
-        activity=_activity(data, cells, full.get("activity")),
+        activity=full.get("activity"),
         qc=_qc(study, full.get("qc")),
         lost=_lost(cells, full.get("barcodes")),
         n_flagged=int((cells.qc["flag"] != "").sum()),
@@ -317,32 +315,66 @@ def _coexpression(cells: m.CellsData, full: str | None) -> Markup:
     )
 
 
-def _activity(data: m.ReportData, cells: m.CellsData, full: str | None) -> Markup:
-    """Return levels of the headline's blocks per cell type, all groups of donors together."""
+MOST_GENES = 40
+"""Genes of the dot plot by type and group; the map can be coloured by any."""
+
+
+def asked_genes(cells: m.CellsData) -> list[str]:
+    """Return the genes of the dot plot: the myogenic factors, then markers of muscle's own cells."""
+    own = cells.markers[cells.markers["cell_type"] != UNASSIGNED]
+    types = sorted(own["cell_type"].astype(str).unique(), key=type_order)
+    best = chosen_markers(cells.markers)
+    found = list(dict.fromkeys(cells.coexpression["gene"].astype(str)))
+    for kind in types:
+        listed = own[(own["cell_type"] == kind) & own["gene"].isin(best["gene"].astype(str))]
+        mine = [kind in str(names).split("; ") for names in listed["listed_for"]]
+        found += listed.loc[mine, "gene"].astype(str).tolist()
+    return list(dict.fromkeys(found))[:MOST_GENES]
+
+
+def _group_names(types: pd.Series, conditions: pd.Series) -> tuple[pd.Series, list[str]]:
+    """Name every cell type in every group of donors, in the order of the rows."""
+    pairs = list(zip(types.astype(str), conditions.astype(str), strict=True))
+    order = sorted(set(pairs), key=lambda pair: (type_order(pair[0]), pair[1]))
+    names = {pair: f"{pair[0]}, {wording.level(pair[1])}" for pair in order}
+    return pd.Series([names[pair] for pair in pairs], index=types.index), list(names.values())
+
+
+def gene_levels(cells: m.CellsData) -> tuple[pd.DataFrame, list[str]]:
+    """Return rows of the dot plot of genes by cell type and group, and the order of its lines."""
+    table = cell_maps.by_group(cells, asked_genes(cells))
+    if table.empty:
+        return table, []
+    highest = table.groupby("gene")["mean"].transform("max")
+    names, order = _group_names(table["cell_type"], table["condition"])
+    genes = list(dict.fromkeys(table["gene"]))
+    rows = table.assign(
+        cell_type=names,
+        scaled=(table["mean"] / highest).fillna(0.0),
+        gene=pd.Categorical(table["gene"], categories=genes, ordered=True),
+    )
+    return rows, order
+
+
+def programme_levels(data: m.ReportData, cells: m.CellsData) -> tuple[pd.DataFrame, list[str]]:
+    """Return rows of the dot plot of the first page's programmes by cell type and group."""
     wanted = pd.DataFrame(list(data.headline), columns=["programme", "block"])
-    rows = cells.activity.merge(wanted, on=["programme", "block"])
+    rows = wanted.merge(cells.activity, on=["programme", "block"])
     if rows.empty:
-        return c.not_computed("programme levels per cell type")
-    info = data.programme_info
-    rows["what"] = [
-        estimates.programme_title(info, p, b)
+        return rows, []
+    titles = [
+        estimates.programme_title(data.programme_info, p, b)
         for p, b in zip(rows["programme"], rows["block"], strict=True)
     ]
-    rows["weighted"] = rows["mean"] * rows["n_donors"]
-    sums = rows.groupby(["what", "cell_type"])[["weighted", "n_donors"]].sum()
-    wide = (sums["weighted"] / sums["n_donors"]).unstack("cell_type")
-    order = [estimates.programme_title(info, p, b) for p, b in data.headline]
-    wide = wide.reindex([name for name in order if name in wide.index])
-    centred = wide.sub(wide.mean(axis=1), axis=0)
-    table = plots.heatmap(
-        centred,
-        caption="Level of each programme per cell type, minus its mean over types (log scale)",
-        head="Programme",
+    low, high = (rows.groupby(["programme", "block"])["mean"].transform(k) for k in ("min", "max"))
+    names, order = _group_names(rows["cell_type"], rows["condition"])
+    rows = rows.assign(
+        cell_type=names,
+        gene=pd.Categorical(titles, categories=list(dict.fromkeys(titles)), ordered=True),
+        scaled=((rows["mean"] - low) / (high - low)).fillna(0.0),
+        detected=np.sqrt(rows["n_cells"] / rows["n_cells"].max()),
     )
-    more = Markup('<p class="table-note">{}</p>').format(
-        c.local("levels per cell type and group, with intervals (TSV)", full, download=True)
-    )
-    return table + more if full else table
+    return rows, order
 
 
 def _qc(study: m.StudyData, full: str | None) -> Markup:
@@ -391,6 +423,19 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
         "Scores of single barcodes, for orientation. Differences between donors stand in the tables.",
         (960, 760),
     ),
+    "genes-by-group": (
+        "Dot plot: expression of the myogenic factors and of markers, by cell type and group.",
+        "Genes by cell type and group of donors. Size: share of {cells} that show the gene; colour: "
+        "mean, relative to the gene's highest. All donors of a group together: read differences in "
+        "the tables of effects.",
+        (960, 560),
+    ),
+    "programmes-by-group": (
+        "Dot plot: level of each programme of the first page, by cell type and group.",
+        "Programmes by cell type and group of donors. Size: number of {cells}; colour: level, from the "
+        "programme's lowest to its highest.",
+        (860, 560),
+    ),
     "composition": (
         "Stacked bars: share of each cell type in every sample.",
         "Share of cell types per sample.",
@@ -409,7 +454,7 @@ def _base(study: m.StudyData, name: str) -> str:
     return f"figures/{c.file_name(study.card['id'])}.{name}"
 
 
-def figures(study: m.StudyData) -> dict[str, bytes]:
+def figures(study: m.StudyData, data: m.ReportData) -> dict[str, bytes]:
     """Return the static figures of a single-cell study: path below the report folder to bytes.
 
     Cells become one bitmap inside them: a vector mark each would take many megabytes.
@@ -418,7 +463,7 @@ def figures(study: m.StudyData) -> dict[str, bytes]:
 
     cells = study.cells
     assert cells is not None
-    table = cells.map.iloc[:: -(-len(cells.map) // MAX_DRAWN)]
+    table = cells.map.iloc[cell_maps.drawn(cells)]
     types, samples = table["cell_type"].astype(str), table["sample_id"].astype(str)
     blocks = [name for name in table.columns if "/" in name]
     made = {
@@ -430,7 +475,14 @@ def figures(study: m.StudyData) -> dict[str, bytes]:
         made["umap-programmes"] = f.umap_scores(table, blocks)
     chosen = chosen_markers(cells.markers)
     if len(chosen):
-        made["markers"] = f.dots(chosen)
+        made["markers"] = f.dots(chosen, order=sorted(set(chosen["cell_type"]), key=type_order))
+    genes, lines = gene_levels(cells)
+    if lines:
+        made["genes-by-group"] = f.dots(genes, order=lines)
+    programmes, lines = programme_levels(data, cells)
+    if lines:
+        label = "level, from lowest to highest"
+        made["programmes-by-group"] = f.dots(programmes, order=lines, label=label)
     kinds = {"svg": f.to_svg, "pdf": f.to_pdf, "png": f.to_png}
     return {
         f"{_base(study, name)}.{kind}": save(figure)
@@ -474,11 +526,14 @@ def _picture(
         return Markup("")
     width, height = size
     kinds = (("SVG", "svg"), ("PDF", "pdf"), ("PNG", "png"))
+    cells = study.cells
+    assert cells is not None
     return c.figure(
         name=name,
         image=f"{root}{path}.svg",
         alt=alt,
-        caption=caption,
+        caption=caption.format(cells=cells.material),
+        plot=cell_maps.specification(study) if name == "umap-type" else None,
         downloads=[(text, f"{root}{path}.{kind}") for text, kind in kinds],
         width=width,
         height=height,

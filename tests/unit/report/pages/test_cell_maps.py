@@ -1,0 +1,95 @@
+"""The map of cells: every gene's values come back from the page's data, muscle's own cells stand first."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+import cells_fixture
+from alsmuscle.core import files
+from alsmuscle.report.pages import cell_maps, cells
+from alsmuscle.report.pages.expression import ALPHABET
+
+
+def payload(text: str) -> dict:
+    return json.loads(text[text.index(",") + 1 : text.rindex(")")])
+
+
+def test_values_come_back_to_one_part_in_sixty_three():
+    study = cells_fixture.study()
+    made = cell_maps.scripts(study)
+    digits = ALPHABET.tobytes().decode()
+    said = cell_maps.specification(study)
+    assert said["source"] == "cells-sim" and "assets/data/cells-sim.js" in made
+    for gene, name in said["genes"]:
+        held = payload(made[f"assets/data/{name}.js"])
+        shown = np.array([held["top"] * digits.index(x) / 63 for x in held["codes"]])
+        known = study.cells.levels.values[:, [study.cells.levels.genes.index(gene)]].toarray()[:, 0]
+        np.testing.assert_allclose(shown, known, atol=known.max() / 63)
+        # seen stays seen, and not seen stays so
+        assert ((shown > 0) == (known > 0)).all()
+
+
+def test_each_cell_keeps_its_type_sample_and_group():
+    study = cells_fixture.study()
+    held = payload(cell_maps.scripts(study)["assets/data/cells-sim.js"])
+    groups = cell_maps.specification(study)["groups"]
+    table = study.cells.map
+    assert [groups[i] for i in held["group"]] == table["cell_type"].tolist()
+    sample = held["colours"][0]
+    assert [sample["groups"][i] for i in sample["group"]] == table["sample_id"].tolist()
+    assert held["umap1"] == table["umap1"].round(2).tolist()
+
+
+def test_levels_by_type_and_condition_by_hand():
+    study = cells_fixture.study()
+    table = cell_maps.by_group(study.cells, ["MYOG"]).set_index(["cell_type", "condition"])
+    satellite = table.loc["Satellite cell, quiescent"]
+    assert satellite["mean"].to_dict() == {"als": 2.0, "control": 1.0}
+    assert satellite["detected"].tolist() == [1.0, 1.0]
+    assert table.loc["FAP, pan"]["detected"].tolist() == [0.0, 0.0]
+    assert table["n_cells"].sum() == len(study.cells.map)
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (
+            ["unassigned", "FAP, pan", "Satellite cell, quiescent", "Type IIX myonuclei"],
+            ["Type IIX myonuclei", "Satellite cell, quiescent", "FAP, pan", "unassigned"],
+        ),
+    ],
+)
+def test_myonuclei_and_satellite_cells_come_first(names, order):
+    assert sorted(names, key=cell_maps.type_order) == order
+
+
+def test_dots_stand_in_the_order_of_the_types():
+    rows, order = cells.gene_levels(cells_fixture.study().cells)
+    assert order[0] == "Satellite cell, quiescent, ALS" and order[-1].startswith("unassigned")
+    assert rows["scaled"].max() == 1.0 and set(rows["gene"]) == {"MYOG", "PAX7"}
+
+
+def test_some_genes_of_many_cells_are_read_in_parts(tmp_path, monkeypatch):
+    rng = np.random.default_rng(3)
+    dense = rng.poisson(0.4, (23, 6)).astype(np.float32)
+    whole = AnnData(
+        sparse.csr_matrix(dense),
+        obs=pd.DataFrame(index=[f"c{i}" for i in range(23)]),
+        var=pd.DataFrame(
+            {"symbol": ["A", "Myog", "B", "", "MYOG", "Pax7"]}, index=[f"g{i}" for i in range(6)]
+        ),
+    )
+    whole.write_h5ad(tmp_path / "cells.h5ad")
+    monkeypatch.setattr(files, "_ROWS_AT_ONCE", 5)
+    barcodes, genes, levels = files.read_levels(tmp_path / "cells.h5ad", {"MYOG", "pax7", "NONE"})
+    assert genes == ["Myog", "Pax7"] and list(barcodes) == list(whole.obs_names)
+    np.testing.assert_array_equal(levels.toarray(), dense[:, [1, 5]])
+    with h5py.File(tmp_path / "cells.h5ad") as file:
+        assert file["X"].attrs["encoding-type"] == "csr_matrix"
