@@ -18,8 +18,13 @@ with outcome.job(snakemake):
     }
     table = engines.test(fitted, vst.obs, contrast, **common, **snakemake.params.de)
     engine, other = engines.second(fitted, vst.obs, contrast, trend=trend)
+    alpha = snakemake.params.de["alpha"]
     agreement = engines.agreement(
-        table, other, about=fitted.uns, engine=engine, alpha=snakemake.params.de["alpha"]
+        *(table, other),
+        about=fitted.uns,
+        engine=engine,
+        alpha=alpha,
+        leaning=engines.leaning(fitted, contrast, table, alpha=alpha),
     )
     # Small beside the imports: contrasts of one design each write the design's own.
     omnibus = engines.omnibus(fitted, vst.obs, contrast, **common, **snakemake.params.omnibus)

@@ -458,19 +458,32 @@ def test_block_caveat_beats_programme_caveat():
 def test_a_direction_needs_adjusted_p_random_sets_and_measured_genes():
     rows = pd.DataFrame(
         {
-            "label": ["A", "B", "C", "D", "E", "F"],
-            "ci_low": [0.1, 0.1, 0.1, 0.1, np.nan, -1.0],
-            "ci_high": [0.3, 0.3, 0.3, 0.3, np.nan, -0.5],
-            "padj": [0.01, 0.20, 0.01, 0.01, np.nan, 0.01],
-            "pvalue_competitive": [0.01, 0.01, 0.30, 0.01, np.nan, np.nan],
-            "n_mapped": [5, 5, 5, 2, 0, 2],
-            "n_genes": [6, 6, 6, 9, 6, 2],
+            "label": ["A", "B", "C", "D", "E", "F", "G"],
+            "ci_low": [0.1, 0.1, 0.1, 0.1, np.nan, -1.0, np.nan],
+            "ci_high": [0.3, 0.3, 0.3, 0.3, np.nan, -0.5, np.nan],
+            "padj": [0.01, 0.20, 0.01, 0.01, np.nan, 0.01, np.nan],
+            "pvalue_competitive": [0.01, 0.01, 0.30, 0.01, np.nan, np.nan, np.nan],
+            "n_mapped": [5, 5, 5, 2, 0, 2, 6],
+            "n_genes": [6, 6, 6, 9, 6, 2, 6],
         }
     )
     found = estimates.verdict(rows, 0.05)
     assert found == {
-        **{"higher": ["A"], "lower": ["F"], "open": ["B", "C"], "unmeasured": ["D", "E"]}
+        **{"higher": ["A"], "lower": ["F"], "open": ["B", "C"], "unmeasured": ["D", "E"]},
+        "untested": ["G"],
     }
+
+
+def test_a_lean_along_a_hidden_factor_is_said():
+    one = pd.DataFrame({"hidden_share": [0.44], "hidden_lean": [-2.6], "hidden_pvalue": [0.018]})
+    one = one.assign(called=3155.0, called_without=944.0)
+    text = wording.hidden_sentence(one)
+    assert "44 %" in text
+    assert f"944 of {c.number(3155, 0)} genes called stay called" in text
+    assert "Expression alone cannot tell" in text
+    assert "cannot tell" not in wording.hidden_sentence(one.assign(hidden_pvalue=0.4))
+    assert "called" not in wording.hidden_sentence(one.assign(called=0.0, called_without=0.0))
+    assert wording.hidden_sentence(one.assign(hidden_share=np.nan)) == ""
 
 
 def test_repeated_donors_are_said():

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alsmuscle.bulk import deseq2, donors, limma
+from alsmuscle.bulk import deseq2, donors, hidden, limma
 from alsmuscle.core.contracts import measure
 from alsmuscle.core.types import Floats
 from alsmuscle.design import matrix
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Reads, at the typical sequencing depth, that a gene needs in as many samples as the smallest group
 # has: below, the logarithm of a count is mostly noise (the rule of edgeR's filterByExpr).
 MIN_COUNT = 10
+LEANING = ("hidden_share", "hidden_lean", "hidden_pvalue", "called_without")
 
 
 def expressed(counts: Floats, size: Floats, n_samples: int) -> npt.NDArray[np.bool_]:
@@ -74,6 +75,7 @@ def agreement(
     about: Mapping[str, Any],
     engine: str,
     alpha: float,
+    leaning: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Say in one row how many genes were tested, what was done about donors, how far engines agree.
 
@@ -89,6 +91,8 @@ def agreement(
         The second engine's name.
     alpha
         Level of the calls that are compared.
+    leaning
+        Of :func:`leaning`.
 
     Returns
     -------
@@ -106,6 +110,7 @@ def agreement(
     row["n_filtered"] = len(table) - row["n_tested"] if row["n_tested"] else 0
     row["donors"] = str(about["donors"])
     row["donor_correlation"] = float(about.get("donor_correlation", np.nan))
+    row |= leaning or dict.fromkeys(LEANING, np.nan)
     if other is not None and len(other):
         first = table.set_index("gene_id")
         shared = other.index.intersection(first.index[first["log2fc"].notna()])
@@ -168,6 +173,50 @@ def _second_of_correlated(fitted: AnnData, contrast: matrix.Contrast) -> pd.Data
     table = linear.moderated_t(least, deseq2.stored_vector(fitted, contrast), trend=True)
     table["padj"] = distributions.adjust(table["pvalue"])
     return table.set_index(pd.Index(fitted.var_names[keep], name="gene_id"))
+
+
+# --- what groups differ in unseen ---
+
+
+def leaning(
+    fitted: AnnData, contrast: matrix.Contrast, table: pd.DataFrame, *, alpha: float
+) -> dict[str, float]:
+    """Say how far a contrast's sides lean along their samples' strongest hidden factor.
+
+    Parameters
+    ----------
+    table
+        Contract ``de`` of the contrast.
+    alpha
+        Level of its calls.
+
+    Returns
+    -------
+    dict
+        ``hidden_share, hidden_lean, hidden_pvalue`` of :class:`alsmuscle.bulk.hidden.Hidden`, and
+        ``called_without``: genes called that are called in the same direction without the factor.
+        Missing where nothing is tested or too few samples are left.
+    """
+    missing = dict.fromkeys(LEANING, np.nan)
+    if not fitted.uns["fitted"] or not donors.testable(fitted) or table["padj"].isna().all():
+        return missing
+    X, values = fitted.obsm["design_matrix"].to_numpy(float), np.asarray(fitted.X, dtype=float).T
+    genes = fitted.var_names
+    if measure(fitted) == "counts":
+        keep = fitted.var["expressed"].to_numpy(bool)
+        size = fitted.obs["size_factors"].to_numpy(float)
+        values, genes = np.log2(values[keep] / size + 0.5), genes[keep]
+    if donors.correlated(fitted):
+        values, X = donors.of_log(values, X, fitted.obs["donor"].astype(str))[:2]
+    found = hidden.factor(values, X, deseq2.stored_vector(fitted, contrast))
+    if found is None:
+        return missing
+    without = found.without.set_index(genes)
+    called = table[table["padj"] < alpha].set_index("gene_id")["log2fc"]
+    padj = pd.Series(distributions.adjust(without["pvalue"]), genes).reindex(called.index)
+    same = np.sign(without["effect"].reindex(called.index)) == np.sign(called)
+    stay = int(((padj < alpha) & same).sum())
+    return dict(zip(LEANING, (found.share, found.lean, found.pvalue, stay), strict=True))
 
 
 # --- the main engine ------------------------------------------------------------------------

@@ -105,6 +105,10 @@ ENGINES = Table(
         "n_filtered": "count",
         "donors": "text",
         "donor_correlation": "number",
+        "hidden_share": "share",
+        "hidden_lean": "number",
+        "hidden_pvalue": "number",
+        "called_without": "number",
     },
     key=("dataset", "contrast", "cell_type", "engine"),
 )

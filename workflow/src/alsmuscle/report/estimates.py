@@ -188,18 +188,23 @@ def headline(data: ReportData, contrast: ContrastData, to_root: str = "") -> pd.
 
 
 def verdict(rows: pd.DataFrame, alpha: float) -> dict[str, list[str]]:
-    """Return labels of the rows that are higher, lower, open, or not measured well enough.
+    """Return labels of the rows that are higher, lower, open, untested, or not measured well enough.
 
     Higher or lower is what leaves zero by its interval and, where there are such, by its adjusted p
-    and against random sets of genes. Labels with a caveat end in ※, unless all have one.
+    and against random sets of genes. Without an interval too few samples were there to test anything.
+    Labels with a caveat end in ※, unless all have one.
     """
-    found: dict[str, list[str]] = {"higher": [], "lower": [], "open": [], "unmeasured": []}
+    found: dict[str, list[str]] = {
+        key: [] for key in ("higher", "lower", "open", "untested", "unmeasured")
+    }
     marked = "caveat" in rows and bool(rows["caveat"].map(c.is_missing).any())
     for row in rows.to_dict("records"):
         side = ("open", "higher", "lower")[c.direction(row["ci_low"], row["ci_high"])]
         ps = [row.get(name) for name in ("padj", "pvalue_competitive")]
         if any(not c.is_missing(p) and not p < alpha for p in ps):
             side = "open"
+        if c.is_missing(row["ci_low"]):
+            side = "untested"
         if "n_mapped" in row and not well_measured(row["n_mapped"], row["n_genes"]):
             side = "unmeasured"
         mark = " ※" if marked and not c.is_missing(row.get("caveat")) else ""
@@ -213,6 +218,8 @@ def sentence(study: StudyData, contrast: ContrastData, rows: pd.DataFrame, alpha
         return ""
     target, found = sides(contrast.meta)[0], verdict(rows, alpha)
     parts = [f"{s}: {', '.join(found[s])}" for s in ("higher", "lower") if found[s]]
+    if found["untested"] and not (parts or found["open"]):
+        return "Too few samples to test any programme."
     if not parts:
         return "No clear change in any programme shown."
     parts[0] = parts[0].replace(":", f" in {target}:", 1)

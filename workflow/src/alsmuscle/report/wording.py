@@ -151,6 +151,32 @@ def donor_sentence(engines: pd.DataFrame | None) -> str:
     return " ".join(text)
 
 
+def hidden_sentence(engines: pd.DataFrame | None) -> str:
+    """Say how far the groups lean along a hidden factor, and which calls do not depend on it."""
+    if engines is None or engines.empty or c.is_missing(engines["hidden_share"].iloc[0]):
+        return ""
+    row = engines.iloc[0]
+    lean, p = abs(row["hidden_lean"]), row["hidden_pvalue"]
+    text = (
+        f"Samples of one group differ most along one hidden factor ({100 * row['hidden_share']:.0f} % of the "
+        f"genes' variance within groups). The groups lean along it by {lean:.1f} standard deviations "
+        f"of what chance gives (p {c.pvalue(p)})"
+    )
+    if c.is_missing(row["called"]) or not row["called"]:
+        return text + "."
+    text += (
+        f"; with the factor in the model {c.number(row['called_without'], 0)} of "
+        f"{c.number(row['called'], 0)} genes called stay called."
+    )
+    if p < 0.05 and row["called_without"] < row["called"]:
+        text += (
+            " The others follow it: either the condition acts along it, as a disease does that is "
+            "worse in some patients than in others, or the groups differ in it by chance. Expression "
+            "alone cannot tell."
+        )
+    return text
+
+
 def omnibus_question(meta: Mapping[str, Any], test: str) -> str:
     """Return the question of an omnibus test in words."""
     variable, _, across = test.partition(":")

@@ -142,6 +142,7 @@ def page(
         gene_table=_genes(data, study, contrast, root, full.get("de")),
         engine=wording.engine_sentence(contrast.engines),
         donors=wording.donor_sentence(contrast.engines),
+        hidden=wording.hidden_sentence(contrast.engines),
         omnibus=_omnibus(data, study, contrast, root, full.get("omnibus")),
         terms=_terms(study, contrast, full.get("gsea"), data.top)
         if contrast.sets is None
