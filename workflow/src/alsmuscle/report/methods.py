@@ -180,6 +180,15 @@ def steps(
             "10.1186/s13059-014-0550-8; 10.1093/bioinformatics/btad547",
         ),
         (
+            "A hidden factor",
+            "How far the sides of a contrast lean along the strongest factor that the design leaves in "
+            "log expression (residuals' first singular vector; robust slope of the genes' effects on "
+            "their loadings, read against t), and which calls stay with it in a linear model with "
+            "moderated t. Said, never corrected for: a condition may act along the factor.",
+            "Leek & Storey 2007; Wang et al. 2017",
+            "10.1371/journal.pgen.0030161; 10.1214/16-AOS1511",
+        ),
+        (
             "Repeated donors",
             "The donor is the unit. Several samples of one donor in one group are added up (arrays: "
             "averaged) before the fit where no column of the sheet tells them apart or the study card "

@@ -1,0 +1,109 @@
+"""How often an unlucky draw of real people makes false calls, and which calls do not depend on it.
+
+Run: python benchmarks/chance.py [--draws 60] [--out chance.tsv]; needs the mirror (``ALSMUSCLE_MIRROR``).
+
+Twenty splits, as ``calls.py`` can afford, do not measure a mean that one or two of them make. Here people
+of one group of several studies are split many more times, with the same planted genes, and tested by a
+test that costs a tenth: a linear model of log counts with moderated t (the same genes, the same
+moderation over mean expression; no quasi-likelihood). Beside it: how far the sides lean along their
+strongest hidden factor, and what of the calls stays with that factor in the model
+(:mod:`alsmuscle.bulk.hidden`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from calls import ALPHA, HERE, score, thinned
+from pydeseq2.preprocessing import deseq2_norm
+
+from alsmuscle.bulk import hidden, quasi
+from alsmuscle.core import files
+from alsmuscle.data import cards, studies
+from alsmuscle.data.fetch import study_files
+from alsmuscle.data.tables import MANIFEST
+from alsmuscle.stats import distributions, linear
+
+POOLS = {
+    ("gse140261", "fshd"): (3, 6, 10, 12),
+    ("gse184951", "healthy"): (3, 5),
+    ("gse184951", "dm1"): (3, 5),
+    ("gse129643", "old"): (3, 7),
+}
+
+
+def people(dataset: str, condition: str, mirror: Path, folder: Path) -> pd.DataFrame:
+    """Return genes x samples of one group of a study, as the workflow reads them."""
+    card = cards.load_cards(HERE.parent / "config" / "datasets")[dataset]
+    manifest, _ = study_files(card, cache=folder, mirror=mirror)
+    path = folder / f"{dataset}.tsv"
+    files.write_table(path, files.contracts.rows(manifest, MANIFEST), MANIFEST)
+    adata = studies.read_bulk(card, files.read_table(path, MANIFEST))[0]
+    part = adata[(adata.obs["condition"].astype(str) == condition).to_numpy()]
+    return pd.DataFrame(np.asarray(part.X).T, part.var_names, part.obs_names).astype(np.int64)
+
+
+def row(counts: pd.DataFrame, n: int, draw: int) -> dict[str, float]:
+    """Return what is called of one draw, with and without its strongest hidden factor."""
+    made, sign = thinned(counts, n, draw)
+    normed = np.asarray(deseq2_norm(made.to_numpy().T)[0])
+    keep = quasi.expressed(normed, n)
+    values = np.log2(normed.T[keep] + 0.5)
+    X = np.column_stack([np.ones(2 * n), np.repeat([1.0, 0.0], n)])
+    vector = np.array([0.0, 1.0])
+    plain = linear.moderated_t(linear.fit(values, X), vector, trend=True)
+    found = hidden.factor(values, X, vector)
+    up = (plain["effect"] > 0).to_numpy()
+    padj = distributions.adjust(plain["pvalue"])
+    without = distributions.adjust(found.without["pvalue"])
+    same = np.sign(found.without["effect"]).to_numpy() == np.sign(plain["effect"]).to_numpy()
+    stay = np.where(same, np.maximum(padj, without), 1.0)
+
+    def scored(adjusted: np.ndarray) -> dict[str, float]:
+        # Over all genes: those without enough reads are planted too, and never found.
+        whole, direction = np.ones(len(sign)), np.zeros(len(sign), dtype=bool)
+        whole[keep], direction[keep] = adjusted, up
+        return score(whole, direction, sign)
+
+    return {
+        "hidden_share": found.share,
+        "hidden_lean": found.lean,
+        "hidden_pvalue": found.pvalue,
+        **scored(padj),
+        **{f"{key}_without": value for key, value in scored(stay).items()},
+    }
+
+
+def main() -> None:
+    """Run and print means per pool and size."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--draws", type=int, default=60)
+    parser.add_argument("--out", type=Path, default=HERE / "chance.tsv")
+    options = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for (dataset, condition), sizes in POOLS.items():
+            mirror = Path(os.environ["ALSMUSCLE_MIRROR"])
+            counts = people(dataset, condition, mirror, Path(folder))
+            for n in sizes:
+                for draw in range(options.draws):
+                    about = {"dataset": dataset, "group": condition, "n": n, "draw": draw}
+                    rows.append(about | row(counts, n, draw))
+                table = pd.DataFrame(rows)
+                table.to_csv(options.out, sep="\t", index=False, float_format="%.4g")
+                print(dataset, condition, n, flush=True)
+    by = table.groupby(["dataset", "group", "n"], sort=False)
+    means = by[["fdp", "power", "fdp_without", "power_without"]].mean()
+    means["fdp_error"] = by["fdp"].sem()
+    print(means.round(4).to_string())
+    unlucky = table["hidden_pvalue"] < ALPHA
+    print(table.groupby(unlucky)[["fdp", "fdp_without", "power", "power_without"]].mean().round(4))
+
+
+if __name__ == "__main__":
+    main()
