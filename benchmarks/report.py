@@ -25,6 +25,7 @@ from typing import Any
 import pandas as pd
 
 from alsmuscle.core import files as io
+from alsmuscle.core.config import places
 from alsmuscle.data import cards as registry
 from alsmuscle.report import build, load
 from alsmuscle.synthesis import targets
@@ -35,7 +36,10 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background
 def finished(config: str) -> build.ReportData:
     """Read all tables of a finished run."""
     settings = registry.load_config(settings_of(config), config)
-    cards = registry.load_cards(settings["registry"])
+    registries, _, _ = places(
+        settings, [Path("config/config.yaml"), Path(config)], registry.load_yaml
+    )
+    cards = registry.load_cards(*registries)
     studies = registry.select(cards, settings["studies"])
     listed = io.read_plain("config/programmes.tsv")
     return load.report_data(

@@ -140,7 +140,7 @@ def report_data(
     rows += [{"kind": "study", "id": row["dataset"], **row} for row in left_out]
     excluded = [frame for _, frame in settled.values()]
     excluded.append(pd.DataFrame(rows, columns=["kind", "dataset", "id", "what", "reason"]))
-    info = io.read_plain(notes).set_index("programme").to_dict("index")
+    info = programme_info(io.read_plain(notes))
     return ReportData(
         studies=[study for study, _ in settled.values()],
         left_out=[
@@ -175,6 +175,23 @@ def report_data(
             if names
         },
     )
+
+
+def programme_info(notes: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return titles and caveats per programme from rows of programmes and rows of their blocks.
+
+    ``notes``: ``programme, block, title, caveat``; an empty ``block`` stands for the programme.
+    """
+    info: dict[str, dict[str, Any]] = {}
+    for row in notes.to_dict("records"):
+        entry = info.setdefault(row["programme"], {"blocks": {}, "caveats": {}})
+        if not row.get("block"):
+            entry |= {"title": row["title"], "caveat": row["caveat"]}
+            continue
+        entry["blocks"][row["block"]] = row["title"]
+        if row["caveat"]:
+            entry["caveats"][row["block"]] = row["caveat"]
+    return info
 
 
 def _kept(cards: Mapping[str, registry.Card], outcome: pd.DataFrame) -> dict[str, registry.Card]:

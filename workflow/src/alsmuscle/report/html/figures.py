@@ -290,16 +290,19 @@ def umap(frame: pd.DataFrame, label: pd.Series, *, last: str = "") -> Figure:
     return fig
 
 
-def umap_scores(frame: pd.DataFrame, blocks: Sequence[str]) -> Figure:
-    """Draw cells coloured by the score of each block, scaled to its 1st and 99th percentile."""
+def umap_scores(frame: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """Draw cells coloured by the score of each block, scaled to its 1st and 99th percentile.
+
+    ``titles``: column of ``frame`` → what stands above its panel.
+    """
     from matplotlib.figure import Figure
 
-    columns = min(3, len(blocks))
-    rows = -(-len(blocks) // columns)
+    columns = min(3, len(titles))
+    rows = -(-len(titles) // columns)
     with _style():
         fig = Figure(figsize=(3.2 * columns, 2.5 * rows + 0.1), dpi=100)
         size = float(np.clip(2e4 / max(len(frame), 1), 0.8, 8))
-        for place, block in enumerate(blocks):
+        for place, (block, title) in enumerate(titles.items()):
             ax = fig.add_subplot(rows, columns, place + 1)
             values = frame[block].to_numpy(dtype=float)
             low, high = np.nanpercentile(values, [1, 99])
@@ -315,7 +318,7 @@ def umap_scores(frame: pd.DataFrame, blocks: Sequence[str]) -> Figure:
                 linewidths=0,
                 rasterized=True,
             )
-            _plane(ax, block.replace("_", " ").replace("/", ": "))
+            _plane(ax, _short(title, 46))
             fig.colorbar(drawn, ax=ax, fraction=0.04, pad=0.01).ax.tick_params(labelsize=6)
         fig.subplots_adjust(left=0.01, right=0.95, bottom=0.01, top=0.96, wspace=0.12, hspace=0.12)
     return fig

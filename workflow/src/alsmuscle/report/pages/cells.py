@@ -465,7 +465,11 @@ def figures(study: m.StudyData, data: m.ReportData) -> dict[str, bytes]:
     assert cells is not None
     table = cells.map.iloc[cell_maps.drawn(cells)]
     types, samples = table["cell_type"].astype(str), table["sample_id"].astype(str)
-    blocks = [name for name in table.columns if "/" in name]
+    blocks = {
+        name: estimates.programme_title(data.programme_info, *name.split("/", 1))
+        for name in map(str, table.columns)
+        if "/" in name
+    }
     made = {
         "umap-type": f.umap(table, types, last=UNASSIGNED),
         "umap-sample": f.umap(table, samples),
