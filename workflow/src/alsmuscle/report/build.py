@@ -31,6 +31,7 @@ from alsmuscle.report.pages import (
     gene,
     index,
     onepage,
+    pathways,
     programme,
     shared,
     specificity,
@@ -105,6 +106,8 @@ def build(
         add("programmes.html", programme.overview(site, data))
         for path, text in programme.pages(site, data, times):
             add(path, text)
+        if pathways.has_sets(data):
+            add(pathways.PATH, pathways.page(site, data))
         add("gene.html", gene.page(site, data))
         add("geneset.html", gene.set_page(site, data))
         add("shared.html", shared.page(site, data))

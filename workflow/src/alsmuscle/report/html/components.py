@@ -233,6 +233,71 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 # ---- small parts --------------------------------------------------------------------------------
 
 
+_SET_WORDS = {"hallmark": "Hallmark", "go_bp": "Gene Ontology, biological process"}
+_SET_WORDS |= {"reactome": "Reactome", "wikipathways": "WikiPathways"}
+
+
+def set_name(name: str) -> str:
+    """Return the name of a gene set or collection for reading: no underscores, no collection twice.
+
+    Examples
+    --------
+    >>> set_name("HALLMARK_TNFA_SIGNALING_VIA_NFKB"), set_name("mitotic spindle (GO:0007052)")
+    ('TNFA signaling via NFKB', 'mitotic spindle (GO:0007052)')
+    """
+    if name in _SET_WORDS:
+        return _SET_WORDS[name]
+    plain = re.sub(r"^(HALLMARK|REACTOME|WP|GOBP)_", "", name)
+    if plain == name or plain != plain.upper():
+        return name.replace("_", " ")
+    words = [word if _is_gene(word) else word.lower() for word in plain.split("_")]
+    return (words[0] if _is_gene(words[0]) else words[0].capitalize()) + "".join(
+        f" {word}" for word in words[1:]
+    )
+
+
+_SHORT_NAMES = frozenset(
+    [
+        "DNA",
+        "RNA",
+        "UV",
+        "ROS",
+        "MYC",
+        "E2F",
+        "MTORC1",
+        "PI3K",
+        "AKT",
+        "MTOR",
+        "NFKB",
+        "TNFA",
+        "TGF",
+        "BETA1",
+        "P53",
+        "KRAS",
+        "WNT",
+        "IL2",
+        "IL6",
+        "STAT3",
+        "STAT5",
+        "JAK",
+        "G2M",
+        "V1",
+        "V2",
+        "DN",
+        "TNF",
+        "NOTCH",
+        "HIF1A",
+        "ATP",
+        "ER",
+        "MHC",
+    ]
+)
+
+
+def _is_gene(word: str) -> bool:
+    return word in _SHORT_NAMES
+
+
 def badge(kind: str, text: str | None = None) -> Markup:
     """Return a badge; ``kind`` is one of :data:`BADGES`, ``text`` adds what exactly is meant."""
     if kind not in BADGES:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
@@ -382,6 +383,52 @@ def heatmap(
         '<caption>{c}</caption><thead><tr><th scope="col">{h}</th>{t}</tr></thead>'
         "<tbody>{b}</tbody></table></div>"
     ).format(c=caption, h=head, t=heads, b=Markup("\n").join(body))
+
+
+def dot_matrix(
+    values: pd.DataFrame,
+    padj: np.ndarray,
+    *,
+    caption: str,
+    head: str,
+    column_links: Mapping[str, str] | None = None,
+    alpha: float = 0.05,
+) -> Markup:
+    """Return a table of dots beside numbers: the larger the dot, the smaller the adjusted p.
+
+    Parameters
+    ----------
+    values, padj
+        Rows × columns, same shape; index and columns of ``values`` are the labels shown. Missing
+        values leave a dash; a missing ``padj`` the smallest dot.
+    alpha
+        Below it a dot has the colour of its direction.
+    """
+    tops = column_links or {}
+    heads = Markup("").join(
+        Markup('<th scope="col">{}</th>').format(local(k, tops[k]) if k in tops else k)
+        for k in values.columns
+    )
+    body = []
+    for label, row, ps in zip(values.index, values.to_numpy(dtype=float), padj, strict=True):
+        cells = []
+        for x, p in zip(row.tolist(), ps.tolist(), strict=True):
+            if is_missing(x):
+                cells.append(f'<td class="num">{MISSING}</td>')
+                continue
+            side = "none" if not p < alpha else "up" if x > 0 else "down"
+            radius = 2.0 if is_missing(p) else 2 + 1.5 * min(4.0, -math.log10(max(p, 1e-300)))
+            cells.append(
+                f'<td class="num"><svg class="of-p" width="18" height="18" aria-hidden="true">'
+                f'<circle class="dot dot-main {side}" cx="9" cy="9" r="{radius:.1f}"/></svg> '
+                f"{escape(number(x, 2, sign=True))}</td>"
+            )
+        body.append(f'<tr><th scope="row">{escape(label)}</th>{"".join(cells)}</tr>')
+    return Markup(
+        '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="heatmap dots">'
+        '<caption>{c}</caption><thead><tr><th scope="col">{h}</th>{t}</tr></thead>'
+        "<tbody>{b}</tbody></table></div>"
+    ).format(c=caption, h=head, t=heads, b=Markup("\n".join(body)))
 
 
 # ---- effects in cells ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
+from alsmuscle.report.pages import pathways
 from alsmuscle.report.pages.study import as_list
 from alsmuscle.report.site import Site
 
@@ -147,6 +148,7 @@ def page(
         terms=_terms(study, contrast, full.get("gsea"), data.top)
         if contrast.sets is None
         else _sets(study, contrast, full.get("sets"), data.top),
+        everywhere=pathways.link(data, root),
         by_samples=contrast.sets is not None,
         method=_method(data, meta),
         files=[(text, full[key]) for key, text in FILES if key in full],
@@ -337,7 +339,7 @@ def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: 
     if "leading_edge" in frame:
         frame["edge"] = [_few(v) for v in frame["leading_edge"]]
         frame["draw"] = [_drawn_set(v) for v in frame["leading_edge"]]
-    frame["term"] = [str(t).replace("_", " ") for t in frame["term"]]
+    frame["term"] = [c.set_name(str(t)) for t in frame["term"]]
     return c.table(
         frame,
         TERM_COLUMNS,
@@ -369,7 +371,8 @@ def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: i
     own = frame["group"] == frame["collection"] + ": " + frame["term"]
     followers = {str(name): part for name, part in frame[~own].groupby("group", sort=False)}
     heads = frame[own].copy()
-    heads["name"] = [str(t).replace("_", " ") for t in heads["term"]]
+    heads["name"] = [c.set_name(str(t)) for t in heads["term"]]
+    heads["collection"] = [c.set_name(str(name)) for name in heads["collection"]]
     heads["similar"] = [_followers(followers.get(str(group))) for group in heads["group"]]
     return c.table(
         heads,
@@ -380,8 +383,12 @@ def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: i
         total=len(heads),
         limit=top,
         order=f"{'smallest p' if tested else 'largest effect'} first; "
-        f"{len(frame) - len(heads)} further sets folded under one with the same leading genes",
+        f"{_further(len(frame) - len(heads))} folded under one with the same leading genes",
     )
+
+
+def _further(n: int) -> str:
+    return f"{n} further set{'s' * (n != 1)}"
 
 
 def _followers(followers: pd.DataFrame | None) -> Markup | str:
@@ -389,7 +396,7 @@ def _followers(followers: pd.DataFrame | None) -> Markup | str:
     if followers is None:
         return ""
     lines = [
-        f"{str(row['term']).replace('_', ' ')}: "
+        f"{c.set_name(str(row['term']))}: "
         + c.interval_text(row["effect"], row["ci_low"], row["ci_high"])
         for row in followers.to_dict("records")
     ]

@@ -13,7 +13,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import calls
+from alsmuscle.report.pages import calls, pathways
 from alsmuscle.report.pages.over_time import panels
 from alsmuscle.report.pages.selection import Selection
 from alsmuscle.report.site import Site
@@ -109,6 +109,7 @@ def overview(site: Site, data: m.ReportData) -> str:
             for p in sorted(rest)
         ],
         coverage=_coverage(data),
+        everywhere=pathways.link(data, ""),
     )
 
 
