@@ -263,6 +263,7 @@ def with_truth(rows: pd.DataFrame, material: Material, expected: pd.DataFrame) -
 
 # --- are stated detectable effects reached? ----------------------------------------------------
 
+STATING = 4  # replicates without effects that state what they would detect, each held by the next
 GROUP = 5  # targets shifted together: few, so that the others' share of the multiplicity stays
 
 
@@ -289,6 +290,7 @@ def reached(material: Material, tables: Tables, stated: pd.DataFrame, k: int) ->
         ``claim, test, target, detectable_effect, detectable_basis, verdict, passed, k_planned``.
     """
     als = list(tables.contrasts.loc[tables.contrasts["role"] == "als_patient", "dataset"])[:k]
+    material = material._replace(document=of_biopsies(material.document))
     references = set(tables.contrasts.loc[tables.contrasts["role"] != "als_patient", "dataset"])
     tables = of_studies(tables, {*als, *references})
     wanted = stated[stated["detectable_effect"].notna() & stated["detectable_basis"].ne("")]
@@ -321,6 +323,16 @@ def reached(material: Material, tables: Tables, stated: pd.DataFrame, k: int) ->
     }
     passed = [verdict in enough[name] for verdict, name in zip(out["verdict"], word, strict=True)]
     return out.assign(passed=passed, k_planned=k)
+
+
+def of_biopsies(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims with their tests in human biopsies alone; the others have no studies here."""
+    kept = [
+        {**claim, "tests": [{**test, "contexts": [CONTEXT]} for test in tests]}
+        for claim in document["claims"]
+        if (tests := [test for test in claim["tests"] if CONTEXT in test["contexts"]])
+    ]
+    return {**document, "claims": kept, "contexts": {CONTEXT: document["contexts"][CONTEXT]}}
 
 
 def _shifted(
@@ -468,7 +480,7 @@ def summarise_studies(rows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
 def _reach(material: Material, tables: Mapping[int, Tables], rows: pd.DataFrame) -> pd.DataFrame:
     """Hold what one replicate without effects states against the next one."""
     own = rows[rows["arm"] == "nothing planted"]
-    seeds = sorted(tables)
+    seeds = sorted(tables)[:STATING]
     parts = []
     for stating, tried in zip(seeds, [*seeds[1:], *seeds[:1]], strict=True):
         for k in STUDIES if len(seeds) > 1 else ():
