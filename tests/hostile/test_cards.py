@@ -73,6 +73,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "nothing": ("", "is not of type 'object'"),
     "a text": ("hello\n", "is not of type 'object'"),
     "two documents": ("a: 1\n---\nb: 2\n", "YAML"),
+    "a merge in place": ("a: {<<: {x: 1}, x: 2}\n", "YAML|Additional|is a required"),
+    "pairs": ("a: !!pairs [b: 1]\n", "neither text nor number"),
+    "pairs in order": ("a: !!omap [b: 1]\n", "neither text nor number"),
+    "a tag of one's own": ("a: !x 1\n", "YAML"),
+    "a version of YAML to come": ("%YAML 9.9\n---\na: 1\n", "YAML|Additional|is a required"),
+    "5,000 unknown keys": ("".join(f"k{n}: 1\n" for n in range(5_000)), "k0"),
 }
 
 
@@ -118,6 +124,14 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a line end behind a column": (
         lambda card: card["samples"]["columns"].update({"sex\n": {"value": "male"}}),
         "does not match|expected",
+    ),
+    "a pattern of brackets without end": (
+        _set("samples", "columns", "condition", to={"from": "name", "pattern": "(" * 9000}),
+        "not a regular expression",
+    ),
+    "a pattern that repeats without measure": (
+        _set("samples", "columns", "condition", to={"from": "name", "pattern": "a{99999999999}"}),
+        "not a regular expression",
     ),
     "a pattern that is none": (
         _set("samples", "columns", "condition", to={"from": "name", "pattern": "("}),

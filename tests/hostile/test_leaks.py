@@ -76,6 +76,9 @@ def test_what_is_no_secret_stays() -> None:
         ('File "/usr/lib/python3/x.py", line 3', 'File "…/x.py", line 3'),
         ("(/root/.ssh/id_rsa)", "(…/id_rsa)"),
         ("mirror=/data/somebody/mirror/", None),
+        ("file:///home/somebody/x.tsv: wrong", "…/x.tsv: wrong"),
+        ("file://localhost/home/somebody/x.tsv", "…/x.tsv"),
+        ("PYTHONPATH:/home/somebody/lib:/usr/lib/x", None),
     ],
 )
 def test_no_path_of_the_machine_is_written(text: str, left: str | None) -> None:
@@ -83,6 +86,11 @@ def test_no_path_of_the_machine_is_written(text: str, left: str | None) -> None:
     assert left in (None, said)
     for word in ("somebody", "Somebody", "/root", "/usr", "/home", "/mnt/lab"):
         assert word not in said
+
+
+def test_a_home_with_a_blank_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/Some Body")
+    assert redaction.shown("/home/Some Body/data/x.tsv: wrong") == "…/x.tsv: wrong"
 
 
 def test_paths_in_the_project_are_told_from_here(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import socket
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +23,7 @@ from alsmuscle.archives import biostudies, eutils, geo
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.data import admit, fetch, record
 from alsmuscle.data.readers import sample_sheets
-from alsmuscle.download import download, policy
+from alsmuscle.download import download, lock, policy
 
 HASTY = policy.FetchPolicy(
     attempts=1, connect_timeout=1, read_timeout=0.5, wait_initial=0.01, per_second=0, keep_free=0
@@ -100,6 +104,16 @@ STATED = [
     "https://[::1]/a",
     "https://[::ffff:127.0.0.1]/a",
     "https://0.0.0.0/a",
+    "https://0/a",
+    "https://0177.0.0.1/a",
+    "https://[::7f00:1]/a",
+    "https://[64:ff9b::7f00:1]/a",
+    "https://[64:ff9b::a00:1]/a",
+    "https://[2002:7f00:1::]/a",
+    "https://[fe80::1]/a",
+    "https://[fd00::1]/a",
+    "https://100.64.0.1/a",
+    "https://224.0.0.1/a",
     "https://10.1.2.3/a",
     "https://172.16.0.1/a",
     "https://192.168.0.1/a",
@@ -183,6 +197,61 @@ def test_maintenance_is_not_a_difference(accession: str, text: str) -> None:
     assert "\n" not in row["found"] and len(row["found"]) < 600
 
 
+# --- mirrors --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    (tmp_path / "secret.txt").write_text("a key\n")
+    (folder / "zero").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("../secret.txt", "malformed"),
+        ("/etc/hostname", "malformed"),
+        ("zero", "not a file"),
+        ("pipe", "not a file"),
+        ("missing", "not a file"),
+        (".", "not a file"),
+    ],
+)
+def test_an_index_of_a_mirror_leads_nowhere_else(mirror: Path, path: str, words: str) -> None:
+    row = f"https://host/a\t{path}\t{'0' * 64}\t1\t\n"
+    (mirror / "index.tsv").write_text(f"url\tpath\tsha256\tbytes\tnote\n{row}")
+    begun = time.monotonic()
+    with pytest.raises(InputError, match=words):
+        download.get_text("https://host/a", mirror=mirror, policy=HASTY)
+    with pytest.raises(InputError, match=f"{words}|does not exist"):
+        download.fetch("https://host/a", mirror / "x", mirror=mirror, policy=HASTY)
+    assert time.monotonic() - begun < 10
+
+
+LOCKS = {
+    "another hash": f"https://host/a\t{'1' * 64}\t1\t\t\nhttps://host/a\t{'2' * 64}\t1\t\t\n",
+    "no hash": "https://host/a\tabc\t1\t\t\n",
+    "no size": f"https://host/a\t{'1' * 64}\t-1\t\t\n",
+    "half a line": "https://host/a\t\n",
+    "no address": f"\t{'1' * 64}\t1\t\t\n",
+    "a quote": f'"https://host/a\t{"1" * 64}\t1\t\t\n',
+    "not text": "\udcff\n",
+}
+
+
+@pytest.mark.parametrize("case", LOCKS)
+def test_a_lock_that_was_tampered_with_stops(tmp_path: Path, case: str) -> None:
+    path = tmp_path / "lock.tsv"
+    text = f"url\tsha256\tbytes\tretrieved\tsource\n{LOCKS[case]}"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InputError):
+        lock.read_lock(path)
+
+
 # --- servers --------------------------------------------------------------------------------------
 
 
@@ -229,6 +298,19 @@ def _trickle(handler: Server) -> None:
         pass
 
 
+def _for_ever(line: bytes) -> Any:
+    """Return a body that repeats a line of the head."""
+
+    def send(handler: Server) -> None:
+        try:
+            while True:
+                handler.wfile.write(line)
+        except OSError:
+            pass
+
+    return send
+
+
 ANSWERS: dict[str, tuple[tuple[int, dict[str, str], Any], str]] = {
     "two codings": (
         (200, {"Content-Encoding": "gzip, gzip"}, gzip.compress(made.bomb(1 << 24))),
@@ -240,6 +322,34 @@ ANSWERS: dict[str, tuple[tuple[int, dict[str, str], Any], str]] = {
         "larger than|bomb",
     ),
     "a head that trickles": ((200, {}, _trickle), "head of the answer took longer"),
+    "a head without end": ((200, {}, _for_ever(b"HTTP/1.1 100 Continue\r\n\r\n")), "head|gave up"),
+    "a header of 10 MB": (
+        (
+            200,
+            {},
+            lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\nA: " + b"x" * 10_000_000),
+        ),
+        "gave up",
+    ),
+    "to wait for a superscript": ((503, {"Retry-After": "\u00b2"}, b""), "HTTP 503"),
+    "to wait for ever": ((503, {"Retry-After": "9" * 400}, b""), "HTTP 503"),
+    "to wait until the year 99999": (
+        (503, {"Retry-After": "Mon, 01 Jan 99999 00:00:00 GMT"}, b""),
+        "HTTP 503",
+    ),
+    "to itself": ((302, {"Location": "/a.tsv"}, b""), "redirects"),
+    "to nowhere": ((302, {}, b""), "not http"),
+    "to half an address": ((302, {"Location": "http://[::1"}, b""), "not http|Invalid URL"),
+    "to a mapped address": (
+        (302, {"Location": "http://[::ffff:10.0.0.1]/"}, b""),
+        "private network",
+    ),
+    "to an address in octal": (
+        (302, {"Location": "http://012.0.0.1/"}, b""),
+        "private network|Invalid URL",
+    ),
+    "to a number": ((302, {"Location": "http://167772161/"}, b""), "private network"),
+    "to a neighbour": ((302, {"Location": "//10.0.0.1/"}, b""), "private network"),
     "to a file": ((302, {"Location": "file:///etc/passwd"}, b""), "not http"),
     "to this machine": ((302, {"Location": "http://localhost:1/"}, b""), "private network"),
     "to metadata": ((302, {"Location": "http://169.254.169.254/"}, b""), "private network"),
@@ -258,6 +368,91 @@ def test_an_answer_that_means_harm(server: str, tmp_path: Path, case: str) -> No
             download.fetch(f"{server}/a.tsv", tmp_path / "a.tsv", policy=HASTY)
         else:
             download.get_text(f"{server}/a.tsv", policy=HASTY)
+    assert time.monotonic() - begun < 10
+
+
+HEADERS: list[dict[str, str]] = [
+    {"ETag": '"\u00e9"'},
+    {"Last-Modified": "\u00b2"},
+    {"ETag": '"a\tb"'},
+    {"Content-Range": f"bytes 0-9/{'9' * 5000}"},
+    {"Content-Type": "text/html; charset=\u00b2"},
+    {"Set-Cookie": "a=b; domain=.org; expires=\u00b2"},
+]
+
+
+@pytest.mark.parametrize("headers", HEADERS)
+@pytest.mark.parametrize("status", [200, 206, 416])
+def test_odd_headers_end_in_words(
+    server: str, tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    """The connection ends too soon, so that the file is asked for again with what was said."""
+    Server.answers = {"/a.tsv": (status, {"Content-Length": "30", **headers}, b"gene\tGSM1\n")}
+    with pytest.raises(InputError, match="gave up|announces|longer"):
+        download.fetch(f"{server}/a.tsv", tmp_path / "a.tsv", policy=replace(HASTY, attempts=2))
+
+
+def test_a_byte_per_try_is_no_progress(server: str, tmp_path: Path) -> None:
+    def drip(handler: Server) -> None:
+        start = int(handler.headers.get("Range", "bytes=0-")[6:-1])
+        handler.wfile.write(
+            f"HTTP/1.1 206 A\r\nETag: a\r\nContent-Range: bytes {start}-999/1000\r\n"
+            f"Content-Length: {1000 - start}\r\n\r\nx".encode()
+        )
+        time.sleep(0.1)
+
+    Server.answers = {"/a.tsv": (200, {}, drip)}
+    slow = replace(HASTY, attempts=3, slow_bytes_per_second=1000.0)
+    begun = time.monotonic()
+    with pytest.raises(InputError, match="gave up after 3 tries"):
+        download.fetch(f"{server}/a.tsv", tmp_path / "a.tsv", sha256="0" * 64, policy=slow)
+    assert time.monotonic() - begun < 10
+
+
+class Talker(socketserver.StreamRequestHandler):
+    """An ftp server that answers as it should until it is asked for the file, and then never ends."""
+
+    words: ClassVar[dict[str, str]] = {"SIZE": "213 10", "MDTM": "213 20240101000000"}
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 ready\r\n")
+        for raw in self.rfile:
+            command = raw.split()[0].decode()
+            if command in ("EPSV", "PASV"):
+                data = socket.create_server(("127.0.0.1", 0))
+                port = data.getsockname()[1]
+                said = f"229 Entering (|||{port}|)" if command == "EPSV" else ""
+                said = said or f"227 Entering (10,0,0,1,{port // 256},{port % 256})"
+                self.wfile.write(f"{said}\r\n".encode())
+            elif command in ("RETR", "QUIT"):
+                with suppress(OSError):
+                    while True:
+                        self.wfile.write(b"150-and so on\r\n")
+            else:
+                said = self.words.get(command, "331 go on" if command == "USER" else "200 ok")
+                self.wfile.write(f"{said}\r\n".encode())
+
+
+@pytest.mark.parametrize("size", ["213 10", "213 abc", "213 -5", f"213 {'9' * 500}", "213 \u00b2"])
+def test_an_ftp_server_that_talks_for_ever(
+    size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setitem(Talker.words, "SIZE", size)
+    made_up = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talker)
+    made_up.daemon_threads = True
+    threading.Thread(target=made_up.serve_forever, args=(0.02,), daemon=True).start()
+    begun = time.monotonic()
+    try:
+        with pytest.raises(InputError, match="gave up"):
+            download.fetch(
+                f"ftp://127.0.0.1:{made_up.server_address[1]}/a.tsv",
+                tmp_path / "a.tsv",
+                policy=HASTY,
+            )
+    finally:
+        made_up.shutdown()
+        made_up.server_close()
     assert time.monotonic() - begun < 10
 
 

@@ -9,11 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from alsmuscle.archives import eutils, geo
 from alsmuscle.core import redaction
 from alsmuscle.core.errors import InputError
+from alsmuscle.data import record, samples
 from alsmuscle.data.readers import sample_sheets, tables
 from alsmuscle.download import containers, lock, policy
 
@@ -99,6 +101,26 @@ PARSERS: dict[str, tuple[Callable[[str], Any], Callable[[int], str], int]] = {
         lambda text: sample_sheets.parse_series_matrix(text, "x"),
         lambda n: f'!Sample_geo_accession{SAMPLES}\n!Sample_title\t"' + 'a\n"' * n,
         20_000,
+    ),
+    "names of columns, all alike": (
+        lambda text: tables.numbered(text.split(",")),
+        lambda n: "a," * n,
+        100_000,
+    ),
+    "names of samples, alike but for their marks": (
+        lambda text: samples.safe_names(text.split(",")),
+        lambda n: ",".join(
+            f"a{chr(0x4E00 + k % 20_000)}{chr(0x4E00 + k // 20_000)}" for k in range(n)
+        ),
+        20_000,
+    ),
+    "ids of a card against those of a sheet": (
+        lambda text: record.sheet_checks(
+            {"id": "x", "organism": "human", "archive": {"ids": text.split(",")}},
+            pd.DataFrame({"geo_accession": text.split(",")}),
+        ),
+        lambda n: ",".join(f"GSM{k}" for k in range(n)),
+        4_000,
     ),
     "run table": (
         sample_sheets.parse_file_report,

@@ -72,7 +72,7 @@ def _below_here(text: str) -> str:
 def _at_home(text: str) -> str:
     """Return ``text`` without the user's folder, whose name may hold a blank."""
     home = os.path.expanduser("~")  # noqa: PTH111, it never raises
-    return text.replace(f"{home}/", "…/") if home.count("/") > 1 else text
+    return text.replace(f"{home}/", "/home/") if home.count("/") > 1 else text
 
 
 def on_terminal(text: str) -> str:
