@@ -46,6 +46,7 @@ class Rules(NamedTuple):
     ``random_share``: the largest share of matched random sets that may move as far. ``rho``:
     assumed correlation within clusters. ``tau_scale``: of the half-normal prior on the standard
     deviation between studies. ``small_share``: of the effect, what may be left beyond denervation.
+    ``kept_share``: of an effect, what the adjustment for composition has to leave.
     """
 
     alpha: float
@@ -58,6 +59,7 @@ class Rules(NamedTuple):
     rho: float
     tau_scale: float
     small_share: float
+    kept_share: float
 
 
 class Estimate(NamedTuple):
@@ -157,7 +159,8 @@ def decide(evidence: Evidence, rules: Rules) -> Decision:
     other side contradicts, one within it is smaller than the margin; (6) Delta's 90 % interval
     around 0, within the margin and a third of the effect, is explained by denervation; (7) in bulk
     tissue, support and contradiction need the composition-adjusted effect to keep its sign with an
-    interval beyond 0, unless the claim is about the amount of a cell type; (8) support also needs
+    interval beyond 0, and ``kept_share`` of its size, unless the claim is about the amount of a cell
+    type; (8) support also needs
     matched random sets to move less; (9) fewer than ``min_studies`` independent studies behind any
     part suggest, and do not support.
     """
@@ -176,7 +179,7 @@ def decide(evidence: Evidence, rules: Rules) -> Decision:
     found = _judge(e, rules)
     verdict, reason = found.verdict, found.reason
     if verdict in (SUPPORTED, CONTRADICTED, DENERVATION):
-        kept, why = _composition(e)
+        kept, why = _composition(e, rules)
         if not kept and verdict == DENERVATION:
             reason = f"{reason}; nor is tissue composition excluded: {why}"
         elif not kept:
@@ -366,8 +369,12 @@ def _uses_delta(e: Evidence) -> bool:
     return e.kind not in NERVE_FREE and (e.question == BEYOND or e.denervation_sensitive)
 
 
-def _composition(e: Evidence) -> tuple[bool, str]:
-    """Say whether the finding survives the adjustment for tissue composition, and how."""
+def _composition(e: Evidence, rules: Rules) -> tuple[bool, str]:
+    """Say whether the finding survives the adjustment for tissue composition, and how.
+
+    Its sign with an interval beyond 0, and most of its size: markers measure content with error, so
+    that where the adjustment takes much away, what it leaves may be composition, too.
+    """
     if e.kind == "bulk_tissue" and e.content:
         return True, "about the amount of a cell type, so judged on the raw effect"
     if not _needs_adjustment(e):
@@ -389,6 +396,8 @@ def _composition(e: Evidence) -> tuple[bool, str]:
         )
         if not (low > 0 if raw.effect > 0 else high < 0):
             return False, shown
+        if adjusted.effect / raw.effect < rules.kept_share:
+            return False, f"{shown}, less than {rules.kept_share:.0%} of it"
         said.append(shown)
     return True, "; ".join(said)
 
