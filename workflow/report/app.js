@@ -800,7 +800,7 @@ window.alsmuscle = (() => {
   }
   function courseTools(figure) {
     const head = [...document.querySelectorAll("h2, h3")].filter((h) => h.compareDocumentPosition(figure) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1);
-    const title = `${head ? `${head.textContent.trim()}: ` : ""}${figure.querySelector("figcaption").textContent}`;
+    const title = `${head ? `${head.dataset.title || head.textContent.trim()}: ` : ""}${figure.querySelector("figcaption").textContent}`;
     const name = fileName(title);
     const data = () => [["study", "time", "effect", "ci_low", "ci_high"],
       ...[...figure.querySelectorAll("circle[data-drawn]")].map((c) => [c.dataset.series, c.dataset.time, ...numbers(c.dataset.drawn).map((v) => (v === null ? "" : String(v)))])]

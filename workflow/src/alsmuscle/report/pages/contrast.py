@@ -243,21 +243,32 @@ def _genes(
 
 
 def _doubts(meta: Mapping[str, Any]) -> list[tuple[str, bool, str]]:
-    """Return title, whether it bars pooling, and sentence of every mark; few samples stand elsewhere."""
-    found = [(kind, text) for kind, text in meta.get("marks", []) if kind != "few_samples"]
+    """Return title, whether it bars pooling, and sentences of every kind of mark, once each.
+
+    Few samples are said elsewhere.
+    """
+    found: dict[str, list[str]] = {}
     columns = ", ".join(wording.confounders(meta))
-    if columns and "confounded" not in dict(found):
-        found.insert(0, ("confounded", MARKS["confounded"].meaning))
+    for kind, text in meta.get("marks", []):
+        if kind != "few_samples":
+            found.setdefault(kind, []).append(_read(_sentences(text)))
+    if columns and "confounded" not in found:
+        found = {"confounded": [MARKS["confounded"].meaning], **found}
     return [
         (
             f"▲ Confounded with {columns}"
             if kind == "confounded" and columns
             else f"{'▲' if MARKS[kind].bars else '※'} {MARKS[kind].label.capitalize()}",
             MARKS[kind].bars,
-            _sentences(text),
+            " ".join(dict.fromkeys(texts)),
         )
-        for kind, text in found
+        for kind, texts in found.items()
     ]
+
+
+def _read(text: str) -> str:
+    """Return a sentence with the levels of sample tables as they are read elsewhere on the page."""
+    return re.sub(r"'([a-z0-9_]+)'", lambda found: f"‘{wording.level(found[1])}’", text)
 
 
 def _untested(contrast: m.ContrastData, alpha: float) -> str:

@@ -141,6 +141,7 @@ def _page(
     blocks = [
         {
             "title": title[block],
+            "name": _capital(estimates.block_title(data.programme_info, programme, block)),
             "caveat": info.get("caveats", {}).get(block),
             "pooled": _pooled(data, f"{programme}/{block}", title[block]),
             "selection": selection.of(programme, block, title[block]),
@@ -180,7 +181,6 @@ def _page(
         "programme.html.j2",
         path=path,
         heading=estimates.programme_title(data.programme_info, programme),
-        key=programme,
         description=info.get("description", ""),
         caveat=info.get("caveat", ""),
         blocks=blocks,
@@ -201,6 +201,10 @@ def _pooled(data: m.ReportData, target: str, title: str) -> Markup | None:
 def _course(times: pd.DataFrame, programme: str, block: str) -> Markup | None:
     rows = times[(times["programme"] == programme) & (times["block"] == block)]
     return panels(rows) if len(rows) else None
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _effects(data: m.ReportData) -> dict[str, dict[str, list[dict[str, Any]]]]:
