@@ -45,6 +45,7 @@ PAGES = [
     "gene.html#ENSG00000000002",
     "geneset.html#MYOG,CHRNA1",
     "shared.html",
+    "pathways.html",
     "claims/C1.html",
     "claims/C7.html",
     "specificity.html",
@@ -659,6 +660,27 @@ def test_print_drops_controls_and_keeps_figures(folder, open_tab):
     assert watched.trouble == []
 
 
+A4 = 718
+"""Width of a sheet between usual margins, in CSS pixels."""
+CUT = """() => [...document.querySelectorAll('table, svg.interval, .figure img, canvas')]
+  .filter((e) => e.getBoundingClientRect().width && !e.closest('.scroll .scroll'))
+  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 2)
+  .map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} ${e.caption?.textContent ?? ''}`)"""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_printed_pages_cut_nothing(folder, open_tab, path):
+    watched = open_tab(A4, color_scheme="dark")
+    tab = watched.go(folder, path)
+    watched.roll()
+    tab.emulate_media(media="print")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.evaluate(CUT) == []
+    scrolling = "[...document.querySelectorAll('.scroll')].map((e) => getComputedStyle(e).overflow)"
+    assert set(tab.evaluate(scrolling)) <= {"visible"}
+    assert tab.pdf().startswith(b"%PDF")
+
+
 # ---- attacks ------------------------------------------------------------------------------------
 
 
@@ -724,16 +746,18 @@ def test_downloads_hold_no_formula(attacked, open_tab):
 # ---- accessibility ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_reports_nothing_serious(folder, open_tab, width):
+def test_axe_reports_nothing_serious(folder, open_tab, width, scheme):
     path = os.environ.get("ALSMUSCLE_AXE")
     if not path:
         pytest.skip("set ALSMUSCLE_AXE to axe.min.js of the npm package axe-core")
-    watched = open_tab(width, bypass_csp=True)
+    watched = open_tab(width, bypass_csp=True, color_scheme=scheme)
     found = []
     for where in PAGES:
         tab = watched.go(folder, where)
         watched.roll()
+        tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
         tab.wait_for_timeout(200)
         tab.add_script_tag(path=path)
         result = tab.evaluate("axe.run({resultTypes: ['violations']})")
