@@ -20,6 +20,9 @@ from alsmuscle.report.pages import pathways
 from alsmuscle.report.pages.study import as_list
 from alsmuscle.report.site import Site
 
+# Mean count below which a ratio of untested samples is hardly more than noise.
+FEW_READS = 10
+
 GENE_COLUMNS = (
     c.Column("gene", "Gene"),
     c.Column("log2fc", "Log2 fold change", "number", 2, True),
@@ -221,7 +224,13 @@ def _genes(
         return c.not_computed("gene-level results")
     frame = estimates.gene_frame(de)
     tested = estimates.calls(de, data.alpha) is not None
-    strength = frame["pvalue"] if tested else -frame["log2fc"].abs()
+    strength, order = frame["pvalue"], "smallest p first"
+    if not tested:
+        strength, order = -frame["log2fc"].abs(), "largest effect first"
+        if contrast.meta.get("measure") == "counts":
+            # The largest ratios are those of a handful of reads.
+            strength = strength.where(frame["base_mean"] >= FEW_READS, 0.0)
+            order += f", genes below a mean count of {FEW_READS} last"
     strongest = frame.loc[strength.sort_values(kind="stable").index].head(data.top).copy()
     strongest = _levels(strongest, contrast)
     if "n_replaced" in strongest and not strongest["n_replaced"].gt(0).any():
@@ -238,7 +247,7 @@ def _genes(
         full=full,
         total=len(de),
         limit=data.top,
-        order="smallest p first" if tested else "largest effect first",
+        order=order,
     )
 
 
@@ -366,6 +375,8 @@ def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: 
 def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:
     """Return the sets that stand for their group; the others fold under them."""
     frame = contrast.sets
+    if (frame is None or frame.empty) and wording.few(study, contrast):
+        return c.not_computed("pathway analysis: too few samples to test or rank genes")
     if frame is None or frame.empty:
         return c.not_computed("pathway analysis: no collection of gene sets is configured")
     keys = ["collection", "term"]
