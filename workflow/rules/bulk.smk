@@ -133,15 +133,10 @@ rule bulk_contrast:
         organism=lambda wildcards: STUDIES[wildcards.dataset]["organism"],
         contrast=contrast_of,
         de=SETTINGS["bulk"]["de"],
-        omnibus={
-            key: SETTINGS["bulk"]["de"][key]
-            for key in ("distribution", "alpha", "min_replicates", "inference")
-        },
         arrays=SETTINGS["bulk"]["arrays"],
-        sizes=SETTINGS["enrichment"]["sizes"],
-        gsea=SETTINGS["enrichment"]["gsea"],
-        sets=SETTINGS["enrichment"]["sets"],
-        ora=SETTINGS["enrichment"]["ora"],
+        enrichment={
+            key: SETTINGS["enrichment"][key] for key in ("sizes", "gsea", "sets", "ora")
+        },
         programmes=SETTINGS["programmes"],
         targets=claim_targets,
         seed=SETTINGS["seed"],

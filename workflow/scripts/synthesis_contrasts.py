@@ -23,23 +23,17 @@ with log.job(snakemake.log[0]) as logger:
         for name, path in names.items()
         if cards[name[0]]["modality"] == "effects"
     }
-    facts = contrasts.all_facts(
-        cards,
-        names,
-        published,
-        by_study(inputs.samples, SAMPLES),
-        by_study(inputs.warnings, WARNINGS),
-        [Path(path).parent.name for path in inputs.called],
-    )
+    samples, warnings = by_study(inputs.samples, SAMPLES), by_study(inputs.warnings, WARNINGS)
+    lists = [Path(path).parent.name for path in inputs.called]
+    facts = contrasts.all_facts(cards, names, published, samples, warnings, lists)
     table = contrasts.contrast_table(facts, **snakemake.params.contrasts)
     logger.info("%d of %d contrasts may be pooled", table["eligible"].sum(), len(table))
+    genes = {
+        name: programmes.blocks(listed, name, files.read_gene_table(name)) for name in organisms
+    }
+    effects = (files.read_table(path, BLOCK_EFFECTS) for path in inputs.effects)
     found = blocks.gather(
-        cards,
-        (files.read_table(path, BLOCK_EFFECTS) for path in inputs.effects),
-        published.values(),
-        {name: programmes.blocks(listed, name, files.read_gene_table(name)) for name in organisms},
-        target_ids(asked, organisms),
-        asked,
+        *(cards, effects, published.values(), genes, target_ids(asked, organisms), asked),
         block_correlation=snakemake.params.block_correlation,
     )
     files.write_table(snakemake.output.contrasts, table, CONTRASTS)

@@ -16,12 +16,12 @@ import pandas as pd
 from alsmuscle.bulk import deseq2 as de
 from alsmuscle.bulk import donors, engines
 from alsmuscle.bulk.block_effects import raw_and_adjusted
+from alsmuscle.bulk.contrasts import programme_effects
 from alsmuscle.bulk.tables import NO_TEST
 from alsmuscle.cells import composition
 from alsmuscle.cells.tables import COMPOSITION
 from alsmuscle.core.errors import InputError
 from alsmuscle.design import checks, matrix
-from alsmuscle.genesets import block_tests
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -163,26 +163,18 @@ def _effects(
 ) -> pd.DataFrame:
     """Programme effects of one type, on its variance-stabilised sums."""
     vst = de.vst(sums, inference=inference, threads=threads, **counts)
-    design = matrix.design_matrix(vst.obs, contrast)
-    target, reference = matrix.sides(vst.obs, contrast)
-    groups = None
-    if contrast["block"] and contrast["kind"] == "difference":
-        groups = vst.obs[contrast["variable"]].astype(str).where(target | reference)
-    table = block_tests.effects(
+    table = programme_effects(
         vst.to_df().T,
-        design,
-        matrix.contrast_vector(design, contrast),
+        vst.obs,
+        contrast,
         members,
         subject=subject,
-        groups=groups,
         tested=tested,
         seed=seed,
         **options,
     )
     if not tested:
         table[NO_EFFECT_TEST] = np.nan
-    if contrast["kind"] != "difference":  # no standardised difference between two groups
-        table[["hedges_g", "hedges_g_var"]] = np.nan
     return table
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from alsmuscle.core import files
 from alsmuscle.data.tables import MANIFEST
 
 
-def read_collections(manifest: str | Path) -> dict[str, str]:
+def read_collections(manifests: Iterable[str | Path]) -> dict[str, str]:
     """Read the fetched gene-set collections: collection → text in GMT form."""
-    table = files.read_table(manifest, MANIFEST)
-    return {name: files.read_text(files.cached(table, name)) for name in table["name"]}
+    tables = [files.read_table(manifest, MANIFEST) for manifest in manifests]
+    return {
+        name: files.read_text(files.cached(table, name))
+        for table in tables
+        for name in table["name"]
+    }
