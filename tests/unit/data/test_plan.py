@@ -1,0 +1,123 @@
+"""What rules ask of a run: paths, inputs, parameters and resources."""
+
+from __future__ import annotations
+
+from collections import UserDict
+
+import pytest
+
+from alsmuscle.data.plan import Plan, joined, one_of
+
+
+class Wildcards(UserDict):
+    """As Snakemake's: attributes that can also be asked as a mapping."""
+
+    def __getattr__(self, name):
+        return self.data[name]
+
+
+def _card(name, modality, *contrasts, url="https://host/x", **more):
+    listed = [{"id": contrast, "variable": "condition"} for contrast in contrasts]
+    files = {"counts": {"url": url}}
+    return {
+        **{"id": name, "role": "als_patient", "organism": "human", "modality": modality},
+        **{"files": files, "contrasts": listed},
+        **more,
+    }
+
+
+@pytest.fixture
+def plan(tmp_path):
+    studies = {
+        "a1": _card("a1", "bulk", "x", "y", samples={"expected": 12}),
+        "b1": _card("b1", "array", "x", url="simulated:b1"),
+        "c1": _card("c1", "cells", "x", url=str(tmp_path / "own.h5ad")),
+        "d1": _card("d1", "effects", "x", role="ageing"),
+        "e1": _card("e1", "calls", calls={"comparisons": {"x": 1}, "format": "xlsx"}),
+    }
+    claims = tmp_path / "claims.yaml"
+    claims.write_text(
+        "claims:\n"
+        "- {statement: x, tests: [{target: GENE/RUNX1}, {target: RATIO/CHRNA1/CHRNG}]}\n"
+        "- {statement: y, tests: [{target: NMJ/all}, {target: GENE/RUNX1}]}\n"
+    )
+    settings = {"results": "out", "data": {"cache": str(tmp_path / "data")}}
+    sets = {"hallmark": {"url": "https://host/h.gmt", "sha256": "", "title": "H"}}
+    return Plan(settings, studies, sets, {"claims": str(claims)}, ["/own"])
+
+
+def test_studies_by_kind_and_what_is_fetched(plan):
+    assert plan.of("bulk", "array") == ["a1", "b1"]
+    assert plan.simulated == ["b1"]
+    assert plan.fetched == ["a1", "c1", "d1", "e1", "collections"]
+    assert plan.compared() == ["a1", "b1"]
+    assert plan.manifests()[-2:] == [
+        "out/provenance/data/collections.tsv",
+        "out/provenance/data/b1.tsv",
+    ]
+
+
+def test_inputs_are_of_what_came_through(plan, tmp_path):
+    admission, outcome = tmp_path / "admission.tsv", tmp_path / "outcome.tsv"
+    admission.write_text("dataset\tadmitted\treason\na1\tTrue\t\nb1\tFalse\tno\nc1\tTrue\t\n")
+    outcome.write_text(
+        "dataset\tcontrast\tkept\treason\na1\tx\tTrue\t\na1\ty\tFalse\tno\nc1\tx\tFalse\tno\n"
+    )
+    names = ["a1", "b1", "c1"]
+    admitted = plan.of_admitted("bulk/{dataset}/{contrast}/de.tsv", names, lambda: str(admission))
+    assert admitted(None) == [f"out/bulk/{p}/de.tsv" for p in ("a1/x", "a1/y", "c1/x")]
+    sound = plan.of_sound("bulk/{dataset}/qc.tsv", names, lambda: str(outcome))
+    assert sound(None) == ["out/bulk/a1/qc.tsv"]
+    assert joined(sound, sound)(None) == ["out/bulk/a1/qc.tsv"] * 2
+
+
+def test_a_job_depends_on_what_it_uses_of_a_card(plan):
+    own = Wildcards(dataset="a1", contrast="y")
+    assert plan.card_part("id", "samples", "cells")(own) == {
+        "id": "a1",
+        "samples": {"expected": 12},
+    }
+    assert plan.contrast_of(own)["id"] == "y"
+    assert set(plan.archive_of(own)) == {"id", "organism", "files", "samples"}
+    sets = plan.archive_of(Wildcards(dataset="collections"))
+    assert sets["files"] == {"hallmark": {"url": "https://host/h.gmt"}}
+    facts = plan.facts_of_cards(own)
+    assert facts["e1"]["calls"] == {"comparisons": {"x": 1}}
+    assert "files" not in facts["a1"] and facts["a1"]["contrasts"][0]["id"] == "x"
+    assert plan.claim_targets(own) == ["GENE/RUNX1", "RATIO/CHRNA1/CHRNG"]
+
+
+def test_files_of_ones_own_open_the_folders_they_may_lie_in(plan, tmp_path):
+    own = Wildcards(dataset="c1")
+    assert (plan.local_files(own), plan.folders(own)) == ([], ["."])
+    (tmp_path / "own.h5ad").touch()
+    assert plan.local_files(own) == [str(tmp_path / "own.h5ad")]
+    assert plan.folders(own) == [".", "/own"]
+
+
+def test_what_failed_is_tried_again(plan, tmp_path, monkeypatch):
+    own = Wildcards(dataset="a1")
+    assert plan.last_failure(own) == ""
+    mark = tmp_path / "data" / "a1" / "unreachable"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("2026-01-01")
+    assert plan.last_failure(own) == "2026-01-01"
+    monkeypatch.chdir(tmp_path)
+    failed = tmp_path / "out" / "logs" / "bulk_fit" / "a1.log.failed"
+    failed.parent.mkdir(parents=True)
+    failed.write_text("then")
+    assert plan.last_mark("bulk_fit", "{dataset}")(own) == "then"
+    assert plan.last_mark("bulk_fit", "{dataset}")(Wildcards(dataset="c1")) == ""
+
+
+def test_resources_grow_with_samples_contrasts_and_attempts(plan):
+    own = Wildcards(dataset="a1")
+    assert plan.growing(100)(own, 1) == 100
+    assert plan.growing(100, per_sample=5)(own, 2) == 320
+    assert plan.growing(100, per_contrast=10)(own, 1) == 150
+    assert plan.expected_samples(Wildcards(dataset="d1")) == 0
+
+
+def test_no_name_matches_where_there_are_none():
+    assert one_of(["a", "b"]) == "a|b"
+    assert one_of([]) == "(?!)"
