@@ -21,7 +21,6 @@ LONG_FUNCTIONS = {
     "bulk/deseq2.py:fit",
     "bulk/kernels/coefficients.py:_irls_block",
     "bulk/kernels/shrinkage.py:_shrink_block",
-    "bulk/qc.py:flag",
     "cells/prepare.py:prepare_sample",
     "cli.py:parser",
     "data/fetch.py:study_files",

@@ -358,7 +358,7 @@ def test_every_key_of_every_schema_is_described():
 def test_leaf_blocks_are_the_arguments_of_their_functions():
     from inspect import signature
 
-    from alsmuscle.bulk import deseq2, engines, qc
+    from alsmuscle.bulk import deseq2, engines, metrics, qc, tissue
     from alsmuscle.cells import activity, annotate, composition, prepare
     from alsmuscle.genesets import block_tests, pathways, set_tests
     from alsmuscle.synthesis import contrasts, denervation, verdicts
@@ -374,7 +374,11 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     fits(config["bulk"]["de"], deseq2.test)
     fits(config["bulk"]["de"] | config["bulk"]["arrays"], engines.test)
     fits(config["bulk"]["arrays"], engines.omnibus)
-    fits(config["bulk"]["qc"], qc.metrics, qc.flag)
+    of_metrics = {metric.limit for metric in (*metrics.OF_SAMPLE, *metrics.OF_STUDY)} - {""}
+    of_tissue = set(signature(tissue.flags).parameters)
+    assert of_metrics <= set(config["bulk"]["qc"])
+    own = {key: value for key, value in config["bulk"]["qc"].items() if key not in of_metrics}
+    fits({key: value for key, value in own.items() if key not in of_tissue}, qc.metrics)
     fits(config["cells"]["prepare"], prepare.prepare_sample)
     for function in (prepare.prepare_sample, cluster.integrate):
         fits(config["cells"]["variable"], function)

@@ -6,24 +6,18 @@ A flag never removes a sample: that is a line in the study's card, with a reason
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alsmuscle.bulk import tissue
+from alsmuscle.bulk.metrics import OF_SAMPLE, OF_STUDY, Matrix, Metric, multiple
 from alsmuscle.core.contracts import Measure, measure
-from alsmuscle.data.derived import EXPRESSED, expression, sex_expression, technical
+from alsmuscle.data.derived import EXPRESSED, expression, sex_expression
 from alsmuscle.stats import distributions
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
-
-HAEMOGLOBIN = (
-    *("HBA1", "HBA2", "HBB", "HBD", "HBE1", "HBG1", "HBG2", "HBM", "HBQ1", "HBZ"),
-    *("Hba-a1", "Hba-a2", "Hbb-bs", "Hbb-bt", "Hbb-b1", "Hbb-b2", "Hbb-y", "Hbb-bh1"),
-)
-
 
 # Share of a study's samples from which a fault is said to be its libraries' rather than a sample's.
 COMMON = 0.25
@@ -74,7 +68,11 @@ def metrics(
         {"dataset": counts.obs["dataset"].astype(str), "sample_id": counts.obs_names},
         index=counts.obs_names,
     )
-    table = table.join(_of_counts(counts) if measure(counts) == "counts" else _of_arrays(counts))
+    matrix, kind = Matrix(counts), measure(counts)
+    for metric in OF_SAMPLE:
+        absent = "" if metric.kind == "text" else np.nan
+        known = metric.of == kind and metric.measured is not None
+        table[metric.name] = metric.measured(matrix) if known and metric.measured else absent
     table[["xist", "y_genes", "sex_inferred"]] = sex_expression(counts, organism)
     table["sex_declared"] = counts.obs["sex"].astype(str)
     table = table.join(tissue.measure(expression(counts), counts.var, panels, organism))
@@ -83,54 +81,6 @@ def metrics(
     table["median_correlation"] = _median_correlation(correlation, counts.obs["condition"])
     table["outlier_distance"] = _distance(pca.filter(regex=r"^pc\d+$"))
     return table, pca, correlation
-
-
-OF_COUNTS = (
-    *("library_size", "genes_detected", "pct_mito", "pct_ribo", "pct_hb"),
-    *("top_gene_share", "top50_share"),
-)
-
-
-def _of_counts(counts: AnnData) -> pd.DataFrame:
-    """What only reads can tell: depth, complexity, what they are spent on."""
-    import numpy as np
-
-    X = np.asarray(counts.X, dtype=float)
-    total = X.sum(axis=1)
-    symbols = counts.var["symbol"].astype(str)
-    upper = symbols.str.upper()
-
-    def percent(mask: pd.Series) -> np.ndarray:
-        return np.asarray(100 * X[:, mask.to_numpy()].sum(axis=1) / total)
-
-    names = symbols.where(symbols != "", counts.var_names.to_series())
-    # Mitochondrial reads have a measure of their own.
-    nuclear = np.where(upper.str.startswith("MT-").to_numpy(), 0.0, X)
-    return technical(counts).assign(
-        genes_detected=(X > 0).sum(axis=1),
-        pct_ribo=percent(upper.str.fullmatch(r"RP[SL]\d+[A-Z]?\d*(?:L\d*)?")),
-        pct_hb=percent(symbols.isin(HAEMOGLOBIN)),
-        top_gene_share=nuclear.max(axis=1) / total,
-        top_gene=names.to_numpy()[nuclear.argmax(axis=1)],
-        top50_share=np.sort(X, axis=1)[:, -50:].sum(axis=1) / total,
-        level=np.nan,
-        level_spread=np.nan,
-    )
-
-
-def _of_arrays(intensities: AnnData) -> pd.DataFrame:
-    """What only intensities can tell: whether an array lies on the others' level.
-
-    The distribution of relative log expression, each value less its gene's median (Bolstad et al.
-    2005, 10.1007/0-387-29362-0_3): its median is 0 for an array like the others, its spread small.
-    """
-    import numpy as np
-    import pandas as pd
-
-    X = np.asarray(intensities.X, dtype=float)
-    low, middle, high = np.quantile(X - np.median(X, axis=0), [0.25, 0.5, 0.75], axis=1)
-    table = pd.DataFrame(np.nan, index=intensities.obs_names, columns=list(OF_COUNTS))
-    return table.assign(top_gene="", level=middle, level_spread=high - low)
 
 
 def components(vst: AnnData, n_variable_genes: int, n_components: int) -> pd.DataFrame:
@@ -182,117 +132,69 @@ def _distance(coordinates: pd.DataFrame) -> np.ndarray:
 
     points = coordinates.to_numpy()
     distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
-    return _multiple(distance)
+    return multiple(distance)
 
 
-def _multiple(values: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    centre = np.median(values)
-    return values / centre if centre > 0 else np.ones_like(values)
-
-
-def flag(
-    table: pd.DataFrame,
-    *,
-    measure: Measure,
-    min_library_size: int,
-    min_genes_detected: int,
-    max_top_gene_share: float,
-    max_pct_hb: float,
-    max_pct_mito: float,
-    max_dissimilarity: float,
-    max_outlier_distance: float,
-    max_level: float,
-    max_level_spread: float,
-    min_muscle: Mapping[Measure, float],
-    min_tissue: Mapping[Measure, float],
-    max_tissue_excess: float,
-) -> pd.DataFrame:
+def flag(table: pd.DataFrame, *, measure: Measure, **limits: Any) -> pd.DataFrame:
     """Add ``flags`` and ``reasons``: every reason states metric, value and threshold.
 
     Parameters
     ----------
     table
-        First result of :func:`metrics`; measures that it lacks (of reads, for arrays) flag nobody.
+        First result of :func:`metrics`; metrics that it lacks (of reads, for arrays) flag nobody.
     measure
         Whether it is of counts or intensities, whose tissue scores differ in range.
+    limits
+        ``bulk.qc`` of the configuration: a limit per record of :mod:`alsmuscle.bulk.metrics`, and
+        those of :func:`alsmuscle.bulk.tissue.flags`, which differ between counts and intensities.
 
     Returns
     -------
     DataFrame
         Contract ``qc``.
     """
+    found: dict[Any, list[tuple[str, str]]] = {sample: [] for sample in table.index}
+    for metric in (*OF_SAMPLE, *OF_STUDY):
+        if metric.limit:
+            for sample, reason in _beyond(metric, table, limits[metric.limit]).items():
+                found[sample].append((metric.flag or metric.name, reason))
     tissues = tissue.flags(
         table,
-        min_muscle=min_muscle[measure],
-        min_tissue=min_tissue[measure],
-        max_tissue_excess=max_tissue_excess,
+        min_muscle=limits["min_muscle"][measure],
+        min_tissue=limits["min_tissue"][measure],
+        max_tissue_excess=limits["max_tissue_excess"],
     )
-    dissimilarity = _multiple(1 - table["median_correlation"].to_numpy())
-    spread = _multiple(table["level_spread"].to_numpy())
-    flags: list[str] = []
-    reasons: list[str] = []
-    for position, row in enumerate(table.itertuples()):
-        found: list[tuple[str, str]] = []
-        if row.library_size < min_library_size:
-            found.append(("library_size", f"library_size {row.library_size} < {min_library_size}"))
-        if row.genes_detected < min_genes_detected:
-            found.append(
-                ("genes_detected", f"genes_detected {row.genes_detected} < {min_genes_detected}")
-            )
-        for metric, most in (
-            ("top_gene_share", max_top_gene_share),
-            ("pct_hb", max_pct_hb),
-            ("pct_mito", max_pct_mito),
-        ):
-            value = getattr(row, metric)
-            if value > most:
-                extra = f" ({row.top_gene})" if metric == "top_gene_share" else ""
-                n_alike = int((table[metric] > most).sum())
-                if n_alike > COMMON * len(table):
-                    extra += (
-                        f", as in {n_alike} of {len(table)} samples: how the libraries were made "
-                        "rather than what befell this one"
-                    )
-                found.append((metric, f"{metric} {value:.3f} > {most}{extra}"))
-        if abs(row.level) > max_level:
-            found.append(
-                (
-                    "level",
-                    f"level {row.level:+.2f} log2 beside the other arrays, beyond {max_level}: set "
-                    "`normalise: quantile` on the card, or leave it out",
-                )
-            )
-        if spread[position] > max_level_spread:
-            found.append(
-                (
-                    "level_spread",
-                    f"level_spread {row.level_spread:.2f} log2, {spread[position]:.1f} times the "
-                    f"study's median > {max_level_spread}",
-                )
-            )
-        if dissimilarity[position] > max_dissimilarity:
-            found.append(
-                (
-                    "correlation",
-                    f"median_correlation {row.median_correlation:.3f}: 1 - r is "
-                    f"{dissimilarity[position]:.1f} times the study's median > {max_dissimilarity}",
-                )
-            )
-        if row.outlier_distance > max_outlier_distance:
-            found.append(
-                (
-                    "outlier",
-                    f"outlier_distance {row.outlier_distance:.1f} times the median > "
-                    f"{max_outlier_distance}",
-                )
-            )
-        found += tissues[str(row.Index)]
-        found += _sex_flag(row.sex_declared, row.sex_inferred, row.xist, row.y_genes, UNIT[measure])
-        flags.append(";".join(name for name, _ in found))
-        reasons.append(";".join(reason for _, reason in found))
-    return table.assign(flags=flags, reasons=reasons)
+    for row in table.itertuples():
+        found[row.Index] += tissues[str(row.Index)]
+        found[row.Index] += _sex_flag(
+            row.sex_declared, row.sex_inferred, row.xist, row.y_genes, UNIT[measure]
+        )
+    return table.assign(
+        flags=[";".join(name for name, _ in found[sample]) for sample in table.index],
+        reasons=[";".join(reason for _, reason in found[sample]) for sample in table.index],
+    )
+
+
+def _beyond(metric: Metric, table: pd.DataFrame, limit: float) -> dict[Any, str]:
+    """Return the samples beyond a metric's limit, and why they are flagged."""
+    compared = metric.held(table[metric.name].to_numpy())
+    beyond = compared < limit if metric.limit.startswith("min_") else compared > limit
+    alike = ""
+    if metric.by_library and beyond.sum() > COMMON * len(table):
+        alike = (
+            f", as in {beyond.sum()} of {len(table)} samples: a matter of how the libraries were "
+            "made rather than of this sample"
+        )
+    chosen = table[beyond]
+    return {
+        sample: metric.reason.format(
+            value=value, compared=held, limit=limit, top_gene=chosen["top_gene"].get(sample)
+        )
+        + alike
+        for sample, value, held in zip(
+            chosen.index, chosen[metric.name], compared[beyond], strict=True
+        )
+    }
 
 
 def associations(pca: pd.DataFrame, obs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -318,7 +220,7 @@ def associations(pca: pd.DataFrame, obs: pd.DataFrame, table: pd.DataFrame) -> p
     import numpy as np
     import pandas as pd
 
-    measured = ["library_size", "genes_detected", "pct_mito", "pct_ribo", "top50_share"]
+    measured = [metric.name for metric in (*OF_SAMPLE, *OF_STUDY) if metric.covariate]
     measured += ["slow_fast", "muscle", *tissue.FOREIGN]
     skip = {"dataset", "subject_id", "age_unit", *measured}
     own = [c for c in obs.columns if c not in skip and not c.endswith("_raw")]

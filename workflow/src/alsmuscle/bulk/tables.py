@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alsmuscle.bulk.metrics import OF_SAMPLE, OF_STUDY, columns
 from alsmuscle.core.contracts import INTERVAL, Table
 
 QC = Table(
@@ -9,16 +10,7 @@ QC = Table(
     columns={
         "dataset": "text",
         "sample_id": "text",
-        "library_size": "number",
-        "genes_detected": "number",
-        "pct_mito": "number",
-        "pct_ribo": "number",
-        "pct_hb": "number",
-        "top_gene_share": "share",
-        "top_gene": "text",
-        "top50_share": "number",
-        "level": "number",
-        "level_spread": "number",
+        **columns(OF_SAMPLE),
         "muscle": "number",
         "blood": "number",
         "leukocyte": "number",
@@ -36,8 +28,7 @@ QC = Table(
         "y_genes": "number",
         "sex_inferred": "text",
         "sex_declared": "text",
-        "median_correlation": "number",
-        "outlier_distance": "number",
+        **columns(OF_STUDY),
         "flags": "text",
         "reasons": "text",
     },

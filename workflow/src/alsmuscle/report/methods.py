@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from alsmuscle.bulk import metrics
+
 Step = dict[str, str]
 
 # How a gene is tested (bulk.de.distribution).
@@ -153,13 +155,8 @@ def steps(
         ),
         (
             "Sample quality",
-            f"Flags: library below {qc['min_library_size']:,} reads, fewer than "
-            f"{qc['min_genes_detected']:,} genes detected, one gene above "
-            f"{qc['max_top_gene_share']:.0%} of reads, haemoglobin above {qc['max_pct_hb']:g} %, "
-            f"mitochondrial reads above {qc['max_pct_mito']:g} %, 1 minus the correlation "
-            f"with the group above {qc['max_dissimilarity']:g} times the study's median, distance on "
-            f"the first {qc['n_components']} components above {qc['max_outlier_distance']:g} times "
-            "the median, expressed sex against declared sex. A flag never removes a sample.",
+            f"Flags: {', '.join(metrics.methods(qc, arrays=False))}, expressed sex against declared "
+            "sex. A flag never removes a sample.",
             "",
             "",
         ),
@@ -205,8 +202,8 @@ def steps(
             "annotation; of several probes the one of highest mean intensity, never of largest "
             "effect. Moderated t (F over several terms) "
             + ("with" if settings["bulk"]["arrays"]["trend"] else "without")
-            + " a mean-variance trend, no filter. Flags that need reads do not apply; an array whose "
-            f"middle lies more than {qc['max_level']:g} log2 beside the others' is flagged.",
+            + " a mean-variance trend, no filter. Flags that need reads do not apply; flagged are "
+            f"{' and '.join(metrics.methods(qc, arrays=True))}.",
             "Smyth 2004; Ritchie et al. 2015",
             "10.2202/1544-6115.1027; 10.1093/nar/gkv007",
         ),

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alsmuscle.bulk.qc import HAEMOGLOBIN
+from alsmuscle.bulk.metrics import HAEMOGLOBIN
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.types import Floats
 from alsmuscle.data.derived import SEX_GENES

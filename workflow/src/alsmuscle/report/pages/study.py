@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.bulk.metrics import OF_SAMPLE, OF_STUDY, Metric
 from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
@@ -16,18 +17,15 @@ from alsmuscle.report.site import Site
 
 SEX_X, SEX_Y = "Y-chromosome genes (log2)", "XIST (log2)"
 
+
+def _columns(metrics: Iterable[Metric]) -> list[c.Column]:
+    return [c.Column(k.name, k.head, k.shown, k.digits, k.sign, k.title) for k in metrics if k.head]
+
+
 QC_COLUMNS = (
     c.Column("sample_id", "Sample"),
     c.Column("group", "Group"),
-    c.Column("library_size", "Reads in genes", "count"),
-    c.Column("genes_detected", "Genes detected", "count"),
-    c.Column("pct_mito", "Mitochondrial %", "number", 1),
-    c.Column("pct_ribo", "Ribosomal %", "number", 1),
-    c.Column("pct_hb", "Haemoglobin %", "number", 2),
-    c.Column("top_gene_share", "Top gene share", "number", 3),
-    c.Column("top50_share", "Top 50 genes' share", "number", 3),
-    c.Column("level", "Level", "number", 2, True, "Median of relative log expression, log2"),
-    c.Column("level_spread", "Spread", "number", 2, title="Its interquartile range, log2"),
+    *_columns(OF_SAMPLE),
     c.Column("muscle", "Muscle", "number", 1, title="ACTA1, TTN and NEB, mean log2"),
     c.Column("fat", "Fat", "number", 1, title="Adipocyte markers, mean log2"),
     c.Column("blood", "Blood", "number", 1, title="Erythroid markers, mean log2"),
@@ -38,8 +36,7 @@ QC_COLUMNS = (
     c.Column("slow_fast", "Slow − fast", "number", 1, True, "Slow minus fast fibre genes, log2"),
     c.Column("site_inferred", "Limb from RNA"),
     c.Column("sod1", "SOD1", "number", 1, title="log2; the human gene where a mouse matrix has it"),
-    c.Column("median_correlation", "Median correlation", "number", 3),
-    c.Column("outlier_distance", "Outlier distance", "number", 2),
+    *_columns(OF_STUDY),
     c.Column("xist", "XIST", "number", 1),
     c.Column("y_genes", "Y genes", "number", 1),
     c.Column("sex", "Declared sex"),
