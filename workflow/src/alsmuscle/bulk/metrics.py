@@ -139,7 +139,7 @@ class Metric:
         import numpy as np
 
         if self.compared == "value":
-            return values
+            return np.asarray(values)
         if self.compared == "size":
             return np.abs(values)
         return multiple(values if self.compared == "multiple" else 1 - values)
