@@ -141,7 +141,7 @@ class Metric:
         if self.compared == "value":
             return np.asarray(values)
         if self.compared == "size":
-            return np.abs(values)
+            return np.asarray(np.abs(values))
         return multiple(values if self.compared == "multiple" else 1 - values)
 
 
