@@ -15,14 +15,14 @@ SOURCE = str(WORKFLOW / "src")
 if SOURCE not in sys.path:
     sys.path.insert(0, SOURCE)
 
-from alsmuscle.core.config import laid_over, places, placed, to_share
+from alsmuscle.core.config import placed, to_share
 from alsmuscle.data import cards
-from alsmuscle.core.digest import Code, put_first
+from alsmuscle.core.digest import put_first
 from alsmuscle.core.errors import InputError
 from alsmuscle.data.plan import Plan, joined, one_of
+from alsmuscle.data.reading import Reading
 
 put_first(SOURCE)
-CODE = Code(store=".snakemake/alsmuscle-digests")
 ENVIRONMENT = str(WORKFLOW.parent / "envs" / "analysis.yaml")
 
 # The project's own values, then the working folder's, then those of the command line.
@@ -32,15 +32,10 @@ CONFIG_FILES += sorted(
     key=lambda path: path in workflow.overwrite_configfiles,
 )
 try:
-    SETTINGS = cards.load_config(
-        laid_over(cards.load_yaml(CONFIG_FILES[0]), config), CONFIG_FILES[-1]
-    )
-    REGISTRIES, TABLES, FOLDERS = places(SETTINGS, CONFIG_FILES, cards.load_yaml)
-    CARDS = cards.load_cards(*REGISTRIES)
+    READ = Reading(WORKFLOW, CONFIG_FILES, config, store=".snakemake/alsmuscle-read")
+    SETTINGS, CARDS, COLLECTIONS = READ.settings, READ.cards, READ.collections
+    REGISTRIES, TABLES, FOLDERS = READ.registries, READ.tables, READ.folders
     STUDIES = cards.select(CARDS, SETTINGS["studies"])
-    COLLECTIONS = cards.load_collections(
-        TABLES["collections"], SETTINGS["enrichment"]["collections"]
-    )
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -80,7 +75,7 @@ def resource(name):
 
 def code(rule):
     """Digest of the code that a rule's script reaches; a change of it reruns the rule."""
-    return CODE.digest(WORKFLOW / "scripts" / f"{rule}.py")
+    return READ.digests[rule]
 
 
 def of_admitted(pattern, datasets):
