@@ -28,9 +28,6 @@ LONG_FUNCTIONS = {
     "report/html/plots.py:course",
     "report/load.py:report_data",
     "report/methods.py:steps",
-    "simulate/calibrate/replicates.py:replicate",
-    "simulate/calibrate/claims.py:verdict_replicate",
-    "simulate/calibrate/summary.py:summarise",
     "simulate/cells.py:simulate_nuclei",
 }
 

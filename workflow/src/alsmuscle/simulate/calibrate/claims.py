@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -22,6 +25,60 @@ TRUTHS = (
 BEYOND = 0.6
 HETEROGENEITY = 0.15
 N_RANDOM = 40
+
+
+def _document(blocks: Mapping[str, str]) -> dict[str, Any]:
+    """Return claims as their file has them: every block goes up; ``blocks``: id → truth."""
+    context = {
+        "role": "als_model",
+        "species": "mouse",
+        "sample_kinds": ["bulk_tissue"],
+        "cell_types": ["muscle"],
+    }
+    return {
+        "contexts": {"model": context},
+        "claims": [
+            {
+                "id": name,
+                "statement": truth,
+                "subject": "tissue",
+                "denervation_sensitive": True,
+                "tests": [
+                    {
+                        "id": "up",
+                        "target": f"{name}/b",
+                        "expected": "up",
+                        "contexts": ["model"],
+                        "primary": ["model"],
+                    }
+                ],
+            }
+            for name, truth in blocks.items()
+        ],
+    }
+
+
+def _contrasts(names: Sequence[str]) -> pd.DataFrame:
+    """Return the table of contrasts: ALS models of these names, and a denervation reference."""
+    from alsmuscle.synthesis import contrasts as contrast
+
+    sizes = [*ALS_SIZES, DENERVATION_SIZE]
+    return contrast.contrast_table(
+        pd.DataFrame(
+            {
+                "dataset": [*names, "den"],
+                "role": ["als_model"] * len(names) + ["denervation"],
+                "n_target": [target for target, _ in sizes],
+                "n_reference": [reference for _, reference in sizes],
+            }
+        ).assign(
+            **{"contrast": "c", "species": "mouse", "stage": "symptomatic", "material": "biopsy"},
+            **{"modality": "bulk", "simulated": True, "published": False},
+            **dict.fromkeys(("muscle", "platform", "cluster", "confounded"), ""),
+        ),
+        min_donors=3,
+        include_confounded=False,
+    )
 
 
 def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int | str | bool]]:
@@ -49,54 +106,10 @@ def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int 
     from alsmuscle.genesets import scoring
     from alsmuscle.simulate import log_scale
     from alsmuscle.synthesis import axis, claims
-    from alsmuscle.synthesis import contrasts as contrast
 
     blocks = {f"P{number}": truth for number, truth in enumerate(TRUTHS)}
-    context = {
-        "role": "als_model",
-        "species": "mouse",
-        "sample_kinds": ["bulk_tissue"],
-        "cell_types": ["muscle"],
-    }
-    document = {
-        "contexts": {"model": context},
-        "claims": [
-            {
-                "id": name,
-                "statement": truth,
-                "subject": "tissue",
-                "denervation_sensitive": True,
-                "tests": [
-                    {
-                        "id": "up",
-                        "target": f"{name}/b",
-                        "expected": "up",
-                        "contexts": ["model"],
-                        "primary": ["model"],
-                    }
-                ],
-            }
-            for name, truth in blocks.items()
-        ],
-    }
     names = [f"als{number}" for number in range(len(ALS_SIZES))]
-    sizes = [*ALS_SIZES, DENERVATION_SIZE]
-    contrasts = contrast.contrast_table(
-        pd.DataFrame(
-            {
-                "dataset": [*names, "den"],
-                "role": ["als_model"] * len(names) + ["denervation"],
-                "n_target": [target for target, _ in sizes],
-                "n_reference": [reference for _, reference in sizes],
-            }
-        ).assign(
-            **{"contrast": "c", "species": "mouse", "stage": "symptomatic", "material": "biopsy"},
-            **{"modality": "bulk", "simulated": True, "published": False},
-            **dict.fromkeys(("muscle", "platform", "cluster", "confounded"), ""),
-        ),
-        min_donors=3,
-        include_confounded=False,
-    )
+    contrasts = _contrasts(names)
     rng = np.random.default_rng([seed, 7])
     draw = iter(int(number) for number in rng.integers(2**31, size=len(names) + 2))
     biology = log_scale.simulate_biology(seed=next(draw))
@@ -151,27 +164,27 @@ def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int 
         )
         deltas.append(delta.assign(reference="den/c", **label))
     told = claims.evaluate(
-        document, pd.concat(effects), contrasts, pd.concat(deltas), rules=rules
+        _document(blocks), pd.concat(effects), contrasts, pd.concat(deltas), rules=rules
     ).set_index("claim")
     rows: list[dict[str, float | int | str | bool]] = []
     for name, truth in blocks.items():
         found = told.loc[name]
         beyond = float(own[place[name]].mean())
         level = 0.5 * float(biology.denervation[place[name]].mean()) + beyond
-        rows.append(
-            {
-                "seed": seed,
-                "block": name,
-                "truth": truth,
-                "level": level,
-                "beyond": beyond,
-                "effect": float(found["effect"]),
-                "delta": float(found["delta"]),
-                "random_share": float(found["random_share"]),
-                "verdict": found["verdict"],
-                "level_held": bool(found["ci_low"] <= level <= found["ci_high"]),
-                "beyond_held": bool(found["delta_ci_low"] <= beyond <= found["delta_ci_high"]),
-                "detectable": float(found["detectable_effect"]),
-            }
-        )
+        rows.append({"seed": seed, "block": name, "truth": truth, **_held(found, level, beyond)})
     return rows
+
+
+def _held(found: pd.Series, level: float, beyond: float) -> dict[str, float | str | bool]:
+    """Hold a block's verdict and pooled intervals against what was planted."""
+    return {
+        "level": level,
+        "beyond": beyond,
+        "effect": float(found["effect"]),
+        "delta": float(found["delta"]),
+        "random_share": float(found["random_share"]),
+        "verdict": found["verdict"],
+        "level_held": bool(found["ci_low"] <= level <= found["ci_high"]),
+        "beyond_held": bool(found["delta_ci_low"] <= beyond <= found["delta_ci_high"]),
+        "detectable": float(found["detectable_effect"]),
+    }

@@ -11,7 +11,7 @@ import pandas as pd
 
 from alsmuscle.data import derived
 from alsmuscle.design import matrix as designs
-from alsmuscle.simulate.bulk import DEMO, block_truth, study
+from alsmuscle.simulate.bulk import DEMO, Simulated, block_truth, study
 from alsmuscle.simulate.calibrate.scenarios import (
     ALPHA,
     DISTRIBUTION,
@@ -48,8 +48,7 @@ def replicate(
     dict
         One row of ``replicates.tsv``: numbers and shares over genes, blocks and samples.
     """
-    from alsmuscle.bulk import deseq2, swaps
-    from alsmuscle.genesets import block_tests
+    from alsmuscle.bulk import deseq2
 
     scenario = SCENARIOS[name]
     contrast = scenario.contrast
@@ -85,9 +84,22 @@ def replicate(
     }
     vst = deseq2.vst(counts, min_total=MIN_TOTAL, inference=INFERENCE)
     design = designs.design_matrix(counts.obs, contrast)
-    effects = block_tests.effects(
-        vst.to_df().T, design, designs.contrast_vector(design, contrast), members
-    ).merge(
+    row |= _of_blocks(made, counts, vst, design, designs.contrast_vector(design, contrast), members)
+    return row | _of_samples(made, counts, vst, design, scenario.target)
+
+
+def _of_blocks(
+    made: Simulated,
+    counts: AnnData,
+    vst: AnnData,
+    design: pd.DataFrame,
+    vector: Any,
+    members: pd.DataFrame,
+) -> dict[str, float]:
+    """Hold the effects of blocks against their truth."""
+    from alsmuscle.genesets import block_tests
+
+    effects = block_tests.effects(vst.to_df().T, design, vector, members).merge(
         block_truth(made.genes, members),
         on=["programme", "block", "stripped"],
         suffixes=("", "_true"),
@@ -102,7 +114,7 @@ def replicate(
     good_inside = inside.to_numpy()[(good["least"] >= WELL_MEASURED).to_numpy()]
     still = effects["effect_true"].abs() < 0.02
     moved = effects["effect_true"].abs() >= 0.4
-    row |= {
+    return {
         "block_coverage": float(inside.mean()),
         "block_coverage_measured": float(good_inside.mean()),
         "block_null_called": float((effects.loc[still, "padj"] < ALPHA).mean()),
@@ -110,15 +122,23 @@ def replicate(
         if moved.any()
         else np.nan,
     }
+
+
+def _of_samples(
+    made: Simulated, counts: AnnData, vst: AnnData, design: pd.DataFrame, target: str
+) -> dict[str, int]:
+    """Count the faults of samples that were planted and found."""
+    from alsmuscle.bulk import swaps
+
     sex = derived.sex_expression(counts, "human")["sex_inferred"].to_numpy()
     wrong = np.isin(sex, ["female", "male"]) & (sex != counts.obs["sex"].to_numpy())
     sexed = counts.var["symbol"].isin(
         [derived.SEX_GENES["human"][0], *derived.SEX_GENES["human"][1]]
     )
-    covariates = design.drop(columns=["Intercept", f"condition[{scenario.target}]"])
+    covariates = design.drop(columns=["Intercept", f"condition[{target}]"])
     suspects = swaps.swap_suspects(
         vst.to_df(),
-        counts.obs["condition"] == scenario.target,
+        counts.obs["condition"] == target,
         covariates=covariates,
         exclude=counts.var_names[sexed],
     )["suspect"].to_numpy()
@@ -126,7 +146,7 @@ def replicate(
     twice = made.samples["sample_id"].isin([*pairs["sample_id"], *pairs["other"]]).to_numpy()
     copies = made.samples["duplicate_of"]
     doubled = (copies != "") | made.samples["sample_id"].isin(copies)
-    row["samples"] = len(made.samples)
+    row = {"samples": len(made.samples)}
     for kind, found, planted in (
         ("sex", wrong, made.samples["sex_mismatch"]),
         ("swap", suspects, made.samples["swapped"]),

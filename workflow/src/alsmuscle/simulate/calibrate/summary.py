@@ -113,6 +113,100 @@ def _wrong(verdicts: pd.DataFrame) -> tuple[float, int]:
     return wrong / max(len(supported), 1), len(supported)
 
 
+def _mean(rows: pd.DataFrame, column: str, what: str, **target: float) -> dict[str, Any]:
+    values = rows[column].dropna()
+    se = float(values.std() / np.sqrt(len(values))) if len(values) > 1 else np.nan
+    return entry(what, float(values.mean()), len(values), se=se, **target)
+
+
+def _study_lines(name: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Say what one scenario's studies showed of genes, programmes and samples."""
+    part: list[dict[str, Any]] = []
+    target = {"low": 0.03, "high": 0.07} if name == "all exact nulls" else {}
+    cover = {"low": 0.90, "high": 0.98} if name in ("all exact nulls", *EXACT) else {}
+    if name == "nothing":
+        calls = rows["called"]
+        part.append(entry("median genes called", float(calls.median()), len(rows), high=0))
+        part.append(entry("share of studies with any call", float((calls > 0).mean()), len(rows)))
+    else:
+        part.append(_mean(rows, "fdp", "false discovery rate of genes at 0.05", **target))
+        part.append(
+            entry("median false discovery proportion", float(rows["fdp"].median()), len(rows))
+        )
+        part.append(_mean(rows, "power", "power over all genes with an effect"))
+        part.append(_mean(rows, "power_strong", "power over genes with |log2fc| of 1 and more"))
+    part.append(_mean(rows, "null_p_below_05", "share of p < 0.05 among genes without effect"))
+    part.append(_mean(rows, "coverage", "coverage of 95 % intervals of log2fc", **cover))
+    part.append(
+        _mean(
+            rows,
+            "block_coverage_measured",
+            "coverage of 95 % intervals of programme effects, all genes of 100 reads and more",
+            **cover,
+        )
+    )
+    part.append(
+        _mean(rows, "block_coverage", "coverage of 95 % intervals of programme effects, all")
+    )
+    if name != "nothing":
+        part.append(_mean(rows, "block_power", "power over programme effects of 0.4 and more"))
+    for kind, word in (
+        ("sex", "sex mismatches"),
+        ("swap", "swapped samples"),
+        ("duplicate", "duplicates"),
+    ):
+        planted = int(rows[f"{kind}_planted"].sum())
+        others = int(rows["samples"].sum()) - planted
+        if planted:
+            share = rows[f"{kind}_found"].sum() / planted
+            part.append(entry(f"{word} flagged", float(share), planted, low=0.9))
+        alarms = rows[f"{kind}_false"].sum() / max(others, 1)
+        part.append(entry(f"{word}: false alarms per sample", float(alarms), others, high=0.02))
+    return part
+
+
+def _lambda_lines(lambdas: pd.DataFrame) -> list[dict[str, Any]]:
+    """Say how far lambda was from what was planted, and how often its interval held that."""
+    lines: list[dict[str, Any]] = []
+    for stage, rows in lambdas.groupby("stage", sort=False):
+        size = float(rows["planted"].iloc[0])
+        error = rows["lambda"] - rows["planted"]
+        inside = rows["planted"].between(rows["ci_low"], rows["ci_high"])
+        se = float(error.std() / np.sqrt(len(rows)))
+        label = f"lambda {size:g} ({stage})"
+        rmse = float(np.sqrt((error**2).mean()))
+        lines += [
+            {
+                "scenario": label,
+                **entry("mean error of lambda", float(error.mean()), len(rows), se=se),
+            },
+            {"scenario": label, **entry("root mean square error", rmse, len(rows))},
+            {
+                "scenario": label,
+                **entry("coverage of 95 % intervals", float(inside.mean()), len(rows), low=0.9),
+            },
+        ]
+    return lines
+
+
+def _omnibus_lines(omnibus: pd.DataFrame) -> list[dict[str, Any]]:
+    """Say what omnibus tests called where nothing differs."""
+    lines: list[dict[str, Any]] = []
+    for name, rows in omnibus.groupby("data", sort=False):
+        part = [
+            entry("median genes called", float(rows["called"].median()), len(rows), high=0),
+            _mean(rows, "p_below_05", "share of p < 0.05, F", low=0.03, high=0.07),
+            entry(
+                "median genes called, chi-squared as DESeq2",
+                float(rows["called_chi2"].median()),
+                len(rows),
+            ),
+            _mean(rows, "p_below_05_chi2", "share of p < 0.05, chi-squared"),
+        ]
+        lines += [{"scenario": f"omnibus test, null in three: {name}", **line} for line in part]
+    return lines
+
+
 def summarise(
     replicates: pd.DataFrame,
     lambdas: pd.DataFrame,
@@ -136,11 +230,6 @@ def summarise(
         met`` (yes, no, or empty where there is no target).
     """
 
-    def mean(rows: pd.DataFrame, column: str, what: str, **target: float) -> dict[str, Any]:
-        values = rows[column].dropna()
-        se = float(values.std() / np.sqrt(len(values))) if len(values) > 1 else np.nan
-        return entry(what, float(values.mean()), len(values), se=se, **target)
-
     lines: list[dict[str, Any]] = []
     exact = replicates[replicates["scenario"].isin(EXACT)]
     groups = [("all exact nulls", exact)] + [
@@ -149,92 +238,21 @@ def summarise(
     for name, rows in groups:
         if rows.empty:
             continue
-        part: list[dict[str, Any]] = []
-        target = {"low": 0.03, "high": 0.07} if name == "all exact nulls" else {}
-        cover = {"low": 0.90, "high": 0.98} if name in ("all exact nulls", *EXACT) else {}
-        if name == "nothing":
-            calls = rows["called"]
-            part.append(entry("median genes called", float(calls.median()), len(rows), high=0))
-            part.append(
-                entry("share of studies with any call", float((calls > 0).mean()), len(rows))
-            )
-        else:
-            part.append(mean(rows, "fdp", "false discovery rate of genes at 0.05", **target))
-            part.append(
-                entry("median false discovery proportion", float(rows["fdp"].median()), len(rows))
-            )
-            part.append(mean(rows, "power", "power over all genes with an effect"))
-            part.append(mean(rows, "power_strong", "power over genes with |log2fc| of 1 and more"))
-        part.append(mean(rows, "null_p_below_05", "share of p < 0.05 among genes without effect"))
-        part.append(mean(rows, "coverage", "coverage of 95 % intervals of log2fc", **cover))
-        part.append(
-            mean(
-                rows,
-                "block_coverage_measured",
-                "coverage of 95 % intervals of programme effects, all genes of 100 reads and more",
-                **cover,
-            )
-        )
-        part.append(
-            mean(rows, "block_coverage", "coverage of 95 % intervals of programme effects, all")
-        )
-        if name != "nothing":
-            part.append(mean(rows, "block_power", "power over programme effects of 0.4 and more"))
-        for kind, word in (
-            ("sex", "sex mismatches"),
-            ("swap", "swapped samples"),
-            ("duplicate", "duplicates"),
-        ):
-            planted = int(rows[f"{kind}_planted"].sum())
-            others = int(rows["samples"].sum()) - planted
-            if planted:
-                share = rows[f"{kind}_found"].sum() / planted
-                part.append(entry(f"{word} flagged", float(share), planted, low=0.9))
-            alarms = rows[f"{kind}_false"].sum() / max(others, 1)
-            part.append(entry(f"{word}: false alarms per sample", float(alarms), others, high=0.02))
-        lines += [{"scenario": name, **line} for line in part]
+        lines += [{"scenario": name, **line} for line in _study_lines(str(name), rows)]
     if len(lambdas):
-        for stage, rows in lambdas.groupby("stage", sort=False):
-            size = float(rows["planted"].iloc[0])
-            error = rows["lambda"] - rows["planted"]
-            inside = rows["planted"].between(rows["ci_low"], rows["ci_high"])
-            se = float(error.std() / np.sqrt(len(rows)))
-            label = f"lambda {size:g} ({stage})"
-            rmse = float(np.sqrt((error**2).mean()))
-            lines += [
-                {
-                    "scenario": label,
-                    **entry("mean error of lambda", float(error.mean()), len(rows), se=se),
-                },
-                {"scenario": label, **entry("root mean square error", rmse, len(rows))},
-                {
-                    "scenario": label,
-                    **entry("coverage of 95 % intervals", float(inside.mean()), len(rows), low=0.9),
-                },
-            ]
+        lines += _lambda_lines(lambdas)
     lines += _verdict_lines(verdicts)
     if real is not None and len(real):
         called = float(real["called"].median())
         part = [
             entry("median genes called", called, len(real), high=0),
             entry("share of halves with any call", float((real["called"] > 0).mean()), len(real)),
-            mean(real, "p_below_05", "share of p < 0.05", low=0.03, high=0.07),
+            _mean(real, "p_below_05", "share of p < 0.05", low=0.03, high=0.07),
         ]
         lines += [{"scenario": "real null: GSE184951, 5 of 10 healthy", **line} for line in part]
     if flags is not None and len(flags):
         lines += summarise_flags(flags)
     if omnibus is not None and len(omnibus):
-        for name, rows in omnibus.groupby("data", sort=False):
-            part = [
-                entry("median genes called", float(rows["called"].median()), len(rows), high=0),
-                mean(rows, "p_below_05", "share of p < 0.05, F", low=0.03, high=0.07),
-                entry(
-                    "median genes called, chi-squared as DESeq2",
-                    float(rows["called_chi2"].median()),
-                    len(rows),
-                ),
-                mean(rows, "p_below_05_chi2", "share of p < 0.05, chi-squared"),
-            ]
-            lines += [{"scenario": f"omnibus test, null in three: {name}", **line} for line in part]
+        lines += _omnibus_lines(omnibus)
     columns = ["scenario", "what", "value", "se", "n", "low", "high", "met"]
     return pd.DataFrame(lines, columns=columns)
