@@ -263,7 +263,8 @@ def with_truth(rows: pd.DataFrame, material: Material, expected: pd.DataFrame) -
 
 # --- are stated detectable effects reached? ----------------------------------------------------
 
-STATING = 4  # replicates without effects that state what they would detect, each held by the next
+STATED_IN = "planted"
+STATING = 4  # replicates that state what they would detect, each held by the next
 GROUP = 5  # targets shifted together: few, so that the others' share of the multiplicity stays
 
 
@@ -271,13 +272,12 @@ def reached(material: Material, tables: Tables, stated: pd.DataFrame, k: int) ->
     """Shift effects by the smallest detectable ones that another replicate states, and judge again.
 
     A planted effect moves a block's effect, its adjusted effect and its Delta alike, and leaves their
-    errors; so the tables are shifted, a few targets at a time, in every ALS study of a replicate
-    without effects.
+    errors; so the tables are shifted, a few targets at a time, in every ALS study of a replicate.
 
     Parameters
     ----------
     tables
-        Of a replicate with nothing planted.
+        Of a replicate in which nothing moves these targets.
     stated
         Rows of the claims (``claim, test, target, expected, detectable_effect,
         detectable_basis``) of another one.
@@ -309,8 +309,10 @@ def reached(material: Material, tables: Tables, stated: pd.DataFrame, k: int) ->
                     deltas=_shifted(tables.deltas, shift, als, ["delta"]),
                 ),
             )
-            again = again.loc[again["context"] == CONTEXT, ["claim", "test", "verdict"]]
+            again = again.loc[again["context"] == CONTEXT, ["claim", "test", "verdict", "reason"]]
             found.append(part[keep].merge(again, on=["claim", "test"]))
+    if not found:
+        return pd.DataFrame()
     out = pd.concat(found, ignore_index=True)
     word = out["detectable_basis"].str.split(" by ").str[0]
     enough = {
@@ -436,7 +438,7 @@ def summarise(tables: Replicate, reach: pd.DataFrame) -> pd.DataFrame:
     for k, part in reach.groupby("k_planned") if len(reach) else ():
         what = "stated detectable effects reached"
         bar = {"low": 0.75, "high": 0.85}
-        out.add("nothing planted", int(str(k)), what, _share(part["passed"]), len(part), **bar)
+        out.add(STATED_IN, int(str(k)), what, _share(part["passed"]), len(part), **bar)
     return pd.DataFrame(out.lines)
 
 
@@ -478,13 +480,21 @@ def summarise_studies(rows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reach(material: Material, tables: Mapping[int, Tables], rows: pd.DataFrame) -> pd.DataFrame:
-    """Hold what one replicate without effects states against the next one."""
-    own = rows[rows["arm"] == "nothing planted"]
+    """Hold what one replicate states against the next one.
+
+    In the arm with denervation and intrinsic effects, so that there is a Delta; of targets that
+    nothing moves, so that the shift is all there is.
+    """
+    still = rows[["true_level", "true_beyond"]].abs().max(axis=1) < FAINT
+    own = rows[(rows["arm"] == STATED_IN) & still]
     seeds = sorted(tables)[:STATING]
     parts = []
     for stating, tried in zip(seeds, [*seeds[1:], *seeds[:1]], strict=True):
         for k in STUDIES if len(seeds) > 1 else ():
-            stated = own[(own["seed"] == stating) & (own["k_planned"] == k)]
+            stated, there = (
+                own[(own["seed"] == seed) & (own["k_planned"] == k)] for seed in (stating, tried)
+            )
+            stated = stated.merge(there[["claim", "test"]], on=["claim", "test"])
             parts.append(reached(material, tables[tried], stated, k).assign(seed=tried))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -530,7 +540,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{source}: {part.n_obs} people")
     print(f"hardly any muscle: {', '.join(material.foreign.index)}", flush=True)
     kept: list[Replicate] = []
-    silent: dict[int, Tables] = {}
+    stating: dict[int, Tables] = {}
     folder = options.out / "replicates"
     folder.mkdir(parents=True, exist_ok=True)
     # Replicate by replicate, so that a run that is stopped early holds some of every arm.
@@ -542,10 +552,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(arm, seed, flush=True)
             one, tables = _kept(path)
             kept.append(one)
-            if arm == "nothing planted":
-                silent[seed] = tables
+            if arm == STATED_IN:
+                stating[seed] = tables
     joined = Replicate(*(pd.concat(parts, ignore_index=True) for parts in zip(*kept, strict=True)))
-    reach = _reach(material, silent, joined.rows)
+    reach = _reach(material, stating, joined.rows)
     summary = pd.concat(
         [summarise(joined, reach), summarise_studies(joined.rows, joined.studies)],
         ignore_index=True,
