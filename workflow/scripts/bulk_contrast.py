@@ -23,7 +23,7 @@ with outcome.job(snakemake):
         *(fitted, vst, contrast),
         # Ranked are the numbers of the table, as they are for published effects.
         files.read_table(snakemake.output.de, DE),
-        collections={name: pathways.parse_gmt(text) for name, text in texts.items()},
+        collections=pathways.parse_collections(texts),
         curated=curated,
         names=vst.var["symbol"].astype(str) if organism == "human" else files.human_names(),
         members=members,

@@ -8,7 +8,7 @@ with outcome.job(snakemake):
     de = files.read_table(snakemake.input.de, DE)
     names = None if snakemake.params.organism == "human" else files.human_names()
     texts = collections.read_collections(snakemake.input.manifest)
-    sets = {name: pathways.parse_gmt(text) for name, text in texts.items()}
+    sets = pathways.parse_collections(texts)
     sets["programmes"] = programmes.as_sets(files.read_plain(snakemake.input.programmes))
     table = pathways.gsea(
         pathways.ranking(de, names=names),

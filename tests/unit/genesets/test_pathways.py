@@ -211,6 +211,12 @@ def test_bad_gmt_speaks(text, message):
         pathways.parse_gmt(text)
 
 
+def test_a_damaged_collection_is_skipped(caplog):
+    found = pathways.parse_collections({"a": "S\tna\tA\n", "b": "<html>busy</html>", "c": "S\tna"})
+    assert found == {"a": {"S": ["A"]}}
+    assert "'b' are skipped" in caplog.text and "'c' are skipped" in caplog.text
+
+
 def test_the_registry_of_collections_pins_what_was_verified():
     path = ROOT / "config" / "collections.yaml"
     registry = yaml.safe_load(path.read_text())

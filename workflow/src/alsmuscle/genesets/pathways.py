@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.types import Ints
 from alsmuscle.stats import distributions
@@ -25,6 +26,20 @@ Collections = Mapping[str, Mapping[str, Iterable[str]]]
 
 SEPARATOR = ";"
 BATCH = 250  # sets per call of gseapy, which keeps a running sum as long as the ranking for each
+
+
+def parse_collections(texts: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
+    """Read collections of gene sets; one that is damaged is skipped, and said in the log.
+
+    A study without its pathways is a study, and all studies share these files.
+    """
+    found = {}
+    for name, text in texts.items():
+        try:
+            found[name] = parse_gmt(text)
+        except InputError as error:
+            log.get("pathways").warning("gene sets '%s' are skipped: %s", name, error)
+    return found
 
 
 def parse_gmt(text: str) -> dict[str, list[str]]:
