@@ -7,13 +7,13 @@ correlation between genes comes from the other study, as in a run where this one
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+import small_studies
 from alsmuscle.bulk import block_effects, engines
 from alsmuscle.core import contracts, files
 from alsmuscle.data import cards, fetch, studies, study_effects
@@ -66,27 +66,14 @@ def read_back(genes: pd.DataFrame, tool: str, folder) -> pd.DataFrame:
     """Write a table as a tool would, and read it by a card."""
     columns = {"gene": "gene_id", **TOOLS[tool]}
     table = genes[list(columns.values())].set_axis(list(columns), axis=1)
-    table.to_csv(folder / "table.tsv", sep="\t", index=False)
-    card: dict[str, Any] = yaml.safe_load(
-        (ROOT / "config" / "datasets" / "gse3307published.yaml").read_text()
-    )
-    card |= {
-        "id": "fedback",
-        "status": "private",
-        "files": {"table": {"url": str(folder / "table.tsv")}},
-    }
-    del card["route_of"]
+    card = small_studies.effects()
     card["effects"] = {
         **{"file": "table", "layout": "tsv", "tool": tool, "gene_column": "gene"},
-        "contrast": card["contrasts"][0]["id"],
+        "contrast": "als_vs_healthy",
         **{side: int(genes[side].iloc[0]) for side in ("n_target", "n_reference")},
     }
-    path = folder / "fedback.yaml"
-    path.write_text(yaml.safe_dump(card))
-    card = cards.load_card(path)
-    rows, problems = fetch.study_files(card, cache=folder / "cache")
-    manifest = contracts.rows(rows, MANIFEST)
-    assert len(manifest), problems
+    text = table.to_csv(sep="\t", index=False)
+    card, manifest = small_studies.write(folder, card, {"table": ("table.tsv", text)})
     return study_effects.read_effects(card, manifest).effects
 
 

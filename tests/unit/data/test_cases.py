@@ -152,6 +152,87 @@ TABLES: dict[str, Case] = {
 }  # fmt: skip
 
 
+COLUMNS = {
+    "featureCounts": ("Geneid\tChr\tStart\tEnd\tStrand\tLength\tx.bam", "{id}\t1;1\t1;5\t9;9\t+;+\t{length}\t{n}"),
+    "salmon": ("Name\tLength\tEffectiveLength\tTPM\tNumReads", "{id}\t{length}\t{length}\t{tpm:.3f}\t{n}.000"),
+    "RSEM": ("gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM", "{id}_{symbol}\tENST1,ENST2\t{length}.00\t9.00\t{n}.00\t{tpm:.2f}\t1.1"),
+    "StringTie": ("Gene ID\tGene Name\tReference\tStrand\tStart\tEnd\tCoverage\tFPKM\tTPM", "{id}\t{symbol}\tchr1\t+\t{length}\t99999\t{fpkm:.4f}\t1.1\t{tpm:.3f}"),
+    "Cufflinks": ("tracking_id\tclass_code\tgene_short_name\tlocus\tFPKM\tFPKM_status", "{id}\t-\t{symbol}\tchr1:1-2\t{fpkm:.4f}\tOK"),
+}  # fmt: skip
+TPM = s.COUNTS / s.COUNTS.sum(axis=0) * 1e6
+
+
+def by(program: str, column: int, gives=None, **spec) -> Case:
+    """Tables of a program, one per sample, of which the card takes a column."""
+    head, row = COLUMNS[program]
+
+    def one(n: int, name: str) -> str:
+        genes = zip(s.IDS, s.SYMBOLS, s.COUNTS[:, n], TPM[:, n], strict=True)
+        return "\n".join(
+            [head]
+            + [
+                row.format(id=g, symbol=x, n=c, tpm=t, length=900 + 7 * k, fpkm=c / 7.3)
+                for k, (g, x, c, t) in enumerate(genes)
+            ]
+        )
+
+    return members(s.per_sample(one), gives=gives, header=True, count_column=column, **spec)
+
+
+def edited_counts(change) -> str:
+    values = s.COUNTS.astype(object)
+    change(values)
+    return s.table(values=values)
+
+
+def named(names, sheet=s.SHEET, gives=None, **spec) -> Case:
+    return counts(s.table(names=names), gives, sheet=sheet, **spec)
+
+
+PATIENTS = "sample,group\n" + "".join(f"Pat {n},{g}\n" for n, g in enumerate(s.GROUPS))
+THOUSANDS = [
+    [f"{c * (1, 150)[n % 2] + 1:,}".replace(",", ".") for c in row]
+    for n, row in enumerate(s.COUNTS)
+]
+CURATED: dict[str, Case] = {
+    # what programs write, and the wrong column of it
+    "featureCounts, its counts": by("featureCounts", 6),
+    "featureCounts, its lengths": by("featureCounts", 5, "all 8 samples have the same number for every gene"),
+    "salmon, its reads": by("salmon", 4, type="expected_counts"),
+    "salmon, its TPM": by("salmon", 3, "every sample sums to one million", type="expected_counts"),
+    "RSEM, its counts": by("RSEM", 4, type="expected_counts"),
+    "RSEM, its lengths": by("RSEM", 2, "lengths or positions of genes", type="expected_counts"),
+    "StringTie, its positions": by("StringTie", 4, "lengths or positions of genes"),
+    "StringTie, its coverage": by("StringTie", 6, "as in FPKM", type="expected_counts"),
+    "Cufflinks' FPKM": by("Cufflinks", 4, "as in FPKM", type="expected_counts"),
+    # other units in whole numbers, and in some samples only
+    "TPM, rounded": counts(s.table(values=np.rint(TPM).astype(int)), "every sample sums to one million"),
+    "reads drawn to one depth": counts(s.table(values=np.array([np.random.default_rng(n).multinomial(20000, TPM[:, n] / 1e6) for n in range(8)]).T), "sums to 20,000"),
+    "logarithms, rounded": counts(s.table(values=np.rint(np.log2(TPM + 1)).astype(int)), "no value is above 16, as in logarithms, ranks or calls"),
+    "one sample in TPM": counts(edited_counts(lambda v: v.__setitem__((slice(None), 2), TPM[:, 2])), "of sample 'GSM3' 100.0% of the non-zero values are not whole numbers", type="expected_counts"),
+    "points between thousands": counts(s.table(values=THOUSANDS), "points between thousands", type="expected_counts"),
+    # one thing twice
+    "a sample that is another": counts(edited_counts(lambda v: v.__setitem__((slice(None), 3), v[:, 0])), "samples 'GSM1' and 'GSM4' have the same number for every gene"),
+    "rows joined to another table": counts(s.table([*s.IDS, *s.IDS[:30]], values=np.vstack([s.COUNTS, s.COUNTS[:30]])), {"reads": s.READS, "note": "30 rows repeat another row of their gene"}),
+    "ids with and without versions": counts(s.table([*s.IDS, *(f"{g}.3" for g in s.IDS)], values=np.vstack([s.COUNTS, s.COUNTS])), {"reads": s.READS, "genes": 60}),
+    "parts of a gene": counts(s.table([*s.IDS, *s.IDS], values=np.vstack([s.COUNTS // 3, s.COUNTS - s.COUNTS // 3])), {"reads": s.READS, "genes": 60}),
+    # names that look alike
+    "no-break spaces": named([f"Pat\xa0{n}" for n in range(8)], PATIENTS),
+    "characters without width": named([f"\u200b{n}" for n in s.NAMES]),
+    "another hyphen": named([f"Pat\u2013{n}" for n in range(8)], PATIENTS.replace("Pat ", "Pat-"), "in case, spaces or punctuation only"),
+    "names in lower case": named([n.lower() for n in s.NAMES], gives="'gsm1' differs from 'GSM1' in case"),
+    "R's X before numbers": named([f"X{n}" for n in range(101, 109)], s.SHEET.replace("GSM", "10"), 'set `counts.sample_template: "X{sample_id}"`'),
+    "a group in two spellings": counts(s.table(), "differ only in case or spaces: 'Healthy', 'healthy'", sheet=s.SHEET.replace("healthy", "Healthy", 2)),
+    "a no-break space behind a group": counts(s.table(), {"reads": s.READS, "groups": s.GROUPS}, sheet=s.SHEET.replace("healthy\n", "healthy\xa0\n", 2)),
+    # where the genes are
+    "numbers of NCBI's genes with the database": counts(s.table([f"GeneID:{e}" for e in ENTREZ])),
+    "Entrez ids with decimals": counts(s.table([f"{e}.0" for e in ENTREZ])),
+    "rows numbered from 0": counts(s.table([f"{n}\t{g}" for n, g in enumerate(s.IDS)], head="\tgene"), "set `counts.gene_column: 1`"),
+    "genes in the last column": counts("\n".join("\t".join([*row[1:], row[0]]) for row in (line.split("\t") for line in s.table().splitlines())), "if 'gene' holds the genes, set `counts.gene_column`"),
+    "a stray quote in a description": counts("\n".join(f'{line}\t{("remark", chr(53) + chr(34))[n in (5, 20)] if n else "Description"}' for n, line in enumerate(s.table().splitlines())), skip_columns=["Description"]),
+}  # fmt: skip
+
+
 def series(*given: str, gives=None, column="disease:ch1") -> Case:
     return counts(
         s.table(),
@@ -476,6 +557,7 @@ ALL = {
     f"{group}: {name}": case
     for group, cases in (
         ("tables", TABLES),
+        ("curated", CURATED),
         ("sheets", SHEETS),
         ("arrays", ARRAYS),
         ("cells", BARCODES),

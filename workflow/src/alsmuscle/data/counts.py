@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Numbers are read as decimals, which hold whole numbers up to here.
 _MOST = 2**53
+# Genes from which the range of counts, and equal samples, say something.
+ENOUGH_GENES = 50
 
 
 def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame, list[str]]:
@@ -58,8 +60,9 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
             where=where,
             expected="a count in every cell",
         )
+    _refuse_copies(matrix, where)
     whole = float(np.mean(values[values != 0] % 1 == 0)) if (values != 0).any() else 1.0
-    guess = _looks_like(values, whole)
+    guess = _looks_like(values, whole) or _odd_sample(matrix, whole)
     if guess or (values < 0).any() or (kind != "expected_counts" and whole < 1):
         raise InputError(
             f"these are not raw counts: {guess or _fraction(whole)}",
@@ -103,18 +106,72 @@ def _fraction(whole: float) -> str:
 
 def _looks_like(values: np.ndarray, whole: float) -> str:
     """Name the normalised unit that a matrix seems to hold; empty when it looks like counts."""
+    import numpy as np
+
     if (values < 0).any():
         return "there are negative values, as in log ratios"
+    sums = values.sum(axis=0)
+    if len(sums) > 1 and ((sums > 0.98e6) & (sums < 1.02e6)).all():
+        return "every sample sums to one million, as in TPM or CPM"
+    if len(sums) > 2 and np.ptp(sums) < 1e-3 * sums.mean():
+        return f"every sample sums to {sums.mean():,.0f}, as after scaling or drawing to one depth"
+    if values.max() < 30 and (whole < 1 or len(values) >= ENOUGH_GENES):
+        return f"no value is above {values.max():.3g}, as in logarithms, ranks or calls"
     if whole == 1:
         return ""
-    sums = values.sum(axis=0)
-    if ((sums > 0.98e6) & (sums < 1.02e6)).all():
-        return "every sample sums to one million, as in TPM or CPM"
-    if values.max() < 30:
-        return f"no value is above {values.max():.3g}, as in logarithms"
     if whole < 0.2:
         return f"{_fraction(whole)}, as in FPKM or another normalised unit"
+    parts = values[values % 1 != 0]
+    thousandths, hundredths = (np.abs(parts * n - np.rint(parts * n)) < 1e-6 for n in (1e3, 1e2))
+    if values.max() < 1000 and thousandths.all() and not hundredths.all():
+        return "no value reaches 1000 and all decimals have three digits: points between thousands"
     return ""
+
+
+def _odd_sample(matrix: pd.DataFrame, whole: float) -> str:
+    """Name a sample that holds another unit than the others; empty when there is none."""
+    if whole == 1:
+        return ""
+    filled = matrix.mask(matrix == 0)
+    shares = (filled % 1 == 0).sum() / filled.notna().sum()
+    odd = shares.index[(shares < 0.2) & (shares < whole / 2)]
+    if not len(odd):
+        return ""
+    return (
+        f"of sample '{odd[0]}' {_fraction(float(shares[odd[0]]))}, of all samples' {1 - whole:.1%}"
+    )
+
+
+def _refuse_copies(matrix: pd.DataFrame, where: str) -> None:
+    """Object to samples that are the same numbers: one library twice, or no counts at all."""
+    import numpy as np
+
+    if len(matrix) < ENOUGH_GENES:
+        return
+    seen: dict[bytes, object] = {}
+    copies = []
+    for position, name in enumerate(matrix.columns):
+        column = matrix.iloc[:, position].to_numpy(dtype=float)
+        first = seen.setdefault(np.ascontiguousarray(column).tobytes(), name)
+        copies += [(first, name)] if first is not name and column.any() else []
+    if not copies:
+        return
+    if len(seen) == 1:
+        raise InputError(
+            f"all {matrix.shape[1]} samples have the same number for every gene: lengths or positions "
+            "of genes, and no counts",
+            where=where,
+            expected="counts, which differ between samples",
+            remedy="correct `counts.count_column`",
+        )
+    one, other = copies[0]
+    raise InputError(
+        f"samples '{one}' and '{other}' have the same number for every gene"
+        + (f" ({len(copies)} such pairs)" if len(copies) > 1 else ""),
+        where=where,
+        expected="a library of its own for every sample",
+        remedy="leave one of them out under `samples.exclude` with the reason, or correct the file",
+    )
 
 
 def fingerprints(counts: AnnData) -> dict[str, str]:
@@ -167,10 +224,18 @@ def assemble(
     import numpy as np
     import pandas as pd
 
-    genes = identity["gene_id"].to_numpy()
     order = samples["sample_id"].tolist()
-    codes, unique = pd.factorize(genes)
     values = counts[order].to_numpy()
+    again = _listed_again(identity["gene_id"].to_numpy(), values)
+    if again.any():
+        said = (
+            f"{again.sum():,} rows repeat another row of their gene, number by number, such as "
+            f"'{counts.index[again][0]}': counted once."
+        )
+        provenance = {**provenance, "notes": [*provenance["notes"], said]}
+        counts, identity, values = counts[~again], identity[~again], values[~again]
+    genes = identity["gene_id"].to_numpy()
+    codes, unique = pd.factorize(genes)
     summed = np.zeros((len(unique), len(order)), dtype=np.int64)
     np.add.at(summed, codes, values)
     frame = pd.DataFrame(
@@ -198,7 +263,7 @@ def assemble(
         uns={
             "provenance": {
                 **provenance,
-                "rows_in_source": len(genes),
+                "rows_in_source": len(genes) + int(again.sum()),
                 "rows_summed": int(len(genes) - len(unique)),
                 "rows_by_status": {
                     str(status): int(n) for status, n in identity["status"].value_counts().items()
@@ -206,3 +271,23 @@ def assemble(
             }
         },
     )
+
+
+def _listed_again(genes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Say which rows repeat a former row of their gene in every sample (a table joined to another).
+
+    Genes × samples. Rows of fewer than three different numbers may agree by chance, and are added up.
+    """
+    import numpy as np
+    import pandas as pd
+
+    several = np.flatnonzero(pd.Series(genes).duplicated(keep=False))
+    again = np.zeros(len(genes), dtype=bool)
+    seen: set[tuple[object, bytes]] = set()
+    for row in several:
+        if len(np.unique(values[row])) < 3:
+            continue
+        key = (genes[row], values[row].tobytes())
+        again[row] = key in seen
+        seen.add(key)
+    return again

@@ -44,6 +44,10 @@ _SUMMARY: Final = (
 )
 # Ids written together: a genome's name before them; a symbol, or a number, behind them.
 _GENOME: Final = r"^(?:gene[:-]|(?:GRCh|GRCm|hg|mm)\d+_+)"
+# Numbers of NCBI's genes with the name of the database before them.
+_ENTREZ_OF: Final = (
+    r"^(?:(?i:geneid|entrez|entrezgene|entrez_gene|ncbigene|ncbi_gene)[:_-])(?=\d+$)"
+)
 _WITH_SYMBOL: Final = rf"^{_ENSEMBL}[_|:;/, ]\S.*$"
 _BEHIND_SYMBOL: Final = rf"^[^|\s]+[_|:;]{_ENSEMBL}$"
 _SYMBOL_ENTREZ: Final = r"^(?P<symbol>[A-Za-z][\w.@-]*)\|\d+$"
@@ -83,7 +87,7 @@ def _strings(ids: Iterable[object]) -> pd.Series:
 
 def _taken_apart(text: pd.Series) -> pd.Series:
     """Return ids without what stands around them: a genome, a symbol, an Entrez number."""
-    text = text.str.replace(_GENOME, "", regex=True)
+    text = text.str.replace(_GENOME, "", regex=True).str.replace(_ENTREZ_OF, "", regex=True)
     for pattern in (_WITH_SYMBOL, _BEHIND_SYMBOL):
         found = text.str.extract(pattern)["id"]
         text = found.fillna(text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.redaction import printable
+from alsmuscle.data.readers.tables import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
 
     where = f"config/datasets/{card['id']}.yaml"
     spec = card["samples"]
-    sheet = sheet.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
+    sheet = sheet.map(lambda cell: visible(printable(cell)) if isinstance(cell, str) else cell)
     ids = sample_ids(sheet, card)
     if (long := ids.str.len() > _MOST_ID).any():
         raise InputError(
@@ -101,9 +102,29 @@ def harmonise(sheet: pd.DataFrame, card: Mapping[str, Any]) -> tuple[pd.DataFram
         )
     if samples.empty:
         raise InputError("every sample is excluded", where=f"{where}: samples.exclude")
+    _refuse_spellings(samples, card, where)
     samples.insert(2, "sample_label", samples["sample_id"])
     samples["sample_id"] = safe_names(samples["sample_id"])
     return samples.reset_index(drop=True), excluded
+
+
+def _refuse_spellings(samples: pd.DataFrame, card: Mapping[str, Any], where: str) -> None:
+    """Object to groups that are one: values of a compared column that differ in case or spaces."""
+    compared: set[str] = set()
+    for one in card.get("contrasts", []):
+        compared |= {one.get("variable", ""), *one.get("adjust", []), *one.get("within", {})}
+    for name in sorted(compared & set(samples)):
+        if samples[name].dtype.kind in "fiub":
+            continue
+        values = sorted(set(samples[name].astype(str)))
+        alike = Counter(re.sub(r"\s+", " ", value).casefold() for value in values)
+        twice = [v for v in values if alike[re.sub(r"\s+", " ", v).casefold()] > 1]
+        if twice:
+            raise InputError(
+                f"values that differ only in case or spaces: {_quoted(twice)}",
+                where=f"{where}: samples.columns.{name}",
+                remedy="bring them together by a `map`, or give them names that differ",
+            )
 
 
 def safe_names(labels: Iterable[str]) -> list[str]:
@@ -382,6 +403,28 @@ def from_columns(names: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame({"name": [str(name) for name in names]})
 
 
+def _spelling(lacking: list[str], names: list[str], template: str) -> str:
+    """Say how the matrix spells the names that it lacks; empty where it does not."""
+
+    def letters(name: str) -> str:
+        return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
+
+    known = {letters(name): name for name in names}
+    like = known.get(letters(lacking[0]), "")
+    if like and all(letters(name) in known for name in lacking):
+        return (
+            f"'{like}' differs from '{lacking[0]}' in case, spaces or punctuation only: read the matrix's "
+            "spelling into a column of the samples (`pattern`, `map`), and name it in the template"
+        )
+    around = {
+        tuple(name.split(own)) for own in lacking for name in names if name.count(own) == 1 and own
+    }
+    if len(around) == 1:
+        before, behind = next(iter(around))
+        return f'set `counts.sample_template: "{before}{template}{behind}"`'
+    return ""
+
+
 def match_matrix(
     names: list[str],
     samples: pd.DataFrame,
@@ -443,7 +486,8 @@ def match_matrix(
             f"in the matrix ({len(lacking)} such sample(s))",
             where=where,
             expected="columns such as " + ", ".join(map(str, names[:5])),
-            remedy="complete the matrix, correct the template, or exclude the sample with a reason",
+            remedy=_spelling(lacking, [str(name) for name in names], template)
+            or "complete the matrix, correct the template, or exclude the sample with a reason",
         )
     extra = [name for name in names if name not in wanted]
     rules = [rule for rule in card["samples"].get("exclude", []) if "unlisted" in rule]

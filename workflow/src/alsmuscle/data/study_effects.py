@@ -37,11 +37,12 @@ def read_effects(card: Mapping[str, Any], manifest: pd.DataFrame) -> published.I
     path = files.cached(manifest, spec["file"])
     if embedded.is_embedded(manifest, spec["file"]):
         return embedded.read_effects(path, card["id"], spec["contrast"])
-    spec = {**derivation.TOOLS.get(spec.get("tool", ""), {}), **spec}
-    table = results.read_effects(path, spec)
+    # What a tool calls its columns: those that a table may lack are left to the import.
+    named = {**derivation.TOOLS.get(spec.get("tool", ""), {}), **spec}
+    table = results.read_effects(path, named)
     where = f"{card['id']}: {path}"
     known = files.read_gene_table(card["organism"])
-    identity = genes.identify(table[spec["gene_column"]], known, where=where)
+    identity = genes.identify(table[named["gene_column"]], known, where=where)
     genes.require_genes(identity, known, where)
     return published.effects(table, identity, spec, dataset=card["id"], where=where)
 

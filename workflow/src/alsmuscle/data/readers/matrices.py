@@ -158,8 +158,11 @@ def _check_column(frame: pd.DataFrame, key: str, spec: Mapping[str, Any], where:
 
 
 def _numbered(ids: pd.Series) -> bool:
-    """Say whether ids are 1, 2, 3, …: row numbers, which would pass for Entrez ids."""
-    return len(ids) > 2 and ids.tolist() == [str(n + 1) for n in range(len(ids))]
+    """Say whether ids are 1, 2, 3, … or 0, 1, 2, …: row numbers, which would pass for Entrez ids."""
+    found = ids.tolist()
+    return len(ids) > 2 and any(
+        found == [str(n + start) for n in range(len(ids))] for start in (0, 1)
+    )
 
 
 def _by_gene(

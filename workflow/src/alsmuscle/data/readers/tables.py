@@ -33,6 +33,9 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _GCT = re.compile(r"#1\.[23]\s*$")
 # Names that a column of ids has; a column of values is named after a sample.
 _ID_NAMES = re.compile(r"(?i)#?\W*(gene|ensembl|ensg|entrez|symbol|hgnc|mgi|ids?\b|name|probe)")
+# Blanks that are no space, and characters that nobody sees, in names that people copied.
+_BLANK = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+_UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _LOOKED_AT = 20  # rows looked at to learn what separates fields
 _MOST_CELL = 32_767  # what a spreadsheet takes
 _PROBED = 200  # rows looked at to learn how many fields a row has
@@ -411,6 +414,7 @@ def _refuse_long(frame: pd.DataFrame, where: str) -> None:
 def _named(frame: pd.DataFrame, names: Sequence[str], where: str, shape: Form) -> pd.DataFrame:
     """Give the columns their names; columns without name and content go."""
     frame = frame.set_axis(range(len(names)), axis=1)
+    names = [visible(name) for name in names]
     if shape.text:
         frame = frame.fillna("")
         _refuse_long(frame, where)
@@ -430,6 +434,17 @@ def _named(frame: pd.DataFrame, names: Sequence[str], where: str, shape: Form) -
             remedy="find out from the source which of them it is, and correct the file",
         )
     return frame.set_axis(numbered(given), axis=1).reset_index(drop=True)
+
+
+def visible(text: str) -> str:
+    """Return a name as one sees it: every blank a space, without characters that have no width.
+
+    Examples
+    --------
+    >>> visible("ALS\\u00a01\\u200b ")
+    'ALS 1'
+    """
+    return _UNSEEN.sub("", _BLANK.sub(" ", text)).strip()
 
 
 def numbered(names: Iterable[str]) -> list[str]:
@@ -610,6 +625,11 @@ def _no_number(
         remedy = (
             f"if the comma stands before decimals, set `{shape.key}.decimal: comma`; a separator of "
             "thousands has to be taken out of the file"
+        )
+    elif odd.all() and _ID_NAMES.match(str(name)):
+        remedy = (
+            f"if '{name}' holds the genes, set `{shape.key}.gene_column` to its position (the first "
+            f"is 0); if it is no sample, set `{shape.key}.skip_columns: [{name}]`"
         )
     elif odd.all():
         remedy = f"if '{name}' is no sample, set `{shape.key}.skip_columns: [{name}]`"
