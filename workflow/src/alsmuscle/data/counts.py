@@ -110,13 +110,13 @@ def _looks_like(values: np.ndarray, whole: float) -> str:
 
     if (values < 0).any():
         return "there are negative values, as in log ratios"
+    if values.max() < 30 and (whole < 1 or len(values) >= ENOUGH_GENES):
+        return f"no value is above {values.max():.3g}, as in logarithms, ranks or calls"
     sums = values.sum(axis=0)
     if len(sums) > 1 and ((sums > 0.98e6) & (sums < 1.02e6)).all():
         return "every sample sums to one million, as in TPM or CPM"
     if len(sums) > 2 and np.ptp(sums) < 1e-3 * sums.mean():
         return f"every sample sums to {sums.mean():,.0f}, as after scaling or drawing to one depth"
-    if values.max() < 30 and (whole < 1 or len(values) >= ENOUGH_GENES):
-        return f"no value is above {values.max():.3g}, as in logarithms, ranks or calls"
     if whole == 1:
         return ""
     if whole < 0.2:
