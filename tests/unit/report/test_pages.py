@@ -31,6 +31,7 @@ from alsmuscle.report.pages import (
     index,
     over_time,
     programme,
+    specificity,
     study,
 )
 from alsmuscle.report.site import Site
@@ -832,6 +833,18 @@ def test_gene_page_holds_what_lists_call(files, data, site):
     assert entry(made, alone) == ["ONLYLIST", "human", [], [], None, [[0, 1, None, None]]]
     _, found = payload(made["assets/data/search.js"])
     assert f"ONLYLIST\t{alone}\thuman" in found["genes"].split("\n")
+
+
+def test_specificity_shows_genes_called_in_als_in_other_diseases(data, site):
+    lists = fx.with_lists(data)
+    text = specificity.page(site, lists, lists.synthesis)
+    rows = [
+        cells for cells in re.findall(r"<tr[^>]*>(.*?)</tr>", text, re.DOTALL) if "MYOG" in cells
+    ]
+    shared = next(cells for cells in rows if "gene.html#ENSG00000000000" in cells)
+    assert shared.index("↓ 2.2") < shared.index("↑ 1.5")  # ALS first, then the other disease
+    assert "ONLYLIST" in text and "Genes called in ALS muscle, in other diseases" in text
+    assert "in other diseases" not in specificity.page(site, data, data.synthesis)
 
 
 def test_names_in_lists_cannot_close_a_script(data, site):

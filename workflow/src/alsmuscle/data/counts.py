@@ -202,7 +202,7 @@ def assemble(
     samples: pd.DataFrame,
     provenance: Mapping[str, Any],
 ) -> AnnData:
-    """Put counts, genes and samples together; rows that are one gene are summed.
+    """Put counts, genes and samples together; rows that are one gene are summed, repeated ones once.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def assemble(
             f"{again.sum():,} rows repeat another row of their gene, number by number, such as "
             f"'{counts.index[again][0]}': counted once."
         )
-        provenance = {**provenance, "notes": [*provenance["notes"], said]}
+        provenance = {**provenance, "notes": [*provenance.get("notes", []), said]}
         counts, identity, values = counts[~again], identity[~again], values[~again]
     genes = identity["gene_id"].to_numpy()
     codes, unique = pd.factorize(genes)

@@ -161,6 +161,15 @@ def of_programme(data: m.ReportData, programme: str) -> Markup | None:
     )
 
 
+def in_other_diseases(data: m.ReportData) -> Markup | None:
+    """Return the genes that lists call in ALS muscle beside all other lists, ``None`` without."""
+    if not has_lists(data.synthesis):
+        return None
+    assert data.synthesis is not None and data.synthesis.called_genes is not None
+    genes = data.synthesis.called_genes
+    return _genes(data, genes) if genes["role"].eq("als_patient").any() else None
+
+
 def _stated(value: object) -> float | None:
     """Three digits of a number that a list may state."""
     return None if c.is_missing(value) else float(f"{float(str(value)):.3g}")
@@ -286,7 +295,7 @@ def _genes(data: m.ReportData, genes: pd.DataFrame) -> Markup:
         cells[gene] = {"symbol": ""}
     place = {k: f"l{i}" for i, k in enumerate(keys)}
     for r in shown.itertuples():
-        cells[r.gene_id]["symbol"] = r.symbol or r.gene_id
+        cells[r.gene_id]["symbol"] = c.local(str(r.symbol or r.gene_id), f"gene.html#{r.gene_id}")
         effect = "" if c.is_missing(r.log2fc) else f" {abs(r.log2fc):.1f}"
         cells[r.gene_id][place[(r.dataset, r.contrast)]] = ARROW[str(r.direction)] + effect
     frame = pd.DataFrame(list(cells.values()), columns=[k.key for k in columns]).fillna("")

@@ -9,6 +9,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
+from alsmuscle.report.pages import calls
 from alsmuscle.report.pages.claims import is_simulated
 from alsmuscle.report.site import Site
 from alsmuscle.synthesis.context import sign_agreement
@@ -59,6 +60,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis) -> str:
         full=c.local("Full table (TSV)", synthesis.files.get("specificity"), download=True)
         if synthesis.files.get("specificity")
         else "",
+        called=calls.in_other_diseases(data),
         axis=_axis(data, synthesis),
         agreement=_agreement(data),
         contrasts=_contrasts(data, synthesis),
