@@ -361,7 +361,7 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     from alsmuscle.bulk import deseq2, engines, metrics, qc, tissue
     from alsmuscle.cells import activity, annotate, composition, prepare
     from alsmuscle.genesets import block_tests, pathways, set_tests
-    from alsmuscle.synthesis import contrasts, denervation, verdicts
+    from alsmuscle.synthesis import blocks, contrasts, denervation, verdicts
 
     config = registry.load_yaml(ROOT / "config" / "config.yaml")
 
@@ -392,7 +392,7 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     for block in ("sizes", "sets", "ora"):
         fits(config["enrichment"][block], set_tests.test_sets)
     fits(config["programmes"], block_tests.effects)
-    fits(config["synthesis"]["contrasts"], contrasts.contrast_table)
+    fits(config["synthesis"]["contrasts"], contrasts.contrast_table, blocks.gather)
     fits(
         config["synthesis"]["denervation"], denervation.compare_with_denervation, denervation.refit
     )
