@@ -430,7 +430,7 @@
         role = k.role;
         list = make("ul", { class: "choices" });
         cells = make("ul", { class: "choices" });
-        choice.append(make("h3", {}, role), list);
+        choice.append(make("h2", {}, role), list);
         if (spec.contrasts.some((other) => other.role === role && other.cells)) choice.append(make("details", {}, make("summary", {}, "Single cell types"), cells));
       }
       const box = make("input", { type: "checkbox", id: `shared-${i}`, checked: chosen.has(i) });
