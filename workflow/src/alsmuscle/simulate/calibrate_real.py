@@ -482,10 +482,13 @@ def summarise_studies(rows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
 def _reach(material: Material, tables: Mapping[int, Tables], rows: pd.DataFrame) -> pd.DataFrame:
     """Hold what one replicate states against the next one.
 
-    In the arm with denervation and intrinsic effects, so that there is a Delta; of targets that
-    nothing moves, so that the shift is all there is.
+    In the arm with denervation and intrinsic effects, so that there is a Delta; of targets that have
+    no effect of their own, and that denervation does not move against the claim, or not at all
+    where it is no alternative to it: what is missing for the verdict is the shift.
     """
-    still = rows[["true_level", "true_beyond"]].abs().max(axis=1) < FAINT
+    level = rows["expected"].map({"up": 1.0, "down": -1.0}).fillna(1.0) * rows["true_level"]
+    moved = level.where(~rows["sensitive"].astype(bool) | (level < 0), 0.0).abs()
+    still = (rows["true_beyond"].abs() < FAINT) & (moved < FAINT)
     own = rows[(rows["arm"] == STATED_IN) & still]
     seeds = sorted(tables)[:STATING]
     parts = []
