@@ -83,3 +83,41 @@ def test_weighted_least_squares_by_hand():
     np.testing.assert_allclose(same.s2, linear.fit(values, X).s2)
     with pytest.raises(ValueError, match="rank"):
         linear.fit(values, np.ones((8, 2)))
+
+
+class MadeUp:
+    """An engine that says what it is asked."""
+
+    averages = True
+
+    def expression(self, measured, **options):
+        return "expression", sorted(options)
+
+    def fit(self, parts, contrast, **options):
+        fitted = parts.copy()
+        fitted.uns["fitted"] = False
+        return fitted
+
+    def test(self, fitted, samples, contrast, **options):
+        return "test", options["alpha"]
+
+    def omnibus(self, fitted, samples, contrast, **options):
+        return "omnibus", options["dataset"]
+
+    def second(self, fitted, obs, contrast, *, trend):
+        return "made up", None
+
+
+def test_a_further_engine_is_a_class_and_its_registration(monkeypatch):
+    monkeypatch.setitem(engines.ENGINES, "made up", MadeUp())
+    samples = make_samples()
+    adata = make_counts(samples, np.zeros(len(samples)))
+    adata.uns["measure"] = "made up"
+    options = {"min_total": 10, "inference": "batched"}
+    assert engines.expression(adata, **options)[0] == "expression"
+    fitted = engines.fit(adata, AT60, **options)
+    assert fitted.uns["fitted"] is False and "donors" in fitted.uns
+    testing = {**TEST, "distribution": "quasi", "trend": True}
+    assert engines.test(fitted, samples, AT60, shrink=False, **testing) == ("test", 0.05)
+    assert engines.omnibus(fitted, samples, AT60, **testing) == ("omnibus", "x")
+    assert engines.second(fitted, samples, AT60, trend=True) == ("made up", None)

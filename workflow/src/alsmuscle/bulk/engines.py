@@ -11,7 +11,7 @@ is a weak one; agreement is no proof, since both see the same samples.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -144,18 +144,7 @@ def second(
     table
         Index gene id, ``effect, stat, padj``; None where nothing can be fitted.
     """
-    if measure(fitted) == "intensities":
-        name = f"moderated t with{'out' if trend else ''} trend"
-        if not donors.testable(fitted):
-            return name, None
-        table = limma.moderated(fitted, contrast, trend=not trend)
-        return name, table if fitted.uns["fitted"] else None
-    if not fitted.uns["fitted"]:
-        return "voom", None
-    if donors.correlated(fitted):
-        return "moderated t with trend", _second_of_correlated(fitted, contrast)
-    smallest = matrix.smallest_cell(obs.loc[fitted.obs_names], contrast)
-    return "voom", voom_table(fitted, contrast, smallest)
+    return engine_of(fitted).second(fitted, obs, contrast, trend=trend)
 
 
 def _second_of_correlated(fitted: AnnData, contrast: matrix.Contrast) -> pd.DataFrame | None:
@@ -219,6 +208,159 @@ def leaning(
     return dict(zip(LEANING, (found.share, found.lean, found.pvalue, stay), strict=True))
 
 
+# --- one engine per kind of measurement ---
+
+
+class Engine(Protocol):
+    """How one kind of measurement is fitted and tested.
+
+    A further engine is a class like these in a module of its own, and a line in :data:`ENGINES`. All
+    take the options of the module's functions of the same names and leave aside what is not theirs.
+    """
+
+    averages: bool
+    """Whether samples of one donor are averaged (else added up)."""
+
+    def expression(self, measured: AnnData, **options: Any) -> AnnData:
+        """Return log2 expression of every sample."""
+
+    def fit(self, parts: AnnData, contrast: matrix.Contrast, **options: Any) -> AnnData:
+        """Fit one model for all groups of a design."""
+
+    def test(
+        self, fitted: AnnData, samples: pd.DataFrame, contrast: matrix.Contrast, **options: Any
+    ) -> pd.DataFrame:
+        """Read one contrast from a fit (contract ``de``)."""
+
+    def omnibus(
+        self, fitted: AnnData, samples: pd.DataFrame, contrast: matrix.Contrast, **options: Any
+    ) -> pd.DataFrame:
+        """Test a design as a whole (contract ``omnibus``)."""
+
+    def second(
+        self, fitted: AnnData, obs: pd.DataFrame, contrast: matrix.Contrast, *, trend: bool
+    ) -> tuple[str, pd.DataFrame | None]:
+        """Test a contrast another way; name of that and its table."""
+
+
+class Counts:
+    """Read counts: the negative binomial; voom beside it."""
+
+    averages = False
+
+    def expression(self, measured: AnnData, **options: Any) -> AnnData:
+        """Return variance-stabilised counts."""
+        return deseq2.vst(measured, **options)
+
+    def fit(self, parts: AnnData, contrast: matrix.Contrast, **options: Any) -> AnnData:
+        """Fit as :func:`alsmuscle.bulk.deseq2.fit`."""
+        return deseq2.fit(parts, contrast, **options)
+
+    def test(
+        self, fitted: AnnData, samples: pd.DataFrame, contrast: matrix.Contrast, **options: Any
+    ) -> pd.DataFrame:
+        """Test as :func:`alsmuscle.bulk.deseq2.test`; correlated donors by a linear model."""
+        table = deseq2.test(
+            fitted,
+            samples,
+            contrast,
+            dataset=options["dataset"],
+            distribution=options["distribution"],
+            alpha=options["alpha"],
+            min_replicates=options["min_replicates"],
+            shrink=options["shrink"] and not donors.correlated(fitted),
+            inference=options["inference"],
+            threads=options["threads"],
+            cell_type=options["cell_type"],
+        )
+        if not donors.correlated(fitted):
+            return table
+        enough = (
+            matrix.smallest_cell(samples.loc[fitted.obs_names], contrast)
+            >= options["min_replicates"]
+        )
+        return donors.test(fitted, table, deseq2.stored_vector(fitted, contrast), tested=enough)
+
+    def omnibus(
+        self, fitted: AnnData, samples: pd.DataFrame, contrast: matrix.Contrast, **options: Any
+    ) -> pd.DataFrame:
+        """Test as :func:`alsmuscle.bulk.deseq2.omnibus`; correlated donors by a linear model."""
+        table = deseq2.omnibus(
+            fitted,
+            samples,
+            contrast,
+            dataset=options["dataset"],
+            distribution=options["distribution"],
+            alpha=options["alpha"],
+            min_replicates=options["min_replicates"],
+            inference=options["inference"],
+            threads=options["threads"],
+        )
+        return donors.omnibus(fitted, table) if donors.correlated(fitted) else table
+
+    def second(
+        self, fitted: AnnData, obs: pd.DataFrame, contrast: matrix.Contrast, *, trend: bool
+    ) -> tuple[str, pd.DataFrame | None]:
+        """Test by voom, or without weights where donors are correlated."""
+        if not fitted.uns["fitted"]:
+            return "voom", None
+        if donors.correlated(fitted):
+            return "moderated t with trend", _second_of_correlated(fitted, contrast)
+        smallest = matrix.smallest_cell(obs.loc[fitted.obs_names], contrast)
+        return "voom", voom_table(fitted, contrast, smallest)
+
+
+class Arrays:
+    """Intensities: a linear model with moderated t; the other kind of prior variance beside it."""
+
+    averages = True
+
+    def expression(self, measured: AnnData, **options: Any) -> AnnData:
+        """Return the intensities."""
+        kept = measured.copy()
+        kept.X = np.asarray(kept.X, dtype=np.float32)
+        kept.var = kept.var[["symbol", "source_id"]].copy()
+        del kept.uns["provenance"]
+        return kept
+
+    def fit(self, parts: AnnData, contrast: matrix.Contrast, **options: Any) -> AnnData:
+        """Fit as :func:`alsmuscle.bulk.limma.fit`."""
+        return limma.fit(parts, contrast)
+
+    def test(
+        self, fitted: AnnData, samples: pd.DataFrame, contrast: matrix.Contrast, **options: Any
+    ) -> pd.DataFrame:
+        """Test as :func:`alsmuscle.bulk.limma.test`."""
+        own = {key: options[key] for key in ("dataset", "min_replicates", "trend")}
+        return limma.test(fitted, samples, contrast, **own)
+
+    def omnibus(
+        self, fitted: AnnData, samples: pd.DataFrame, contrast: matrix.Contrast, **options: Any
+    ) -> pd.DataFrame:
+        """Test as :func:`alsmuscle.bulk.limma.omnibus`."""
+        own = {key: options[key] for key in ("dataset", "min_replicates", "trend")}
+        return limma.omnibus(fitted, samples, contrast, **own)
+
+    def second(
+        self, fitted: AnnData, obs: pd.DataFrame, contrast: matrix.Contrast, *, trend: bool
+    ) -> tuple[str, pd.DataFrame | None]:
+        """Test with a trended prior where the main test has none, and without where it has."""
+        name = f"moderated t with{'out' if trend else ''} trend"
+        if not donors.testable(fitted):
+            return name, None
+        table = limma.moderated(fitted, contrast, trend=not trend)
+        return name, table if fitted.uns["fitted"] else None
+
+
+ENGINES: dict[str, Engine] = {"counts": Counts(), "intensities": Arrays()}
+"""What was measured (``uns["measure"]``; without it, counts) → its engine."""
+
+
+def engine_of(adata: AnnData) -> Engine:
+    """Return the engine of what a study measured."""
+    return ENGINES.get(str(adata.uns.get("measure")), ENGINES["counts"])
+
+
 # --- the main engine ------------------------------------------------------------------------
 
 
@@ -229,13 +371,9 @@ def expression(
 
     Counts are variance-stabilised (:func:`alsmuscle.bulk.deseq2.vst`), intensities are what they are.
     """
-    if measure(measured) == "counts":
-        return deseq2.vst(measured, min_total=min_total, inference=inference, threads=threads)
-    kept = measured.copy()
-    kept.X = np.asarray(kept.X, dtype=np.float32)
-    kept.var = kept.var[["symbol", "source_id"]].copy()
-    del kept.uns["provenance"]
-    return kept
+    return engine_of(measured).expression(
+        measured, min_total=min_total, inference=inference, threads=threads
+    )
 
 
 def fit(
@@ -251,14 +389,9 @@ def fit(
     Repeated samples of donors are put together, or their correlation is estimated, as
     :mod:`alsmuscle.design.repeats` decides.
     """
-    arrays = measure(measured) == "intensities"
-    parts = donors.units(measured, contrast, mean=arrays)
-    if arrays:
-        fitted = limma.fit(parts, contrast)
-    else:
-        fitted = deseq2.fit(
-            parts, contrast, min_total=min_total, inference=inference, threads=threads
-        )
+    engine = engine_of(measured)
+    parts = donors.units(measured, contrast, mean=engine.averages)
+    fitted = engine.fit(parts, contrast, min_total=min_total, inference=inference, threads=threads)
     donors.describe(fitted, matrix.used_samples(measured.obs, contrast), contrast)
     return fitted
 
@@ -279,11 +412,7 @@ def test(
     cell_type: str = "muscle",
 ) -> pd.DataFrame:
     """Read one contrast from a fit: :func:`alsmuscle.bulk.deseq2.test` or :func:`alsmuscle.bulk.limma.test`."""
-    if measure(fitted) == "intensities":
-        return limma.test(
-            fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
-        )
-    table = deseq2.test(
+    return engine_of(fitted).test(
         fitted,
         samples,
         contrast,
@@ -291,15 +420,12 @@ def test(
         distribution=distribution,
         alpha=alpha,
         min_replicates=min_replicates,
-        shrink=shrink and not donors.correlated(fitted),
+        shrink=shrink,
         inference=inference,
+        trend=trend,
         threads=threads,
         cell_type=cell_type,
     )
-    if not donors.correlated(fitted):
-        return table
-    enough = matrix.smallest_cell(samples.loc[fitted.obs_names], contrast) >= min_replicates
-    return donors.test(fitted, table, deseq2.stored_vector(fitted, contrast), tested=enough)
 
 
 def omnibus(
@@ -316,11 +442,7 @@ def omnibus(
     threads: int = 1,
 ) -> pd.DataFrame:
     """Omnibus tests of a design: of :func:`alsmuscle.bulk.deseq2.omnibus` or :func:`alsmuscle.bulk.limma.omnibus`."""
-    if measure(fitted) == "intensities":
-        return limma.omnibus(
-            fitted, samples, contrast, dataset=dataset, min_replicates=min_replicates, trend=trend
-        )
-    table = deseq2.omnibus(
+    return engine_of(fitted).omnibus(
         fitted,
         samples,
         contrast,
@@ -329,9 +451,9 @@ def omnibus(
         alpha=alpha,
         min_replicates=min_replicates,
         inference=inference,
+        trend=trend,
         threads=threads,
     )
-    return donors.omnibus(fitted, table) if donors.correlated(fitted) else table
 
 
 def fit_warnings(
