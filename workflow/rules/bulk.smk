@@ -135,7 +135,8 @@ rule bulk_contrast:
         de=SETTINGS["bulk"]["de"],
         arrays=SETTINGS["bulk"]["arrays"],
         enrichment={
-            key: SETTINGS["enrichment"][key] for key in ("sizes", "gsea", "sets", "ora")
+            key: SETTINGS["enrichment"][key]
+            for key in ("sizes", "gsea", "sets", "ora")
         },
         programmes=SETTINGS["programmes"],
         targets=claim_targets,
