@@ -107,7 +107,7 @@ WAYS = {
     "gse14": (counts_study, "bulk_fit", "bulk.engines:fit", "1 / 0", "ZeroDivisionError"),
     "gse15": (counts_study, "bulk_fit", "bulk.engines:fit", KILLED, "memory ran out"),
     "gse16": (counts_study, "bulk_contrast", "bulk.engines:test", "raise MemoryError", "memory"),
-    "gse17": (counts_study, "bulk_contrast", "genesets.pathways:test_sets", "[][1]", "IndexError"),
+    "gse17": (counts_study, "bulk_contrast", "genesets.set_tests:test_sets", "[][1]", "IndexError"),
     "gse18": (counts_study, "bulk_contrast", "genesets.pathways:gsea", "{}['x']", "KeyError"),
     "gse19": (array_study, "bulk_fit_array", "bulk.engines:fit", "1 / 0", "ZeroDivisionError"),
     "gse20": (effects_study, "effects_import", "data.study_effects:read_effects", "1 / 0", "Zero"),

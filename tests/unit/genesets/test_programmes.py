@@ -62,8 +62,15 @@ def test_the_list_in_config_is_well_formed_and_every_programme_has_a_note():
     table, notes = read("programmes.tsv"), read("programme_notes.tsv")
     programmes.check(table)
     assert table["programme"].nunique() == 37
-    assert list(notes["programme"]) == list(table["programme"].unique())
-    assert (notes["caveat"].str.len() > 60).all()
+    whole = notes[notes["block"] == ""]
+    assert list(whole["programme"]) == list(table["programme"].unique())
+    assert (whole["caveat"].str.len() > 60).all()
+    named = notes[notes["block"] != ""]
+    blocks = table[["programme", "block"]].drop_duplicates()
+    assert set(zip(named["programme"], named["block"], strict=True)) == set(
+        blocks.itertuples(index=False, name=None)
+    )
+    assert (named["title"] != "").all()
 
 
 def test_the_key_blocks_say_what_the_brief_says():

@@ -16,7 +16,7 @@ from alsmuscle.synthesis import claims
 from alsmuscle.synthesis.verdicts import Rules
 
 ROOT = Path(__file__).parents[3]
-RULES = Rules(0.05, 0.2, 0.5, 3, 2, 0.8, 0.05, 0.8, 0.35, 1 / 3)
+RULES = Rules(0.05, 0.2, 0.5, 3, 2, 0.8, 0.05, 0.8, 0.35, 1 / 3, 0.6)
 N_BLOCKS = 40  # other blocks of the same contrasts, which teach how much studies differ
 
 
