@@ -175,7 +175,7 @@ def test_the_confounded_column_is_marked_in_table_and_page(results):
     warned = files.read_table(results / TABLES["warnings"], WARNINGS)
     assert ("confounded", "site") in set(zip(warned["kind"], warned["column"], strict=True))
     page = (results / "report/contrasts/gse1.als_vs_healthy.html").read_text()
-    assert "Every ‘als’ sample has site B" in page
+    assert "Every ‘ALS’ sample has site B" in page
 
 
 def test_sex_is_read_from_expression(results):
