@@ -247,6 +247,8 @@ class Counts:
     """Read counts: the negative binomial; voom beside it."""
 
     averages = False
+    # What the test of a contrast and that of all groups both ask for.
+    shared = ("dataset", "distribution", "alpha", "min_replicates", "inference", "threads")
 
     def expression(self, measured: AnnData, **options: Any) -> AnnData:
         """Return variance-stabilised counts."""
@@ -264,14 +266,9 @@ class Counts:
             fitted,
             samples,
             contrast,
-            dataset=options["dataset"],
-            distribution=options["distribution"],
-            alpha=options["alpha"],
-            min_replicates=options["min_replicates"],
             shrink=options["shrink"] and not donors.correlated(fitted),
-            inference=options["inference"],
-            threads=options["threads"],
             cell_type=options["cell_type"],
+            **{name: options[name] for name in self.shared},
         )
         if not donors.correlated(fitted):
             return table
@@ -289,12 +286,7 @@ class Counts:
             fitted,
             samples,
             contrast,
-            dataset=options["dataset"],
-            distribution=options["distribution"],
-            alpha=options["alpha"],
-            min_replicates=options["min_replicates"],
-            inference=options["inference"],
-            threads=options["threads"],
+            **{name: options[name] for name in self.shared},
         )
         return donors.omnibus(fitted, table) if donors.correlated(fitted) else table
 

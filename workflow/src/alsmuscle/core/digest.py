@@ -20,12 +20,11 @@ import json
 import os
 import symtable
 import sys
-import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 
+from alsmuscle.core import memory
 from alsmuscle.core.errors import InputError
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -335,11 +334,8 @@ def _references(
 @cache
 def _remembered(store: Path) -> dict[str, Module]:
     """Return what a store keeps: nothing unless it is whole and of this algorithm and Python."""
-    try:
-        seal, _, text = store.read_text(encoding="utf-8").partition("\n")
-    except (OSError, ValueError):
-        return {}
-    if seal != _seal(text):
+    text = memory.kept(store, _maker())
+    if text is None:
         return {}
     return {
         key: {name: (digest, names) for name, (digest, names) in module.items()}
@@ -348,23 +344,13 @@ def _remembered(store: Path) -> dict[str, Module]:
 
 
 def _remember(store: Path, known: dict[str, Module]) -> None:
-    """Write a store in one step; a folder that cannot be written is left as it is."""
     # Files that were edited leave their entries behind; the latest come last.
-    text = json.dumps(dict(list(known.items())[-MOST_KEPT:]))
-    part = store.with_name(f".{store.name}.{uuid.uuid4().hex}")
-    try:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(f"{_seal(text)}\n{text}", encoding="utf-8")
-        part.replace(store)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
+    memory.keep(store, _maker(), json.dumps(dict(list(known.items())[-MOST_KEPT:])))
 
 
-def _seal(text: str) -> str:
-    """Return a checksum of a store's text, of this module and of the Python that parses."""
-    made_by = f"{sys.version}\n{_read_own()}\n{text}"
-    return hashlib.sha256(made_by.encode()).hexdigest()
+def _maker() -> str:
+    """Return what reads the code: this module, and the Python that parses."""
+    return f"{sys.version}\n{_read_own()}"
 
 
 def _read_own() -> str:

@@ -44,13 +44,9 @@ def remembered(store: str | Path, key: str, make: Callable[[], Any]) -> Any:
     make
         Works it out. What JSON would not give back as it was is not kept.
     """
-    path = Path(store).absolute()
-    try:
-        seal, _, text = path.read_text(encoding="utf-8").partition("\n")
-        if seal == _seal(key, text):
-            return json.loads(text)
-    except (OSError, ValueError):
-        pass
+    text = kept(store, key)
+    if text is not None:
+        return json.loads(text)
     found = make()
     try:
         text = json.dumps(found)
@@ -58,6 +54,22 @@ def remembered(store: str | Path, key: str, make: Callable[[], Any]) -> Any:
             return found
     except (TypeError, ValueError):
         return found
+    keep(store, key, text)
+    return found
+
+
+def kept(store: str | Path, key: str) -> str | None:
+    """Return the text that a store keeps for this key; ``None`` where it is another's, or damaged."""
+    try:
+        seal, _, text = Path(store).read_text(encoding="utf-8").partition("\n")
+    except (OSError, ValueError):
+        return None
+    return text if seal == _seal(key, text) else None
+
+
+def keep(store: str | Path, key: str, text: str) -> None:
+    """Write a store in one step; a folder that cannot be written is left as it is."""
+    path = Path(store).absolute()
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +78,6 @@ def remembered(store: str | Path, key: str, make: Callable[[], Any]) -> Any:
     except OSError:
         with suppress(OSError):
             part.unlink()
-    return found
 
 
 def _seal(key: str, text: str) -> str:

@@ -71,7 +71,10 @@ def _below_here(text: str) -> str:
 
 def _at_home(text: str) -> str:
     """Return ``text`` without the user's folder, whose name may hold a blank."""
-    home = os.path.expanduser("~")  # noqa: PTH111, it never raises
+    try:
+        home = str(Path.home())
+    except RuntimeError:  # a user without a folder
+        return text
     return text.replace(f"{home}/", "/home/") if home.count("/") > 1 else text
 
 

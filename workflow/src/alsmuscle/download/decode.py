@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 from alsmuscle.core.errors import InputError
 
@@ -120,11 +120,13 @@ def unpacked(content: bytes, where: str) -> bytes:
 class Header(tarfile.TarInfo):
     """A header of tar whose size is looked at before that much memory is asked for."""
 
-    # The hook of `tarfile` for subclasses, which its stubs do not know.
-    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.size < 0 or (self.type in _OF_HEADERS and self.size > _MOST_HEADER):
-            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
-        return super()._proc_member(tar)  # type: ignore[misc, no-any-return]
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read one block, as ``tarfile`` does; a size that no header has is refused."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0 or (header.type in _OF_HEADERS and header.size > _MOST_HEADER):
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
+        return header
 
 
 def tar_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
