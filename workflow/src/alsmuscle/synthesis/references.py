@@ -181,7 +181,8 @@ def with_combined(kept: pd.DataFrame, tables: Tables) -> Tables:
     tables
         ``pairs``: ``dataset, contrast, reference_dataset, reference_contrast, mode, reason``;
         ``contrasts``: ``contrasts.tsv``; ``genes, blocks``: effects of all contrasts, blocks with
-        their matched random sets; ``replicates``: (dataset, contrast, cell type) → bootstrap.
+        their matched random sets; ``replicates``: (dataset, contrast, cell type) → bootstrap;
+        ``parts``: the same → the studies of a combined reference, none before.
 
     Returns
     -------
