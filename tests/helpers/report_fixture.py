@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -438,7 +439,7 @@ def document() -> dict[str, Any]:
         for i, target in enumerate(targets)
     ]
     reviews = {"r": {"citation": "A review 2025", "read": "abstract"}}
-    return {"reviews": reviews, "contexts": CONTEXTS, "claims": claims}
+    return {"reviews": reviews, "contexts": deepcopy(CONTEXTS), "claims": claims}
 
 
 def timed(role: str, name: str, stages: list[str], n_genes: int, seed: int) -> StudyData:

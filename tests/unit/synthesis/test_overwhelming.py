@@ -33,7 +33,12 @@ def registry_contrasts() -> pd.DataFrame:
             row = contrasts.contrast_facts(card, cards.contrast(card, entry["id"]))
             material = "biopsy" if card["organism"] == "human" else "whole muscle"
             facts.append(row | {"n_target": 6, "n_reference": 6, "material": material})
-    return contrasts.contrast_table(pd.DataFrame(facts), **CONFIG["synthesis"]["contrasts"])
+    settings = CONFIG["synthesis"]["contrasts"]
+    return contrasts.contrast_table(
+        pd.DataFrame(facts),
+        min_donors=settings["min_donors"],
+        include_confounded=settings["include_confounded"],
+    )
 
 
 @pytest.fixture(scope="module")
