@@ -9,7 +9,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from alsmuscle.cells.prepare import PreparedSample, prepare_sample
+import by_config
+from alsmuscle.cells.prepare import PreparedSample
 
 
 def counts_of(n: int, n_genes: int = 300, seed: int = 0, n_types: int = 3) -> sparse.csr_matrix:
@@ -37,4 +38,6 @@ def prepared(
     """Prepare one sample; spots pass without doublet scoring, which takes seconds to load."""
     sample = sample_of(counts_of(n, seed=len(sample_id)))
     arguments = {"min_genes": 20, "n_top_genes": 100} | kwargs
-    return prepare_sample(sample, sample_id=sample_id, material=material, **arguments)
+    return by_config.prepare.prepare_sample(
+        sample, sample_id=sample_id, material=material, **arguments
+    )

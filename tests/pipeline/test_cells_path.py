@@ -10,13 +10,18 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+import by_config
 from alsmuscle.cells import store
-from alsmuscle.cells.annotate import annotate, top_genes
-from alsmuscle.cells.cluster import each_sample, embed, integrate
-from alsmuscle.cells.prepare import prepare_sample, score_doublets
+from alsmuscle.cells.annotate import top_genes
+from alsmuscle.cells.cluster import each_sample, embed
+from alsmuscle.cells.prepare import score_doublets
 from alsmuscle.simulate.cells import simulate_nuclei
 from made_up_cells import counts_of, prepared, sample_of
 from support import ROOT
+
+annotate = by_config.annotate.annotate
+integrate = by_config.cluster.integrate
+prepare_sample = by_config.prepare.prepare_sample
 
 pytestmark = pytest.mark.pipeline
 

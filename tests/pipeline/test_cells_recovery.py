@@ -15,14 +15,20 @@ import pytest
 from anndata import AnnData
 from scipy import stats
 
-from alsmuscle.cells.annotate import UNASSIGNED, annotate
-from alsmuscle.cells.cluster import each_sample, integrate
-from alsmuscle.cells.composition import composition_test, donor_counts
-from alsmuscle.cells.prepare import flag_samples, prepare_sample
-from alsmuscle.cells.pseudobulk import pseudobulk
+import by_config
+from alsmuscle.cells.annotate import UNASSIGNED
+from alsmuscle.cells.cluster import each_sample
+from alsmuscle.cells.composition import donor_counts
+from alsmuscle.cells.prepare import flag_samples
 from alsmuscle.simulate.cells import simulate_nuclei
 from alsmuscle.stats.moderation import squeeze_var
 from support import ROOT
+
+annotate = by_config.annotate.annotate
+integrate = by_config.cluster.integrate
+composition_test = by_config.composition.composition_test
+prepare_sample = by_config.prepare.prepare_sample
+pseudobulk = by_config.pseudobulk.pseudobulk
 
 pytestmark = pytest.mark.pipeline
 PANEL = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")

@@ -22,7 +22,8 @@ import pytest
 import cells_fixture
 import report_fixture as fx
 from alsmuscle.report import build as report
-from alsmuscle.stats import meta_analysis, moderated_pooling
+from alsmuscle.stats import moderated_pooling
+from by_config import meta_analysis
 
 pytestmark = pytest.mark.verify
 

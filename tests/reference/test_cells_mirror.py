@@ -16,14 +16,17 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from alsmuscle.cells.annotate import annotate
-from alsmuscle.cells.cluster import each_sample, integrate
-from alsmuscle.cells.prepare import prepare_sample
+import by_config
+from alsmuscle.cells.cluster import each_sample
 from alsmuscle.core import files
 from alsmuscle.data import genes
 from alsmuscle.data.readers.single_cell import read_sample
 from alsmuscle.data.readers.sparse_counts import rename_genes
 from support import ROOT
+
+annotate = by_config.annotate.annotate
+integrate = by_config.cluster.integrate
+prepare_sample = by_config.prepare.prepare_sample
 
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR", ROOT.parent / "shared" / "mirror"))
 pytestmark = [

@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.cells.composition import composition_test
+import by_config
+
+composition_test = by_config.composition.composition_test
+
 
 HERE = Path(__file__).parent / "composition"
 COUNTS = pd.read_csv(HERE / "counts.tsv", sep="\t", index_col="donor")

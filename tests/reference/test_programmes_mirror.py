@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.genesets import block_tests, camera, pathways, programmes, scoring, set_tests
+from alsmuscle.genesets import block_tests, programmes, scoring
+from by_config import camera, pathways, set_tests
 from support import ROOT
 
 MIRROR = Path(os.environ.get("ALSMUSCLE_MIRROR", ROOT.parent / "shared" / "mirror"))

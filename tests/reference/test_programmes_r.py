@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln
 
-from alsmuscle.genesets import block_tests, camera, pathways
+from alsmuscle.genesets import block_tests
+from by_config import camera, pathways
 
 HERE = Path(__file__).parent / "programmes"
 

@@ -18,10 +18,10 @@ from pydeseq2.default_inference import DefaultInference
 from pydeseq2.ds import DeseqStats
 from scipy import integrate, optimize, special, stats
 
-from alsmuscle.bulk import inference as fit
 from alsmuscle.bulk.inference import BatchedInference
 from alsmuscle.bulk.kernels import dispersion, search
 from alsmuscle.core.errors import InputError
+from by_config import inference as fit
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

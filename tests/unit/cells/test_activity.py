@@ -6,8 +6,11 @@ import pytest
 from anndata import AnnData
 from scipy import sparse, stats
 
-from alsmuscle.cells.activity import Passing, activity_by_type, coexpression, score_cells
+import by_config
+from alsmuscle.cells.activity import Passing, coexpression, score_cells
 from alsmuscle.core.errors import InputError
+
+activity_by_type = by_config.activity.activity_by_type
 
 
 def study() -> AnnData:

@@ -6,18 +6,20 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+import by_config
 from alsmuscle.cells.annotate import (
     NEVER_SOLE,
     UNASSIGNED,
-    annotate,
     check_panel,
     marker_table,
-    name_clusters,
-    score_clusters,
     select_markers,
 )
 from alsmuscle.core.errors import InputError
 from support import ROOT
+
+annotate = by_config.annotate.annotate
+name_clusters = by_config.annotate.name_clusters
+score_clusters = by_config.annotate.score_clusters
 
 PANEL = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
 

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alsmuscle.cells.composition import composition_test as full_test
-from alsmuscle.cells.composition import donor_counts, transform_proportions
+import by_config
+from alsmuscle.cells.composition import donor_counts
 from alsmuscle.core.errors import InputError
+
+full_test = by_config.composition.composition_test
+transform_proportions = by_config.composition.transform_proportions
 
 
 def study(seed: int, factor: float = 1.0, n: int = 10) -> tuple[pd.DataFrame, pd.DataFrame]:

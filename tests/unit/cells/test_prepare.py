@@ -9,12 +9,12 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+import by_config
 from alsmuscle.cells.ambient import ambient_profile, ambient_share, correct_ambient
 from alsmuscle.cells.cluster import (
     align_genes,
     each_sample,
     embed,
-    integrate,
     log_normalise,
     sample_variable_genes,
     stack_genes,
@@ -23,15 +23,17 @@ from alsmuscle.cells.cluster import (
 from alsmuscle.cells.prepare import (
     PreparedSample,
     flag_samples,
-    prepare_sample,
     qc_barcodes,
     qc_metrics,
     score_doublets,
 )
-from alsmuscle.cells.pseudobulk import pseudobulk
 from alsmuscle.core.errors import InputError
 from alsmuscle.data.readers.sparse_counts import rename_genes, split_samples
 from made_up_cells import counts_of, prepared, sample_of
+
+integrate = by_config.cluster.integrate
+prepare_sample = by_config.prepare.prepare_sample
+pseudobulk = by_config.pseudobulk.pseudobulk
 
 QC = {"n_mads": 5, "n_mads_mito": 3, "min_genes": 20, "floor_pct_mito": 1.0}
 CAPS = {"nuclei": 5.0, "cells": 25.0, "spots": 100.0}

@@ -366,8 +366,15 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
     config = registry.load_yaml(ROOT / "config" / "config.yaml")
 
     def fits(block, *functions):
-        known = set().union(*(signature(function).parameters for function in functions))
-        assert set(block) <= known, set(block) - known
+        known = {
+            name: parameter
+            for function in functions
+            for name, parameter in signature(function).parameters.items()
+        }
+        assert set(block) <= set(known), set(block) - set(known)
+        # The configuration is the one home of its values.
+        twice = [key for key in block if known[key].default is not known[key].empty]
+        assert not twice, f"{functions}: defaults beside the configuration: {twice}"
 
     fits(config["bulk"]["counts"], deseq2.fit)
     fits(config["bulk"]["counts"], deseq2.vst)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.genesets import camera as camera_test
-from alsmuscle.genesets import pathways, set_tests
+from by_config import camera as camera_test
+from by_config import pathways, set_tests
 from support import ROOT
 
 

@@ -139,8 +139,9 @@ def test_verdicts_right_and_wrong() -> None:
 
 
 def test_planted_truths_get_their_verdicts() -> None:
-    rules = Rules(**cards.load_yaml(ROOT / "config" / "config.yaml")["synthesis"]["rules"])
-    told = [row for seed in (1, 2) for row in claims.verdict_replicate(rules, seed=seed)]
+    settings = cards.load_yaml(ROOT / "config" / "config.yaml")["synthesis"]
+    rules, axis = Rules(**settings["rules"]), settings["denervation"]
+    told = [row for seed in (1, 2) for row in claims.verdict_replicate(rules, axis, seed=seed)]
     made = pd.DataFrame(told)
     assert made["truth"].value_counts().to_dict() == {
         "random set": 4, "no effect": 2, "denervation": 6, "intrinsic": 4,

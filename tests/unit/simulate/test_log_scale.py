@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alsmuscle.simulate import log_scale
+from by_config import log_scale
 
 
 def test_planted_lambda_and_blocks_are_recovered_with_honest_intervals() -> None:

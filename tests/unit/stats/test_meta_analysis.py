@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.stats import meta_analysis
+from by_config import meta_analysis
 
 
 def frame(*rows: list[float]) -> pd.DataFrame:

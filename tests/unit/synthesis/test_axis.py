@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.simulate import log_scale
-from alsmuscle.synthesis import axis as denervation
+from by_config import axis as denervation
+from by_config import log_scale
 
 
 def table(effect: np.ndarray, se: np.ndarray | float) -> pd.DataFrame:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import by_config
 from alsmuscle.core.errors import InputError
-from alsmuscle.synthesis.axis import denervation_axis
 from alsmuscle.synthesis.references import (
     Reference,
     Tables,
@@ -16,6 +16,8 @@ from alsmuscle.synthesis.references import (
     combine_blocks,
     with_combined,
 )
+
+denervation_axis = by_config.axis.denervation_axis
 
 GENES = [f"g{i}" for i in range(400)]
 

@@ -21,7 +21,7 @@ RULES = Rules(
     rho=0.8,
     tau_scale=0.35,
     small_share=1 / 3,
-    kept_share=0.6,
+    kept_share=0.7,
 )
 SUPPORTED, SUGGESTED, CONTRADICTED = "supported", "suggested", "contradicted"
 SMALLER, MIXED, EXPLAINED = "smaller than the margin", "mixed", "explained by denervation"
@@ -129,8 +129,8 @@ BEYOND = {"question": "beyond_denervation"}
         # tissue composition
         ({"adjusted": estimate(0.2, 0.3)}, COMPOSITION),
         ({"adjusted": estimate(-0.5, 0.3)}, COMPOSITION),
-        ({"adjusted": estimate(0.3, 0.1)}, COMPOSITION),  # beyond 0, but half of 0.6 is taken away
-        ({"adjusted": estimate(0.37, 0.1)}, SUPPORTED),
+        ({"adjusted": estimate(0.4, 0.1)}, COMPOSITION),  # beyond 0, but a third of 0.6 is taken away
+        ({"adjusted": estimate(0.43, 0.1)}, SUPPORTED),
         ({"adjusted": None}, COMPOSITION),
         ({"delta_adjusted": ref(0.2, 0.3)}, COMPOSITION),
         ({"delta_adjusted": None}, COMPOSITION),

@@ -22,6 +22,8 @@ from alsmuscle.core.redaction import Shown, on_terminal
 if TYPE_CHECKING:
     from alsmuscle.data.check_online import Archives
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 SEARCHES = "config/discovery.yaml"
 PRIVATE = "alsmuscle-private"
 
@@ -79,21 +81,53 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = made.add_subparsers(metavar="command", required=True, dest="command")
 
-    def command(name: str, run: Any, about: str, *examples: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name,
-            help=about,
-            description=about[0].upper() + about[1:] + ".",
-            epilog="examples:\n" + "\n".join(f"  alsmuscle {line}" for line in examples),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+    registry = (
+        _studies_command(commands),
+        _discover_command(commands),
+        _draft_command(commands),
+        _check_command(commands),
+    )
+    results = _explain_command(commands)
+    _completion_command(commands)
+    for one in registry:
+        one.add_argument(
+            "--registry",
+            action="append",
+            metavar="FOLDER",
+            help="folder of cards, may be repeated; default: config/datasets here, else the project's",
         )
-        added.set_defaults(run=run)
-        return added
+    for one in (*registry, results):
+        one.add_argument(
+            "--json", action="store_true", help="print one JSON document instead of text"
+        )
+    return made
 
-    studies = command("studies", _studies, "list the registry", "studies", "studies --json")
-    studies.add_argument("--markdown", action="store_true", help="as a table for a document")
 
-    find = command(
+def _command(
+    commands: Commands, name: str, run: Any, about: str, *examples: str
+) -> argparse.ArgumentParser:
+    added = commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog="examples:\n" + "\n".join(f"  alsmuscle {line}" for line in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.set_defaults(run=run)
+    return added
+
+
+def _studies_command(commands: Commands) -> argparse.ArgumentParser:
+    added = _command(
+        commands, "studies", _studies, "list the registry", "studies", "studies --json"
+    )
+    added.add_argument("--markdown", action="store_true", help="as a table for a document")
+    return added
+
+
+def _discover_command(commands: Commands) -> argparse.ArgumentParser:
+    added = _command(
+        commands,
         "discover",
         _discover,
         "search GEO for studies that nobody listed",
@@ -101,56 +135,66 @@ def parser() -> argparse.ArgumentParser:
         "discover --draft --to ../my-studies",
         "discover --term 'amyotrophic lateral sclerosis[All Fields] AND muscle[All Fields]'",
     )
-    find.add_argument("--searches", metavar="FILE", help=f"default: {SEARCHES}")
-    find.add_argument("--term", metavar="TERM", help="one search of your own instead of the file's")
-    find.add_argument("--new", action="store_true", help="leave out what the registry has")
-    find.add_argument(
+    added.add_argument("--searches", metavar="FILE", help=f"default: {SEARCHES}")
+    added.add_argument(
+        "--term", metavar="TERM", help="one search of your own instead of the file's"
+    )
+    added.add_argument("--new", action="store_true", help="leave out what the registry has")
+    added.add_argument(
         "--draft",
         action="store_true",
         help="propose a card for every series that the registry lacks; no run uses one unread",
     )
-    find.add_argument(
+    added.add_argument(
         "--to",
         metavar="FOLDER",
         help=f"with --draft: where the cards go; default: the folder {PRIVATE} beside the checkout",
     )
-    find.add_argument("--out", default="results/discovered.tsv", metavar="TSV", help="the table")
+    added.add_argument("--out", default="results/discovered.tsv", metavar="TSV", help="the table")
+    return added
 
-    draft = command(
+
+def _draft_command(commands: Commands) -> argparse.ArgumentParser:
+    added = _command(
+        commands,
         "draft",
         _draft,
         "propose a card for a GEO series, or for tables of your own",
         "draft GSE250455",
         "draft --from counts.csv sheet.xlsx --contrast als:healthy",
     )
-    draft.add_argument("accession", nargs="*", metavar="GSE…", help="series of GEO")
-    draft.add_argument(
+    added.add_argument("accession", nargs="*", metavar="GSE…", help="series of GEO")
+    added.add_argument(
         "--from",
         dest="tables",
         nargs=2,
         metavar=("COUNTS", "SHEET"),
         help="raw counts and sample sheet of your own, as text or workbooks; nothing leaves this machine",
     )
-    draft.add_argument(
+    added.add_argument(
         "--contrast",
         action="append",
         default=[],
         metavar="TARGET:REFERENCE",
         help="with --from: groups to compare, as the sheet or the card calls them; may be repeated",
     )
-    draft.add_argument(
+    added.add_argument(
         "--id", metavar="ID", help="with --from: the study's id; default: the file's name"
     )
-    draft.add_argument("--role", metavar="ROLE", help="with --from: what the contrasts stand for")
-    draft.add_argument("--title", metavar="WORDS", help="with --from: the study in one line")
-    draft.add_argument(
+    added.add_argument("--role", metavar="ROLE", help="with --from: what the contrasts stand for")
+    added.add_argument("--title", metavar="WORDS", help="with --from: the study in one line")
+    added.add_argument(
         "--to",
         metavar="FOLDER",
         help="where the card goes; default: the registry, with --from the folder "
         f"{PRIVATE} beside the checkout",
     )
+    return added
 
-    check = command(
+
+def _check_command(commands: Commands) -> argparse.ArgumentParser:
+    added = _command(
+        commands,
         "check",
         _check,
         "check cards, offline or against the archives",
@@ -159,20 +203,24 @@ def parser() -> argparse.ArgumentParser:
         "check gse250455 --online",
         "check gse250455 --read",
     )
-    check.add_argument("id", nargs="*", help="study ids, accessions, or card files")
-    check.add_argument("--all", action="store_true", help="every card of the registry")
-    check.add_argument("--online", action="store_true", help="hold the cards against the archives")
-    check.add_argument(
+    added.add_argument("id", nargs="*", help="study ids, accessions, or card files")
+    added.add_argument("--all", action="store_true", help="every card of the registry")
+    added.add_argument("--online", action="store_true", help="hold the cards against the archives")
+    added.add_argument(
         "--read",
         action="store_true",
         help="read the studies as a run does, from files that are here (own, cache, mirror), and say "
         "what was found: samples, groups, genes, losses, warnings",
     )
-    check.add_argument(
+    added.add_argument(
         "--bundle", metavar="ZIP", help="with --online: write what was seen into one file to share"
     )
+    return added
 
-    explain = command(
+
+def _explain_command(commands: Commands) -> argparse.ArgumentParser:
+    added = _command(
+        commands,
         "explain",
         _explain,
         "say what finished results hold on a claim, gene, study or contrast",
@@ -181,33 +229,25 @@ def parser() -> argparse.ArgumentParser:
         "explain gse184951",
         "explain gse184951.dm1_vs_healthy --json",
     )
-    explain.add_argument(
+    added.add_argument(
         "what", help="id of a claim, study or contrast (study.contrast), or a gene's symbol or id"
     )
-    explain.add_argument(
+    added.add_argument(
         "--results", metavar="FOLDER", help="default: `results` of the configuration"
     )
+    return added
 
-    completion = command(
+
+def _completion_command(commands: Commands) -> argparse.ArgumentParser:
+    added = _command(
+        commands,
         "completion",
         _completion,
         "print a completion script for a shell",
         "completion bash > ~/.local/share/bash-completion/completions/alsmuscle",
     )
-    completion.add_argument("shell", choices=("bash", "zsh"), help="your shell")
-
-    for one in (studies, find, draft, check):
-        one.add_argument(
-            "--registry",
-            action="append",
-            metavar="FOLDER",
-            help="folder of cards, may be repeated; default: config/datasets here, else the project's",
-        )
-    for one in (studies, find, draft, check, explain):
-        one.add_argument(
-            "--json", action="store_true", help="print one JSON document instead of text"
-        )
-    return made
+    added.add_argument("shell", choices=("bash", "zsh"), help="your shell")
+    return added
 
 
 class _Version(argparse.Action):

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import by_config
 from alsmuscle.report import model as m
 from alsmuscle.report.pages.selection import Selection
 from alsmuscle.stats import moderated_pooling
-from alsmuscle.stats.meta_analysis import combine_clusters
 from alsmuscle.synthesis.pool import pool_programmes
 from alsmuscle.synthesis.pooled import Pooling
+
+combine_clusters = by_config.meta_analysis.combine_clusters
 
 RULES = {"alpha": 0.05, "rho": 0.8}
 STUDIES = {"a/one": "a", "a/two": "a", "b/x": "b", "c/x": "c", "d/x": "d"}

@@ -127,23 +127,7 @@ def fit(
             n_cpus=threads,
             wald_min_mu=WALD_MIN_MU,
         )
-    zeroed = getattr(dds, "new_all_zeroes_genes", pd.Index([]))
-    for column in (
-        "_normed_means",
-        "genewise_dispersions",
-        "fitted_dispersions",
-        "dispersions",
-        "replaced",
-        "_pvalue_cooks_outlier",
-    ):
-        # The fit works in the order of labels, so that the order of the input changes no digit.
-        result.var[column] = dds.var[column].loc[result.var_names].to_numpy()
-    result.var["new_all_zero"] = result.var_names.isin(zeroed)
-    result.obs["size_factors"] = dds.obs["size_factors"].loc[result.obs_names].to_numpy()
-    result.varm["LFC"] = (
-        pd.DataFrame(dds.varm["LFC"]).set_axis(design.columns, axis=1).loc[result.var_names]
-    )
-    result.uns["prior_disp_var"] = float(dds.uns["prior_disp_var"])
+    _add_fit(result, dds)
     result.uns["notes"] = sorted({str(w.message).split("\n")[0] for w in caught})
     result.uns["size_factors"] = how
     result.uns["fitted"] = True
@@ -160,6 +144,29 @@ def fit(
         smallest_group(used, contrast),
     )
     return result
+
+
+def _add_fit(result: AnnData, dds: Any) -> None:
+    """Copy PyDESeq2's fit; it works in the order of labels: the input's order changes no digit."""
+    import pandas as pd
+
+    for column in (
+        "_normed_means",
+        "genewise_dispersions",
+        "fitted_dispersions",
+        "dispersions",
+        "replaced",
+        "_pvalue_cooks_outlier",
+    ):
+        result.var[column] = dds.var[column].loc[result.var_names].to_numpy()
+    zeroed = getattr(dds, "new_all_zeroes_genes", pd.Index([]))
+    result.var["new_all_zero"] = result.var_names.isin(zeroed)
+    result.obs["size_factors"] = dds.obs["size_factors"].loc[result.obs_names].to_numpy()
+    coefficients = pd.DataFrame(dds.varm["LFC"]).set_axis(
+        result.obsm["design_matrix"].columns, axis=1
+    )
+    result.varm["LFC"] = coefficients.loc[result.var_names]
+    result.uns["prior_disp_var"] = float(dds.uns["prior_disp_var"])
 
 
 def _fitted(counts: pd.DataFrame, design: pd.DataFrame, **options: Any) -> tuple[Any, str]:

@@ -472,7 +472,7 @@ def fit_dataset(
     obs: pd.DataFrame,
     design: str | pd.DataFrame,
     *,
-    inference: Literal["batched", "default"] = "batched",
+    inference: Literal["batched", "default"],
     n_cpus: int = 1,
     wald_min_mu: float = 0.0,
     **options: Any,
@@ -535,7 +535,7 @@ def compile_kernels() -> None:
     counts = counts.rename(columns="g{}".format)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dds = fit_dataset(counts, obs, "~group")
+        dds = fit_dataset(counts, obs, "~group", inference="batched")
         contrast = ["group", "b", "a"]
         stats = DeseqStats(dds, contrast=contrast, inference=dds.inference, quiet=True)
         stats.summary()

@@ -110,7 +110,7 @@ def activity_by_type(
     by: str = "cell_type",
     unit: str = "subject_id",
     condition: str = "condition",
-    min_cells: int = 10,
+    min_cells: int,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """Summarise scores per cell type and condition over donors.

@@ -175,9 +175,9 @@ def score_clusters(
     table: pd.DataFrame,
     markers: pd.DataFrame,
     *,
-    min_detected: float = 0.1,
-    min_scaled: float = 0.25,
-    min_fold: float = 2.0,
+    min_detected: float,
+    min_scaled: float,
+    min_fold: float,
 ) -> pd.DataFrame:
     """Score every cluster against every cell type.
 
@@ -237,9 +237,7 @@ def score_clusters(
     return pd.DataFrame(rows)
 
 
-def name_clusters(
-    scores: pd.DataFrame, *, min_score: float = 0.25, min_margin: float = 0.05
-) -> pd.DataFrame:
+def name_clusters(scores: pd.DataFrame, *, min_score: float, min_margin: float) -> pd.DataFrame:
     """Give every cluster its best admissible type, or ``unassigned`` with the reason.
 
     The best must reach ``min_score``, and lead the best admissible type of *another lineage* by
@@ -291,11 +289,11 @@ def annotate(
     *,
     organism: str,
     material: str,
-    min_score: float = 0.25,
-    min_margin: float = 0.05,
-    min_detected: float = 0.1,
-    min_scaled: float = 0.25,
-    min_fold: float = 2.0,
+    min_score: float,
+    min_margin: float,
+    min_detected: float,
+    min_scaled: float,
+    min_fold: float,
 ) -> pd.DataFrame:
     """Name a study's clusters; adds ``cell_type``, ``lineage``, ``cell_type_score`` to ``obs``.
 

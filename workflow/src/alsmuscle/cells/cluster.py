@@ -187,12 +187,12 @@ def integrate(
     samples: pd.DataFrame | None = None,
     *,
     keep: Collection[str] = (),
-    n_top_genes: int = 2000,
-    n_pcs: int = 30,
-    n_neighbors: int = 15,
-    resolution: float = 2.0,
-    exact_below: int = 50_000,
-    over_samples: bool = True,
+    n_top_genes: int,
+    n_pcs: int,
+    n_neighbors: int,
+    resolution: float,
+    exact_below: int,
+    over_samples: bool,
     seed: int = 0,
 ) -> AnnData:
     """Put prepared samples into one study: variable genes, embedding, clusters, UMAP.

@@ -38,7 +38,7 @@ def donor_counts(
     return table.rename_axis(index=unit, columns=by)
 
 
-def transform_proportions(counts: pd.DataFrame, *, transform: str = "logit") -> pd.DataFrame:
+def transform_proportions(counts: pd.DataFrame, *, transform: str) -> pd.DataFrame:
     """Transform proportions so that their variance depends less on their mean.
 
     ``logit``: log(p / (1 - p)) of proportions with half a cell added to every count; ``arcsine``:
@@ -67,7 +67,7 @@ def composition_test(
     *,
     n_target: int,
     n_reference: int,
-    transform: str = "logit",
+    transform: str,
     min_donors: int = 3,
     level: float = 0.95,
 ) -> pd.DataFrame:

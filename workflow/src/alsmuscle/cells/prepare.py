@@ -194,16 +194,16 @@ def prepare_sample(
     *,
     sample_id: str,
     material: str,
+    n_mads: float,
+    n_mads_mito: float,
+    min_genes: int,
+    max_pct_mito: Mapping[str, float],
+    floor_pct_mito: float,
+    doublets_per_1000: float,
+    min_cells: int,
+    n_top_genes: int,
+    seed: int,
     raw: AnnData | None = None,
-    n_mads: float = 5,
-    n_mads_mito: float = 3,
-    min_genes: int = 200,
-    max_pct_mito: Mapping[str, float] | None = None,
-    floor_pct_mito: float = 1,
-    doublets_per_1000: float = 0.008,
-    min_cells: int = 50,
-    n_top_genes: int = 2000,
-    seed: int = 0,
 ) -> PreparedSample:
     """Quality control, doublets, ambient RNA and variable genes of one sample.
 
@@ -213,18 +213,19 @@ def prepare_sample(
         Barcodes x genes, int32 CSR counts, ``var["symbol"]`` (a reader's output).
     sample_id, material
         Identity; ``nuclei``, ``cells`` or ``spots``.
-    raw
-        Unfiltered matrix of the same sample with the same genes. Where given, counts are corrected
-        for ambient RNA (:func:`correct_ambient`); otherwise its share is only estimated.
     n_mads, n_mads_mito, min_genes, max_pct_mito, floor_pct_mito
-        See :func:`qc_barcodes`; ``max_pct_mito`` defaults to 5 % for nuclei, 25 % for cells, none
-        for spots.
+        See :func:`qc_barcodes`; ``max_pct_mito`` per material.
     doublets_per_1000
-        Expected doublet rate per thousand barcodes (10x Genomics: 0.8 %).
+        Expected doublet rate per thousand barcodes.
     min_cells
         A sample with fewer barcodes left is skipped, and the summary says so.
     n_top_genes
         Variable genes named per sample.
+    seed
+        Of simulated doublets, of coarse clusters and of the correction for ambient RNA.
+    raw
+        Unfiltered matrix of the same sample with the same genes. Where given, counts are corrected
+        for ambient RNA (:func:`correct_ambient`); otherwise its share is only estimated.
 
     Raises
     ------
@@ -233,20 +234,8 @@ def prepare_sample(
     """
     from scipy import sparse
 
-    if material not in MATERIALS:
-        raise InputError(
-            f"unknown material '{material}'", where=sample_id, expected=", ".join(MATERIALS)
-        )
-    if sample.n_obs == 0:
-        raise InputError("the sample has no barcodes", where=sample_id)
-    if raw is not None and not raw.var_names.equals(sample.var_names):
-        raise InputError(
-            "raw and filtered matrices have different genes",
-            where=sample_id,
-            remedy="take both from the same Cell Ranger run",
-        )
+    _refuse(sample, raw, sample_id, material)
     counts = sparse.csr_matrix(sample.X)
-    caps = {"nuclei": 5.0, "cells": 25.0, "spots": 100.0} | dict(max_pct_mito or {})
     metrics = qc_metrics(sample)
     barcodes, limits = qc_barcodes(
         metrics,
@@ -254,41 +243,26 @@ def prepare_sample(
         n_mads=n_mads,
         n_mads_mito=n_mads_mito,
         min_genes=min_genes,
-        max_pct_mito=caps,
+        max_pct_mito=max_pct_mito,
         floor_pct_mito=floor_pct_mito,
     )
-    passed = barcodes["kept"].to_numpy()
-    barcodes["doublet_score"] = np.nan
-    doublet: dict[str, Any] = {"expected_rate": np.nan, "threshold": np.nan, "note": "spots"}
-    called_share = np.nan
-    if material != "spots":
-        scores, called, doublet = score_doublets(
-            counts[passed], rate_per_1000=doublets_per_1000, min_cells=min_cells, seed=seed
-        )
-        barcodes.loc[passed, "doublet_score"] = scores
-        names = barcodes.index[passed][called]
-        barcodes.loc[names, "kept"] = False
-        barcodes.loc[names, "reason"] = "doublet"
-        called_share = float(called.mean()) if called.size else np.nan
-
+    doublets = _mark_doublets(
+        barcodes,
+        counts,
+        material=material,
+        rate_per_1000=doublets_per_1000,
+        min_cells=min_cells,
+        seed=seed,
+    )
     kept = barcodes["kept"].to_numpy()
-    share, source, corrected = float("nan"), "not estimated (spots)", False
-    cells_counts = counts[kept]
-    if material != "spots" and kept.any():
-        profile, source = ambient_profile(counts, None if raw is None else raw.X)
-        exclusive = sample.var["symbol"].astype(str).str.upper().isin(MYOFIBRE_ONLY).to_numpy()
-        share = ambient_share(cells_counts, profile, exclusive)
-        if source == "empty droplets" and np.isfinite(share) and kept.sum() >= min_cells:
-            groups = _coarse_clusters(cells_counts, seed=seed)
-            cells_counts = correct_ambient(cells_counts, profile, share, groups, seed=seed)
-            corrected = True
-
+    cells_counts, ambient = _ambient(
+        sample, counts, raw, kept, material=material, min_cells=min_cells, seed=seed
+    )
     out = sample[kept].copy() if kept.any() else sample[:0].copy()
     out.X = cells_counts
-    columns = ["n_counts", "n_genes", "pct_mito", "pct_ribo", "doublet_score", "kept"]
-    for column in columns:
+    for column in ("n_counts", "n_genes", "pct_mito", "pct_ribo", "doublet_score", "kept"):
         out.obs[column] = barcodes.loc[kept, column].to_numpy()
-    if corrected:  # counts as they go into the analysis
+    if ambient["ambient_corrected"]:  # counts as they go into the analysis
         out.obs["n_counts"] = np.asarray(cells_counts.sum(axis=1)).ravel().astype(np.int64)
         out.obs["n_genes"] = cells_counts.getnnz(axis=1)
     n_kept = int(kept.sum())
@@ -301,13 +275,8 @@ def prepare_sample(
         "median_genes": float(metrics["n_genes"].median()),
         "median_pct_mito": float(metrics["pct_mito"].median()),
         **limits,
-        "doublet_share": called_share,
-        "doublet_expected": doublet["expected_rate"],
-        "doublet_threshold": doublet["threshold"],
-        "doublet_note": doublet["note"],
-        "ambient_share": share,
-        "ambient_source": source,
-        "ambient_corrected": corrected,
+        **doublets,
+        **ambient,
         "skipped": ""
         if n_kept >= min_cells
         else f"{n_kept} of {sample.n_obs} barcodes left, fewer than {min_cells}",
@@ -318,6 +287,81 @@ def prepare_sample(
     else:
         prepared.variable = sample_variable_genes(out, n_top_genes=n_top_genes)
     return prepared
+
+
+def _refuse(sample: AnnData, raw: AnnData | None, sample_id: str, material: str) -> None:
+    """Refuse what cannot be prepared."""
+    if material not in MATERIALS:
+        raise InputError(
+            f"unknown material '{material}'", where=sample_id, expected=", ".join(MATERIALS)
+        )
+    if sample.n_obs == 0:
+        raise InputError("the sample has no barcodes", where=sample_id)
+    if raw is not None and not raw.var_names.equals(sample.var_names):
+        raise InputError(
+            "raw and filtered matrices have different genes",
+            where=sample_id,
+            remedy="take both from the same Cell Ranger run",
+        )
+
+
+def _mark_doublets(
+    barcodes: pd.DataFrame,
+    counts: csr_matrix,
+    *,
+    material: str,
+    rate_per_1000: float,
+    min_cells: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Score the barcodes that passed, leave doublets out; return what the summary says of it."""
+    barcodes["doublet_score"] = np.nan
+    info: dict[str, Any] = {"expected_rate": np.nan, "threshold": np.nan, "note": "spots"}
+    called_share = np.nan
+    if material != "spots":
+        passed = barcodes["kept"].to_numpy()
+        scores, called, info = score_doublets(
+            counts[passed], rate_per_1000=rate_per_1000, min_cells=min_cells, seed=seed
+        )
+        barcodes.loc[passed, "doublet_score"] = scores
+        names = barcodes.index[passed][called]
+        barcodes.loc[names, "kept"] = False
+        barcodes.loc[names, "reason"] = "doublet"
+        called_share = float(called.mean()) if called.size else np.nan
+    return {
+        "doublet_share": called_share,
+        "doublet_expected": info["expected_rate"],
+        "doublet_threshold": info["threshold"],
+        "doublet_note": info["note"],
+    }
+
+
+def _ambient(
+    sample: AnnData,
+    counts: csr_matrix,
+    raw: AnnData | None,
+    kept: Bools,
+    *,
+    material: str,
+    min_cells: int,
+    seed: int,
+) -> tuple[csr_matrix, dict[str, Any]]:
+    """Return the counts of the kept barcodes, corrected where that is possible, and what was found."""
+    own = counts[kept]
+    share, source, corrected = float("nan"), "not estimated (spots)", False
+    if material != "spots" and kept.any():
+        profile, source = ambient_profile(counts, None if raw is None else raw.X)
+        exclusive = sample.var["symbol"].astype(str).str.upper().isin(MYOFIBRE_ONLY).to_numpy()
+        share = ambient_share(own, profile, exclusive)
+        if source == "empty droplets" and np.isfinite(share) and kept.sum() >= min_cells:
+            groups = _coarse_clusters(own, seed=seed)
+            own = correct_ambient(own, profile, share, groups, seed=seed)
+            corrected = True
+    return own, {
+        "ambient_share": share,
+        "ambient_source": source,
+        "ambient_corrected": corrected,
+    }
 
 
 def flag_samples(summaries: Sequence[Mapping[str, Any]], *, n_mads: float = 3) -> pd.DataFrame:

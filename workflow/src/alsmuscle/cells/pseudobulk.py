@@ -21,7 +21,7 @@ def pseudobulk(
     parts: Iterable[AnnData],
     *,
     by: str = "cell_type",
-    min_cells: int = 10,
+    min_cells: int,
     leave_out: str = "unassigned",
     whole: str = "",
 ) -> AnnData:

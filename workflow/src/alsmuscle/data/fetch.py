@@ -22,7 +22,7 @@ from alsmuscle.data.readers import sample_sheets
 from alsmuscle.download import sandbox
 from alsmuscle.download.containers import hash_file
 from alsmuscle.download.download import fetch_first, file_name, get_text
-from alsmuscle.download.lock import first_source, read_mirror
+from alsmuscle.download.lock import Fetched, first_source, read_mirror
 from alsmuscle.download.policy import FetchPolicy, stated
 from alsmuscle.reads import study as quantified
 
@@ -130,6 +130,37 @@ def _embedded(study: str, name: str, path: Path) -> dict[str, Any]:
     }
 
 
+def _fetched(
+    card: Mapping[str, Any],
+    name: str,
+    urls: list[str],
+    *,
+    cache: Path,
+    mirror: str | Path | None,
+    policy: FetchPolicy,
+) -> Fetched:
+    file, lock = card["files"][name], cache / "lock.tsv"
+    got = fetch_first(
+        urls,
+        # The key is part of the name: two files of a study never take one place.
+        cache / card["id"] / f"{name}.{file_name(urls[0])}",
+        sha256=file.get("sha256"),
+        md5=file.get("md5"),
+        bytes=file.get("bytes"),
+        members=file.get("members"),
+        mirror=mirror,
+        lock=lock,
+        policy=policy,
+        study=card["id"],
+        # A file of one's own may be edited: its new hash is recorded, and the study read anew.
+        volatile=True if cards.is_local(file) else None,
+    )
+    if got.source == "present":
+        # Where it came from at first: a second look leaves the manifest as it was.
+        got = replace(got, source=first_source(lock, got))
+    return got
+
+
 def study_files(
     card: Mapping[str, Any],
     *,
@@ -160,19 +191,29 @@ def study_files(
     checks
         Rows of contract ``checks``: one per file, and what the archive's record said.
     """
-    study, accession, organism = card["id"], card["accession"], card["organism"]
+    study = card["id"]
     policy = policy or FetchPolicy()
     mirrored = tuple(read_mirror(mirror)) if mirror else ()
     ask = client(mirror=mirror, policy=policy, study=study)
     manifest: list[dict[str, Any]] = []
     checks: list[dict[str, str]] = []
-    lock = Path(cache) / "lock.tsv"
+
+    def fetched(name: str, file: Mapping[str, Any]) -> Fetched:
+        urls = addresses(
+            file,
+            accession=card["accession"],
+            organism=card["organism"],
+            ask=ask,
+            mirrored=mirrored,
+        )
+        return _fetched(card, name, urls, cache=Path(cache), mirror=mirror, policy=policy)
+
     for name, file in card["files"].items():
         members = file.get("members")
         try:
             if file.get("source") == "ena_fastq":
                 report = sample_sheets.parse_file_report(
-                    ask(ena.ena_file_report(file.get("accession", accession)))
+                    ask(ena.ena_file_report(file.get("accession", card["accession"])))
                 )
                 got = quantified.counts(
                     card, name, report, cache=cache, mirror=mirror, policy=policy
@@ -180,28 +221,7 @@ def study_files(
                 manifest.append({"study": study, "name": name, **asdict(got), "pinned": "file"})
                 checks.append(admit.check(study, f"files.{name}", admit.AGREES, found=got.url))
                 continue
-            urls = addresses(
-                file, accession=accession, organism=organism, ask=ask, mirrored=mirrored
-            )
-            # The key is part of the name: two files of a study never take one place.
-            target = f"{name}.{file_name(urls[0])}"
-            got = fetch_first(
-                urls,
-                Path(cache) / study / target,
-                sha256=file.get("sha256"),
-                md5=file.get("md5"),
-                bytes=file.get("bytes"),
-                members=members,
-                mirror=mirror,
-                lock=lock,
-                policy=policy,
-                study=study,
-                # A file of one's own may be edited: its new hash is recorded, and the study read anew.
-                volatile=True if cards.is_local(file) else None,
-            )
-            if got.source == "present":
-                # Where it came from at first: a second look leaves the manifest as it was.
-                got = replace(got, source=first_source(lock, got))
+            got = fetched(name, file)
         except InputError as error:
             passing = isinstance(error, PassingError)
             if passing and (held := embedded.table_of(study)):

@@ -82,7 +82,6 @@ def effects(
         significant: a list, not a table of all genes.
     """
     import numpy as np
-    import pandas as pd
 
     spec = derivation.with_tool(spec, table.columns)
     missing = [c for c in spec.get("expression_columns", []) if c not in table]
@@ -93,6 +92,57 @@ def effects(
         table, spec["log2fc_column"], where=f"{where}: effects.log2fc_column"
     )
     derived = derivation.standard_error(table, spec, log2fc, where=where)
+    frame = _as_de(table, identity, spec, log2fc, derived, dataset=dataset, where=where)
+    names = frame["probe_id"] if "probe_id" in frame else table[spec["gene_column"]].astype(str)
+    controls = spec.get("controls", CONTROLS)
+    with deadline.of_pattern(controls, f"{where}: effects.controls"):
+        control = names.str.contains(controls, regex=True).to_numpy()
+    infinite = np.isinf(log2fc).to_numpy() | np.isinf(derived.se).to_numpy()
+    mapped = ~identity["status"].isin(["unmapped", "ambiguous"]).to_numpy()
+    told = log2fc.notna().to_numpy() & (derived.se > 0).to_numpy()
+    kept = frame[mapped & told & ~infinite & ~control]
+    if kept.empty:
+        raise InputError("no row with a gene, an effect and its spread is left", where=where)
+    first, rows = _one_row_per_gene(kept, expressed="expression_columns" in spec)
+    rows = [
+        note("rows", len(table), f"{len(table):,} published rows give {len(first):,} genes."),
+        note("error", float("nan"), f"Standard error: {derived.how}."),
+        *rows,
+    ]
+    for metric, what, text in (
+        ("unmapped", ~mapped & ~control, "rows name no gene that is known, and are left out"),
+        (
+            "infinite_refused",
+            infinite & ~control,
+            "genes have an infinite effect, and are left out",
+        ),
+        ("no_error", mapped & ~told & ~infinite & ~control, "rows have no effect, or no error"),
+        ("controls_left_out", control, "rows are control probes, and no genes"),
+    ):
+        if n := int(what.sum()):
+            rows.append(note(metric, n, f"{n:,} {text}."))
+    if control.any():
+        rows += _controls(log2fc[control & ~infinite])
+    return Imported(
+        first.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True),
+        notes_table(rows, dataset=dataset, contrast=spec["contrast"]),
+    )
+
+
+def _as_de(
+    table: pd.DataFrame,
+    identity: pd.DataFrame,
+    spec: Mapping[str, Any],
+    log2fc: pd.Series,
+    derived: derivation.Derived,
+    *,
+    dataset: str,
+    where: str,
+) -> pd.DataFrame:
+    """Return every published row with the columns of contract ``de``."""
+    import numpy as np
+    import pandas as pd
+
     nothing = pd.Series(np.nan, index=table.index)
 
     def optional(key: str) -> pd.Series:
@@ -126,49 +176,22 @@ def effects(
     )
     if "probe_column" in spec:
         frame["probe_id"] = table[spec["probe_column"]].astype(str).to_numpy()
-    names = frame["probe_id"] if "probe_id" in frame else table[spec["gene_column"]].astype(str)
-    controls = spec.get("controls", CONTROLS)
-    with deadline.of_pattern(controls, f"{where}: effects.controls"):
-        control = names.str.contains(controls, regex=True).to_numpy()
-    infinite = np.isinf(log2fc).to_numpy() | np.isinf(derived.se).to_numpy()
-    mapped = ~identity["status"].isin(["unmapped", "ambiguous"]).to_numpy()
-    told = log2fc.notna().to_numpy() & (derived.se > 0).to_numpy()
-    kept = frame[mapped & told & ~infinite & ~control]
-    if kept.empty:
-        raise InputError("no row with a gene, an effect and its spread is left", where=where)
-    expressed = "expression_columns" in spec
+    return frame
+
+
+def _one_row_per_gene(
+    kept: pd.DataFrame, *, expressed: bool
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Return the row to keep of each gene, and a note where others were left out."""
     order = ["base_mean"] if expressed else ["lfc_se"]
     order += ["probe_id"] if "probe_id" in kept else []
     first = kept.sort_values(order, ascending=[not expressed, True][: len(order)], kind="stable")
     first = first.drop_duplicates("gene_id")
-    rows = [
-        note("rows", len(table), f"{len(table):,} published rows give {len(first):,} genes."),
-        note("error", float("nan"), f"Standard error: {derived.how}."),
-    ]
-    if len(first) < len(kept):
-        which = "highest mean expression" if expressed else "smallest standard error"
-        text = (
-            f"{len(kept) - len(first):,} rows are second probes of a gene: that of {which} is kept."
-        )
-        rows.append(note("several_rows", len(kept) - len(first), text))
-    for metric, what, text in (
-        ("unmapped", ~mapped & ~control, "rows name no gene that is known, and are left out"),
-        (
-            "infinite_refused",
-            infinite & ~control,
-            "genes have an infinite effect, and are left out",
-        ),
-        ("no_error", mapped & ~told & ~infinite & ~control, "rows have no effect, or no error"),
-        ("controls_left_out", control, "rows are control probes, and no genes"),
-    ):
-        if n := int(what.sum()):
-            rows.append(note(metric, n, f"{n:,} {text}."))
-    if control.any():
-        rows += _controls(log2fc[control & ~infinite])
-    return Imported(
-        first.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True),
-        notes_table(rows, dataset=dataset, contrast=spec["contrast"]),
-    )
+    if not (second := len(kept) - len(first)):
+        return first, []
+    which = "highest mean expression" if expressed else "smallest standard error"
+    text = f"{second:,} rows are second probes of a gene: that of {which} is kept."
+    return first, [note("several_rows", second, text)]
 
 
 def tested(imported: Imported, min_replicates: int) -> Imported:

@@ -29,8 +29,8 @@ def camera_pr(
     collections: Collections,
     *,
     inter_gene_cor: float = 0.01,
-    min_size: int = 10,
-    max_size: int = 500,
+    min_size: int,
+    max_size: int,
 ) -> pd.DataFrame:
     """Competitive test on a ranking, allowing for a given correlation between a set's genes.
 
@@ -73,8 +73,8 @@ def camera(
     *,
     inter_gene_cor: float | None = None,
     allow_negative: bool = False,
-    min_size: int = 10,
-    max_size: int = 500,
+    min_size: int,
+    max_size: int,
 ) -> pd.DataFrame:
     """Competitive test from the expression matrix, as limma's ``camera``.
 

@@ -141,10 +141,10 @@ def gsea(
     collections: Collections,
     *,
     seed: int,
-    min_size: int = 10,
-    max_size: int = 500,
+    min_size: int,
+    max_size: int,
     weight: float = 1.0,
-    permutations: int = 1000,
+    permutations: int,
     sample_size: int = 101,
     eps: float = 1e-10,
 ) -> pd.DataFrame:
@@ -282,8 +282,8 @@ def ora(
     background: Iterable[str],
     collections: Collections,
     *,
-    min_size: int = 5,
-    max_size: int = 500,
+    min_size: int,
+    max_size: int,
 ) -> pd.DataFrame:
     """Over-representation of sets among selected genes, by the hypergeometric distribution.
 

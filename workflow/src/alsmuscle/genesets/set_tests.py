@@ -25,10 +25,10 @@ def set_effects(
     collections: Collections,
     *,
     names: pd.Series[str],
-    n_matched: int = 200,
+    n_matched: int,
     seed: int = 0,
-    min_size: int = 10,
-    max_size: int = 500,
+    min_size: int,
+    max_size: int,
     **options: Any,
 ) -> pd.DataFrame:
     """Effect of a contrast on whole gene sets, tested against sets matched on expression.
@@ -110,10 +110,10 @@ def test_sets(
     names: pd.Series[str],
     padj: float,
     tested: bool = True,
-    n_matched: int = 200,
+    n_matched: int,
     seed: int = 0,
-    min_size: int = 10,
-    max_size: int = 500,
+    min_size: int,
+    max_size: int,
 ) -> pd.DataFrame:
     """Put the tests that look at the samples side by side: one row per set of a contrast.
 

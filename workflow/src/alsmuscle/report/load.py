@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,13 +95,8 @@ def report_data(
     results = Path(results)
     outcome = io.read_table(results / "provenance" / "outcome.tsv", OUTCOME)
     lost = outcome[~outcome["kept"]]
-    failures = {
-        str(name): rows.loc[rows["reason"] != "", "reason"].unique().tolist()
-        for name, rows in lost.groupby("dataset")
-    }
     selected, cards = cards, _kept(cards, outcome)
-    checks = io.read_table(results / "provenance" / "checks.tsv", CHECKS)
-    account = io.read_table(results / "provenance" / "completeness.tsv", COMPLETENESS)
+    noted = _notes_of_run(results, lost)
     versions = io.read_json(results / "provenance" / "versions.json")
     listed = io.read_plain(programmes)
     known = {
@@ -118,42 +113,25 @@ def report_data(
         for test in entry["tests"]
         if test["target"].startswith(f"{targets.GENE}/")
     ]
-    settled = {
-        name: _study(results, card, settings, versions, members[card["organism"]], asked)
-        for name, card in cards.items()
-    }
-    settled = {
-        name: (
-            replace(
-                study,
-                checks=checks[checks["dataset"] == name],
-                failures=failures.get(name, []),
-                completeness=completeness_sentence(
-                    account[account["dataset"] == name], checks[checks["dataset"] == name]
-                ),
-            ),
-            frame,
-        )
-        for name, (study, frame) in settled.items()
-    }
+    studies, excluded = [], []
+    for name, card in cards.items():
+        study, samples = _study(results, card, settings, versions, members[card["organism"]], asked)
+        studies.append(replace(study, **noted(name)))
+        excluded.append(samples)
     rows = _left_out_rows(lost, set(cards))
     rows += [{"kind": "study", "id": row["dataset"], **row} for row in left_out]
-    excluded = [frame for _, frame in settled.values()]
     excluded.append(pd.DataFrame(rows, columns=["kind", "dataset", "id", "what", "reason"]))
-    info = programme_info(io.read_plain(notes))
     return ReportData(
-        studies=[study for study, _ in settled.values()],
+        studies=studies,
         left_out=[
-            StudyData(
-                card=card, checks=checks[checks["dataset"] == name], failures=failures.get(name, [])
-            )
+            replace(StudyData(card=card, **noted(name)), completeness="")
             for name, card in selected.items()
             if name not in cards
         ],
         excluded=pd.concat(excluded, ignore_index=True),
         programmes=listed.rename(columns={"human": "symbol"}),
         coverage=io.read_table(results / "programmes" / "coverage.tsv", COVERAGE),
-        programme_info=info,
+        programme_info=programme_info(io.read_plain(notes)),
         headline=[tuple(pair) for pair in settings["report"]["headline"]],
         alpha=settings["report"]["padj"],
         top=settings["report"]["top"],
@@ -175,6 +153,26 @@ def report_data(
             if names
         },
     )
+
+
+def _notes_of_run(results: Path, lost: pd.DataFrame) -> Callable[[str], dict[str, Any]]:
+    """Return a function from a study to what the run noted of it: checks, failures, samples."""
+    failures = {
+        str(name): rows.loc[rows["reason"] != "", "reason"].unique().tolist()
+        for name, rows in lost.groupby("dataset")
+    }
+    checks = io.read_table(results / "provenance" / "checks.tsv", CHECKS)
+    account = io.read_table(results / "provenance" / "completeness.tsv", COMPLETENESS)
+
+    def noted(name: str) -> dict[str, Any]:
+        own = checks[checks["dataset"] == name]
+        return {
+            "checks": own,
+            "failures": failures.get(name, []),
+            "completeness": completeness_sentence(account[account["dataset"] == name], own),
+        }
+
+    return noted
 
 
 def programme_info(notes: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -134,8 +134,22 @@ def steps(
     collections
         The gene-set collections that were tested, as ``cards.load_collections`` returns them.
     """
+    rows = [
+        *_tissue(settings, packages),
+        *_single_cells(settings),
+        *_blocks_and_pathways(settings, packages),
+        *(_collection(entry) for entry in collections.values()),
+        *_synthesis(settings),
+    ]
+    return [dict(zip(("step", "text", "citation", "doi"), row, strict=True)) for row in rows]
+
+
+Row = tuple[str, str, str, str]
+"""Step, text, citations, DOIs."""
+
+
+def _tissue(settings: Mapping[str, Any], packages: Mapping[str, str]) -> list[Row]:
     counts, de, qc = (settings["bulk"][key] for key in ("counts", "de", "qc"))
-    sizes, ora = settings["enrichment"]["sizes"], settings["enrichment"]["ora"]
     engine = "all genes at once" if de["inference"] == "batched" else "gene by gene"
     rows = [
         (
@@ -217,8 +231,12 @@ def steps(
                 "10.1093/bioinformatics/bty895",
             )
         )
+    return rows
+
+
+def _single_cells(settings: Mapping[str, Any]) -> list[Row]:
     prepare, embed = settings["cells"]["prepare"], settings["cells"]["embed"]
-    rows += [
+    return [
         (
             "Single cells and nuclei, quality",
             f"Per sample: counts and genes within {prepare['n_mads']:g} median absolute deviations "
@@ -255,10 +273,11 @@ def steps(
             "10.1038/s41467-021-25960-2; 10.1093/bioinformatics/btac582",
         ),
     ]
-    rules, axis = settings["synthesis"]["rules"], settings["synthesis"]["denervation"]
-    correlation = settings["synthesis"]["contrasts"]["block_correlation"]
-    donors = settings["synthesis"]["contrasts"]["min_donors"]
-    rows += [
+
+
+def _blocks_and_pathways(settings: Mapping[str, Any], packages: Mapping[str, str]) -> list[Row]:
+    sizes, ora = settings["enrichment"]["sizes"], settings["enrichment"]["ora"]
+    return [
         (
             "Programme effects",
             "The mean over a block's genes of their log2 fold changes, in their own direction, with "
@@ -297,7 +316,14 @@ def steps(
             "Subramanian et al. 2005; Fang, Liu & Peltz 2023; Korotkevich et al. 2021",
             "10.1073/pnas.0506580102; 10.1093/bioinformatics/btac757; 10.1101/060012",
         ),
-        *(_collection(entry) for entry in collections.values()),
+    ]
+
+
+def _synthesis(settings: Mapping[str, Any]) -> list[Row]:
+    rules, axis = settings["synthesis"]["rules"], settings["synthesis"]["denervation"]
+    correlation = settings["synthesis"]["contrasts"]["block_correlation"]
+    donors = settings["synthesis"]["contrasts"]["min_donors"]
+    return [
         (
             "What may be pooled",
             f"Contrasts of one role with at least {donors} donors a side whose condition can be told "
@@ -367,10 +393,9 @@ def steps(
             "10.1111/j.2517-6161.1995.tb02031.x",
         ),
     ]
-    return [dict(zip(("step", "text", "citation", "doi"), row, strict=True)) for row in rows]
 
 
-def _collection(entry: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _collection(entry: Mapping[str, Any]) -> Row:
     """Say what a gene-set collection is, of which version and under which terms."""
     count = f"{entry['sets']:,} sets. " if entry.get("sets") else ""
     return (

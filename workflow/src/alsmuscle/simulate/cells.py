@@ -8,7 +8,7 @@ myofibre programme that also makes up the ambient soup, as in real muscle nuclei
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -114,15 +114,14 @@ def simulate_nuclei(
     panel
         Marker panel (``celltypes.read_panel`` columns); its human positive markers name genes.
     seed
-        Seed of everything that is drawn.
+        Of everything that is drawn.
     n_donors, nuclei_per_donor, n_genes
         Size; donors alternate between ``ALS`` and ``control`` (at least 8 donors), one sample each.
-    median_counts
-        Median UMI count of a nucleus before ambient RNA.
-    dispersion
-        Extra-Poisson variance of a gene between nuclei of one type and donor.
+    median_counts, dispersion
+        Median UMI count of a nucleus before ambient RNA; extra-Poisson variance of a gene between
+        nuclei of one type and donor.
     expressed_share
-        Share of each type's panel markers that the type expresses at all.
+        Of each type's panel markers, what the type expresses at all.
     affected
         Cell type -> number of genes changed in ALS in that type only (half up, half down, by
         ``log2fc``); default 40 in type IIA myonuclei and 40 in FAPs. Panel markers stay out.
@@ -130,10 +129,8 @@ def simulate_nuclei(
         Cell type -> factor on its odds in ALS; default 4 for macrophages.
     concentration
         Dirichlet concentration of donor compositions (higher is more alike).
-    doublet_rate
-        Share of barcodes that hold two nuclei.
-    ambient
-        Range from which each sample's ambient share of counts is drawn.
+    doublet_rate, ambient
+        Share of barcodes that hold two nuclei; range of a sample's ambient share of counts.
     low_quality
         Give the last donor a third of the RNA, 35 % ambient RNA and much mitochondrial RNA.
     empty_droplets
@@ -141,10 +138,9 @@ def simulate_nuclei(
         ``obs["true_empty"]``.
     null
         No effects and no composition shift.
-    reserved
-        Symbols of genes that exist but never change at random, such as those of programmes.
-    filler
-        Symbols for the other genes; ``GENE00000`` and so on where they do not reach.
+    reserved, filler
+        Symbols of genes that exist but never change at random, such as those of programmes, and of
+        the other genes (``GENE00000`` and so on where they do not reach).
     programmes
         Cell type -> symbol -> log2 fold change in ALS, in that type only.
 
@@ -156,20 +152,60 @@ def simulate_nuclei(
         ids; ``uns["truth"]``: ``de`` (cell_type, gene_id, log2fc), ``shifted``, ``markers_on``,
         ``low_quality``, ``profiles``, ``unlisted``.
 
-    Raises
-    ------
-    ValueError
-        For fewer than 8 donors or fewer genes than the panel needs.
+    Raises ``ValueError`` for fewer than 8 donors or fewer genes than the panel needs.
     """
-    from anndata import AnnData
-    from scipy import sparse
-
     if n_donors < 8:
         raise ValueError(f"a simulated study needs at least 8 donors, got {n_donors}")
     rng = np.random.default_rng(seed)
     human = panel[(panel["organism"] == "human") & (panel["kind"] != "negative")]
     markers = {str(name): sorted(set(group["gene"])) for name, group in human.groupby("cell_type")}
     named = sorted({*human["gene"], *MYOFIBRE_GENES, *MITO_GENES})
+    symbols, n_fixed = _symbols(named, reserved, filler, n_genes)
+    profiles, markers_on = _profiles(rng, symbols, markers, expressed_share)
+
+    affected = {"Type IIA myonuclei": 40, "FAP, pan": 40} if affected is None else affected
+    shifted = {"Macrophage, resident LYVE1+": 4.0} if shifted is None else shifted
+    if null:
+        affected, shifted, programmes = {}, {}, {}
+    changeable = (np.arange(n_genes) >= n_fixed) & (profiles * median_counts > 0.3)
+    effects = _planted(rng, symbols, changeable, affected, log2fc, programmes or {})
+    settings = _Settings(
+        nuclei_per_donor, median_counts, dispersion, concentration, doublet_rate, ambient,
+        empty_droplets,
+    )  # fmt: skip
+    study = _study(rng, n_donors, low_quality, profiles, shifted, effects, settings)
+    study.uns["simulated"] = True
+    study.uns["truth"] = {
+        "de": _truth(effects, study.var_names),
+        "shifted": dict(shifted),
+        "markers_on": markers_on,
+        "low_quality": [f"S{n_donors:02d}"] if low_quality else [],
+        "unlisted": [name for name in TYPES if name.startswith("Unlisted")],
+        "profiles": profiles,
+    }
+    return study
+
+
+Effects = dict[str, tuple[Any, Any]]
+"""Cell type → places of genes, log2 fold changes in ALS."""
+
+
+class _Settings(NamedTuple):
+    """What all donors have in common; see :func:`simulate_nuclei`."""
+
+    nuclei: int
+    median_counts: float
+    dispersion: float
+    concentration: float
+    doublet_rate: float
+    ambient: tuple[float, float]
+    empty_droplets: int
+
+
+def _symbols(
+    named: Sequence[str], reserved: Sequence[str], filler: Sequence[str], n_genes: int
+) -> tuple[pd.Index, int]:
+    """Return the genes' symbols, and how many of the first never change at random."""
     if n_genes < 2 * len(named):
         raise ValueError(f"n_genes must be at least {2 * len(named)} to hold the panel")
     reserved = [g for g in dict.fromkeys(reserved) if g not in set(named)]
@@ -177,23 +213,35 @@ def simulate_nuclei(
     generic = [*reserved, *(g for g in dict.fromkeys(filler) if g not in taken)]
     generic += [f"GENE{i:05d}" for i in range(n_genes - len(named) - len(generic))]
     symbols = pd.Index([*named, *generic[: n_genes - len(named)]], name="symbol")
-    gene_ids = pd.Index([f"SIM{i:08d}" for i in range(n_genes)], name="gene_id")
-    profiles, markers_on = _profiles(rng, symbols, markers, expressed_share)
+    return symbols, len(named) + len(reserved)
 
-    affected = {"Type IIA myonuclei": 40, "FAP, pan": 40} if affected is None else affected
-    shifted = {"Macrophage, resident LYVE1+": 4.0} if shifted is None else shifted
-    if null:
-        affected, shifted, programmes = {}, {}, {}
-    is_generic = np.arange(n_genes) >= len(named) + len(reserved)
-    effects: dict[str, tuple[Any, Any]] = {}
-    planted: list[pd.DataFrame] = []
-    for name, changes in (programmes or {}).items():
+
+def _truth(effects: Effects, gene_ids: pd.Index) -> pd.DataFrame:
+    planted = [
+        pd.DataFrame({"cell_type": name, "gene_id": gene_ids[chosen], "log2fc": change})
+        for name, (chosen, change) in effects.items()
+    ]
+    if not planted:
+        return pd.DataFrame(columns=["cell_type", "gene_id", "log2fc"])
+    return pd.concat(planted, ignore_index=True)
+
+
+def _planted(
+    rng: np.random.Generator,
+    symbols: pd.Index,
+    changeable: pd.DataFrame,
+    affected: Mapping[str, int],
+    log2fc: float,
+    programmes: Mapping[str, Mapping[str, float]],
+) -> Effects:
+    """Choose which genes change in which type: those named, and ``affected`` drawn ones."""
+    effects: Effects = {}
+    for name, changes in programmes.items():
         there = [gene for gene in changes if gene in symbols]
         change = np.array([changes[gene] for gene in there], dtype=float)
         effects[name] = (symbols.get_indexer(pd.Index(there)), change)
     for name, n_changed in affected.items():
-        detectable = is_generic & (profiles.loc[name].to_numpy() * median_counts > 0.3)
-        chosen = rng.choice(np.flatnonzero(detectable), n_changed, replace=False)
+        chosen = rng.choice(np.flatnonzero(changeable.loc[name]), n_changed, replace=False)
         change = np.where(np.arange(n_changed) % 2 == 0, log2fc, -log2fc)
         if name in effects:
             chosen, change = (
@@ -201,80 +249,100 @@ def simulate_nuclei(
                 for former, new in zip(effects[name], (chosen, change), strict=True)
             )
         effects[name] = (chosen, change)
-    for name, (chosen, change) in effects.items():
-        planted.append(
-            pd.DataFrame({"cell_type": name, "gene_id": gene_ids[chosen], "log2fc": change})
-        )
+    return effects
 
-    shares = np.array([share for share, _, _ in TYPES.values()])
-    content = np.array([rna for _, rna, _ in TYPES.values()])
+
+def _study(
+    rng: np.random.Generator,
+    n_donors: int,
+    low_quality: bool,
+    profiles: pd.DataFrame,
+    shifted: Mapping[str, float],
+    effects: Effects,
+    settings: _Settings,
+) -> AnnData:
+    """Draw all donors, ALS and control in turn."""
+    from anndata import AnnData
+    from scipy import sparse
+
     blocks, frames = [], []
     for donor in range(n_donors):
-        als = donor % 2 == 0
-        bad = low_quality and donor == n_donors - 1
-        odds = shares * [shifted.get(t, 1.0) if als else 1.0 for t in TYPES]
-        composition = rng.dirichlet(concentration * odds / odds.sum())
-        # A donor's genes differ from another's in every type (shared) and in each type.
-        donor_effect = rng.lognormal(0, 0.15, n_genes)
-        mean = profiles.to_numpy() * donor_effect * rng.lognormal(0, 0.1, profiles.shape)
-        if als:
-            for name, (chosen, change) in effects.items():
-                mean[list(TYPES).index(name), chosen] *= 2.0**change
-        mean /= mean.sum(axis=1, keepdims=True)
-
-        doublet = rng.random(nuclei_per_donor) < doublet_rate
-        types = rng.choice(len(TYPES), nuclei_per_donor, p=composition)
-        totals = median_counts * content[types] * rng.lognormal(0, 0.4, nuclei_per_donor)
-        totals *= 0.33 if bad else 1.0
-        counts = _draw(rng, mean[types], totals, dispersion)
-        partner = rng.choice(len(TYPES), int(doublet.sum()), p=composition)
-        partner_totals = totals[doublet] / content[types[doublet]] * content[partner]
-        counts[doublet] += _draw(rng, mean[partner], partner_totals, dispersion)
-
-        soup = (composition * content) @ mean
-        soup[symbols.isin(MITO_GENES)] *= 8 if bad else 3  # cytoplasm leaks into the soup
-        soup /= soup.sum()
-        rho = 0.35 if bad else rng.uniform(*ambient)
-        soup_totals = rho / (1 - rho) * np.median(totals) * rng.lognormal(0, 0.2, nuclei_per_donor)
-        own = counts.sum(axis=1)
-        counts += _draw(rng, soup[None, :], soup_totals, 0)
-        droplets = _draw(rng, soup[None, :], rng.uniform(20, 80, empty_droplets), 0)
-        blocks.append(sparse.csr_matrix(np.vstack([counts, droplets])))
-
-        n_all, nothing = nuclei_per_donor + empty_droplets, np.zeros(empty_droplets, dtype=bool)
-        true_type = np.array(list(TYPES))[types]
-        frames.append(
-            pd.DataFrame(
-                {
-                    "sample_id": f"S{donor + 1:02d}",
-                    "subject_id": f"D{donor + 1:02d}",
-                    "condition": "ALS" if als else "control",
-                    "sex": "female" if (donor // 2) % 2 else "male",
-                    "true_type": [*true_type, *["empty"] * empty_droplets],
-                    "true_doublet": np.concatenate([doublet, nothing]),
-                    "true_empty": np.concatenate([np.zeros(nuclei_per_donor, bool), ~nothing]),
-                    "true_ambient": [*(1 - own / counts.sum(axis=1)), *np.ones(empty_droplets)],
-                },
-                index=[f"S{donor + 1:02d}:N{i:05d}" for i in range(n_all)],
-            )
+        counts, frame = _donor(
+            rng,
+            donor,
+            profiles,
+            shifted if donor % 2 == 0 else {},
+            effects if donor % 2 == 0 else {},
+            settings,
+            bad=low_quality and donor == n_donors - 1,
         )
-
-    study = AnnData(
+        blocks.append(sparse.csr_matrix(counts))
+        frames.append(frame)
+    symbols = profiles.columns.rename("symbol")
+    gene_ids = pd.Index([f"SIM{i:08d}" for i in range(len(symbols))], name="gene_id")
+    return AnnData(
         sparse.vstack(blocks, format="csr"),
         obs=pd.concat(frames),
         var=pd.DataFrame({"symbol": symbols, "source_id": gene_ids}, index=gene_ids),
     )
-    columns = ["cell_type", "gene_id", "log2fc"]
-    study.uns["truth"] = {
-        "de": pd.concat(planted, ignore_index=True) if planted else pd.DataFrame(columns=columns),
-        "shifted": dict(shifted),
-        "markers_on": markers_on,
-        "low_quality": [f"S{n_donors:02d}"] if low_quality else [],
-        "unlisted": [name for name in TYPES if name.startswith("Unlisted")],
-        "profiles": profiles,
-    }
-    study.uns["simulated"] = True
-    return study
+
+
+def _donor(
+    rng: np.random.Generator,
+    donor: int,
+    profiles: pd.DataFrame,
+    shifted: Mapping[str, float],
+    effects: Effects,
+    settings: _Settings,
+    *,
+    bad: bool,
+) -> tuple[np.ndarray[Any, Any], pd.DataFrame]:
+    """Draw one donor's barcodes: counts (nuclei, then empty droplets, x genes) and their truth."""
+    nuclei, empty = settings.nuclei, settings.empty_droplets
+    shares = np.array([share for share, _, _ in TYPES.values()])
+    content = np.array([rna for _, rna, _ in TYPES.values()])
+    odds = shares * [shifted.get(t, 1.0) for t in TYPES]
+    composition = rng.dirichlet(settings.concentration * odds / odds.sum())
+    # A donor's genes differ from another's in every type (shared) and in each type.
+    donor_effect = rng.lognormal(0, 0.15, profiles.shape[1])
+    mean = profiles.to_numpy() * donor_effect * rng.lognormal(0, 0.1, profiles.shape)
+    for name, (chosen, change) in effects.items():
+        mean[list(TYPES).index(name), chosen] *= 2.0**change
+    mean /= mean.sum(axis=1, keepdims=True)
+
+    doublet = rng.random(nuclei) < settings.doublet_rate
+    types = rng.choice(len(TYPES), nuclei, p=composition)
+    totals = settings.median_counts * content[types] * rng.lognormal(0, 0.4, nuclei)
+    totals *= 0.33 if bad else 1.0
+    counts = _draw(rng, mean[types], totals, settings.dispersion)
+    partner = rng.choice(len(TYPES), int(doublet.sum()), p=composition)
+    partner_totals = totals[doublet] / content[types[doublet]] * content[partner]
+    counts[doublet] += _draw(rng, mean[partner], partner_totals, settings.dispersion)
+
+    soup = (composition * content) @ mean
+    soup[profiles.columns.isin(MITO_GENES)] *= 8 if bad else 3  # cytoplasm leaks into the soup
+    soup /= soup.sum()
+    rho = 0.35 if bad else rng.uniform(*settings.ambient)
+    soup_totals = rho / (1 - rho) * np.median(totals) * rng.lognormal(0, 0.2, nuclei)
+    own = counts.sum(axis=1)
+    counts += _draw(rng, soup[None, :], soup_totals, 0)
+    droplets = _draw(rng, soup[None, :], rng.uniform(20, 80, empty), 0)
+
+    nothing = np.zeros(empty, dtype=bool)
+    frame = pd.DataFrame(
+        {
+            "sample_id": f"S{donor + 1:02d}",
+            "subject_id": f"D{donor + 1:02d}",
+            "condition": "control" if donor % 2 else "ALS",
+            "sex": "female" if (donor // 2) % 2 else "male",
+            "true_type": [*np.array(list(TYPES))[types], *["empty"] * empty],
+            "true_doublet": np.concatenate([doublet, nothing]),
+            "true_empty": np.concatenate([np.zeros(nuclei, bool), ~nothing]),
+            "true_ambient": [*(1 - own / counts.sum(axis=1)), *np.ones(empty)],
+        },
+        index=[f"S{donor + 1:02d}:N{i:05d}" for i in range(nuclei + empty)],
+    )
+    return np.vstack([counts, droplets]), frame
 
 
 # Large and alike enough that satellite cells, at 2 %, reach the ten nuclei that a sample needs.

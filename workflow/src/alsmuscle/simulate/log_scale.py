@@ -134,7 +134,8 @@ def calibrate_axis(
     n_den: tuple[int, int] = (5, 5),
     intrinsic: float = 0.5,
     bootstrap: bool = True,
-    inter_gene_correlation: float = 0.05,
+    inter_gene_correlation: float,
+    min_reliability: float,
 ) -> dict[str, float]:
     """Plant lambda and block effects, and count how often the intervals hold them.
 
@@ -174,6 +175,7 @@ def calibrate_axis(
             "als_df": als.df,
             "den_df": den.df,
             "inter_gene_correlation": inter_gene_correlation,
+            "min_reliability": min_reliability,
         }
         if bootstrap:
             settings |= {"als_replicates": als.replicates, "den_replicates": den.replicates}

@@ -332,7 +332,7 @@ def combine_cluster(
     effect: pd.DataFrame,
     se: pd.DataFrame,
     *,
-    rho: float = 0.8,
+    rho: float,
     covariance: npt.ArrayLike | None = None,
 ) -> tuple[pd.Series, pd.Series]:
     """Combine dependent effects of one cluster into one effect per key.
@@ -403,7 +403,7 @@ def combine_clusters(
     se: pd.DataFrame,
     clusters: Mapping[Any, str],
     *,
-    rho: float = 0.8,
+    rho: float,
     covariances: Mapping[str, npt.ArrayLike] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Reduce contrasts to independent clusters.
@@ -458,10 +458,10 @@ def pool(
     estimator: str = "REML",
     knapp_hartung: str = "modified",
     level: float = 0.95,
-    rho: float = 0.8,
+    rho: float,
     rho_range: Sequence[float] = (0.0, 0.5, 0.95),
     covariances: Mapping[str, npt.ArrayLike] | None = None,
-    min_studies: int = 3,
+    min_studies: int,
     leave_one_out: bool = True,
 ) -> pd.DataFrame:
     """Combine dependent contrasts, pool the clusters, adjust over keys.

@@ -320,8 +320,8 @@ def denervation_axis(
     den_parts: Parts | None = None,
     als_df: float = np.inf,
     den_df: float = np.inf,
-    inter_gene_correlation: float = 0.05,
-    min_reliability: float = 0.3,
+    inter_gene_correlation: float,
+    min_reliability: float,
     level: float = 0.95,
 ) -> dict[str, Any]:
     """Estimate lambda = sum(w bD bA) / sum(w (bD^2 - sD^2)) with its interval.
@@ -408,8 +408,8 @@ def block_delta(
     den_parts: Parts | None = None,
     als_df: float = np.inf,
     den_df: float = np.inf,
-    inter_gene_correlation: float = 0.05,
-    min_reliability: float = 0.3,
+    inter_gene_correlation: float,
+    min_reliability: float,
 ) -> pd.DataFrame:
     """Delta per block: E_A - lambda E_D, with lambda estimated without the block's genes.
 
@@ -556,8 +556,8 @@ def axes(
     replicates: Mapping[Contrast, pd.DataFrame] | None = None,
     parts: Mapping[Contrast, Parts] | None = None,
     to_human: Mapping[str, Mapping[str, str]] | None = None,
-    inter_gene_correlation: float = 0.05,
-    min_reliability: float = 0.3,
+    inter_gene_correlation: float,
+    min_reliability: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare every ALS contrast with every denervation reference: ``denervation.tsv``.
 

@@ -35,6 +35,20 @@ def _information(X: Array, w: Array, ridge: float, H: Array) -> None:
 
 
 @_compiled
+def _leverages(X: Array, w: Array, inverse: Array, out: Array) -> None:
+    """Fill the diagonal of the weighted hat matrix, ``w x' (X' diag(w) X)^-1 x``."""
+    n, p = X.shape
+    for i in range(n):
+        leverage = 0.0
+        for j in range(p):
+            s = 0.0
+            for k in range(p):
+                s += inverse[j, k] * X[i, k]
+            leverage += X[i, j] * s
+        out[i] = w[i] * leverage
+
+
+@_compiled
 def _irls_block(
     start: int,
     stop: int,
@@ -127,14 +141,8 @@ def _irls_block(
         if not ok:
             continue
         _invert_cholesky(H, inverse)
+        _leverages(X, w, inverse, hat_out[gene])
         for i in range(n):
-            leverage = 0.0
-            for j in range(p):
-                s = 0.0
-                for k in range(p):
-                    s += inverse[j, k] * X[i, k]
-                leverage += X[i, j] * s
-            hat_out[gene, i] = w[i] * leverage
             mu_out[gene, i] = size_factors[i] * math.exp(eta[i])
         for j in range(p):
             beta_out[gene, j] = beta[j]

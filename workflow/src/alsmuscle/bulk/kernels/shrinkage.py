@@ -95,6 +95,42 @@ def _lbfgs_direction(
 
 
 @_compiled
+def _shrinkage_hessian(
+    beta: Array,
+    y: Array,
+    X: Array,
+    size: float,
+    offset: Array,
+    flat_scale: float,
+    scale: float,
+    index: int,
+    out: Array,
+) -> None:
+    """Fill the Hessian of the shrinkage loss (p x p) at ``beta``."""
+    n, p = X.shape
+    out[:, :] = 0.0
+    for i in range(n):
+        eta = offset[i]
+        for j in range(p):
+            eta += X[i, j] * beta[j]
+        share = 1.0 / (1.0 + size * math.exp(-eta))
+        weight = (y[i] + size) * share * (1.0 - share)
+        for j in range(p):
+            for k in range(p):
+                out[j, k] += weight * X[i, j] * X[i, k]
+    for k in range(p):
+        # PyDESeq2 adds the prior's diagonal as a row vector to every row; so do we, because
+        # these are meant to be its standard errors.
+        if k == index:
+            square = beta[k] * beta[k]
+            prior = 2.0 * (scale * scale - square) / (scale * scale + square) ** 2
+        else:
+            prior = 1.0 / (flat_scale * flat_scale)
+        for j in range(p):
+            out[j, k] += prior
+
+
+@_compiled
 def _shrink_block(
     start: int,
     stop: int,
@@ -192,23 +228,4 @@ def _shrink_block(
             continue
         for j in range(p):
             beta_out[gene, j] = x[j]
-            for k in range(p):
-                hessian[gene, j, k] = 0.0
-        for i in range(n):
-            eta = offset[i]
-            for j in range(p):
-                eta += X[i, j] * x[j]
-            share = 1.0 / (1.0 + size * math.exp(-eta))
-            weight = (y[i] + size) * share * (1.0 - share)
-            for j in range(p):
-                for k in range(p):
-                    hessian[gene, j, k] += weight * X[i, j] * X[i, k]
-        for k in range(p):
-            # PyDESeq2 adds the prior's diagonal as a row vector to every row; so do we, because
-            # these are meant to be its standard errors.
-            if k == index:
-                prior = 2.0 * (scale * scale - x[k] * x[k]) / (scale * scale + x[k] * x[k]) ** 2
-            else:
-                prior = 1.0 / (flat_scale * flat_scale)
-            for j in range(p):
-                hessian[gene, j, k] += prior
+        _shrinkage_hessian(x, y, X, size, offset, flat_scale, scale, index, hessian[gene])

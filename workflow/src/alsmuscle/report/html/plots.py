@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -531,6 +531,52 @@ _LEFT, _RIGHT = 13.0, 95.0
 """Where the first and the last time lie, in per cent of the width."""
 
 
+def _course_of(
+    item: Mapping[str, Any],
+    which: int,
+    times: Sequence[str],
+    x: Callable[[int, int], str],
+    y: Callable[[float], str],
+) -> tuple[list[Markup], list[str]]:
+    """Return the marks of one study in :func:`course`, lines below points, and their values."""
+    css, before = f"s{which % _COLOURS}", None
+    drawn = [p for p in item["points"] if not is_missing(p[1])]
+    parts, spoken = [], []
+    for place, effect, *_ in drawn:
+        here = (x(place, which), y(effect))
+        if before:
+            parts.append(
+                Markup('<line class="join {}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+                    css, *before, *here
+                )
+            )
+        before = here
+    for place, effect, low, high in drawn:
+        if not (is_missing(low) or is_missing(high)):
+            parts.append(
+                Markup('<line class="ci {}" x1="{x}" x2="{x}" y1="{}" y2="{}"/>').format(
+                    css, y(low), y(high), x=x(place, which)
+                )
+            )
+        words = f"{item['name']}, {times[place]}: {interval_text(effect, low, high)}"
+        spoken.append(words)
+        parts.append(
+            Markup(
+                '<circle class="{}" cx="{}" cy="{}" r="4.5" data-series="{}" data-time="{}" '
+                'data-drawn="{}"><title>{}</title></circle>'
+            ).format(
+                css,
+                x(place, which),
+                y(effect),
+                item["name"],
+                times[place],
+                ",".join("" if is_missing(v) else f"{v:.6g}" for v in (effect, low, high)),
+                words,
+            )
+        )
+    return parts, spoken
+
+
 def course(
     series: Sequence[Mapping[str, Any]],
     times: Sequence[str],
@@ -582,40 +628,9 @@ def course(
         )
     spoken = []
     for which, item in enumerate(series):
-        css, before = f"s{which % _COLOURS}", None
-        drawn = [p for p in item["points"] if not is_missing(p[1])]
-        for place, effect, *_ in drawn:
-            here = (x(place, which), y(effect))
-            if before:
-                parts.append(
-                    Markup('<line class="join {}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
-                        css, *before, *here
-                    )
-                )
-            before = here
-        for place, effect, low, high in drawn:
-            if not (is_missing(low) or is_missing(high)):
-                parts.append(
-                    Markup('<line class="ci {}" x1="{x}" x2="{x}" y1="{}" y2="{}"/>').format(
-                        css, y(low), y(high), x=x(place, which)
-                    )
-                )
-            words = f"{item['name']}, {times[place]}: {interval_text(effect, low, high)}"
-            spoken.append(words)
-            parts.append(
-                Markup(
-                    '<circle class="{}" cx="{}" cy="{}" r="4.5" data-series="{}" data-time="{}" '
-                    'data-drawn="{}"><title>{}</title></circle>'
-                ).format(
-                    css,
-                    x(place, which),
-                    y(effect),
-                    item["name"],
-                    times[place],
-                    ",".join("" if is_missing(v) else f"{v:.6g}" for v in (effect, low, high)),
-                    words,
-                )
-            )
+        marks, words = _course_of(item, which, times, x, y)
+        parts += marks
+        spoken += words
     legend = Markup("").join(
         Markup('<li class="s{}">{}</li>').format(i % _COLOURS, item["name"])
         for i, item in enumerate(series)

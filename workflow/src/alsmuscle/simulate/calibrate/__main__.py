@@ -95,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ]
         settings = cards.load_yaml("config/config.yaml")
         thresholds, rules = settings["bulk"]["qc"], Rules(**settings["synthesis"]["rules"])
+        axis = settings["synthesis"]["denervation"]
         panels = files.read_plain("config/tissues.tsv")
         looked = [
             pool.submit(partial(flag_replicate, biology, panels, thresholds, name, seed=seed))
@@ -105,9 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             pool.submit(partial(null_thirds_simulated, biology, seed=seed))
             for seed in range(options.seed, options.seed + min(20, options.replicates))
         ]
-        axes = [pool.submit(partial(lambda_replicate, biology, seed=seed)) for seed in seeds]
+        axes = [pool.submit(partial(lambda_replicate, biology, axis, seed=seed)) for seed in seeds]
         told = [
-            pool.submit(partial(verdict_replicate, rules, seed=options.seed + number))
+            pool.submit(partial(verdict_replicate, rules, axis, seed=options.seed + number))
             for number in range(options.verdicts)
         ]
         real = None

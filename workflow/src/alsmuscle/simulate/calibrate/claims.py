@@ -81,7 +81,9 @@ def _contrasts(names: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int | str | bool]]:
+def verdict_replicate(
+    rules: Rules, settings: Mapping[str, Any], *, seed: int
+) -> list[dict[str, float | int | str | bool]]:
     """Plant truths in studies of the demo's sizes, and follow them through pooling to the verdicts.
 
     Five ALS studies and one denervation reference share a biology
@@ -95,6 +97,7 @@ def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int 
     bulk tissue, with denervation as an alternative explanation, and meets ``N_RANDOM`` matched random
     sets of its own on the way, as in the workflow. The reference is one for all studies: species and
     platform are taken to be the same, which in the demo holds for the mouse models only.
+    ``settings``: ``synthesis.denervation`` of the configuration.
 
     Returns
     -------
@@ -161,6 +164,8 @@ def verdict_replicate(rules: Rules, *, seed: int) -> list[dict[str, float | int 
             den_replicates=cut.replicates,
             als_df=als.df,
             den_df=cut.df,
+            inter_gene_correlation=settings["inter_gene_correlation"],
+            min_reliability=settings["min_reliability"],
         )
         deltas.append(delta.assign(reference="den/c", **label))
     told = claims.evaluate(

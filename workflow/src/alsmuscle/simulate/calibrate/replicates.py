@@ -260,9 +260,11 @@ def _axis_side(
 
 
 def lambda_replicate(
-    biology: pd.DataFrame, *, seed: int, n_replicates: int = 100
+    biology: pd.DataFrame, settings: Mapping[str, Any], *, seed: int
 ) -> list[dict[str, float | int | str]]:
     """Simulate a mouse model's time course and a denervation study, and estimate lambda.
+
+    ``settings``: ``synthesis.denervation`` of the configuration.
 
     Returns
     -------
@@ -289,13 +291,13 @@ def lambda_replicate(
     both = (model.counts.mean(axis=1) >= WELL_MEASURED) & (cut.counts.mean(axis=1) >= WELL_MEASURED)
     genes = pd.Index(model.counts.index[both])
     d_effects, d_drawn, d_df = _axis_side(
-        as_counts(cut, "simden1"), {**base, **levels}, genes, n_replicates, seed
+        as_counts(cut, "simden1"), {**base, **levels}, genes, settings["n_replicates"], seed
     )
     rows: list[dict[str, float | int | str]] = []
     truth = model.contrasts.set_index("contrast")["lambda"]
     for stage, pair in stages.items():
         a_effects, a_drawn, a_df = _axis_side(
-            as_counts(model, "simsod1"), {**base, **pair}, genes, n_replicates, seed + 1
+            as_counts(model, "simsod1"), {**base, **pair}, genes, settings["n_replicates"], seed + 1
         )
         found = denervation_axis(
             a_effects,
@@ -304,6 +306,8 @@ def lambda_replicate(
             den_replicates=d_drawn,
             als_df=a_df,
             den_df=d_df,
+            inter_gene_correlation=settings["inter_gene_correlation"],
+            min_reliability=settings["min_reliability"],
         )
         rows.append(
             {
