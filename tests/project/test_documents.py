@@ -53,3 +53,26 @@ def test_version_address_and_contact_have_one_place():
     place = cited["repository-code"]
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         assert place not in path.read_text(), path
+
+
+def test_contributing_leads_to_files_and_names_that_exist():
+    """Each path of the table, and each name in brackets behind it, which the file defines."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where to look")[2]
+    rows = [line for line in table.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 15
+    package = ROOT / "workflow" / "src" / "alsmuscle"
+    for row in rows:
+        found = re.findall(r"`([^`]+/[^`]*|cli\.py)`(?: \(([^)]*)\))?", row)
+        assert found, row
+        for place, behind in found:
+            path = next((p for p in (package / place, ROOT / place) if p.exists()), None)
+            assert path is not None, f"{place}: {row}"
+            for name in re.findall(r"`(\w+)`", behind):
+                text = path.read_text()
+                assert re.search(rf"^(def|class) {name}\b|^[\w, ]*\b{name}\b.* = ", text, re.M), (
+                    name
+                )
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    keys = set(_leaves(config))
+    for key in re.findall(r"`((?:cells|synthesis)\.[\w.]+)`", table):
+        assert any(leaf == key or leaf.startswith(f"{key}.") for leaf in keys), key

@@ -486,3 +486,42 @@ def test_check_read_says_what_a_run_would_make_of_a_study(tmp_path, monkeypatch,
     assert cli.main(["check", "gse1.yaml", "--read"]) == 1
     said = capsys.readouterr().out
     assert said.count("0% of 60 rows lead to a gene") == 1 and "to do: correct `organism`" in said
+
+
+def test_a_configuration_of_ones_own_gives_registry_folders_and_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a run reads it: paths are relative to the file, local files lie in `data.folders`."""
+    private, here = tmp_path / "private", tmp_path / "here"
+    for folder in (private / "studies", tmp_path / "lab", here):
+        folder.mkdir(parents=True)
+    small_studies.write(
+        tmp_path / "lab",
+        small_studies.bulk(),
+        {"counts": small_studies.table(), "sheet": small_studies.SHEET},
+    )
+    card = yaml.safe_load((tmp_path / "lab" / "gse1.yaml").read_text())
+    for file in card["files"].values():
+        file["url"] = f"../../lab/{file['url']}"
+    (private / "studies" / "gse1.yaml").write_text(yaml.safe_dump(card))
+    config = private / "config.yaml"
+    config.write_text("registry: [studies]\nresults: elsewhere\n")
+    monkeypatch.chdir(here)
+    assert cli.main(["studies", "--json", "--config", str(config)]) == cli.DONE
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == ["gse1"]
+    read = ["check", "gse1", "--read", "--config", str(config)]
+    assert cli.main(read) == cli.WRONG
+    assert "`data.folders`" in capsys.readouterr().out
+    config.write_text(config.read_text() + "data:\n  folders: [../lab]\n")
+    assert cli.main(read) == cli.DONE
+    assert "1 of 1 studies would take part" in capsys.readouterr().out
+    assert cli.main(["explain", "gse1", "--config", str(config)]) == cli.WRONG
+    assert capsys.readouterr().err.startswith("elsewhere: no finished results")
+
+
+def test_what_is_wrong_is_a_document_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "gse1", "--json"]) == cli.WRONG
+    out, err = capsys.readouterr()
+    error = json.loads(out)["error"]
+    assert error["problem"] == "no card 'gse1'" and error["expected"].startswith("one of: ")
+    assert "no card 'gse1'" in err

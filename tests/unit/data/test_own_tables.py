@@ -143,3 +143,86 @@ def test_groups_that_nobody_can_tell_are_asked_for(tmp_path):
         own_tables.draft(*tables, study="x")
     with pytest.raises(InputError, match="that are called"):
         own_tables.draft(*tables, study="x", contrast=["als:healthy"])
+
+
+# --- as people keep their counts ------------------------------------------------------------------
+
+_GROUPS = ["control"] * 3 + ["ALS (bulbar)", "als ", "ALS"]
+
+
+def _drafted(folder: Path, counts: Path, samples: list[str]) -> tuple[dict, str, list[str]]:
+    """Card, what reading gave, what was said; the sheet is a text file."""
+    sheet = folder / "sheet.csv"
+    pd.DataFrame({"sample": samples, "group": _GROUPS}).to_csv(sheet, index=False)
+    made = own_study.write(counts, sheet, folder=folder / "private", study="x")
+    return cards.load_yaml(made.card), made.read, made.said
+
+
+def _named(names: list[str]) -> pd.DataFrame:
+    return _counts().set_axis(names, axis=1)
+
+
+_S = [f"S{n}" for n in range(1, 7)]
+
+
+def test_title_rows_above_the_counts_are_skipped(tmp_path):
+    path = tmp_path / "counts.csv"
+    path.write_text("Raw counts of 2024,,,\n\n" + _named(_S).to_csv())
+    card, read, said = _drafted(tmp_path, path, _S)
+    assert card["counts"]["skip_rows"] == 2
+    assert read.startswith("6 samples, ")
+    assert any("Raw counts of 2024" in line for line in said)
+
+
+def test_a_workbook_of_counts_is_read_from_its_longest_sheet(tmp_path):
+    path = tmp_path / "counts.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"ask": ["Anna"]}).to_excel(book, sheet_name="notes", index=False)
+        title = pd.DataFrame({"": ["Raw counts, muscle"]})
+        title.to_excel(book, sheet_name="counts", header=False, index=False)
+        _named(_S).to_excel(book, sheet_name="counts", startrow=2, index_label="gene")
+    card, read, _ = _drafted(tmp_path, path, _S)
+    assert (card["counts"]["worksheet"], card["counts"]["skip_rows"]) == ("counts", 2)
+    assert read.startswith("6 samples, ")
+
+
+def test_what_featurecounts_wrote_is_read_and_its_paths_are_known(tmp_path):
+    counts = _named([f"/runs/7/S{n}_L001.sorted.bam" for n in range(1, 7)])
+    for name, value in (("Length", 9), ("Strand", "+"), ("End", 9), ("Start", 1), ("Chr", "chr1")):
+        counts.insert(0, name, value)
+    path = tmp_path / "counts.txt"
+    path.write_text(
+        "# Program:featureCounts v2.0.1\n" + counts.to_csv(sep="\t", index_label="Geneid")
+    )
+    card, read, said = _drafted(tmp_path, path, [f"S {n:02d}" for n in range(1, 7)])
+    assert "skip_rows" not in card["counts"]
+    assert card["counts"]["skip_columns"] == ["Chr", "Start", "End", "Strand", "Length"]
+    assert read.startswith("6 samples, ")
+    assert any("part of the names that differs" in line for line in said)
+
+
+def test_commas_before_decimals_and_semicolons_are_known(tmp_path):
+    counts = _named(_S).astype(float)
+    counts.iloc[::9] += counts.iloc[::9].gt(0) * 0.25
+    path = tmp_path / "counts.csv"
+    counts.to_csv(path, sep=";", decimal=",", encoding="latin-1", index_label="Gène")
+    card, read, _ = _drafted(tmp_path, path, _S)
+    found = card["counts"]
+    assert (found["separator"], found["decimal"]) == ("semicolon", "comma")
+    assert found["type"] == "expected_counts"
+    assert read.startswith("6 samples, ")
+
+
+def test_genes_in_columns_are_refused_at_once(tmp_path):
+    path = tmp_path / "counts.csv"
+    small_counts(n_genes=2500).T.to_csv(path)
+    with pytest.raises(InputError, match="genes seem to stand in columns"):
+        _drafted(tmp_path, path, _S)
+
+
+def test_groups_that_are_numbers_can_be_compared(tmp_path):
+    names = list(_counts().columns)
+    tables = _tables(tmp_path, _counts(), {"id": names, "status": ["0"] * 3 + ["1"] * 3})
+    proposal = own_tables.draft(*tables, study="x", contrast=["1:0"], role="als_patient")
+    (contrast,) = proposal.card["contrasts"]
+    assert (contrast["target"], contrast["reference"]) == ("group_1", "group_0")

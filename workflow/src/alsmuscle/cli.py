@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+CONFIG = "config/config.yaml"
 SEARCHES = "config/discovery.yaml"
 PRIVATE = "alsmuscle-private"
 
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(json.dumps(document, indent=1, ensure_ascii=False, default=str))
         return int(code)
     except InputError as error:
+        if quiet:
+            parts = {key: getattr(error, key) for key in ("problem", "where", "expected", "remedy")}
+            print(json.dumps({"error": parts}, indent=1, ensure_ascii=False))
         print(on_terminal(str(error)), file=sys.stderr)
         return UNREACHED if isinstance(error, PassingError) else WRONG
     except BrokenPipeError:  # `alsmuscle studies | head`
@@ -81,22 +85,30 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = made.add_subparsers(metavar="command", required=True, dest="command")
 
-    registry = (
-        _studies_command(commands),
-        _discover_command(commands),
-        _draft_command(commands),
-        _check_command(commands),
-    )
-    results = _explain_command(commands)
+    listed = _studies_command(commands)
+    found, drafted = _discover_command(commands), _draft_command(commands)
+    checked = _check_command(commands)
+    registry = (listed, found, drafted, checked)
+    explained = _explain_command(commands)
     _completion_command(commands)
     for one in registry:
         one.add_argument(
             "--registry",
             action="append",
             metavar="FOLDER",
-            help="folder of cards, may be repeated; default: config/datasets here, else the project's",
+            help="folder of cards, may be repeated; default: that of `--config`, else config/datasets here, "
+            "else the project's",
         )
-    for one in (*registry, results):
+    for one in (listed, checked, explained):
+        one.add_argument(
+            "--config",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="configuration of your own, as `make run CONFIG=FILE` takes it: its registries, folders "
+            "and results; may be repeated",
+        )
+    for one in (*registry, explained):
         one.add_argument(
             "--json", action="store_true", help="print one JSON document instead of text"
         )
@@ -202,6 +214,7 @@ def _check_command(commands: Commands) -> argparse.ArgumentParser:
         "check --all --json",
         "check gse250455 --online",
         "check gse250455 --read",
+        "check mylab --read --config ../alsmuscle-private/config.yaml",
     )
     added.add_argument("id", nargs="*", help="study ids, accessions, or card files")
     added.add_argument("--all", action="store_true", help="every card of the registry")
@@ -228,12 +241,13 @@ def _explain_command(commands: Commands) -> argparse.ArgumentParser:
         "explain MYOG",
         "explain gse184951",
         "explain gse184951.dm1_vs_healthy --json",
+        "explain mylab --config ../alsmuscle-private/config.yaml",
     )
     added.add_argument(
         "what", help="id of a claim, study or contrast (study.contrast), or a gene's symbol or id"
     )
     added.add_argument(
-        "--results", metavar="FOLDER", help="default: `results` of the configuration"
+        "--results", metavar="FOLDER", help="default: `results`, here or of `--config`"
     )
     return added
 
@@ -443,10 +457,8 @@ def _read(
     broken: dict[str, str],
 ) -> Answer:
     from alsmuscle.data import admit, verify
-    from alsmuscle.data import cards as registry
 
-    where = _here_or_ours("config/config.yaml")
-    settings = registry.load_config(registry.load_yaml(where), where)
+    settings, _, local = _configured(options)
     data, document = settings["data"], []
     for name, problem in broken.items():
         options.say(f"{name}: wrong\n  " + problem.replace("\n", "\n  "))
@@ -456,7 +468,7 @@ def _read(
             card,
             cache=data["cache"],
             mirror=os.environ.get("ALSMUSCLE_MIRROR") or data["mirror"] or None,
-            folders=[".", *folders, *data["folders"]],
+            folders=[".", *folders, *local],
             min_replicates=settings["bulk"]["de"]["min_replicates"],
         )
         reads = tried.account is not None and not tried.failures
@@ -543,8 +555,26 @@ def _here_or_ours(name: str) -> str:
     return str(ours)
 
 
+def _configured(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return the configuration that a run would use, its registries and its folders of local files."""
+    from alsmuscle.core import config
+    from alsmuscle.data import cards as registry
+
+    files = [Path(_here_or_ours(CONFIG)), *map(Path, options.config)]
+    given: dict[str, Any] = {}
+    for path in files:
+        given = config.laid_over(given, registry.load_yaml(path))
+    settings = registry.load_config(given, files[-1])
+    registries, _, local = config.places(settings, files, registry.load_yaml)
+    return settings, registries, local
+
+
 def _registries(options: argparse.Namespace) -> list[str]:
-    return list(options.registry or [_here_or_ours("config/datasets")])
+    if options.registry:
+        return list(options.registry)
+    if getattr(options, "config", None):
+        return _configured(options)[1]
+    return [_here_or_ours("config/datasets")]
 
 
 def _beside_checkout() -> Path:
@@ -556,7 +586,8 @@ def _beside_checkout() -> Path:
 
 def _results(options: argparse.Namespace) -> Path:
     """Return the folder of finished results, or say where some are."""
-    folder = Path(options.results or "results")
+    given = options.results or (_configured(options)[0]["results"] if options.config else "results")
+    folder = Path(given)
     if (folder / "synthesis").is_dir():
         return folder
     near = sorted(

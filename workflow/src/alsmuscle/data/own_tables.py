@@ -11,7 +11,7 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.core import files
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards, genes
+from alsmuscle.data.readers import tables, workbooks
 from alsmuscle.download.decode import read_text, some, unpacked
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ _HEADS = {
 _UNKNOWN = {"", "na", "n/a", "nan", "none", "unknown", "?", "-", "tbd", "missing"}
 _BESIDE = r"(?i)^(chr|chrom|chromosome|start|end|strand|length|biotype|description|gc|entrez\w*)$"
 _MOST_GROUPS = 8
+_MOST_SAMPLES = 500  # a wider table that has few rows holds genes in columns
+_WORKBOOK = re.compile(r"\.xls[xm](\.gz)?$")
 
 
 @dataclass
@@ -121,7 +124,8 @@ def draft(
         raise InputError(
             "nothing in the sheet says what the groups stand for",
             where=sheet.name,
-            remedy="name it: `--role myopathy`, or another role of workflow/schemas/dataset.schema.yaml",
+            remedy="name it: `--role als_patient` where one of them is ALS, `--role myopathy`, or another "
+            "role of workflow/schemas/dataset.schema.yaml",
         )
     card = {
         "id": study,
@@ -146,14 +150,6 @@ def draft(
     return Proposal(card, table, said)
 
 
-def _cells(content: object) -> str:
-    if content is None:
-        return ""
-    if isinstance(content, float) and content.is_integer():
-        return str(int(content))
-    return " ".join(str(content).split())
-
-
 def read_grids(path: Path) -> dict[str, Grid]:
     """Return worksheet → rows of cells as text; a text file has one, without a name.
 
@@ -164,26 +160,25 @@ def read_grids(path: Path) -> dict[str, Grid]:
     """
     if not path.is_file():
         raise InputError("no such file", where=path)
-    if re.search(r"\.xls[xm](\.gz)?$", path.name.lower()):
-        from openpyxl import load_workbook
+    if _WORKBOOK.search(path.name.lower()):
+        import pandas as pd
 
-        try:
-            book = load_workbook(
-                io.BytesIO(unpacked(path.read_bytes(), str(path))), read_only=True, data_only=True
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"not readable as a workbook: {error}", where=path) from None
+        content = unpacked(path.read_bytes(), str(path))
+        with workbooks.opened(content, path) as book:
+            pages = pd.read_excel(book, sheet_name=None, header=None, dtype=object, na_filter=False)
         return {
-            page.title: [[_cells(cell) for cell in row] for row in page.iter_rows(values_only=True)]
-            for page in book.worksheets
+            str(name): [[" ".join(tables.cell_text(c).split()) for c in row] for row in rows]
+            for name, rows in ((name, page.to_numpy()) for name, page in pages.items())
         }
     text = read_text(path)
-    first = text[:20_000].split("\n")[:20]
-    separator = max(
-        "\t,;", key=lambda mark: sorted(line.count(mark) for line in first)[len(first) // 2]
-    )
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
     return {"": [[" ".join(cell.split()) for cell in row] for row in rows]}
+
+
+def _separator(text: str) -> str:
+    """Return what separates fields: of equally frequent marks a semicolon, since commas are decimals."""
+    first = text[:20_000].split("\n")[:20]
+    return max("\t;,", key=lambda mark: sorted(line.count(mark) for line in first)[len(first) // 2])
 
 
 def _header(grid: Grid) -> int:
@@ -203,40 +198,35 @@ def _frame(grid: Grid) -> pd.DataFrame:
     start = _header(grid)
     if start >= len(grid):
         return pd.DataFrame()
-    head = grid[start]
-    width = max(len(row) for row in grid[start:])
-    head = head + [""] * (width - len(head))
-    if (
-        sum(len(row) == len(grid[start]) + 1 for row in grid[start + 1 :])
-        > len(grid[start + 1 :]) / 2
-    ):
-        head = ["row names", *head[:-1]]  # as R writes them: the header is one field short
-    names: list[str] = []
-    for name in head:
-        names.append(name if name not in names else f"{name}.{names.count(name)}")
-    rows = [row + [""] * (width - len(row)) for row in grid[start + 1 :] if any(row)]
-    frame = pd.DataFrame(rows, columns=names, dtype=str)
+    head, body = grid[start], [row for row in grid[start + 1 :] if any(row)]
+    if 2 * sum(len(row) == len(head) + 1 for row in body) > len(body):
+        head = ["row names", *head]  # as R writes them: the header is one field short
+    width = max(map(len, [head, *body]))
+    names = head + [""] * (width - len(head))
+    frame = pd.DataFrame([row + [""] * (width - len(row)) for row in body], dtype=str)
     named = [n for n, name in enumerate(names) if name or n == 0]
-    return frame.iloc[:, named].rename(columns={"": "row names"})
+    return frame.reindex(columns=named).set_axis(
+        tables.numbered([names[n] or "row names" for n in named]), axis=1
+    )
 
 
 def _counts(path: Path, said: list[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the matrix, genes × samples, and its layout as the card's ``counts`` says it."""
-    import pandas as pd
-
-    layout: dict[str, Any] = {}
-    grids = read_grids(path)
-    worksheet = max(grids, key=lambda name: len(grids[name]))
-    if worksheet and worksheet != next(iter(grids)):
-        layout["worksheet"] = worksheet
-    if start := _header(grids[worksheet]):
+    layout = _layout(path, said)
+    shape = tables.form(layout, "counts", text=True)
+    frame = tables.read(path.read_bytes(), str(path), shape)
+    said += shape.notes
+    if len(frame.columns) > max(_MOST_SAMPLES, 2 * len(frame)):
         raise InputError(
-            f"{start} line(s) stand above the header of the counts",
+            f"{len(frame.columns):,} columns and {len(frame):,} rows: genes seem to stand in columns",
             where=path,
-            remedy="delete them, so that the first line names the samples",
+            expected="genes in rows, samples in columns",
+            remedy="transpose the table, and give that",
         )
-    frame = _frame(grids[worksheet])
-    numbers = frame.apply(pd.to_numeric, errors="coerce")
+    numbers, decimal = _numbers(frame)
+    if decimal != "point":
+        layout["decimal"] = decimal
+        said.append("Commas stand before decimals.")
     full = numbers.notna().mean() > 0.99
     beside = [name for name in frame.columns if re.match(_BESIDE, str(name))]
     ids = [name for name in frame.columns if not full[name] and name not in beside]
@@ -253,10 +243,6 @@ def _counts(path: Path, said: list[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
     skip = [name for name in frame.columns if name not in (gene, *samples)]
     matrix = numbers[samples].set_axis(frame[gene], axis=0)
     layout |= {"type": _kind(matrix, path), "header": True}
-    if not worksheet:
-        first = read_text(path).partition("\n")[0]
-        marks = {"tab": "\t", "comma": ",", "semicolon": ";"}
-        layout["separator"] = max(marks, key=lambda name: first.count(marks[name]))
     layout["gene_column"] = list(frame.columns).index(gene)
     symbol = next((name for name in ids if name != gene and _symbols(frame[name]) > 0.5), None)
     if symbol is not None and genes.detect_id_type(frame[gene]) == "ensembl":
@@ -267,6 +253,37 @@ def _counts(path: Path, said: list[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
     if layout["type"] == "expected_counts":
         said.append("The counts have fractions: read as estimates (RSEM, salmon), and rounded.")
     return matrix, layout
+
+
+def _layout(path: Path, said: list[str]) -> dict[str, Any]:
+    """Return where in the file the table is, as the keys ``counts`` of a card say it."""
+    grids = read_grids(path)
+    worksheet = max(grids, key=lambda name: len(grids[name]))
+    layout: dict[str, Any] = {}
+    if worksheet and worksheet != next(iter(grids)):
+        layout["worksheet"] = worksheet
+        said.append(f"{path.name}: of {len(grids)} worksheets the longest is read, '{worksheet}'.")
+    above = grids[worksheet][: _header(grids[worksheet])]
+    if any(any(row) and not row[0].startswith("#") for row in above):
+        layout["skip_rows"] = len(above)
+        title = next(" ".join(filter(None, row)) for row in above if any(row))
+        said.append(
+            f"{path.name}: {len(above)} row(s) above the header are skipped: “{title[:60]}”."
+        )
+    if not worksheet:
+        mark = _separator(read_text(path))
+        layout["separator"] = next(word for word, m in tables.SEPARATORS.items() if m == mark)
+    return layout
+
+
+def _numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the cells as numbers, missing where there is none, and what stands before decimals."""
+    import pandas as pd
+
+    point = frame.apply(pd.to_numeric, errors="coerce")
+    comma = frame.apply(lambda c: pd.to_numeric(c.str.replace(",", "."), errors="coerce"))
+    many = comma.notna().to_numpy().sum() > point.notna().to_numpy().sum()
+    return (comma, "comma") if many else (point, "point")
 
 
 def _likeness(values: pd.Series) -> float:
@@ -317,19 +334,49 @@ def _number(name: str) -> str:
     return match[1] if match else ""
 
 
+# How a name in the sheet may stand for one in the counts, strictest first: words, form, shortened.
+_FORMS: tuple[tuple[str, Callable[[str], str], bool], ...] = (
+    ("", str, False),
+    ("", _plain, False),
+    (", by the part of the names that differs", _plain, True),
+    (", by their number", _number, False),
+    (", by the number in the part of the names that differs", _number, True),
+)
+
+
+def _shared(names: Iterable[str]) -> str:
+    """Return what all names begin with."""
+    same = itertools.takewhile(lambda marks: len(set(marks)) == 1, zip(*names, strict=False))
+    return "".join(marks[0] for marks in same)
+
+
+def _core(names: Sequence[str]) -> dict[str, str]:
+    """Return name → the part that differs: without what all begin and end with, up to a mark.
+
+    Examples
+    --------
+    >>> _core(["/runs/S1_L001.bam", "/runs/S2_L001.bam"])
+    {'/runs/S1_L001.bam': 'S1', '/runs/S2_L001.bam': 'S2'}
+    """
+    first = re.sub(r"[A-Za-z0-9]*$", "", _shared(names))
+    last = re.sub(r"^[A-Za-z0-9]*", "", _shared([name[::-1] for name in names])[::-1])
+    return {name: name[len(first) : len(name) - len(last)] for name in names}
+
+
 def _sheet(path: Path, names: list[str], said: list[str]) -> pd.DataFrame:
     """Return the rows of the sheet that name a column of the counts, with that name beside them."""
+    core = _core(names)
     best: tuple[int, str, pd.DataFrame, dict[int, str], str] | None = None
     for grid in read_grids(path).values():
         frame = _frame(grid)
-        for column in frame.columns:
-            for how, form in (("", str), ("", _plain), (", by their number", _number)):
-                known = {form(name): name for name in names if form(name)}
-                if len(known) < len(names):
-                    continue  # two columns of the counts would be one
-                rows = {n: known[form(v)] for n, v in enumerate(frame[column]) if form(v) in known}
-                if len(set(rows.values())) == len(rows) and (best is None or len(rows) > best[0]):
-                    best = (len(rows), str(column), frame, rows, how)
+        for column, (how, form, short) in itertools.product(frame.columns, _FORMS):
+            known = {form(core[n] if short else n): n for n in names}
+            known.pop("", None)
+            if len(known) < len(names):
+                continue  # two columns of the counts would be one
+            rows = {n: known[form(v)] for n, v in enumerate(frame[column]) if form(v) in known}
+            if len(set(rows.values())) == len(rows) and (best is None or len(rows) > best[0]):
+                best = (len(rows), str(column), frame, rows, how)
     if best is None or best[0] < 2:
         raise InputError(
             "no column of the sheet names the samples of the counts",
@@ -360,15 +407,18 @@ def _level(raw: str, wanted: Mapping[str, str]) -> str:
     for level, pattern in _LEVELS.items():
         if re.search(pattern, text):
             return next((own for name, own in wanted.items() if re.search(pattern, name)), level)
-    plain = re.sub(r"[^a-z0-9]+", "_", text).strip("_")
+    return _level_name(text)
+
+
+def _level_name(words: str) -> str:
+    """Return words as a level may be called: ``SOD1-G93A`` → ``sod1_g93a``, ``1`` → ``group_1``."""
+    plain = re.sub(r"[^a-z0-9]+", "_", words.strip().lower()).strip("_")
     return plain if plain[:1].isalpha() else f"group_{plain}"
 
 
 def _condition(table: pd.DataFrame, named: Iterable[str]) -> tuple[str, dict[str, str]]:
     """Return the column that tells the groups apart, and its raw values → levels."""
-    wanted = {
-        name.strip().lower(): re.sub(r"[^a-z0-9]+", "_", name.strip().lower()) for name in named
-    }
+    wanted = {name.strip().lower(): _level_name(name) for name in named}
     found: list[tuple[tuple[bool, ...], str, dict[str, str]]] = []
     for column in table.columns.drop(SAMPLE):
         levels = {raw: _level(raw, wanted) for raw in sorted(set(table[column]))}
@@ -439,10 +489,7 @@ def _contrasts(
     level = table[rule["from"]].map(rule["map"])
     sizes = Counter(level[level.ne("")])
     if asked:
-        pairs = [
-            tuple(re.sub(r"[^a-z0-9]+", "_", p.strip().lower()) for p in a.split(":"))
-            for a in asked
-        ]
+        pairs = [tuple(map(_level_name, pair.split(":"))) for pair in asked]
         if any(len(pair) != 2 or pair[0] == pair[1] for pair in pairs):
             raise InputError("no contrast of two groups", expected="`--contrast target:reference`")
     else:

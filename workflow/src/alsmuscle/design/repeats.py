@@ -31,7 +31,7 @@ _SAYS_NOTHING = {
 # Harmonised columns that tell parts of one person apart.
 PARTS = ("side", "leg", "limb", "region", "muscle", "visit")
 _LEFT, _RIGHT = (
-    re.compile(rf"(^|[^a-z]){word}([^a-z]|$)", re.IGNORECASE) for word in ("left", "right")
+    re.compile(rf"(?:^|[^a-z]){word}(?:[^a-z]|$)", re.IGNORECASE) for word in ("left", "right")
 )
 
 
