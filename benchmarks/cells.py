@@ -93,13 +93,22 @@ def ours(paths: list[Path]) -> dict[str, float]:
     from alsmuscle.cells.prepare import prepare_sample
     from alsmuscle.cells.pseudobulk import pseudobulk
     from alsmuscle.cells.store import read_cells, read_prepared, write_cells, write_prepared
+    from alsmuscle.data import cards
 
+    options = cards.load_yaml(ROOT / "config" / "config.yaml")["cells"]
     panel = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
     summaries = []
 
     def prepare() -> Iterator[PreparedSample]:
         for path in paths:
-            done = prepare_sample(read(path), sample_id=path.stem, material="nuclei")
+            done = prepare_sample(
+                read(path),
+                sample_id=path.stem,
+                material="nuclei",
+                **options["prepare"],
+                **options["variable"],
+                seed=0,
+            )
             summaries.append(done.summary)
             yield done
 
@@ -109,14 +118,16 @@ def ours(paths: list[Path]) -> dict[str, float]:
         write_prepared(stored, prepare())
         marks.append(time.perf_counter())
         prepared = read_prepared(stored, pd.DataFrame(summaries))
-        cells = integrate(prepared, keep=set(panel["gene"]))
+        cells = integrate(
+            prepared, keep=set(panel["gene"]), **options["variable"], **options["embed"]
+        )
         marks.append(time.perf_counter())
-        annotate(cells, panel, organism="human", material="nuclei")
+        annotate(cells, panel, organism="human", material="nuclei", **options["annotate"])
         top_genes(each_sample(cells, prepared))
         for column in ("dataset", "subject_id", "condition"):
             cells.obs[column] = cells.obs["sample_id"]
         write_cells(result, cells, each_sample(cells, prepared))
-        pseudobulk(read_cells(result), by="cluster")
+        pseudobulk(read_cells(result), by="cluster", **options["pseudobulk"])
         marks.append(time.perf_counter())
     steps = ("per_sample_s", "integrate_s", "annotate_pseudobulk_s")
     return dict(zip(steps, np.diff(marks), strict=True)) | {

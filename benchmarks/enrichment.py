@@ -60,6 +60,9 @@ def make_study(statistic: pd.Series) -> tuple[tuple, pd.Series]:
     return study, pd.Series(statistic.index, statistic.index)
 
 
+SIZES = {"min_size": 10, "max_size": 500}
+
+
 def run(method: str, n_genes: int, n_sets: int, permutations: int) -> None:
     """Run one method and print CPU seconds, wall seconds, peak MB, sets tested, sets at FDR 5 %."""
     import scipy.stats  # noqa: F401 - loaded late by the package
@@ -78,13 +81,15 @@ def run(method: str, n_genes: int, n_sets: int, permutations: int) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cpu, wall = time.process_time(), time.perf_counter()
     if method == "gsea":
-        table = pathways.gsea(statistic, {"B": sets}, seed=1, permutations=permutations)
+        table = pathways.gsea(statistic, {"B": sets}, seed=1, permutations=permutations, **SIZES)
         tested, called = len(table), int((table["padj"] < 0.05).sum())
     elif method == "camera_pr":
-        table = camera.camera_pr(statistic, {"B": sets})
+        table = camera.camera_pr(statistic, {"B": sets}, **SIZES)
         tested, called = len(table), int((table["padj"] < 0.05).sum())
     elif method == "set_effects":
-        table = set_tests.set_effects(*study, {"B": sets}, names=names, seed=1)
+        table = set_tests.set_effects(
+            *study, {"B": sets}, names=names, seed=1, n_matched=200, **SIZES
+        )
         tested, called = len(table), int((table["padj_competitive"] < 0.05).sum())
     else:
         table = gseapy.prerank(

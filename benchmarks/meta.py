@@ -65,7 +65,7 @@ def ours(task: str, effect: pd.DataFrame, se: pd.DataFrame) -> dict[str, float]:
     else:
         size = 1 if task == "pool + leave-one-out" else 2
         clusters = {name: columns[i // size * size] for i, name in enumerate(columns)}
-        result = meta_analysis.pool(effect, se, clusters)
+        result = meta_analysis.pool(effect, se, clusters, rho=0.8, min_studies=3)
     took = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
     if not np.isfinite(result["effect"]).all():
         raise RuntimeError(f"{task}: genes without an effect")
