@@ -34,6 +34,7 @@ def test_a_clean_contrast_is_pooled() -> None:
             "66 and 29",
         ),
         ({"library_sizes_apart": "21-31 against 41-65 million reads."}, "41-65 million"),
+        ({"probes_chosen": "One probe per gene, that of smallest p."}, "smallest p"),
         ({"labels_in_doubt": "Declared sex contradicted in 3 of 20 samples."}, "3 of 20"),
         ({"simulated": True}, "simulated"),
         ({"role": "not_muscle"}, "not a muscle study"),
@@ -48,7 +49,7 @@ def test_every_bar_states_its_reason(changed: dict[str, Any], words: str) -> Non
 
 def test_marks_are_set_aside_only_when_asked_for_and_few_donors_never() -> None:
     marked = dict.fromkeys(eligibility.MARKS, "something")
-    assert len(reasons(**marked)) == 5
+    assert len(reasons(**marked)) == len(eligibility.MARKS)
     assert reasons(include_confounded=True, **marked) == []
     assert len(reasons(include_confounded=True, n_target=1, **marked)) == 1
     assert reasons(real=False, simulated=True) == []

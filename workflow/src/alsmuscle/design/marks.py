@@ -53,6 +53,12 @@ MARKS: dict[str, Mark] = {
         "chance explains (p < 0.05).",
         True,
     ),
+    "probes_chosen": Mark(
+        "probes chosen by p",
+        "Of several probes of a gene the source kept the one of smallest p: effects are too large, "
+        "and p-values do not hold their level.",
+        True,
+    ),
     "third_party_copy": Mark(
         "third-party copy",
         "The numbers come from somebody's copy of the deposited data, not from the archive.",

@@ -104,6 +104,7 @@ CONTRASTS = Table(
         "library_sizes_apart": "text",
         "ages_apart": "text",
         "labels_in_doubt": "text",
+        "probes_chosen": "text",
         "third_party_copy": "text",
     },
     key=("dataset", "contrast"),
