@@ -56,7 +56,11 @@ onsuccess:
     # What the report came to, where this run wrote it.
     summary = Path(result("report/summary.txt"))
     if summary.exists() and summary.stat().st_mtime > STARTED:
-        print(f"\n{summary.read_text().strip()}", file=sys.stderr)
+        # Its indented lines are the reasons, which follow.
+        said = [
+            x for x in summary.read_text().splitlines() if not x.startswith("  ")
+        ]
+        print("", *said, sep="\n", file=sys.stderr)
         print(f"report: {result('report/index.html')}", file=sys.stderr)
     # Last, what is not in the results, and why. A run for the files alone ends at the admission.
     table = result("provenance/outcome.tsv")
@@ -66,9 +70,8 @@ onsuccess:
         if ended
         else admit.left_out(result("provenance/admission.tsv"))
     )
-    for what, reason in lost:
-        named = reason if reason.startswith(what) else f"{what}: {reason}"
-        print(f"\nleft out: {named}", file=sys.stderr)
+    for line in outcome.in_lines(lost):
+        print(f"\nleft out: {line}", file=sys.stderr)
     if lost:
         print(
             f"\nfinished; {len(lost)} of what was asked for is left out, as said above and on the first page",

@@ -208,3 +208,28 @@ def test_one_error_of_all_studies_of_a_kind_is_none_of_theirs():
         own = outcome.Failure(**{**vars(_failed("b")), **change})
         found = outcome.table(names, admission, [_failed("a"), own])
         outcome.require(found, {"cells": ["a", "b"]}, all_required=False)
+
+
+def test_studies_that_lack_a_server_stand_in_one_line():
+    dead = (
+        "x.org does not answer (connect error: [Errno -2] (_ssl.c:1); found out once for this run)"
+    )
+    remedy = "to do: try again where there is a network, use `make fetch` elsewhere, or a mirror."
+    lost = [
+        (
+            "gse1",
+            f"gse1: https://x.org/a?b=c: {dead}; {remedy} gse1: https://x.org/d: {dead}; {remedy}",
+        ),
+        ("gse2", "gse2: a.gz has sha256 1; to do: fetch it again."),
+        (
+            "srp3",
+            f"srp3: s3://x: none of 2 addresses served the file: https://x.org/a: {dead}; "
+            f"https://y.org/b: y.org does not answer (timed out). {remedy}",
+        ),
+        ("gse4", f"gse4: https://x.org/a: {dead}; https://z.org/a: HTTP 404; {remedy}"),
+        ("gse5/als_vs_healthy", "met an error"),
+    ]
+    lines = outcome.in_lines(lost)
+    assert lines[:3] == [lost[1][1], lost[3][1], "gse5/als_vs_healthy: met an error"]
+    assert lines[3].startswith("gse1, srp3: no answer from x.org, y.org; to do: try again ")
+    assert len(lines) == 4

@@ -91,6 +91,29 @@ def test_a_claim_with_its_verdicts_and_studies(results):
     assert "gse1 · als_vs_healthy" in text
 
 
+def test_estimates_are_told_with_interval_and_sizes(tmp_path):
+    row = {
+        "dataset": "gse1",
+        "programme": "P",
+        "block": "up",
+        "effect": "0.51234",
+        "ci_low": "-0.1",
+        "ci_high": "1.1",
+        "donors_target": "3",
+        "donors_reference": "4",
+        "n_target": "3",
+        "n_reference": "4",
+        "df": "5",
+        "padj": "1e-07",
+        "eligible": "False",
+    }
+    found = {"kind": "gene", "id": "X", "title": "", "sections": {"Each": [row]}}
+    assert list(explain.in_words(found))[-2:] == [
+        "  gse1 · P · up",
+        "      effect 0.512 (-0.1 to 1.1); 3 against 4 donors; not pooled; adjusted p 1e-07",
+    ]
+
+
 def test_a_gene_with_its_ortholog(results):
     found = explain.explain("myog", results)
     assert found["kind"] == "gene" and found["id"] == "MYOG"

@@ -15,6 +15,7 @@ import csv
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -312,6 +313,38 @@ def left_out(path: str | Path) -> list[tuple[str, str]]:
                 f"{study}/{row['contrast']}" if study in whole else study, row["reason"]
             )
     return list(found.items())
+
+
+def in_lines(lost: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what the terminal says of what is left out: a line each.
+
+    What lacks nothing but a server that answers stands in one line: without a network that is
+    almost every study, each with the same sentence.
+    """
+    lines, waiting, hosts = [], [], dict[str, None]()
+    for what, reason in lost:
+        asked = _SILENT.findall(reason)
+        if asked and not re.search(r"\w", _SILENT.sub("", reason.replace(f"{what}: ", ""))):
+            waiting.append(what)
+            hosts |= dict.fromkeys(filter(None, asked))
+        else:
+            lines.append(reason if reason.startswith(what) else f"{what}: {reason}")
+    if waiting:
+        more = f", and {len(hosts) - _MOST_HOSTS} others" if len(hosts) > _MOST_HOSTS else ""
+        named = ", ".join(list(hosts)[:_MOST_HOSTS]) + more
+        lines.append(
+            f"{', '.join(waiting)}: no answer from {named}; to do: try again where there is a "
+            "network, use `make fetch` elsewhere, or a mirror"
+        )
+    return lines
+
+
+# The parts of a reason that says no more than this: address and host, what introduces them, the remedy.
+_SILENT = re.compile(
+    r"(?:\S+: )?([\w.-]+) does not answer \((?:[^()]|\([^()]*\))*\)"
+    r"|\S+: none of \d+ addresses served the file: |to do: try again where there is a network[^.]*"
+)
+_MOST_HOSTS = 3
 
 
 def before(logs: str | Path) -> dict[str, str]:

@@ -28,10 +28,27 @@ _NAMES = (
     "dataset",
     "contrast",
     "cell_type",
+    "programme",
     "block",
 )
 _PROSE = ("verdict", "means", "reason", "text", "found", "remedy")
-_HIDDEN = ("statement", "key", "gene_id", "human_gene_id")
+# What the text leaves to the tables: keys, what stands in the heading, and figures behind the estimates.
+_HIDDEN = (
+    *("statement", "key", "gene_id", "human_gene_id", "probe_id", "log", "kept", "admitted"),
+    *("side", "question", "content", "n_contrasts", "stat", "df", "se", "lfc_se", "base_mean"),
+    *("n_replaced", "log2fc_shrunk", "stripped", "n_mapped", "usable", "evidence", "sample_kind"),
+    *("adjusted_k", "delta_k", "se_adjusted", "df_adjusted", "source", "modality", "platform_kind"),
+    *("tau", "tau2", "i2", "pi_low", "pi_high", "loo_low", "loo_high"),
+)
+# Estimates with their intervals: name in words, columns.
+_ESTIMATES = (
+    ("effect", "effect", "ci_low", "ci_high"),
+    ("log2 fold change", "log2fc", "ci_low", "ci_high"),
+    ("adjusted for composition", "adjusted_effect", "adjusted_ci_low", "adjusted_ci_high"),
+    ("adjusted for composition", "effect_adjusted", "ci_low_adjusted", "ci_high_adjusted"),
+    ("beyond denervation", "delta", "delta_ci_low", "delta_ci_high"),
+)
+_PLAIN = {"pvalue": "p", "padj": "adjusted p", "k": "independent studies", "step": "at step"}
 _DIGITS = 3
 
 
@@ -205,7 +222,7 @@ def _gene(what: str, tables: _Tables) -> dict[str, Any] | None:
     named = [row["symbol"] for row in (*pooled, *each, *called) if row.get("symbol")]
     return {
         "kind": "gene",
-        "id": named[0] if named else what,
+        "id": what if what in named or not named else named[0],
         "title": ", ".join(sorted(keys)),
         "sections": {"All studies together": pooled, "Each contrast": each, "Called": called},
     }
@@ -257,18 +274,42 @@ def _row(row: Mapping[str, str], own: str) -> Iterator[str]:
     name = " · ".join(row[key] for key in _NAMES if row.get(key, "").lower() not in said)
     symbol = row.get("symbol", "")
     label = " ".join(part for part in (symbol if symbol.lower() not in said else "", name) if part)
-    verdict = row.get("verdict", "")
+    state = row.get("kept") or row.get("admitted") or ""
+    verdict = row.get("verdict") or {"True": "takes part", "False": "left out"}.get(state, "")
     yield "  " + ": ".join(part for part in (label or own, verdict) if part)
     for key in _PROSE:
         if key != "verdict" and row.get(key):
             yield f"      {row[key]}"
-    numbers = [
-        f"{key} {_short(value)}"
-        for key, value in row.items()
-        if value and key not in (*_NAMES, *_PROSE, *_HIDDEN, "symbol")
-    ]
-    if numbers:
+    if numbers := list(_numbers(row)):
         yield "      " + "; ".join(numbers)
+
+
+def _numbers(row: Mapping[str, str]) -> Iterator[str]:
+    """Yield a row's estimates with their intervals, then what else it holds."""
+    given = {key for key, value in row.items() if value}
+    for words, value, low, high in _ESTIMATES:
+        if value in given:
+            interval = f" ({_short(row[low])} to {_short(row[high])})" if low in given else ""
+            yield f"{words} {_short(row[value])}{interval}"
+            given -= {value, low, high}
+    told = set[str]()
+    for stem, unit in (("donors", "donors"), ("n", "samples")):
+        sides = f"{stem}_target", f"{stem}_reference"
+        if (
+            given >= set(sides)
+            and (size := " against ".join(row[key] for key in sides)) not in told
+        ):
+            yield f"{size} {unit}"
+            told.add(size)
+        given -= set(sides)
+    if "eligible" in given:
+        yield "may be pooled" if row["eligible"] == "True" else "not pooled"
+        given.remove("eligible")
+    prose = {row.get(key, "") for key in _PROSE}
+    for key, value in row.items():
+        hidden = key in (*_NAMES, *_PROSE, *_HIDDEN, "symbol") or value.rstrip(".") in prose
+        if key in given and not hidden:
+            yield f"{_PLAIN.get(key, key)} {_short(value)}"
 
 
 def _short(value: str) -> str:
