@@ -122,6 +122,30 @@ def test_the_readme_and_the_pages_show_commands_that_exist():
                     cli.parser().parse_args(words[1:])
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        *PAGES,
+        *(
+            ROOT / name
+            for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "config/README.md")
+        ),
+    ],
+    ids=lambda page: f"{page.parent.name}-{page.stem}",
+)
+def test_commands_within_sentences_can_be_given(page):
+    for found in re.findall(r"`(?:\.venv/bin/)?alsmuscle ([^`]+)`", page.read_text()):
+        words = shlex.split(found.partition(" > ")[0])
+        if not words[0].startswith("-"):
+            cli.parser().parse_args(words if len(words) > 1 else [words[0], *_LEAST[words[0]]])
+
+
+# What a command that is named alone needs.
+_LEAST = {"discover": [], "draft": [], "studies": [], "check": [], "explain": ["C1"]} | {
+    "completion": ["bash"]
+}
+
+
 def test_what_is_not_run_says_why():
     """Few, and only what no machine of ours has."""
     kept = [(path.name, reason) for path in PAGES for _, reason in _blocks(path) if reason]
