@@ -283,6 +283,36 @@ def test_all_ways_at_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.verify
+def test_references_that_compare_nothing_have_a_page_or_are_explained(tmp_path, monkeypatch):
+    project = two_sound_studies(tmp_path)
+    fault = Fault("alsmuscle.cells.cluster:integrate", "cells_cluster", "gse23", "1 / 0")
+    for name, value in place(tmp_path / "hook", [fault]).items():
+        monkeypatch.setenv(name, value)
+    for study, made in (("gse51", counts_study), ("gse52", cells_study), ("gse23", cells_study)):
+        add(project, study, made(tmp_path, study) | {"contrasts": [], "role": "reference"})
+    run = project.snakemake("--quiet", "host")
+    assert run.returncode == 0, run.stderr
+    results = project.folder / "results"
+    found = files.read_table(results / "provenance" / "outcome.tsv", OUTCOME)
+    nothing = found[found["contrast"] == ""].set_index("dataset")["kept"]
+    assert nothing.to_dict() == {"gse51": True, "gse52": True, "gse23": False}
+    pages = {
+        study: (results / "report" / "studies" / f"{study}.html").read_text()
+        for study in nothing.index
+    }
+    assert "This study is not in the results" in pages["gse23"]
+    assert "ZeroDivisionError" in pages["gse23"]
+    assert "Satellite" in pages["gse52"] and "not in the results" not in pages["gse52"]
+    assert "library" in pages["gse51"].lower() and "not in the results" not in pages["gse51"]
+    assert (
+        "1 of 5 selected studies is left out: GSE23"
+        in (results / "report" / "index.html").read_text()
+    )
+    check_reported(project)
+    assert not set(project.planned()) & {"data_fetch", "cells_prepare", "bulk_fit"}
+
+
+@pytest.mark.verify
 def test_too_few_of_every_kind_is_said_and_the_run_goes_on(tmp_path):
     project = two_sound_studies(tmp_path)
     nuclei = cells_study(tmp_path, "gse43")

@@ -114,6 +114,9 @@ checkpoint data_outcome:
             of_admitted("bulk/{dataset}/{contrast}/de.tsv", BULK + PUBLISHED),
             of_admitted("enrichment/{dataset}/{contrast}/gsea.tsv", BULK + PUBLISHED),
             of_admitted("cells/{dataset}/{contrast}/de.tsv", CELLS),
+            # What compares nothing ends here.
+            of_admitted("bulk/{dataset}/qc.tsv", BULK),
+            of_admitted("cells/{dataset}/activity.tsv", CELLS),
             of_admitted("calls/{dataset}/called.tsv", LISTS),
         ),
     output:
@@ -126,10 +129,7 @@ checkpoint data_outcome:
     conda:
         ENVIRONMENT
     params:
-        contrasts={
-            name: [contrast["id"] for contrast in card["contrasts"]]
-            for name, card in STUDIES.items()
-        },
+        contrasts={name: PLAN.parts(name) for name in STUDIES},
         kinds={
             "whole tissue": COUNTS,
             "arrays": ARRAYS,

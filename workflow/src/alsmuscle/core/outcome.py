@@ -227,7 +227,7 @@ def table(
     Parameters
     ----------
     contrasts
-        Contrasts of each selected study.
+        Contrasts of each selected study; one that compares nothing has an empty one.
     admission
         Contract ``admission``.
     failures

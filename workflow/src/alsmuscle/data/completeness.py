@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from alsmuscle.core.contracts import rows as contract_rows
 from alsmuscle.data import cards, counts
+from alsmuscle.data.tables import WARNINGS
 from alsmuscle.design import checks, matrix
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def design_faults(
     """
     import pandas as pd
 
-    found = []
+    found = [contract_rows([], WARNINGS)]  # a reference compares nothing
     for entry in card["contrasts"]:
         contrast = cards.contrast(dict(card), entry["id"])
         where = f"config/datasets/{card['id']}.yaml: contrasts.{entry['id']}"
@@ -92,8 +94,11 @@ def completeness(card: Mapping[str, Any], adata: AnnData, excluded: pd.DataFrame
             "sample_id": str(sample),
             "sample_label": str(labels[sample]),
             "obtained": True,
-            "analysed": bool(used[str(sample)]),
-            "reason": "" if used[str(sample)] else _unused(obs.loc[sample]),
+            # A reference compares nothing: all of its samples are analysed.
+            "analysed": bool(used[str(sample)]) or not card["contrasts"],
+            "reason": ""
+            if used[str(sample)] or not card["contrasts"]
+            else _unused(obs.loc[sample]),
         }
         for sample in obs.index
     ]

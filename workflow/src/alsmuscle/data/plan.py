@@ -114,12 +114,23 @@ class Plan:
         ]
 
     def paths_of(self, pattern: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
-        """Return a path per pair of study and contrast, once where the pattern has no contrast."""
-        paths = [pattern.format(dataset=name, contrast=contrast) for name, contrast in pairs]
+        """Return a path per pair of study and contrast, once where the pattern has no contrast.
+
+        A study without contrasts (an empty one stands for it) has no path that needs one.
+        """
+        paths = [
+            pattern.format(dataset=name, contrast=contrast)
+            for name, contrast in pairs
+            if contrast or "{contrast}" not in pattern
+        ]
         return [self.result(path) for path in dict.fromkeys(paths)]
 
     def _pairs(self, datasets: Iterable[str]) -> list[tuple[str, str]]:
-        return [(name, entry["id"]) for name in datasets for entry in self._contrasts(name)]
+        return [(name, contrast) for name in datasets for contrast in self.parts(name)]
+
+    def parts(self, dataset: str) -> list[str]:
+        """Return the ids of a study's contrasts; one that compares nothing counts once, as ``""``."""
+        return [entry["id"] for entry in self._contrasts(dataset)] or [""]
 
     # ---- inputs ---------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from alsmuscle.cells.tables import (
     TYPES,
 )
 from alsmuscle.core import files as io
+from alsmuscle.core.contracts import rows as contract_rows
 from alsmuscle.core.outcome import OUTCOME
 from alsmuscle.core.redaction import shown
 from alsmuscle.data import cards as registry
@@ -201,7 +202,9 @@ def _kept(cards: Mapping[str, registry.Card], outcome: pd.DataFrame) -> dict[str
         for name, card in cards.items()
     }
     return {
-        name: {**cards[name], "contrasts": entries} for name, entries in kept.items() if entries
+        name: {**cards[name], "contrasts": entries}
+        for name, entries in kept.items()
+        if entries or (name, "") in pairs  # a reference compares nothing
     }
 
 
@@ -553,7 +556,9 @@ def _cells_study(
             material=card["cells"]["material"],
             map=cells_map,
             levels=Levels(genes, levels[barcodes.get_indexer(cells_map["cell"])]),
-            composition=pd.concat(shares, ignore_index=True),
+            composition=pd.concat(shares, ignore_index=True)
+            if shares
+            else contract_rows([], COMPOSITION),
             files=files,
             **tables,
         ),
