@@ -188,6 +188,40 @@ def sets() -> pd.DataFrame:
     )
 
 
+def with_pathways(data: ReportData) -> ReportData:
+    """Return the data with genes of their sets, and every comparison's GSEA computed from its genes."""
+    from alsmuscle.genesets.pathways import gsea as ranked_test
+    from alsmuscle.genesets.pathways import ranking
+
+    rng = np.random.default_rng(5)
+    known = data.studies[0].contrasts[0].de
+    assert known is not None
+    up = known.sort_values("stat", ascending=False)["symbol"].tolist()
+    anywhere = known["symbol"].tolist()
+    sets = {
+        "HALLMARK_MYOGENESIS": [*up[:80:4], *rng.choice(anywhere, 15, replace=False)],
+        "HALLMARK_OXIDATIVE_PHOSPHORYLATION": [
+            *up[-80::4],
+            *rng.choice(anywhere, 15, replace=False),
+        ],
+        "HALLMARK_INFLAMMATORY_RESPONSE": [*rng.choice(anywhere, 30, replace=False)],
+    }
+    sets = {term: list(dict.fromkeys(map(str, genes))) for term, genes in sets.items()}
+    studies = [
+        replace(
+            item,
+            contrasts=[
+                k
+                if k.gsea is None or k.de is None
+                else replace(k, gsea=ranked_test(ranking(k.de), {"hallmark": sets}, seed=1))
+                for k in item.contrasts
+            ],
+        )
+        for item in data.studies
+    ]
+    return replace(data, studies=studies, gene_sets={"hallmark": sets})
+
+
 def drivers(genes: pd.DataFrame) -> pd.DataFrame:
     """Seven genes of one block in falling contribution."""
     first = genes.dropna(subset=["log2fc"]).head(7)

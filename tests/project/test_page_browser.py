@@ -36,6 +36,7 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATHWAY = "pathway.html#gse000001.als_v_healthy/hallmark/HALLMARK_MYOGENESIS"
 PAGES = [
     "index.html",
     "studies/gse000001.html",
@@ -47,6 +48,7 @@ PAGES = [
     "geneset.html#MYOG,CHRNA1",
     "shared.html",
     "pathways.html",
+    PATHWAY,
     "claims/C1.html",
     "claims/C7.html",
     "specificity.html",
@@ -73,7 +75,7 @@ def write(folder: Path, data: report.ReportData) -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     # A space in the path: reports are opened from folders like that.
-    data = fx.whole(2, n_genes=3000)
+    data = fx.with_pathways(fx.whole(2, n_genes=3000))
     data = replace(
         data,
         studies=[*data.studies, cells_fixture.study()],
@@ -399,16 +401,20 @@ def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
     assert watched.trouble == []
 
 
-@pytest.mark.parametrize("where", ["index.html", "programmes.html", "studies/sim.html"])
-def test_matrices_of_effects_download_as_data(folder, open_tab, where):
-    watched = open_tab()
+@pytest.mark.parametrize(
+    "where", ["index.html", "programmes.html", "studies/sim.html", "pathways.html"]
+)
+def test_matrices_of_effects_download_as_picture_and_data(folder, open_tab, where):
+    watched = open_tab(color_scheme="dark")
     tab = watched.go(folder, where)
     matrix = tab.locator("table.heatmap, table.effects").first
-    with tab.expect_download() as got:
-        tab.locator(
-            ".scroll:has(> table.heatmap, > table.effects) + .downloads button"
-        ).first.click()
-    lines = Path(got.value.path()).read_text(encoding="utf-8").splitlines()
+    bar = tab.locator(".scroll:has(> table.heatmap, > table.effects) + .downloads").first
+    found = {}
+    for kind in ("SVG", "PDF", "PNG", "data (TSV)", "caption"):
+        with tab.expect_download() as got:
+            bar.get_by_role("button", name=kind, exact=True).click()
+        found[kind] = Path(got.value.path()).read_bytes()
+    lines = found["data (TSV)"].decode().splitlines()
     table = [line.split("\t") for line in lines]
     assert len(table) - 1 == matrix.locator("tbody tr:not(.group)").count() > 0
     assert {len(row) for row in table} == {matrix.locator("thead th").count() + 1}
@@ -416,6 +422,46 @@ def test_matrices_of_effects_download_as_data(folder, open_tab, where):
         float(cell.split(" (")[0]) for row in table[1:] for cell in row[3:] if cell[:1] in "+-"
     ]
     assert numbers and "\u2212" not in "".join(lines)
+    assert found["PNG"].startswith(b"\x89PNG") and found["PDF"].startswith(b"%PDF")
+    assert b"alsmuscle" in found["caption"]
+    svg = "{http://www.w3.org/2000/svg}"
+    picture = ElementTree.fromstring(found["SVG"])
+    words = ["".join(e.itertext()) for e in picture.iter(f"{svg}text")]
+    for number in numbers:
+        assert f"{number:+.2f}".replace("-", "\u2212") in words
+    # colours are those of paper, in a dark window too
+    assert picture.find(f"{svg}rect").get("fill") == "#fff"
+    coloured = matrix.locator("td.heat").count()
+    assert len(picture.findall(f"{svg}rect")) == 1 + coloured
+    assert len(picture.findall(f"{svg}circle")) == matrix.locator("circle.dot").count()
+    assert watched.trouble == []
+
+
+def test_a_pathway_opens_with_its_curve_and_its_genes(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, CONTRAST)
+    tab.locator(".table[data-name$=pathways] a", has_text="Myogenesis").first.click()
+    tab.wait_for_url("**/pathway.html#*")
+    tab.wait_for_selector("#pathway-shown .drawn svg")
+    known = fx.with_pathways(fx.whole(2, n_genes=3000)).studies[0].contrasts[0]
+    row = known.gsea.set_index("term").loc["HALLMARK_MYOGENESIS"]
+    with tab.expect_download() as got:
+        tab.locator("#pathway-shown .drawn").get_by_role("button", name="data (TSV)").click()
+    table = table_of(got)
+    assert len(table) == row["size"] == tab.locator("#pathway-shown tbody tr").count()
+    leading = [line["gene"] for line in table if line["leads"]]
+    assert leading == row["leading_edge"].split(";")
+    assert f"{row['es']:+.2f}" in tab.locator("#pathway-shown").inner_text()
+    change = known.de.set_index("symbol")["log2fc"]
+    for line in table:
+        assert float(line["log2_fold_change"]) == pytest.approx(change[line["gene"]], rel=1e-3)
+    # another set, another comparison
+    tab.locator("#pathway-term").fill("Oxidative phosphorylation")
+    tab.locator("#pathway-term").press("Enter")
+    tab.wait_for_selector("#pathway-shown h2:has-text('Oxidative')")
+    tab.locator("#pathway-contrast").select_option(index=1)
+    tab.wait_for_function("location.hash.startsWith('#gse000002')")
+    assert "OXIDATIVE" in tab.evaluate("location.hash")
     assert watched.trouble == []
 
 

@@ -729,9 +729,9 @@ window.alsmuscle = (() => {
   const captionButton = (name, text) => quiet("caption", () => save(`${name}.txt`, captionText(text()), "text/plain"));
   function downloads(name, picture, data, text = () => "") {
     return make("p", { class: "downloads" }, "Download: ",
-      quiet("SVG", () => save(`${name}.svg`, svgText(picture()), "image/svg+xml")), " · ",
-      quiet("PDF", async () => save(`${name}.pdf`, await (await load("pdf", "assets/"))(picture()))), " · ",
-      quiet("PNG", () => savePNG(picture(), name)), " · ",
+      quiet("SVG", async () => save(`${name}.svg`, svgText(await picture()), "image/svg+xml")), " · ",
+      quiet("PDF", async () => save(`${name}.pdf`, await (await load("pdf", "assets/"))(await picture()))), " · ",
+      quiet("PNG", async () => savePNG(await picture(), name)), " · ",
       ...(data ? [quiet("data (TSV)", () => save(`${name}.tsv`, data(), "text/tab-separated-values")), " · "] : []),
       captionButton(name, text));
   }
@@ -771,8 +771,8 @@ window.alsmuscle = (() => {
       }
       return lines.map((line) => line.map((cell) => (/^-\d/.test(cell) ? cell : guard(cell))).join("\t")).join("\n") + "\n";
     };
-    table.parentElement.after(make("p", { class: "downloads" }, "Download: ",
-      make("button", { type: "button", class: "quiet", onclick: () => save(`${name}.tsv`, data(), "text/tab-separated-values") }, "data (TSV)")));
+    const picture = async () => (await load("matrix", "assets/"))(table);
+    table.parentElement.after(downloads(name, picture, data, () => table.caption.textContent));
   }
 
   // ---- courses over time ---------------------------------------------------------------------

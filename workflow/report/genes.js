@@ -1,7 +1,7 @@
 "use strict";
 // Single genes, sets of genes, what comparisons share. Loaded by their pages after app.js.
 (() => {
-  const { root, make, draw, load, guard, fixed, pText, steps, tickText, forest, forestTools, downloads, fileName } = alsmuscle.parts;
+  const { root, make, draw, load, guard, fixed, pText, steps, tickText, hue, forest, forestTools, downloads, fileName } = alsmuscle.parts;
   const ink = "#1b1f24";
   const soft = "#525b66";
   const line = "#d5dae0";
@@ -488,6 +488,124 @@
     count();
   }
 
+  // ---- one pathway -------------------------------------------------------------------------------
+  // The running sum of GSEA: up by a member's share of the set's statistics, down by the same for every other gene.
+  function runningSum(places, statistics, n) {
+    const total = statistics.reduce((sum, v) => sum + Math.abs(v), 0);
+    const down = 1 / (n - places.length);
+    const line = [[0, 0]];
+    let [sum, before, top] = [0, -1, [0, 0]];
+    places.forEach((place, i) => {
+      sum -= down * (place - before - 1);
+      line.push([place, sum]);
+      if (Math.abs(sum) > Math.abs(top[1])) top = [place - 1, sum];
+      sum += Math.abs(statistics[i]) / total;
+      line.push([place, sum]);
+      if (Math.abs(sum) > Math.abs(top[1])) top = [place, sum];
+      before = place;
+    });
+    line.push([n, 0]);
+    return { line, place: top[0], score: top[1] };
+  }
+  function curvePicture({ line, place, score }, places, lead, data, width, title) {
+    const [left, right] = [56, width - 14];
+    const x = (v) => left + (v / data.n) * (right - left);
+    const heights = line.map(([, v]) => v);
+    const [low, high] = [Math.min(0, ...heights), Math.max(0, ...heights)];
+    const y = (v) => 12 + ((high - v) / (high - low || 1)) * 168;
+    const ranks = data.steps.map(([, v]) => v);
+    const [least, most] = [Math.min(0, ...ranks), Math.max(0, ...ranks)];
+    const z = (v) => 226 + ((most - v) / (most - least || 1)) * 66;
+    const path = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${a.toFixed(2)} ${b.toFixed(2)}`).join("");
+    const colour = hue[score > 0 ? "up" : "down"];
+    const nodes = [];
+    for (const t of steps(low, high, 4)) nodes.push(draw("line", { x1: left, x2: right, y1: y(t), y2: y(t), stroke: t === 0 ? "#767f8a" : "#e3e7eb" }), draw("text", { ...font, x: left - 6, y: y(t) + 4, "text-anchor": "end", fill: soft }, tickText(t)));
+    nodes.push(draw("line", { x1: x(place), x2: x(place), y1: 12, y2: 180, stroke: soft, "stroke-dasharray": "3 3" }),
+      draw("path", { d: path(line.map(([a, b]) => [x(a), y(b)])), fill: "none", stroke: colour, "stroke-width": 2 }));
+    places.forEach((p, i) => nodes.push(draw("line", { x1: x(p), x2: x(p), y1: 190, y2: 214, stroke: lead[i] ? colour : "#8a8f98", "stroke-width": 1 })));
+    nodes.push(draw("path", { d: `${path([[x(0), z(0)], ...data.steps.map(([i, v]) => [x(i), z(v)]), [x(data.n), z(0)]])}z`, fill: "#dfe3e8" }));
+    for (const t of steps(least, most, 2)) nodes.push(draw("text", { ...font, x: left - 6, y: z(t) + 4, "text-anchor": "end", fill: soft }, tickText(t)));
+    for (const t of steps(0, data.n, Math.max(3, width / 150))) nodes.push(draw("text", { ...font, x: x(t), y: 310, "text-anchor": "middle", fill: soft }, tickText(t)));
+    nodes.push(draw("text", { ...font, x: (left + right) / 2, y: 328, "text-anchor": "middle", fill: soft }, "place in the ranking: higher genes left, lower genes right"),
+      draw("text", { ...font, transform: "translate(13 96) rotate(-90)", "text-anchor": "middle", fill: soft }, "running sum"),
+      draw("text", { ...font, transform: "translate(13 259) rotate(-90)", "text-anchor": "middle", fill: soft }, "statistic"));
+    return sheet(width, 336, title, ...nodes);
+  }
+  async function pathway() {
+    const spec = JSON.parse(document.getElementById("pathway-spec").textContent);
+    const [choice, typed, names, said, shown] = ["pathway-contrast", "pathway-term", "pathway-terms", "pathway-said", "pathway-shown"].map((id) => document.getElementById(id));
+    spec.forEach((k, i) => choice.append(make("option", { value: i }, `${k.label} (${k.role})${k.doubt ? " ▲" : ""}`)));
+    let asked = ["", ""]; // collection and term
+    const hash = (parts) => `#${parts.map(encodeURIComponent).join("/")}`;
+    async function show() {
+      const about = spec[Number(choice.value)];
+      said.textContent = "Loading …";
+      let data;
+      try { data = await load(`ranks-${about.key}`); } catch (error) { said.textContent = `Cannot read this comparison: ${error.message}.`; return; }
+      if (spec[Number(choice.value)] !== about) return;
+      const every = Object.entries(data.sets).flatMap(([collection, sets]) => Object.entries(sets).map(([term, row]) => ({ collection, term, row })));
+      names.replaceChildren(...every.map(({ row }) => make("option", { value: row[0] })));
+      const one = every.find((k) => k.collection === asked[0] && k.term === asked[1]);
+      if (!one) {
+        said.textContent = asked[1] ? `${asked[1]} is not among the ${every.length} sets kept here for this comparison; the full table on its page has all.` : `${every.length} gene sets; type a name.`;
+        shown.replaceChildren();
+        return;
+      }
+      said.textContent = "";
+      const [title, effect, low, high, padj, es, nes, members] = one.row;
+      typed.value = title;
+      const rows = members.map((i) => data.genes[i]);
+      const places = rows.map((r) => r[0]);
+      const sum = runningSum(places, rows.map((r) => r[3]), data.n);
+      const up = es === null ? sum.score > 0 : es > 0;
+      const lead = places.map((p) => (up ? p <= sum.place : p > sum.place));
+      const order = rows.map((r, i) => ({ r, lead: lead[i] }));
+      if (!up) order.reverse();
+      const leading = order.filter((k) => k.lead).map((k) => k.r);
+      const head = ["Gene", "Place", "Statistic", "Log2 fold change", "Adjusted p", "Leads"];
+      const tsvRows = order.map(({ r, lead: l }) => [r[2], r[0] + 1, r[3], r[4], r[5] === null || r[4] === null ? "" : (r[4] - r[5]).toPrecision(4), r[5] === null || r[4] === null ? "" : (r[4] + r[5]).toPrecision(4), r[6], l ? "yes" : "", r[1]]);
+      const full = `${title} in ${about.label}`;
+      const figure = chart(full, (width, top) => curvePicture(sum, places, lead, data, width, top), () => tsv([["gene", "place", "statistic", "log2_fold_change", "ci_low", "ci_high", "adjusted_p", "leads", "gene_id"], ...tsvRows]),
+        { note: `(running sum of GSEA over ${data.n} ranked genes; below it the set's ${rows.length} genes, coloured up to the largest distance from 0; grey: the ranking's statistic)` });
+      const body = order.map(({ r, lead: l }) => make("tr", {},
+        make("th", { scope: "row" }, make("a", { href: `${root}gene.html#${encodeURIComponent(r[1])}` }, r[2])),
+        make("td", { class: "num" }, String(r[0] + 1)), make("td", { class: "num" }, fixed(r[3], 2, true)),
+        make("td", { class: "num" }, r[4] === null ? "–" : r[5] === null ? fixed(r[4], 2, true) : `${fixed(r[4], 2, true)} (${fixed(r[4] - r[5], 2, true)} to ${fixed(r[4] + r[5], 2, true)})`),
+        make("td", { class: "num" }, pText(r[6])), make("td", {}, l ? "yes" : "")));
+      const words = [
+        effect === null ? "No effect with an interval: the study's samples were not available, or too few." : `Its genes changed by ${fixed(effect, 2, true)} log2 units on average (95 % interval ${fixed(low, 2, true)} to ${fixed(high, 2, true)})${padj === null ? "" : `; adjusted p against random sets ${pText(padj)}`}.`,
+        `Enrichment score ${fixed(es, 2, true)}, normalised ${fixed(nes, 2, true)}: it describes where the genes lie and is no evidence by itself.`,
+        `${leading.length} of ${rows.length} genes lead.`].join(" ");
+      const caption = `Genes of ${full}`;
+      shown.replaceChildren(make("h2", {}, title), make("p", {}, make("a", { href: root + about.href }, about.label), `, ${about.sizes}${about.doubt ? " ▲ few donors, or groups that differ in more than the question" : ""}. ${words}`),
+        figure, make("h3", {}, "Which genes drive it"),
+        make("p", {}, "Leading genes first. ", ...(leading.length ? [make("a", { href: `${root}geneset.html#${leading.slice(0, 60).map((r) => encodeURIComponent(r[2])).join(",")}` }, "Heat map of the leading genes"), " · "] : []), make("a", { href: `${root}pathways.html` }, "the strongest sets in every comparison")),
+        make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, make("table", {}, make("caption", {}, caption),
+          make("thead", {}, make("tr", {}, ...head.map((text, i) => make("th", { scope: "col", class: i && i < 5 ? "num" : "" }, text)))), make("tbody", {}, ...body))));
+      document.title = `${title} · ${document.title.split(" · ").pop()}`;
+      history.replaceState(null, "", hash([about.key, ...asked]));
+    }
+    function fromAddress() {
+      let parts = [];
+      try { parts = location.hash.slice(1).split("/").map(decodeURIComponent); } catch (error) { parts = []; }
+      const place = spec.findIndex((k) => k.key === parts[0]);
+      if (place >= 0) { choice.value = String(place); asked = [parts[1] || "", parts[2] || ""]; }
+      show();
+    }
+    choice.addEventListener("change", show);
+    typed.addEventListener("change", async () => {
+      const data = await load(`ranks-${spec[Number(choice.value)].key}`);
+      const wanted = typed.value.trim().toLowerCase();
+      for (const [collection, sets] of Object.entries(data.sets)) for (const [term, row] of Object.entries(sets)) {
+        if (row[0].toLowerCase() === wanted || term.toLowerCase() === wanted) { asked = [collection, term]; show(); return; }
+      }
+      said.textContent = `No set of this comparison is called “${typed.value}”.`;
+    });
+    document.querySelectorAll("#pathway [disabled]").forEach((node) => { node.disabled = false; });
+    addEventListener("hashchange", fromAddress);
+    fromAddress();
+  }
+
   // ---- start -----------------------------------------------------------------------------------
   if (document.getElementById("gene-spec")) {
     gene();
@@ -495,4 +613,5 @@
   }
   if (document.getElementById("geneset-spec")) geneset();
   if (document.getElementById("shared-spec")) shared();
+  if (document.getElementById("pathway-spec")) pathway();
 })();

@@ -96,6 +96,7 @@ rule report_pages:
         # Not read by the pages; part of every finished run.
         result("synthesis/data_dictionary.tsv"),
         rules.provenance_run.output,
+        [result("provenance/data/collections.tsv")] if COLLECTIONS else [],
         outcome=result("provenance/outcome.tsv"),
         checks=result("provenance/checks.tsv"),
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),

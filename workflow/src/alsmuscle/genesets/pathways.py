@@ -69,10 +69,10 @@ def parse_gmt(text: str) -> dict[str, list[str]]:
     return sets
 
 
-def ranking(
+def ranked_genes(
     de: pd.DataFrame, statistic: str = "stat", names: pd.Series[str] | None = None
-) -> pd.Series[float]:
-    """Rank the genes of one contrast and cell type for the preranked tests.
+) -> pd.DataFrame:
+    """Return the genes of one contrast and cell type by decreasing statistic.
 
     Parameters
     ----------
@@ -86,22 +86,35 @@ def ranking(
 
     Returns
     -------
-    Series
-        The statistic by name, decreasing; genes without a statistic are left out. Of several genes
-        with one name the most expressed stays, never the one with the largest effect. Ties are
-        ordered by name, so that the result does not depend on the order of rows.
+    DataFrame
+        ``gene_id, name`` and the statistic; genes without a statistic are left out. Of several
+        genes with one name the most expressed stays, never the one with the largest effect. Ties
+        are ordered by name, so that the result does not depend on the order of rows.
+
+    Raises
+    ------
+    InputError
+        For an infinite statistic.
     """
     table = de.loc[de[statistic].notna(), ["gene_id", "symbol", "base_mean", statistic]].copy()
     if not np.isfinite(table[statistic].to_numpy(dtype=np.float64)).all():
         raise InputError(f"{statistic} has infinite values", expected="finite numbers or missing")
     name = table["symbol"] if names is None else table["gene_id"].map(names)
-    table["name"] = name.mask(name.isna() | (name.astype(str) == ""), table["gene_id"])
+    table["name"] = name.mask(name.isna() | (name.astype(str) == ""), table["gene_id"]).astype(str)
     table = table.sort_values(["base_mean", "gene_id"], ascending=[False, True], kind="stable")
     table = table.drop_duplicates("name")
     table = table.sort_values([statistic, "name"], ascending=[False, True], kind="stable")
+    return table[["gene_id", "name", statistic]].reset_index(drop=True)
+
+
+def ranking(
+    de: pd.DataFrame, statistic: str = "stat", names: pd.Series[str] | None = None
+) -> pd.Series[float]:
+    """Return the statistic by name, decreasing, for the preranked tests; as :func:`ranked_genes`."""
+    table = ranked_genes(de, statistic, names)
     return pd.Series(
         table[statistic].to_numpy(dtype=np.float64),
-        index=pd.Index(table["name"].astype(str), name="name"),
+        index=pd.Index(table["name"], name="name"),
         name=statistic,
     )
 

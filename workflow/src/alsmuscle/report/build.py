@@ -31,6 +31,7 @@ from alsmuscle.report.pages import (
     gene,
     index,
     onepage,
+    pathway,
     pathways,
     programme,
     shared,
@@ -38,7 +39,7 @@ from alsmuscle.report.pages import (
     study,
 )
 from alsmuscle.report.pages import over_time as time_axis
-from alsmuscle.report.site import Site
+from alsmuscle.report.site import SCRIPTS, Site
 
 __all__ = ["CellsData", "ContrastData", "ReportData", "StudyData", "Synthesis", "build"]
 
@@ -108,6 +109,8 @@ def build(
             add(path, text)
         if pathways.has_sets(data):
             add(pathways.PATH, pathways.page(site, data))
+        if any(pathway.can_open(data, k) for _, k in data.contrasts()):
+            add(pathway.PATH, pathway.page(site, data))
         add("gene.html", gene.page(site, data))
         add("geneset.html", gene.set_page(site, data))
         add("shared.html", shared.page(site, data))
@@ -124,14 +127,16 @@ def build(
         add(path, text)
     for path, text in expression.scripts(data, gene.bucket, gene.BUCKETS).items():
         add(path, text)
-    for name in ("genes.js", "pdf.js", "pool.js"):  # loaded by the pages that need them
+    for name in SCRIPTS:
         add(f"assets/{name}", templates[name])
     return files
 
 
 def _site(templates: Mapping[str, str], data: ReportData) -> Site:
-    lists = calls.has_lists(data.synthesis)
-    return Site(templates, data.title, data.synthesis is not None, lists, data.commit)
+    present = set() if data.synthesis is None else {"specificity.html", "time.html", "changes.html"}
+    present |= {calls.PATH} if calls.has_lists(data.synthesis) else set()
+    present |= {pathways.PATH} if pathways.has_sets(data) else set()
+    return Site(templates, data.title, present, data.commit)
 
 
 # ---- what every study adds, in parallel ---------------------------------------------------------
@@ -197,9 +202,11 @@ def _part(job: _Job) -> _Made:
     figures = contrast.figures(item, part, data.alpha) if known is None else {}
     page = contrast.page(site, data, item, part, figures if known is None else known)
     files: Files = {contrast_path(item, part): page, **figures}
-    script = contrast.script(item, part, data.alpha)
-    if script is not None:
-        files[f"assets/data/{contrast.source(item, part)}.js"] = script
+    scripts = {
+        contrast.source(item, part): contrast.script(item, part, data.alpha),
+        pathway.source(item, part): pathway.script(data, item, part),
+    }
+    files |= {f"assets/data/{name}.js": text for name, text in scripts.items() if text is not None}
     return files, [gene.measured(part)]
 
 

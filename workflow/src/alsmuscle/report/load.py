@@ -20,10 +20,13 @@ from alsmuscle.cells.tables import (
     TYPES,
 )
 from alsmuscle.core import files as io
+from alsmuscle.core import log
 from alsmuscle.core.contracts import rows as contract_rows
+from alsmuscle.core.errors import InputError
 from alsmuscle.core.outcome import OUTCOME
 from alsmuscle.core.redaction import shown
 from alsmuscle.data import cards as registry
+from alsmuscle.data.collections import read_collections
 from alsmuscle.data.tables import (
     CHECKS,
     COMPLETENESS,
@@ -34,8 +37,8 @@ from alsmuscle.data.tables import (
     WARNINGS,
 )
 from alsmuscle.design import marks
-from alsmuscle.genesets import targets
-from alsmuscle.genesets.programmes import blocks
+from alsmuscle.genesets import pathways, targets
+from alsmuscle.genesets.programmes import as_sets, blocks
 from alsmuscle.genesets.scoring import drivers
 from alsmuscle.genesets.tables import COVERAGE, EFFECTS, GSEA, SETS
 from alsmuscle.report import methods
@@ -153,6 +156,8 @@ def report_data(
             for gene, names in zip(table["gene_id"], table["previous"], strict=True)
             if names
         },
+        gene_sets=_gene_sets(results, listed) if collections else {},
+        human_symbols=io.human_names() if "mouse" in known else None,
     )
 
 
@@ -174,6 +179,17 @@ def _notes_of_run(results: Path, lost: pd.DataFrame) -> Callable[[str], dict[str
         }
 
     return noted
+
+
+def _gene_sets(results: Path, programmes: pd.DataFrame) -> dict[str, Mapping[str, Sequence[str]]]:
+    """Return the genes of the collections that were tested; nothing when their files are gone."""
+    manifest = results / "provenance" / "data" / "collections.tsv"
+    try:
+        texts = read_collections([manifest] if manifest.is_file() else [])
+    except InputError as error:
+        log.get("report").warning("gene sets cannot be opened on the pages: %s", error)
+        return {}
+    return {**pathways.parse_collections(texts), "programmes": as_sets(programmes)}
 
 
 def programme_info(notes: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -276,6 +276,10 @@ class ReportData:
         Mouse gene id to the id of its 1:1 human counterpart.
     former
         Gene id to its former symbols and aliases, joined by ``;``.
+    gene_sets
+        Collection → gene set → human symbols, of the sets that were tested.
+    human_symbols
+        Mouse gene id to its human counterpart's symbol, by which mouse genes were ranked.
     """
 
     studies: Sequence[StudyData]
@@ -298,6 +302,8 @@ class ReportData:
     synthesis: Synthesis | None = None
     orthologs: Mapping[str, str] = field(default_factory=dict)
     former: Mapping[str, str] = field(default_factory=dict)
+    gene_sets: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    human_symbols: pd.Series | None = None
 
     def contrasts(self) -> Iterator[tuple[StudyData, ContrastData]]:
         """Yield every contrast with its study."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
@@ -13,8 +13,10 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.report import model
 from alsmuscle.report.html import components as c
 
+SCRIPTS = ("genes.js", "matrix.js", "pdf.js", "pool.js")
+"""Scripts that pages load when they need them."""
 NEEDED = {
-    *("layout.html.j2", "style.css", "app.js", "genes.js", "pdf.js", "pool.js"),
+    *("layout.html.j2", "style.css", "app.js", *SCRIPTS),
     *("glossary.tsv", "methods.tsv", "names.tsv"),
 }
 
@@ -25,6 +27,7 @@ MENU = (
     ("time.html", "Time"),
     ("changes.html", "Changes"),
     ("programmes.html", "Programmes"),
+    ("pathways.html", "Pathways"),
     ("gene.html", "Genes"),
     ("geneset.html", "Sets of genes"),
     ("shared.html", "Shared changes"),
@@ -32,7 +35,10 @@ MENU = (
     ("provenance.html", "Provenance"),
     ("glossary.html", "Glossary"),
 )
-OF_SYNTHESIS = {"specificity.html", "time.html", "changes.html"}
+OPTIONAL = frozenset(
+    ["specificity.html", "calls.html", "time.html", "changes.html", "pathways.html"]
+)
+"""Pages of the menu that not every report has."""
 
 
 class Site:
@@ -46,14 +52,13 @@ class Site:
         self,
         templates: Mapping[str, str],
         title: str,
-        synthesis: bool = False,
-        lists: bool = False,
+        present: Collection[str] = (),
         commit: str = "",
     ) -> None:
         """Check the templates and fix the security policy by the hashes of script and style.
 
-        ``synthesis``: the menu leads to the pages of the synthesis too. ``commit``: of the code, for
-        the captions of figures.
+        ``present``: those of :data:`OPTIONAL` that this report has. ``commit``: of the code, for the
+        captions of figures.
         """
         if missing := NEEDED - set(templates):
             raise InputError(
@@ -66,11 +71,7 @@ class Site:
         self.glossary = _rows(templates["glossary.tsv"])
         self.methods = _rows(templates["methods.tsv"])
         self.names = _rows(templates["names.tsv"])
-        self._menu = [
-            entry
-            for entry in MENU
-            if (synthesis or entry[0] not in OF_SYNTHESIS) and (lists or entry[0] != "calls.html")
-        ]
+        self._menu = [x for x in MENU if x[0] not in OPTIONAL or x[0] in present]
         self._script, self._style = templates["app.js"], templates["style.css"]
         self._env = Environment(
             loader=DictLoader({k: v for k, v in templates.items() if k.endswith(".j2")}),

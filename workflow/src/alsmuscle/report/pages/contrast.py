@@ -16,7 +16,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import pathways
+from alsmuscle.report.pages import pathway, pathways
 from alsmuscle.report.pages.study import as_list
 from alsmuscle.report.site import Site
 
@@ -148,9 +148,9 @@ def page(
         donors=wording.donor_sentence(contrast.engines),
         hidden=wording.hidden_sentence(contrast.engines),
         omnibus=_omnibus(data, study, contrast, root, full.get("omnibus")),
-        terms=_terms(study, contrast, full.get("gsea"), data.top)
+        terms=_terms(data, study, contrast, full.get("gsea"))
         if contrast.sets is None
-        else _sets(study, contrast, full.get("sets"), data.top),
+        else _sets(data, study, contrast, full.get("sets")),
         everywhere=pathways.link(data, root),
         by_samples=contrast.sets is not None,
         method=_method(data, meta),
@@ -352,14 +352,24 @@ def _omnibus(
     return found
 
 
-def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:
+def _opened(
+    data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, frame: pd.DataFrame
+) -> list[Markup]:
+    rows = frame[["collection", "term"]].to_dict("records")
+    return [pathway.link(data, study, contrast, row, ROOT) for row in rows]  # type: ignore[arg-type]
+
+
+def _terms(
+    data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, full: str | None
+) -> Markup:
     if contrast.gsea is None:
         return c.not_computed("pathway analysis")
-    frame = contrast.gsea.sort_values("pvalue", kind="stable").head(top).copy()
+    frame = contrast.gsea.sort_values("pvalue", kind="stable").head(data.top).copy()
     if "leading_edge" in frame:
         frame["edge"] = [_few(v) for v in frame["leading_edge"]]
         frame["draw"] = [_drawn_set(v) for v in frame["leading_edge"]]
-    frame["term"] = [c.set_name(str(t)) for t in frame["term"]]
+    frame["term"] = _opened(data, study, contrast, frame)
+    frame["collection"] = [c.set_name(str(name)) for name in frame["collection"]]
     return c.table(
         frame,
         TERM_COLUMNS,
@@ -367,12 +377,14 @@ def _terms(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: 
         name=f"{m.contrast_key(study, contrast)}-pathways",
         full=full,
         total=len(contrast.gsea),
-        limit=top,
+        limit=data.top,
         order="smallest p first",
     )
 
 
-def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: int) -> Markup:
+def _sets(
+    data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, full: str | None
+) -> Markup:
     """Return the sets that stand for their group; the others fold under them."""
     frame = contrast.sets
     if (frame is None or frame.empty) and wording.few(study, contrast):
@@ -393,7 +405,7 @@ def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: i
     own = frame["group"] == frame["collection"] + ": " + frame["term"]
     followers = {str(name): part for name, part in frame[~own].groupby("group", sort=False)}
     heads = frame[own].copy()
-    heads["name"] = [c.set_name(str(t)) for t in heads["term"]]
+    heads["name"] = _opened(data, study, contrast, heads)
     heads["collection"] = [c.set_name(str(name)) for name in heads["collection"]]
     heads["similar"] = [_followers(followers.get(str(group))) for group in heads["group"]]
     return c.table(
@@ -403,7 +415,7 @@ def _sets(study: m.StudyData, contrast: m.ContrastData, full: str | None, top: i
         name=f"{m.contrast_key(study, contrast)}-pathways",
         full=full,
         total=len(heads),
-        limit=top,
+        limit=data.top,
         order=f"{'smallest p' if tested else 'largest effect'} first; "
         f"{_further(len(frame) - len(heads))} folded under one with the same leading genes",
     )

@@ -12,6 +12,7 @@ from alsmuscle.report import model as m
 from alsmuscle.report import wording
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
+from alsmuscle.report.pages import pathway
 from alsmuscle.report.site import Site
 
 PATH = "pathways.html"
@@ -33,7 +34,7 @@ def page(site: Site, data: m.ReportData) -> str:
         heading="Pathways in every comparison",
         alpha=f"{data.alpha:g}",
         collections=[
-            {"name": _words(name), **_dots(str(name), rows, columns)}
+            {"name": _words(name), **_dots(data, str(name), rows, columns)}
             for name, rows in table.groupby("collection", sort=False)
         ],
     )
@@ -50,6 +51,7 @@ def _collected(data: m.ReportData) -> tuple[pd.DataFrame, dict[str, dict[str, An
             columns[key] = {
                 "label": f"{study.name}: {wording.label(contrast.meta)}",
                 "href": m.contrast_path(study, contrast),
+                "pair": (study, contrast),
                 "doubt": wording.barred(contrast.meta) or wording.few(study, contrast),
             }
             part = contrast.sets[["collection", "term", "effect", "size"]].assign(key=key)
@@ -59,7 +61,9 @@ def _collected(data: m.ReportData) -> tuple[pd.DataFrame, dict[str, dict[str, An
     return pd.concat(parts, ignore_index=True), columns
 
 
-def _dots(name: str, rows: pd.DataFrame, columns: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _dots(
+    data: m.ReportData, name: str, rows: pd.DataFrame, columns: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     strength = rows.groupby("term")["padj"].min()
     if strength.isna().all():
         strength = -rows.assign(size_of=rows["effect"].abs()).groupby("term")["size_of"].max()
@@ -70,12 +74,22 @@ def _dots(name: str, rows: pd.DataFrame, columns: dict[str, dict[str, Any]]) -> 
     order = effect.mean(axis=1).sort_values(ascending=False, kind="stable").index
     keys = [key for key in columns if key in effect]
     labels = [columns[key]["label"] + (" ▲" if columns[key]["doubt"] else "") for key in keys]
+    # a set opens in the comparison where it is strongest
+    first = (
+        shown.sort_values("padj", kind="stable").drop_duplicates("term").set_index("term")["key"]
+    )
+    opened = {
+        term: pathway.link(
+            data, *columns[first[term]]["pair"], {"collection": name, "term": term}, root=""
+        )
+        for term in order
+    }
     return {
         "n": len(strength),
         "drawn": len(order),
         "plot": plots.dot_matrix(
             effect.loc[order, keys]
-            .set_axis([_words(term) for term in order])
+            .set_axis([opened[term] for term in order])
             .set_axis(labels, axis=1),
             padj.loc[order, keys].to_numpy(dtype=float),
             caption=f"{_words(name)}: mean change of a set's genes, log2 units",
