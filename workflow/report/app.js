@@ -332,10 +332,18 @@ window.alsmuscle = (() => {
     let width = 0;
     let height = 0;
 
-    const px = (v) => margin.left + ((v - view.x[0]) / (view.x[1] - view.x[0])) * (width - margin.left - margin.right);
-    const py = (v) => height - margin.bottom - ((v - view.y[0]) / (view.y[1] - view.y[0])) * (height - margin.top - margin.bottom);
-    const vx = (p) => view.x[0] + ((p - margin.left) / (width - margin.left - margin.right)) * (view.x[1] - view.x[0]);
-    const vy = (p) => view.y[0] + ((height - margin.bottom - p) / (height - margin.top - margin.bottom)) * (view.y[1] - view.y[0]);
+    // What is drawn: the view; of a section more of one side, so that both axes have one scale.
+    const framed = (wide, high) => {
+      if (!spec.equal) return view;
+      const unit = Math.max((view.x[1] - view.x[0]) / wide, (view.y[1] - view.y[0]) / high);
+      const around = ([a, b], pixels) => [(a + b - unit * pixels) / 2, (a + b + unit * pixels) / 2];
+      return { x: around(view.x, wide), y: around(view.y, high) };
+    };
+    let frame = view;
+    const px = (v) => margin.left + ((v - frame.x[0]) / (frame.x[1] - frame.x[0])) * (width - margin.left - margin.right);
+    const py = (v) => height - margin.bottom - ((v - frame.y[0]) / (frame.y[1] - frame.y[0])) * (height - margin.top - margin.bottom);
+    const vx = (p) => frame.x[0] + ((p - margin.left) / (width - margin.left - margin.right)) * (frame.x[1] - frame.x[0]);
+    const vy = (p) => frame.y[0] + ((height - margin.bottom - p) / (height - margin.top - margin.bottom)) * (frame.y[1] - frame.y[0]);
 
     function render() {
       const ratio = Math.max(2, window.devicePixelRatio || 1); // fine enough for slides
@@ -344,6 +352,7 @@ window.alsmuscle = (() => {
       canvas.width = width * ratio;
       canvas.height = height * ratio;
       canvas.style.height = `${height}px`;
+      frame = framed(width - margin.left - margin.right, height - margin.top - margin.bottom);
       ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
       ctx.fillStyle = "#fff";
       ctx.fillRect(0, 0, width, height);
@@ -369,6 +378,7 @@ window.alsmuscle = (() => {
       for (const i of usable) if (data.ring && data.ring[i] && data.group[i] >= 0) { trace(ctx, "circle", px(X[i]), py(Y[i]), 9); ctx.stroke(); }
       ctx.font = "600 12px system-ui, sans-serif";
       ctx.fillStyle = "#000";
+      for (const [x, y, text] of spec.titles || []) ctx.fillText(text, px(x), py(y));
       for (const { i, x, y, right } of named(marked.concat(current >= 0 ? [current] : []), px, py, width)) {
         trace(ctx, "circle", px(X[i]), py(Y[i]), genes ? 4.5 : 6);
         ctx.lineWidth = 1.2;
@@ -390,10 +400,10 @@ window.alsmuscle = (() => {
       ctx.lineTo(width - margin.right, height - margin.bottom + 0.5);
       ctx.stroke();
       ctx.textAlign = "center";
-      for (const t of steps(view.x[0], view.x[1], Math.max(3, width / 110))) ctx.fillText(tickText(t), px(t), height - margin.bottom + 16);
+      if (!spec.equal) for (const t of steps(view.x[0], view.x[1], Math.max(3, width / 110))) ctx.fillText(tickText(t), px(t), height - margin.bottom + 16);
       ctx.fillText(spec.xlabel, (margin.left + width - margin.right) / 2, height - 6);
       ctx.textAlign = "right";
-      for (const t of steps(view.y[0], view.y[1], 5)) ctx.fillText(tickText(t), margin.left - 6, py(t) + 4);
+      if (!spec.equal) for (const t of steps(view.y[0], view.y[1], 5)) ctx.fillText(tickText(t), margin.left - 6, py(t) + 4);
       ctx.save();
       ctx.translate(12, (margin.top + height - margin.bottom) / 2);
       ctx.rotate(-Math.PI / 2);
@@ -421,12 +431,21 @@ window.alsmuscle = (() => {
     }
     // The view as a picture that stands alone; many points become one bitmap, axes and names stay lines and text.
     function picture() {
-      const [w, h, top] = [640, 440, 44];
+      const w = 640;
+      let [row, end] = [0, 58];
+      const keys = spec.groups.map((group) => {
+        const length = 28 + 6.6 * group.length;
+        if (end > 58 && end + length > w) { row += 1; end = 58; }
+        end += length;
+        return { group, x: end - length, y: 14 + 18 * row };
+      });
+      const [h, top] = [440 + 18 * row, 44 + 18 * row];
       const inside = { left: 58, right: 14, bottom: 48 };
-      const fx = (v) => inside.left + ((v - view.x[0]) / (view.x[1] - view.x[0])) * (w - inside.left - inside.right);
-      const fy = (v) => h - inside.bottom - ((v - view.y[0]) / (view.y[1] - view.y[0])) * (h - top - inside.bottom);
+      const at = framed(w - inside.left - inside.right, h - top - inside.bottom);
+      const fx = (v) => inside.left + ((v - at.x[0]) / (at.x[1] - at.x[0])) * (w - inside.left - inside.right);
+      const fy = (v) => h - inside.bottom - ((v - at.y[0]) / (at.y[1] - at.y[0])) * (h - top - inside.bottom);
       const font = { "font-family": "Arial, Helvetica, sans-serif", "font-size": 12, fill: "#1b1f24" };
-      const seen = usable.filter((i) => X[i] >= view.x[0] && X[i] <= view.x[1] && Y[i] >= view.y[0] && Y[i] <= view.y[1]);
+      const seen = usable.filter((i) => X[i] >= at.x[0] && X[i] <= at.x[1] && Y[i] >= at.y[0] && Y[i] <= at.y[1]);
       const nodes = [draw("rect", { width: w, height: h, fill: "#fff" })];
       const many = seen.length > 600;
       const scale = DPI / 96;
@@ -456,15 +475,12 @@ window.alsmuscle = (() => {
       }
       nodes.push(draw("line", { x1: inside.left, x2: inside.left, y1: top, y2: h - inside.bottom, stroke: "#444b54" }),
         draw("line", { x1: inside.left, x2: w - inside.right, y1: h - inside.bottom, y2: h - inside.bottom, stroke: "#444b54" }));
-      for (const t of steps(view.x[0], view.x[1], 6)) nodes.push(draw("text", { ...font, x: fx(t), y: h - inside.bottom + 17, "text-anchor": "middle" }, tickText(t)));
-      for (const t of steps(view.y[0], view.y[1], 5)) nodes.push(draw("text", { ...font, x: inside.left - 6, y: fy(t) + 4, "text-anchor": "end" }, tickText(t)));
+      for (const [x, y, text] of spec.titles || []) nodes.push(draw("text", { ...font, x: fx(x), y: fy(y), "font-weight": 600 }, text));
+      if (!spec.equal) for (const t of steps(view.x[0], view.x[1], 6)) nodes.push(draw("text", { ...font, x: fx(t), y: h - inside.bottom + 17, "text-anchor": "middle" }, tickText(t)));
+      if (!spec.equal) for (const t of steps(view.y[0], view.y[1], 5)) nodes.push(draw("text", { ...font, x: inside.left - 6, y: fy(t) + 4, "text-anchor": "end" }, tickText(t)));
       nodes.push(draw("text", { ...font, x: (inside.left + w - inside.right) / 2, y: h - 10, "text-anchor": "middle" }, spec.xlabel),
         draw("text", { ...font, transform: `translate(14 ${(top + h - inside.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, spec.ylabel));
-      let at = inside.left;
-      spec.groups.forEach((group, g) => {
-        nodes.push(draw("circle", { cx: at + 5, cy: 14, r: 4, fill: paint[g % paint.length] }), draw("text", { ...font, x: at + 14, y: 18 }, group));
-        at += 28 + 6.6 * group.length;
-      });
+      keys.forEach(({ group, x, y }, g) => nodes.push(draw("circle", { cx: x + 5, cy: y, r: 4, fill: paint[g % paint.length] }), draw("text", { ...font, x: x + 14, y: y + 4 }, group)));
       return draw("svg", { xmlns: svgNS, width: w, height: h, viewBox: `0 0 ${w} ${h}` }, ...nodes);
     }
     let queued = false;
@@ -574,7 +590,7 @@ window.alsmuscle = (() => {
   function plot(figure) {
     const spec = JSON.parse(figure.querySelector(".plot-spec").textContent);
     const start = () => (spec.source ? load(spec.source) : Promise.resolve(spec.columns))
-      .then((data) => scatter(figure, spec, data))
+      .then((data) => scatter(figure, spec, { ...data })) // two figures may draw the same cells
       .catch((error) => figure.append(make("p", { class: "absent" }, `Static picture: ${error.message}.`)));
     const seen = new IntersectionObserver((entries) => {
       if (entries.some((e) => e.isIntersecting)) { seen.disconnect(); start(); }

@@ -156,6 +156,12 @@
     const figures = (cells) => found.filter(([place]) => about[place].cells === cells).map(([place, values]) => stripFigure(symbol, about[place], values));
     return [figures(false), figures(true)];
   }
+  // What readers ask of a gene first, where the answer is not in the tables below.
+  function withoutALS(spec, symbol) {
+    const als = [...new Set(spec.contrasts.filter((k) => spec.als.includes(k.role)).map((k) => `${k.study}: ${k.label}`))];
+    if (!als.length) return `This run holds no comparison of ALS: nothing here says how ${symbol} changes in it.`;
+    return `No comparison of ALS in this run measured ${symbol} (${als.slice(0, 4).join("; ")}${als.length > 4 ? " and others" : ""}): nothing here says how it changes in ALS.`;
+  }
   async function gene() {
     const box = document.getElementById("gene");
     const spec = JSON.parse(document.getElementById("gene-spec").textContent);
@@ -198,6 +204,7 @@
     const parts = [make("h2", {}, symbol, " ", make("small", { class: "muted" }, found.map((f, i) => `${f[0]} (${species[i]}, ${i ? own[4] : id})`).join(" and its counterpart ")))];
     if (pooled.length) parts.push(make("h3", {}, "In short: pooled per condition"), forest(pooled, `${symbol} pooled per condition, log2 fold change`, ["Condition", "Studies"]));
     else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
+    if (!rows.some((r) => spec.als.includes(r.role))) parts.push(make("p", {}, make("strong", {}, withoutALS(spec, symbol))));
     if (rows.length) parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
     else parts.push(make("p", { class: "muted" }, "No comparison measured this gene: only published lists hold it."));
     if (spec.lists.length) parts.push(...calledBy(spec.lists, found));
@@ -567,11 +574,13 @@
       const full = `${title} in ${about.label}`;
       const figure = chart(full, (width, top) => curvePicture(sum, places, lead, data, width, top), () => tsv([["gene", "place", "statistic", "log2_fold_change", "ci_low", "ci_high", "adjusted_p", "leads", "gene_id"], ...tsvRows]),
         { note: `(running sum of GSEA over ${data.n} ranked genes; below it the set's ${rows.length} genes, coloured up to the largest distance from 0; grey: the ranking's statistic)` });
-      const body = order.map(({ r, lead: l }) => make("tr", {},
+      const line = ({ r, lead: l }) => make("tr", {},
         make("th", { scope: "row" }, make("a", { href: `${root}gene.html#${encodeURIComponent(r[1])}` }, r[2])),
         make("td", { class: "num" }, String(r[0] + 1)), make("td", { class: "num" }, fixed(r[3], 2, true)),
         make("td", { class: "num" }, r[4] === null ? "–" : r[5] === null ? fixed(r[4], 2, true) : `${fixed(r[4], 2, true)} (${fixed(r[4] - r[5], 2, true)} to ${fixed(r[4] + r[5], 2, true)})`),
-        make("td", { class: "num" }, pText(r[6])), make("td", {}, l ? "yes" : "")));
+        make("td", { class: "num" }, pText(r[6])), make("td", {}, l ? "yes" : ""));
+      const listed = (text, members) => make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": text }, make("table", {}, make("caption", {}, text),
+        make("thead", {}, make("tr", {}, ...head.map((name, i) => make("th", { scope: "col", class: i && i < 5 ? "num" : "" }, name)))), make("tbody", {}, ...members.map(line))));
       const words = [
         effect === null ? "No effect with an interval: the study's samples were not available, or too few." : `Its genes changed by ${fixed(effect, 2, true)} log2 units on average (95 % interval ${fixed(low, 2, true)} to ${fixed(high, 2, true)})${padj === null ? "" : `; adjusted p against random sets ${pText(padj)}`}.`,
         `Enrichment score ${fixed(es, 2, true)}, normalised ${fixed(nes, 2, true)}: it describes where the genes lie and is no evidence by itself.`,
@@ -580,8 +589,8 @@
       shown.replaceChildren(make("h2", {}, title), make("p", {}, make("a", { href: root + about.href }, about.label), `, ${about.sizes}${about.doubt ? " ▲ few donors, or groups that differ in more than the question" : ""}. ${words}`),
         figure, make("h3", {}, "Which genes drive it"),
         make("p", {}, "Leading genes first. ", ...(leading.length ? [make("a", { href: `${root}geneset.html#${leading.slice(0, 60).map((r) => encodeURIComponent(r[2])).join(",")}` }, "Heat map of the leading genes"), " · "] : []), make("a", { href: `${root}pathways.html` }, "the strongest sets in every comparison")),
-        make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, make("table", {}, make("caption", {}, caption),
-          make("thead", {}, make("tr", {}, ...head.map((text, i) => make("th", { scope: "col", class: i && i < 5 ? "num" : "" }, text)))), make("tbody", {}, ...body))));
+        listed(`${caption} that lead`, order.filter((k) => k.lead)),
+        make("details", { class: "all" }, make("summary", {}, `The other ${rows.length - leading.length}`), listed(caption, order.filter((k) => !k.lead))));
       document.title = `${title} · ${document.title.split(" · ").pop()}`;
       history.replaceState(null, "", hash([about.key, ...asked]));
     }

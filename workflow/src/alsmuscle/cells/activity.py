@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.data.readers.sections import PLACES
 from alsmuscle.stats import distributions
 
 if TYPE_CHECKING:
@@ -41,9 +42,13 @@ def split_block(levels: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_map(cells: AnnData, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return what drawings need of every cell: UMAP, labels and block scores, one row per cell."""
+    """Return what drawings need of every cell: UMAP, labels and block scores, one row per cell.
+
+    Spots have their places on the section too, where the files hold them (``sections.PLACES``).
+    """
     labels = ["sample_id", "subject_id", "condition", "cell_type", "lineage", "cluster"]
-    out = cells.obs[labels].copy()
+    places = [key for key in PLACES if key in cells.obs]
+    out = cells.obs[[*labels, *places]].copy()
     out["umap1"], out["umap2"] = cells.obsm["X_umap"][:, 0], cells.obsm["X_umap"][:, 1]
     out = out.join(scores.dropna(axis=1, how="all"))
     return out.rename_axis("cell").reset_index()

@@ -62,7 +62,7 @@ def named_files(card: Card) -> list[tuple[str, str]]:
     found += [
         ("cells.samples", entry[key])
         for entry in cells.get("samples", [])
-        for key in ("file", "raw")
+        for key in ("file", "raw", "positions")
         if key in entry
     ]
     blocks = [("counts", counts)]

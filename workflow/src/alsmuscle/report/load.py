@@ -27,6 +27,7 @@ from alsmuscle.core.outcome import OUTCOME
 from alsmuscle.core.redaction import shown
 from alsmuscle.data import cards as registry
 from alsmuscle.data.collections import read_collections
+from alsmuscle.data.readers.sections import PLACES
 from alsmuscle.data.tables import (
     CHECKS,
     COMPLETENESS,
@@ -493,7 +494,7 @@ CELL_TABLES = {
 PER_TYPE = {table.name: table for table in (DE, COMPOSITION, EFFECTS, BLOCK_EFFECTS)}
 TABLES = "tables"
 """Folder of the report with the tables that pages link."""
-MAP = ["cell", "sample_id", "condition", "cell_type", "umap1", "umap2"]
+MAP = ["cell", "sample_id", "condition", "cell_type", "umap1", "umap2", *PLACES]
 
 
 def _cells_study(

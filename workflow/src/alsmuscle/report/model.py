@@ -82,8 +82,8 @@ class Levels(NamedTuple):
 class CellsData:
     """What a single-cell study has beside its contrasts; contracts of the same names.
 
-    ``map``: one row per cell with ``umap1, umap2, sample_id, condition, cell_type`` and block
-    scores (``PROGRAMME/block``); ``composition``: all contrasts; ``qc``: contract ``cells_qc``;
+    ``map``: one row per cell with ``umap1, umap2, sample_id, condition, cell_type``, of spots whose
+    places are known also ``section_x, section_y``, and block scores (``PROGRAMME/block``); ``composition``: all contrasts; ``qc``: contract ``cells_qc``;
     ``files``: name to path of the TSV relative to the report folder; ``levels``: of the panel's and
     the claims' genes.
     """

@@ -20,7 +20,7 @@ import pandas as pd
 
 from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
-from alsmuscle.data.readers import members, tables, tenx
+from alsmuscle.data.readers import members, sections, tables, tenx
 from alsmuscle.data.readers.sparse_counts import (
     AGAIN,
     RAW,
@@ -86,8 +86,9 @@ class Matrices:
     def read(self, name: str) -> tuple[AnnData, AnnData | None]:
         """Return one sample's counts and, where the card names it, its unfiltered matrix.
 
-        The authors' cell types, where the card names their column, are ``obs["author_type"]``; no
-        other column of theirs is kept. Raises InputError as the readers do.
+        The authors' cell types, where the card names their column, are ``obs["author_type"]``; where
+        spots lie on their section, if that is known, are ``sections.PLACES``; no other column of
+        theirs is kept. Raises InputError as the readers do.
         """
         raw = None
         if self._listed:
@@ -112,7 +113,13 @@ class Matrices:
             counts = self._whole.pop(name)  # released once it was handed out
         label = self._spec.get("label_column")
         kept = counts.obs[[label]].astype(str) if label in counts.obs else counts.obs[[]]
+        places = {key: counts.obs[key].to_numpy() for key in sections.PLACES if key in counts.obs}
         counts.obs = kept.rename(columns={label: "author_type"})
+        if "positions" in self._listed.get(name, {}):
+            positions = self._path_of(self._listed[name]["positions"])
+            counts.obs = sections.placed(counts.obs, positions)
+        elif places:
+            counts.obs = counts.obs.assign(**places)
         return counts, raw
 
     @cached_property
@@ -344,7 +351,8 @@ def _read_h5ad(path: Path, plain: Path) -> AnnData:
             counts = csr(path, X.data, X.indices, X.indptr, X.shape)
             barcodes = list(study.obs_names)
             out = assemble(path, counts, barcodes, ids, symbols, kinds=kinds, several=True)
-            out.obs = study.obs.rename(columns={c: f"author_{c}" for c in _OURS})
+            obs = study.obs.rename(columns={c: f"author_{c}" for c in _OURS})
+            out.obs = sections.with_places(obs, study)
             return out
     raise InputError(
         "no raw counts: " + "; ".join(f"{k} holds {v}" for k, v in found.items()),

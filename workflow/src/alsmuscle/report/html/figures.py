@@ -290,6 +290,42 @@ def umap(frame: pd.DataFrame, label: pd.Series, *, last: str = "") -> Figure:
     return fig
 
 
+def sections(
+    frame: pd.DataFrame,
+    label: pd.Series,
+    titles: Mapping[str, tuple[float, float]],
+    *,
+    last: str = "",
+) -> Figure:
+    """Draw spots at their places (``section_x, section_y``) by label, sections beside each other.
+
+    ``titles``: name of a section → where it stands; ``last``: the label that is none, drawn grey.
+    """
+    with _style():
+        fig, ax = _new(8.6, 5.2, left=0.1, right=3.0)
+        counts = label.value_counts()
+        colours = _many(sorted(counts.index), last)
+        across = max(1.0, float(frame["section_x"].max()), float(frame["section_y"].max()))
+        # as large as the distance between the spots of one section, which hold some fifty a side
+        size = float(np.clip((260 / (60 * across)) ** 2, 1.0, 30))
+        for name in sorted(counts.index):
+            part = frame[(label == name).to_numpy()]
+            ax.scatter(
+                part["section_x"],
+                part["section_y"],
+                s=size,
+                color=colours[name],
+                linewidths=0,
+                rasterized=True,
+                label=f"{_short(name, 34)} ({counts[name]:,})",
+            )
+        for name, (x, y) in titles.items():
+            ax.text(x, y, name, fontsize=8)
+        _plane(ax)
+        fig.legend(loc="center right", frameon=False, fontsize=7.5, markerscale=2)
+    return fig
+
+
 def umap_scores(frame: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Draw cells coloured by the score of each block, scaled to its 1st and 99th percentile.
 

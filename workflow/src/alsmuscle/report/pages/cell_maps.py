@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alsmuscle.data.readers.sections import PLACES
 from alsmuscle.report import model as m
 from alsmuscle.report import wording
 from alsmuscle.report.html import components as c
@@ -28,6 +29,61 @@ def type_order(name: str) -> tuple[int, str]:
     low = name.lower()
     place = next((i for i, word in enumerate(_FIRST) if word in low), len(_FIRST))
     return (len(_FIRST) + 1 if name == UNASSIGNED else place), name
+
+
+GAP = 0.08
+"""Between two sections that are drawn beside each other, as a share of the widest."""
+
+
+def has_sections(cells: m.CellsData) -> bool:
+    """Return whether it is known where spots lie on their sections."""
+    return set(PLACES) <= set(cells.map) and bool(cells.map[list(PLACES)].notna().all(axis=1).any())
+
+
+def sections(cells: m.CellsData) -> tuple[pd.DataFrame, dict[str, tuple[float, float]]]:
+    """Lay the sections of all samples beside each other, in rows that make about a square.
+
+    Returns
+    -------
+    places
+        ``section_x, section_y`` per row of the map: upwards, from 0, the longest side of the largest
+        section is 1; missing where not known.
+    titles
+        Sample → where its name stands, at the top left of its section.
+    """
+    table = cells.map[["sample_id", *PLACES]].copy()
+    samples = sorted(table["sample_id"].astype(str).unique())
+    x, y = PLACES
+    table[y] = -table[y]
+    own = table.groupby(table["sample_id"].astype(str))[list(PLACES)]
+    table[list(PLACES)] -= own.transform("min")
+    longest = float(np.nanmax(table[list(PLACES)].to_numpy())) or 1.0
+    table[list(PLACES)] /= longest
+    columns = int(np.ceil(np.sqrt(len(samples))))
+    titles = {}
+    for place, sample in enumerate(samples):
+        rows = (table["sample_id"].astype(str) == sample).to_numpy()
+        right, down = (1 + GAP) * (place % columns), -(1 + 2 * GAP) * (place // columns)
+        table.loc[rows, x] += right
+        table.loc[rows, y] += down
+        top = table.loc[rows, y].max()
+        titles[sample] = (right, float(top) + GAP / 2)
+    return table[list(PLACES)], titles
+
+
+def section_specification(study: m.StudyData) -> dict[str, Any]:
+    """Return what ``app.js`` needs to draw spots on their sections; as :func:`specification`."""
+    assert study.cells is not None
+    titles = sections(study.cells)[1]
+    return {
+        **specification(study),
+        "x": PLACES[0],
+        "y": PLACES[1],
+        "xlabel": "",
+        "ylabel": "",
+        "equal": True,
+        "titles": [[x, y, name] for name, (x, y) in titles.items()],
+    }
 
 
 def specification(study: m.StudyData) -> dict[str, Any]:
@@ -63,6 +119,9 @@ def scripts(study: m.StudyData) -> dict[str, str]:
         "group": group[drawn(cells)].tolist(),
         "colours": colours,
     }
+    if has_sections(cells):
+        places = sections(cells)[0].iloc[drawn(cells)].round(4)
+        payload |= {key: [None if np.isnan(v) else v for v in places[key]] for key in PLACES}
     made = {f"assets/data/{_source(study)}.js": c.data_script(_source(study), payload)}
     if cells.levels is None:
         return made

@@ -13,7 +13,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import cell_maps
+from alsmuscle.report.pages import cell_maps, expression
 from alsmuscle.report.pages import study as bulk
 from alsmuscle.report.pages.cell_maps import UNASSIGNED, type_order
 from alsmuscle.report.site import Site
@@ -146,6 +146,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         facts=bulk.card_facts(study),
         checked=bulk.checked_facts(study.card.get("facts")),
         samples=bulk.samples_table(study, root),
+        levels=expression.link(study, root),
         checks=bulk.checks_table(study),
         completeness=study.completeness,
         account=full.get("completeness", ""),
@@ -413,6 +414,12 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
         "Every point is a barcode; near means alike. Distances between groups mean little.",
         (860, 520),
     ),
+    "sections": (
+        "Spots at their places on the tissue sections, coloured by signature.",
+        "Spots where they lie on their section, by the signature that is strongest in them; {cells} of "
+        "different sections are not aligned.",
+        (860, 520),
+    ),
     "umap-sample": (
         "UMAP of all barcodes, coloured by sample: types should mix samples.",
         "The same by sample. A group of one colour is one sample's own, or a batch.",
@@ -475,6 +482,10 @@ def figures(study: m.StudyData, data: m.ReportData) -> dict[str, bytes]:
         "umap-sample": f.umap(table, samples),
         "composition": f.stacked_shares(cells.types, last=UNASSIGNED),
     }
+    if cell_maps.has_sections(cells):
+        places, titles = cell_maps.sections(cells)
+        own = table[["sample_id"]].join(places.loc[table.index])
+        made["sections"] = f.sections(own, types, titles, last=UNASSIGNED)
     if blocks:
         made["umap-programmes"] = f.umap_scores(table, blocks)
     chosen = chosen_markers(cells.markers)
@@ -516,6 +527,13 @@ def chosen_markers(markers: pd.DataFrame, per_type: int = 3) -> pd.DataFrame:
     return out.sort_values(["cell_type", "gene"], ignore_index=True)
 
 
+_DRAWN_BY = {
+    "umap-type": cell_maps.specification,
+    "sections": cell_maps.section_specification,
+}
+"""What draws a figure in the page; others are pictures."""
+
+
 def _picture(
     study: m.StudyData,
     name: str,
@@ -537,7 +555,7 @@ def _picture(
         image=f"{root}{path}.svg",
         alt=alt,
         caption=caption.format(cells=cells.material),
-        plot=cell_maps.specification(study) if name == "umap-type" else None,
+        plot=drawing(study) if (drawing := _DRAWN_BY.get(name)) else None,
         downloads=[(text, f"{root}{path}.{kind}") for text, kind in kinds],
         width=width,
         height=height,

@@ -407,7 +407,9 @@ def _sets(
     heads = frame[own].copy()
     heads["name"] = _opened(data, study, contrast, heads)
     heads["collection"] = [c.set_name(str(name)) for name in heads["collection"]]
-    heads["similar"] = [_followers(followers.get(str(group))) for group in heads["group"]]
+    heads["similar"] = [
+        _followers(data, study, contrast, followers.get(str(group))) for group in heads["group"]
+    ]
     return c.table(
         heads,
         SET_COLUMNS,
@@ -425,17 +427,23 @@ def _further(n: int) -> str:
     return f"{n} further set{'s' * (n != 1)}"
 
 
-def _followers(followers: pd.DataFrame | None) -> Markup | str:
+def _followers(
+    data: m.ReportData,
+    study: m.StudyData,
+    contrast: m.ContrastData,
+    followers: pd.DataFrame | None,
+) -> Markup | str:
     """Return the sets that fold under another, with their effects."""
     if followers is None:
         return ""
+    numbers = followers[["effect", "ci_low", "ci_high"]].itertuples(index=False, name=None)
+    names = _opened(data, study, contrast, followers)
     lines = [
-        f"{c.set_name(str(row['term']))}: "
-        + c.interval_text(row["effect"], row["ci_low"], row["ci_high"])
-        for row in followers.to_dict("records")
+        Markup("{}: {}").format(name, c.interval_text(*row))
+        for name, row in zip(names, numbers, strict=True)
     ]
     return Markup("<details><summary>{}</summary>{}</details>").format(
-        f"{len(lines)} set{'' if len(lines) == 1 else 's'}: ", "; ".join(lines)
+        f"{len(lines)} set{'' if len(lines) == 1 else 's'}: ", Markup("; ").join(lines)
     )
 
 

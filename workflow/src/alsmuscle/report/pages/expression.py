@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from alsmuscle.report import model as m
 from alsmuscle.report import wording
@@ -70,6 +71,25 @@ def download(study: m.StudyData) -> tuple[str, bytes] | None:
 def path(study: m.StudyData) -> str:
     """Return where the normalised matrix of a study lies in the report folder."""
     return f"tables/expression/{c.file_name(study.card['id'])}.tsv.gz"
+
+
+def link(study: m.StudyData, root: str) -> Markup | None:
+    """Return what a study's page says of the values of its samples, with the matrix; ``None`` without."""
+    held = study.expression
+    if held is None or not len(held.genes):
+        return None
+    what = "sums of a sample's cell type" if "cell_type" in held.samples else "samples"
+    return Markup(
+        "Levels of every gene in every sample: {} ({} genes × {} {}, {}), or "
+        '<a href="{}gene.html">one gene at a time</a>.'
+    ).format(
+        c.local("table (TSV, gzipped)", root + path(study), download=True),
+        c.number(len(held.genes), 0),
+        c.number(len(held.samples), 0),
+        what,
+        held.unit,
+        root,
+    )
 
 
 def _ordered(data: m.ReportData) -> list[m.StudyData]:

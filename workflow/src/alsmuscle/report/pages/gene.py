@@ -50,6 +50,7 @@ def _spec(data: m.ReportData, more: Mapping[str, object]) -> Markup:
     spec = {
         "contrasts": contrasts,
         "roles": list(map(m.role_title, m.ROLES)),
+        "als": [title for role, title in m.ROLES.items() if role.startswith("als_")],
         "buckets": BUCKETS,
         "pooled": data.synthesis is not None,
         "lists": calls.lists(data),
