@@ -150,6 +150,15 @@ def study(material: str = "nuclei", *, tested: bool = True, title: str = "Nuclei
     )
 
 
+def on_sections(made: StudyData) -> StudyData:
+    """Return the study with its spots on sections, each of another size and shape."""
+    assert made.cells is not None
+    table, step = made.cells.map, np.arange(len(made.cells.map)) // 2
+    wide = np.where(table["sample_id"] == "s1", 2.0, 1.0)
+    places = {"section_x": 500 + 100.0 * (step % 9) * wide, "section_y": 90.0 * (step // 9) + 40}
+    return replace(made, cells=replace(made.cells, map=table.assign(**places)))
+
+
 def hostile(attack: str) -> StudyData:
     """A study whose names are all an attack: samples, groups, cell types, genes, reasons."""
     one = study(title=attack)

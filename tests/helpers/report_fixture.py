@@ -190,8 +190,7 @@ def sets() -> pd.DataFrame:
 
 def with_pathways(data: ReportData) -> ReportData:
     """Return the data with genes of their sets, and every comparison's GSEA computed from its genes."""
-    from alsmuscle.genesets.pathways import gsea as ranked_test
-    from alsmuscle.genesets.pathways import ranking
+    from by_config import pathways
 
     rng = np.random.default_rng(5)
     known = data.studies[0].contrasts[0].de
@@ -213,7 +212,9 @@ def with_pathways(data: ReportData) -> ReportData:
             contrasts=[
                 k
                 if k.gsea is None or k.de is None
-                else replace(k, gsea=ranked_test(ranking(k.de), {"hallmark": sets}, seed=1))
+                else replace(
+                    k, gsea=pathways.gsea(pathways.ranking(k.de), {"hallmark": sets}, seed=1)
+                )
                 for k in item.contrasts
             ],
         )

@@ -58,6 +58,7 @@ PAGES = [
     "provenance.html",
     "glossary.html",
     "studies/sim.html",
+    "studies/visium.html",
     "contrasts/sim.als-Satellite-cell-quiescent-ea431c.html",
 ]
 REPOOLED = "programmes/MYOGENIC_DIFF.html"
@@ -72,13 +73,18 @@ def write(folder: Path, data: report.ReportData) -> Path:
     return folder
 
 
+def on_sections() -> report.StudyData:
+    spots = cells_fixture.on_sections(cells_fixture.study("spots"))
+    return replace(spots, card={**spots.card, "id": "visium", "accession": "Visium"})
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     # A space in the path: reports are opened from folders like that.
     data = fx.with_pathways(fx.whole(2, n_genes=3000))
     data = replace(
         data,
-        studies=[*data.studies, cells_fixture.study()],
+        studies=[*data.studies, cells_fixture.study(), on_sections()],
         headline=[*data.headline, ("SC_ACTIVATION", "activated_up")],
     )
     return write(tmp_path_factory.mktemp("the report"), data)
@@ -544,6 +550,31 @@ def test_cells_are_coloured_by_any_gene(folder, open_tab):
     assert "not seen (60)" in figure.locator(".legend").inner_text()
     figure.get_by_label("Colour by", exact=True).select_option(label="Sample")
     assert "s0 (45)" in figure.locator(".legend").inner_text()
+    assert watched.trouble == []
+
+
+def test_spots_are_drawn_on_their_sections_and_coloured_by_a_gene(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "studies/visium.html")
+    figure = tab.locator("#sections")
+    figure.scroll_into_view_if_needed()
+    tab.wait_for_selector("#sections[data-ready]")
+    figure.get_by_label("Colour by gene").fill("myog")
+    tab.wait_for_selector("#sections[data-gene=MYOG]")
+    assert "not seen (60)" in figure.locator(".legend").inner_text()
+    with tab.expect_download() as got:
+        figure.locator(".plot").get_by_role("button", name="SVG").click()
+    svg = "{http://www.w3.org/2000/svg}"
+    picture = ElementTree.parse(got.value.path()).getroot()
+    assert {"s0", "s1"} <= {e.text for e in picture.iter(f"{svg}text")}
+    spots = [(float(e.get("cx")), float(e.get("cy"))) for e in picture.iter(f"{svg}circle")][:90]
+    xs, ys = (sorted({round(place[k], 1) for place in spots}) for k in (0, 1))
+    # a step right of the narrow section is as long as one down, times their pixels
+    assert (xs[1] - xs[0]) / (ys[1] - ys[0]) == pytest.approx(100 / 90, rel=0.02)
+    # the map of the same spots keeps its own colours
+    tab.locator("#umap-type").scroll_into_view_if_needed()
+    tab.wait_for_selector("#umap-type[data-ready]")
+    assert "Satellite cell, quiescent (30)" in tab.locator("#umap-type .legend").inner_text()
     assert watched.trouble == []
 
 

@@ -12,6 +12,7 @@ from anndata import AnnData
 from scipy import sparse
 
 import cells_fixture
+import report_fixture as fx
 from alsmuscle.core import files
 from alsmuscle.report.pages import cell_maps, cells
 from alsmuscle.report.pages.expression import ALPHABET
@@ -93,3 +94,37 @@ def test_some_genes_of_many_cells_are_read_in_parts(tmp_path, monkeypatch):
     np.testing.assert_array_equal(levels.toarray(), dense[:, [1, 5]])
     with h5py.File(tmp_path / "cells.h5ad") as file:
         assert file["X"].attrs["encoding-type"] == "csr_matrix"
+
+
+def test_sections_lie_beside_each_other_and_keep_their_shape():
+    study = cells_fixture.on_sections(cells_fixture.study("spots"))
+    table = study.cells.map
+    places, titles = cell_maps.sections(study.cells)
+    samples = table["sample_id"].astype(str)
+    spans = []
+    for sample in sorted(samples.unique()):
+        rows = (samples == sample).to_numpy()
+        seen, pixels = places[rows].to_numpy(), table.loc[rows, ["section_x", "section_y"]]
+        # one scale for all, right stays right, and what lies below in the picture lies below here
+        scale = np.ptp(seen[:, 0]) / np.ptp(pixels["section_x"])
+        np.testing.assert_allclose(
+            seen - seen[0], (pixels - pixels.iloc[0]).to_numpy() * [scale, -scale], atol=1e-9
+        )
+        spans.append((seen[:, 0].min(), seen[:, 0].max(), scale))
+        assert titles[sample][1] > seen[:, 1].max()
+    assert spans[0][1] < spans[1][0] and spans[0][2] == pytest.approx(spans[1][2])
+
+
+def test_sections_are_drawn_only_where_the_places_are_known():
+    spots = cells_fixture.study("spots")
+    data = fx.report(1, n_genes=20)
+    assert not cell_maps.has_sections(spots.cells)
+    assert "figures/sim.sections.svg" not in cells.figures(spots, data)
+    placed = cells_fixture.on_sections(spots)
+    made = cells.figures(placed, data)
+    assert {f"figures/sim.sections.{kind}" for kind in ("svg", "pdf", "png")} <= set(made)
+    held = payload(cell_maps.scripts(placed)["assets/data/cells-sim.js"])
+    known = cell_maps.sections(placed.cells)[0]
+    np.testing.assert_allclose(held["section_x"], known["section_x"], atol=1e-4)
+    said = cell_maps.section_specification(placed)
+    assert said["equal"] and [text for *_, text in said["titles"]] == ["s0", "s1"]

@@ -51,7 +51,8 @@ def _collected(data: m.ReportData) -> tuple[pd.DataFrame, dict[str, dict[str, An
             columns[key] = {
                 "label": f"{study.name}: {wording.label(contrast.meta)}",
                 "href": m.contrast_path(study, contrast),
-                "pair": (study, contrast),
+                "study": study,
+                "contrast": contrast,
                 "doubt": wording.barred(contrast.meta) or wording.few(study, contrast),
             }
             part = contrast.sets[["collection", "term", "effect", "size"]].assign(key=key)
@@ -78,12 +79,11 @@ def _dots(
     first = (
         shown.sort_values("padj", kind="stable").drop_duplicates("term").set_index("term")["key"]
     )
-    opened = {
-        term: pathway.link(
-            data, *columns[first[term]]["pair"], {"collection": name, "term": term}, root=""
-        )
-        for term in order
-    }
+    opened = {}
+    for term in order:
+        own = columns[first[term]]
+        row = {"collection": name, "term": term}
+        opened[term] = pathway.link(data, own["study"], own["contrast"], row, root="")
     return {
         "n": len(strength),
         "drawn": len(order),
