@@ -298,8 +298,9 @@ window.alsmuscle = (() => {
     function choices() {
       if (!spec.colours && !data.colours) return [];
       const select = (label, names, at, act) => {
-        const box = make("select", { onchange: () => act(Number(box.value)) }, ...names.map((name, i) => make("option", { value: i, selected: i === at }, name)));
-        return make("label", {}, label, box);
+        const id = `${figure.id}-${label.split(" ")[0].toLowerCase()}`;
+        const box = make("select", { id, onchange: () => act(Number(box.value)) }, ...names.map((name, i) => make("option", { value: i, selected: i === at }, name)));
+        return make("span", { class: "pick" }, make("label", { for: id }, label), box);
       };
       const own = { name: cells ? "Cell type" : "Group", groups: spec.groups, group: data.group, ramp: false };
       const all = [own, ...(spec.colours || data.colours)];
