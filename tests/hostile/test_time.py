@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from alsmuscle.archives import eutils, geo
-from alsmuscle.core import redaction
+from alsmuscle.core import files, redaction
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import record, samples
-from alsmuscle.data.readers import sample_sheets, tables
+from alsmuscle.data import genes, record, samples
+from alsmuscle.data.readers import arrays, sample_sheets, tables, tenx
 from alsmuscle.download import containers, lock, policy
 
 # Ratios of times scatter on a loaded machine: held by `make verify`, where tests run one by one.
@@ -34,6 +34,14 @@ def _matrix(n: int) -> str:
 
 def _table(text: str) -> None:
     tables.read(text.encode(), "a file", tables.form({}, "counts"))
+
+
+def _blanks(text: str) -> None:
+    tables.read(text.encode(), "a file", tables.form({"separator": "space"}, "counts"))
+
+
+def _ids(text: str) -> None:
+    genes.identify([text, "SOD1"], files.read_gene_table("mouse").head(10), id_type="symbol")
 
 
 WANT = policy.Want("https://example.org/a.tsv", "x", None, None, None)
@@ -134,6 +142,22 @@ PARSERS: dict[str, tuple[Callable[[str], Any], Callable[[int], str], int]] = {
     ),
     "table, many rows": (_table, lambda n: "gene\ts\n" + "x\t1\n" * n, 40_000),
     "table, quotes": (_table, lambda n: 'gene\ts\n"' + '"x\t1\n' * n, 20_000),
+    "table, quotes that are closed": (_table, lambda n: "gene\ts\n" + 'x\t"1\n"\n' * n, 20_000),
+    "table, blanks": (_blanks, lambda n: "gene s\n" + 'x "1 1\n' * n, 20_000),
+    "table, powers of ten": (_table, lambda n: "gene\ts\nx\t" + "1.1E+" * n, 20_000),
+    "table, one long number": (_table, lambda n: "gene\ts\nE+\t1." + "1" * n, 400_000),
+    "ids, symbols without an end": (
+        lambda text: genes.is_summary([text]),
+        lambda n: "a_" * n,
+        200_000,
+    ),
+    "ids, written together": (_ids, lambda n: "x|" + "a_(" * n, 100_000),
+    "names of a triplet": (tenx.part_of, lambda n: "genes.tsv/" * n, 400),
+    "names of detection": (
+        lambda text: tables.parse(text, "x", tables.Form("x", beside=arrays.DETECTION)),
+        lambda n: "gene\ts\t" + "detection_" * n + "\nx\t1\t2\n",
+        40_000,
+    ),
     "redaction, words": (redaction.shown, lambda n: "a.b=c/d:e " * n, 4_000),
     "redaction, one word": (redaction.shown, lambda n: "key" * n + "=", 40_000),
     "redaction, slashes": (redaction.shown, lambda n: "/a" * n, 20_000),

@@ -116,7 +116,7 @@ def test_the_container_installs_the_same_pins_and_runs_without_root():
     assert re.search(r"pip install .*--no-deps --require-hashes -r /opt/requirements.txt", text)
     assert re.search(r"^COPY requirements.txt /opt/requirements.txt$", text, re.M)
     assert "==" not in text, "versions stand in requirements.txt"
-    python = re.search(r"^FROM python:(\d+\.\d+)-", text, re.M)
+    python = re.search(r"^FROM python:(\d+\.\d+)-[\w-]+@sha256:[0-9a-f]{64}$", text, re.M)
     conda = yaml.safe_load((ENVS / "analysis.yaml").read_text())["dependencies"][0]
     assert python and conda == f"python={python[1]}"
     assert re.findall(r"^USER (\w+)$", text, re.M)[-1] not in ("root", "0")

@@ -219,7 +219,7 @@ CURATED: dict[str, Case] = {
     # names that look alike
     "no-break spaces": named([f"Pat\xa0{n}" for n in range(8)], PATIENTS),
     "characters without width": named([f"\u200b{n}" for n in s.NAMES]),
-    "another hyphen": named([f"Pat\u2013{n}" for n in range(8)], PATIENTS.replace("Pat ", "Pat-"), "in case, spaces or punctuation only"),
+    "another hyphen": named([f"Pat\u2013{n}" for n in range(8)], PATIENTS.replace("Pat ", "Pat-"), "in case, spaces, punctuation or zeros only"),
     "names in lower case": named([n.lower() for n in s.NAMES], gives="'gsm1' differs from 'GSM1' in case"),
     "R's X before numbers": named([f"X{n}" for n in range(101, 109)], s.SHEET.replace("GSM", "10"), 'set `counts.sample_template: "X{sample_id}"`'),
     "a group in two spellings": counts(s.table(), "differ only in case or spaces: 'Healthy', 'healthy'", sheet=s.SHEET.replace("healthy", "Healthy", 2)),
@@ -230,6 +230,81 @@ CURATED: dict[str, Case] = {
     "rows numbered from 0": counts(s.table([f"{n}\t{g}" for n, g in enumerate(s.IDS)], head="\tgene"), "set `counts.gene_column: 1`"),
     "genes in the last column": counts("\n".join("\t".join([*row[1:], row[0]]) for row in (line.split("\t") for line in s.table().splitlines())), "if 'gene' holds the genes, set `counts.gene_column`"),
     "a stray quote in a description": counts("\n".join(f'{line}\t{("remark", chr(53) + chr(34))[n in (5, 20)] if n else "Description"}' for n, line in enumerate(s.table().splitlines())), skip_columns=["Description"]),
+}  # fmt: skip
+
+
+SUMMED = [*s.COUNTS, s.COUNTS.sum(axis=0)]
+ANYWHERE = s.SYMBOLS[:50] + ["NA"] * 10
+DOTTED = ["MT.ND1" if n == 59 else f"{s.SYMBOLS[0]}.1" if n == 58 else x for n, x in enumerate(s.SYMBOLS)]  # fmt: skip
+HEADED = [["", *(["Control"] + [""] * 3), *(["ALS"] + [""] * 3)], *s.grid()]
+FORMULA = s.grid(values=s.COUNTS[:59], ids=s.IDS[:59])
+PARTLY = [[f"{c},5" if n % 2 else f"{c}.{c:03d}" for c in row] for n, row in enumerate(s.COUNTS)]
+IN_POWERS = [[f"{c:.2E}" if c > 99_999 else c for c in row] for row in s.COUNTS * np.array([5000] + [1] * 7)]  # fmt: skip
+WIDE = pd.DataFrame(s.COUNTS, index=s.SYMBOLS, columns=s.NAMES).T.to_csv(sep="\t")
+HTML = "<html><body><table><tr><td>gene</td></tr></table></body></html>"
+XML_2003 = '<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>'
+REMARKED = "gene,what," + ",".join(s.NAMES) + "\n" + "".join(f'{g},"a ""kinase"",\nlong",' + ",".join(map(str, row)) + "\n" for g, row in zip(s.IDS, s.COUNTS, strict=True))  # fmt: skip
+WITH_GROUPS = [s.grid()[0], ["group", *s.GROUPS], *s.grid()[1:]]
+
+
+def as_text(rows: list[list[Any]], sep: str = "\t") -> str:
+    return "\n".join(sep.join(map(str, row)) for row in rows) + "\n"
+
+
+def with_summaries(tool: str) -> Case:
+    files = {}
+    for n, name in enumerate(s.NAMES):
+        files[f"{name}_c.txt"] = lanes(n, name).replace("\tL2.bam", "").encode()
+        rows = files[f"{name}_c.txt"].decode().splitlines()
+        kept = [row if k < 2 else row.rpartition("\t")[0] for k, row in enumerate(rows)]
+        files[f"{name}_c.txt"] = "\n".join(kept).encode()
+        files[f"{name}_c.txt.summary"] = b"Status\tL1.bam\nAssigned\t100\n"
+    half = {"reads": [int(n) for n in (s.COUNTS // 2).sum(axis=0)]}
+    return members(deposits.tar(files), gives=half, tool=tool, header=True, count_column=None)
+
+
+SPREADSHEETS: dict[str, Case] = {
+    # rows and columns that are no genes and no samples
+    "NA for genes without a symbol": counts(s.table(ANYWHERE), {"genes": 50, "note": "10 rows without the name of a gene were left out", "status": {"symbol": 50, "unmapped": 10}}),
+    "NaN for genes without a symbol": counts(s.table([x.replace("NA", "NaN") if x == "NA" else x for x in ANYWHERE]), {"genes": 50, "note": "10 rows without the name of a gene"}),
+    "dashes for genes without a symbol": counts(s.table([x.replace("NA", "---") if x == "NA" else x for x in ANYWHERE]), {"genes": 50}),
+    "a sum without a name": counts(s.table([*s.IDS, ""], values=SUMMED), {"reads": s.READS, "genes": 60, "note": "Row '' holds the sum of all others"}),
+    "a sum under any name": counts(s.table([*s.IDS, "Library size"], values=SUMMED), {"reads": s.READS, "genes": 60, "note": "Row 'Library size' holds the sum"}),
+    "a column of sums": counts(as_text([[*row, "Total" if n == 0 else sum(row[1:])] for n, row in enumerate(s.grid())]), "what is no sample (a total) belongs under `skip_columns`"),
+    # names that programs rewrote
+    "symbols as R rewrites them": counts(s.table(DOTTED), {"genes": 59, "reads": s.READS, "status": {"symbol": 58, "mangled": 2}}),
+    "symbols with their ids in brackets": counts(s.table([f"{x} ({g})" for g, x in zip(s.IDS, s.SYMBOLS, strict=True)])),
+    "symbols with Entrez ids in brackets": counts(s.table([f"{x} ({e})" for x, e in zip(s.SYMBOLS, ENTREZ, strict=True)])),
+    "names without their zeros": named([f"S{n:02d}" for n in range(1, 9)], s.SHEET.replace("GSM", "S"), "in case, spaces, punctuation or zeros only"),
+    # separators, lines and signs
+    "R's write.table": counts("\n".join(" ".join(c if c.isdigit() else f'"{c}"' for c in row.split("\t")) for row in s.table(head=None).splitlines()), separator="space"),
+    "columns set with blanks": counts("\n".join("".join(f"{c:>18}" for c in row.split("\t")) for row in s.table().splitlines()), separator="space"),
+    "blanks that the card does not know of": counts(s.table(sep=" "), "set `counts.separator: space`"),
+    "a word to Excel before the header": counts("sep=;\r\n" + s.table(sep=";").replace("\n", "\r\n"), separator="semicolon"),
+    "DOS's end of a file": counts(s.table() + "\x1a"),
+    "line ends in a quoted remark": counts(REMARKED, separator="comma", skip_columns=["what"]),
+    "UTF-16 without a mark": counts(s.table().encode("utf-16-le")),
+    "UTF-16 the other way round": counts(s.table().encode("utf-16-be")),
+    "empty rows below a sheet": counts(s.table(), sheet=s.SHEET + ",\n,\n"),
+    "points between thousands beside decimal commas": counts(s.table(values=PARTLY, sep=";"), "is not a number", decimal="comma", separator="semicolon", type="expected_counts"),
+    "numbers as a spreadsheet showed them": counts(s.table(values=IN_POWERS), {"genes": 60, "note": "numbers are written in powers of ten, such as"}),
+    # spreadsheets
+    "merged cells above the header": counts(s.workbook(HEADED), "set `counts.skip_rows: 1`", name="c.xlsx"),
+    "merged cells that the card knows": counts(s.workbook(HEADED), name="c.xlsx", skip_rows=1),
+    "groups below the header": counts(as_text(WITH_GROUPS), "if that row is no gene, but groups, set `counts.comment: group`"),
+    "groups below the header that the card knows": counts(as_text(WITH_GROUPS), comment="group"),
+    "groups below the header of a workbook": counts(s.workbook(WITH_GROUPS), name="c.xlsx", comment="group"),
+    "a formula without its value": counts(s.workbook([*FORMULA, [s.IDS[59], "=SUM(B2:B9)", *map(int, s.COUNTS[59, 1:])]]), "a formula that was never calculated", name="c.xlsx"),
+    "a table on its side": counts(WIDE, "the matrix seems transposed"),
+    # what is no table
+    "a web page for a workbook": counts(HTML, "saved as a web page, whatever its name says", name="c.xls"),
+    "a workbook of 2003": counts(XML_2003, "a workbook of the old kind", name="c.xls"),
+    "a RAR archive": counts(b"Rar!\x1a\x07\x01\0" + b"\x11\0" * 99, "a RAR archive", name="c.rar"),
+    "Zstandard": counts(b"\x28\xb5\x2f\xfd" + b"\x11\0" * 99, "packed with Zstandard", name="c.zst"),
+    "a PDF": counts(b"%PDF-1.4\n1 0 obj\n" * 20, "a PDF, not a table", name="c.pdf"),
+    # archives
+    "featureCounts' summaries beside its tables": with_summaries("featurecounts"),
+    "two tables of a sample": members(deposits.tar({f"{name}{end}.txt": one_sample(n).encode() for n, name in enumerate(s.NAMES) for end in ("", "_b")}), gives="make `counts.member` narrower", member=r"(?P<sample_id>GSM\d+)"),
 }  # fmt: skip
 
 
@@ -361,6 +436,7 @@ GAPS = s.LOG2.astype(object).copy()
 GAPS[np.arange(30), np.arange(30) % 8] = "null"
 ONE_GAP = s.LOG2.astype(object).copy()
 ONE_GAP[:40, 3] = ""
+DETECTED = np.stack([s.LOG2, np.full_like(s.LOG2, 0.01)], axis=2).reshape(len(s.LOG2), -1)
 INFINITE = s.LOG2.copy()
 INFINITE[3, 3] = np.inf
 WHOLE = {"genes": 60, "values": s.LOG2}
@@ -380,6 +456,9 @@ ARRAYS: dict[str, Case] = {
     "values missing in an excluded array": array(ONE_GAP, {"genes": 60, "flagged": False}, exclude=["GSM4"]),
     "values missing, quantile-normalised": array(GAPS, {"genes": 30, "flagged": True}, normalise="quantile"),
     "infinite values": array(INFINITE, "infinite values in 1 array(s), such as GSM4"),
+    "NA for probes without a gene": array(s.LOG2, {"genes": 50, "status": {"symbol": 50, "unmapped": 10}}, probes="ID\tSymbol\n" + "".join(f"{p}\t{x}\n" for p, x in zip(s.PROBES, ANYWHERE, strict=True))),
+    "detection p-values, all of one name": array(s.table(s.PROBES, [x for n in s.NAMES for x in (n, "Detection Pval")], values=DETECTED, head="ID"), {**WHOLE, "note": "8 columns were left out, such as 'Detection Pval'"}),
+    "detection p-values of every array": array(s.table(s.PROBES, [x for n in s.NAMES for x in (n, f"{n}.Detection Pval")], values=DETECTED, head="ID"), {**WHOLE, "note": "8 columns were left out"}),
     "thousands": array(s.table(s.PROBES, values=[[f"{v:,.1f}" for v in row] for row in LINEAR], head="ID"), "is not a number"),
     "SOFT": soft_array(s.soft(s.LOG2), WHOLE),
     "line breaks that are none": soft_array(s.soft(s.LOG2).replace("\tx\t", "\tprote\x85in\x0b\u2028\t"), WHOLE),
@@ -486,6 +565,11 @@ BARCODES: dict[str, Case] = {
     "barcodes in rows": triplets(edited("matrix.mtx", transposed)),
     "packed by name only": triplets(lambda p: {f"{k}.gz": v for k, v in p.items()}),
     "packed twice": triplets(lambda p: {f"{k}.gz": gzip.compress(gzip.compress(v.encode())) for k, v in p.items()}),
+    "a matrix of ones": triplets(edited("matrix.mtx", lambda t: "\n".join([*t.splitlines()[:2], *(row.rpartition(" ")[0] + " 1" for row in t.splitlines()[2:])])), "the same value, 1, wherever it has one"),
+    "a pattern": triplets(edited("matrix.mtx", lambda t: "\n".join([t.splitlines()[0].replace("integer", "pattern"), t.splitlines()[1], *(row.rpartition(" ")[0] for row in t.splitlines()[2:])])), "a pattern, or binarised"),
+    "kb-python's names": triplets(lambda p: {"c.mtx": p["matrix.mtx"], "c.barcodes.txt": p["barcodes.tsv"], "c.genes.txt": p["features.tsv"]}),
+    "names in capitals": triplets(lambda p: {k.upper(): v for k, v in p.items()}),
+    "a matrix of another name": triplets(lambda p: {"counts.txt": p["matrix.mtx"], "barcodes.tsv": p["barcodes.tsv"], "features.tsv": p["features.tsv"]}, "that of the counts is called matrix.mtx"),
     "macOS's notes": triplets(lambda p: {**p, "._matrix.mtx": b"\0"}, name="{sample}/{part}"),
     "a folder per sample": triplets(name="{sample}/{part}"),
     "a tar per sample": nested(lambda parts: gzip.compress(deposits.tar(parts)), "{}_a.tar.gz"),
@@ -534,6 +618,10 @@ EFFECTS: dict[str, Case] = {
     "effects that are missing": published({"genes": 57, "note": "3 rows have no effect"}, setting("lfc", slice(3), "NA")),
     "effects in words": published("3 cells of column 'lfc' are no numbers: 1,5", setting("lfc", slice(3), "1,5")),
     "a title above results": Case(s.effects(pvalue_column="p", skip_rows=1), {"table": ("e.csv", "Table S2\ngene,lfc,se,p\n" + "".join(f"{x},0.5,0.3,{n / 60}\n" for n, x in enumerate(s.SYMBOLS)))}, {"genes": 60}),
+    "ratios for logarithms": published("have one sign, as ratios have", lambda f: f.assign(lfc=2.0 ** f["lfc"].astype(float))),
+    "fold changes with a sign": published("no effect lies between -1 and 1", lambda f: f.assign(lfc=np.sign(f["lfc"].astype(float)) * 2 ** f["lfc"].astype(float).abs())),
+    "logarithms of p": published("logarithms of p, or another column", lambda f: f.assign(p=-np.log10(f["p"].astype(float)))),
+    "NA for genes": published({"genes": 50, "note": "10 rows name no gene"}, setting("gene", slice(10), "NA")),
     "probes for genes": published("0% of 60 rows lead to a gene", setting("gene", slice(60), "1_at")),
 }  # fmt: skip
 
@@ -558,6 +646,7 @@ ALL = {
     for group, cases in (
         ("tables", TABLES),
         ("curated", CURATED),
+        ("spreadsheets", SPREADSHEETS),
         ("sheets", SHEETS),
         ("arrays", ARRAYS),
         ("cells", BARCODES),
@@ -621,7 +710,7 @@ def _seen(card, manifest) -> dict[str, Any]:
         "status": origin["rows_by_status"],
         "reads": np.asarray(adata.X).sum(axis=1).tolist(),
         "values": np.asarray(adata.X),
-        "order": [s.IDS.index(gene) for gene in adata.var_names],
+        "order": [s.IDS.index(gene) for gene in adata.var_names if gene in s.IDS],
         "groups": adata.obs["condition"].tolist(),
         "ages": adata.obs["age"].tolist(),
         "note": " ".join(map(str, origin["notes"])),

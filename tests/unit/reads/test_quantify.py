@@ -101,6 +101,18 @@ def test_the_strand_by_the_share_that_lies_forward():
     assert q.strandedness(0, 0) == ("unstranded", 0.5)
 
 
+def test_transcripts_of_one_name_are_not_one_index(made, tmp_path):
+    _, ref, folder = made
+    kept = ref.index.read_bytes()
+    text = gzip.decompress((folder / "transcripts.fa.gz").read_bytes()).decode()
+    fewer = ">".join(text.split(">")[:-1])
+    (tmp_path / "transcripts.fa.gz").write_bytes(gzip.compress(fewer.encode()))
+    wanted = reference.source("human", str(tmp_path / "transcripts.fa.gz"))
+    other = reference.prepare(wanted, folder / "cache", policy=allowed(tmp_path))
+    assert other.digest != ref.digest and other.index != ref.index
+    assert ref.index.read_bytes() == kept
+
+
 def test_an_index_is_built_once_and_its_sequences_are_checked(made, tmp_path, monkeypatch):
     _, ref, folder = made
     wanted = reference.source("human", str(folder / "transcripts.fa.gz"))
@@ -114,6 +126,9 @@ def test_an_index_is_built_once_and_its_sequences_are_checked(made, tmp_path, mo
         reference.prepare(wrong, tmp_path / "other", policy=allowed(folder))
     assert "GENCODE 44" in str(error.value)
     assert not list((tmp_path / "other").glob("*.idx"))
+    # What an earlier index says of itself is held against the pin, too.
+    with pytest.raises(InputError, match=f"digest {ref.digest}"):
+        reference.prepare(wrong, tmp_path, policy=allowed(folder))
     with pytest.raises(InputError, match="no transcripts are pinned for rat"):
         reference.source("rat")
 

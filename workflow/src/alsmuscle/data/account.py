@@ -20,7 +20,7 @@ _STATUS = {
     "entrez": "by Entrez id",
     "symbol": "by symbol",
     "previous": "by a former symbol",
-    "mangled": "by a symbol that a spreadsheet made a date",
+    "mangled": "by a symbol that a spreadsheet made a date, or R rewrote",
     "ambiguous": "of several genes",
     "unmapped": "of no gene",
 }

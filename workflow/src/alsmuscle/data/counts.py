@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core.contracts import measure
 from alsmuscle.core.errors import InputError
+from alsmuscle.data import genes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -226,16 +227,22 @@ def assemble(
 
     order = samples["sample_id"].tolist()
     values = counts[order].to_numpy()
-    again = _listed_again(identity["gene_id"].to_numpy(), values)
+    nameless = genes.is_nameless(counts.index).to_numpy()
+    again = ~nameless & _listed_again(identity["gene_id"].to_numpy(), values)
+    said = []
+    if nameless.any():
+        said.append(f"{nameless.sum():,} rows without the name of a gene were left out.")
     if again.any():
-        said = (
+        said.append(
             f"{again.sum():,} rows repeat another row of their gene, number by number, such as "
             f"'{counts.index[again][0]}': counted once."
         )
-        provenance = {**provenance, "notes": [*provenance.get("notes", []), said]}
-        counts, identity, values = counts[~again], identity[~again], values[~again]
-    genes = identity["gene_id"].to_numpy()
-    codes, unique = pd.factorize(genes)
+    status = identity["status"].mask(again).value_counts()
+    provenance = {**provenance, "notes": [*provenance.get("notes", []), *said]}
+    left_out = nameless | again
+    counts, identity, values = counts[~left_out], identity[~left_out], values[~left_out]
+    gene_ids = identity["gene_id"].to_numpy()
+    codes, unique = pd.factorize(gene_ids)
     summed = np.zeros((len(unique), len(order)), dtype=np.int64)
     np.add.at(summed, codes, values)
     frame = pd.DataFrame(
@@ -263,17 +270,33 @@ def assemble(
         uns={
             "provenance": {
                 **provenance,
-                "rows_in_source": len(genes) + int(again.sum()),
-                "rows_summed": int(len(genes) - len(unique)),
-                "rows_by_status": {
-                    str(status): int(n) for status, n in identity["status"].value_counts().items()
-                },
+                "rows_in_source": len(left_out),
+                "rows_summed": int(len(gene_ids) - len(unique)),
+                "rows_by_status": {str(name): int(n) for name, n in status.items()},
             }
         },
     )
 
 
-def _listed_again(genes: np.ndarray, values: np.ndarray) -> np.ndarray:
+def without_total(counts: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out a row that holds the sum of all others in every sample, whatever it is called.
+
+    Genes × samples, integers. Returns also a sentence on what was left out.
+    """
+    import numpy as np
+
+    values = counts.to_numpy()
+    sums = values.sum(axis=0, dtype=np.int64)
+    likely = np.flatnonzero(2 * values[:, 0].astype(np.int64) == sums[0])
+    rows = [row for row in likely if (2 * values[row].astype(np.int64) == sums).all()]
+    if len(rows) != 1 or len(values) < ENOUGH_GENES:
+        return counts, []
+    name = counts.index[rows[0]]
+    kept = counts.iloc[np.arange(len(values)) != rows[0]]
+    return kept, [f"Row '{name}' holds the sum of all others and was left out."]
+
+
+def _listed_again(gene_ids: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Say which rows repeat a former row of their gene in every sample (a table joined to another).
 
     Genes × samples. Rows of fewer than three different numbers may agree by chance, and are added up.
@@ -281,13 +304,13 @@ def _listed_again(genes: np.ndarray, values: np.ndarray) -> np.ndarray:
     import numpy as np
     import pandas as pd
 
-    several = np.flatnonzero(pd.Series(genes).duplicated(keep=False))
-    again = np.zeros(len(genes), dtype=bool)
+    several = np.flatnonzero(pd.Series(gene_ids).duplicated(keep=False))
+    again = np.zeros(len(gene_ids), dtype=bool)
     seen: set[tuple[object, bytes]] = set()
     for row in several:
         if len(np.unique(values[row])) < 3:
             continue
-        key = (genes[row], values[row].tobytes())
+        key = (gene_ids[row], values[row].tobytes())
         again[row] = key in seen
         seen.add(key)
     return again

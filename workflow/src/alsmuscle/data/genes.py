@@ -42,6 +42,9 @@ _SUMMARY: Final = (
     r"|not_aligned|alignment_not_unique|Unassigned_\w+|(?i:(?:grand |column )?totals?|sum)"
     r"(?i:[ _](?:reads|counts))?)"
 )
+# What programs write where a row, or a probe, has no gene. NA and NaN were symbols once, of XK and
+# SCN11A, and nobody means these.
+_NAMELESS: Final = r"(?:(?i:n/?a|nan|null|none|#n/a|#name\?|#ref!|#value!)|[-.?_*]*)"
 # Ids written together: a genome's name before them; a symbol, or a number, behind them.
 _GENOME: Final = r"^(?:gene[:-]|(?:GRCh|GRCm|hg|mm)\d+_+)"
 # Numbers of NCBI's genes with the name of the database before them.
@@ -49,8 +52,8 @@ _ENTREZ_OF: Final = (
     r"^(?:(?i:geneid|entrez|entrezgene|entrez_gene|ncbigene|ncbi_gene)[:_-])(?=\d+$)"
 )
 _WITH_SYMBOL: Final = rf"^{_ENSEMBL}[_|:;/, ]\S.*$"
-_BEHIND_SYMBOL: Final = rf"^[^|\s]+[_|:;]{_ENSEMBL}$"
-_SYMBOL_ENTREZ: Final = r"^(?P<symbol>[A-Za-z][\w.@-]*)\|\d+$"
+_BEHIND_SYMBOL: Final = rf"^[^|\s]+(?:[_|:;]| \(){_ENSEMBL}\)?$"
+_SYMBOL_ENTREZ: Final = r"^(?P<symbol>[A-Za-z][\w.@-]*)(?:\|\d+| \(\d+\))$"
 # Below this share of rows that lead to a gene the ids are not what they are taken for.
 LEAST_MAPPED: Final = 0.2
 
@@ -97,6 +100,11 @@ def _taken_apart(text: pd.Series) -> pd.Series:
 def is_summary(ids: Iterable[object]) -> pd.Series:
     """Say which rows of a matrix are no genes: counters' summaries (``__no_feature``), totals."""
     return _strings(ids).str.fullmatch(_SUMMARY)
+
+
+def is_nameless(ids: Iterable[object]) -> pd.Series:
+    """Say which ids are none: empty, or what programs write in place of one (``NA``, ``---``)."""
+    return _strings(ids).str.fullmatch(_NAMELESS)
 
 
 def require_genes(frame: pd.DataFrame, table: pd.DataFrame, where: str, what: str = "rows") -> None:
@@ -153,7 +161,7 @@ def _kinds(text: pd.Series) -> pd.Series:
     """Return per id ``ensembl``, ``entrez``, ``symbol`` or ``none`` (no gene at all)."""
     kind = np.select(
         [
-            text.eq("") | text.str.fullmatch(_NO_GENE),
+            text.str.fullmatch(_NAMELESS) | text.str.fullmatch(_NO_GENE),
             text.str.fullmatch(_ENSEMBL),
             text.str.fullmatch(r"\d+"),
         ],
@@ -366,6 +374,7 @@ def identify(
         id_type = detect_id_type(text, where=where)
 
     given = None if symbols is None else _strings(symbols)
+    given = None if given is None else given.mask(given.str.fullmatch(_NAMELESS), "")
     if given is not None and len(given) != len(text):
         raise InputError(f"{len(given)} symbols beside {len(text)} gene ids", where=where)
 
@@ -408,7 +417,7 @@ def identify(
 def _settle_symbols(
     rows: _Rows, text: pd.Series, kind: pd.Series, table: pd.DataFrame, *, dates: bool = True
 ) -> None:
-    """Resolve symbols: current, then former, then (``dates``) mangled ones."""
+    """Resolve symbols: current, then former, then (``dates``) those that programs rewrote."""
     primary = table["primary"] == "1"
     # Where one id stands for the symbol its copies are out of the question.
     led = table["symbol"].isin(table.loc[primary, "symbol"])
@@ -427,6 +436,7 @@ def _settle_symbols(
     if dates:
         left = text[(rows.status == "unmapped") & kind.isin(["symbol", "entrez"])]
         _settle_dates(rows, left, numbered, detect_organism(table["gene_id"].head(1)))
+        _settle_dots(rows, names, numbered)
 
 
 def _settle_dates(
@@ -447,6 +457,21 @@ def _settle_dates(
     several = known[known.map(len) > 1]
     rows.status.loc[several.index] = "ambiguous"
     rows.candidates.loc[several.index] = several.map(";".join)
+
+
+def _settle_dots(rows: _Rows, names: pd.Series, numbered: pd.DataFrame) -> None:
+    """Resolve what R has rewritten: ``HLA.A`` (make.names), the second KDM5D as ``KDM5D.1``.
+
+    Only where it can have been nothing else: the source has no HLA-A of its own, and a KDM5D.
+    """
+    left = names[(rows.status[names.index] == "unmapped") & names.str.contains(".", regex=False)]
+    present = set(names)
+    hyphened = left.str.replace(".", "-", regex=False)
+    hyphened = hyphened[~hyphened.isin(present)]
+    again = left.str.replace(r"\.\d+$", "", regex=True)
+    again = again[again.isin(present)]
+    for found in (hyphened, again):
+        rows.settle(_Lookup(numbered, found).find(found), "mangled")
 
 
 def _part_namesakes(rows: _Rows) -> None:

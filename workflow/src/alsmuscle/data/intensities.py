@@ -158,7 +158,8 @@ def identify(probes: pd.DataFrame, table: pd.DataFrame, *, where: str) -> pd.Dat
     several = (ids.str.contains("///") | symbols.str.contains("///")).to_numpy()
 
     def settle(keys: pd.Series, id_type: str) -> None:
-        open_ = ~several & (keys != "").to_numpy() & (found["status"] == "unmapped").to_numpy()
+        named = ~genes.is_nameless(keys).to_numpy()
+        open_ = ~several & named & (found["status"] == "unmapped").to_numpy()
         if not open_.any():
             return
         mapped = genes.identify(keys[open_], table, id_type=id_type, where=where)

@@ -91,6 +91,7 @@ def effects(
     log2fc = derivation.numbers(
         table, spec["log2fc_column"], where=f"{where}: effects.log2fc_column"
     )
+    _refuse_other_scale(log2fc, f"{where}: effects.log2fc_column")
     derived = derivation.standard_error(table, spec, log2fc, where=where)
     frame = _as_de(table, identity, spec, log2fc, derived, dataset=dataset, where=where)
     names = frame["probe_id"] if "probe_id" in frame else table[spec["gene_column"]].astype(str)
@@ -240,14 +241,43 @@ def _controls(effects: pd.Series) -> list[dict[str, Any]]:
     return [note("control_probes", size, text, moved)]
 
 
+def _refuse_other_scale(log2fc: pd.Series, where: str) -> None:
+    """Refuse fold changes that are no logarithms: genes that do not move lie at 0 there."""
+    moved = log2fc[log2fc.notna() & (log2fc != 0)]
+    if len(moved) < MIN_ROWS:
+        return
+    if (moved > 0).all() or (moved < 0).all():
+        raise InputError(
+            f"all {len(moved):,} effects have one sign, as ratios have, and no logarithms",
+            where=where,
+            expected="log2 fold changes of all genes, up and down",
+            remedy="name the column of logarithms, or save the logarithms of this one in the file",
+        )
+    if (moved.abs() >= 1).all():
+        raise InputError(
+            "no effect lies between -1 and 1: fold changes with a sign (-2 for half), or a list that was "
+            "cut at a fold change",
+            where=where,
+            expected="log2 fold changes of all genes",
+            remedy="name the column of logarithms; a list of called genes is `modality: calls`",
+        )
+
+
 def _refuse_list(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> None:
-    """Refuse a table that holds significant rows only."""
+    """Refuse a table that holds significant rows only, and p-values that are none."""
     import pandas as pd
 
     for key in ("pvalue_column", "padj_column"):
         if spec.get(key) not in table:
             continue
         p = pd.to_numeric(table[spec[key]], errors="coerce").dropna()
+        if len(p) and not 0 <= p.min() <= p.max() <= 1:
+            raise InputError(
+                f"p-values from {p.min():.3g} to {p.max():.3g}: logarithms of p, or another column?",
+                where=f"{where}: effects.{key}",
+                expected="numbers from 0 to 1",
+                remedy="name the column of p-values, or save them as such in the file",
+            )
         if len(p) >= MIN_ROWS and p.max() < WHOLE_TABLE_P:
             raise InputError(
                 f"every row is significant (largest '{spec[key]}' {p.max():.2g} in {len(p):,} rows): "

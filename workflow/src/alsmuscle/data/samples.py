@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import deadline
@@ -407,13 +407,14 @@ def _spelling(lacking: list[str], names: list[str], template: str) -> str:
     """Say how the matrix spells the names that it lacks; empty where it does not."""
 
     def letters(name: str) -> str:
-        return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
+        plain = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
+        return re.sub(r"(?<!\d)0+(?=\d)", "", plain)
 
     known = {letters(name): name for name in names}
     like = known.get(letters(lacking[0]), "")
     if like and all(letters(name) in known for name in lacking):
         return (
-            f"'{like}' differs from '{lacking[0]}' in case, spaces or punctuation only: read the matrix's "
+            f"'{like}' differs from '{lacking[0]}' in case, spaces, punctuation or zeros only: read the matrix's "
             "spelling into a column of the samples (`pattern`, `map`), and name it in the template"
         )
     around = {
@@ -430,6 +431,7 @@ def match_matrix(
     samples: pd.DataFrame,
     excluded: pd.DataFrame,
     card: Mapping[str, Any],
+    rows: Collection[str] = (),
 ) -> tuple[dict[str, str], pd.DataFrame]:
     """Match the matrix's columns with the samples.
 
@@ -441,6 +443,8 @@ def match_matrix(
         As :func:`harmonise` returns them.
     card
         The study card; ``counts.sample_template`` builds a column's name from a sample's columns.
+    rows
+        Names of the matrix's rows, to know a table again that lies on its side.
 
     Returns
     -------
@@ -473,7 +477,7 @@ def match_matrix(
     lacking = [name for name in wanted if name not in names]
     if lacking:
         like_genes = sum(bool(re.match(r"ENS[A-Z]*G\d+", str(name))) for name in names)
-        if like_genes > len(names) / 2:
+        if like_genes > len(names) / 2 or lacking[0] in rows:
             raise InputError(
                 f"the matrix seems transposed: its columns are genes, such as '{names[0]}', and "
                 f"not samples, such as '{lacking[0]}'",
@@ -499,7 +503,8 @@ def match_matrix(
             + (f", such as '{extra[0]}'" if extra else ""),
             where=where,
             expected=f"the {len(excluded)} excluded and {allowed} unlisted sample(s)",
-            remedy="complete the sheet, correct the template, or exclude them as `unlisted`",
+            remedy="complete the sheet or correct the template; what is no sample (a total) belongs under "
+            "`skip_columns`, samples that are left out under `samples.exclude` as `unlisted`",
         )
     if rules:
         unlisted = [name for name in extra if name not in set(excluded["sample_id"])]

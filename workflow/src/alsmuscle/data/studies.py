@@ -63,9 +63,12 @@ def read_bulk(
     if "run_id" in card["samples"]:
         sheet, matrix = samples.merge_runs(sheet, matrix, card)
     kept, excluded = samples.harmonise(sheet, card)
-    columns, excluded = samples.match_matrix(list(matrix.columns), kept, excluded, card)
+    columns, excluded = samples.match_matrix(
+        list(matrix.columns), kept, excluded, card, set(matrix.index)
+    )
 
     raw, said = counts.as_counts(matrix[list(columns)].rename(columns=columns), spec["type"], where)
+    raw, total = counts.without_total(raw)
     table = files.read_gene_table(card["organism"])
     identity = genes.identify(raw.index, table, symbols=symbols, where=where)
     genes.require_genes(identity, table, where)
@@ -76,7 +79,7 @@ def read_bulk(
         kept,
         {
             "files": manifest[["name", "url", "sha256"]].to_dict("list"),
-            "notes": [*notes, *said, *lost.notes],
+            "notes": [*notes, *said, *total, *lost.notes],
             "flagged": lost.flagged,
             "samples_in_source": len(sheet),
             "columns_in_source": [str(name) for name in matrix.columns],

@@ -139,7 +139,8 @@ def _format_named(name: str) -> str:
 
 def refuse_page(want: Want, name: str, head: bytes) -> None:
     """Raise if a web page or a storage service's error arrived in place of a file."""
-    if name.lower().endswith((".html", ".htm")):
+    saved_as_page = name.lower().endswith(".xls") and b"<table" in head.lower()
+    if name.lower().endswith((".html", ".htm")) or saved_as_page:
         return
     text = head.lstrip(b"\xef\xbb\xbf\r\n\t ").decode("utf-8", "replace")
     start = re.sub(r"^(<\?xml[^>]*\?>|<!--.*?-->|\s)+", "", text, flags=re.DOTALL)

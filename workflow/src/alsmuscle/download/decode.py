@@ -275,8 +275,8 @@ def decoded(content: bytes) -> str:
 
     Line ends become ``\n``: also lone carriage returns, where there is no other line end.
     """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = content.decode("utf-16", "replace")
+    if wide := utf_16(content):
+        text = content.decode(wide, "replace")
     else:
         try:
             text = content.decode("utf-8-sig")
@@ -288,6 +288,17 @@ def decoded(content: bytes) -> str:
                 text = content.decode("latin-1")
     text = text.replace("\r\n", "\n")
     return text if "\n" in text else text.replace("\r", "\n")
+
+
+def utf_16(content: bytes) -> str:
+    """Return the codec of text in UTF-16, with a mark or without one; empty for all else."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    low, high = content[0:4096:2], content[1:4096:2]  # of ASCII, one of two bytes is a zero
+    for zeros, others, codec in ((high, low, "utf-16-le"), (low, high, "utf-16-be")):
+        if zeros.count(0) > 0.8 * len(zeros) > 1 and not others.count(0):
+            return codec
+    return ""
 
 
 def lines_of(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.download.download import fetch, file_name
+from alsmuscle.download.lock import exclusive
 from alsmuscle.download.policy import FetchPolicy
 from alsmuscle.reads import tools
 from alsmuscle.reads.collect import transcript_genes
@@ -88,12 +89,28 @@ def prepare(
     """Fetch transcripts, check them against their digest, and build the index if it is not there.
 
     ``folder`` keeps both; an index of other transcripts, or of another kallisto, is built anew.
+    Transcripts that a card names have a folder of their own in it: files of one name are not one
+    file. Studies that are fetched at once wait for the one that builds.
 
     Raises
     ------
     InputError
         The transcripts are not those that are pinned, or cannot be had.
     """
+    if not wanted.digest:
+        folder = folder / hashlib.sha256(wanted.url.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(folder / "index.lock"):
+        return _prepared(wanted, folder, mirror, policy, threads)
+
+
+def _prepared(
+    wanted: Source,
+    folder: Path,
+    mirror: str | Path | None,
+    policy: FetchPolicy | None,
+    threads: int,
+) -> Reference:
     got = fetch(
         wanted.url,
         folder / file_name(wanted.url),
@@ -106,7 +123,7 @@ def prepare(
     key = {"sha256": got.sha256, "kallisto": tools.version("kallisto"), "k": _K}
     if facts.is_file() and index.is_file():
         known = json.loads(facts.read_text(encoding="utf-8"))
-        if known["key"] == key:
+        if known["key"] == key and wanted.digest in ("", known["digest"]):
             return Reference(wanted.name, index, known["digest"], known["gene_of"])
     headers, digest = [], hashlib.sha256()
     for header, bases in _records(got.path):

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.data.readers import tables
+from alsmuscle.data.readers import formats, tables
 from alsmuscle.download.decode import ZIP, decoded, lines_of, read_text, some, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# What GenomeStudio writes beside every array, as GEO asks for it.
+DETECTION = r"(?i)(.*[ _.-])?detection[ _.-]*(p[ _.-]*val(ue)?s?|call)?"
 
 
 class Intensities(NamedTuple):
@@ -63,7 +67,7 @@ def read_intensities(
     elif chip["layout"] == "series_matrix":
         values = series_matrix_values(read_text(path), str(path), notes)
     else:
-        shape = tables.form({"separator": "tab", **chip}, key, notes=notes)
+        shape = tables.form({"separator": "tab", **chip}, key, notes=notes, beside=DETECTION)
         values = _by_probe(tables.read(path.read_bytes(), str(path), shape), chip, str(path), shape)
     if beside is not None:
         probes = read_annotation(beside, chip["annotation"], key)
@@ -249,7 +253,7 @@ def read_annotation(path: Path, spec: Mapping[str, Any], key: str = "counts") ->
     content = unpacked(path.read_bytes(), str(path))
     if content.startswith(ZIP):
         return annotation(tables.read(content, str(path), shape), spec, str(path))
-    tables.refuse_other_content(content, str(path))
+    formats.refuse_other_content(content, str(path))
     text = decoded(content)
     if begin := re.search(r"^!platform_table_begin.*\n", text, flags=re.MULTILINE):
         text = text[begin.end() :].partition("!platform_table_end")[0]

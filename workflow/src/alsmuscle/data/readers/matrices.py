@@ -201,26 +201,32 @@ def _tar_tables(
     pattern = re.compile(spec["member"])
     columns: dict[str, pd.Series] = {}
     symbols: dict[str, pd.Series] = {}
-    seen, listed = set(), []
+    seen: dict[str, str] = {}
+    listed = []
     for name, content in archive.each(path):
         listed.append(name)
         with deadline.of_pattern(spec["member"], f"{path}: counts.member"):
             match = pattern.search(name)
-        if not match:
+        if not match or (spec.get("tool") == "featurecounts" and name.endswith(".summary")):
             continue
         sample = match["sample_id"]
         where = f"{path}: member {name}"
         _check_hash(content, members, name, where)
         if sample in columns:
-            raise InputError(f"two members give sample '{sample}'", where=where)
-        seen.add(name)
+            raise InputError(
+                f"two members give sample '{sample}'",
+                where=where,
+                expected=f"one; the other is {seen[sample]}",
+                remedy="make `counts.member` narrower: let it end as the tables' names do, with $",
+            )
+        seen[sample] = name
         frame = tables.read(content, where, _form(spec, notes))
         _check_column(frame, "gene_column", spec, where)
         frame, names = _symbols_beside(frame, spec, where, notes)
         columns[sample] = _count_column(frame, spec, where).rename(sample)
         if names is not None:
             symbols[sample] = pd.Series(names, index=columns[sample].index)
-    lacking = sorted(set(members) - seen)
+    lacking = sorted(set(members) - set(seen.values()))
     if lacking:
         raise InputError(
             f"{len(lacking)} pinned member(s) not in the archive, such as {lacking[0]}",

@@ -130,13 +130,13 @@ class Matrices:
         found: dict[str, str] = {}
         names = members.names(path)
         for name in names:
-            part = tenx.TRIPLET.match(name) if triplets else None
+            part = tenx.part_of(name) if triplets else None
             # One folder or archive per sample: what is in it is named alike in all.
             with deadline.of_pattern(self._spec["member"], f"{path}: cells.member"):
                 match = pattern.search(Path(name).name) or pattern.search(name)
-            if match is None or (triplets and (part is None or part["part"] != "matrix.mtx")):
+            if match is None or (triplets and (part is None or part[1] != "matrix")):
                 continue
-            value = part["prefix"] if part else name
+            value = part[0] if part else name
             if found.setdefault(match["sample_id"], value) != value:
                 raise InputError(
                     f"two matrices give sample '{match['sample_id']}': '{value}' and "
@@ -150,7 +150,8 @@ class Matrices:
                 "no matrix matches `cells.member`",
                 where=path,
                 expected=self._spec["member"],
-                remedy=f"correct the expression; members are such as {some(names, 3)}",
+                remedy=f"correct the expression; members are such as {some(names, 3)}"
+                + ("; of triplets, that of the counts is called matrix.mtx" if triplets else ""),
             )
         return found
 

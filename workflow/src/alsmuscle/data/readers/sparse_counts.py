@@ -28,13 +28,14 @@ _OTHERS = (
 )
 RAW = "use the raw count matrix (10x 'filtered_feature_bc_matrix', or counts in a layer)"
 AGAIN = "fetch the file again; if it stays broken the archive's copy is broken"
+_MANY = 1000  # values of which some differ in any sample that was sequenced
 _ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+(_PAR_Y)?$")
 
 
 def describe_values(X: csr_matrix) -> str:
     """Say what kind of values a matrix holds: ``counts`` or, for a message, what else it may be.
 
-    Judged by the stored values: whole and not negative are counts; equal row sums are a fixed-sum
+    Judged by the stored values: whole and not negative are counts, unless all are the same one; equal row sums are a fixed-sum
     normalisation (TPM and CPM sum to a million); values below about 20 are log-transformed; the
     rest may be FPKM or corrected values.
     """
@@ -47,6 +48,8 @@ def describe_values(X: csr_matrix) -> str:
         kind = "missing or infinite values"
     elif values.min() < 0:
         kind = "negative values (scaled or log ratios)"
+    elif values.size >= _MANY and values.min() == values.max():
+        kind = f"the same value, {values.max():g}, wherever it has one (a pattern, or binarised)"
     elif values.dtype.kind in "iub" or bool(np.all(values == np.rint(values))):
         kind = "counts"
     else:

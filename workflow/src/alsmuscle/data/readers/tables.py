@@ -20,22 +20,26 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
-from alsmuscle.data.readers import workbooks
+from alsmuscle.data.readers import formats, workbooks
 from alsmuscle.download.decode import ZIP, decoded, lines_of, some, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";"}
+SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";", "space": " "}
 # What archives and programs write where there is no value.
 NO_VALUE = ("", "na", "n/a", "nan", "null", "none", "#n/a", "-", "--", ".")
-_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _GCT = re.compile(r"#1\.[23]\s*$")
 # Names that a column of ids has; a column of values is named after a sample.
 _ID_NAMES = re.compile(r"(?i)#?\W*(gene|ensembl|ensg|entrez|symbol|hgnc|mgi|ids?\b|name|probe)")
 # Blanks that are no space, and characters that nobody sees, in names that people copied.
 _BLANK = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
+_TAB = "\t"
+# Fields between blanks, as R's write.table has them: in quotes where they hold blanks.
+_WORD = re.compile(r'"[^"]*"|\S+')
+# What a spreadsheet shows of a large number in a narrow column, and saves as text.
+_POWERS = re.compile(r"(?<![\w.])\d(?:\.(\d+))?E\+(\d\d)(?!\w)")
 _LOOKED_AT = 20  # rows looked at to learn what separates fields
 _MOST_CELL = 32_767  # what a spreadsheet takes
 _PROBED = 200  # rows looked at to learn how many fields a row has
@@ -65,6 +69,10 @@ class Form:
         Cells stay text, and a name that stands twice is numbered; else a repeated name is refused.
     text_columns
         Positions that stay text in any case.
+    skip
+        Names of columns to leave out, each however often it stands in the header.
+    beside
+        Expression for names of columns that are no sample, and are left out with a note.
     row_names
         Name of the first column where it has none.
     notes
@@ -80,6 +88,8 @@ class Form:
     decimal: str = "."
     text: bool = False
     text_columns: tuple[int, ...] = (0,)
+    skip: tuple[str, ...] = ()
+    beside: str = ""
     row_names: str = "row_names"
     notes: list[str] = field(default_factory=list)
 
@@ -91,6 +101,7 @@ def form(spec: Mapping[str, Any], key: str, **given: Any) -> Form:
         known["separator"] = SEPARATORS[spec["separator"]]
     if spec.get("decimal") == "comma":
         known["decimal"] = ","
+    known["skip"] = tuple(spec.get("skip_columns", ()))
     return Form(key, **{**known, **given})
 
 
@@ -121,40 +132,8 @@ def read(content: bytes, where: str, shape: Form) -> pd.DataFrame:
         raise InputError("the file is empty", where=where)
     if content.startswith(ZIP):
         return _workbook(content, where, shape)
-    refuse_other_content(content, where)
+    formats.refuse_other_content(content, where)
     return parse(decoded(content), where, shape)
-
-
-def refuse_other_content(content: bytes, where: str) -> None:
-    """Say what a file is that is no text.
-
-    Raises
-    ------
-    InputError
-        A web page, an old workbook, or something binary.
-    """
-    head = content[:512].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    if head.startswith((b"<!doctype", b"<html")):
-        raise InputError(
-            "a web page, not a table",
-            where=where,
-            remedy="look at the address in a browser: the archive may have moved the file",
-        )
-    if content.startswith(_OLD_WORKBOOK):
-        raise InputError(
-            "a workbook of the old kind (.xls)",
-            where=where,
-            expected="text, or .xlsx",
-            remedy="open it in a spreadsheet, save it as .xlsx, and give that file's path as `url`",
-        )
-    if b"\0" in content[:4096] and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(
-            "not text (some binary file)",
-            where=where,
-            expected="text, or a workbook (.xlsx), packed or not",
-            remedy="name the layout that the file has on the card: R data and single-cell files have "
-            "layouts of their own",
-        )
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -166,7 +145,12 @@ def parse(text: str, where: str, shape: Form) -> pd.DataFrame:
 
     lines = _rows(text, where, shape)
     separator = shape.separator or _separator(lines)
+    if separator == SEPARATORS["space"]:
+        lines, separator = [_TAB.join(_WORD.findall(line)) for line in lines], _TAB
+    lines = _joined(lines, separator)
     lines = _without_footer(lines, separator, where, shape)
+    if not shape.text:
+        _say_rounded(text, where, shape)
     quoting = _quoting(lines, separator)
     names, lead, last = _names(lines, separator, quoting, where, shape)
     body = lines[1:] if shape.header else lines
@@ -219,7 +203,10 @@ def _rows(text: str, where: str, shape: Form) -> list[str]:
             f"the file has {len(lines)} lines, all of which are skipped",
             where=f"{where}: {shape.key}.skip_rows",
         )
-    lines = [line for line in lines[shape.skip_rows :] if line.strip()]
+    # A line of separators alone is an empty row of a spreadsheet; \x1a ends a file of DOS.
+    lines = [line for line in lines[shape.skip_rows :] if line.strip(' \t,;"\x1a')]
+    if lines and re.fullmatch(r'"?sep=.?"?', lines[0].strip()):
+        lines = lines[1:]  # a word to Excel
     if shape.comment:
         lines = [line for line in lines if not line.startswith(shape.comment)]
     if lines and _GCT.match(lines[0]):
@@ -235,6 +222,24 @@ def _rows(text: str, where: str, shape: Form) -> list[str]:
     return lines[first:]
 
 
+def _joined(lines: list[str], separator: str) -> list[str]:
+    """Put together the lines of a row that has line ends in quotes, where that makes rows regular."""
+    if not any(line.count('"') % 2 for line in lines):
+        return lines
+    rows, row, quotes = [], list[str](), 0
+    for line in lines:
+        row.append(line)
+        quotes += line.count('"')
+        if quotes % 2 == 0:
+            rows.append(" ".join(row))
+            row = []
+    try:
+        widths = {len(cells) for cells in csv.reader(rows[1:], delimiter=separator)}
+    except csv.Error:
+        return lines
+    return lines if row or len(widths) != 1 else rows
+
+
 def _without_footer(lines: list[str], separator: str, where: str, shape: Form) -> list[str]:
     """Leave out remarks below a table: last lines of one field, in words."""
     kept = len(lines)
@@ -246,6 +251,19 @@ def _without_footer(lines: list[str], separator: str, where: str, shape: Form) -
         shape.notes.append(said)
         log.get("tables").warning("%s: %s", where, said)
     return lines[:kept]
+
+
+def _say_rounded(text: str, where: str, shape: Form) -> None:
+    """Say how many numbers a spreadsheet has saved as it showed them: 1.23E+05."""
+    if "E+" not in text:
+        return
+    cells = [m[0] for m in _POWERS.finditer(text) if len(m[1] or "") < int(m[2])]
+    if cells:
+        shape.notes.append(
+            f"{len(cells):,} numbers are written in powers of ten, such as {cells[0]}: a spreadsheet has "
+            "rounded them."
+        )
+        log.get("tables").warning("%s: %s", where, shape.notes[-1])
 
 
 def _quoting(lines: list[str], separator: str) -> int:
@@ -316,7 +334,7 @@ def _names(
     if sum(map(bool, names)) < 2 < width or (len(names) == 1 and width > 1):
         raise _title(lines, separator, quoting, where, shape)
     if len(names) < 2 and not shape.text:
-        other = next((word for word, s in SEPARATORS.items() if s in lines[0]), "")
+        other = next((word for word, s in SEPARATORS.items() if s in lines[0].strip()), "")
         raise InputError(
             "only one column",
             where=where,
@@ -419,6 +437,12 @@ def _named(frame: pd.DataFrame, names: Sequence[str], where: str, shape: Form) -
         frame = frame.fillna("")
         _refuse_long(frame, where)
     empty = [n for n, name in enumerate(names) if not name and n and _blank(frame[n])]
+    # Of a column to skip that stands behind every sample, the first is enough.
+    seen = {name: n for n, name in reversed(list(enumerate(names)))}
+    empty += [n for n, name in enumerate(names) if name in shape.skip and n > seen[name]]
+    if beside := [n for n, name in enumerate(names) if n and _is_beside(name, shape)]:
+        shape.notes.append(f"{len(beside)} columns were left out, such as '{names[beside[0]]}'.")
+    empty += beside
     frame = frame.drop(columns=empty)
     given = [
         name or (shape.row_names if n == 0 else f"column {n + 1}")
@@ -431,9 +455,14 @@ def _named(frame: pd.DataFrame, names: Sequence[str], where: str, shape: Form) -
             f"column '{twice[0]}' stands twice in the header",
             where=where,
             expected="one column per sample",
-            remedy="find out from the source which of them it is, and correct the file",
+            remedy=f"if it is no sample, set `{shape.key}.skip_columns: [{twice[0]}]`; else find out from "
+            "the source which of them it is, and correct the file",
         )
     return frame.set_axis(numbered(given), axis=1).reset_index(drop=True)
+
+
+def _is_beside(name: str, shape: Form) -> bool:
+    return bool(shape.beside and name not in shape.skip and re.fullmatch(shape.beside, name))
 
 
 def visible(text: str) -> str:
@@ -473,6 +502,8 @@ def numbered(names: Iterable[str]) -> list[str]:
 
 def _workbook(content: bytes, where: str, shape: Form) -> pd.DataFrame:
     grid, others = _grid(content, where, shape)
+    if shape.comment:
+        grid = grid[~grid.iloc[:, 0].map(cell_text).str.startswith(shape.comment)]
     filled = grid.map(lambda cell: cell_text(cell) != "")
     grid, filled = grid.loc[filled.any(axis=1)], filled.loc[filled.any(axis=1)]
     columns = filled.any(axis=0).to_numpy().nonzero()[0]
@@ -590,21 +621,23 @@ def numeric(frame: pd.DataFrame, where: str, shape: Form, *, missing: bool = Fal
         if number and (missing or not column.isna().any()):  # a workbook's #N/A is a missing number
             columns[name] = column
             continue
-        text = column.map(cell_text)
-        values = pd.to_numeric(_with_point(text, shape), errors="coerce")
+        values = pd.to_numeric(_with_point(column, shape), errors="coerce")
         odd = values.isna()
         if missing:
-            odd &= ~text.str.lower().isin(NO_VALUE)
+            odd &= ~column.map(cell_text).str.lower().isin(NO_VALUE)
         if odd.any():
             raise _no_number(frame, position, odd, where, shape)
         columns[name] = values
     return pd.DataFrame(columns, index=frame.index, columns=frame.columns)
 
 
-def _with_point(text: pd.Series, shape: Form) -> pd.Series:
+def _with_point(column: pd.Series, shape: Form) -> pd.Series:
+    text = column.map(cell_text)
     if shape.decimal == ".":
         return text
-    return text.str.replace(shape.decimal, ".", regex=False)
+    # Beside decimal commas a point stands between thousands: 1.234 is no number below 2.
+    grouped = column.map(lambda cell: isinstance(cell, str) and "." in cell)
+    return text.mask(grouped, "").str.replace(shape.decimal, ".", regex=False)
 
 
 def _no_number(
@@ -621,7 +654,12 @@ def _no_number(
         found += f" ({more} such values in this column)"
     top = frame.iloc[0].map(cell_text)
     remedy = "correct the file"
-    if cells[odd].str.fullmatch(r"[-+]?\d+,\d+(e[-+]?\d+)?").all():
+    if cells[odd].eq("").all():
+        remedy = (
+            "fill the cell; in a workbook it may be a formula that was never calculated, or an error such "
+            "as #REF!: open it in a spreadsheet and save it again"
+        )
+    elif cells[odd].str.fullmatch(r"[-+]?\d+,\d+(e[-+]?\d+)?").all():
         remedy = (
             f"if the comma stands before decimals, set `{shape.key}.decimal: comma`; a separator of "
             "thousands has to be taken out of the file"
@@ -636,6 +674,8 @@ def _no_number(
     elif first == 0 and not top.str.fullmatch(r"[-+.\d]*(e[-+]?\d+)?").any():
         rows = shape.skip_rows + 1
         remedy = f"if the header is one row below, set `{shape.key}.skip_rows: {rows}`"
+        if top.duplicated().any() and (label := cell_text(frame.index[0])):
+            remedy = f"if that row is no gene, but groups, set `{shape.key}.comment: {label}`"
     return InputError(
         found,
         where=where,

@@ -30,11 +30,27 @@ if TYPE_CHECKING:
 
 # In memory; the declared size is also held against the file's own.
 MOST_BYTES = 1 << 34
-TRIPLET = re.compile(
-    r"^(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|(?:features|genes)\.tsv)[^/]*$"
+# As 10x's programs, STARsolo and kb-python (cells_x_genes.mtx, .barcodes.txt, .genes.txt) name them.
+_TRIPLET = re.compile(
+    r"(?i)(?P<prefix>.*?)(?P<part>(?:matrix\.)?mtx|(?:barcodes|features|genes)\.(?:tsv|txt|csv))[^/]*"
 )
 _BARCODE = re.compile(r"[ACGTN]{8,}")
 _HEADER = re.compile(r"(?i)(x|v1|\W*|.*(gene|feature|symbol|ensembl|name|\bid).*)$")
+
+
+def part_of(name: str) -> tuple[str, str] | None:
+    """Return what precedes a part's name and which part it is; None for other files.
+
+    Examples
+    --------
+    >>> part_of("GSM1_genes.tsv.gz")
+    ('GSM1_', 'features')
+    """
+    found = _TRIPLET.fullmatch(name)
+    if found is None:
+        return None
+    part = found["part"].lower().split(".")[0]
+    return found["prefix"], {"mtx": "matrix", "genes": "features"}.get(part, part)
 
 
 def read_10x_h5(path: str | Path, *, content: IO[bytes] | None = None) -> AnnData:
@@ -137,9 +153,7 @@ def read_10x_h5_in_tar(path: str | Path, member: str) -> AnnData:
 
 def _choose(where: Path, names: Iterable[str], prefix: str) -> dict[str, str]:
     """Map matrix, barcodes and features to the names that start with exactly this prefix."""
-    found = [
-        (m["prefix"], m["part"].split(".")[0], m.string) for m in map(TRIPLET.match, names) if m
-    ]
+    found = [(*part, name) for name in names if (part := part_of(name))]
     prefixes = {start for start, _, _ in found}
     wanted = {prefix} & prefixes or {p for p in prefixes if p.rpartition("/")[2] == prefix}
     if len(wanted) > 1:
@@ -148,11 +162,7 @@ def _choose(where: Path, names: Iterable[str], prefix: str) -> dict[str, str]:
             where=where,
             remedy=f"give the folder, too: {some(sorted(wanted), 5)}",
         )
-    chosen = {
-        "features" if part == "genes" else part: name
-        for start, part, name in found
-        if start in wanted
-    }
+    chosen = {part: name for start, part, name in found if start in wanted}
     missing = {"matrix", "barcodes", "features"} - set(chosen)
     if missing:
         raise InputError(
