@@ -260,7 +260,8 @@ def with_summaries(tool: str) -> Case:
         files[f"{name}_c.txt"] = "\n".join(kept).encode()
         files[f"{name}_c.txt.summary"] = b"Status\tL1.bam\nAssigned\t100\n"
     half = {"reads": [int(n) for n in (s.COUNTS // 2).sum(axis=0)]}
-    return members(deposits.tar(files), gives=half, tool=tool, header=True, count_column=None)
+    own = {"tool": tool, "header": True, "count_column": None, "member": r"(?P<sample_id>GSM\d+)_c"}
+    return members(deposits.tar(files), gives=half, **own)
 
 
 SPREADSHEETS: dict[str, Case] = {
