@@ -42,7 +42,7 @@ demo: $(STAMP)  ## simulated studies with planted truth; needs no network, a few
 fetch: $(STAMP)  ## download what config/config.yaml needs, and nothing else
 	@$(call SNAKEMAKE,fetch)
 
-check-online: $(STAMP)  ## hold every study card against the live archives: results/check-online.zip, to share
+check-online: $(STAMP)  ## compare every study card with the live archives: results/check-online.zip, to share
 	@$(BIN)/alsmuscle check --all --online --bundle results/check-online.zip || test $$? -eq 3
 
 bundle: $(DOCS)  ## a finished run as one archive to cite, with RO-Crate metadata: results/bundle.zip

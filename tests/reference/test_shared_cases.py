@@ -64,7 +64,7 @@ EXPECTED: dict[str, Any] = {
     "two_channels_sheet": {"reads": READS, "groups": GROUPS},
     "workbook_gz": {"reads": READS},
     "workbook_numeric_names": {"reads": READS},
-    "workbook_repeated_name": "column 'a' stands twice in the header",
+    "workbook_repeated_name": "column 'a' is duplicated in the header",
     "zip_of_a_table": {"reads": READS},
 }
 

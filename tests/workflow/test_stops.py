@@ -131,7 +131,7 @@ def test_gene_sets_that_cannot_be_had_are_skipped_and_said(project):
     run = project.admit()
     assert run.returncode == 0, run.stderr
     (log,) = (project.folder / "results" / "logs" / "data_fetch").glob("collections.log")
-    lines = [line for line in log.read_text().splitlines() if "could not be had" in line]
+    lines = [line for line in log.read_text().splitlines() if "could not be obtained" in line]
     assert len(lines) == 1
     assert "own.gmt" in lines[0] and "skipped" in lines[0]
 

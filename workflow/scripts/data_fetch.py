@@ -23,7 +23,7 @@ with outcome.job(snakemake) as logger:
         if row["state"] in admit.BAD:
             name = row["check"].removeprefix("files.")
             logger.warning(
-                "gene sets '%s' could not be had, and are skipped: %s", name, row["found"]
+                "gene sets '%s' could not be obtained and are skipped: %s", name, row["found"]
             )
     files.write_table(snakemake.output.manifest, contracts.rows(manifest, MANIFEST), MANIFEST)
     files.write_table(snakemake.output.checks, contracts.rows(checks, CHECKS), CHECKS)

@@ -120,7 +120,7 @@ def test_tables_round_trip_and_hold_their_contract(tmp_path):
     assert again["note"].tolist() == ["kept", ""]
     with pytest.raises(InputError, match="'sex' is missing"):
         files.write_table(tmp_path / "t.tsv", frame.drop(columns="sex"), SAMPLES)
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="is duplicated"):
         files.write_table(tmp_path / "t.tsv", pd.concat([frame, frame]), SAMPLES)
     assert not (tmp_path / "t.tsv").exists()
 

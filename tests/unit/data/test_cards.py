@@ -223,7 +223,7 @@ def test_a_key_that_stands_twice_is_refused(tmp_path, good):
     _load(tmp_path, good)
     path = tmp_path / "gse1.yaml"
     path.write_text(path.read_text() + "\nrole: ageing\n")
-    _complains(lambda: registry.load_cards(tmp_path), ["gse1.yaml", "'role' stands twice"])
+    _complains(lambda: registry.load_cards(tmp_path), ["gse1.yaml", "'role' is duplicated"])
 
 
 def test_an_empty_registry_says_what_to_do(tmp_path):

@@ -126,7 +126,7 @@ TABLES: dict[str, Case] = {
     "commas for tabs": counts(s.table(sep=","), "set `counts.separator: comma`"),
     "decimal commas": counts(s.table(values=[[f"{c},0" for c in row] for row in s.COUNTS], sep=";"), decimal="comma", separator="semicolon", type="expected_counts"),
     "decimal commas unsaid": counts(s.table(values=[[f"{c},5" for c in row] for row in s.COUNTS]), "set `counts.decimal: comma`"),
-    "a sample twice": counts(s.table(names=["GSM1", *s.NAMES[:1], *s.NAMES[2:]]), "column 'GSM1' stands twice"),
+    "a sample twice": counts(s.table(names=["GSM1", *s.NAMES[:1], *s.NAMES[2:]]), "column 'GSM1' is duplicated"),
     "a row cut off": counts(s.table().rpartition("\t")[0] + "\n", "has 8 fields, the others 9"),
     # packing
     "bzip2": counts(bz2.compress(s.table().encode()), name="counts.txt.bz2"),
@@ -138,7 +138,7 @@ TABLES: dict[str, Case] = {
     # workbooks
     "a packed workbook": counts(gzip.compress(s.workbook(s.grid())), name="counts.xlsx.gz"),
     "numbers for names": counts(s.workbook(s.grid(names=range(101, 109))), sheet=s.SHEET.replace("GSM", "10"), name="counts.xlsx"),
-    "a name twice in a workbook": counts(s.workbook(s.grid(names=["GSM1", "GSM1", *s.NAMES[2:]])), "column 'GSM1' stands twice", name="counts.xlsx"),
+    "a name twice in a workbook": counts(s.workbook(s.grid(names=["GSM1", "GSM1", *s.NAMES[2:]])), "column 'GSM1' is duplicated", name="counts.xlsx"),
     "a title in a workbook": counts(s.workbook(s.grid(), before=[["Table S1"]]), "set `counts.skip_rows: 1`", name="counts.xlsx"),
     "a title that the card knows in a workbook": counts(s.workbook(s.grid(), before=[["Table S1"]]), name="counts.xlsx", skip_rows=1),
     # one table per sample

@@ -284,7 +284,7 @@ def test_confounding_of_what_is_not_in_the_model():
     )
     found = checks.design_warnings(samples, INTERACTION, "x", 3)
     assert found[["kind", "column"]].to_numpy().tolist() == [["confounded", "lane"]]
-    assert "cannot be told from lane" in found["text"].iloc[0]
+    assert "is confounded with lane" in found["text"].iloc[0]
     found = checks.design_warnings(samples, CONTINUOUS, "x", 3).set_index("column")
     assert found["kind"].to_dict() == {"score": "near_confounded", "block": "near_confounded"}
     twice = [f"p{i // 2}" for i in range(len(samples))]

@@ -98,7 +98,7 @@ def test_errors_speak() -> None:
     als, den = planted(0.5)
     with pytest.raises(InputError, match="0 genes are measured in both"):
         denervation.denervation_axis(als, den.set_index("x" + den.index))
-    with pytest.raises(InputError, match="gene 'g0' stands twice in the ALS"):
+    with pytest.raises(InputError, match="gene 'g0' is duplicated in the ALS"):
         denervation.denervation_axis(pd.concat([als, als.head(1)]), den)
     with pytest.raises(InputError, match="lack the column 'se'"):
         denervation.denervation_axis(als, den.drop(columns="se"))

@@ -27,7 +27,7 @@ def test_a_clean_contrast_is_pooled() -> None:
     ("changed", "words"),
     [
         ({"n_reference": 2}, "8 v 2 donors, fewer than 3 a side"),
-        ({"confounded": "batch"}, "condition cannot be told from batch"),
+        ({"confounded": "batch"}, "condition is confounded with batch"),
         ({"near_confounded": "Condition and site agree (Cramer's V 0.8)."}, "Cramer's V 0.8"),
         (
             {"ages_apart": "Mean ages are 66 and 29 years, 4 standard deviations apart."},

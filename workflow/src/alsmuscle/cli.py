@@ -31,9 +31,9 @@ PRIVATE = "alsmuscle-private"
 DONE, WRONG, USAGE, UNREACHED, INTERRUPTED = 0, 1, 2, 3, 130
 EXIT_CODES = {
     DONE: "done",
-    WRONG: "something is to be mended: a card, a table, a name; the message says what",
+    WRONG: "something has to be corrected: a card, a table, a name; the message says what",
     USAGE: "the command line itself is wrong",
-    UNREACHED: "an archive could not be reached, or not all of it; what could be had is given",
+    UNREACHED: "an archive could not be reached, or only in part; what was obtained is given",
     INTERRUPTED: "interrupted",
 }
 
@@ -142,7 +142,7 @@ def _discover_command(commands: Commands) -> argparse.ArgumentParser:
         commands,
         "discover",
         _discover,
-        "search GEO for studies that nobody listed",
+        "search GEO for studies that have no card yet",
         "discover --new",
         "discover --draft --to ../my-studies",
         "discover --term 'amyotrophic lateral sclerosis[All Fields] AND muscle[All Fields]'",
@@ -218,11 +218,11 @@ def _check_command(commands: Commands) -> argparse.ArgumentParser:
     )
     added.add_argument("id", nargs="*", help="study ids, accessions, or card files")
     added.add_argument("--all", action="store_true", help="every card of the registry")
-    added.add_argument("--online", action="store_true", help="hold the cards against the archives")
+    added.add_argument("--online", action="store_true", help="compare the cards with the archives")
     added.add_argument(
         "--read",
         action="store_true",
-        help="read the studies as a run does, from files that are here (own, cache, mirror), and say "
+        help="read the studies as a run does, from files that are here (own, cache, mirror), and print "
         "what was found: samples, groups, genes, losses, warnings",
     )
     added.add_argument(
@@ -236,7 +236,7 @@ def _explain_command(commands: Commands) -> argparse.ArgumentParser:
         commands,
         "explain",
         _explain,
-        "say what finished results hold on a claim, gene, study or contrast",
+        "print what finished results say about a claim, gene, study or contrast",
         "explain C1",
         "explain MYOG",
         "explain gse184951",

@@ -1,4 +1,4 @@
-"""Where a file of a study card can be had, archive by archive."""
+"""Addresses of the files of a study card, archive by archive."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Metric:
     flag
         Name of the flag, where it is not the column's.
     compared
-        What is held against the limit: the value, its size, its multiple of the study's median, or
+        What is compared with the limit: the value, its size, its multiple of the study's median, or
         the same of 1 - value.
     reason
         Why a sample is flagged: ``{value}, {compared}, {limit}, {top_gene}`` are filled in.
@@ -114,7 +114,7 @@ class Metric:
     method
         The same limit in the methods: keys of ``bulk.qc`` are filled in.
     covariate
-        Whether principal components are held against it.
+        Whether principal components are compared with it.
     """
 
     name: str
@@ -135,7 +135,7 @@ class Metric:
     covariate: bool = False
 
     def held(self, values: np.ndarray) -> np.ndarray:
-        """Return what of these values is held against the limit."""
+        """Return the part of these values that is compared with the limit."""
         import numpy as np
 
         if self.compared == "value":

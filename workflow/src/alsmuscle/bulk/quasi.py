@@ -1,7 +1,7 @@
 """Quasi-likelihood tests: how much more than the dispersion trend says does a gene vary?
 
 DESeq2's Wald test takes a gene's dispersion as known. Read against the normal distribution it calls
-far too much where groups are small and people unlike each other (8 to 25 % false among its calls on
+far too many genes in small, heterogeneous groups (8 to 25 % false among its calls on
 thinned real counts, ``benchmarks/calls.tsv``). Here, as in edgeR's quasi-likelihood tests (Lund et al.
 2012, Stat Appl Genet Mol Biol 11:5, 10.1515/1544-6115.1826; Chen, Lun and Smyth 2016,
 10.12688/f1000research.8987.2), coefficients are fitted at the dispersion that DESeq2's *trend* gives

@@ -1,11 +1,11 @@
-"""What is in the tube: muscle or something else, which muscle, slow or fast, with a transgene?
+"""What a sample is made of: muscle or another tissue, which muscle, fast or slow, transgenic?
 
 Scores are means of log2 expression over short marker panels (``config/tissues.tsv``). Two rules
 keep severely atrophic muscle from being called impure. Muscle content is ACTA1, TTN and NEB, which
 a wasted fibre still makes, never MYH1 or TNNT3, which it loses. And a foreign tissue is only
-flagged where it stands far above the study's own middle *and* is abundant: atrophy raises the
-share of fat, nerve and connective tissue in every patient a little, a tendon in the tube in one
-sample a lot.
+flagged if its score is far above the study's median *and* the tissue is abundant: atrophy raises
+the share of fat, nerve and connective tissue a little in every patient, a piece of tendon in the
+biopsy raises it a lot in one sample.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def check_table(frame: pd.DataFrame, table: Table, where: str) -> pd.DataFrame:
     if repeated is not None and repeated.any():
         first = frame.loc[repeated, list(table.key)].iloc[0]
         raise InputError(
-            f"the row {dict(first)} stands twice", where=where, expected=f"one row per {table.key}"
+            f"the row {dict(first)} is duplicated", where=where, expected=f"one row per {table.key}"
         )
     checked = frame.reset_index(drop=True)
     for column, kind in table.columns.items():
@@ -171,7 +171,7 @@ def check_counts(adata: AnnData, where: str) -> AnnData:
         fail("uns has no 'provenance'")
     for axis, index in (("sample", adata.obs_names), ("gene", adata.var_names)):
         if not index.is_unique:
-            fail(f"{axis} '{index[index.duplicated()][0]}' stands twice")
+            fail(f"{axis} '{index[index.duplicated()][0]}' is duplicated")
     values = adata.X.data if sp.issparse(adata.X) else np.asarray(adata.X)
     if values.size and not np.isfinite(values).all():
         fail("X has missing or infinite values")
@@ -211,7 +211,7 @@ def check_cells(adata: AnnData, where: str) -> AnnData:
             fail(f"obsm has no '{key}'")
     for axis, index in (("cell", adata.obs_names), ("gene", adata.var_names)):
         if not index.is_unique:
-            fail(f"{axis} '{index[index.duplicated()][0]}' stands twice")
+            fail(f"{axis} '{index[index.duplicated()][0]}' is duplicated")
     return adata
 
 

@@ -1,8 +1,8 @@
-"""Which studies take part: a study that cannot be had or believed is left out, the others go on.
+"""Which studies take part: a study that cannot be obtained or trusted is left out.
 
 Every look at a study leaves rows of contract ``checks``: what the card says, what was found, and
 whether the two agree. A study is admitted if nothing failed and nothing differs; what could not be
-looked at (``not verified``) keeps nobody out, and is shown.
+checked (``not verified``) excludes no study, and is shown.
 """
 
 from __future__ import annotations

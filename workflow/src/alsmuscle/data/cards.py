@@ -46,7 +46,7 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
         key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
         if key in seen:
             line = key_node.start_mark.line + 1
-            raise yaml.YAMLError(f"key '{key}' stands twice (second time in line {line})")
+            raise yaml.YAMLError(f"key '{key}' is duplicated (again in line {line})")
         seen.add(key)
     return dict(loader.construct_mapping(node, deep=True))
 

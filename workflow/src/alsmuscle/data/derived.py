@@ -1,4 +1,4 @@
-"""What is computed of a study's own values and joins its samples: sex, library size and the like."""
+"""Sample columns computed from a study's own values: sex, library size and similar."""
 
 from __future__ import annotations
 

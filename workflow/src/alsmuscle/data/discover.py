@@ -1,4 +1,4 @@
-"""Find series that nobody listed, propose cards for them, and hold cards against the archive.
+"""Find series that have no card yet, propose cards for them, and compare cards with the archive.
 
 Nothing here opens a connection: a ``client`` (URL in, text out) is handed in, so that the same code
 runs against NCBI, a mirror, or recorded answers. What a program proposes is a draft: switched off,

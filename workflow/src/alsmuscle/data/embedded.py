@@ -1,4 +1,4 @@
-"""Small derived tables that the project holds itself, for where the originals cannot be had.
+"""Small derived tables that come with the project, used where the originals cannot be obtained.
 
 They are what the workflow makes of the pinned originals (``workflow/resources/published``, with
 sources and licences beside them), so that reading one gives what importing the original gives. A
@@ -71,7 +71,7 @@ def _notes(path: str | Path, dataset: str, contrast: str) -> pd.DataFrame:
     notes = pd.read_csv(str(path).replace(".tsv.gz", ".imported.tsv"), sep="\t")
     own = notes[notes["contrast"] == contrast].reset_index(drop=True)
     text = (
-        "The original could not be had: this is the project's own derived table, made from it "
+        "The original could not be obtained: this is the project's own table, derived from it "
         f"(workflow/resources/published/{Path(path).name})."
     )
     said = pd.DataFrame([note(SOURCE, float("nan"), text)])

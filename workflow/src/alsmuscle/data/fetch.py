@@ -168,7 +168,7 @@ def study_files(
     mirror: str | Path | None = None,
     policy: FetchPolicy | None = None,
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Fetch all files of a study, and hold its card against the archive where that can be reached.
+    """Fetch all files of a study, and compare its card with the archive if that can be reached.
 
     A file that fails does not keep the others from arriving. The archive's record is asked for only
     if some file came from the network: with a complete mirror there is no request at all.

@@ -138,7 +138,7 @@ def merge_chips(chips: Sequence[pd.DataFrame], donor: pd.Series) -> tuple[pd.Dat
 
 
 def identify(probes: pd.DataFrame, table: pd.DataFrame, *, where: str) -> pd.DataFrame:
-    """Lead probes to genes by the annotation's gene id, else by its symbol.
+    """Map probes to genes by the annotation's gene id, or else by its symbol.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from alsmuscle.data import cards
 
 
 class Reading:
-    """The configuration in force, and what it leads to.
+    """The effective configuration, and what follows from it.
 
     Parameters
     ----------

@@ -224,7 +224,7 @@ def design_warnings(
 
     For a difference between groups a column is ``confounded`` when none of its levels holds both a
     target and a reference sample (for a number: when the ranges do not overlap): the contrast
-    cannot be told from it. It is ``near_confounded`` when Cramér's V between column and side is at
+    is confounded with it. It is ``near_confounded`` when Cramér's V between column and side is at
     least 0.7. For the other kinds a column is confounded when adding it to the model would leave
     the contrast inestimable, and nearly so when it explains 80 % of a continuous variable.
     Ages and measures of processing that do not overlap (library size, mitochondrial share) get kinds
@@ -334,8 +334,7 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
     if (table > 0).sum(axis=1).max() == 1:
         return (
             "confounded",
-            _explain(both, contrast, column)
-            + f". The difference cannot be told from one of {column}.",
+            _explain(both, contrast, column) + f". The difference is confounded with {column}.",
         )
     if min(table.shape) > 1 and (v := cramers_v(table.to_numpy())) >= 0.7:
         return (
@@ -432,7 +431,7 @@ def _model_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple
     if not _estimable(part, contrast, [*terms_of(contrast), column]):
         return (
             "confounded",
-            f"{_comparison(contrast)} cannot be told from {column}: "
+            f"{_comparison(contrast)} is confounded with {column}: "
             f"{_explain(part, contrast, column)}.",
         )
     if kind_of(contrast) == "continuous":

@@ -1,7 +1,7 @@
 """Pseudo-studies of real people with planted truth, for the calibration on real counts.
 
 Homogeneous groups of people from public studies are split at random into pseudo-studies. Effects
-are planted by binomial thinning, composition by mixing in reads of biopsies that hardly hold muscle
+are planted by binomial thinning, composition by mixing in reads of biopsies that contain hardly any muscle
 (:mod:`alsmuscle.simulate.planting`). What real counts have (dispersion, correlation, outliers,
 depth, hidden structure between people) stays as it is.
 """

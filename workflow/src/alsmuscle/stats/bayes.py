@@ -1,8 +1,8 @@
 """Bayesian random-effects meta-analysis of many keys over few studies.
 
-Where two to five studies are all there is, the likelihood hardly knows the variance between them,
-and REML puts it at 0 as often as not. A half-normal prior on the standard deviation between studies
-says what effects on this scale usually do (Roever 2020, J Stat Softw 93:6; Roever et al. 2021, Res
+With only two to five studies the likelihood says little about the variance between them, and REML
+often estimates it as 0. A half-normal prior on the standard deviation between studies says how much
+effects on this scale usually differ (Roever 2020, J Stat Softw 93:6; Roever et al. 2021, Res
 Synth Methods 12:448); the mean has a flat prior. Given that standard deviation the posterior of the
 mean is normal, so that one integral per key is left, taken on fixed nodes for all keys at once.
 """

@@ -293,7 +293,7 @@ def _shared(als: pd.DataFrame, den: pd.DataFrame, exclude: Collection[str]) -> p
                 raise InputError(f"the {name} effects lack the column '{column}'")
         if not table.index.is_unique:
             twice = table.index[table.index.duplicated()][0]
-            raise InputError(f"gene '{twice}' stands twice in the {name} effects")
+            raise InputError(f"gene '{twice}' is duplicated in the {name} effects")
     ok = [
         table.index[np.isfinite(table[["effect", "se"]].to_numpy(dtype=float)).all(axis=1)]
         for table in (als, den)

@@ -1,4 +1,4 @@
-"""Which contrasts may be held against which denervation reference, and by what."""
+"""Which contrasts may be compared with which denervation reference, and on which scale."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MARKS = {
-    "confounded": "condition cannot be told from {}",
+    "confounded": "condition is confounded with {}",
     "near_confounded": "{}",
     "library_sizes_apart": "{}",
     "ages_apart": "{}",

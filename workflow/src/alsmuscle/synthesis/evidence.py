@@ -96,7 +96,7 @@ def pool_deltas(
 
 
 def adjusted_deltas(deltas: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
-    """Add to Deltas what they are with tissue composition adjusted for, where that can be had.
+    """Add to Deltas what they are with tissue composition adjusted for, where available.
 
     The reference keeps its own effect: Delta moves by as much as the contrast's effect does, and
     its variance by the difference of the two variances.

@@ -64,7 +64,7 @@ def clusters_of(
     row, keys = pd.factorize(rows[key], sort=True)
     column, labels = pd.factorize(rows["label"], sort=True)
     if len(np.unique(row * len(labels) + column)) < len(rows):
-        raise ValueError(f"a {key} stands twice under one label")
+        raise ValueError(f"a {key} is duplicated under one label")
 
     def wide(values: pd.Series[float]) -> pd.DataFrame:
         table = np.full((len(keys), len(labels)), np.nan)

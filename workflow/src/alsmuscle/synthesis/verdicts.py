@@ -207,7 +207,7 @@ CALLED = "called genes"
 
 
 def _judge_called(e: Evidence, rules: Rules) -> Decision | None:
-    """Say what a list of called genes suggests where no effect can be had; ``None`` for nothing.
+    """Say what a list of called genes suggests where no effect is available; ``None`` for nothing.
 
     A list answers only whether more of a block's genes were called in one direction than chance
     would call. It knows no size, nothing of what is beyond denervation, and nothing of composition,
@@ -389,7 +389,7 @@ def _composition(e: Evidence, rules: Rules) -> tuple[bool, str]:
         if raw is None:
             continue
         if adjusted is None:
-            return False, f"no {name} adjusted for tissue composition can be had"
+            return False, f"no {name} adjusted for tissue composition is available"
         low, high = adjusted.ci
         shown = (
             f"{name} adjusted for composition {adjusted.effect:+.2f} ({low:+.2f} to {high:+.2f})"

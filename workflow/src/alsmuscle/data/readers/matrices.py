@@ -1,7 +1,7 @@
 """How studies lay out their counts: one table of all samples, one per sample in an archive, R's files.
 
-Everything that is read here came from somebody else. What a file is not is said with its name, the
-member or column at fault, and the card's key that would mend it.
+All of these files were written by others. An error names the file, the member or column at fault,
+and the key of the card that would correct it.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def read_sheet(paths: Path | Sequence[Path], spec: Mapping[str, Any]) -> pd.Data
         frame = frame[frame[column] == value]
     if frame.empty:
         raise InputError("no sample row is left", where=where, remedy="check `samples.sheet.rows`")
-    # A row that stands twice word for word is one sample (a third party's table of GSE186045).
+    # Identical rows are one sample (a third party's table of GSE186045).
     return frame.drop_duplicates(ignore_index=True)
 
 

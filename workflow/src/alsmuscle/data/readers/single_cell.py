@@ -142,7 +142,7 @@ class Matrices:
                     f"two matrices give sample '{match['sample_id']}': '{value}' and "
                     f"'{found[match['sample_id']]}'",
                     where=path,
-                    remedy="make `cells.member` narrower; it is held against a file's name, then "
+                    remedy="make `cells.member` narrower; it is matched with a file's name, then "
                     "against the name with its folders",
                 )
         if not found:

@@ -66,7 +66,7 @@ class Form:
     decimal
         What stands before the decimals.
     text
-        Cells stay text, and a name that stands twice is numbered; else a repeated name is refused.
+        Cells stay text, and a repeated name is numbered; else a repeated name is refused.
     text_columns
         Positions that stay text in any case.
     skip
@@ -452,7 +452,7 @@ def _named(frame: pd.DataFrame, names: Sequence[str], where: str, shape: Form) -
     twice = [name for name, times in Counter(given).items() if times > 1]
     if twice and not shape.text:
         raise InputError(
-            f"column '{twice[0]}' stands twice in the header",
+            f"column '{twice[0]}' is duplicated in the header",
             where=where,
             expected="one column per sample",
             remedy=f"if it is no sample, set `{shape.key}.skip_columns: [{twice[0]}]`; else find out from "
