@@ -116,8 +116,8 @@ def command_page() -> str:
     lines = [
         "# Command line",
         "",
-        "`make` installs `alsmuscle` in `.venv/bin`. It answers in any folder; `--json` prints one JSON "
-        "document in place of text.",
+        "`make` installs `alsmuscle` in `.venv/bin`. It works in any folder. `--json` prints one JSON document "
+        "instead of text; an error is a document with the key `error`.",
         "",
     ]
     for name, parser in commands().items():
@@ -176,7 +176,12 @@ def outputs() -> list[dict[str, str]]:
 
 def output_page() -> str:
     """Return what a run writes."""
-    lines = ["# What comes out", "", "All below `results/`, or where `results` points.", ""]
+    lines = [
+        "# What comes out",
+        "",
+        "Paths are relative to `results/`, or to the folder that the key `results` names.",
+        "",
+    ]
     rows = [[", ".join(f"`{p}`" for p in r["path"].split(", ")), r["content"]] for r in outputs()]
     return "\n".join(lines + _table(["path", "content"], rows))
 
@@ -191,13 +196,13 @@ def study_page() -> str:
 
 STANDINGS = {
     "verified": "its files were read and agree with the card; analysed by default",
-    "candidate": "written from public pages, never run against the archive, only against a stand-in "
-    "made from the card. Run by default; verified on first use, and left out with the reason where the "
-    "archive says otherwise or does not answer",
-    "private": "unpublished data of one's own, in a registry outside the project",
-    "incomplete": "nobody has seen its groups, files or donors yet; the card says what is missing, and "
+    "candidate": "written from public pages, and tested only with a stand-in made from the card. Analysed by "
+    "default: the first run checks it against the archive, and leaves it out with the reason if the archive "
+    "disagrees or does not answer",
+    "private": "your own unpublished data, in a registry outside the project",
+    "incomplete": "its groups, files or donors are not known yet; the card says what is missing, and "
     "nothing is guessed",
-    "draft": "proposed by a program; no run uses it before a person has read it",
+    "draft": "proposed by a program; not analysed until a person has read it",
     "not used": "switched off, with the reason on the card",
 }
 
@@ -211,7 +216,7 @@ def method_page() -> str:
     lines = [
         "# Steps",
         "",
-        "As every report says them, with the values of `config/config.yaml` and the pinned versions.",
+        "The methods section of every report, here with the values of `config/config.yaml` and the pinned versions.",
         "",
     ]
     for step in methods.steps(settings, provenance.versions(), known):
