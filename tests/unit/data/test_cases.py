@@ -595,13 +595,13 @@ def published(gives, change=lambda t: t, sep=",", name="e.csv", **spec) -> Case:
     return Case(s.effects(pvalue_column="p", **spec), {"table": (name, text)}, gives)
 
 
-def r_data() -> bytes:
+def r_data(names=s.NAMES) -> bytes:
     import rdata
 
-    frame = pd.DataFrame(s.COUNTS.astype("int32"), columns=s.NAMES)
+    frame = pd.DataFrame(s.COUNTS.astype("int32"), columns=names)
     frame.insert(0, "gene", s.IDS)
     with tempfile.TemporaryDirectory() as folder:
-        rdata.write_rda(Path(folder) / "c.rda", {"counts": frame})
+        rdata.write_rda(Path(folder) / "c.rda", {"counts": frame}, compression=None)
         return (Path(folder) / "c.rda").read_bytes()
 
 
@@ -639,6 +639,12 @@ RARE: dict[str, Case] = {
         s.bulk(layout="rdata"),
         {"counts": ("counts.rda", r_data()), "sheet": s.SHEET},
         {"reads": s.READS},
+    ),
+    # The package keeps the last of two columns, and writes none: a name is changed in the file.
+    "a sample twice in a matrix of R's": Case(
+        s.bulk(layout="rdata"),
+        {"counts": ("counts.rda", r_data(["QQQ1", *s.NAMES[1:]]).replace(b"QQQ1", b"GSM2")), "sheet": s.SHEET},
+        "column 'GSM2' stands twice in the data frame",
     ),
 }  # fmt: skip
 

@@ -55,6 +55,9 @@ def read_frame(path: Path, spec: Mapping[str, Any], key: str, row_names: str = "
             else "export the table in R: write.csv(counts(x), 'counts.csv')",
         )
     frame = frames[name].rename(columns=str)
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise _twice(twice, f"{path}: {name}")
     if odd := [column for column, kind in frame.dtypes.items() if kind.kind == "c"]:
         raise InputError(f"complex numbers in column '{odd[0]}'", where=path, expected="numbers")
     if frame.index.dtype == object:
@@ -72,13 +75,37 @@ def _objects(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # classes that rdata does not know become plain data
             parsed = rdata.parser.parse_data(content)
-            found = rdata.conversion.convert(parsed)
+            found = rdata.conversion.convert(parsed, _constructors(path))
+    except InputError:
+        raise
     except Exception as error:
         # Some of the parser's errors have no words.
         words = f"{type(error).__name__}: {error}".rstrip(": ")
         raise InputError(f"not readable as R data ({words})", where=path) from None
     # An .rds holds one object without a name.
     return found if isinstance(found, dict) else {"(the one object)": found}
+
+
+def _constructors(path: Path) -> dict[str, Any]:
+    """Return what makes data frames, and stops where rdata would keep the last column of a name."""
+    from rdata.conversion import DEFAULT_CLASS_MAP
+
+    def data_frame(columns: Any, attributes: Mapping[str, Any]) -> Any:
+        names = list(attributes.get("names", []))
+        if len(set(names)) < len(names):
+            raise _twice(next(n for n in names if names.count(n) > 1), path)
+        return DEFAULT_CLASS_MAP["data.frame"](columns, attributes)
+
+    return {**DEFAULT_CLASS_MAP, "data.frame": data_frame}
+
+
+def _twice(name: str, where: str | Path) -> InputError:
+    return InputError(
+        f"column '{name}' stands twice in the data frame",
+        where=where,
+        expected="one column per name",
+        remedy="find out from the source which of them it is, and export the table as text",
+    )
 
 
 def _frame(value: Any) -> pd.DataFrame | None:
