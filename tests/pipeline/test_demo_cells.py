@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import census
 from alsmuscle.core import contracts, files
 from alsmuscle.synthesis.dictionary import TABLES as CONTRACTS
 from support import ROOT, Project
@@ -34,7 +35,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
         shutil.copy(path, folder / "config")
     shutil.copy(ROOT / "config" / "demo" / "simnuclei1.yaml", folder / "config" / "demo")
     made = Project(folder)
-    run = made.snakemake(*DEMO, "--max-threads", "1", "--quiet", "all", "--", *WANTED)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in census.place(folder / "census").items():
+            environment.setenv(name, value)
+        run = made.snakemake(*DEMO, "--max-threads", "1", "--quiet", "all", "--", *WANTED)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return made
 
@@ -168,3 +172,9 @@ def _content(path: Path) -> bytes | str:
     return "|".join(
         [*parts, str(cells.obsm["X_pca"].tobytes()), str(cells.obsm["X_umap"].tobytes())]
     )
+
+
+def test_jobs_of_cells_load_no_package_that_they_do_not_need(demo):
+    jobs = census.taken(demo.folder / "census")
+    assert {"cells_prepare", "cells_cluster", "cells_contrast"} <= {job.rule for job in jobs}
+    assert census.beyond(jobs) == {}

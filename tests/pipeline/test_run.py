@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+import census
 from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts, files
 from alsmuscle.data.tables import MANIFEST, SAMPLES, WARNINGS
@@ -41,7 +43,10 @@ def done(tmp_path_factory):
 
     made.config(own_engine)
     made.own_sets(small_counts().index)
-    run = made.snakemake("--quiet", "host")
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in census.place(made.folder.parent / "census-of-run").items():
+            environment.setenv(name, value)
+        run = made.snakemake("--quiet", "host")
     assert run.returncode == 0, run.stderr
     return made
 
@@ -359,3 +364,16 @@ def test_a_new_study_runs_that_study_only(restored):
     jobs = restored.planned()
     assert all(count == 1 for count in jobs.values())
     assert {"bulk_fit", "report_pages", "provenance_run"} | SYNTHESIS < set(jobs)
+
+
+def test_jobs_load_no_package_that_they_do_not_need_and_read_no_table_over_and_over(done):
+    jobs = census.taken(done.folder.parent / "census-of-run")
+    assert {"bulk_fit", "bulk_contrast", "synthesis_pool", "report_pages"} <= {j.rule for j in jobs}
+    assert census.beyond(jobs) == {}
+    # A job that reads one study's files is two processes, every other one.
+    processes = Counter((job.rule, *job.wildcards.values()) for job in jobs)
+    alone = {"data_admit", "data_outcome", "provenance_run", "report_pages", "programmes_check"}
+    assert max(processes.values()) <= 2
+    assert all(n == 1 for (rule, *_), n in processes.items() if rule in alone)
+    # Once to read it, once to hash it or to lay it beside the pages.
+    assert [(job.rule, path) for job in jobs for path, n in job.opened.items() if n > 2] == []

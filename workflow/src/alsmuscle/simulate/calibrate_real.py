@@ -127,7 +127,11 @@ def gather(
         own = found[study.name]
         facts.append(contrasts.contrast_facts(card, own.contrast, samples=samples))
         parts.append(blocks.of_samples(own.blocks, sizes))
-    table = contrasts.contrast_table(pd.DataFrame(facts), **config["contrasts"])
+    table = contrasts.contrast_table(
+        pd.DataFrame(facts),
+        min_donors=config["contrasts"]["min_donors"],
+        include_confounded=config["contrasts"]["include_confounded"],
+    )
     evidence = pd.concat(parts, ignore_index=True)
     pairs = denervation.comparable_pairs(table)
     options = {key: value for key, value in config["denervation"].items() if key != "n_replicates"}
