@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -1129,10 +1130,49 @@ def test_whole_muscle_comes_before_cell_types(data):
 
 def test_donors_of_pooled_studies_add_up_only_where_all_are_known():
     sizes = [m.Groups(9, 8, "donors", paired=False), m.Groups(10, 9, "donors", paired=False)]
-    assert claim._together(sizes) == "19 v 17 donors"
+    assert claim._together(sizes) == m.Groups(19, 17, "donors", paired=False)
     assert claim._together([*sizes, m.Groups(4, 4, "samples", paired=False)]) is None
     assert claim._together([*sizes, m.Groups(4, None, "donors", paired=False)]) is None
     assert claim._together([]) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "context", "said"),
+    [
+        (
+            {},
+            {"role": "als_patient"},
+            "In 2 studies (19 patients, 17 controls) it was 1.62 times as high as in controls (95 % "
+            "interval 1.19 to 2.22). ",
+        ),
+        (
+            {"delta": -1.0, "delta_ci_low": -2.0, "delta_ci_high": 0.0},
+            {"role": "als_model"},
+            "In 2 studies (19 v 17 donors) it was 1.62 times as high as in controls (95 % interval 1.19 "
+            "to 2.22), and 0.50 times as high as denervation alone would make it (95 % interval 0.25 to "
+            "1.00). ",
+        ),
+        (
+            {"effect": np.nan, "verdict": "not enough data", "detectable_effect": 1.0},
+            {"role": "als_patient"},
+            "These data would have shown a change of 2.00 times or more. ",
+        ),
+        ({}, {"role": "als_patient", "tag": "sex_interaction"}, ""),
+    ],
+)
+def test_an_estimate_is_said_as_times_with_studies_and_people(change, context, said):
+    row = pd.Series(
+        {
+            **{"test": "t", "context": "x", "verdict": "supported", "k": 2, "grade": ""},
+            **{"effect": 0.7, "ci_low": 0.25, "ci_high": 1.15, "detectable_effect": np.nan},
+            **{"delta": np.nan, "delta_ci_low": np.nan, "delta_ci_high": np.nan},
+        }
+        | change
+    )
+    test = claim._Test(row, [], {})
+    test.groups = lambda: m.Groups(19, 17, "donors", paired=False)
+    synthesis = SimpleNamespace(document={"contexts": {"x": context}})
+    assert claim.in_words(synthesis, test) == said
 
 
 def test_pooled_rows_are_bars_with_the_range_of_a_new_study(files):

@@ -76,6 +76,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[
             for side in ("patients", "models")
             if overall[side]
         ],
+        words=in_words(synthesis, next(t for t in tests if _same(t.row, speaks))),
         reason=_sentence(data, synthesis, speaks, overall["reason"]),
         lacking=_lacking(data, synthesis, tests),
         table=_tests_table(
@@ -100,6 +101,10 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[
     )
 
 
+def _same(row: pd.Series[Any], other: pd.Series[Any]) -> bool:
+    return bool(row["test"] == other["test"] and row["context"] == other["context"])
+
+
 class _Test:
     """One test in one context: its row of ``claims.tsv`` and the studies behind it."""
 
@@ -118,6 +123,11 @@ class _Test:
         return bool(self.studies) or self.row["grade"] == CALLED
 
     def people(self) -> str | None:
+        """Donors of both groups of the studies that were pooled, together, in words."""
+        found = self.groups()
+        return None if found is None else f"{found.target} v {found.reference} {found.unit}"
+
+    def groups(self) -> m.Groups | None:
         """Donors of both groups of the studies that were pooled, together."""
         pooled = [pair for s, pair in zip(self.studies, self.pairs, strict=True) if s.eligible]
         if not pooled or None in pooled:
@@ -287,7 +297,7 @@ def _caveats(data: m.ReportData, targets: list[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _together(sizes: list[m.Groups]) -> str | None:
+def _together(sizes: list[m.Groups]) -> m.Groups | None:
     """Group sizes of several studies, added up where all are known and counted alike."""
     if len({size.unit for size in sizes}) != 1:
         return None
@@ -295,7 +305,48 @@ def _together(sizes: list[m.Groups]) -> str | None:
     reference = [size.reference for size in sizes if size.reference is not None]
     if len(target) < len(sizes) or len(reference) < len(sizes):
         return None
-    return f"{sum(target)} v {sum(reference)} {sizes[0].unit}"
+    return m.Groups(sum(target), sum(reference), sizes[0].unit, paired=False)
+
+
+def in_words(synthesis: m.Synthesis, test: _Test) -> str:
+    """Say a test's estimate as times, with studies and people; empty where there is none.
+
+    Where it is not settled, what these data would have shown. Differences of differences are no
+    times of anything.
+    """
+    row, said = test.row, ""
+    context = synthesis.document["contexts"].get(str(row["context"]), {})
+    if context.get("tag"):
+        return ""
+    if not c.is_missing(row["effect"]):
+        times = _times(row["effect"], row["ci_low"], row["ci_high"], "in controls")
+        said = f"In {estimates.studies(row['k'])}{_who(context, test)} it was {times}"
+        if not c.is_missing(row["delta"]):
+            ends = row["delta"], row["delta_ci_low"], row["delta_ci_high"]
+            said += f", and {_times(*ends, 'denervation alone would make it')}"
+        said += ". "
+    if row["verdict"] == NOT_ENOUGH and not c.is_missing(row["detectable_effect"]):
+        fold = c.number(2.0 ** float(row["detectable_effect"]), 2)
+        said += f"These data would have shown a change of {fold} times or more. "
+    return said
+
+
+def _who(context: Mapping[str, Any], test: _Test) -> str:
+    found = test.groups()
+    if found is None:
+        return ""
+    if context.get("role") == "als_patient" and found.unit == "donors":
+        return f" ({found.target} patients, {found.reference} controls)"
+    return f" ({found.target} v {found.reference} {found.unit})"
+
+
+def _times(effect: Any, low: Any, high: Any, what: str) -> str:
+    """Return an effect in log2 units as a ratio with its interval."""
+    ratio = f"{c.number(2.0 ** float(effect), 2)} times as high as {what}"
+    if c.is_missing(low) or c.is_missing(high):
+        return ratio
+    ends = (c.number(2.0 ** float(x), 2) for x in (low, high))
+    return f"{ratio} (95 % interval {' to '.join(ends)})"
 
 
 def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str) -> dict[str, Any]:
