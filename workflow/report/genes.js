@@ -588,7 +588,7 @@
       const caption = `Genes of ${full}`;
       shown.replaceChildren(make("h2", {}, title), make("p", {}, make("a", { href: root + about.href }, about.label), `, ${about.sizes}${about.doubt ? " ▲ few donors, or groups that differ in more than the question" : ""}. ${words}`),
         figure, make("h3", {}, "Which genes drive it"),
-        make("p", {}, "Leading genes first. ", ...(leading.length ? [make("a", { href: `${root}geneset.html#${leading.slice(0, 60).map((r) => encodeURIComponent(r[2])).join(",")}` }, "Heat map of the leading genes"), " · "] : []), make("a", { href: `${root}pathways.html` }, "the strongest sets in every comparison")),
+        make("p", {}, "Leading genes first. ", ...(leading.length ? [make("a", { href: `${root}geneset.html#${leading.slice(0, 60).map((r) => encodeURIComponent(r[2])).join(",")}` }, "Heat map of the leading genes"), " · "] : []), ...(document.querySelector("nav a[href$='pathways.html']") ? [make("a", { href: `${root}pathways.html` }, "the strongest sets in every comparison")] : [])),
         listed(`${caption} that lead`, order.filter((k) => k.lead)),
         make("details", { class: "all" }, make("summary", {}, `The other ${rows.length - leading.length}`), listed(caption, order.filter((k) => !k.lead))));
       document.title = `${title} · ${document.title.split(" · ").pop()}`;

@@ -107,3 +107,12 @@ def test_ranked_genes_are_those_of_the_ranking(data):
     ranking = tests_of_sets.ranking(de)
     assert table["name"].tolist() == ranking.index.tolist()
     assert table["stat"].tolist() == ranking.tolist()
+
+
+def test_without_tested_sets_nothing_leads_to_their_page(data):
+    study = data.studies[0]
+    published = replace(
+        data, studies=[replace(study, contrasts=[replace(study.contrasts[0], sets=None)])]
+    )
+    assert "pathways.html" in pathway.page(Site(fx.templates(), "x"), data)
+    assert "pathways.html" not in pathway.page(Site(fx.templates(), "x"), published)

@@ -22,8 +22,9 @@ _ORDER: tuple[Callable[[str], bool], ...] = (
     lambda path: path.startswith("tables/") and not path.startswith("tables/expression/"),
     lambda path: (
         path.startswith("assets/data/")
-        and not path.startswith(("assets/data/samples", "assets/data/cells-"))
+        and not path.startswith(("assets/data/samples", "assets/data/cells-", "assets/data/ranks-"))
     ),
+    lambda path: path.startswith("assets/data/ranks-"),
     lambda path: path.startswith("assets/data/"),
 )
 NOTE = """This is a report made for the mail: open report/index.html.

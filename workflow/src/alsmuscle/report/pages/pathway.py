@@ -57,7 +57,12 @@ def page(site: Site, data: m.ReportData) -> str:
         if can_open(data, contrast)
     ]
     return site.render(
-        "pathway.html.j2", path=PATH, heading="One pathway", spec=Markup(c.embed_json(spec))
+        "pathway.html.j2",
+        path=PATH,
+        heading="One pathway",
+        spec=Markup(c.embed_json(spec)),
+        # published effects alone are ranked, but have no samples to test sets with
+        everywhere=any(k.sets is not None and len(k.sets) for _, k in data.contrasts()),
     )
 
 
