@@ -143,7 +143,7 @@ PARSERS: dict[str, tuple[Callable[[str], Any], Callable[[int], str], int]] = {
     "table, many rows": (_table, lambda n: "gene\ts\n" + "x\t1\n" * n, 40_000),
     "table, quotes": (_table, lambda n: 'gene\ts\n"' + '"x\t1\n' * n, 20_000),
     "table, quotes that are closed": (_table, lambda n: "gene\ts\n" + 'x\t"1\n"\n' * n, 20_000),
-    "table, blanks": (_blanks, lambda n: "gene s\n" + 'x "1 1\n' * n, 20_000),
+    "table, blanks": (_blanks, lambda n: "gene s\n" + 'x "1 1\n' * n, 60_000),
     "table, powers of ten": (_table, lambda n: "gene\ts\nx\t" + "1.1E+" * n, 20_000),
     "table, one long number": (_table, lambda n: "gene\ts\nE+\t1." + "1" * n, 400_000),
     "ids, symbols without an end": (
