@@ -93,12 +93,15 @@ def test_a_copy_of_the_configuration_outside_the_checkout_is_enough(tmp_path):
     assert "copy/config/programmes.tsv" in _snakemake(tmp_path / "run", *command, fine=False)
 
 
-def test_the_plan_says_that_it_grows(tmp_path):
+def test_the_plan_says_that_it_grows_and_takes_the_profile_that_make_uses(tmp_path):
     said = _snakemake(
         tmp_path, "--dry-run", "-s", str(ROOT / "Snakefile"), "--configfile",
         str(ROOT / "config" / "demo.yaml"),
     )  # fmt: skip
     assert "checkpoint" in said
+    assert "profiles/default" in said
+    default = ROOT / "profiles" / "default" / "config.yaml"
+    assert default.samefile(ROOT / "config" / "profiles" / "local" / "config.yaml")
 
 
 @pytest.mark.verify
