@@ -15,11 +15,9 @@ import pytest
 from pydeseq2.default_inference import DefaultInference
 from pydeseq2.ds import DeseqStats
 
-from alsmuscle.bulk.inference import BatchedInference
+from alsmuscle.bulk import inference as fit
+from alsmuscle.bulk.inference import BatchedInference, fit_dataset
 from alsmuscle.bulk.kernels.dispersion import _dispersion_loss, _saturated
-from by_config import inference as fit
-
-fit_dataset = fit.fit_dataset
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
