@@ -13,6 +13,7 @@ if exists("config/config.yaml"):
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/run.smk"
+include: "workflow/rules/reads.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/bulk.smk"
 include: "workflow/rules/cells.smk"

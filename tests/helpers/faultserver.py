@@ -173,6 +173,7 @@ class Archives(FaultServer):
         "eutils.ncbi.nlm.nih.gov",
         "www.ebi.ac.uk",
         "ftp.ebi.ac.uk",
+        "ftp.sra.ebi.ac.uk",
         "api.cellxgene.cziscience.com",
         "datasets.cellxgene.cziscience.com",
         "recount-opendata.s3.amazonaws.com",

@@ -145,3 +145,52 @@ def bulk(
         write_reads(folder / f"{run}_1.fastq.gz", first),
         write_reads(folder / f"{run}_2.fastq.gz", second),
     ]
+
+
+def barcodes(n: int, draw: np.random.Generator, length: int = 16) -> list[bytes]:
+    """Draw distinct barcodes."""
+    found: dict[bytes, None] = {}
+    while len(found) < n:
+        found[BASES[draw.integers(0, 4, length)].tobytes()] = None
+    return list(found)
+
+
+def tenx(
+    folder: Path,
+    run: str,
+    made: Genome,
+    profiles: dict[bytes, dict[str, int]],
+    *,
+    nascent: float,
+    draw: np.random.Generator,
+    umi: int = 12,
+    length: int = 60,
+) -> list[Path]:
+    """Sequence molecules: ``profiles`` says how many of each gene a barcode holds.
+
+    A share ``nascent`` of them is read within the unspliced gene. Every third molecule is read
+    twice, and one barcode in fifty with an error.
+    """
+    first: list[bytes] = []
+    second: list[bytes] = []
+    of_gene: dict[str, list[bytes]] = {}
+    for name, gene in made.gene_of.items():
+        of_gene.setdefault(gene, []).append(made.transcripts[name])
+    whole = {gene: made.nascent(gene) for gene in made.genes}
+    for barcode, genes in profiles.items():
+        for gene, n in genes.items():
+            for _ in range(n):
+                tag = BASES[draw.integers(0, 4, umi)].tobytes()
+                source = whole[gene] if draw.random() < nascent else of_gene[gene][0]
+                for _ in range(1 + (draw.random() < 1 / 3)):
+                    start = int(draw.integers(0, len(source) - length))
+                    seen = bytearray(barcode)
+                    if draw.random() < 0.02:
+                        seen[int(draw.integers(0, 16))] = int(draw.choice(BASES))
+                    first.append(bytes(seen) + tag)
+                    second.append(source[start : start + length])
+    order = draw.permutation(len(first))
+    return [
+        write_reads(folder / f"{run}_1.fastq.gz", [first[i] for i in order]),
+        write_reads(folder / f"{run}_2.fastq.gz", [second[i] for i in order]),
+    ]

@@ -61,6 +61,8 @@ card_part, contrast_of, archive_of = PLAN.card_part, PLAN.contrast_of, PLAN.arch
 local_files, folders, manifests = PLAN.local_files, PLAN.folders, PLAN.manifests
 facts_of_cards, claim_targets = PLAN.facts_of_cards, PLAN.claim_targets
 last_failure, last_mark, compared = PLAN.last_failure, PLAN.last_mark, PLAN.compared
+fetching = {key: SETTINGS["data"][key] for key in ("cache", "pinned_only", "offline")}
+fetching |= {"folders": folders, "last_failure": last_failure}
 
 
 wildcard_constraints:

@@ -9,6 +9,7 @@
 rule data_fetch:
     input:
         local_files,
+        reads=checks_of_reads,
     output:
         manifest=result("provenance/data/{dataset}.tsv"),
         checks=result("provenance/fetched/{dataset}.tsv"),
@@ -22,12 +23,8 @@ rule data_fetch:
     conda:
         ENVIRONMENT
     params:
+        **fetching,
         card=archive_of,
-        cache=SETTINGS["data"]["cache"],
-        pinned_only=SETTINGS["data"]["pinned_only"],
-        offline=SETTINGS["data"]["offline"],
-        folders=folders,
-        last_failure=last_failure,
         last_mark=last_mark("data_fetch", "{dataset}"),
         code=code("data_fetch"),
     message:

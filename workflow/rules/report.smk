@@ -47,6 +47,7 @@ rule report_pages:
                 "correlation.tsv",
             )
         ),
+        PLAN.quality_of_reads(lambda: checkpoints.data_outcome.get().output.outcome),
         of_sound("bulk/{dataset}/counts.h5ad", COUNTS),
         of_sound("bulk/{dataset}/intensities.h5ad", ARRAYS),
         of_sound("programmes/{dataset}/scores.tsv", BULK),

@@ -1,21 +1,14 @@
-import os
-
 from alsmuscle.core import contracts, files, outcome
 from alsmuscle.data import admit, fetch
 from alsmuscle.data.tables import CHECKS, MANIFEST
-from alsmuscle.download.policy import FetchPolicy
 
 with outcome.job(snakemake) as logger:
     study, params = snakemake.wildcards.dataset, snakemake.params
+    place = fetch.place(params)
+    looked = [files.read_table(path, CHECKS) for path in snakemake.input.reads]
+    reads = [row for table in looked for row in table.to_dict("records")]
     manifest, checks = fetch.study_files(
-        params.card,
-        cache=params.cache,
-        mirror=os.environ.get("ALSMUSCLE_MIRROR") or None,
-        policy=FetchPolicy(
-            pinned_only=params.pinned_only,
-            offline=params.offline,
-            folders=tuple(params.folders),
-        ),
+        params.card, cache=place.cache, mirror=place.mirror, policy=place.policy, reads=reads
     )
     admit.remember_failure(f"{params.cache}/{study}/unreachable", checks)
     for row in checks if study == "collections" else ():

@@ -25,7 +25,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     genome = made_up_reads.genome([f"ENSG{i:011d}.3" for i in range(150)])
     paths = genome.write(folder)
-    wanted = reference.source("human", str(paths["transcripts"]))
+    wanted = reference.source("human", {"transcripts": str(paths["transcripts"])})
     return genome, reference.prepare(wanted, folder / "cache", policy=allowed(folder)), folder
 
 
@@ -115,7 +115,7 @@ def test_transcripts_of_one_name_are_not_one_index(made, tmp_path):
 
 def test_an_index_is_built_once_and_its_sequences_are_checked(made, tmp_path, monkeypatch):
     _, ref, folder = made
-    wanted = reference.source("human", str(folder / "transcripts.fa.gz"))
+    wanted = reference.source("human", {"transcripts": str(folder / "transcripts.fa.gz")})
     before = ref.index.stat().st_mtime_ns
     assert reference.prepare(wanted, folder / "cache", policy=allowed(folder)) == ref
     assert ref.index.stat().st_mtime_ns == before

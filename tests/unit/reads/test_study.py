@@ -11,9 +11,10 @@ import pytest
 
 import made_up_reads
 from alsmuscle.archives import ena
-from alsmuscle.data import fetch
+from alsmuscle.data import fetch, raw_reads
 from alsmuscle.download.policy import FetchPolicy
-from alsmuscle.reads.study import run_names
+from alsmuscle.reads.libraries import run_names
+from alsmuscle.reads.study import Place
 from standin import Archive, serving
 
 POLICY = FetchPolicy(attempts=1, wait_initial=0.01, connect_timeout=2)
@@ -29,7 +30,6 @@ def study(monkeypatch, tmp_path):
     draw = np.random.default_rng(2)
     amounts = {name: draw.gamma(0.6, 10) for name in genome.transcripts}
     truth, archive = {}, Archive()
-    rows = []
     for run, (paired, strand) in RUNS.items():
         pieces, origin = made_up_reads.fragments(genome, amounts, 20_000, draw)
         truth[run] = origin
@@ -40,15 +40,15 @@ def study(monkeypatch, tmp_path):
         for url, path in zip(urls, reads, strict=True):
             archive.pages[f"https://{url}"] = path.read_bytes()
         contents = [path.read_bytes() for path in reads]
-        rows.append(
-            {
-                "run_accession": run,
-                "fastq_ftp": ";".join(urls),
-                "fastq_md5": ";".join(hashlib.md5(c).hexdigest() for c in contents),
-                "fastq_bytes": ";".join(str(len(c)) for c in contents),
-            }
-        )
-    archive.pages[ena.ena_file_report("SRP1")] = pd.DataFrame(rows).to_csv(sep="\t", index=False)
+        row = {
+            "run_accession": run,
+            "fastq_ftp": ";".join(urls),
+            "fastq_md5": ";".join(hashlib.md5(c).hexdigest() for c in contents),
+            "fastq_bytes": ";".join(str(len(c)) for c in contents),
+        }
+        report = pd.DataFrame([row]).to_csv(sep="\t", index=False)
+        archive.pages[ena.ena_file_report(run)] = report
+    archive.pages[ena.ena_file_report("SRR4")] = ""
     card = {
         "id": "srp1",
         "accession": "SRP1",
@@ -80,9 +80,12 @@ def test_runs_become_one_table_of_counts_and_their_reads_are_deleted(study, tmp_
     counts = pd.read_csv(row["path"], sep="\t", index_col="gene_id")
     assert list(counts) == list(RUNS)
     np.testing.assert_allclose(counts.sum(), 20_000, rtol=0.01)
-    quality = pd.read_csv(tmp_path / "data" / "srp1" / "reads.quality.tsv", sep="\t")
-    assert quality["strandedness"].tolist() == [strand for _, strand in RUNS.values()]
-    assert quality["layout"].tolist() == ["paired", "paired", "single"]
+    place = Place(tmp_path / "data", policy=replace(POLICY, folders=(str(tmp_path),)))
+    for run, (paired, strand) in RUNS.items():
+        (quality,), _ = raw_reads.quantify(card, run, place)
+        assert quality["strandedness"] == strand
+        assert quality["layout"] == ("paired" if paired else "single")
+        assert quality["tool"] == "kallisto 0.52.0" and quality["reference"] == "transcripts.fa.gz"
     assert not list((tmp_path / "data").rglob("*.fastq.gz"))
     # A second look fetches no reads again, and gives the same bytes.
     asked = len([url for url in archive.asked if "fastq/" in url])
@@ -101,7 +104,7 @@ def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, tmp_path, f
 
     card, archive, _, _ = study
     url = next(url for url in archive.pages if url.endswith("SRR2_2.fastq.gz"))
-    report = ena.ena_file_report("SRP1")
+    report = ena.ena_file_report("SRR2")
     content = archive.pages[url]
     words = {
         "md5": "md5",

@@ -71,6 +71,8 @@ _BEGINS = b'{"failed": '
 # "left out at the step where ..."; a step that is not listed goes by its name.
 _STEPS = {
     "data_fetch": "its files are downloaded",
+    "reads_reference": "the index for its reads is made",
+    "reads_quantify": "its reads are quantified",
     "data_verify": "its files are read for the first time",
     "bulk_fit": "its samples are read, fitted and checked",
     "bulk_fit_array": "its arrays are read, fitted and checked",

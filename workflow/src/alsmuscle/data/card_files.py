@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from alsmuscle.reads import libraries
+
 Card = dict[str, Any]
 
+# Files beside reads, by address or path; and how reads are quantified.
+_BESIDE = ("transcripts", "genome", "annotation", "barcodes")
+_READS = (*_BESIDE, "first_reads", "trimmed", "fragment_length", "fragment_spread")
 # Where an archive keeps a file: `source` of a card → keys that it needs, and keys that it may have
 # beside the pins; `accession` is the card's unless it is given.
 SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -19,10 +25,8 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ncbi_annotation": ((), ()),
     "recount3": ((), ("accession", "table")),
     "ena_report": ((), ("accession",)),
-    "ena_fastq": (
-        ("runs",),
-        ("accession", "transcripts", "first_reads", "fragment_length", "fragment_spread", "keep"),
-    ),
+    "ena_fastq": (("runs",), ("accession", *_READS, "keep")),
+    "fastq": (("libraries",), _READS),
     "biostudies": (("name|match",), ("accession",)),
     "cellxgene": (("accession", "dataset"), ()),
 }
@@ -32,6 +36,30 @@ _PINS = {"source", "sha256", "md5", "bytes", "members"}
 def one_of(names: Iterable[str]) -> str:
     """Return what was expected, where only these names are known."""
     return "one of: " + ", ".join(sorted(names))
+
+
+def is_path(address: str) -> bool:
+    """Say whether an address is the path of a file of one's own."""
+    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:", address) is None
+
+
+def own_paths(file: Mapping[str, Any]) -> list[str]:
+    """Return the paths of files of one's own that an entry of ``files`` names."""
+    found: list[str] = []
+    from_here(file, lambda path: found.append(path) or path)
+    return found
+
+
+def from_here(file: Mapping[str, Any], placed: Callable[[str], str]) -> dict[str, Any]:
+    """Return an entry of ``files`` with each path of one's own as ``placed`` makes it."""
+    changed = {
+        key: placed(file[key]) for key in ("url", *_BESIDE) if key in file and is_path(file[key])
+    }
+    if "libraries" in file:
+        changed["libraries"] = {
+            name: [placed(path) for path in paths] for name, paths in file["libraries"].items()
+        }
+    return {**file, **changed}
 
 
 def check_file(key: str, file: Mapping[str, Any], fail: Callable[..., None]) -> None:
@@ -96,6 +124,7 @@ def check_layout(card: Card, fail: Callable[..., None]) -> None:
                 fail(f"counts.{key}", "missing; the layout `tar_tables` needs it")
         if "(?P<sample_id>" not in counts["member"]:
             fail("counts.member", "the expression has no group `sample_id`", "(?P<sample_id>...)")
+    _check_reads(card, fail)
     if "strand" in counts and counts.get("tool") != "star":
         fail("counts.strand", "only `tool: star` has columns by strand")
     if (counts.get("layout") == "recount3") != (counts.get("type") == "coverage"):
@@ -116,6 +145,26 @@ def check_layout(card: Card, fail: Callable[..., None]) -> None:
         for key in ("metadata", "barcode_column") if whole == "table" else ():
             if key not in cells:
                 fail(f"cells.{key}", "missing; the layout `table` needs it")
+
+
+def _check_reads(card: Card, fail: Callable[..., None]) -> None:
+    """Check that reads are quantified once, and that what they become is what is read."""
+    files = card.get("files", {})
+    found = [name for name, file in files.items() if file.get("source") in libraries.SOURCES]
+    if len(found) > 1:
+        fail(f"files.{found[1]}", f"reads are also `files.{found[0]}`; a study has one such entry")
+    for key in ("counts", "cells"):
+        block = card.get(key, {})
+        is_reads = block.get("layout") == "reads"
+        if is_reads != (block.get("file") in found):
+            fail(f"{key}.layout", "`reads` and a file of reads (`files`) belong together")
+    cells, counts = card.get("cells", {}), card.get("counts", {})
+    if ("chemistry" in cells) != (cells.get("layout") == "reads"):
+        fail("cells.chemistry", "the layout `reads` needs it, and no other has it")
+    if cells.get("layout") == "reads" and "file" not in cells:
+        fail("cells.file", "missing: which entry of `files` are the reads?")
+    if counts.get("layout") == "reads" and counts["type"] != "expected_counts":
+        fail("counts.type", "counts from reads are estimates", "expected_counts")
 
 
 def _of_tool(effects: Mapping[str, Any], key: str) -> bool:

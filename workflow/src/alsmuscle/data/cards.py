@@ -20,6 +20,7 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.core.redaction import printable
 from alsmuscle.data import card_files
 from alsmuscle.data.card_files import one_of
+from alsmuscle.reads import libraries
 
 Card = dict[str, Any]
 
@@ -254,7 +255,7 @@ def load_card(path: str | Path) -> Card:
     if "files" in card:
         folder = Path(path).parent
         card["files"] = {
-            name: {**file, "url": config.placed(file["url"], folder)} if is_local(file) else file
+            name: card_files.from_here(file, lambda path: config.placed(path, folder))
             for name, file in card["files"].items()
         }
     return card
@@ -268,7 +269,7 @@ def is_local(file: Mapping[str, Any]) -> bool:
     >>> [is_local({"url": url}) for url in ("counts.csv", "https://host/a.csv", "simulated:a")]
     [True, False, False]
     """
-    return "url" in file and not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:", file["url"])
+    return "url" in file and card_files.is_path(file["url"])
 
 
 def check_card(card: Card, path: str | Path) -> None:
@@ -486,6 +487,7 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
                 expected="a status of `studies.statuses`: " + ", ".join(studies["statuses"]),
                 remedy=f"add `{cards[name]['status']}` to `studies.statuses` to try it",
             )
+    wanted = set(studies["ids"])
     for key, field in (("roles", "role"), ("organisms", "organism"), ("modalities", "modality")):
         unknown = set(studies[key]) - {card[field] for card in cards.values()}
         if unknown:
@@ -503,6 +505,8 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[
         and (not studies["organisms"] or card["organism"] in studies["organisms"])
         and (not studies["modalities"] or card["modality"] in studies["modalities"])
         and (not studies["statuses"] or card["status"] in studies["statuses"])
+        # Tens of gigabytes are never fetched unasked.
+        and (studies["raw_reads"] or name in wanted or not libraries.file_of(card))
     }
     if not chosen:
         raise InputError("no study passes the selection", where=where, remedy="widen the lists")
@@ -567,6 +571,11 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _unselected(card: Mapping[str, Any]) -> str:
+    if libraries.file_of(card):
+        return (
+            "not selected: only its raw reads are public, tens of gigabytes; to have them fetched and "
+            f"quantified, name {card['id']} under `studies.ids`, or set `studies.raw_reads: true`"
+        )
     if card["status"] == "candidate":
         return "not selected: a candidate, written from public pages and not yet run"
     return "not selected in the configuration"

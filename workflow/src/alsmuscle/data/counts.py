@@ -88,7 +88,7 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
     notes = []
     if kind == "expected_counts":
         notes.append(
-            "Counts are estimates (RSEM or salmon) and were rounded to whole numbers; "
+            "Counts are estimates (RSEM, salmon or kallisto) and were rounded to whole numbers; "
             f"{1 - whole:.0%} of the non-zero values were not whole."
         )
     if kind == "coverage":

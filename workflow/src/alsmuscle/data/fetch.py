@@ -6,27 +6,39 @@ study, and what goes wrong with one file is noted instead of ending the run.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from alsmuscle.archives import biostudies, catalogue, cellxgene, ena, geo
+from alsmuscle.archives import biostudies, catalogue, cellxgene, geo
 from alsmuscle.core import deadline, log
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.core.redaction import shown
-from alsmuscle.data import admit, cards, embedded
+from alsmuscle.data import admit, cards, embedded, raw_reads
 from alsmuscle.data import record as verify
-from alsmuscle.data.readers import sample_sheets
 from alsmuscle.download import sandbox
 from alsmuscle.download.containers import hash_file
 from alsmuscle.download.download import fetch_first, file_name, get_text
 from alsmuscle.download.lock import Fetched, first_source, read_mirror
 from alsmuscle.download.policy import FetchPolicy, stated
-from alsmuscle.reads import study as quantified
+from alsmuscle.reads import libraries
+from alsmuscle.reads.study import Place
 
 Client = Callable[[str], str]
+
+
+def place(params: Any) -> Place:
+    """Return where a job of the workflow fetches to and from.
+
+    ``params``: the job's, with ``cache, pinned_only, offline, folders``.
+    """
+    policy = FetchPolicy(
+        pinned_only=params.pinned_only, offline=params.offline, folders=tuple(params.folders)
+    )
+    return Place(Path(params.cache), os.environ.get("ALSMUSCLE_MIRROR") or None, policy)
 
 
 def client(
@@ -167,6 +179,7 @@ def study_files(
     cache: str | Path,
     mirror: str | Path | None = None,
     policy: FetchPolicy | None = None,
+    reads: Sequence[Mapping[str, str]] = (),
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Fetch all files of a study, and compare its card with the archive if that can be reached.
 
@@ -183,6 +196,8 @@ def study_files(
         Folder with an ``index.tsv``.
     policy
         Patience and limits.
+    reads
+        Rows of contract ``checks`` of the study's raw reads, where jobs of their own quantified them.
 
     Returns
     -------
@@ -211,15 +226,12 @@ def study_files(
     for name, file in card["files"].items():
         members = file.get("members")
         try:
-            if file.get("source") == "ena_fastq":
-                report = sample_sheets.parse_file_report(
-                    ask(ena.ena_file_report(file.get("accession", card["accession"])))
+            if file.get("source") in libraries.SOURCES:
+                rows, said = raw_reads.collect(
+                    card, name, Place(Path(cache), mirror, policy), reads
                 )
-                got = quantified.counts(
-                    card, name, report, cache=cache, mirror=mirror, policy=policy
-                )
-                manifest.append({"study": study, "name": name, **asdict(got), "pinned": "file"})
-                checks.append(admit.check(study, f"files.{name}", admit.AGREES, found=got.url))
+                manifest += rows
+                checks += said
                 continue
             got = fetched(name, file)
         except InputError as error:

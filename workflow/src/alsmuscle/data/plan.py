@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from alsmuscle.core import outcome
-from alsmuscle.data import admit, cards
+from alsmuscle.data import admit, card_files, cards
+from alsmuscle.reads import libraries
 
 # Snakemake's wildcards: attributes of a job, also to be asked as a mapping.
 Wildcards = Any
 Paths = Callable[[Wildcards], list[str]]
 
 # What the fetching of a study depends on.
-_ARCHIVE = ("id", "accession", "organism", "files", "samples", "archive", "citation")
+_ARCHIVE = ("id", "accession", "organism", "files", "cells", "samples", "archive", "citation")
 # What the synthesis depends on in the cards, and in their contrasts.
 _FACTS = (
     *("id", "role", "organism", "modality", "platform", "cluster", "simulated", "route_of"),
@@ -29,6 +30,9 @@ _CONTRAST_FACTS = (
     *("id", "kind", "variable", "across", "at", "against", "unit", "target", "reference"),
     *("adjust", "block", "within", "role", "stage", "tag"),
 )
+# Memory of kallisto with an index of all transcripts, or of all genes with their introns: measured per
+# base in benchmarks/reads.tsv.
+_TRANSCRIPTS_MB, _WITH_INTRONS_MB = 8_000, 40_000
 _COMPARED = {"als_patient", "als_model", "als_cells", "denervation"}
 
 
@@ -80,6 +84,16 @@ class Plan:
         """What is downloaded: the other studies, and the gene sets under a name of their own."""
         names = [name for name in self.studies if name not in self.simulated]
         return [*names, *([outcome.COLLECTIONS] if self.collections else [])]
+
+    @property
+    def from_reads(self) -> list[str]:
+        """Studies that are quantified here."""
+        return [name for name, card in self.studies.items() if libraries.file_of(card)]
+
+    def libraries_of(self, dataset: str) -> list[str]:
+        """Return the libraries of a study's reads; none where it has no reads."""
+        files = self.studies.get(dataset, {}).get("files", {})
+        return [name for file in files.values() for name in libraries.of_file(file)]
 
     def compared(self) -> list[str]:
         """Return studies with a matrix that hold an ALS or a denervation contrast."""
@@ -169,6 +183,30 @@ class Plan:
         paths = [entry["url"] for entry in files.values() if cards.is_local(entry)]
         return [path for path in paths if Path(path).is_file()]
 
+    def local_reads(self, wildcards: Wildcards) -> list[str]:
+        """Input function: a library's reads of one's own, that are there."""
+        file = self.studies[wildcards.dataset]["files"]
+        own = file[libraries.file_of(self.studies[wildcards.dataset])].get("libraries", {})
+        return [path for path in own.get(wildcards.library, []) if Path(path).is_file()]
+
+    def checks_of_reads(self, wildcards: Wildcards) -> list[str]:
+        """Input function: what became of a study's reads; nothing to studies without any."""
+        if not (names := self.libraries_of(wildcards.dataset)):
+            return []
+        folder = f"reads/{wildcards.dataset}"
+        paths = [f"{folder}/reference.tsv", *(f"{folder}/checks/{name}.tsv" for name in names)]
+        return [self.result(path) for path in paths]
+
+    def quality_of_reads(self, table: Callable[[], str]) -> Paths:
+        """Input function: what is told of the reads of studies that came through."""
+
+        def paths(wildcards: Wildcards) -> list[str]:
+            kept = {name for name, _ in outcome.kept(table())}
+            pairs = ((n, k) for n in self.from_reads if n in kept for k in self.libraries_of(n))
+            return [self.result(f"reads/{name}/quality/{library}.tsv") for name, library in pairs]
+
+        return paths
+
     # ---- parameters -----------------------------------------------------------------------------
 
     def card_part(self, *keys: str) -> Callable[[Wildcards], dict[str, Any]]:
@@ -196,7 +234,9 @@ class Plan:
 
     def folders(self, wildcards: Wildcards) -> list[str]:
         """Params function: where files of one's own may lie; nothing to studies without any."""
-        return [".", *self.local_folders] if self.local_files(wildcards) else ["."]
+        files = self.studies.get(wildcards.dataset, {}).get("files", {})
+        own = any(card_files.own_paths(file) for file in files.values())
+        return [".", *self.local_folders] if own else ["."]
 
     def last_failure(self, wildcards: Wildcards) -> str:
         """Params function: when a download last failed; the next run thus tries it again."""
@@ -241,6 +281,11 @@ class Plan:
     def expected_samples(self, wildcards: Wildcards) -> int:
         """Return the samples that a study's card expects; published effects have none."""
         return int(self.studies[wildcards.dataset].get("samples", {}).get("expected", 0))
+
+    def reads_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Resource function: megabytes for an index, by whether introns are in it."""
+        nuclei = self.studies[wildcards.dataset].get("cells", {}).get("material") == "nuclei"
+        return int((_WITH_INTRONS_MB if nuclei else _TRANSCRIPTS_MB) * 2 ** (attempt - 1))
 
     def growing(
         self, amount: int, per_sample: int = 0, per_contrast: int = 0

@@ -41,7 +41,10 @@ def cell_samples(
     InputError
         The files are not what the card says.
     """
-    matrices = Matrices(card["cells"], lambda name: files.cached(manifest, name))
+    spec = card["cells"]
+    if spec["layout"] == "reads":
+        spec = spec | {"samples": _libraries(spec["file"], manifest)}
+    matrices = Matrices(spec, lambda name: files.cached(manifest, name))
     layout = card["samples"]["sheet"]["layout"]
     if layout == "count_columns":
         sheet = samples.from_columns(matrices.names)
@@ -50,6 +53,16 @@ def cell_samples(
     kept, excluded = samples.harmonise(sheet, card)
     names, excluded = samples.match_matrix(matrices.names, kept, excluded, card)
     return matrices, names, kept.assign(material=card["cells"]["material"]), excluded
+
+
+def _libraries(name: str, manifest: pd.DataFrame) -> list[dict[str, str]]:
+    """Return the libraries that were quantified here, as a card lists samples of one file each."""
+    found = [str(key) for key in manifest["name"] if str(key).startswith(f"{name}/")]
+    return [
+        {"sample_id": key.split("/")[1], "file": key, "raw": f"{key}/raw"}
+        for key in found
+        if f"{key}/raw" in found
+    ]
 
 
 def gene_identity(counts: AnnData, table: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.core.errors import InputError
 from alsmuscle.reads import fastq, tools
 from alsmuscle.reads.reference import Reference
+from alsmuscle.reads.tables import NOTHING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,7 @@ def quantify(
     *,
     single: Single | None = None,
     first_reads: int = 0,
+    trimmed: bool = False,
     threads: int = 1,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Quantify one run.
@@ -60,15 +62,16 @@ def quantify(
         Fragments of single reads, which do not tell their length.
     first_reads
         Take so many reads only, for a trial; 0 takes all.
+    trimmed
+        Reads may differ in length.
 
     Returns
     -------
     abundance
         kallisto's table: ``target_id, length, eff_length, est_counts, tpm``.
     quality
-        ``layout`` (paired, single), ``reads`` (of the run), ``quantified`` (reads taken),
-        ``read_length``, ``mixed_lengths``, ``strandedness``, ``share_forward``, ``pct_aligned``,
-        ``pct_unique``, ``fragment_length``.
+        What :data:`alsmuscle.reads.tables.READS` tells of a library of whole tissue: ``reads`` of
+        the run and ``quantified`` of them; duplicates are copies among the first reads.
 
     Raises
     ------
@@ -94,6 +97,15 @@ def quantify(
             expected=f"at least {SHORTEST}, the length of the index's words",
             remedy="leave the run out",
         )
+    if any(file.mixed for file in looked) and not trimmed:
+        shortest = min(file.shortest for file in looked)
+        raise InputError(
+            f"reads of {shortest} to {max(file.longest for file in looked)} nucleotides",
+            where=files[0],
+            expected="reads of one length, as a sequencer writes them",
+            remedy="find out whether they were trimmed, or put together from several runs; if they "
+            "were trimmed, say `trimmed: true` beside the card's reads",
+        )
     single = single or Single()
     fragment = (
         []
@@ -113,6 +125,7 @@ def quantify(
         }
         forward, backward = (found[strand][1]["n_pseudoaligned"] for strand in found)
         strand, share = strandedness(forward, backward)
+        duplicated = fastq.share_duplicated(sample, SUBSAMPLE)
         options = [*_FLAGS[strand], *fragment]
         folder = folder / "whole"
         said, info = _run(used, reference, folder, options, threads)
@@ -125,7 +138,7 @@ def quantify(
             remedy="compare the card's organism with the archive's record",
         )
     length = re.search(r"estimated average fragment length: ([\d.]+)", said)
-    quality = {
+    quality = NOTHING | {
         "layout": "paired" if len(files) == 2 else "single",
         "reads": looked[0].reads,
         "quantified": taken,
@@ -135,6 +148,7 @@ def quantify(
         "share_forward": round(share, 4),
         "pct_aligned": info["p_pseudoaligned"],
         "pct_unique": info["p_unique"],
+        "pct_duplicated": round(100 * duplicated, 2),
         "fragment_length": float(length[1]) if length and len(files) == 2 else single.length,
     }
     return abundance, quality

@@ -1,7 +1,7 @@
-"""A bulk study from its runs' reads to one table of counts, run after run.
+"""A study's libraries, from their reads to what is kept of them, one library after the other.
 
-A run's reads are fetched with the hash of ENA's record, quantified and deleted, so that no more
-than one run's lie on the disk; what was made of it stays, and is not made again.
+A library's reads are fetched with the hashes of ENA's record, quantified and deleted; what was made
+of them stays in the cache, and is not made again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,177 +22,336 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.download.download import fetch, file_name
 from alsmuscle.download.lock import Fetched
 from alsmuscle.download.policy import FetchPolicy, stated
-from alsmuscle.reads import reference, tools
+from alsmuscle.reads import cells, libraries, reference, tools
 from alsmuscle.reads.collect import to_genes
 from alsmuscle.reads.quantify import Single, quantify
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Of an archive's run: its reads, and not a file of barcodes or of what was left over.
-_MATE = re.compile(r"_[12]\.f(ast)?q\.gz$")
+# Of an archive's run: its reads, and not a file of what was left over.
+_MATE = re.compile(r"_[12]\.f(?:ast)?q\.gz$")
+SOURCE = "quantified here"
 
 
-def counts(
-    card: Mapping[str, Any],
-    name: str,
-    report: pd.DataFrame,
-    *,
-    cache: str | Path,
-    mirror: str | Path | None = None,
-    policy: FetchPolicy | None = None,
-) -> Fetched:
-    """Quantify the runs that a card's file of reads lists.
+@dataclass(frozen=True)
+class Place:
+    """Where files are kept and taken from: the cache, a mirror, the downloader's patience."""
+
+    cache: Path
+    mirror: str | Path | None = None
+    policy: FetchPolicy | None = None
+
+    def terms(self, study: str) -> dict[str, Any]:
+        """Return the arguments of a download."""
+        return {"mirror": self.mirror, "policy": self.policy, "study": study}
+
+
+def held(
+    card: Mapping[str, Any], name: str, place: Place, *, threads: int = 1
+) -> reference.Reference:
+    """Return what a study's reads are held against; made if it is not there.
 
     Parameters
     ----------
     card
-        Keys ``id``, ``accession``, ``organism``, ``files`` of the study card.
+        Keys ``id``, ``organism``, ``files``, ``cells`` of the study card.
     name
-        Name under ``files`` of the reads (``source: ena_fastq``).
-    report
-        ENA's run table: ``run_accession``, ``fastq_ftp``, ``fastq_md5``, ``fastq_bytes``.
-    cache
-        Folder that keeps the table of counts, each run's abundances and quality, and the index.
-    mirror, policy
-        As for downloads.
-
-    Returns
-    -------
-    Fetched
-        The table ``<name>.counts.tsv``: genes in rows, runs in columns, length-scaled estimated
-        counts. Beside it ``<name>.quality.tsv``, a row per run.
+        Name under ``files`` of the reads.
 
     Raises
     ------
     InputError
-        A run is not in ENA's record, cannot be had, or cannot be quantified; names the run.
+        It cannot be had, or is not what is pinned.
+    """
+    spec = card["files"][name]
+    introns = card.get("cells", {}).get("material") == "nuclei"
+    wanted = reference.source(card["organism"], spec, introns=introns)
+    return reference.prepare(
+        wanted, place.cache / "reference", **place.terms("reference"), threads=threads
+    )
+
+
+def quantified(
+    card: Mapping[str, Any],
+    name: str,
+    library: str,
+    listed: pd.DataFrame,
+    place: Place,
+    *,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Fetch and quantify one library, unless the same was made before.
+
+    Parameters
+    ----------
+    card
+        Keys ``id``, ``organism``, ``files``, ``cells`` of the study card.
+    name, library
+        Name under ``files`` of the reads; one of the libraries listed there.
+    listed
+        Its files: ``run_accession, url, md5, bytes`` (:func:`alsmuscle.archives.ena.ena_files`).
+
+    Returns
+    -------
+    dict
+        Its quality (:data:`alsmuscle.reads.tables.READS`).
+
+    Raises
+    ------
+    InputError
+        It cannot be had, or cannot be quantified; names the library.
+    """
+    spec, study = card["files"][name], card["id"]
+    ref = held(card, name, place, threads=threads)
+    folder = place.cache / study / name
+    made = _Made(folder, library, is_cells="cells" in card)
+    key = {
+        "files": _identity(listed),
+        "reference": ref.digest,
+        "kallisto": tools.version("kallisto"),
+        "options": {k: spec[k] for k in sorted(set(spec) & _OPTIONS)},
+        "chemistry": card.get("cells", {}).get("chemistry", ""),
+    }
+    if (known := made.known(key)) is not None:
+        return known
+    try:
+        runs = _fetched(listed, library, folder / library, place.terms(study))
+        if made.is_cells:
+            quality = _cells(card, spec, runs, ref, made, place, threads)
+        else:
+            quality = _bulk(spec, runs, ref, made, threads)
+    except InputError as error:
+        error.args = (f"{library}: {error.args[0]}",)
+        error.problem = f"{library}: {error.problem}"
+        raise
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    quality |= {"dataset": study, "library": library, "quantified_on": when}
+    quality |= {"tool": tools.named(made.is_cells), "reference": ref.name}
+    files.write_json(made.facts, {"key": key, "quality": quality})
+    if not spec.get("keep", False):
+        shutil.rmtree(folder / library)
+    log.get("reads").info(
+        "%s: %s reads, %.1f %% on known transcripts",
+        library,
+        f"{quality['reads']:,}",
+        quality["pct_aligned"],
+    )
+    return quality
+
+
+def collected(
+    card: Mapping[str, Any], name: str, place: Place, ref: reference.Reference
+) -> dict[str, Fetched]:
+    """Put together what was made of all libraries of a study.
+
+    Parameters
+    ----------
+    ref
+        From :func:`held`.
+
+    Returns
+    -------
+    dict
+        Name of a file → where it is. Whole tissue: ``<name>``, a table of length-scaled estimated
+        counts, genes in rows, libraries in columns. Cells: per library the matrix of its cells and
+        that of all barcodes, named by :func:`matrices_of`.
     """
     import pandas as pd
 
     spec, study = card["files"][name], card["id"]
-    listed = ena.ena_files(report)
-    runs = run_names(spec["runs"])
-    lost = [run for run in runs if run not in set(listed["run_accession"])]
-    if lost:
-        raise InputError(
-            f"ENA's record lists no FASTQ files of {', '.join(lost[:5])}",
-            where=f"config/datasets/{study}.yaml: files.{name}.runs",
-            expected="runs such as " + ", ".join(map(str, listed["run_accession"].unique()[:5])),
-            remedy="correct the runs; where the archive has no FASTQ, the study cannot be read",
-        )
-    folder = Path(cache) / study / name
-    # Little to fetch, and wrong in every run if it is wrong: first.
-    wanted = reference.source(card["organism"], spec.get("transcripts", ""))
-    place = Path(cache) / "reference"
-    held = reference.prepare(wanted, place, mirror=mirror, policy=policy)
-    abundances, rows = {}, []
-    for run in runs:
-        part = listed[listed["run_accession"] == run]
-        if len(part) > 2:  # single reads whose mate was lost lie beside the mates
-            part = part[part["url"].str.contains(_MATE)]
-        try:
-            abundances[run], quality = _run(
-                run, part, held, folder, spec, mirror=mirror, policy=policy, study=study
-            )
-        except InputError as error:
-            error.args = (f"run {run}: {error.args[0]}",)
-            error.problem = f"run {run}: {error.problem}"
-            raise
-        rows.append({"dataset": study, "run": run, **quality})
-    table = to_genes(abundances, held.gene_of).length_scaled().round(3)
-    path = Path(cache) / study / f"{name}.counts.tsv"
-    with files.atomic(path) as temporary:
-        table.to_csv(temporary, sep="\t")
-    tool = f"kallisto {tools.version('kallisto')}"
-    quality_table = pd.DataFrame(rows).assign(tool=tool, reference=held.name)
-    with files.atomic(path.with_name(f"{name}.quality.tsv")) as temporary:
-        quality_table.to_csv(temporary, sep="\t", index=False)
-    content = path.read_bytes()
-    return Fetched(
-        url=f"reads of {spec.get('accession', card['accession'])}, {tool}, {held.name}",
-        path=path,
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
-        retrieved=max(row["quantified_on"] for row in rows),
-        source="quantified here",
-    )
+    folder, listed = place.cache / study / name, libraries.of_file(spec)
+    every = {library: _Made(folder, library, is_cells="cells" in card) for library in listed}
+    when = max(made.quality()["quantified_on"] for made in every.values())
+    what = f"{spec.get('accession', card.get('accession', study))}"
+    said = f"reads of {what}, {tools.named('cells' in card)}, {ref.name}"
+    if "cells" in card:
+        return {
+            key: _kept(path, said, when)
+            for library, made in every.items()
+            for key, path in zip(matrices_of(name, library), made.matrices, strict=True)
+        }
+    tables = {library: pd.read_csv(made.abundance, sep="\t") for library, made in every.items()}
+    counts = to_genes(tables, ref.gene_of).length_scaled().round(3)
+    path = place.cache / study / f"{name}.counts.tsv"
+    with files.atomic(path) as part:
+        counts.to_csv(part, sep="\t")
+    return {name: _kept(path, said, when)}
 
 
-_MOST_RUNS = 10_000
+def matrices_of(name: str, library: str) -> tuple[str, str]:
+    """Return under which names a library's matrices of cells and of all barcodes are found."""
+    return f"{name}/{library}", f"{name}/{library}/raw"
 
 
-def run_names(listed: Sequence[str]) -> list[str]:
-    """Return runs one by one; an entry is a run or a range such as ``SRR11-SRR13``."""
-    found: list[str] = []
-    for entry in listed:
-        match = re.fullmatch(r"([A-Z]+)(\d{1,12})-\1(\d{1,12})", entry)
-        if match is None:
-            found.append(entry)
+# Keys of a card's file that change what is made of a library.
+_OPTIONS = {"first_reads", "fragment_length", "fragment_spread", "barcodes", "trimmed"}
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What is kept of a library."""
+
+    folder: Path
+    library: str
+    is_cells: bool
+
+    @property
+    def facts(self) -> Path:
+        return self.folder / f"{self.library}.json"
+
+    @property
+    def abundance(self) -> Path:
+        return self.folder / f"{self.library}.abundance.tsv.gz"
+
+    @property
+    def matrices(self) -> tuple[Path, Path]:
+        names = (f"{self.library}.cells.h5ad", f"{self.library}.raw.h5ad")
+        return self.folder / names[0], self.folder / names[1]
+
+    def known(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the library's quality where the same was made before."""
+        paths = self.matrices if self.is_cells else (self.abundance,)
+        if not all(path.is_file() for path in (self.facts, *paths)):
+            return None
+        found = files.read_json(self.facts)
+        return dict(found["quality"]) if found["key"] == json.loads(json.dumps(key)) else None
+
+    def quality(self) -> dict[str, Any]:
+        return dict(files.read_json(self.facts)["quality"])
+
+
+def _identity(listed: pd.DataFrame) -> list[str]:
+    """Return what tells whether files are the same: the archive's hash, else size and time."""
+    found = []
+    for row in listed.itertuples():
+        if row.md5:
+            found.append(str(row.md5))
             continue
-        first, last = int(match[2]), int(match[3])
-        if last - first >= _MOST_RUNS:
-            raise InputError(
-                f"the range {entry} has {last - first + 1:,} runs",
-                expected=f"at most {_MOST_RUNS:,}, those of one study",
-            )
-        found += [f"{match[1]}{n:0{len(match[2])}d}" for n in range(first, last + 1)]
-    return list(dict.fromkeys(found))
+        path = Path(row.url)
+        facts = path.stat() if path.is_file() else None
+        found.append(f"{path.name} {facts.st_size} {facts.st_mtime_ns}" if facts else path.name)
+    return found
 
 
-def _run(
-    run: str,
-    listed: pd.DataFrame,
-    held: reference.Reference,
-    folder: Path,
+def _fetched(
+    listed: pd.DataFrame, library: str, folder: Path, terms: Mapping[str, Any]
+) -> list[list[Path]]:
+    """Fetch a library's files and return those of each run, in their order."""
+    runs = []
+    for _, part in _runs(listed):
+        paths = []
+        for row in part.itertuples():
+            pins = {"md5": row.md5, "bytes": int(row.bytes)} if row.md5 else {}
+            url = stated(row.url, f"ENA's record of {library}") if row.md5 else row.url
+            paths.append(fetch(url, folder / file_name(url), **pins, **terms).path)
+        runs.append(paths)
+    return runs
+
+
+def _runs(listed: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for run, part in listed.groupby("run_accession", sort=True):
+        mates = part[part["url"].str.contains(_MATE)]
+        # Single reads whose mate was lost lie beside the mates.
+        several = len(part) > 2 and len(mates) == 2
+        yield str(run), (mates if several else part).sort_values("url")
+
+
+def _bulk(
     spec: Mapping[str, Any],
-    **terms: Any,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return a run's abundances and quality, from an earlier run of ours where it made the same."""
-    import pandas as pd
-
-    table, facts = folder / f"{run}.abundance.tsv.gz", folder / f"{run}.json"
-    key = {
-        "md5": listed["md5"].tolist(),
-        "transcripts": held.digest,
-        "kallisto": tools.version("kallisto"),
-        "first_reads": spec.get("first_reads", 0),
-        "fragments": [spec.get("fragment_length", 0), spec.get("fragment_spread", 0)],
-    }
-    if facts.is_file() and table.is_file():
-        known = json.loads(facts.read_text(encoding="utf-8"))
-        if known["key"] == key:
-            return pd.read_csv(table, sep="\t"), known["quality"]
-    place = folder / run
-    paths = [
-        fetch(
-            stated(row.url, f"ENA's record of {run}"),
-            place / file_name(row.url),
-            md5=row.md5,
-            bytes=int(row.bytes),
-            **terms,
-        ).path
-        for row in listed.sort_values("url").itertuples()
-    ]
+    runs: Sequence[Sequence[Path]],
+    ref: reference.Reference,
+    made: _Made,
+    threads: int,
+) -> dict[str, Any]:
+    if len(runs) > 1:
+        raise InputError(
+            f"{len(runs)} runs",
+            expected="one run; counts of a sample's runs are added up later",
+            remedy="list the runs one by one, and give `samples.run_id`",
+        )
     single = Single()
     if "fragment_length" in spec:
         single = Single(spec["fragment_length"], spec.get("fragment_spread", single.spread))
     abundance, quality = quantify(
-        paths, held, single=single, first_reads=spec.get("first_reads", 0)
+        runs[0],
+        ref,
+        single=single,
+        first_reads=spec.get("first_reads", 0),
+        trimmed=spec.get("trimmed", False),
+        threads=threads,
     )
-    quality["quantified_on"] = datetime.now(UTC).isoformat(timespec="seconds")
-    with files.atomic(table) as temporary:
-        abundance.to_csv(temporary, sep="\t", index=False, compression="gzip")
-    with files.atomic(facts) as temporary:
-        temporary.write_text(json.dumps({"key": key, "quality": quality}), encoding="utf-8")
-    if not spec.get("keep", False):
-        shutil.rmtree(place)
-    log.get("reads").info(
-        "%s: %s reads, %s %s, %.1f %% on known transcripts",
-        run,
-        f"{quality['reads']:,}",
-        quality["layout"],
-        quality["strandedness"],
-        quality["pct_aligned"],
+    with files.atomic(made.abundance) as part:
+        abundance.to_csv(part, sep="\t", index=False, compression="gzip")
+    return quality
+
+
+def _cells(
+    card: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    runs: Sequence[Sequence[Path]],
+    ref: reference.Reference,
+    made: _Made,
+    place: Place,
+    threads: int,
+) -> dict[str, Any]:
+    kit = cells.Kit(
+        card["cells"]["chemistry"],
+        own=spec.get("barcodes", ""),
+        folder=place.cache / "reference",
+        terms=place.terms("reference"),
     )
-    return abundance, quality
+    called, raw, quality = cells.count(
+        runs, ref, kit, first_reads=spec.get("first_reads", 0), threads=threads
+    )
+    for path, matrix in zip(made.matrices, (called, raw), strict=True):
+        files.write_h5ad(path, matrix)
+    return quality
+
+
+def _kept(path: Path, said: str, when: str) -> Fetched:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return Fetched(
+        url=said,
+        path=path,
+        sha256=digest.hexdigest(),
+        bytes=path.stat().st_size,
+        retrieved=when,
+        source=SOURCE,
+    )
+
+
+def listed_files(
+    library: str, file: Mapping[str, Any], report: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return the files of a library: ``run_accession, url, md5, bytes``.
+
+    Parameters
+    ----------
+    file
+        The card's file of reads.
+    report
+        ENA's run table of the library; None for reads of one's own.
+
+    Raises
+    ------
+    InputError
+        ENA lists none.
+    """
+    import pandas as pd
+
+    if report is None:
+        rows = [(library, path, "", 0) for path in file["libraries"][library]]
+        return pd.DataFrame(rows, columns=["run_accession", "url", "md5", "bytes"])
+    listed = ena.ena_files(report)
+    if listed.empty:
+        raise InputError(
+            f"ENA's record lists no FASTQ files of {library}",
+            where="files.<reads>.runs of the card",
+            expected="runs (or experiments, for cells) of which ENA holds FASTQ files",
+            remedy="correct the runs; where the archive has no FASTQ, the study cannot be read",
+        )
+    return listed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -56,15 +57,20 @@ def call(name: str, *arguments: str | Path | int | float, cwd: Path | None = Non
     ------
     InputError
         It failed; quotes its last lines.
+    MemoryError
+        The system killed it.
     """
     words = [str(binary(name)), *map(str, arguments)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
+    if done.returncode == -signal.SIGKILL:
+        # As a rule the system's answer to a lack of memory; the job may be tried again with more.
+        raise MemoryError(f"{name} was killed by the system")
     if done.returncode:
         said = _last(done.stderr) or _last(done.stdout) or "nothing"
         how = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
         raise InputError(
             f"{name} {arguments[0] if arguments else ''} ended with {how} and said: {said}",
-            remedy="see the log; a signal 9 is a lack of memory",
+            remedy="see the log",
         )
     return done.stderr
 
@@ -75,6 +81,12 @@ def version(name: str) -> str:
         [str(binary(name)), "version"], capture_output=True, text=True, check=False
     )
     return (done.stdout or done.stderr).strip().split()[-1]
+
+
+def named(for_cells: bool) -> str:
+    """Return the programs that quantify, with their versions."""
+    names = ("kallisto", "bustools") if for_cells else ("kallisto",)
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 def _last(said: str) -> str:

@@ -42,6 +42,8 @@ from alsmuscle.genesets import pathways, targets
 from alsmuscle.genesets.programmes import as_sets, blocks
 from alsmuscle.genesets.scoring import drivers
 from alsmuscle.genesets.tables import COVERAGE, EFFECTS, GSEA, SETS
+from alsmuscle.reads import libraries
+from alsmuscle.reads.tables import READS
 from alsmuscle.report import methods
 from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.report.model import Expression, Levels
@@ -121,7 +123,7 @@ def report_data(
     studies, excluded = [], []
     for name, card in cards.items():
         study, samples = _study(results, card, settings, versions, members[card["organism"]], asked)
-        studies.append(replace(study, **noted(name)))
+        studies.append(replace(study, **noted(name), reads=_reads(results, card)))
         excluded.append(samples)
     rows = _left_out_rows(lost, set(cards))
     rows += [{"kind": "study", "id": row["dataset"], **row} for row in left_out]
@@ -140,7 +142,10 @@ def report_data(
         headline=[tuple(pair) for pair in settings["report"]["headline"]],
         alpha=settings["report"]["padj"],
         top=settings["report"]["top"],
-        methods=methods.steps(settings, versions["packages"], collections),
+        methods=[
+            *methods.of_reads([study.reads for study in studies]),
+            *methods.steps(settings, versions["packages"], collections),
+        ],
         lock=io.read_table(results / "provenance" / "data_lock.tsv", MANIFEST).drop(
             columns=["path"]
         ),
@@ -191,6 +196,19 @@ def _gene_sets(results: Path, programmes: pd.DataFrame) -> dict[str, Mapping[str
         log.get("report").warning("gene sets cannot be opened on the pages: %s", error)
         return {}
     return {**pathways.parse_collections(texts), "programmes": as_sets(programmes)}
+
+
+def _reads(results: Path, card: registry.Card) -> pd.DataFrame | None:
+    """Return what is told of a study's reads, where they were quantified here."""
+    import pandas as pd
+
+    if not (name := libraries.file_of(card)):
+        return None
+    folder = results / "reads" / card["id"] / "quality"
+    listed = libraries.of_file(card["files"][name])
+    return pd.concat(
+        [io.read_table(folder / f"{library}.tsv", READS) for library in listed], ignore_index=True
+    )
 
 
 def programme_info(notes: pd.DataFrame) -> dict[str, dict[str, Any]]:

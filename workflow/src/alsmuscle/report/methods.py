@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from alsmuscle.bulk import metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Step = dict[str, str]
 
@@ -112,6 +115,32 @@ def published_sentence(card: Mapping[str, Any]) -> str:
         f"Published results{named}, not recomputed: log2 fold change{source}; how the standard error "
         f"was derived is said with the import; of several probes of a gene the one {probe}."
     )
+
+
+def of_reads(studies: Sequence[pd.DataFrame | None]) -> list[Step]:
+    """Return the methods' row about raw reads; none where no study was quantified here.
+
+    ``studies``: contract ``reads`` of each study, None where its authors' counts are used.
+    """
+    found = [table for table in studies if table is not None]
+    if not found:
+        return []
+
+    def named(column: str) -> str:
+        return "; ".join(sorted({str(value) for table in found for value in table[column]}))
+
+    return [
+        {
+            "step": "Raw reads",
+            "text": "Studies of which only reads are public are quantified here "
+            f"({named('tool')}; {named('reference')}). Whole tissue: a library's strand is told from its "
+            "first reads; abundances of a gene's transcripts are added and put back on the scale of "
+            "counts with one length per gene (length-scaled TPM). Cells: molecules are counted by gene, "
+            "introns included in nuclei; barcodes are taken for cells from a tenth of what the richest hold.",
+            "citation": "Bray et al. 2016; Soneson, Love & Robinson 2015; Melsted et al. 2021",
+            "doi": "10.1038/nbt.3519; 10.12688/f1000research.7563.2; 10.1038/s41587-021-00870-2",
+        }
+    ]
 
 
 def steps(

@@ -161,6 +161,8 @@ class StudyData:
         Why the study, or contrasts of it, are left out; a sentence each.
     expression
         Normalised expression per sample; of cells summed per sample and cell type.
+    reads
+        Contract ``reads``, where the study's reads were quantified here.
     """
 
     card: Mapping[str, Any]
@@ -177,6 +179,7 @@ class StudyData:
     completeness: str = ""
     failures: Sequence[str] = ()
     expression: Expression | None = None
+    reads: pd.DataFrame | None = None
 
     @property
     def name(self) -> str:

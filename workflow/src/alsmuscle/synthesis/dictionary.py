@@ -12,6 +12,7 @@ from alsmuscle.core import files, outcome
 from alsmuscle.core.contracts import Kind, Table
 from alsmuscle.data import tables as data
 from alsmuscle.genesets import tables as genesets
+from alsmuscle.reads import tables as reads
 from alsmuscle.synthesis import tables as synthesis
 
 TABLES: dict[str, Table] = {
@@ -22,6 +23,7 @@ TABLES: dict[str, Table] = {
         data.ADMISSION,
         outcome.OUTCOME,
         data.MANIFEST,
+        reads.READS,
         data.SAMPLES,
         data.EXCLUDED,
         bulk.QC,

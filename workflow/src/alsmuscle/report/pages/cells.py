@@ -13,7 +13,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import cell_maps, expression
+from alsmuscle.report.pages import cell_maps, expression, raw_reads
 from alsmuscle.report.pages import study as bulk
 from alsmuscle.report.pages.cell_maps import UNASSIGNED, type_order
 from alsmuscle.report.site import Site
@@ -141,6 +141,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         activity=full.get("activity"),
         qc=_qc(study, full.get("qc")),
         lost=_lost(cells, full.get("barcodes")),
+        reads=raw_reads.section(study, data.parameters["reads"]["quality"]),
         n_flagged=int((cells.qc["flag"] != "").sum()),
         n_skipped=int((cells.qc["skipped"] != "").sum()),
         facts=bulk.card_facts(study),

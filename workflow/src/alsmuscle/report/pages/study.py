@@ -13,7 +13,7 @@ from alsmuscle.bulk.metrics import OF_SAMPLE, OF_STUDY, Metric
 from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
-from alsmuscle.report.pages import expression
+from alsmuscle.report.pages import expression, raw_reads
 from alsmuscle.report.site import Site
 
 SEX_X, SEX_Y = "Y-chromosome genes (log2)", "XIST (log2)"
@@ -119,6 +119,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         if frame is not None
         else c.not_computed("sample quality"),
         components=_components(study, data.alpha),
+        reads=raw_reads.section(study, data.parameters["reads"]["quality"]),
         samples=samples_table(study, root),
         levels=expression.link(study, root),
         excluded=excluded_table(own(data.excluded, str(card["id"]))),

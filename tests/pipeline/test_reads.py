@@ -1,0 +1,153 @@
+"""Studies of which only reads are public, from FASTQ behind a stand-in for ENA to their pages."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import made_up_reads
+from alsmuscle.bulk.tables import DE
+from alsmuscle.core import files
+from alsmuscle.core.outcome import OUTCOME
+from alsmuscle.data.tables import MANIFEST
+from alsmuscle.reads.tables import READS
+from faultserver import Archives, certificate
+from small_reads import bulk_study
+from support import make_project, small_counts
+
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate"),
+]
+
+KINDS = {"SRP1": (True, "reverse"), "SRP2": (False, "forward")}
+
+
+@pytest.fixture(scope="module")
+def genome():
+    return made_up_reads.genome([f"{name}.1" for name in small_counts(n_genes=300).index])
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory, genome):
+    folder = tmp_path_factory.mktemp("made")
+    transcripts = genome.write(folder)["transcripts"]
+    made = {
+        name: bulk_study(
+            folder, name, genome, paired=paired, strand=strand, seed=4, transcripts=transcripts
+        )
+        for name, (paired, strand) in KINDS.items()
+    }
+    broken = bulk_study(
+        folder, "SRP3", genome, paired=True, strand="unstranded", seed=5, transcripts=transcripts
+    )
+    url = next(url for url in broken.files if url.endswith("SRR303_2.fastq.gz"))
+    broken.files[url] = broken.files[url][:-9] + bytes(9)
+    return made | {"SRP3": broken}, folder
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, studies):
+    made, source = studies
+    project = make_project(tmp_path_factory.mktemp("run"), copy_code=False)
+    (project.folder / "config" / "datasets" / "gse1.yaml").unlink()
+
+    def quick(config):
+        config["studies"]["raw_reads"] = True
+        config["data"]["folders"] = [str(source)]
+        config["bulk"]["de"]["shrink"] = False
+        config["enrichment"]["sets"]["n_matched"] = 20
+        config["programmes"]["n_matched"] = 20
+        config["synthesis"]["denervation"] |= {"n_replicates": 30, "n_random": 5}
+
+    project.config(quick)
+    trusted = certificate(tmp_path_factory.mktemp("tls"))
+    archive = Archives(trusted)
+    for study in made.values():
+        study.serve(archive)
+        path = project.folder / "config" / "datasets" / f"{study.card['id']}.yaml"
+        path.write_text(yaml.safe_dump(study.card, sort_keys=False))
+    threading.Thread(target=archive.serve_forever, args=(0.02,), daemon=True).start()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy"):
+            patch.setenv(name, archive.url(""))
+        patch.setenv("SSL_CERT_FILE", str(trusted))
+        run = project.snakemake("--quiet", "host")
+    archive.shutdown()
+    archive.server_close()
+    assert run.returncode == 0, run.stderr
+    return project, run, archive
+
+
+@pytest.mark.parametrize("study", KINDS)
+def test_counts_are_those_of_the_molecules_that_were_read(done, studies, study):
+    project, _, _ = done
+    counts = files.read_h5ad(project.folder / f"results/bulk/{study.lower()}/counts.h5ad")
+    table = counts.to_df().T
+    assert table.shape[1] == 6
+    worst = []
+    for sample, truth in studies[0][study].truth.items():
+        truth = truth.rename(lambda gene: gene.split(".")[0])
+        truth = truth[truth > 50]
+        worst.append((table.loc[truth.index, sample] / truth - 1).abs())
+    errors = pd.concat(worst)
+    assert errors.median() < 0.01
+    # Lengths of isoforms are estimates, too.
+    assert errors.quantile(0.95) < 0.03, errors.describe()
+
+
+@pytest.mark.parametrize("study", KINDS)
+def test_planted_genes_are_called(done, genome, study):
+    project, _, _ = done
+    de = files.read_table(
+        project.folder / f"results/bulk/{study.lower()}/als_vs_healthy/de.tsv", DE
+    ).set_index("gene_id")
+    moved = [gene.split(".")[0] for gene in list(genome.genes)[::10]]
+    called = de["padj"] < 0.05
+    found = de.loc[de.index.isin(moved)]
+    assert (found["log2fc"] > 0.5).mean() > 0.9
+    assert called[found.index].mean() > 0.7
+    assert called[~de.index.isin(moved)].mean() < 0.05
+    assert np.isclose(found["log2fc"].median(), np.log2(3), atol=0.5)
+
+
+@pytest.mark.parametrize("study", KINDS)
+def test_quality_of_every_library_is_told_and_shown(done, study):
+    project, _, _ = done
+    folder = project.folder / f"results/reads/{study.lower()}/quality"
+    tables = [files.read_table(path, READS) for path in sorted(folder.iterdir())]
+    quality = pd.concat(tables, ignore_index=True)
+    paired, strand = KINDS[study]
+    assert len(quality) == 7
+    assert set(quality["strandedness"]) == {strand}
+    assert set(quality["layout"]) == {"paired" if paired else "single"}
+    assert quality["pct_aligned"].min() > 99
+    manifest = files.read_table(
+        project.folder / f"results/provenance/data/{study.lower()}.tsv", MANIFEST
+    ).set_index("name")
+    assert manifest.loc["reads", "source"] == "quantified here"
+    page = (project.folder / f"results/report/studies/{study.lower()}.html").read_text()
+    assert "Quantified here from raw reads with kallisto 0.52.0 against transcripts.fa.gz" in page
+    methods = (project.folder / "results/report/methods.html").read_text()
+    assert "Raw reads" in methods and "length-scaled" in methods
+
+
+def test_a_broken_library_leaves_its_study_out_and_no_other(done):
+    project, run, _ = done
+    outcome = files.read_table(project.folder / "results/provenance/outcome.tsv", OUTCOME)
+    kept = outcome.set_index("dataset")["kept"]
+    assert kept[["srp1", "srp2"]].all() and not kept["srp3"]
+    (reason,) = outcome.loc[outcome["dataset"] == "srp3", "reason"]
+    assert "SRR303" in reason and "md5" in reason
+    assert "left out: srp3" in run.stderr
+
+
+def test_reads_are_gone_and_nothing_is_left_to_do(done):
+    project, _, _ = done
+    assert not list((project.folder / "data").glob("srp[12]/**/*.fastq.gz"))
+    assert not {"reads_quantify", "bulk_fit"} & set(project.planned())

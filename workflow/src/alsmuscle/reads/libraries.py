@@ -1,0 +1,50 @@
+"""Which libraries a card's file of reads lists; light, for the workflow's parsing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alsmuscle.core.errors import InputError
+
+# Values of `source` of a card's file: reads of an archive, and reads of one's own.
+SOURCES = ("ena_fastq", "fastq")
+_MOST_RUNS = 10_000
+
+
+def of_file(file: Mapping[str, Any]) -> list[str]:
+    """Return the libraries of an entry of ``files``; none where it holds no reads."""
+    if file.get("source") == "fastq":
+        return list(file["libraries"])
+    return run_names(file["runs"]) if file.get("source") == "ena_fastq" else []
+
+
+def file_of(card: Mapping[str, Any]) -> str:
+    """Return the name of a card's file of reads, empty where it has none."""
+    files = card.get("files", {})
+    return next((name for name, file in files.items() if file.get("source") in SOURCES), "")
+
+
+def run_names(listed: Sequence[str]) -> list[str]:
+    """Return runs one by one; an entry is a run, an experiment, or a range such as ``SRR1-SRR3``.
+
+    Examples
+    --------
+    >>> run_names(["SRR9-SRR11", "ERR5", "SRR10"])
+    ['SRR9', 'SRR10', 'SRR11', 'ERR5']
+    """
+    found: list[str] = []
+    for entry in listed:
+        match = re.fullmatch(r"([A-Z]+)(\d{1,12})-\1(\d{1,12})", entry)
+        if match is None:
+            found.append(entry)
+            continue
+        first, last = int(match[2]), int(match[3])
+        if last - first >= _MOST_RUNS:
+            raise InputError(
+                f"the range {entry} has {last - first + 1:,} runs",
+                expected=f"at most {_MOST_RUNS:,}, those of one study",
+            )
+        found += [f"{match[1]}{n:0{len(match[2])}d}" for n in range(first, last + 1)]
+    return list(dict.fromkeys(found))
