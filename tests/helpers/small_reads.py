@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+import yaml
 
 import made_up_reads
 from alsmuscle.archives import ena
+from alsmuscle.cells import annotate
+from alsmuscle.core import files
+from alsmuscle.simulate.cells import simulate_nuclei
 from faultserver import Archives
+from support import ROOT, Project
 
 CONTRAST = {"id": "als_vs_healthy", "label": "ALS against healthy", "variable": "condition"}
 CONTRAST |= {"target": "als", "reference": "healthy"}
@@ -133,3 +141,92 @@ def bulk_study(
         genes = pd.Series(origin).groupby(genome.gene_of).sum()
         made.truth[name] = made.truth[name].add(genes) if name in made.truth else genes
     return made
+
+
+def cells_study(folder: Path, accession: str, *, material: str, seed: int = 1) -> Study:
+    """Two donors a side, a library each: molecules of simulated nuclei, and empty droplets.
+
+    In nuclei four of ten molecules are read within the unspliced gene, in cells none. ``truth``:
+    molecules per gene in the barcodes that hold cells.
+    """
+    draw = np.random.default_rng(seed)
+    panel = annotate.check_panel(files.read_plain(ROOT / "config" / "celltypes.tsv"), where="x")
+    made = simulate_nuclei(
+        panel, seed=1, n_donors=8, nuclei_per_donor=80, n_genes=500, affected={}, low_quality=False
+    )
+    symbols = made.var["symbol"].astype(str).to_numpy()
+    genome = made_up_reads.genome(list(symbols))
+    folder.mkdir()
+    paths = {key: str(path) for key, path in genome.write(folder).items()}
+    known = made_up_reads.barcodes(1500, draw)
+    (folder / "barcodes.txt").write_bytes(b"\n".join(known) + b"\n")
+    number = int(accession.removeprefix("SRP")) * 100
+    beside = ("transcripts", "genome", "annotation") if material == "nuclei" else ("transcripts",)
+    study = Study(
+        accession,
+        card(
+            accession,
+            "cells",
+            {
+                "runs": [f"SRX{number}-SRX{number + 3}"],
+                "barcodes": str(folder / "barcodes.txt"),
+                **{key: paths[key] for key in beside},
+            },
+            cells={"layout": "reads", "file": "reads", "material": material, "chemistry": "auto"},
+        ),
+    )
+    samples = made.obs["sample_id"].astype(str)
+    for i, sample in enumerate(samples.unique()[:4]):
+        part = made[(samples == sample).to_numpy()]
+        counts = np.asarray(part.X.todense()) if hasattr(part.X, "todense") else part.X
+        thinned = draw.binomial(counts.astype(int), min(1.0, 250 * len(counts) / counts.sum()))
+        profiles = {
+            code: {symbols[g]: int(row[g]) for g in np.flatnonzero(row)}
+            for code, row in zip(known, thinned, strict=False)
+        }
+        mean = thinned.sum(axis=0) / thinned.sum()
+        for code in known[len(thinned) : len(thinned) + 200]:
+            soup = draw.multinomial(5, mean)
+            profiles[code] = {symbols[g]: int(soup[g]) for g in np.flatnonzero(soup)}
+        nascent = 0.4 if material == "nuclei" else 0.0
+        run, name = f"SRR{number + i}", f"SRX{number + i}"
+        reads = made_up_reads.tenx(folder, run, genome, profiles, nascent=nascent, draw=draw)
+        condition = "ALS" if str(part.obs["condition"].iloc[0]) == "ALS" else "healthy"
+        study.add(run, name, condition, reads)
+        study.truth[name] = pd.Series(thinned.sum(axis=0), index=symbols)
+    return study
+
+
+class Served:
+    """A project whose studies lie behind a stand-in for the archives."""
+
+    def __init__(self, project: Project, studies: list[Study], trusted: Path) -> None:
+        self.project, self.trusted = project, trusted
+        self.archive = Archives(trusted)
+        for study in studies:
+            study.serve(self.archive)
+            path = project.folder / "config" / "datasets" / f"{study.card['id']}.yaml"
+            path.write_text(yaml.safe_dump(study.card, sort_keys=False))
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        """Run the workflow once, with the archives as its network."""
+        threading.Thread(target=self.archive.serve_forever, args=(0.02,), daemon=True).start()
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("http_proxy", "https_proxy"):
+                patch.setenv(name, self.archive.url(""))
+            patch.setenv("SSL_CERT_FILE", str(self.trusted))
+            done = self.project.snakemake("--quiet", "host")
+        self.archive.shutdown()
+        self.archive.server_close()
+        return done
+
+
+def quick(config: dict[str, Any], source: Path) -> None:
+    """Let a project read made-up references, and lose no time."""
+    config["studies"]["raw_reads"] = True
+    config["data"]["folders"] = [str(source)]
+    config["bulk"]["de"]["shrink"] = False
+    config["enrichment"]["sets"]["n_matched"] = 20
+    config["programmes"]["n_matched"] = 20
+    config["synthesis"]["denervation"] |= {"n_replicates": 30, "n_random": 5}
+    config["cells"]["prepare"] |= {"min_genes": 30}

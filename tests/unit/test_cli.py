@@ -123,6 +123,7 @@ def test_discover_drafts_all_that_is_new_and_no_run_uses_them(
     found = registry.load_cards("config/datasets", "own")
     assert registry.standing(found["gse12"]) == "draft"
     everything = {name: [] for name in ("ids", "roles", "organisms", "modalities", "statuses")}
+    everything["raw_reads"] = False
     assert "gse12" not in registry.select(found, everything)
     assert cli.main(["discover", "--draft", "--to", "own"]) == 0
     assert "GSE12: no draft: a card is there already" in capsys.readouterr().out
@@ -233,6 +234,7 @@ def test_a_draft_is_written_once_and_never_runs(
     cards = registry.load_cards("config/datasets")
     assert registry.standing(cards["gse12"]) == "draft"
     everything = {name: [] for name in ("ids", "roles", "organisms", "modalities", "statuses")}
+    everything["raw_reads"] = False
     assert "gse12" not in registry.select(cards, everything)
     with pytest.raises(registry.InputError, match="switched off.*nobody has read it"):
         registry.select(cards, {**everything, "ids": ["gse12"]})

@@ -25,7 +25,7 @@ rule reads_reference:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=PLAN.reads_memory,
+        mem_mb=growing(8000, introns=32000),
         runtime=growing(120),
     params:
         **fetching,
@@ -56,7 +56,7 @@ rule reads_quantify:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=PLAN.reads_memory,
+        mem_mb=growing(8000, introns=32000),
         runtime=growing(240),
         reads_on_disk=1,
     params:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import yaml
@@ -244,12 +245,13 @@ def _cards():
     }
 
 
-NONE: dict[str, list[str]] = {
+NONE: dict[str, Any] = {
     "ids": [],
     "roles": [],
     "organisms": [],
     "modalities": [],
     "statuses": ["verified"],
+    "raw_reads": False,
 }
 
 
@@ -284,6 +286,17 @@ def test_selection(lists, expected):
 )
 def test_selection_that_cannot_be_met(lists, expected):
     _complains(lambda: registry.select(_cards(), NONE | lists), expected)
+
+
+def test_raw_reads_take_part_only_where_they_are_asked_for():
+    cards = _cards()
+    cards["b"]["files"] = {"reads": {"source": "ena_fastq", "runs": ["SRR1-SRR3"]}}
+    assert list(registry.select(cards, NONE)) == ["a"]
+    assert list(registry.select(cards, NONE | {"ids": ["b"]})) == ["b"]
+    assert list(registry.select(cards, NONE | {"raw_reads": True})) == ["a", "b"]
+    rows = registry.left_out(cards, registry.select(cards, NONE))
+    (reason,) = [row["reason"] for row in rows if row["dataset"] == "b"]
+    assert "name it under `studies.ids`" in reason and "studies.raw_reads: true" in reason
 
 
 def test_what_is_left_out_has_its_reason():

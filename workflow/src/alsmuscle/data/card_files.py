@@ -46,13 +46,18 @@ def is_path(address: str) -> bool:
 def own_paths(file: Mapping[str, Any]) -> list[str]:
     """Return the paths of files of one's own that an entry of ``files`` names."""
     found: list[str] = []
-    from_here(file, lambda path: found.append(path) or path)
+
+    def noted(path: str) -> str:
+        found.append(path)
+        return path
+
+    from_here(file, noted)
     return found
 
 
 def from_here(file: Mapping[str, Any], placed: Callable[[str], str]) -> dict[str, Any]:
     """Return an entry of ``files`` with each path of one's own as ``placed`` makes it."""
-    changed = {
+    changed: dict[str, Any] = {
         key: placed(file[key]) for key in ("url", *_BESIDE) if key in file and is_path(file[key])
     }
     if "libraries" in file:

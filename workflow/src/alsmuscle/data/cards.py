@@ -461,11 +461,12 @@ def load_collections(path: str | Path, names: Iterable[str]) -> dict[str, dict[s
     }
 
 
-def select(cards: Mapping[str, Card], studies: Mapping[str, list[str]]) -> dict[str, Card]:
+def select(cards: Mapping[str, Card], studies: Mapping[str, Any]) -> dict[str, Card]:
     """Return the cards that pass every non-empty list of ``studies``.
 
     Cards with ``use: false`` are left out of filters; naming one under ``ids`` is an error that
-    quotes its reason.
+    quotes its reason. Of what is quantified here from raw reads only that takes part which ``ids``
+    names, unless ``raw_reads`` is true.
 
     Raises
     ------
@@ -574,7 +575,7 @@ def _unselected(card: Mapping[str, Any]) -> str:
     if libraries.file_of(card):
         return (
             "not selected: only its raw reads are public, tens of gigabytes; to have them fetched and "
-            f"quantified, name {card['id']} under `studies.ids`, or set `studies.raw_reads: true`"
+            "quantified, name it under `studies.ids`, or set `studies.raw_reads: true`"
         )
     if card["status"] == "candidate":
         return "not selected: a candidate, written from public pages and not yet run"

@@ -30,9 +30,6 @@ _CONTRAST_FACTS = (
     *("id", "kind", "variable", "across", "at", "against", "unit", "target", "reference"),
     *("adjust", "block", "within", "role", "stage", "tag"),
 )
-# Memory of kallisto with an index of all transcripts, or of all genes with their introns: measured per
-# base in benchmarks/reads.tsv.
-_TRANSCRIPTS_MB, _WITH_INTRONS_MB = 8_000, 40_000
 _COMPARED = {"als_patient", "als_model", "als_cells", "denervation"}
 
 
@@ -282,18 +279,13 @@ class Plan:
         """Return the samples that a study's card expects; published effects have none."""
         return int(self.studies[wildcards.dataset].get("samples", {}).get("expected", 0))
 
-    def reads_memory(self, wildcards: Wildcards, attempt: int) -> int:
-        """Resource function: megabytes for an index, by whether introns are in it."""
-        nuclei = self.studies[wildcards.dataset].get("cells", {}).get("material") == "nuclei"
-        return int((_WITH_INTRONS_MB if nuclei else _TRANSCRIPTS_MB) * 2 ** (attempt - 1))
-
     def growing(
-        self, amount: int, per_sample: int = 0, per_contrast: int = 0
+        self, amount: int, per_sample: int = 0, per_contrast: int = 0, introns: int = 0
     ) -> Callable[[Wildcards, int], int]:
         """Resource function: what a job needs, doubled with every further attempt.
 
         ``per_sample`` counts the samples that the study's card expects, ``per_contrast`` all
-        contrasts.
+        contrasts, ``introns`` comes on top where reads of nuclei are quantified.
         """
 
         def needed(wildcards: Wildcards, attempt: int) -> int:
@@ -302,6 +294,9 @@ class Plan:
                 need += per_sample * self.expected_samples(wildcards)
             if per_contrast:
                 need += per_contrast * sum(len(self._contrasts(name)) for name in self.studies)
+            if introns:
+                cells = self.studies[wildcards.dataset].get("cells", {})
+                need += introns * (cells.get("material") == "nuclei")
             return int(need * 2 ** (attempt - 1))
 
         return needed
