@@ -12,7 +12,7 @@ import made_up_reads
 from alsmuscle.bulk.tables import DE
 from alsmuscle.core import files
 from alsmuscle.core.outcome import OUTCOME
-from alsmuscle.data.tables import MANIFEST
+from alsmuscle.data.tables import CHECKS, MANIFEST
 from alsmuscle.reads.tables import READS
 from faultserver import certificate
 from small_reads import Served, bulk_study, quick
@@ -123,6 +123,8 @@ def test_a_broken_library_leaves_its_study_out_and_no_other(done):
     (reason,) = outcome.loc[outcome["dataset"] == "srp3", "reason"]
     assert "SRR301" in reason and "md5" in reason
     assert "left out: srp3" in run.stderr
+    checks = files.read_table(project.folder / "results/provenance/checks.tsv", CHECKS)
+    assert not checks["found"].str.contains("not understood").any()
 
 
 def test_reads_are_gone_and_nothing_is_left_to_do(done):

@@ -95,6 +95,33 @@ def test_files_of_ones_own_open_the_folders_they_may_lie_in(plan, tmp_path):
     assert plan.folders(own) == [".", "/own"]
 
 
+def test_reads_are_jobs_of_their_own(plan, tmp_path):
+    here = tmp_path / "S1.fastq.gz"
+    here.touch()
+    plan.studies["a1"]["files"] = {"reads": {"source": "ena_fastq", "runs": ["SRR8-SRR9"]}}
+    plan.studies["c1"] |= {
+        "cells": {"material": "nuclei"},
+        "files": {"mine": {"source": "fastq", "libraries": {"S1": [str(here), "gone"]}}},
+    }
+    a1, c1, b1 = (Wildcards(dataset=name) for name in ("a1", "c1", "b1"))
+    assert plan.from_reads == ["a1", "c1"]
+    assert plan.libraries_of("a1") == ["SRR8", "SRR9"] and plan.libraries_of("b1") == []
+    assert plan.checks_of_reads(b1) == []
+    assert plan.checks_of_reads(a1) == [
+        "out/reads/a1/reference.tsv",
+        "out/reads/a1/checks/SRR8.tsv",
+        "out/reads/a1/checks/SRR9.tsv",
+    ]
+    assert plan.local_reads(Wildcards(dataset="c1", library="S1")) == [str(here)]
+    assert plan.local_reads(Wildcards(dataset="a1", library="SRR8")) == []
+    assert plan.folders(c1) == [".", "/own"]
+    assert plan.growing(100, introns=50)(a1, 1) == 100
+    assert plan.growing(100, introns=50)(c1, 2) == 300
+    outcome = tmp_path / "outcome.tsv"
+    outcome.write_text("dataset\tcontrast\tkept\treason\na1\tx\tFalse\tno\nc1\tx\tTrue\t\n")
+    assert plan.quality_of_reads(lambda: str(outcome))(None) == ["out/reads/c1/quality/S1.tsv"]
+
+
 def test_what_failed_is_tried_again(plan, tmp_path, monkeypatch):
     own = Wildcards(dataset="a1")
     assert plan.last_failure(own) == ""

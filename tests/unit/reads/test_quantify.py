@@ -82,6 +82,13 @@ def test_runs_that_cannot_be_read(made, tmp_path):
     fewer = made_up_reads.write_reads(tmp_path / "f.fastq.gz", [p[:75] for p in pieces[:-1]])
     with pytest.raises(InputError, match="mates differ"):
         q.quantify([one, fewer], ref)
+    own = [piece[:75] for piece in pieces[:-1]] + [pieces[-1][:60]]
+    mixed = made_up_reads.write_reads(tmp_path / "m.fastq.gz", own)
+    with pytest.raises(InputError, match="reads of 60 to 75 nucleotides") as error:
+        q.quantify([mixed], ref)
+    assert "trimmed: true" in str(error.value)
+    _, quality = q.quantify([mixed], ref, trimmed=True)
+    assert quality["mixed_lengths"] and quality["reads"] == 2_000
     two.write_bytes(two.read_bytes()[:-500])
     with pytest.raises(InputError, match="truncated"):
         q.quantify([one, two], ref)

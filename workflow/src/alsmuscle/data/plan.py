@@ -232,8 +232,8 @@ class Plan:
     def folders(self, wildcards: Wildcards) -> list[str]:
         """Params function: where files of one's own may lie; nothing to studies without any."""
         files = self.studies.get(wildcards.dataset, {}).get("files", {})
-        own = any(card_files.own_paths(file) for file in files.values())
-        return [".", *self.local_folders] if own else ["."]
+        own = (path for file in files.values() for path in card_files.own_paths(file))
+        return [".", *self.local_folders] if any(Path(path).is_file() for path in own) else ["."]
 
     def last_failure(self, wildcards: Wildcards) -> str:
         """Params function: when a download last failed; the next run thus tries it again."""

@@ -24,6 +24,7 @@ from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.samples import sample_ids
 from alsmuscle.download import sandbox
 from alsmuscle.download.policy import FetchError
+from alsmuscle.reads import libraries
 
 Client = Callable[[str], str]
 
@@ -153,6 +154,8 @@ def _rows(name: str, source: str, table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _archival(file: Mapping[str, Any]) -> bool:
+    if file.get("source") == "fastq":  # reads of one's own
+        return False
     return "source" in file or re.match(r"(?i)(https?|ftp)://", file.get("url", "")) is not None
 
 
@@ -227,7 +230,7 @@ def _place(file: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[str, str, 
             {**file, "name": ""}, accession=card["accession"], organism=card["organism"]
         )[0]
         return folder, f"a name that matches {file['match']}", file["match"]
-    if file.get("source") == "cellxgene":
+    if file.get("source") in ("cellxgene", *libraries.SOURCES):
         return None
     url = (
         file.get("url")

@@ -80,32 +80,7 @@ def quantify(
     """
     import pandas as pd
 
-    if len(files) not in (1, 2):
-        raise InputError(
-            f"{len(files)} files of reads",
-            where=", ".join(map(str, files)) or None,
-            expected="one file of single reads, or two of mates",
-            remedy="leave the run out, or name its files on the card",
-        )
-    looked = [fastq.look(path) for path in files]
-    fastq.pair(looked)
-    longest = min(file.longest for file in looked)
-    if longest < SHORTEST:
-        raise InputError(
-            f"reads of {longest} nucleotides at most",
-            where=files[0],
-            expected=f"at least {SHORTEST}, the length of the index's words",
-            remedy="leave the run out",
-        )
-    if any(file.mixed for file in looked) and not trimmed:
-        shortest = min(file.shortest for file in looked)
-        raise InputError(
-            f"reads of {shortest} to {max(file.longest for file in looked)} nucleotides",
-            where=files[0],
-            expected="reads of one length, as a sequencer writes them",
-            remedy="find out whether they were trimmed, or put together from several runs; if they "
-            "were trimmed, say `trimmed: true` beside the card's reads",
-        )
+    looked = _readable(files, trimmed)
     single = single or Single()
     fragment = (
         []
@@ -142,7 +117,7 @@ def quantify(
         "layout": "paired" if len(files) == 2 else "single",
         "reads": looked[0].reads,
         "quantified": taken,
-        "read_length": longest,
+        "read_length": min(file.longest for file in looked),
         "mixed_lengths": any(file.mixed for file in looked),
         "strandedness": strand,
         "share_forward": round(share, 4),
@@ -152,6 +127,37 @@ def quantify(
         "fragment_length": float(length[1]) if length and len(files) == 2 else single.length,
     }
     return abundance, quality
+
+
+def _readable(files: Sequence[Path], trimmed: bool) -> list[fastq.Fastq]:
+    """Look at a run's files from end to end, and stop where kallisto would go on without a word."""
+    if len(files) not in (1, 2):
+        raise InputError(
+            f"{len(files)} files of reads",
+            where=", ".join(map(str, files)) or None,
+            expected="one file of single reads, or two of mates",
+            remedy="leave the run out, or name its files on the card",
+        )
+    looked = [fastq.look(path) for path in files]
+    fastq.pair(looked)
+    longest = min(file.longest for file in looked)
+    if longest < SHORTEST:
+        raise InputError(
+            f"reads of {longest} nucleotides at most",
+            where=files[0],
+            expected=f"at least {SHORTEST}, the length of the index's words",
+            remedy="leave the run out",
+        )
+    if any(file.mixed for file in looked) and not trimmed:
+        shortest = min(file.shortest for file in looked)
+        raise InputError(
+            f"reads of {shortest} to {max(file.longest for file in looked)} nucleotides",
+            where=files[0],
+            expected="reads of one length, as a sequencer writes them",
+            remedy="find out whether they were trimmed, or put together from several runs; if they "
+            "were trimmed, say `trimmed: true` beside the card's reads",
+        )
+    return looked
 
 
 def strandedness(forward: int, backward: int) -> tuple[str, float]:
