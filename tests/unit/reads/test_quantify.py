@@ -114,7 +114,7 @@ def test_transcripts_of_one_name_are_not_one_index(made, tmp_path):
     text = gzip.decompress((folder / "transcripts.fa.gz").read_bytes()).decode()
     fewer = ">".join(text.split(">")[:-1])
     (tmp_path / "transcripts.fa.gz").write_bytes(gzip.compress(fewer.encode()))
-    wanted = reference.source("human", str(tmp_path / "transcripts.fa.gz"))
+    wanted = reference.source("human", {"transcripts": str(tmp_path / "transcripts.fa.gz")})
     other = reference.prepare(wanted, folder / "cache", policy=allowed(tmp_path))
     assert other.digest != ref.digest and other.index != ref.index
     assert ref.index.read_bytes() == kept
