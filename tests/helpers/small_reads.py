@@ -133,7 +133,8 @@ def bulk_study(
         condition = "ALS" if sample >= n_side else "healthy"
         fold = {gene: 3.0 if gene in moved and condition == "ALS" else 1.0 for gene in own}
         molecules = {t: own[g] * fold[g] for t, g in genome.gene_of.items()}
-        n = reads // 2 if i < 2 else reads
+        # Depths differ: equal ones are taken for drawn to one depth.
+        n = int(draw.uniform(0.7, 1.3) * (reads // 2 if i < 2 else reads))
         pieces, origin = made_up_reads.fragments(genome, molecules, n, draw)
         paths = made_up_reads.bulk(folder, run, pieces, paired=paired, strand=strand, draw=draw)
         name = f"SRX{number + sample}"
@@ -152,7 +153,7 @@ def cells_study(folder: Path, accession: str, *, material: str, seed: int = 1) -
     draw = np.random.default_rng(seed)
     panel = annotate.check_panel(files.read_plain(ROOT / "config" / "celltypes.tsv"), where="x")
     made = simulate_nuclei(
-        panel, seed=1, n_donors=8, nuclei_per_donor=80, n_genes=500, affected={}, low_quality=False
+        panel, seed=1, n_donors=8, nuclei_per_donor=80, n_genes=600, affected={}, low_quality=False
     )
     symbols = made.var["symbol"].astype(str).to_numpy()
     genome = made_up_reads.genome(list(symbols))
