@@ -10,6 +10,7 @@ from alsmuscle.report.model import StudyData
 from alsmuscle.report.pages import raw_reads
 
 LIMITS = {"min_pct_aligned": 40.0, "max_pct_duplicated": 80.0}
+SETTINGS = {"reads": {"quality": LIMITS}}
 
 
 def table(*libraries, **shared):
@@ -49,18 +50,18 @@ def test_libraries_of_one_study_that_differ_in_kind_are_all_flagged():
 
 def test_the_page_says_what_was_quantified_with_what():
     study = StudyData(card={"id": "srp1"}, reads=table({}, {"pct_aligned": 30.0}))
-    text = str(raw_reads.section(study, LIMITS))
+    text = str(raw_reads.section(study, SETTINGS))
     assert "Quantified here from raw reads with kallisto 0.52.0 against GENCODE 44" in text
     assert "1 of 2 libraries are flagged" in text and "SRR1" in text
     assert "Chemistry" not in text and "Taken for cells" not in text
-    assert str(raw_reads.section(StudyData(card={"id": "gse1"}), LIMITS)) == ""
+    assert str(raw_reads.section(StudyData(card={"id": "gse1"}), {})) == ""
 
 
 def test_a_page_of_cells_has_their_columns():
     own = {"layout": "cells", "strandedness": "", "share_forward": float("nan")}
     own |= {"chemistry": "10xv3", "pct_barcodes": 97.0, "barcodes": 900, "cells": 90}
     study = StudyData(card={"id": "srp1", "cells": {}}, reads=table(own))
-    text = str(raw_reads.section(study, LIMITS))
+    text = str(raw_reads.section(study, SETTINGS))
     assert "10xv3" in text and "Taken for cells" in text
     assert "Strand" not in text and "0 of 1 libraries are flagged" in text
 

@@ -92,6 +92,13 @@ def test_runs_become_one_table_of_counts_and_their_reads_are_deleted(study, tmp_
     (again,), _ = obtain(card, tmp_path / "data")
     assert again == row
     assert len([url for url in archive.asked if "fastq/" in url]) == asked
+    # Nor is the archive needed any more.
+    policy = replace(POLICY, folders=(str(tmp_path),), offline=True)
+    (offline,), _ = fetch.study_files(card, cache=tmp_path / "data", policy=policy)
+    assert offline["sha256"] == row["sha256"]
+    card["files"]["reads"]["first_reads"] = 100
+    manifest, checks = fetch.study_files(card, cache=tmp_path / "data", policy=policy)
+    assert manifest == [] and checks[0]["state"] == "unreachable"
     # The genes that one run's molecules say, in every run.
     for run, origin in truth.items():
         gene = pd.Series(origin).groupby(lambda name: genome.gene_of[name].split(".")[0]).sum()
@@ -135,6 +142,7 @@ def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, tmp_path, f
     assert words in check["found"] + check["card"], check
     assert fault == "unknown run" or "SRR2" in check["found"]
     assert not (tmp_path / "data" / "srp1" / "reads.counts.tsv").exists()
+    assert not list((tmp_path / "data" / "srp1").rglob("*.fastq.gz"))
 
 
 def test_ranges_of_runs():

@@ -201,9 +201,13 @@ def prepare(
 
 
 def _fetch(url: str, folder: Path, terms: Mapping[str, Any]) -> Any:
-    """Fetch one file; a genome or annotation of GENCODE with the hash that the release states."""
+    """Fetch one file; a genome or annotation of GENCODE at first with the hash that the release states.
+
+    Later the hash that was recorded then holds.
+    """
     md5, name = None, file_name(url)
-    if url.startswith(_GENCODE) and not name.endswith(".transcripts.fa.gz"):
+    pinned = name.endswith(".transcripts.fa.gz") or (folder / name).is_file()
+    if url.startswith(_GENCODE) and not pinned:
         listed = get_text(url.removesuffix(name) + "MD5SUMS", **terms).text
         stated = [line.split() for line in listed.splitlines()]
         md5 = next((words[0] for words in stated if words[-1:] == [name]), None)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.archives import ena
 from alsmuscle.core import files, log
-from alsmuscle.core.errors import InputError
+from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.download.download import fetch, file_name
 from alsmuscle.download.lock import Fetched
 from alsmuscle.download.policy import FetchPolicy, stated
@@ -106,13 +106,7 @@ def quantified(
     ref = held(card, name, place, threads=threads)
     folder = place.cache / study / name
     made = _Made(folder, library, is_cells="cells" in card)
-    key = {
-        "files": _identity(listed),
-        "reference": ref.digest,
-        "kallisto": tools.version("kallisto"),
-        "options": {k: spec[k] for k in sorted(set(spec) & _OPTIONS)},
-        "chemistry": card.get("cells", {}).get("chemistry", ""),
-    }
+    key = _key(card, name, ref) | {"files": _identity(listed)}
     if (known := made.known(key)) is not None:
         return known
     try:
@@ -122,6 +116,9 @@ def quantified(
         else:
             quality = _bulk(spec, runs, ref, made, threads)
     except InputError as error:
+        # What broke off goes on where it stopped; what cannot be used takes no room.
+        if not isinstance(error, PassingError) and not spec.get("keep", False):
+            shutil.rmtree(folder / library, ignore_errors=True)
         error.args = (f"{library}: {error.args[0]}",)
         error.problem = f"{library}: {error.problem}"
         raise
@@ -138,6 +135,12 @@ def quantified(
         quality["pct_aligned"],
     )
     return quality
+
+
+def kept(card: Mapping[str, Any], name: str, library: str, place: Place) -> dict[str, Any] | None:
+    """Return a library's quality where it was made in the same way, whatever the archive says now."""
+    made = _Made(place.cache / card["id"] / name, library, is_cells="cells" in card)
+    return made.known(_key(card, name, held(card, name, place)))
 
 
 def collected(
@@ -210,15 +213,27 @@ class _Made:
         return self.folder / names[0], self.folder / names[1]
 
     def known(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the library's quality where the same was made before."""
+        """Return the library's quality where the same was made before: all that ``key`` holds."""
         paths = self.matrices if self.is_cells else (self.abundance,)
         if not all(path.is_file() for path in (self.facts, *paths)):
             return None
         found = files.read_json(self.facts)
-        return dict(found["quality"]) if found["key"] == json.loads(json.dumps(key)) else None
+        same = all(found["key"].get(k) == v for k, v in json.loads(json.dumps(key)).items())
+        return dict(found["quality"]) if same else None
 
     def quality(self) -> dict[str, Any]:
         return dict(files.read_json(self.facts)["quality"])
+
+
+def _key(card: Mapping[str, Any], name: str, ref: reference.Reference) -> dict[str, Any]:
+    """Return what decides over what is made of a library, beside its files."""
+    spec = card["files"][name]
+    return {
+        "reference": ref.digest,
+        "kallisto": tools.version("kallisto"),
+        "options": {k: spec[k] for k in sorted(set(spec) & _OPTIONS)},
+        "chemistry": card.get("cells", {}).get("chemistry", ""),
+    }
 
 
 def _identity(listed: pd.DataFrame) -> list[str]:

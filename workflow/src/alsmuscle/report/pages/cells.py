@@ -141,7 +141,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         activity=full.get("activity"),
         qc=_qc(study, full.get("qc")),
         lost=_lost(cells, full.get("barcodes")),
-        reads=raw_reads.section(study, data.parameters["reads"]["quality"]),
+        reads=raw_reads.section(study, data.parameters),
         n_flagged=int((cells.qc["flag"] != "").sum()),
         n_skipped=int((cells.qc["skipped"] != "").sum()),
         facts=bulk.card_facts(study),

@@ -31,13 +31,13 @@ COLUMNS = (
 )
 
 
-def section(study: m.StudyData, limits: Mapping[str, Any]) -> Markup:
+def section(study: m.StudyData, parameters: Mapping[str, Any]) -> Markup:
     """Return what is told of a study's reads; empty where they were not quantified here.
 
     Parameters
     ----------
-    limits
-        ``reads.quality`` of the configuration.
+    parameters
+        The effective configuration.
     """
     table = study.reads
     if table is None:
@@ -46,7 +46,7 @@ def section(study: m.StudyData, limits: Mapping[str, Any]) -> Markup:
     shown = shown.drop(columns=[k for k in shown if (shown[k].astype(str) == "").all()])
     if "cells" not in study.card:
         shown = shown.drop(columns=["barcodes", "cells"])
-    shown = shown.assign(flags=quality.flagged(table, **limits))
+    shown = shown.assign(flags=quality.flagged(table, **parameters["reads"]["quality"]))
     n_flagged = int((shown["flags"] != "").sum())
     made = " and ".join(table["tool"].unique())
     held = " and ".join(table["reference"].unique())

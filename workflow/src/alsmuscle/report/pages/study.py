@@ -119,7 +119,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         if frame is not None
         else c.not_computed("sample quality"),
         components=_components(study, data.alpha),
-        reads=raw_reads.section(study, data.parameters["reads"]["quality"]),
+        reads=raw_reads.section(study, data.parameters),
         samples=samples_table(study, root),
         levels=expression.link(study, root),
         excluded=excluded_table(own(data.excluded, str(card["id"]))),
