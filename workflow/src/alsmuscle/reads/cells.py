@@ -32,14 +32,13 @@ _LISTS = "https://raw.githubusercontent.com/nf-core/scrnaseq/4.0.0/assets/whitel
 _INDEX = 20
 # Share of barcodes that have to be on a kit's list; of another kit's, or of cDNA, one in 500 is.
 _ON_LIST = 0.5
-_OPTIONS = {"10xv2": "10xv2", "10xv3": "10xv3", "10xv4": "10xv4"}
 
 
 @dataclass(frozen=True)
 class Chemistry:
     """A kit of 10x Genomics (3'): length of its molecules' tags, and its list of barcodes.
 
-    The lists are 10x Genomics' own, as nf-core/scrnaseq 4.0.0 gives them out.
+    Its key below is also kallisto's name of it. The lists are 10x Genomics' own, as nf-core/scrnaseq 4.0.0 gives them out.
     """
 
     umi: int
@@ -264,10 +263,8 @@ def _bus(
 ) -> tuple[AnnData, dict[str, Any]]:
     """Run kallisto and bustools; return barcodes × genes and kallisto's ``run_info.json``."""
     out, plain = folder / "bus", folder / "barcodes.txt"
-    tools.call(
-        *("kallisto", "bus", "-i", reference.index, "-o", out, "-x", _OPTIONS[chemistry]),
-        *("-t", threads, *used),
-    )
+    words = ("kallisto", "bus", "-i", reference.index, "-o", out, "-x", chemistry, "-t", threads)
+    tools.call(*map(str, words), *used)
     with fastq.open_packed(listed) as source:
         plain.write_bytes(source.read())
     genes = folder / "genes.tsv"
