@@ -12,12 +12,14 @@ import pytest
 import made_up_reads
 from alsmuscle.archives import ena
 from alsmuscle.data import fetch, raw_reads
+from alsmuscle.data.counts import as_counts
 from alsmuscle.download.policy import FetchPolicy
 from alsmuscle.reads.libraries import run_names
 from alsmuscle.reads.study import Place
 from standin import Archive, serving
 
 POLICY = FetchPolicy(attempts=1, wait_initial=0.01, connect_timeout=2)
+DEPTHS = {"SRR1": 18_000, "SRR2": 20_000, "SRR3": 22_000}
 RUNS = {"SRR1": (True, "reverse"), "SRR2": (True, "reverse"), "SRR3": (False, "forward")}
 
 
@@ -31,7 +33,7 @@ def study(monkeypatch, tmp_path):
     amounts = {name: draw.gamma(0.6, 10) for name in genome.transcripts}
     truth, archive = {}, Archive()
     for run, (paired, strand) in RUNS.items():
-        pieces, origin = made_up_reads.fragments(genome, amounts, 20_000, draw)
+        pieces, origin = made_up_reads.fragments(genome, amounts, DEPTHS[run], draw)
         truth[run] = origin
         reads = made_up_reads.bulk(
             tmp_path / "made", run, pieces, paired=paired, strand=strand, draw=draw
@@ -79,7 +81,9 @@ def test_runs_become_one_table_of_counts_and_their_reads_are_deleted(study, tmp_
     assert row["source"] == "quantified here" and "kallisto 0.52.0" in row["url"]
     counts = pd.read_csv(row["path"], sep="\t", index_col="gene_id")
     assert list(counts) == list(RUNS)
-    np.testing.assert_allclose(counts.sum(), 20_000, rtol=0.01)
+    np.testing.assert_allclose(counts.sum(), list(DEPTHS.values()), rtol=0.01)
+    read, _ = as_counts(counts, "expected_counts", "here")  # not taken for TPM
+    pd.testing.assert_frame_equal(read.astype("int64"), counts)
     place = Place(tmp_path / "data", policy=replace(POLICY, folders=(str(tmp_path),)))
     for run, (paired, strand) in RUNS.items():
         (quality,), _ = raw_reads.quantify(card, run, place)

@@ -175,7 +175,8 @@ def collected(
             for key, path in zip(matrices_of(name, library), made.matrices, strict=True)
         }
     tables = {library: pd.read_csv(made.abundance, sep="\t") for library, made in every.items()}
-    counts = to_genes(tables, ref.gene_of).length_scaled().round(3)
+    # Whole, as DESeq2 takes tximport's: hardly a scaled estimate is, and such a table reads as TPM.
+    counts = to_genes(tables, ref.gene_of).length_scaled().round().astype("int64")
     path = place.cache / study / f"{name}.counts.tsv"
     with files.atomic(path) as part:
         counts.to_csv(part, sep="\t")
