@@ -38,7 +38,9 @@ def _bound(module: ModuleType, *blocks: dict[str, Any]) -> SimpleNamespace:
             needed = {
                 key: options[key]
                 for key, parameter in signature(found).parameters.items()
-                if key in options and parameter.default is parameter.empty
+                if key in options
+                and parameter.default is parameter.empty
+                and parameter.kind is parameter.KEYWORD_ONLY
             }
             names[name] = partial(found, **needed) if needed else found
     return SimpleNamespace(**names)

@@ -14,7 +14,7 @@ import yaml
 import hostile_files as made
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards, fetch, record, samples
-from alsmuscle.reads import study as reads
+from alsmuscle.reads import libraries as reads
 
 CARD: dict[str, Any] = {
     "id": "gse1",
@@ -53,7 +53,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "a number as key": ("1: a\n", "is no text"),
     "nothing as key": ("~: a\n", "is no text"),
     "a truth as key": ("on: a\n", "is no text"),
-    "a key twice": ("a: 1\na: 2\n", "twice"),
+    "a key twice": ("a: 1\na: 2\n", "duplicated"),
     "a command": ("a: !!python/object/apply:os.getcwd []\n", "YAML"),
     "a name": ("a: !!python/name:os.system\n", "YAML"),
     "bytes": ("a: !!binary aGVsbG8=\n", "neither text nor number"),

@@ -477,7 +477,12 @@ def _way(card: cards.Card) -> tuple[str, ...]:
 
 
 def test_every_way_that_a_candidate_goes_is_gone_here():
-    ways = {_way(CARDS[name]) for name in RUNNABLE}
+    # Raw reads go their own way (tests/pipeline/test_reads); the copy of GSE30806 is in the mirror only.
+    ways = {
+        _way(CARDS[name])
+        for name in RUNNABLE
+        if name != "gse30806copy" and _way(CARDS[name])[1] != "reads"
+    }
     assert set(DEPOSITS) <= set(RUNNABLE)
     assert ways == {_way(CARDS[name]) for name in DEPOSITS}
 

@@ -137,7 +137,7 @@ CASES = {
         ["row 4 has 5 fields, the others 9", GENES[2]],
     ),
     # the header
-    "a sample twice": ({"matrix": cell("GSM2", "GSM1")}, ["column 'GSM1'", "twice"]),
+    "a sample twice": ({"matrix": cell("GSM2", "GSM1")}, ["column 'GSM1'", "duplicated"]),
     "no header": ({"matrix": "\n".join(ROWS[1:])}, ["not in the matrix", "GSM1"]),
     "transposed": ({"matrix": TRANSPOSED}, ["transposed", "GSM1"]),
     "a column that is to be skipped is not there": (

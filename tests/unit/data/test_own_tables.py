@@ -54,7 +54,7 @@ def test_messy_tables_become_a_card_that_reads(tmp_path):
     assert clean.loc[clean["matrix_column"] == "S7", "Diagnosis"].tolist() == ["ALS (bulbar)"]
     assert len(clean) == 12
     assert any("* ages at biopsy" in line for line in made.said)
-    assert made.read == "12 samples, 1,298 genes, 1,297 of them known"
+    assert made.read == "12 samples, 1,297 genes, 1,297 of them known"
     assert Path(card["files"]["counts"]["url"]).samefile(counts)
 
 
