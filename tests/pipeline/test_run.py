@@ -133,8 +133,12 @@ OF_CELLS = {
 }
 
 
+# Held by test_reads.py.
+OF_READS = {"reads"}
+
+
 def test_every_contract_is_exercised():
-    assert set(TABLES) == set(CONTRACTS) - OF_CELLS - OF_LISTS
+    assert set(TABLES) == set(CONTRACTS) - OF_CELLS - OF_LISTS - OF_READS
 
 
 @pytest.mark.parametrize("contract", TABLES)

@@ -618,7 +618,7 @@ EFFECTS: dict[str, Case] = {
     "infinite errors": published({"genes": 58, "note": "2 genes have an infinite effect"}, setting("se", slice(2), "Inf")),
     "effects that are missing": published({"genes": 57, "note": "3 rows have no effect"}, setting("lfc", slice(3), "NA")),
     "effects in words": published("3 cells of column 'lfc' are no numbers: 1,5", setting("lfc", slice(3), "1,5")),
-    "a title above results": Case(s.effects(pvalue_column="p", skip_rows=1), {"table": ("e.csv", "Table S2\ngene,lfc,se,p\n" + "".join(f"{x},0.5,0.3,{n / 60}\n" for n, x in enumerate(s.SYMBOLS)))}, {"genes": 60}),
+    "a title above results": Case(s.effects(pvalue_column="p", skip_rows=1), {"table": ("e.csv", "Table S2\ngene,lfc,se,p\n" + "".join(f"{x},{0.5 if n % 2 else -0.5},0.3,{n / 60}\n" for n, x in enumerate(s.SYMBOLS)))}, {"genes": 60}),
     "ratios for logarithms": published("have one sign, as ratios have", lambda f: f.assign(lfc=2.0 ** f["lfc"].astype(float))),
     "fold changes with a sign": published("no effect lies between -1 and 1", lambda f: f.assign(lfc=np.sign(f["lfc"].astype(float)) * 2 ** f["lfc"].astype(float).abs())),
     "logarithms of p": published("logarithms of p, or another column", lambda f: f.assign(p=-np.log10(f["p"].astype(float)))),
