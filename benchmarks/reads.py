@@ -25,10 +25,6 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "src"), str(ROOT / "tests" / "helpers")]
 
-import made_up_reads  # noqa: E402
-from alsmuscle.download.policy import FetchPolicy  # noqa: E402
-from alsmuscle.reads import cells, quantify, reference  # noqa: E402
-
 
 def measured(step: Callable[[], object]) -> tuple[float, float, float, float]:
     """Run a step in a process: CPU seconds, those of its programs, wall seconds, peak megabytes."""
@@ -64,6 +60,10 @@ def main() -> None:
 
 def steps(folder: Path, genes: int, reads: int) -> None:
     """Measure every step with an index of so many genes."""
+    import made_up_reads
+    from alsmuscle.download.policy import FetchPolicy
+    from alsmuscle.reads import cells, quantify, reference
+
     folder.mkdir()
     made = made_up_reads.genome([f"ENSG{i:011d}.1" for i in range(genes)])
     paths = {key: str(path) for key, path in made.write(folder).items()}

@@ -252,6 +252,28 @@ def _plane(ax: Axes, title: str = "") -> None:
     ax.set_title(title, fontsize=8, loc="left")
 
 
+def _points(
+    ax: Axes,
+    places: pd.DataFrame,
+    label: pd.Series,
+    order: Sequence[str],
+    colours: Mapping[str, Any],
+    size: float,
+) -> None:
+    """Draw points by label, one after the other, with their numbers in the legend."""
+    for name in order:
+        part = places[(label == name).to_numpy()].to_numpy()
+        ax.scatter(
+            part[:, 0],
+            part[:, 1],
+            s=size,
+            color=colours[name],
+            linewidths=0,
+            rasterized=True,
+            label=f"{_short(name, 34)} ({len(part):,})",
+        )
+
+
 def umap(frame: pd.DataFrame, label: pd.Series, *, last: str = "") -> Figure:
     """Draw cells on ``umap1, umap2`` by label; the commonest first, so that rare ones stay visible.
 
@@ -263,17 +285,7 @@ def umap(frame: pd.DataFrame, label: pd.Series, *, last: str = "") -> Figure:
         order = sorted(counts.index, key=lambda name: (name != last, -counts[name], name))
         colours = _many(sorted(counts.index), last)
         size = float(np.clip(6e4 / max(len(frame), 1), 1.5, 14))
-        for name in order:
-            part = frame[(label == name).to_numpy()]
-            ax.scatter(
-                part["umap1"],
-                part["umap2"],
-                s=size,
-                color=colours[name],
-                linewidths=0,
-                rasterized=True,
-                label=f"{_short(name, 34)} ({counts[name]:,})",
-            )
+        _points(ax, frame[["umap1", "umap2"]], label, order, colours, size)
         _plane(ax)
         handles, texts = ax.get_legend_handles_labels()
         # By name alone: two long names may be shortened to the same.
@@ -303,22 +315,13 @@ def sections(
     """
     with _style():
         fig, ax = _new(8.6, 5.2, left=0.1, right=3.0)
-        counts = label.value_counts()
-        colours = _many(sorted(counts.index), last)
+        names = sorted(label.unique())
+        colours = _many(names, last)
         across = max(1.0, float(frame["section_x"].max()), float(frame["section_y"].max()))
         # as large as the distance between the spots of one section, which hold some fifty a side
         size = float(np.clip((260 / (60 * across)) ** 2, 1.0, 30))
-        for name in sorted(counts.index):
-            part = frame[(label == name).to_numpy()]
-            ax.scatter(
-                part["section_x"],
-                part["section_y"],
-                s=size,
-                color=colours[name],
-                linewidths=0,
-                rasterized=True,
-                label=f"{_short(name, 34)} ({counts[name]:,})",
-            )
+        places = frame[["section_x", "section_y"]]
+        _points(ax, places, label, names, colours, size)
         for name, (x, y) in titles.items():
             ax.text(x, y, name, fontsize=8)
         _plane(ax)

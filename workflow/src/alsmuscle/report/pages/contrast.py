@@ -355,8 +355,8 @@ def _omnibus(
 def _opened(
     data: m.ReportData, study: m.StudyData, contrast: m.ContrastData, frame: pd.DataFrame
 ) -> list[Markup]:
-    rows = frame[["collection", "term"]].to_dict("records")
-    return [pathway.link(data, study, contrast, row, ROOT) for row in rows]  # type: ignore[arg-type]
+    names = frame[["collection", "term"]].astype(str).itertuples(index=False)
+    return [pathway.link(data, study, contrast, *name, root=ROOT) for name in names]
 
 
 def _terms(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -28,14 +27,16 @@ def link(
     data: m.ReportData,
     study: m.StudyData,
     contrast: m.ContrastData,
-    row: Mapping[str, Any],
+    collection: str,
+    term: str,
+    *,
     root: str,
 ) -> Markup:
-    """Return a set's reading name, linked to where it opens; ``row``: its ``collection`` and ``term``."""
-    title = c.set_name(str(row["term"]))
-    if row["collection"] not in data.gene_sets or not can_open(data, contrast):
+    """Return a set's reading name, linked to where it opens."""
+    title = c.set_name(term)
+    if collection not in data.gene_sets or not can_open(data, contrast):
         return escape(title)
-    parts = (m.contrast_key(study, contrast), str(row["collection"]), str(row["term"]))
+    parts = (m.contrast_key(study, contrast), collection, term)
     # names of sets hold colons and slashes, which a plain relative link must not
     place = "/".join(quote(part, safe="") for part in parts)
     return Markup('<a href="{}{}#{}">{}</a>').format(root, PATH, place, title)

@@ -82,8 +82,7 @@ def _dots(
     opened = {}
     for term in order:
         own = columns[first[term]]
-        row = {"collection": name, "term": term}
-        opened[term] = pathway.link(data, own["study"], own["contrast"], row, root="")
+        opened[term] = pathway.link(data, own["study"], own["contrast"], name, str(term), root="")
     return {
         "n": len(strength),
         "drawn": len(order),
