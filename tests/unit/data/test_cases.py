@@ -644,7 +644,7 @@ RARE: dict[str, Case] = {
     "a sample twice in a matrix of R's": Case(
         s.bulk(layout="rdata"),
         {"counts": ("counts.rda", r_data(["QQQ1", *s.NAMES[1:]]).replace(b"QQQ1", b"GSM2")), "sheet": s.SHEET},
-        "column 'GSM2' stands twice in the data frame",
+        "column 'GSM2' is duplicated in the data frame",
     ),
 }  # fmt: skip
 

@@ -171,14 +171,10 @@ def read_grids(path: Path) -> dict[str, Grid]:
             for name, rows in ((name, page.to_numpy()) for name, page in pages.items())
         }
     text = read_text(path)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
+    rows = csv.reader(
+        io.StringIO(text, newline=""), delimiter=tables.separator_of(text[:20_000].split("\n"))
+    )
     return {"": [[" ".join(cell.split()) for cell in row] for row in rows]}
-
-
-def _separator(text: str) -> str:
-    """Return what separates fields: of equally frequent marks a semicolon, since commas are decimals."""
-    first = text[:20_000].split("\n")[:20]
-    return max("\t;,", key=lambda mark: sorted(line.count(mark) for line in first)[len(first) // 2])
 
 
 def _header(grid: Grid) -> int:
@@ -271,7 +267,7 @@ def _layout(path: Path, said: list[str]) -> dict[str, Any]:
             f"{path.name}: {len(above)} row(s) above the header are skipped: “{title[:60]}”."
         )
     if not worksheet:
-        mark = _separator(read_text(path))
+        mark = tables.separator_of(read_text(path)[:20_000].split("\n"))
         layout["separator"] = next(word for word, m in tables.SEPARATORS.items() if m == mark)
     return layout
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,8 @@ _ON_LIST = 0.5
 class Chemistry:
     """A kit of 10x Genomics (3'): length of its molecules' tags, and its list of barcodes.
 
-    Its key below is also kallisto's name of it. The lists are 10x Genomics' own, as nf-core/scrnaseq 4.0.0 gives them out.
+    Its key below is also kallisto's name of it. The lists are 10x Genomics' own, as nf-core/scrnaseq
+    4.0.0 gives them out.
     """
 
     umi: int
@@ -293,14 +295,14 @@ def _matrix(stem: Path) -> AnnData:
 
     barcodes, genes = lines("barcodes"), lines("genes")
     path = stem.with_suffix(".mtx")
-    filled = barcodes and sum(1 for _ in zip(range(5), path.open(), strict=False)) > 3
+    with path.open("rb") as file:  # two lines of header and the sizes come first
+        filled = barcodes and len(list(islice(file, 4))) > 3
     X = io.mmread(path) if filled else sparse.coo_matrix((len(barcodes), len(genes)))
-    found = anndata.AnnData(
+    return anndata.AnnData(
         sparse.csr_matrix(X, dtype=np.float32),
         obs=pd.DataFrame(index=barcodes),
         var=pd.DataFrame(index=genes),
     )
-    return found
 
 
 def _first(path: Path) -> list[bytes]:

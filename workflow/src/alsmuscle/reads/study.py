@@ -6,7 +6,6 @@ of them stays in the cache, and is not made again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.archives import ena
 from alsmuscle.core import files, log
 from alsmuscle.core.errors import InputError, PassingError
+from alsmuscle.download.containers import hash_file
 from alsmuscle.download.download import fetch, file_name
 from alsmuscle.download.lock import Fetched
 from alsmuscle.download.policy import FetchPolicy, stated
@@ -326,14 +326,11 @@ def _cells(
 
 
 def _kept(path: Path, said: str, when: str) -> Fetched:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    sha256, _ = hash_file(path)
     return Fetched(
         url=said,
         path=path,
-        sha256=digest.hexdigest(),
+        sha256=sha256,
         bytes=path.stat().st_size,
         retrieved=when,
         source=SOURCE,

@@ -101,7 +101,7 @@ def _constructors(path: Path) -> dict[str, Any]:
 
 def _twice(name: str, where: str | Path) -> InputError:
     return InputError(
-        f"column '{name}' stands twice in the data frame",
+        f"column '{name}' is duplicated in the data frame",
         where=where,
         expected="one column per name",
         remedy="find out from the source which of them it is, and export the table as text",

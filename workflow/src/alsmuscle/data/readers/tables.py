@@ -144,7 +144,7 @@ def parse(text: str, where: str, shape: Form) -> pd.DataFrame:
     import pandas as pd
 
     lines = _rows(text, where, shape)
-    separator = shape.separator or _separator(lines)
+    separator = shape.separator or separator_of(lines)
     if separator == SEPARATORS["space"]:
         lines, separator = [_TAB.join(_WORD.findall(line)) for line in lines], _TAB
     lines = _joined(lines, separator)
@@ -186,11 +186,12 @@ def parse(text: str, where: str, shape: Form) -> pd.DataFrame:
     return _named(frame, names, where, shape)
 
 
-def _separator(lines: list[str]) -> str:
+def separator_of(lines: Sequence[str]) -> str:
     """Return what separates the fields of the first rows; a title above them has none, or another.
 
     Comma or semicolon: the one that occurs equally often in most rows, outside of quotes; what
-    stands in a column of words does not occur in the header, nor a decimal comma.
+    stands in a column of words does not occur in the header, nor a decimal comma. Of two alike the
+    semicolon, since commas are decimals.
     """
     first = lines[:_LOOKED_AT]
     if 2 * sum("\t" in line for line in first) >= len(first):
@@ -201,7 +202,7 @@ def _separator(lines: list[str]) -> str:
         times = Counter(n for line in bare if (n := line.count(mark)))
         return max(times.values(), default=0), sum(n * rows for n, rows in times.items())
 
-    return max(",;", key=regular)
+    return max(";,", key=regular)
 
 
 def _rows(text: str, where: str, shape: Form) -> list[str]:
