@@ -633,7 +633,7 @@ TEXTS: dict[str, tuple[bytes, str]] = {
     "one line": (b"gene\tGSM1\n", "no row"),
     "text for a number": (b"gene\tGSM1\nMYH7\t=1+1\n", "not a number"),
     "rows of other lengths": (b"gene\tGSM1\nMYH7\t1\nTTN\t1\t2\t3\n", "regular|fields"),
-    "a name twice": (b"gene\tGSM1\tGSM1\nMYH7\t1\t2\n", "twice"),
+    "a name twice": (b"gene\tGSM1\tGSM1\nMYH7\t1\t2\n", "duplicated"),
     "a number in other digits": ("gene\tGSM1\nMYH7\t\uff11\uff12\n".encode(), "not a number"),
     "a number with underscores": (b"gene\tGSM1\nMYH7\t1_000\n", "not a number"),
     "a number of 5,000 digits": (b"gene\tGSM1\nMYH7\t" + b"1" * 5000 + b"\n", "not a number"),
