@@ -16,8 +16,10 @@ import pytest
 import yaml
 
 import hostile_files as made
-from alsmuscle.core import redaction
-from support import Project, make_project, small_counts, write_study
+from alsmuscle.cells import annotate
+from alsmuscle.core import files, redaction
+from alsmuscle.simulate.cells import as_deposited, simulate_nuclei
+from support import ROOT, Project, make_project, small_counts, write_study
 
 pytestmark = pytest.mark.pipeline
 
@@ -79,6 +81,45 @@ def _odd(folder: Path, card: dict[str, Any]) -> None:
     card["citation"] = {"text": MARK, "doi": "10.1/x\"onload='x"}
 
 
+def _nuclei(folder: Path, name: str) -> dict[str, Any]:
+    """Return the card of a sound study of nuclei whose words, samples and cell types mean harm."""
+    panel = annotate.check_panel(files.read_plain(ROOT / "config" / "celltypes.tsv"), where="x")
+    nuclei = simulate_nuclei(
+        panel, seed=1, n_donors=8, nuclei_per_donor=150, n_genes=900, affected={}, low_quality=False
+    )
+    made = as_deposited(nuclei)
+    place = folder / f"{name}_files"
+    place.mkdir()
+    sheet = nuclei.obs[["sample_id", "subject_id", "condition", "sex"]].drop_duplicates()
+    sheet["subject_id"] = [f"=d{d}{MARK}\x1b[2J" for d in sheet["subject_id"]]
+    sheet.to_csv(place / "sheet.csv", index=False)
+    made.obs["theirs"] = [f"={MARK}{n % 3}\u202e" for n in range(made.n_obs)]
+    files.write_h5ad(place / "nuclei.h5ad", made)
+    form = write_study(place / "form", small_counts(n_genes=20))
+    levels = {"ALS": "als", "control": "healthy"}
+    columns = {"condition": {"from": "condition", "map": levels}}
+    columns |= {key: {"from": key} for key in ("subject_id", "sex")}
+    return {key: form[key] for key in form if key != "counts"} | {
+        "id": name,
+        "accession": name.upper(),
+        "title": f"@nuclei {MARK}",
+        "modality": "cells",
+        "files": {"counts": _pinned(place / "nuclei.h5ad"), "sheet": _pinned(place / "sheet.csv")},
+        "cells": {
+            **{"layout": "h5ad", "material": "nuclei", "file": "counts"},
+            **{"sample_column": "sample_id", "label_column": "theirs"},
+        },
+        "samples": {
+            "sheet": {"file": "sheet", "layout": "csv"},
+            **{"sample_id": "sample_id", "expected": 8, "columns": columns},
+        },
+    }
+
+
+def _pinned(path: Path) -> dict[str, str]:
+    return {"url": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     folder = tmp_path_factory.mktemp("hostile")
@@ -92,6 +133,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
             folder, "gse5", made.workbook(folder / "b.xlsx", made.cells("A1", "XFD1048576"))
         ),
         "gse6": _workbook(folder, "gse6", Path("/proc/self/environ")),
+        "gse7": _nuclei(folder, "gse7"),
     }
     for name, card in cards.items():
         path = folder / "config" / "datasets" / f"{name}.yaml"
@@ -125,7 +167,10 @@ def test_hostile_studies_are_left_out_and_the_sound_one_is_reported(
     }.items():
         line = next(line for line in said.splitlines() if f"left out: {name}: " in line)
         assert words in line, line
-    assert (project.folder / "results/report/contrasts/gse1.als_vs_healthy.html").is_file()
+    pages = project.folder / "results/report/contrasts"
+    assert (pages / "gse1.als_vs_healthy.html").is_file(), said[-3000:]
+    assert list(pages.glob("gse7.als_vs_healthy-all-nuclei-*.html")), said[-3000:]
+    assert "left out: gse7" not in said and "left out: gse1" not in said
     assert not STEERING.search(said.replace("\r", ""))
 
 
