@@ -156,11 +156,18 @@
     const figures = (cells) => found.filter(([place]) => about[place].cells === cells).map(([place, values]) => stripFigure(symbol, about[place], values));
     return [figures(false), figures(true)];
   }
-  // What readers ask of a gene first, where the answer is not in the tables below.
-  function withoutALS(spec, symbol) {
+  // What readers ask of a gene first, where no effect in the tables below answers it.
+  function withoutALS(spec, symbol, found) {
     const als = [...new Set(spec.contrasts.filter((k) => spec.als.includes(k.role)).map((k) => `${k.study}: ${k.label}`))];
-    if (!als.length) return `This run holds no comparison of ALS: nothing here says how ${symbol} changes in it.`;
-    return `No comparison of ALS in this run measured ${symbol} (${als.slice(0, 4).join("; ")}${als.length > 4 ? " and others" : ""}): nothing here says how it changes in ALS.`;
+    const effects = als.length ? `No comparison of ALS in this run states an effect of ${symbol} (${als.slice(0, 4).join("; ")}${als.length > 4 ? " and others" : ""})` : "This run holds no comparison of ALS with effects";
+    const own = spec.lists.filter((list) => list.als);
+    const calling = found.flatMap((f) => (f[5] || []).filter(([k]) => spec.lists[k].als).map(([k, direction, effect, p]) => {
+      const list = spec.lists[k];
+      const numbers = [list.sizes, effect === null ? "" : `${fixed(effect, 2, true)} log2`, p === null ? "" : `p ${pText(p)}`].filter(Boolean).join("; ");
+      return `${list.study} calls it ${direction > 0 ? "up" : "down"} (${list.label}: ${numbers}).`;
+    }));
+    if (calling.length) return `ALS muscle: ${calling.join(" ")} ${effects}.`;
+    return `${effects}${own.length ? ", and no list of ALS muscle calls it" : ""}: nothing here says how it changes in ALS.`;
   }
   async function gene() {
     const box = document.getElementById("gene");
@@ -204,7 +211,7 @@
     const parts = [make("h2", {}, symbol, " ", make("small", { class: "muted" }, found.map((f, i) => `${f[0]} (${species[i]}, ${i ? own[4] : id})`).join(" and its counterpart ")))];
     if (pooled.length) parts.push(make("h3", {}, "In short: pooled per condition"), forest(pooled, `${symbol} pooled per condition, log2 fold change`, ["Condition", "Studies"]));
     else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
-    if (!rows.some((r) => spec.als.includes(r.role))) parts.push(make("p", {}, make("strong", {}, withoutALS(spec, symbol))));
+    if (!rows.some((r) => spec.als.includes(r.role))) parts.push(make("p", {}, make("strong", {}, withoutALS(spec, symbol, found))));
     if (rows.length) parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
     else parts.push(make("p", { class: "muted" }, "No comparison measured this gene: only published lists hold it."));
     if (spec.lists.length) parts.push(...calledBy(spec.lists, found));

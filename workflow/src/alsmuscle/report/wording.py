@@ -188,13 +188,27 @@ def omnibus_question(meta: Mapping[str, Any], test: str) -> str:
     return f"Is there any difference between the groups of {plain}?"
 
 
+def method(card: Mapping[str, Any]) -> str | None:
+    """Return how a study measured, or what of it is public, in words; None where unknown."""
+    return _METHODS.get(str(card.get("modality")))
+
+
+_METHODS = {
+    "bulk": "bulk RNA-seq",
+    "array": "arrays",
+    "cells": "single cells, nuclei or spots",
+    "effects": "published table",
+    "calls": "lists of called genes",
+}
+
+
 def what(card: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
     """Return organism, muscle, stage and method in one phrase."""
     parts = [
         card.get("organism"),
         meta.get("muscle") or card.get("muscle"),
         meta.get("stage"),
-        card.get("modality"),
+        method(card),
     ]
     return ", ".join(str(p).replace("_", " ") for p in parts if not c.is_missing(p))
 

@@ -5,6 +5,8 @@ A list was cut at a threshold: it says which genes moved far, never by how much 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from markupsafe import Markup
 
@@ -12,10 +14,13 @@ from alsmuscle.report import estimates
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.site import Site
+from alsmuscle.synthesis.verdicts import CALLED
 
 PATH = "calls.html"
 DENERVATION = ("DENERVATION", "tier1_up")
 ARROW = {"up": "↑", "down": "↓"}
+KINDS = {"calls": "list", "effects": "published table", "samples": "samples"}
+"""What a list is compared with, in words."""
 
 BLOCKS = (
     c.Column("list", "List"),
@@ -74,7 +79,7 @@ def has_lists(synthesis: m.Synthesis | None) -> bool:
     )
 
 
-def lists(data: m.ReportData) -> list[dict[str, str]]:
+def lists(data: m.ReportData) -> list[dict[str, Any]]:
     """Return what the gene page says of every list, ALS first."""
     if not has_lists(data.synthesis):
         return []
@@ -86,8 +91,9 @@ def lists(data: m.ReportData) -> list[dict[str, str]]:
             "study": _study(data, key[0]),
             "label": _label(data, *key),
             "role": m.role_title(rows[key].role),
+            "als": str(rows[key].role).startswith("als_"),
             "species": str(rows[key].species),
-            "sizes": _sizes(rows[key].n_target, rows[key].n_reference),
+            "sizes": sizes(rows[key].n_target, rows[key].n_reference),
             "threshold": str(rows[key].threshold),
             "href": PATH,
         }
@@ -141,7 +147,7 @@ def of_programme(data: m.ReportData, programme: str) -> Markup | None:
             {
                 "list": f"{_study(data, str(r.dataset))}: {_label(data, r.dataset, r.contrast)}",
                 "role": m.role_title(r.role),
-                "n": _sizes(r.n_target, r.n_reference),
+                "n": sizes(r.n_target, r.n_reference),
                 "block": estimates.block_title(data.programme_info, programme, str(r.block)),
                 "measured": f"{r.n_measured} of {r.n_genes}",
                 "up": sides["up"],
@@ -159,6 +165,25 @@ def of_programme(data: m.ReportData, programme: str) -> Markup | None:
         name=f"{programme}-called",
         order="ALS first",
     )
+
+
+def of_test(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
+    """Return what the lists behind a test (a row of ``claims.tsv``) say of its block.
+
+    Rows of ``called_blocks.tsv``; none for a test that effects decide.
+    """
+    if row["grade"] != CALLED or data.synthesis is None or data.synthesis.called_blocks is None:
+        return []
+    table = data.synthesis.called_blocks
+    names = str(row["studies"]).split(";")
+    programme, block = str(row["target"]).split("/", 1)
+    own = table[
+        (table["dataset"].astype(str) + "/" + table["contrast"].astype(str)).isin(names)
+        & (table["programme"].astype(str) == programme)
+        & (table["block"].astype(str) == block)
+        & ~estimates.truth(table["stripped"])
+    ]
+    return list(own.itertuples())
 
 
 def in_other_diseases(data: m.ReportData) -> Markup | None:
@@ -183,7 +208,8 @@ def _keys(genes: pd.DataFrame) -> list[tuple[str, str]]:
     return [(str(d), str(k)) for d, k in zip(table["dataset"], table["contrast"], strict=True)]
 
 
-def _sizes(target: object, reference: object) -> str:
+def sizes(target: object, reference: object) -> str:
+    """Return donors of both groups in words, ``9 v 18``."""
     return " v ".join("?" if c.is_missing(n) else c.number(n, 0) for n in (target, reference))
 
 
@@ -324,7 +350,7 @@ def _blocks(data: m.ReportData, blocks: pd.DataFrame) -> Markup:
                 "role": m.role_title(r.role),
                 "n": f"{r.n_target} v {r.n_reference}",
                 "block": c.local(
-                    f"{estimates.programme_title(data.programme_info, r.programme)}, {r.block}",
+                    estimates.programme_title(data.programme_info, r.programme, r.block),
                     m.programme_path(r.programme),
                 ),
                 "up": f"{ARROW[side]} {n} of {r.n_measured}",
@@ -356,7 +382,7 @@ def _agreement(data: m.ReportData, table: pd.DataFrame | None) -> Markup:
         rows.append(
             {
                 "list": _label(data, r.dataset, r.contrast),
-                "other": f"{_label(data, r.other_dataset, r.other_contrast)} ({r.other_kind})",
+                "other": f"{_label(data, r.other_dataset, r.other_contrast)} ({KINDS.get(str(r.other_kind), r.other_kind)})",
                 "shared": r.n_shared,
                 "same": f"{r.n_same} ({100 * r.share_same:.1f} %)",
                 "study": "no: the same study" if r.same_study else "yes",

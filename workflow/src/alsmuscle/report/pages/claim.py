@@ -12,6 +12,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
+from alsmuscle.report.pages import calls
 from alsmuscle.report.pages.claims import (
     EXPECTED,
     PARTS,
@@ -197,6 +198,7 @@ def _tests_table(
     rows = []
     for test in sorted(tests, key=lambda t: (not t.has_data, t.row["part"] == "secondary")):
         row, title = test.row, target_title(data, test.row["target"])
+        lists = calls.of_test(data, row)
         anchor = anchors.get(str(row["target"]))
         rows.append(
             {
@@ -209,11 +211,11 @@ def _tests_table(
                     f"{SIGNS[row['verdict']]} {row['verdict']}",
                     short_reason(row["reason"]) if row["verdict"] == NOT_ENOUGH else "",
                 ),
-                "raw": _numbers(row, "effect", "ci"),
+                "raw": _called(lists) or _numbers(row, "effect", "ci"),
                 "adjusted": _numbers(row, "adjusted_effect", "adjusted_ci"),
                 "delta": _numbers(row, "delta", "delta_ci"),
-                "k": row["k"] if row["k"] else None,
-                "people": test.people(),
+                "k": len({found.dataset for found in lists}) or row["k"] or None,
+                "people": _sizes_of(lists) or test.people(),
                 "detectable_effect": row["detectable_effect"],
             }
         )
@@ -238,6 +240,20 @@ def _numbers(row: pd.Series[Any], effect: str, stem: str) -> c.Sorted | None:
         return None
     shown, ends = c.interval_parts(row[effect], row[f"{stem}_low"], row[f"{stem}_high"])
     return c.Sorted(row[effect], Markup("<b>{}</b><small>{}</small>").format(shown, ends))
+
+
+def _called(lists: list[Any]) -> c.Sorted | None:
+    """How many of a block's genes the lists call, in place of an effect."""
+    if not lists:
+        return None
+    said = [f"{x.called_up} up, {x.called_down} down" for x in lists]
+    small = f"of {', '.join(str(x.n_measured) for x in lists)} genes: called, no effect"
+    return c.Sorted(0.0, Markup("<b>{}</b><small>{}</small>").format("; ".join(said), small))
+
+
+def _sizes_of(lists: list[Any]) -> str:
+    """Donors of both groups of lists of called genes, in words."""
+    return "; ".join(f"{calls.sizes(x.n_target, x.n_reference)} donors" for x in lists)
 
 
 def _measures(

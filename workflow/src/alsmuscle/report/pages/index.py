@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.core import outcome
 from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
@@ -178,7 +179,7 @@ def _studies(data: m.ReportData) -> Markup:
                 "title": card.get("title"),
                 "role": m.role_title(card.get("role")),
                 "organism": card.get("organism"),
-                "modality": card.get("modality"),
+                "modality": wording.method(card),
                 "muscle": card.get("muscle"),
                 "samples": None if samples is None else len(samples),
                 "donors": len(set(subjects))
@@ -244,6 +245,10 @@ def _rest(excluded: pd.DataFrame | None) -> Markup:
 def text_summary(data: m.ReportData) -> str:
     """Return the report in a few lines for the terminal: studies done, left out, flagged; verdicts."""
     names = [study.name for study in data.studies]
+    names = [
+        f"{name} ({wording.method(study.card)})" if names.count(name) > 1 else name
+        for name, study in zip(names, data.studies, strict=True)
+    ]
     lines = [f"{_count(len(names), 'study', 'studies')} done: {', '.join(names) or 'none'}"]
     out = data.excluded
     if out is not None:
@@ -258,7 +263,8 @@ def text_summary(data: m.ReportData) -> str:
                 f"{_count(int(passed.sum()), 'study', 'studies')} not selected"
                 + (f", {waiting} of them with an incomplete card" if waiting else "")
             )
-        lines += [f"  {row['id']}: {row['reason']}" for row in whole[refused].to_dict("records")]
+        lost = whole.loc[refused, ["id", "reason"]].astype(str).itertuples(index=False, name=None)
+        lines += [f"  {line}" for line in outcome.in_lines(lost)]
         n = int((out["kind"] == "sample").sum())
         if n:
             lines.append(f"{_count(n, 'sample', 'samples')} left out")

@@ -262,7 +262,7 @@ def card_facts(study: m.StudyData) -> Markup:
             ("Accession", accession),
             ("Role", m.role_title(card.get("role"))),
             ("Organism", card.get("organism")),
-            ("Method", card.get("modality")),
+            ("Method", wording.method(card)),
             ("Muscle", card.get("muscle") or _values(study.samples, "muscle")),
             ("Material", card.get("material") or _values(study.samples, "material")),
             ("Samples", None if study.samples is None else len(study.samples)),
