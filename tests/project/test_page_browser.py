@@ -245,6 +245,17 @@ def test_gene_page_draws_every_sample_and_gives_its_values(folder, open_tab):
     assert watched.trouble == []
 
 
+def test_a_gene_that_only_lists_hold_tells_what_they_say_of_als(open_tab, tmp_path):
+    lists = write(tmp_path, fx.with_lists(fx.whole(1, n_genes=60)))
+    page = open_tab().go(lists, "gene.html#ENSG99999999999")
+    page.wait_for_selector("#gene table.called")
+    said = page.locator("#gene > p strong").inner_text()
+    assert said.startswith("ALS muscle: GSE900001 calls it up (ALS against normal: 9 v 18).")
+    assert "states an effect of ONLYLIST" in said
+    page = open_tab().go(lists, "calls.html")
+    assert page.get_by_role("link", name="ONLYLIST").first.is_visible()
+
+
 def test_any_genes_are_drawn_in_comparisons_and_samples(folder, open_tab):
     watched = open_tab()
     tab = watched.go(folder, "geneset.html")

@@ -836,6 +836,25 @@ def test_gene_page_holds_what_lists_call(files, data, site):
     assert f"ONLYLIST\t{alone}\thuman" in found["genes"].split("\n")
 
 
+def test_a_claim_that_a_list_decides_shows_what_the_list_calls(data, site):
+    lists = fx.with_lists(data)
+    entry = lists.synthesis.document["claims"][0]
+    table = lists.synthesis.claims.copy()
+    first = table.index[table["claim"] == entry["id"]][0]
+    values = {"target": "MYOGENIC_DIFF/mrf", "grade": "called genes", "studies": "lists1/als"}
+    table.loc[first, [*values, "effect", "k"]] = [*values.values(), np.nan, 0]
+    text = Parsed(
+        claim.page(
+            site, lists, replace(lists.synthesis, claims=table.astype({"k": "Int64"})), entry
+        )
+    ).text
+    assert "2 up, 0 down of 4 genes: called, no effect" in text and "9 v 18 donors" in text
+    # The stripped block and the other list are no part of it, nor is a test that effects decide.
+    assert calls.of_test(lists, table.loc[first])[0].contrast == "als"
+    assert len(calls.of_test(lists, table.loc[first])) == 1
+    assert calls.of_test(lists, table.loc[first].replace("called genes", "one study")) == []
+
+
 def test_specificity_shows_genes_called_in_als_in_other_diseases(data, site):
     lists = fx.with_lists(data)
     text = specificity.page(site, lists, lists.synthesis)
