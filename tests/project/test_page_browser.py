@@ -387,6 +387,40 @@ def test_gene_page_pools_first_and_shows_both_species(folder, open_tab):
     assert watched.trouble == []
 
 
+STILL = {
+    "studies/gse000001.html": ("library", "correlation"),
+    "studies/sim.html": ("umap-sample", "umap-programmes", "markers", "composition"),
+}
+
+
+@pytest.mark.parametrize("where", STILL)
+def test_pictures_are_saved_in_every_form(folder, open_tab, where):
+    watched = open_tab()
+    tab = watched.go(folder, where)
+    for name in STILL[where]:
+        found = {}
+        for kind in ("PDF", "PNG", "caption"):
+            with tab.expect_download() as got:
+                tab.locator(f"#{name}").get_by_role("button", name=kind, exact=True).click()
+            found[kind] = Path(got.value.path()).read_bytes()
+        link = tab.locator(f"#{name}").get_by_role("link", name="SVG", exact=True)
+        drawing = ElementTree.parse((folder / where).parent / link.get_attribute("href")).getroot()
+        width, height = (float(drawing.get(k).removesuffix("pt")) for k in ("width", "height"))
+        # The same size on paper, and every word.
+        assert f"/MediaBox [0 0 {width:g} {height:g}]".encode() in found["PDF"]
+        words = ["".join(e.itertext()) for e in drawing.iter("{http://www.w3.org/2000/svg}text")]
+        assert found["PDF"].count(b" Tj ET") == len(words) > 1
+        plain = [w for w in words if w.isascii()]
+        assert all(f"<{w.encode().hex()}>".encode() in found["PDF"] for w in plain)
+        images = len(list(drawing.iter("{http://www.w3.org/2000/svg}image")))
+        assert found["PDF"].count(b"/Subtype /Image") == images
+        assert not re.search(rb"NaN|undefined|[0-9]e-[0-9]", found["PDF"].split(b"endstream")[0])
+        pixels = [int.from_bytes(found["PNG"][at : at + 4], "big") for at in (16, 20)]
+        assert pixels == pytest.approx([width / 72 * 300, height / 72 * 300], abs=5)
+        assert b"pHYs" in found["PNG"] and b"alsmuscle" in found["caption"]
+    assert watched.trouble == []
+
+
 @pytest.mark.parametrize("where", ["claims/C1.html", "gene.html#ENSG00000000002"])
 def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
     watched = open_tab()

@@ -1,5 +1,6 @@
 "use strict";
-// A drawn figure as PDF: lines, boxes, circles, text in Helvetica, pictures as JPEG. Loaded when asked for.
+// A drawn figure as PDF: lines, boxes, circles, paths, text in Helvetica, pictures. Of SVG what the pages' own
+// drawings and matplotlib's hold. Loaded when asked for.
 alsmuscle.receive("pdf", async (svg) => {
   const ctx = document.createElement("canvas").getContext("2d");
   // What the standard fonts of PDF cannot write, in letters that they can.
@@ -21,6 +22,33 @@ alsmuscle.receive("pdf", async (svg) => {
   }
   const out = [];
   const images = [];
+  // Of paths what the figures draw: M, m, L, l, H, h, V, v, C, Z, z with numbers.
+  function steps(node) {
+    let [x, y] = [0, 0];
+    const path = [];
+    for (const [, step, values] of node.getAttribute("d").matchAll(/([MmLlHhVvCZz])([^A-Za-z]*)/g)) {
+      const n = (values.match(/-?[\d.]+/g) || []).map(Number);
+      const relative = step === step.toLowerCase();
+      if ("Zz".includes(step)) path.push("h");
+      else if ("HhVv".includes(step)) {
+        if ("Hh".includes(step)) x = relative ? x + n[0] : n[0];
+        else y = relative ? y + n[0] : n[0];
+        path.push(`${x} ${y} l`);
+      } else if (step === "C") {
+        for (let i = 0; i + 5 < n.length; i += 6) path.push(`${n.slice(i, i + 6).join(" ")} c`);
+        [x, y] = n.slice(-2);
+      } else {
+        for (let i = 0; i + 1 < n.length; i += 2) {
+          [x, y] = relative ? [x + n[i], y + n[i + 1]] : [n[i], n[i + 1]];
+          path.push(`${x} ${y} ${i === 0 && "Mm".includes(step) ? "m" : "l"}`);
+        }
+      }
+    }
+    return path.join(" ");
+  }
+  const aside = new Set(["title", "desc", "defs", "metadata", "style", "clipPath"]);
+  const named = (address) => svg.querySelector(`[id="${address.match(/#([\w.-]+)/)[1]}"]`);
+  const target = (node) => node.getAttribute("href") ?? node.getAttribute("xlink:href");
   async function walk(node, inherited) {
     const own = { ...inherited };
     for (const key of ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-weight", "text-anchor", "opacity", "fill-opacity"]) {
@@ -36,10 +64,15 @@ alsmuscle.receive("pdf", async (svg) => {
     const pen = () => `${parseFloat(own["stroke-width"] || 1)} w [${(own["stroke-dasharray"] || "none") === "none" ? "" : own["stroke-dasharray"].replace(/,|px/g, " ")}] 0 d `;
     const paint = (path) => out.push(`${fill ? `${fill} rg ` : ""}${stroke ? `${stroke} RG ${pen()}` : ""}${path} ${fill && stroke ? "B" : fill ? "f" : stroke ? "S" : "n"}`);
     out.push("q");
-    for (const [, kind, values] of (node.getAttribute("transform") || "").matchAll(/(translate|rotate)\(([^)]*)\)/g)) {
-      const [a, b = 0] = values.trim().split(/[\s,]+/).map(Number);
-      const r = (a * Math.PI) / 180;
-      out.push(kind === "translate" ? `1 0 0 1 ${a} ${b} cm` : `${Math.cos(r)} ${Math.sin(r)} ${-Math.sin(r)} ${Math.cos(r)} 0 0 cm`);
+    for (const [, kind, values] of (node.getAttribute("transform") || "").matchAll(/(translate|rotate|scale)\(([^)]*)\)/g)) {
+      const [a, b = kind === "scale" ? a : 0, c = 0] = values.trim().split(/[\s,]+/).map(Number);
+      const [sin, cos] = [Math.sin((a * Math.PI) / 180), Math.cos((a * Math.PI) / 180)];
+      out.push(`${kind === "translate" ? `1 0 0 1 ${a} ${b}` : kind === "scale" ? `${a} 0 0 ${b} 0 0`
+        : `${cos} ${sin} ${-sin} ${cos} ${b - b * cos + c * sin} ${c - b * sin - c * cos}`} cm`);
+    }
+    if (node.hasAttribute("clip-path")) {
+      const area = named(node.getAttribute("clip-path")).firstElementChild;
+      out.push(`${area.tagName === "path" ? steps(area) : `${["x", "y", "width", "height"].map((key) => area.getAttribute(key)).join(" ")} re`} W n`);
     }
     const tag = node.tagName;
     if (tag === "svg" && node !== svg) {
@@ -53,24 +86,8 @@ alsmuscle.receive("pdf", async (svg) => {
       const [x, y, r] = [at("cx"), at("cy"), num("r", own.width)];
       const k = 0.5523 * r;
       paint(`${x + r} ${y} m ${x + r} ${y + k} ${x + k} ${y + r} ${x} ${y + r} c ${x - k} ${y + r} ${x - r} ${y + k} ${x - r} ${y} c ${x - r} ${y - k} ${x - k} ${y - r} ${x} ${y - r} c ${x + k} ${y - r} ${x + r} ${y - k} ${x + r} ${y} c h`);
-    } else if (tag === "path") {
-      // Only what the figures draw: M, m, L, l, h, v, z with numbers.
-      let [x, y] = [0, 0];
-      const path = [];
-      for (const [, step, values] of node.getAttribute("d").matchAll(/([MmLlHhVvZz])([^A-Za-z]*)/g)) {
-        const n = (values.match(/-?[\d.]+(?:e-?\d+)?/g) || []).map(Number);
-        if (step === "Z" || step === "z") { path.push("h"); continue; }
-        const relative = step === step.toLowerCase();
-        if ("Hh".includes(step)) x = relative ? x + n[0] : n[0];
-        else if ("Vv".includes(step)) y = relative ? y + n[0] : n[0];
-        if ("HhVv".includes(step)) { path.push(`${x} ${y} l`); continue; }
-        for (let i = 0; i + 1 < n.length; i += 2) {
-          [x, y] = relative ? [x + n[i], y + n[i + 1]] : [n[i], n[i + 1]];
-          path.push(`${x} ${y} ${i === 0 && "Mm".includes(step) ? "m" : "l"}`);
-        }
-      }
-      paint(path.join(" "));
-    } else if (tag === "text" && fill) {
+    } else if (tag === "path") paint(steps(node));
+    else if (tag === "text" && fill) {
       const size = parseFloat(own["font-size"] || 12);
       const bold = Number(own["font-weight"]) >= 600 || own["font-weight"] === "bold";
       const text = [...node.childNodes].filter((child) => child.nodeType === 3).map((child) => child.data).join("");
@@ -80,31 +97,38 @@ alsmuscle.receive("pdf", async (svg) => {
       out.push(`BT ${fill} rg /${bold ? "B" : "R"} ${size} Tf 1 0 0 -1 ${x} ${at("y")} Tm ${hex(text)} Tj ET`);
     } else if (tag === "image") {
       const image = new Image();
-      await new Promise((resolve) => { image.addEventListener("load", resolve); image.src = node.getAttribute("href"); });
+      await new Promise((resolve) => { image.addEventListener("load", resolve); image.src = target(node); });
       const canvas = document.createElement("canvas");
       [canvas.width, canvas.height] = [image.width, image.height];
       const pixels = canvas.getContext("2d");
       pixels.fillStyle = "#fff";
       pixels.fillRect(0, 0, image.width, image.height);
       pixels.drawImage(image, 0, 0);
-      images.push({ width: image.width, height: image.height, bytes: atob(canvas.toDataURL("image/jpeg", 0.92).split(",")[1]) });
+      const rgb = pixels.getImageData(0, 0, image.width, image.height).data.filter((_, i) => i % 4 < 3);
+      const packed = await new Response(new Blob([rgb]).stream().pipeThrough(new CompressionStream("deflate"))).arrayBuffer();
+      images.push({ width: image.width, height: image.height, bytes: Array.from(new Uint8Array(packed), (byte) => String.fromCharCode(byte)).join("") });
       out.push(`${at("width")} 0 0 ${-at("height")} ${at("x")} ${at("y") + at("height")} cm /I${images.length - 1} Do`);
     }
-    for (const child of node.children) if (child.tagName !== "title" && child.tagName !== "desc") await walk(child, own);
+    if (tag === "use") {
+      out.push(`1 0 0 1 ${at("x")} ${at("y")} cm`);
+      await walk(named(target(node)), own);
+    }
+    for (const child of node.children) if (!aside.has(child.tagName)) await walk(child, own);
     out.push("Q");
   }
-  const [width, height] = ["width", "height"].map((key) => Number(svg.getAttribute(key)));
+  const [width, height] = ["width", "height"].map((key) => parseFloat(svg.getAttribute(key)));
   // Pixels of the screen (96 an inch) to points (72), downwards.
-  out.push(`0.75 0 0 -0.75 0 ${0.75 * height} cm`);
+  const unit = svg.getAttribute("width").endsWith("pt") ? 1 : 0.75;
+  out.push(`${unit} 0 0 ${-unit} 0 ${unit * height} cm 1 j`);
   await walk(svg, { width, height });
-  const content = out.join("\n").replace(/-?\d+\.\d{4,}/g, (n) => Number(n).toFixed(3));
+  const content = out.join("\n").replace(/-?[\d.]+e-\d+|-?\d+\.\d{4,}/g, (n) => Number(n).toFixed(3));
   const objects = [
     "<< /Type /Catalog /Pages 2 0 R >>",
     "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-    `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${0.75 * width} ${0.75 * height}] /Contents 4 0 R /Resources << /Font << /R 5 0 R /B 6 0 R >> /XObject << ${images.map((_, i) => `/I${i} ${7 + i} 0 R`).join(" ")} >> >> >>`,
+    `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${unit * width} ${unit * height}] /Contents 4 0 R /Resources << /Font << /R 5 0 R /B 6 0 R >> /XObject << ${images.map((_, i) => `/I${i} ${7 + i} 0 R`).join(" ")} >> >> >>`,
     `<< /Length ${content.length} >>\nstream\n${content}\nendstream`,
     ...["Helvetica", "Helvetica-Bold"].map((name) => `<< /Type /Font /Subtype /Type1 /BaseFont /${name} /Encoding /WinAnsiEncoding >>`),
-    ...images.map((k) => `<< /Type /XObject /Subtype /Image /Width ${k.width} /Height ${k.height} /ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /DCTDecode /Length ${k.bytes.length} >>\nstream\n${k.bytes}\nendstream`),
+    ...images.map((k) => `<< /Type /XObject /Subtype /Image /Width ${k.width} /Height ${k.height} /ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /FlateDecode /Length ${k.bytes.length} >>\nstream\n${k.bytes}\nendstream`),
   ];
   let file = "%PDF-1.4\n";
   const places = objects.map((text, i) => {

@@ -65,7 +65,6 @@ def test_same_table_gives_same_bytes(samples, genes):
     first, second = all_figures(samples, genes), all_figures(samples, genes)
     for name in first:
         assert f.to_svg(first[name]) == f.to_svg(second[name]), name
-    assert f.to_png(first["library"]) == f.to_png(second["library"])
 
 
 def test_svg_keeps_text_and_carries_no_date(samples, genes):
@@ -99,14 +98,10 @@ def test_untested_genes_are_called_untested(genes):
     assert "not tested (502)" in words and not [w for w in words if "higher" in w]
 
 
-def test_flagged_samples_are_hatched_and_unknown_groups_named(samples):
+def test_flagged_samples_are_hollow_and_unknown_groups_named(samples):
     fig = f.library_sizes(samples)
-    assert sorted(str(bar.get_hatch()) for bar in fig.axes[0].patches) == [
-        "////",
-        "None",
-        "None",
-        "None",
-    ]
+    white = [bar.get_facecolor()[:3] == (1, 1, 1) for bar in fig.axes[0].patches]
+    assert sorted(white) == [False, False, False, True]
     assert "unknown" in texts(f.to_svg(fig))
 
 

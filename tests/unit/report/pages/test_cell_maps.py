@@ -122,7 +122,7 @@ def test_sections_are_drawn_only_where_the_places_are_known():
     assert "figures/sim.sections.svg" not in cells.figures(spots, data)
     placed = cells_fixture.on_sections(spots)
     made = cells.figures(placed, data)
-    assert {f"figures/sim.sections.{kind}" for kind in ("svg", "pdf", "png")} <= set(made)
+    assert "figures/sim.sections.svg" in made
     held = payload(cell_maps.scripts(placed)["assets/data/cells-sim.js"])
     known = cell_maps.sections(placed.cells)[0]
     np.testing.assert_allclose(held["section_x"], known["section_x"], atol=1e-4)

@@ -187,7 +187,7 @@ def _part(job: _Job) -> _Made:
     item = data.studies[job[0]]
     if job[1] is None:
         maker = study if item.cells is None else cells
-        figures: Mapping[str, bytes] = {}
+        figures: Mapping[str, str | bytes] = {}
         if known is None:
             figures = study.figures(item) if item.cells is None else cells.figures(item, data)
         page = maker.page(site, data, item, figures if known is None else known)

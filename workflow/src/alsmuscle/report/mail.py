@@ -16,7 +16,9 @@ _ORDER: tuple[Callable[[str], bool], ...] = (
     lambda path: path.endswith(".html"),
     lambda path: path.startswith("assets/") and not path.startswith("assets/data/"),
     lambda path: path in {"assets/data/search.js", "summary.txt", "summary.pdf"},
-    lambda path: path.startswith("figures/") and path.endswith(".svg"),
+    lambda path: (
+        path.startswith(("figures/", "assets/data/figure-")) and path.endswith((".svg", ".js"))
+    ),
     lambda path: path.startswith("assets/data/gene-"),
     lambda path: path.startswith("tables/synthesis/"),
     lambda path: path.startswith("tables/") and not path.startswith("tables/expression/"),

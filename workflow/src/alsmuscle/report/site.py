@@ -13,7 +13,7 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.report import model
 from alsmuscle.report.html import components as c
 
-SCRIPTS = ("genes.js", "matrix.js", "pdf.js", "pool.js")
+SCRIPTS = ("genes.js", "pdf.js", "pictures.js", "pool.js", "scatter.js")
 """Scripts that pages load when they need them."""
 NEEDED = {
     *("layout.html.j2", "style.css", "app.js", *SCRIPTS),

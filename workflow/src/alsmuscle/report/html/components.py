@@ -490,6 +490,20 @@ def table(
 # ---- figures ------------------------------------------------------------------------------------
 
 
+def drawing_name(path: str) -> str:
+    """Return the name of the data script with the drawing at ``path`` below the report folder.
+
+    Scripts cannot read pictures beside a page that is opened from disk.
+    """
+    return f"figure-{path.removeprefix('figures/').removesuffix('.svg')}"
+
+
+def drawing_files(path: str, svg: bytes) -> dict[str, str | bytes]:
+    """Return a drawing as the picture at ``path`` and as the data script that saves it otherwise."""
+    name = drawing_name(path)
+    return {path: svg, f"assets/data/{name}.js": data_script(name, svg.decode())}
+
+
 def figure(
     *,
     name: str,
@@ -498,6 +512,7 @@ def figure(
     caption: str | Markup,
     downloads: Sequence[tuple[str, str]] = (),
     plot: Mapping[str, Any] | None = None,
+    drawing: str | None = None,
     width: int = 640,
     height: int = 420,
 ) -> Markup:
@@ -512,11 +527,13 @@ def figure(
     alt
         What the picture shows, in words.
     downloads
-        ``(text, relative path)`` of SVG, PNG and data.
+        ``(text, relative path)`` of SVG and data.
     plot
-        Specification for the scatter plot of ``app.js``: ``x, y`` column names, ``xlabel, ylabel``,
+        Specification for the scatter plot of ``scatter.js``: ``x, y`` column names, ``xlabel, ylabel``,
         ``groups`` (names), ``groupColumn``, ``symmetric``, and either ``source`` (name of a data
         script) or ``columns`` (embedded values).
+    drawing
+        Name of the data script that holds the SVG, of which scripts make PDF and PNG.
     width, height
         Pixels of the picture at full size; reserves its place while loading.
     """
@@ -529,10 +546,11 @@ def figure(
         else ""
     )
     return Markup(
-        '<figure class="figure" id="{name}"><img src="{src}" alt="{alt}" width="{w}" height="{h}" '
+        '<figure class="figure" id="{name}"{drawing}><img src="{src}" alt="{alt}" width="{w}" height="{h}" '
         'loading="lazy"><figcaption>{caption}{links}</figcaption>{script}</figure>'
     ).format(
         name=slug(name),
+        drawing=Markup(' data-drawing="{}"').format(drawing) if drawing else "",
         src=safe_path(image) or "",
         alt=alt,
         w=width,

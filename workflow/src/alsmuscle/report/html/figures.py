@@ -1,4 +1,6 @@
-"""Static figures: matplotlib figures from tables, and their reproducible SVG and PNG bytes.
+"""Static figures: matplotlib figures from tables, and their reproducible bytes.
+
+Every figure is drawn once, as SVG; the page's script makes PDF and PNG of it when they are asked for.
 
 Colours are Okabe and Ito's (2008), which all common forms of colour vision tell apart; groups also
 differ in marker shape. Axes hold every value.
@@ -6,6 +8,7 @@ differ in marker shape. Axes hold every value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO
@@ -38,14 +41,22 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def to_svg(figure: Figure) -> bytes:
-    """Return SVG bytes without date or random ids: the same table gives the same bytes."""
-    return _save(figure, "svg", dpi=150, metadata={"Date": None, "Creator": None})
+def to_svg(figure: Figure, dpi: int = 150) -> bytes:
+    """Return SVG bytes without date or random ids: the same table gives the same bytes.
+
+    ``dpi``: dots per inch of what is drawn as a bitmap inside.
+    """
+    drawn = _save(figure, "svg", dpi=dpi, metadata={"Date": None, "Creator": None})
+    # The policy of the pages lets no script read a drawing with styles, but one with attributes.
+    drawn = re.sub(rb"<style[^>]*>\*\{[^}]*\}</style>", b"", drawn)
+    drawn = drawn.replace(b"<svg ", b'<svg stroke-linejoin="round" ', 1)
+    return re.sub(rb'(<\w[^<>]*?) style="([^"]*)"', _attributes, drawn)
 
 
-def to_png(figure: Figure, dpi: int = 300) -> bytes:
-    """Return PNG bytes for papers and slides, at ``dpi`` dots per inch."""
-    return _save(figure, "png", dpi=dpi, metadata={"Software": None})
+def _attributes(found: re.Match[bytes]) -> bytes:
+    pairs = dict(pair.split(b":", 1) for pair in found[2].split(b";") if b":" in pair)
+    own = b"".join(b' %s="%s"' % (key.strip(), value.strip()) for key, value in pairs.items())
+    return found[1] + own
 
 
 def to_pdf(figure: Figure) -> bytes:
@@ -89,7 +100,7 @@ def _legend(fig: Figure, count: int) -> None:
 
 
 def library_sizes(frame: pd.DataFrame) -> Figure:
-    """Draw reads per sample as bars from zero, coloured by group; flagged samples are hatched.
+    """Draw reads per sample as bars from zero, coloured by group; those of flagged ones are hollow.
 
     ``frame``: one row per sample with ``sample_id, library_size`` (reads), ``group``, ``flagged``.
     """
@@ -100,19 +111,20 @@ def library_sizes(frame: pd.DataFrame) -> Figure:
         names = sorted(groups.unique())
         for i, name in enumerate(names):
             chosen = (groups == name).to_numpy()
+            colour = PALETTE[i % len(PALETTE)]
             bars = ax.barh(
                 place[chosen],
                 ordered.loc[chosen, "library_size"].to_numpy() / 1e6,
-                color=PALETTE[i % len(PALETTE)],
+                color=colour,
                 label=name,
             )
             for bar, flagged in zip(bars, ordered.loc[chosen, "flagged"], strict=True):
                 if flagged:
-                    bar.set(hatch="////", edgecolor="white")
+                    bar.set(facecolor="white", edgecolor=colour, linewidth=1.5)
         ax.set_yticks(place, [_short(s) for s in ordered["sample_id"]], fontsize=7)
         ax.set_ylim(-0.7, len(ordered) - 0.3)
         ax.set_xlim(left=0)
-        ax.set_xlabel("million reads in genes (hatched: flagged)")
+        ax.set_xlabel("million reads in genes (hollow: flagged)")
         _legend(fig, len(names))
     return fig
 
@@ -359,7 +371,16 @@ def umap_scores(frame: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
             )
             _plane(ax, _short(title, 46))
             fig.colorbar(drawn, ax=ax, fraction=0.04, pad=0.01).ax.tick_params(labelsize=6)
-        fig.subplots_adjust(left=0.01, right=0.95, bottom=0.01, top=0.96, wspace=0.12, hspace=0.12)
+        width, height = fig.get_size_inches()
+        # Room for the last column's scale and the first row's titles, however few panels there are.
+        fig.subplots_adjust(
+            left=0.01,
+            right=1 - 0.4 / width,
+            bottom=0.01,
+            top=1 - 0.25 / height,
+            wspace=0.12,
+            hspace=0.12,
+        )
     return fig
 
 
@@ -406,7 +427,7 @@ def dots(
     # Room for the longest names, which stand beside and below.
     left, bottom = (0.3 + 0.062 * max(map(len, words)) for words in (names, genes))
     width = max(6.0, left + 1.2 + 0.2 * len(genes))
-    height = 0.3 + bottom + 0.24 * len(types)
+    height = max(0.3 + bottom + 0.24 * len(types), bottom + 2.2)  # the scale's label needs as much
     with _style():
         fig = Figure(figsize=(width, height), dpi=100)
         box = (left / width, bottom / height, 1 - (left + 0.8) / width, 1 - (bottom + 0.2) / height)

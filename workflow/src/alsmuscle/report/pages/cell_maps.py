@@ -72,7 +72,7 @@ def sections(cells: m.CellsData) -> tuple[pd.DataFrame, dict[str, tuple[float, f
 
 
 def section_specification(study: m.StudyData) -> dict[str, Any]:
-    """Return what ``app.js`` needs to draw spots on their sections; as :func:`specification`."""
+    """Return what ``scatter.js`` needs to draw spots on their sections; as :func:`specification`."""
     assert study.cells is not None
     titles = sections(study.cells)[1]
     return {
@@ -87,7 +87,7 @@ def section_specification(study: m.StudyData) -> dict[str, Any]:
 
 
 def specification(study: m.StudyData) -> dict[str, Any]:
-    """Return what ``app.js`` needs to draw the map; the cells come by :func:`scripts`."""
+    """Return what ``scatter.js`` needs to draw the map; the cells come by :func:`scripts`."""
     assert study.cells is not None
     held = study.cells.levels
     return {

@@ -462,7 +462,7 @@ def _base(study: m.StudyData, name: str) -> str:
     return f"figures/{c.file_name(study.card['id'])}.{name}"
 
 
-def figures(study: m.StudyData, data: m.ReportData) -> dict[str, bytes]:
+def figures(study: m.StudyData, data: m.ReportData) -> dict[str, str | bytes]:
     """Return the static figures of a single-cell study: path below the report folder to bytes.
 
     Cells become one bitmap inside them: a vector mark each would take many megabytes.
@@ -499,12 +499,14 @@ def figures(study: m.StudyData, data: m.ReportData) -> dict[str, bytes]:
     if lines:
         label = "level, from lowest to highest"
         made["programmes-by-group"] = f.dots(programmes, order=lines, label=label)
-    kinds = {"svg": f.to_svg, "pdf": f.to_pdf, "png": f.to_png}
-    return {
-        f"{_base(study, name)}.{kind}": save(figure)
-        for name, figure in made.items()
-        for kind, save in kinds.items()
-    }
+    files: dict[str, str | bytes] = {}
+    for name, figure in made.items():
+        path = f"{_base(study, name)}.svg"
+        if name in _DRAWN_BY:
+            files[path] = f.to_svg(figure)
+        else:
+            files |= c.drawing_files(path, f.to_svg(figure, dpi=300))
+    return files
 
 
 def chosen_markers(markers: pd.DataFrame, per_type: int = 3) -> pd.DataFrame:
@@ -532,7 +534,7 @@ _DRAWN_BY = {
     "umap-type": cell_maps.specification,
     "sections": cell_maps.section_specification,
 }
-"""What draws a figure in the page; others are pictures."""
+"""What draws a figure in the page, which saves every view; others are pictures."""
 
 
 def _picture(
@@ -548,7 +550,6 @@ def _picture(
     if f"{path}.svg" not in drawn:
         return Markup("")
     width, height = size
-    kinds = (("SVG", "svg"), ("PDF", "pdf"), ("PNG", "png"))
     cells = study.cells
     assert cells is not None
     return c.figure(
@@ -556,8 +557,9 @@ def _picture(
         image=f"{root}{path}.svg",
         alt=alt,
         caption=caption.format(cells=cells.material),
-        plot=drawing(study) if (drawing := _DRAWN_BY.get(name)) else None,
-        downloads=[(text, f"{root}{path}.{kind}") for text, kind in kinds],
+        plot=draw(study) if (draw := _DRAWN_BY.get(name)) else None,
+        drawing=None if draw else c.drawing_name(f"{path}.svg"),
+        downloads=[("SVG", f"{root}{path}.svg")],
         width=width,
         height=height,
     )

@@ -73,7 +73,7 @@ def _sets(data: m.ReportData) -> list[tuple[str, str, list[str]]]:
 
 
 def bucket(gene: str) -> int:
-    """Return which data script holds a gene; ``app.js`` computes the same."""
+    """Return which data script holds a gene; ``genes.js`` computes the same."""
     h = 0
     for char in gene:
         h = (h * 31 + ord(char)) % 65521

@@ -372,26 +372,31 @@ def _pc_labels(study: m.StudyData) -> tuple[str, str]:
     return f"PC1{share[0]}", f"PC2{share[1]}"
 
 
-def figures(study: m.StudyData) -> dict[str, bytes]:
+_STILL = frozenset(("library", "correlation"))
+"""Figures that stay pictures; the others are drawn in the page, which saves every view."""
+
+
+def figures(study: m.StudyData) -> dict[str, str | bytes]:
     """Return a study's static figures and their data: path below the report folder to bytes.
 
-    Library sizes, PCA, sex and sample correlation, each only where its columns exist.
+    Library sizes, PCA, sex and sample correlation, each only where its columns exist. Of those that
+    are not drawn in the page the drawing comes as a data script too.
     """
     from alsmuscle.report.html import figures as f
 
-    made: dict[str, bytes] = {}
+    made: dict[str, str | bytes] = {}
 
-    def keep(name: str, fig: Any, table: pd.DataFrame, png: bool = False) -> None:
-        made[f"{_base(study)}.{name}.svg"] = f.to_svg(fig)
+    def keep(name: str, fig: Any, table: pd.DataFrame) -> None:
+        path = f"{_base(study)}.{name}.svg"
+        made.update(
+            c.drawing_files(path, f.to_svg(fig)) if name in _STILL else {path: f.to_svg(fig)}
+        )
         made[f"{_base(study)}.{name}.tsv"] = c.to_tsv(table).encode()
-        if png:  # the others are drawn in the page, which saves every view in all forms
-            made[f"{_base(study)}.{name}.png"] = f.to_png(fig)
-            made[f"{_base(study)}.{name}.pdf"] = f.to_pdf(fig)
 
     frame = sample_view(study)
     if frame is not None and _has(frame, "library_size"):
         part = frame[["sample_id", "group", "library_size", "flagged"]]
-        keep("library", f.library_sizes(part), part, png=True)
+        keep("library", f.library_sizes(part), part)
     if frame is not None and _has(frame, "pc1", "pc2"):
         part = _pca_view(frame)
         x, y = _pc_labels(study)
@@ -404,7 +409,7 @@ def figures(study: m.StudyData) -> dict[str, bytes]:
         matrix = study.correlation.rename(index=str, columns=str)
         group = {} if frame is None else dict(zip(frame["sample_id"], frame["group"], strict=True))
         table = matrix.rename_axis("sample_id").reset_index()
-        keep("correlation", f.correlation(matrix, group), table, png=True)
+        keep("correlation", f.correlation(matrix, group), table)
     return made
 
 
@@ -500,11 +505,17 @@ def _pictures(
         base = f"{_base(study)}.{name}"
         if f"{base}.svg" not in drawn:
             return
-        kinds = (("SVG", "svg"), ("PDF", "pdf"), ("PNG", "png"), ("data (TSV)", "tsv"))
-        files = [(text, f"{root}{base}.{k}") for text, k in kinds if f"{base}.{k}" in drawn]
         image = f"{root}{base}.svg"
         pictures.append(
-            c.figure(name=name, image=image, alt=alt, caption=caption, downloads=files, plot=plot)
+            c.figure(
+                name=name,
+                image=image,
+                alt=alt,
+                caption=caption,
+                downloads=[("SVG", image), ("data (TSV)", f"{root}{base}.tsv")],
+                plot=plot,
+                drawing=c.drawing_name(f"{base}.svg") if name in _STILL else None,
+            )
         )
 
     if frame is not None and _has(frame, "library_size"):
