@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from anndata import AnnData
 
 import made_up_reads
 from alsmuscle.archives import ena
 from alsmuscle.cells import annotate
 from alsmuscle.core import files
-from alsmuscle.simulate.cells import simulate_nuclei
+from alsmuscle.simulate.cells import MITO_GENES, simulate_nuclei
 from faultserver import Archives
 from support import ROOT, Project
 
@@ -28,11 +32,16 @@ CONTRAST |= {"target": "als", "reference": "healthy"}
 
 @dataclass
 class Study:
-    """One study's runs behind ENA, its card, and how many fragments each gene gave."""
+    """One study's runs behind ENA, its card, and how many fragments each gene gave.
+
+    ``truth``: sample → fragments (or molecules) of each gene; ``origin``: run → fragments of each
+    transcript, of whole tissue.
+    """
 
     accession: str
     card: dict[str, Any]
     truth: dict[str, pd.Series] = field(default_factory=dict)
+    origin: dict[str, pd.Series] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     rows: list[dict[str, str]] = field(default_factory=list)
 
@@ -139,22 +148,31 @@ def bulk_study(
         paths = made_up_reads.bulk(folder, run, pieces, paired=paired, strand=strand, draw=draw)
         name = f"SRX{number + sample}"
         made.add(run, name, condition, paths)
-        genes = pd.Series(origin).groupby(genome.gene_of).sum()
+        made.origin[run] = pd.Series(origin)
+        genes = made.origin[run].groupby(genome.gene_of).sum()
         made.truth[name] = made.truth[name].add(genes) if name in made.truth else genes
     return made
 
 
-def cells_study(folder: Path, accession: str, *, material: str, seed: int = 1) -> Study:
+@functools.cache
+def _nuclei() -> AnnData:
+    panel = annotate.check_panel(files.read_plain(ROOT / "config" / "celltypes.tsv"), where="x")
+    return simulate_nuclei(
+        panel, seed=1, n_donors=8, nuclei_per_donor=80, n_genes=600, affected={}, low_quality=False
+    )
+
+
+def cells_study(
+    folder: Path, accession: str, *, material: str, libraries: int = 4, seed: int = 1
+) -> Study:
     """Two donors a side, a library each: molecules of simulated nuclei, and empty droplets.
 
     In nuclei four of ten molecules are read within the unspliced gene, in cells none. ``truth``:
-    molecules per gene in the barcodes that hold cells.
+    molecules per gene in the barcodes that hold cells. Of so few genes the mitochondrial ones would
+    be more than a nucleus may hold: three of four of their molecules are left out.
     """
     draw = np.random.default_rng(seed)
-    panel = annotate.check_panel(files.read_plain(ROOT / "config" / "celltypes.tsv"), where="x")
-    made = simulate_nuclei(
-        panel, seed=1, n_donors=8, nuclei_per_donor=80, n_genes=600, affected={}, low_quality=False
-    )
+    made = _nuclei()
     symbols = made.var["symbol"].astype(str).to_numpy()
     genome = made_up_reads.genome(list(symbols))
     folder.mkdir()
@@ -169,7 +187,7 @@ def cells_study(folder: Path, accession: str, *, material: str, seed: int = 1) -
             accession,
             "cells",
             {
-                "runs": [f"SRX{number}-SRX{number + 3}"],
+                "runs": [f"SRX{number}-SRX{number + libraries - 1}"],
                 "barcodes": str(folder / "barcodes.txt"),
                 **{key: paths[key] for key in beside},
             },
@@ -177,10 +195,12 @@ def cells_study(folder: Path, accession: str, *, material: str, seed: int = 1) -
         ),
     )
     samples = made.obs["sample_id"].astype(str)
-    for i, sample in enumerate(samples.unique()[:4]):
+    kept = np.where(np.isin(symbols, MITO_GENES), 0.25, 1.0)
+    for i, sample in enumerate(samples.unique()[:libraries]):
         part = made[(samples == sample).to_numpy()]
         counts = np.asarray(part.X.todense()) if hasattr(part.X, "todense") else part.X
-        thinned = draw.binomial(counts.astype(int), min(1.0, 250 * len(counts) / counts.sum()))
+        depth = min(1.0, 250 * len(counts) / counts.sum())
+        thinned = draw.binomial(counts.astype(int), depth * kept)
         profiles = {
             code: {symbols[g]: int(row[g]) for g in np.flatnonzero(row)}
             for code, row in zip(known, thinned, strict=False)
@@ -209,17 +229,22 @@ class Served:
             path = project.folder / "config" / "datasets" / f"{study.card['id']}.yaml"
             path.write_text(yaml.safe_dump(study.card, sort_keys=False))
 
-    def run(self) -> subprocess.CompletedProcess[str]:
-        """Run the workflow once, with the archives as its network."""
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Have the archives as the network of all that is started."""
         threading.Thread(target=self.archive.serve_forever, args=(0.02,), daemon=True).start()
         with pytest.MonkeyPatch.context() as patch:
             for name in ("http_proxy", "https_proxy"):
                 patch.setenv(name, self.archive.url(""))
             patch.setenv("SSL_CERT_FILE", str(self.trusted))
-            done = self.project.snakemake("--quiet", "host")
+            yield
         self.archive.shutdown()
         self.archive.server_close()
-        return done
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the workflow once."""
+        with self.serving():
+            return self.project.snakemake(*arguments, "--quiet", "host")
 
 
 def quick(config: dict[str, Any], source: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+import small_reads
 from alsmuscle.core import outcome
 from support import ROOT
 
@@ -66,6 +67,24 @@ def test_a_plan_with_the_profile_groups_without_a_circle(project):
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert run.stdout.count("Group job study") == 1
+
+
+def test_libraries_of_reads_are_submitted_one_by_one(project):
+    card = small_reads.card(
+        *("SRP1", "bulk", {"runs": ["SRR1-SRR3"]}),
+        counts={"file": "reads", "layout": "reads", "type": "expected_counts"},
+    )
+    path = project.folder / "config" / "datasets" / "srp1.yaml"
+    path.write_text(yaml.safe_dump(card, sort_keys=False))
+    project.config(lambda config: config["studies"].update(raw_reads=True))
+    run = project.snakemake(
+        *("--dry-run", "--workflow-profile", str(ROOT / "config" / "profiles" / "slurm")),
+        *("--", "results/provenance/data/srp1.tsv"),
+    )
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert re.search(r"^reads_quantify +3$", run.stdout, re.M), run.stdout[-3000:]
+    assert "Group job" not in run.stdout
+    assert re.search(r"\breads_on_disk=1,", RULES["reads_quantify"])
 
 
 def test_a_job_without_enough_memory_is_tried_again_before_its_study_is_left_out():

@@ -52,6 +52,7 @@ rule reads_quantify:
     wildcard_constraints:
         dataset=one_of(FROM_READS),
         library="[A-Za-z0-9_-]+",
+    priority: PLAN.begun
     conda:
         ENVIRONMENT
     threads: 4

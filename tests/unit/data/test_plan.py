@@ -114,6 +114,10 @@ def test_reads_are_jobs_of_their_own(plan, tmp_path):
     ]
     assert plan.local_reads(Wildcards(dataset="c1", library="S1")) == [str(here)]
     assert plan.local_reads(Wildcards(dataset="a1", library="SRR8")) == []
+    assert plan.begun(Wildcards(dataset="a1", library="SRR8")) == 0
+    (tmp_path / "data" / "a1" / "reads" / "SRR8").mkdir(parents=True)
+    assert plan.begun(Wildcards(dataset="a1", library="SRR8")) == 1
+    assert plan.begun(Wildcards(dataset="a1", library="SRR9")) == 0
     assert plan.folders(c1) == [".", "/own"]
     assert plan.growing(100, introns=50)(a1, 1) == 100
     assert plan.growing(100, introns=50)(c1, 2) == 300

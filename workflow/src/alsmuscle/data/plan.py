@@ -194,6 +194,12 @@ class Plan:
         paths = [f"{folder}/reference.tsv", *(f"{folder}/checks/{name}.tsv" for name in names)]
         return [self.result(path) for path in paths]
 
+    def begun(self, wildcards: Wildcards) -> int:
+        """Priority function: reads that a killed run left go first, before others take room too."""
+        name = libraries.file_of(self.studies[wildcards.dataset])
+        folder = libraries.kept_in(self.settings["data"]["cache"], wildcards.dataset, name)
+        return int((folder / wildcards.library).is_dir())
+
     def quality_of_reads(self, table: Callable[[], str]) -> Paths:
         """Input function: what is told of the reads of studies that came through."""
 

@@ -7,7 +7,6 @@ the kit's list, counts every molecule once, and leaves out those that several ge
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -167,14 +166,11 @@ def count(
         raise InputError("no run", expected="at least one, of two files")
     chemistry, listed, share = kit.of(pairs[0][0].path)
     total = sum(barcodes.reads for barcodes, _ in pairs)
-    with tempfile.TemporaryDirectory(dir=pairs[0][0].path.parent) as place:
-        folder = Path(place)
-        used = [file.path for pair in pairs for file in pair]
-        if first_reads:
-            used = [
-                _head(path, folder / f"{number}.fastq", first_reads)
-                for number, path in enumerate(used)
-            ]
+    with tools.workspace(pairs[0][0].path.parent) as folder:
+        used = [
+            _head(file, folder / f"{number}.fastq", first_reads)
+            for number, file in enumerate(file for pair in pairs for file in pair)
+        ]
         raw, info = _bus(used, reference, chemistry, listed, folder, threads)
     taken = sum(min(b.reads, first_reads) if first_reads else b.reads for b, _ in pairs)
     if not raw.n_obs:
@@ -250,8 +246,11 @@ def _pair(run: Sequence[Path]) -> tuple[fastq.Fastq, fastq.Fastq]:
     return barcodes, cdna
 
 
-def _head(path: Path, target: Path, reads: int) -> Path:
-    fastq.head(path, target, reads)
+def _head(file: fastq.Fastq, target: Path, reads: int) -> Path:
+    """Return a file of the first ``reads`` reads: the file itself where it holds no more (0: all)."""
+    if not 0 < reads < file.reads:
+        return file.path
+    fastq.head(file.path, target, reads)
     return target
 
 
@@ -275,6 +274,7 @@ def _bus(
 
     def bus(step: str, source: str, target: str, *options: Any) -> None:
         tools.call("bustools", step, "-o", folder / target, *options, folder / source)
+        (folder / source).unlink()  # as large as the reads: one of them at a time
 
     sort = ("-T", folder / "sort", "-t", threads, "-m", "2G")
     bus("sort", "bus/output.bus", "sorted.bus", *sort)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from alsmuscle.core.errors import InputError
@@ -24,6 +25,14 @@ def file_of(card: Mapping[str, Any]) -> str:
     """Return the name of a card's file of reads, empty where it has none."""
     files = card.get("files", {})
     return next((name for name, file in files.items() if file.get("source") in SOURCES), "")
+
+
+def kept_in(cache: str | Path, study: str, name: str) -> Path:
+    """Return where is kept what is made of a study's libraries; a library's reads lie below it.
+
+    The folder of that library is there from the first byte that is fetched until it is quantified.
+    """
+    return Path(cache) / study / name
 
 
 def run_names(listed: Sequence[str]) -> list[str]:

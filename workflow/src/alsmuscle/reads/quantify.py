@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +86,9 @@ def quantify(
         if len(files) == 2
         else ["--single", "--single-overhang", "-l", single.length, "-s", single.spread]
     )
-    with tempfile.TemporaryDirectory(dir=files[0].parent) as place:
-        folder = Path(place)
+    with tools.workspace(files[0].parent) as folder:
         used = list(files)
-        if first_reads:
+        if 0 < first_reads < looked[0].reads:
             used = _heads(files, folder, "first", first_reads)
         taken = min(looked[0].reads, first_reads) if first_reads else looked[0].reads
         sample = _heads(used, folder, "sample", SUBSAMPLE) if taken > SUBSAMPLE else used
@@ -102,9 +100,9 @@ def quantify(
         strand, share = strandedness(forward, backward)
         duplicated = fastq.share_duplicated(sample, SUBSAMPLE)
         options = [*_FLAGS[strand], *fragment]
-        folder = folder / "whole"
-        said, info = _run(used, reference, folder, options, threads)
-        abundance = pd.read_csv(folder / "abundance.tsv", sep="\t")
+        whole = folder / "whole"
+        said, info = _run(used, reference, whole, options, threads)
+        abundance = pd.read_csv(whole / "abundance.tsv", sep="\t")
     if not info["n_pseudoaligned"]:
         raise InputError(
             f"none of {taken:,} reads belongs to a transcript of {reference.name}",

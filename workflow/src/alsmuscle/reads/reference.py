@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,7 +181,7 @@ def prepare(
                 return Reference(wanted.name, index, known["digest"], known["gene_of"])
         transcripts, gene_of = _transcripts(wanted, got.path)
         digest = transcripts
-        introns = folder / f"{wanted.stem}.introns.fa.gz"
+        introns, between = (folder / f"{wanted.stem}.{what}" for what in ("introns.fa.gz", "tmp"))
         try:
             if beside:
                 whole, genes = _unspliced(beside[0].path, beside[1].path, introns)
@@ -190,11 +191,12 @@ def prepare(
             part = index.with_suffix(".part")
             tools.call(
                 *("kallisto", "index", "-i", part, "-k", _K, "-t", threads),
-                *("-T", folder / f"{wanted.stem}.tmp", *sequences),
+                *("-T", between, *sequences),
             )
             part.replace(index)
         finally:
             introns.unlink(missing_ok=True)
+            shutil.rmtree(between, ignore_errors=True)
         known = {"key": key, "transcripts": transcripts, "digest": digest, "gene_of": gene_of}
         files.write_json(facts, known)
     return Reference(wanted.name, index, digest, gene_of)

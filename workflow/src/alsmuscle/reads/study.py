@@ -104,7 +104,7 @@ def quantified(
     """
     spec, study = card["files"][name], card["id"]
     ref = held(card, name, place, threads=threads)
-    folder = place.cache / study / name
+    folder = libraries.kept_in(place.cache, study, name)
     made = _Made(folder, library, is_cells="cells" in card)
     key = _key(card, name, ref) | {"files": _identity(listed)}
     if (known := made.known(key)) is not None:
@@ -139,7 +139,8 @@ def quantified(
 
 def kept(card: Mapping[str, Any], name: str, library: str, place: Place) -> dict[str, Any] | None:
     """Return a library's quality where it was made in the same way, whatever the archive says now."""
-    made = _Made(place.cache / card["id"] / name, library, is_cells="cells" in card)
+    folder = libraries.kept_in(place.cache, card["id"], name)
+    made = _Made(folder, library, is_cells="cells" in card)
     return made.known(_key(card, name, held(card, name, place)))
 
 
@@ -163,7 +164,7 @@ def collected(
     import pandas as pd
 
     spec, study = card["files"][name], card["id"]
-    folder, listed = place.cache / study / name, libraries.of_file(spec)
+    folder, listed = libraries.kept_in(place.cache, study, name), libraries.of_file(spec)
     every = {library: _Made(folder, library, is_cells="cells" in card) for library in listed}
     when = max(made.quality()["quantified_on"] for made in every.values())
     what = f"{spec.get('accession', card.get('accession', study))}"
@@ -367,4 +368,24 @@ def listed_files(
             expected="runs (or experiments, for cells) of which ENA holds FASTQ files",
             remedy="correct the runs; where the archive has no FASTQ, the study cannot be read",
         )
+    _require_mates(report, listed)
     return listed
+
+
+def _require_mates(report: pd.DataFrame, listed: pd.DataFrame) -> None:
+    """Stop where the record says pairs, or a file's name does, and one of two is there.
+
+    One mate alone would be quantified as single reads, without a word.
+    """
+    stated = report.reindex(columns=["run_accession", "library_layout"])
+    paired = set(stated.loc[stated["library_layout"] == "PAIRED", "run_accession"])
+    for run, part in listed.groupby("run_accession", sort=True):
+        if len(part) == 1 and (run in paired or part["url"].str.contains(_MATE).all()):
+            found = str(part["url"].iloc[0]).rsplit("/", 1)[-1]
+            raise InputError(
+                f"{run}: a mate is missing: of paired reads ENA lists {found} alone",
+                where="ENA's record",
+                expected="two files",
+                remedy="look whether the submitted files hold both mates, and name these under "
+                "`files` as reads of your own; else leave the run out",
+            )

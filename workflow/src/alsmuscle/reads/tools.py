@@ -6,13 +6,16 @@ Python part is not used.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import platform
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
 
 _LINES = 6
@@ -61,7 +64,15 @@ def call(name: str, *arguments: str | Path | int | float, cwd: Path | None = Non
         The system killed it.
     """
     words = [str(binary(name)), *map(str, arguments)]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
+    # A program ends with a job that is killed: it would write beside the same job of the next run.
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+        preexec_fn=log.end_with_parent,
+    )
     if done.returncode == -signal.SIGKILL:
         # As a rule the system's answer to a lack of memory; the job may be tried again with more.
         raise MemoryError(f"{name} was killed by the system")
@@ -73,6 +84,24 @@ def call(name: str, *arguments: str | Path | int | float, cwd: Path | None = Non
             remedy="see the log",
         )
     return done.stderr
+
+
+@contextlib.contextmanager
+def workspace(beside: Path) -> Iterator[Path]:
+    """Give a folder for what programs write between, and remove it; also one that a killed job left.
+
+    Parameters
+    ----------
+    beside
+        Folder of one library's reads, at which one job works at a time.
+    """
+    place = beside / ".work"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def version(name: str) -> str:
