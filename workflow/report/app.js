@@ -49,6 +49,7 @@ window.alsmuscle = (() => {
     if (Number(text) === 0) return text;
     return (x < 0 ? "−" : sign ? "+" : "") + text;
   }
+  const spaced = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   const raise = (n) => [...String(n)].map((char) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[char] ?? "⁻").join("");
   function pText(p) { // as components.pvalue
     if (p === null || p === undefined) return "–";
@@ -381,6 +382,6 @@ window.alsmuscle = (() => {
     if (plotted) own("scatter", plotted);
   });
   return {
-    receive, parts: { root, make, draw, load, save, guard, fixed, pText, steps, tickText, numbers, side, hue, forest, forestTools, downloads, fileName, DPI: 300 },
+    receive, parts: { root, make, draw, load, save, guard, fixed, spaced, pText, steps, tickText, numbers, side, hue, forest, forestTools, downloads, fileName, DPI: 300 },
   };
 })();

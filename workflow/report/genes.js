@@ -1,7 +1,7 @@
 "use strict";
 // Single genes, sets of genes, what comparisons share. Loaded by their pages after app.js.
 (() => {
-  const { root, make, draw, load, guard, fixed, pText, steps, tickText, hue, forest, forestTools, downloads, fileName } = alsmuscle.parts;
+  const { root, make, draw, load, guard, fixed, spaced, pText, steps, tickText, hue, forest, forestTools, downloads, fileName } = alsmuscle.parts;
   const ink = "#1b1f24";
   const soft = "#525b66";
   const line = "#d5dae0";
@@ -82,7 +82,8 @@
     low -= pad;
     high += pad;
     const narrow = width < 560;
-    const left = narrow ? 8 : Math.min(260, Math.round(width * 0.36));
+    const longest = Math.max(...rows.map((row) => `${row.name} (n = ${row.at.length})`.length));
+    const left = narrow ? 8 : Math.min(Math.round(width * 0.4), Math.round(24 + 6.3 * longest));
     const right = width - 12;
     const step = narrow ? 46 : 30;
     const x = (v) => left + ((v - low) / (high - low)) * (right - left);
@@ -449,7 +450,7 @@
       }
       const box = make("input", { type: "checkbox", id: `shared-${i}`, checked: chosen.has(i) });
       box.addEventListener("change", () => { if (box.checked) chosen.add(i); else chosen.delete(i); count(); });
-      (k.cells ? cells : list).append(make("li", {}, box, " ", make("label", { for: `shared-${i}` }, `${k.study}: ${k.label}, ${k.sizes}`, make("small", { class: "muted" }, ` ${data.calls[i][0].length} higher, ${data.calls[i][1].length} lower of ${data.tested[i]} genes`))));
+      (k.cells ? cells : list).append(make("li", {}, box, " ", make("label", { for: `shared-${i}` }, `${k.study}: ${k.label}, ${k.sizes}`, make("small", { class: "muted" }, ` ${spaced(data.calls[i][0].length)} higher, ${spaced(data.calls[i][1].length)} lower of ${spaced(data.tested[i])} genes`))));
     });
     const arrow = { 1: "↑", "-1": "↓", 0: "·" };
     function count() {
@@ -477,7 +478,7 @@
       const both = [...found.values()].filter((signs) => n(signs) > 1);
       const same = both.filter((signs) => new Set(signs.filter(Boolean)).size === 1).length;
       const what = kind.value === "calls" ? "genes" : "blocks";
-      said.textContent = `${found.size} ${what} change in any of these ${members.length} comparisons, ${both.length} in two or more, ${same} of these always in the same direction.`;
+      said.textContent = `${spaced(found.size)} ${what} change in any of these ${members.length} comparisons, ${spaced(both.length)} in two or more, ${spaced(same)} of these always in the same direction.`;
       if (!rows.length) { shown.replaceChildren(make("p", { class: "absent" }, `No ${what} are shared.`)); return; }
       const top = Math.max(...rows.map((p) => p.names.length));
       const head = members.map((k, j) => make("th", { scope: "col", title: `${spec.contrasts[k].study}: ${spec.contrasts[k].label}` }, `${j + 1}`));

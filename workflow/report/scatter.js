@@ -1,7 +1,7 @@
 "use strict";
 // Genes, samples and cells as points that can be zoomed, marked and coloured. Loaded by the pages that have such plots.
 (() => {
-  const { root, make, draw, load, fixed, pText, steps, tickText, downloads, fileName, DPI } = alsmuscle.parts;
+  const { root, make, draw, load, fixed, spaced, pText, steps, tickText, downloads, fileName, DPI } = alsmuscle.parts;
 
   const geneColours = ["#8a8f98", "#b84a00", "#0067a5"];
   const geneShapes = ["circle", "up", "down"];
@@ -63,7 +63,7 @@
     const live = make("p", { class: "hidden", role: "status" });
     const legend = make("ul", { class: "legend" });
     const explain = () => legend.replaceChildren(...spec.groups.map((name, g) =>
-      make("li", {}, key(shapeOf(g), paint[g % paint.length]), `${name} (${usable.filter((i) => data.group[i] === g).length})`)),
+      make("li", {}, key(shapeOf(g), paint[g % paint.length]), `${name} (${spaced(usable.filter((i) => data.group[i] === g).length)})`)),
     ...(usable.some((i) => data.group[i] < 0) ? [make("li", {}, "not drawn: not stated")] : []));
     explain();
     const button = (text, label, act) => make("button", { type: "button", class: "button", "aria-label": label, onclick: act }, text);

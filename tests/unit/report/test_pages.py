@@ -700,7 +700,7 @@ def test_study_page_shows_raw_and_harmonised_values_and_flags(pages):
     text = pages["studies/gse000001.html"].text
     assert "Material needle biopsy" in text
     assert "as deposited: characteristics" in text and "diagnosis: ALS" in text
-    assert "library_size 1.4 million < 5 million" in text
+    assert "library size 1.4 million < 5 million" in text
     assert "2 of 32 samples flagged" in text
     assert "fat biopsy" in text and "Only FPKM" not in text
 

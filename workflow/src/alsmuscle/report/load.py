@@ -120,9 +120,12 @@ def report_data(
         for test in entry["tests"]
         if test["target"].startswith(f"{targets.GENE}/")
     ]
+    synthesis = _synthesis(results, document)
     studies, excluded = [], []
     for name, card in cards.items():
         study, samples = _study(results, card, settings, versions, members[card["organism"]], asked)
+        if card["modality"] == "effects" and synthesis.blocks is not None:
+            study = _with_effects(study, synthesis.blocks, members[card["organism"]])
         studies.append(replace(study, **noted(name), reads=_reads(results, card)))
         excluded.append(samples)
     rows = _left_out_rows(lost, set(cards))
@@ -154,7 +157,7 @@ def report_data(
         commit=versions["commit"],
         config=shown((results / "provenance" / "config.yaml").read_text(encoding="utf-8")),
         parameters=settings,
-        synthesis=_synthesis(results, document),
+        synthesis=synthesis,
         orthologs=targets.human_ids(),
         former={
             gene: names
@@ -164,6 +167,22 @@ def report_data(
         },
         gene_sets=_gene_sets(results, listed) if collections else {},
         human_symbols=io.human_names() if "mouse" in known else None,
+    )
+
+
+def _with_effects(study: StudyData, effects: pd.DataFrame, members: pd.DataFrame) -> StudyData:
+    """Give a published study's comparisons their programme effects, as the synthesis has them.
+
+    ``effects``: contract ``blocks``; ``members``: of the complete blocks, with ``n_genes``.
+    """
+    key = ["programme", "block"]
+    own = effects[effects["dataset"].astype(str) == study.card["id"]]
+    own = own.merge(members.drop_duplicates(key)[[*key, "n_genes"]], on=key, how="left")
+    shown = [*key, "stripped", "effect", "ci_low", "ci_high", "n_mapped", "n_genes"]
+    parts = {str(name): part[shown] for name, part in own.groupby("contrast", observed=True)}
+    return replace(
+        study,
+        contrasts=[replace(k, programmes=parts.get(k.meta["id"])) for k in study.contrasts],
     )
 
 

@@ -38,6 +38,7 @@ _ACRONYMS = frozenset(
         "sibm",
         "imnm",
         "jdm",
+        "vcp",
     ]
 )
 
@@ -48,6 +49,12 @@ def level(value: object) -> str:
         return "not stated"
     words = str(value).replace("_", " ").split(" ")
     return " ".join(word.upper() if word in _ACRONYMS else word for word in words)
+
+
+def spaced(text: object) -> str:
+    """Return a text from a card or a table with its numbers as the pages write them: 9 519, ≥ 3."""
+    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "\u202f", str(text))
+    return plain.replace(">=", "≥").replace("<=", "≤")
 
 
 def label(meta: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "^", "s", "D", "v", "o", "^", "s")
 UP, DOWN, NEUTRAL = "#B84A00", "#0067A5", "#8A8F98"
 MINUS = "\u2212"
+THIN = "\u202f"
 NAMED = 10
 """Genes that a volcano plot names."""
 _STYLE: dict[Any, Any] = {
@@ -93,6 +94,10 @@ def _names(values: pd.Series) -> pd.Series:
     # matplotlib leaves names that start with _ out of legends
     known = values.notna() & (values.astype(str) != "")
     return values.where(known, "unknown").astype(str).str.replace("^_", " _", regex=True)
+
+
+def _count(n: int) -> str:
+    return f"{n:,}".replace(",", THIN)  # as on the pages
 
 
 def _legend(fig: Figure, count: int) -> None:
@@ -238,7 +243,7 @@ def _genes(fig: Figure, ax: Axes, frame: pd.DataFrame, alpha: float) -> None:
             mew=0,
             alpha=0.6,
             rasterized=True,
-            label=f"{label} ({len(part):,})",
+            label=f"{label} ({_count(len(part))})",
         )
     fig.legend(loc="upper right", ncols=3, frameon=False, fontsize=8.5, markerscale=2)
 
@@ -282,7 +287,7 @@ def _points(
             color=colours[name],
             linewidths=0,
             rasterized=True,
-            label=f"{_short(name, 34)} ({len(part):,})",
+            label=f"{_short(name, 34)} ({_count(len(part))})",
         )
 
 

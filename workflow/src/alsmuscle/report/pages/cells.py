@@ -99,7 +99,7 @@ def line(study: m.StudyData) -> dict[str, Any]:
     return {
         "label": f"{study.name}: {study.card.get('title') or 'untitled study'}",
         "href": m.study_path(study),
-        "text": f"{len(study.cells.map):,} {study.cells.material}, {found.nunique()} named types, "
+        "text": f"{c.number(len(study.cells.map), 0)} {study.cells.material}, {found.nunique()} named types, "
         f"{len(study.contrasts)} comparisons of a cell type",
         "simulated": bool(study.card.get("simulated")),
         "badges": c.badge("simulated") if study.card.get("simulated") else Markup(""),
@@ -121,11 +121,11 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         material=cells.material,
         spots=cells.material == "spots",
         simulated=bool(study.card.get("simulated")),
-        caveats=[str(x) for x in bulk.as_list(study.card.get("caveats"))],
+        caveats=[wording.spaced(x) for x in bulk.as_list(study.card.get("caveats"))],
         n_cells=c.number(len(cells.map), 0),
         n_samples=cells.types["sample_id"].nunique(),
         n_types=cells.types.loc[cells.types["cell_type"] != UNASSIGNED, "cell_type"].nunique(),
-        unassigned=f"{(cells.map['cell_type'].astype(str) == UNASSIGNED).mean():.0%}",
+        unassigned=f"{(cells.map['cell_type'].astype(str) == UNASSIGNED).mean() * 100:.0f} %",
         contrasts=[_contrast(data, study, name, root, full) for name in contrast_ids(study)],
         coexpression=_coexpression(cells, full.get("coexpression")),
         pictures={
@@ -183,7 +183,9 @@ def _contrast(
         if tested
         else "no cell type can be tested: effects are described, no test is claimed",
         "map": _map(data, study, long, title, root),
-        "table": c.table(
+        "table": None
+        if long.empty
+        else c.table(
             long,
             (
                 c.Column("what", "Programme or gene"),

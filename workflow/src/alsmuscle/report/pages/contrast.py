@@ -130,7 +130,7 @@ def page(
         else "",
         few=wording.few(study, contrast),
         caveats=[_sentences(str(x)) for x in as_list(meta.get("caveats") or meta.get("caveat"))],
-        study_caveats=as_list(meta.get("study_caveats")),
+        study_caveats=[wording.spaced(x) for x in as_list(meta.get("study_caveats"))],
         verdict=estimates.verdict(head, data.alpha) if len(head) else None,
         n_shown=len(head),
         alpha=f"{data.alpha:g}",
@@ -159,8 +159,9 @@ def page(
 
 
 def _sentences(text: str) -> str:
-    """Return a text whose sentences begin with a capital letter."""
-    return re.sub(r"(^|\. )([a-z])", lambda found: found[1] + found[2].upper(), text)
+    """Return a text whose sentences begin with a capital letter, its numbers as on the pages."""
+    spaced = wording.spaced(text)
+    return re.sub(r"(^|\. )([a-z])", lambda found: found[1] + found[2].upper(), spaced)
 
 
 def _forest(

@@ -96,8 +96,6 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
             frame = heads.get(id(contrast))
             if frame is None:
                 continue
-            if frame.empty:  # published effects: the blocks of the synthesis
-                frame = _blocks(data, study, contrast)
             found = {
                 (str(r["programme"]), str(r["block"])): (r["effect"], r["ci_low"], r["ci_high"])
                 for r in frame.to_dict("records")
@@ -121,19 +119,6 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
         columns,
         caption="Every comparison: change of chosen programmes in log2 units, 95 % interval below",
     )
-
-
-def _blocks(data: m.ReportData, study: m.StudyData, contrast: m.ContrastData) -> pd.DataFrame:
-    """Programme effects of a contrast as the synthesis has them; complete blocks."""
-    if data.synthesis is None or data.synthesis.blocks is None:
-        return pd.DataFrame()
-    table = data.synthesis.blocks
-    return table[
-        (table["dataset"] == study.card["id"])
-        & (table["contrast"] == contrast.meta["id"])
-        & (table["cell_type"] == "muscle")
-        & ~estimates.truth(table["stripped"])
-    ]
 
 
 def _has_caveat(data: m.ReportData, pair: tuple[str, str]) -> bool:

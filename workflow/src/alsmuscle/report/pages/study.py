@@ -99,7 +99,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         checks=checks_table(study),
         completeness=study.completeness,
         account=root + study.files["completeness"] if "completeness" in study.files else "",
-        caveats=[str(x) for x in as_list(card.get("caveats"))],
+        caveats=[wording.spaced(x) for x in as_list(card.get("caveats"))],
         simulated=bool(card.get("simulated")),
         experimental=bool(card.get("experimental")),
         n_flagged=0 if flags is None else flags["sample_id"].nunique(),
@@ -147,7 +147,10 @@ def checks_table(study: m.StudyData) -> Markup:
     if study.checks is None or study.checks.empty:
         return Markup("")
     return c.table(
-        study.checks,
+        study.checks.assign(
+            check=[str(name).replace("files.", "file: ") for name in study.checks["check"]],
+            found=study.checks["found"].map(wording.spaced, na_action="ignore"),
+        ),
         CHECK_COLUMNS,
         caption="What was checked in this run",
         name=f"{study.card['id']}-checks",
@@ -189,10 +192,18 @@ def flagged(study: m.StudyData) -> pd.DataFrame | None:
         if len(reasons) != len(flags):
             reasons = ["; ".join(reasons)] * len(flags)
         rows += [
-            {"sample_id": row["sample_id"], "flag": f, "reason": r}
+            {"sample_id": row["sample_id"], "flag": f.replace("_", " "), "reason": _read(r)}
             for f, r in zip(flags, reasons, strict=True)
         ]
     return pd.DataFrame(rows, columns=["sample_id", "flag", "reason"])
+
+
+def _read(reason: str) -> str:
+    """Return a reason with the names of metrics as words."""
+    for column in QC_COLUMNS:
+        if "_" in column.key:
+            reason = reason.replace(column.key, column.key.replace("_", " "))
+    return wording.spaced(reason)
 
 
 def _split(value: object) -> list[str]:

@@ -1,0 +1,40 @@
+"""Reading a finished run for its report: what published studies get from the synthesis."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from alsmuscle.report import estimates, load
+from alsmuscle.report.model import ContrastData, ReportData, StudyData
+
+
+def test_published_studies_show_the_effects_that_the_synthesis_pools():
+    row = {"dataset": "pub", "contrast": "als_vs_normal", "cell_type": "muscle", "stripped": False}
+    effects = pd.DataFrame(
+        [
+            {**row, "programme": "P", "block": "up", "effect": 0.5, "ci_low": 0.1, "ci_high": 0.9}
+            | {"n_mapped": 6},
+            {**row, "programme": "P", "block": "down", "effect": 2.0, "ci_low": 1.0, "ci_high": 3.0}
+            | {"n_mapped": 2},
+            {**row, "programme": "P", "block": "up", "effect": 9.0, "ci_low": 8.0, "ci_high": 10.0}
+            | {"n_mapped": 6, "dataset": "other"},
+        ]
+    )
+    members = pd.DataFrame(
+        {"programme": "P", "block": ["up"] * 8 + ["down"] * 8, "n_genes": 8, "gene_id": range(16)}
+    )
+    study = StudyData(
+        card={"id": "pub", "modality": "effects"},
+        contrasts=[
+            ContrastData(meta={"id": "als_vs_normal"}),
+            ContrastData(meta={"id": "not_pooled"}),
+        ],
+    )
+    first, second = load._with_effects(study, effects, members).contrasts
+    assert second.programmes is None
+    assert first.programmes is not None
+    rows = estimates.effects(first.programmes, ReportData(studies=[]))
+    assert rows["effect"].tolist() == [0.5, 2.0]
+    found = estimates.verdict(rows, 0.05)
+    # Of the second block too few genes are in the table.
+    assert found["higher"] == ["P (up)"] and found["unmeasured"] == ["P (down)"]
