@@ -12,7 +12,6 @@ import pandas as pd
 from alsmuscle.genesets.programmes import well_measured
 from alsmuscle.report.html import components as c
 from alsmuscle.report.model import (
-    ROLES,
     TISSUE,
     ContrastData,
     ReportData,
@@ -83,14 +82,7 @@ def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     of studies stands in ``label``, and ``pooled`` is false for a single study.
     """
     rows = synthesis.over_stages.get(target, synthesis.programmes.iloc[:0]).copy()
-    order = {role: place for place, role in enumerate(ROLES)}
-    rows["place"] = rows["role"].map(order).fillna(len(order))
     rows["group"] = np.where(rows["cell_type"] == TISSUE, WHOLE, PARTS)
-    rows = rows.sort_values(
-        ["group", "place", "species", "cell_type"],
-        kind="stable",
-        key=lambda column: column != WHOLE if column.name == "group" else column,
-    )
     rows["label"] = [
         f"{role_title(row.role)}, {row.species}"
         + ("" if row.cell_type == "muscle" else f", {row.cell_type}")

@@ -229,13 +229,21 @@ class Synthesis:
 
     @cached_property
     def over_stages(self) -> dict[str, pd.DataFrame]:
-        """``PROGRAMME/block`` → its complete block pooled over all stages, per role and species."""
+        """``PROGRAMME/block`` → its complete block pooled over all stages, per role and species.
+
+        Whole muscle before cell types, in both the roles in the order of :data:`ROLES`.
+        """
         pooled = self.programmes
         rows = pooled[
             (pooled["stage"] == "")
             & (pooled["species"] != "all")
             & ~pooled["stripped"].astype(bool)
         ]
+        order = {role: place for place, role in enumerate(ROLES)}
+        rows = rows.assign(
+            of_cells=rows["cell_type"] != TISSUE,
+            place=rows["role"].map(order).fillna(len(order)),
+        ).sort_values(["of_cells", "place", "species", "cell_type"], kind="stable")
         return {str(target): own for target, own in rows.groupby("key", sort=False)}
 
 
