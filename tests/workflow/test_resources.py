@@ -82,8 +82,9 @@ def test_libraries_of_reads_are_submitted_one_by_one(project):
         *("--", "results/provenance/data/srp1.tsv"),
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    assert re.search(r"^reads_quantify +3$", run.stdout, re.M), run.stdout[-3000:]
-    assert "Group job" not in run.stdout
+    said = run.stdout + run.stderr
+    assert re.search(r"^reads_quantify +3\s*$", said, re.M), said[-3000:]
+    assert "Group job" not in said
     assert re.search(r"\breads_on_disk=1,", RULES["reads_quantify"])
 
 
