@@ -219,15 +219,15 @@ def compare_with_denervation(
                     source, sets, inter_gene_correlation=inter_gene_correlation
                 )
                 random_effects.append(found[[*KEY, *BLOCK, "effect", "se"]])
-    nothing = pd.DataFrame(columns=[*KEY, *BLOCK, "effect", "se"])
-    random_table = pd.concat(random_effects, ignore_index=True) if random_effects else nothing
+    columns = [*KEY, *BLOCK, "effect", "se"]
+    random_table = pd.concat(random_effects) if random_effects else pd.DataFrame(columns=columns)
     axis, deltas = pd.DataFrame(columns=denervation.AXIS_COLUMNS), pd.DataFrame()
     if genes:
         axis, deltas = _against_references(
             pairs,
             contrasts,
             pd.concat(genes, ignore_index=True),
-            pd.concat([blocks[[*KEY, *BLOCK, "effect", "se"]], random_table], ignore_index=True),
+            pd.concat([blocks[columns], *random_effects], ignore_index=True),
             {
                 name: pd.concat([own, random[name]]) if name in random else own
                 for name, own in members.items()
@@ -249,7 +249,7 @@ def compare_with_denervation(
     judged = set(zip(als["dataset"], als["contrast"], strict=True))
     names = zip(random_table["dataset"], random_table["contrast"], strict=True)
     kept = np.array([name in judged for name in names], dtype=bool)
-    return Compared(axis, deltas, random_table.loc[kept])
+    return Compared(axis, deltas, random_table[kept])
 
 
 def _against_references(
