@@ -1056,6 +1056,21 @@ def test_the_first_page_calls_muscle_denervated_only_where_its_list_does(data, c
     assert "2 of 4 measured genes" in sentence and "chance gives 0.2" in sentence
 
 
+def test_the_first_page_draws_no_block_of_which_few_genes_are_measured(data, site):
+    study, *others = data.studies
+    own = study.contrasts[0]
+
+    def dashes(mapped: int) -> int:
+        changed = replace(own, programmes=own.programmes.assign(n_mapped=mapped, n_genes=10))
+        one = replace(study, contrasts=[changed])
+        text = index.page(site, replace(data, studies=[one, *others]))
+        rows = re.findall(r"<tr[^>]*>.*?</tr>", text, re.DOTALL)
+        line = next(line for line in rows if m.contrast_path(study, own) in line)
+        return line.count(">–<")
+
+    assert dashes(10) == 0 and dashes(2) == len(data.headline) > 0
+
+
 def test_caveats_of_a_list_and_of_a_study_stand_where_their_numbers_do(data, site):
     lists = fx.with_lists(data)
     warning = "These arrays look like <a batch> of their own."

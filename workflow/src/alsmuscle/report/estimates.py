@@ -179,6 +179,11 @@ def headline(data: ReportData, contrast: ContrastData, to_root: str = "") -> pd.
     return rows
 
 
+def is_measured(row: Mapping[Any, Any]) -> bool:
+    """Return whether enough of a block's genes are measured, where a row says how many are."""
+    return "n_mapped" not in row or bool(well_measured(row["n_mapped"], row["n_genes"]))
+
+
 def verdict(rows: pd.DataFrame, alpha: float) -> dict[str, list[str]]:
     """Return labels of the rows that are higher, lower, open, untested, or not measured well enough.
 
@@ -197,7 +202,7 @@ def verdict(rows: pd.DataFrame, alpha: float) -> dict[str, list[str]]:
             side = "open"
         if c.is_missing(row["ci_low"]):
             side = "untested"
-        if "n_mapped" in row and not well_measured(row["n_mapped"], row["n_genes"]):
+        if not is_measured(row):
             side = "unmeasured"
         mark = " ※" if marked and not c.is_missing(row.get("caveat")) else ""
         found[side].append(f"{row['label']}{mark}")
