@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,12 +114,7 @@ def report_data(
         organism: blocks(listed, organism, table).query("not stripped")
         for organism, table in known.items()
     }
-    asked = [
-        test["target"].split("/", 1)[1]
-        for entry in document["claims"]
-        for test in entry["tests"]
-        if test["target"].startswith(f"{targets.GENE}/")
-    ]
+    asked = targets.symbols(targets.gene_targets(document["claims"]))
     synthesis = _synthesis(results, document)
     studies, excluded = [], []
     for name, card in cards.items():
@@ -159,15 +154,20 @@ def report_data(
         parameters=settings,
         synthesis=synthesis,
         orthologs=targets.human_ids(),
-        former={
-            gene: names
-            for table in known.values()
-            for gene, names in zip(table["gene_id"], table["previous"], strict=True)
-            if names
-        },
+        former=_former_symbols(known.values()),
         gene_sets=_gene_sets(results, listed) if collections else {},
         human_symbols=io.human_names() if "mouse" in known else None,
     )
+
+
+def _former_symbols(tables: Iterable[pd.DataFrame]) -> dict[str, str]:
+    """Gene id → former symbols, of gene tables."""
+    return {
+        gene: names
+        for table in tables
+        for gene, names in zip(table["gene_id"], table["previous"], strict=True)
+        if names
+    }
 
 
 def _with_effects(study: StudyData, effects: pd.DataFrame, members: pd.DataFrame) -> StudyData:
