@@ -140,6 +140,15 @@ class Watched:
         )
 
 
+def until(tab, expression: str, argument: object = None) -> None:
+    """Wait for an expression of the page; `wait_for_function` is stopped by the pages' policy."""
+    for _ in range(300):
+        if tab.evaluate(expression, argument):
+            return
+        tab.wait_for_timeout(100)
+    pytest.fail(f"the page never came to: {expression}")
+
+
 @pytest.fixture
 def open_tab(browser) -> Iterator[Callable[..., Watched]]:
     contexts = []
@@ -301,7 +310,7 @@ def test_search_finds_studies_and_works_by_keyboard(folder, open_tab):
     tab.keyboard.press("Escape")
     assert not tab.locator("#found").is_visible()
     tab.locator("#search").fill("nothing like this")
-    tab.wait_for_function("document.getElementById('found-status').textContent === 'Nothing found'")
+    until(tab, "document.getElementById('found-status').textContent === 'Nothing found'")
     assert watched.trouble == []
 
 
@@ -347,10 +356,10 @@ def test_plots_zoom_mark_hover_and_save(folder, open_tab):
     tab.wait_for_timeout(200)
     before = tab.evaluate(picture)
     figure.get_by_role("button", name="Zoom in").click()
-    tab.wait_for_function(f"(old) => {picture} !== old", arg=before)
+    until(tab, f"(old) => {picture} !== old", before)
     figure.locator("canvas").focus()
     tab.keyboard.press("0")
-    tab.wait_for_function(f"(old) => {picture} === old", arg=before)
+    until(tab, f"(old) => {picture} === old", before)
     figure.locator("input").fill("MYOG, chrna1")
     tab.wait_for_selector("#volcano[data-marked='2']")
     assert "MYOG" in figure.get_by_role("status").inner_text()
@@ -513,7 +522,7 @@ def test_a_pathway_opens_with_its_curve_and_its_genes(folder, open_tab):
     tab.locator("#pathway-term").press("Enter")
     tab.wait_for_selector("#pathway-shown h2:has-text('Oxidative')")
     tab.locator("#pathway-contrast").select_option(index=1)
-    tab.wait_for_function("location.hash.startsWith('#gse000002')")
+    until(tab, "location.hash.startsWith('#gse000002')")
     assert "OXIDATIVE" in tab.evaluate("location.hash")
     assert watched.trouble == []
 
@@ -716,7 +725,7 @@ def test_pooling_in_the_page_equals_the_package(folder, open_tab, moderated):
         cases.append([rows, {"rho": 0.8, "alpha": 0.05, "prior": finite if moderated else None}])
     watched = open_tab()
     tab = watched.go(folder, REPOOLED)
-    tab.wait_for_function("() => alsmuscle.pool !== undefined")
+    until(tab, "() => alsmuscle.pool !== undefined")
     seen = tab.evaluate(
         "(cases) => cases.map(([rows, how]) => { const r = alsmuscle.pool(rows, how);"
         " return [r.effect, r.se, r.low, r.high, r.p]; })",
@@ -754,7 +763,7 @@ def test_drag_zooms_into_the_box(folder, open_tab):
     tab.mouse.move(size["x"] + 200, size["y"] + 150, steps=4)
     tab.mouse.up()
     tab.mouse.move(0, 0)
-    tab.wait_for_function(f"(old) => {picture} !== old", arg=before)
+    until(tab, f"(old) => {picture} !== old", before)
     assert watched.trouble == []
 
 
