@@ -40,7 +40,7 @@ def test_the_type_that_carries_it_stands_out(made):
     assert "Log odds ratio" in page
     words = text(page)
     assert "3 of 3 cell types can be tested" in words
-    assert "90 nuclei of 2 samples, 2 named cell types; 33% stay unassigned" in words
+    assert "90 nuclei of 2 samples, 2 named cell types; 33 % stay unassigned" in words
 
 
 def test_every_type_has_a_page_of_genes(made):
