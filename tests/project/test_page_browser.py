@@ -564,7 +564,7 @@ def test_volcano_names_its_strongest_genes_and_opens_them(folder, open_tab):
         if kind == "SVG":
             assert all(name.encode() in content for name in strongest)
         else:
-            assert content.startswith(b"%PDF") and b"/DCTDecode" in content
+            assert content.startswith(b"%PDF") and b"/Subtype /Image" in content
     size = figure.locator("canvas").bounding_box()
     tab.mouse.move(size["x"] + size["width"] / 2 + 10, size["y"] + size["height"] - 50)
     tab.wait_for_selector("#volcano .plot-tip:visible")
