@@ -49,6 +49,23 @@ def test_texts_stay_on_one_line_and_survive_the_file(tmp_path):
     assert files.read_table(path, ADMISSION)["reason"].iloc[1] == table["reason"].iloc[1]
 
 
+@pytest.mark.parametrize(
+    ("states", "lost"),
+    [
+        ([], False),
+        (["agrees"], False),
+        (["agrees", "differs"], False),
+        (["agrees", "failed"], True),
+        (["unreachable"], True),
+    ],
+)
+def test_a_study_is_out_of_reach_where_a_file_is(tmp_path, states, lost):
+    rows = [{"dataset": "gse1", "check": f"files.{s}", "state": s, "found": "it's"} for s in states]
+    path = tmp_path / "checks.tsv"
+    files.write_table(path, contracts.rows(rows, CHECKS).fillna(""), CHECKS)
+    assert admit.is_out_of_reach(path) == lost
+
+
 def test_without_a_table_nothing_is_left_out(tmp_path):
     assert admit.left_out(tmp_path / "none.tsv") == []
 

@@ -127,6 +127,11 @@ def left_out(path: str | Path) -> list[tuple[str, str]]:
     return [(row["dataset"], row["reason"]) for row in _rows(path) if row["admitted"] != "True"]
 
 
+def is_out_of_reach(path: str | Path) -> bool:
+    """Return whether files of a study could not be had, by its table of checks; light, too."""
+    return any(row.get("state") in (FAILED, UNREACHABLE) for row in _rows(path))
+
+
 def _rows(path: str | Path) -> list[dict[str, str]]:
     if not Path(path).is_file():
         return []
