@@ -1,27 +1,23 @@
 import shutil
 
-from alsmuscle.core import outcome
+from alsmuscle.core import contracts, files, outcome
 from alsmuscle.data import admit
+from alsmuscle.data.tables import CHECKS, MANIFEST
 
 with outcome.job(snakemake):
-    if admit.is_out_of_reach(snakemake.input.checks):
+    fetched = admit.rows(snakemake.input.checks)
+    if admit.out_of_reach(row["state"] for row in fetched):
         # Nothing to read, and nothing loaded for it: without a network these are most studies.
         shutil.copyfile(snakemake.input.checks, snakemake.output.checks)
     else:
-        import pandas as pd
-
-        from alsmuscle.core import contracts, files
         from alsmuscle.data import verify
-        from alsmuscle.data.tables import CHECKS, MANIFEST
 
-        fetched = files.read_table(snakemake.input.checks, CHECKS)
-        manifest = files.read_table(snakemake.input.manifest, MANIFEST)
         read = verify.checks(
             snakemake.params.card,
-            manifest,
-            fetched,
+            files.read_table(snakemake.input.manifest, MANIFEST),
+            contracts.rows(fetched, CHECKS),
             memory=snakemake.resources.mem_mb * 1_000_000,
             seconds=snakemake.resources.runtime * 60,
         )
-        checks = pd.concat([fetched, contracts.rows(read, CHECKS)], ignore_index=True)
+        checks = contracts.rows([*fetched, *read], CHECKS)
         files.write_table(snakemake.output.checks, checks, CHECKS)

@@ -9,7 +9,7 @@ from anndata import AnnData
 
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import account, completeness, counts, verify
+from alsmuscle.data import completeness, counts, verify
 from alsmuscle.data.tables import CHECKS, COMPLETENESS
 from alsmuscle.report import load
 
@@ -109,7 +109,7 @@ def test_reading_fails_with_a_row_and_not_with_a_crash(monkeypatch):
     def broken(card, manifest):
         raise InputError("no column 'x'", where="sheet.csv", expected="a, b")
 
-    monkeypatch.setattr(account, "of_study", broken)
+    monkeypatch.setattr(verify.account, "of_study", broken)
     good = contracts.rows(
         [{"dataset": "gse1", "check": "files.a", "state": "agrees"}], CHECKS
     ).fillna("")

@@ -8,7 +8,7 @@ checked (``not verified``) excludes no study, and is shown.
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,11 @@ def failure(dataset: str, name: str, error: InputError, state: str = FAILED) -> 
     """Return the row of a look that ended in an error."""
     found = f"{error.where}: {error.problem}" if error.where else error.problem
     return check(dataset, name, state, error.expected or "", found, error.remedy or "")
+
+
+def out_of_reach(states: Iterable[str]) -> bool:
+    """Return whether files of a study could not be had, by the states of its checks."""
+    return any(state in (FAILED, UNREACHABLE) for state in states)
 
 
 def read_checks(path: str | Path) -> pd.DataFrame:
@@ -119,20 +124,16 @@ def require(admission: pd.DataFrame, *, all_required: bool) -> None:
 
 def admitted(path: str | Path) -> list[str]:
     """Return the admitted studies of an admission table; light, for the workflow's parsing."""
-    return [row["dataset"] for row in _rows(path) if row["admitted"] == "True"]
+    return [row["dataset"] for row in rows(path) if row["admitted"] == "True"]
 
 
 def left_out(path: str | Path) -> list[tuple[str, str]]:
     """Return study and reason for each that is not; empty where there is no table yet."""
-    return [(row["dataset"], row["reason"]) for row in _rows(path) if row["admitted"] != "True"]
+    return [(row["dataset"], row["reason"]) for row in rows(path) if row["admitted"] != "True"]
 
 
-def is_out_of_reach(path: str | Path) -> bool:
-    """Return whether files of a study could not be had, by its table of checks; light, too."""
-    return any(row.get("state") in (FAILED, UNREACHABLE) for row in _rows(path))
-
-
-def _rows(path: str | Path) -> list[dict[str, str]]:
+def rows(path: str | Path) -> list[dict[str, str]]:
+    """Return a table's rows, none where there is no file; without pandas."""
     if not Path(path).is_file():
         return []
     with Path(path).open(encoding="utf-8", newline="") as file:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alsmuscle.core import contracts, log
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import admit, fetch
+from alsmuscle.data import account, admit, fetch
 from alsmuscle.data.readers import sample_sheets
 from alsmuscle.data.record import sheet_checks
 from alsmuscle.data.tables import MANIFEST
@@ -17,8 +17,6 @@ from alsmuscle.download.policy import FetchPolicy
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from alsmuscle.data import account
 
 
 def checks(
@@ -48,16 +46,13 @@ def checks(
         Rows of contract ``checks``: what reading gave, or why it failed. None where a file is
         missing: nothing can be said beyond that.
     """
-    if fetched["state"].isin([admit.FAILED, admit.UNREACHABLE]).any():
+    if admit.out_of_reach(fetched["state"]):
         return []
-    # Readers are loaded only where there is something to read, and outside the child's bounds.
-    from alsmuscle.data import account
-
     most = sandbox.allowance(memory, int(manifest["bytes"].sum()))
     try:
         return list(
             sandbox.call(
-                lambda: _rows(card, manifest, account.of_study),
+                lambda: _rows(card, manifest),
                 where=f"config/datasets/{card['id']}.yaml",
                 max_bytes=most,
                 seconds=seconds,
@@ -67,18 +62,18 @@ def checks(
         return [admit.failure(card["id"], "reading", error)]
 
 
-def _rows(
-    card: Mapping[str, Any],
-    manifest: pd.DataFrame,
-    read: Callable[[Mapping[str, Any], pd.DataFrame], account.Account],
-) -> list[dict[str, str]]:
+def _rows(card: Mapping[str, Any], manifest: pd.DataFrame) -> list[dict[str, str]]:
     name = card["id"]
     rows: list[dict[str, str]] = []
     try:
         sheet = card.get("samples", {}).get("sheet", {})
         if sheet.get("layout") in ("series_matrix", "soft"):
             rows = sheet_checks(card, sample_sheets.of_study(card, manifest))
-        rows.append(admit.check(name, "reading", admit.AGREES, found=read(card, manifest).summary))
+        rows.append(
+            admit.check(
+                name, "reading", admit.AGREES, found=account.of_study(card, manifest).summary
+            )
+        )
     except InputError as error:
         rows.append(admit.failure(name, "reading", error))
     except Exception as error:
@@ -128,10 +123,8 @@ def trial(
     policy = FetchPolicy(offline=True, folders=tuple(folders))
     obtained, looked = fetch.study_files(card, cache=cache, mirror=mirror, policy=policy)
     failures = [row for row in looked if row["state"] in admit.BAD]
-    if any(row["state"] in (admit.FAILED, admit.UNREACHABLE) for row in failures):
+    if admit.out_of_reach(row["state"] for row in failures):
         return Trial(None, failures)
-    from alsmuscle.data import account
-
     manifest = contracts.rows(obtained, MANIFEST)
     try:
         summary, lines = sandbox.call(
