@@ -88,6 +88,14 @@ def test_libraries_of_reads_are_submitted_one_by_one(project):
     assert re.search(r"\breads_on_disk=1,", RULES["reads_quantify"])
 
 
+@pytest.mark.parametrize(("asked", "held"), [((), 2), (("--resources", "reads_on_disk=1"), 1)])
+def test_reads_of_so_many_libraries_may_lie_on_the_disk(project, asked, held):
+    run = project.snakemake(*asked, "--", "results/programmes/coverage.tsv")
+    assert run.returncode == 0, run.stderr
+    (said,) = (path.read_text() for path in (project.folder / ".snakemake/log").iterdir())
+    assert f'Provided resources: reads_on_disk=Resource("reads_on_disk", {held})' in said
+
+
 def test_a_job_without_enough_memory_is_tried_again_before_its_study_is_left_out():
     asked = PROFILE["default-resources"][outcome.TRIES_LEFT]
     left = [eval(asked, {"attempt": attempt}) for attempt in range(1, PROFILE["retries"] + 2)]

@@ -5,7 +5,7 @@
 
 # A job fetches the reads of one library, quantifies and deletes them: no more than so many libraries' reads
 # lie on the disk at once. `--resources reads_on_disk=1` for less.
-if not workflow.global_resources.get("reads_on_disk"):
+if "reads_on_disk" not in workflow.global_resources:
     workflow.register_resource("reads_on_disk", 2)
 
 FROM_READS, checks_of_reads = PLAN.from_reads, PLAN.checks_of_reads
