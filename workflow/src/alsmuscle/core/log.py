@@ -45,14 +45,28 @@ def to_file(path: str | Path | None, level: int = logging.INFO) -> None:
         root.addHandler(handler)
 
 
+# Process ids of the parent and of this process, known before anything else is loaded.
+_LINE = [os.getppid(), os.getpid()]
+
+
+def _as_child() -> None:
+    _LINE[:] = [_LINE[1], os.getpid()]
+
+
+os.register_at_fork(after_in_child=_as_child)
+
+
 def end_with_parent() -> None:
     """Ask Linux to end this process with the one that started it, even if that one is killed.
 
-    A job that outlives its run would write beside the same job of the next run.
+    A job that outlives its run would write beside the same job of the next run. Where the parent is
+    gone already, no signal will come any more: this process ends at once.
     """
     if sys.platform == "linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != _LINE[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _one_blas_thread() -> None:
