@@ -3,11 +3,11 @@
 Run: python benchmarks/calls.py [--sizes 3 4 6 8 10 12] [--replicates 20] [--out calls.tsv]
 Needs the data mirror (``ALSMUSCLE_MIRROR``) and R with edgeR and DESeq2.
 
-Patients of GSE140261 (FSHD, second visit) are drawn at random into two sides of n. In a tenth of the
-genes one side's counts are halved by binomial thinning: half of these genes fall in the target, half
-in the reference. Nothing else differs but the people. Per replicate and method: genes called at
-adjusted p 0.05, the share of them that is not planted or of the wrong sign (``fdp``), and the share
-of planted genes called (``power``).
+Patients of GSE140261 (FSHD, second visit) are drawn at random into two sides of n. In a tenth of
+the genes one side's counts are halved by binomial thinning: half of these genes fall in the target,
+half in the reference. Nothing else differs but the people. Per replicate and method: genes called
+at adjusted p 0.05, the share of them that is not planted or of the wrong sign (``fdp``), and the
+share of planted genes called (``power``).
 """
 
 from __future__ import annotations

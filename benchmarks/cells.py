@@ -6,8 +6,8 @@ Counts (20,000 genes, 3,000 per cell, about 1,500 genes seen) are written once p
 per sample of 12,500. Each way then runs in its own process, one after the other, from files to
 clusters, UMAP and pseudobulk: compare ratios, the seconds belong to the machine and its load.
 
-Plain scanpy is stopped when it has used ``--limit`` times the CPU seconds of ours, if ours ran before
-it in the same call; its row then says ``finished`` False, and its figures are lower bounds.
+Plain scanpy is stopped when it has used ``--limit`` times the CPU seconds of ours, if ours ran
+before it in the same call; its row then says ``finished`` False, and its figures are lower bounds.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """How often an unlucky draw of real people makes false calls, and which calls do not depend on it.
 
-Run: python benchmarks/chance.py [--draws 60] [--out chance.tsv]; needs the mirror (``ALSMUSCLE_MIRROR``).
+Run: python benchmarks/chance.py [--draws 60] [--out chance.tsv]; needs the mirror
+(``ALSMUSCLE_MIRROR``).
 
-Twenty splits, as ``calls.py`` can afford, do not measure a mean that one or two of them make. Here people
-of one group of several studies are split many more times, with the same planted genes, and tested by a
-test that costs a tenth: a linear model of log counts with moderated t (the same genes, the same
-moderation over mean expression; no quasi-likelihood). Beside it: how far the sides lean along their
-strongest hidden factor, and what of the calls stays with that factor in the model
+Twenty splits, as ``calls.py`` can afford, do not measure a mean that one or two of them make. Here
+people of one group of several studies are split many more times, with the same planted genes, and
+tested by a test that costs a tenth: a linear model of log counts with moderated t (the same genes,
+the same moderation over mean expression; no quasi-likelihood). Beside it: how far the sides lean
+along their strongest hidden factor, and what of the calls stays with that factor in the model
 (:mod:`alsmuscle.bulk.hidden`).
 """
 

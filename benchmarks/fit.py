@@ -126,7 +126,8 @@ def read_study(name: str, mirror: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def write_input(counts: pd.DataFrame, obs: pd.DataFrame, folder: Path) -> None:
-    """Write what both languages read in the same way, samples and genes in the order of their names.
+    """Write what both languages read in the same way, samples and genes in the order of their
+    names.
 
     Ours sorts them so. The order of samples decides where the default's optimiser stops on plains.
     """

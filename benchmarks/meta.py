@@ -1,9 +1,9 @@
 """Pool 20,000 genes over 5, 20, 50 and 500 contrasts; the same model in R metafor, extrapolated.
 
 Run: python benchmarks/meta.py [--genes 20000] [--contrasts 5 20 50 500] [--subset 100]
-Prints a table. metafor's CPU seconds are taken inside R, without its start-up, on ``--subset`` genes
-(leave-one-out on 40 of them, of 50 contrasts 20, of 500 two); its total is that × genes / subset, because it fits gene by gene. The
-ratio is of CPU seconds.
+Prints a table. metafor's CPU seconds are taken inside R, without its start-up, on ``--subset``
+genes (leave-one-out on 40 of them, of 50 contrasts 20, of 500 two); its total is that × genes /
+subset, because it fits gene by gene. The ratio is of CPU seconds.
 """
 
 from __future__ import annotations

@@ -21,10 +21,14 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>alsmuscle: benchmarks</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }}
+body {{
+  font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
+}}
 div {{ overflow-x: auto }}
 table {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }}
-th, td {{ border-bottom: 1px solid #ccc; padding: .2rem .6rem; text-align: left; white-space: nowrap }}
+th, td {{
+  border-bottom: 1px solid #ccc; padding: .2rem .6rem; text-align: left; white-space: nowrap;
+}}
 </style>
 <h1>Benchmarks</h1>
 <p>Measured on one machine, in one run per table: read the ratios, not the seconds. Columns are

@@ -2,11 +2,11 @@
 
     python benchmarks/reads.py [--genes 4000 16000] [--reads 1000000] > reads.tsv
 
-Made-up genes (five exons, up to three isoforms, four introns) and reads of 75 nucleotides. Each step
-is a process of its own on one thread; CPU seconds are what to read on a shared machine. `programs_s`
-are CPU seconds of kallisto and bustools alone, the rest of `cpu_s` is reading FASTQ from end to end
-in Python; `peak_mb` is that of the largest program. `megabases` are those of the index: transcripts
-(shared exons once), or genes from start to end.
+Made-up genes (five exons, up to three isoforms, four introns) and reads of 75 nucleotides. Each
+step is a process of its own on one thread; CPU seconds are what to read on a shared machine.
+`programs_s` are CPU seconds of kallisto and bustools alone, the rest of `cpu_s` is reading FASTQ
+from end to end in Python; `peak_mb` is that of the largest program. `megabases` are those of the
+index: transcripts (shared exons once), or genes from start to end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""How long the report takes from finished tables, how large it is, and how fast its first page opens.
+"""How long the report takes from finished tables, how large it is, and how fast its first page
+opens.
 
     python benchmarks/report.py --config config/demo.yaml --studies 20 40
 
@@ -107,7 +108,9 @@ def _repeated(table: pd.DataFrame, names: dict[str, list[str]]) -> pd.DataFrame:
 
 
 def first_view(folder: Path, path: str) -> float:
-    """Return seconds until a page has been loaded and laid out, opened from disk; the better of two."""
+    """Return seconds until a page has been loaded and laid out, opened from disk; the better of
+    two.
+    """
     from playwright.sync_api import sync_playwright
 
     where = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -1,4 +1,5 @@
-"""Whole runs of the workflow: wall time, what of it is overhead, jobs per study, growth with studies.
+"""Whole runs of the workflow: wall time, what of it is overhead, jobs per study, growth with
+studies.
 
     python benchmarks/workflow.py --out workflow.tsv [--studies 5 50 200] [--demo] [--real]
 

@@ -1,4 +1,5 @@
-"""Resolve the pins anew: envs/requirements.txt, envs/docs.txt (pip, hashes), envs/analysis.yaml (conda).
+"""Resolve the pins anew: envs/requirements.txt, envs/docs.txt (pip, hashes), envs/analysis.yaml
+(conda).
 
 Run by a maintainer with `make lock`; needs uv, which the target installs.
 """

@@ -1,7 +1,7 @@
 """Ask the package index whether every pin has a wheel for each Python and system: envs/wheels.tsv.
 
-Run by a maintainer with `make wheels`; needs uv, which the target installs. What has no wheel is built
-from its source at installation: fine for pure Python, a compiler's work for the rest.
+Run by a maintainer with `make wheels`; needs uv, which the target installs. What has no wheel is
+built from its source at installation: fine for pure Python, a compiler's work for the rest.
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 def keys(
     node: Mapping[str, Any], defs: Mapping[str, Any], path: str = ""
 ) -> Iterator[tuple[str, Any]]:
-    """Yield every key of a schema with its description; `[]` stands for an item, `<name>` for a name."""
+    """Yield every key of a schema with its description; `[]` stands for an item, `<name>` for a
+    name.
+    """
     node = {**defs.get(str(node.get("$ref", "")).rpartition("/")[2], {}), **node}
     for key, value in node.get("properties", {}).items():
         where = f"{path}.{key}" if path else key
@@ -116,8 +118,8 @@ def command_page() -> str:
     lines = [
         "# Command line",
         "",
-        "`make` installs `alsmuscle` in `.venv/bin`. It works in any folder. `--json` prints one JSON document "
-        "instead of text; an error is a document with the key `error`.",
+        "`make` installs `alsmuscle` in `.venv/bin`. It works in any folder. `--json` prints one "
+        "JSON document instead of text; an error is a document with the key `error`.",
         "",
     ]
     for name, parser in commands().items():
@@ -196,12 +198,12 @@ def study_page() -> str:
 
 STANDINGS = {
     "verified": "its files were read and agree with the card; analysed by default",
-    "candidate": "written from public pages, and tested only with a stand-in made from the card. Analysed by "
-    "default: the first run checks it against the archive, and leaves it out with the reason if the archive "
-    "disagrees or does not answer",
+    "candidate": "written from public pages, and tested only with a stand-in made from the card. "
+    "Analysed by default: the first run checks it against the archive, and leaves it out with the "
+    "reason if the archive disagrees or does not answer",
     "private": "your own unpublished data, in a registry outside the project",
-    "incomplete": "its groups, files or donors are not known yet; the card says what is missing, and "
-    "nothing is guessed",
+    "incomplete": "its groups, files or donors are not known yet; the card says what is "
+    "missing, and nothing is guessed",
     "draft": "proposed by a program; not analysed until a person has read it",
     "not used": "switched off, with the reason on the card",
 }
@@ -216,7 +218,8 @@ def method_page() -> str:
     lines = [
         "# Steps",
         "",
-        "The methods section of every report, here with the values of `config/config.yaml` and the pinned versions.",
+        "The methods section of every report, here with the values of `config/config.yaml` and the "
+        "pinned versions.",
         "",
     ]
     for step in methods.steps(settings, provenance.versions(), known):

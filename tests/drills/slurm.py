@@ -1,10 +1,11 @@
 """The demo through a real SLURM: `make slurm`.
 
 Starts munged, slurmctld and slurmd on the loopback interface, runs the demo with the profile
-`config/profiles/slurm`, gives one job too little memory, and checks that SLURM killed it, that it was
-submitted again with more, and that the tables are those of a local run where there is one. Whatever
-was started is stopped, by its process id; an existing /etc/slurm/slurm.conf is put back. Arguments
-go to Snakemake: `python tests/drills/slurm.py --config 'studies={"ids": ["simals1"]}'` runs a part.
+`config/profiles/slurm`, gives one job too little memory, and checks that SLURM killed it, that it
+was submitted again with more, and that the tables are those of a local run where there is one.
+Whatever was started is stopped, by its process id; an existing /etc/slurm/slurm.conf is put back.
+Arguments go to Snakemake: `python tests/drills/slurm.py --config 'studies={"ids": ["simals1"]}'`
+runs a part.
 """
 
 from __future__ import annotations

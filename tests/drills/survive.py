@@ -248,7 +248,8 @@ def ended_well(registry: Registry, how: str, running: str) -> str | None:
     """Look at a run that ended well all the same, before anything is called lost.
 
     What was killed had ended at that moment: every file is there and right, and nothing was
-    disturbed. Or it was one study's job: the run went on without that study, which the next takes in.
+    disturbed. Or it was one study's job: the run went on without that study, which the next takes
+    in.
     """
     try:
         registry.check()

@@ -1,8 +1,8 @@
 """What the jobs of a run import and read, noted as each job ends: costs that need no clock.
 
-Python imports ``sitecustomize`` when it starts, jobs of a run too; the one that :func:`place` writes
-notes in a folder, per process, which heavy packages were loaded and how often each table of results
-was opened.
+Python imports ``sitecustomize`` when it starts, jobs of a run too; the one that :func:`place`
+writes notes in a folder, per process, which heavy packages were loaded and how often each table of
+results was opened.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ atexit.register(note)
 
 
 class Job(NamedTuple):
-    """One process of a rule: heavy packages that it loaded, and tables of results that it opened."""
+    """One process of a rule: heavy packages that it loaded,
+    and tables of results that it opened.
+    """
 
     rule: str
     wildcards: dict[str, str]

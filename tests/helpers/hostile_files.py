@@ -32,7 +32,9 @@ HEADER = "%%MatrixMarket matrix coordinate integer general\n"
 
 
 def tenx(path: Path, **change: object) -> Path:
-    """Write a 10x file of two barcodes and two genes, with parts of it replaced (None: left out)."""
+    """Write a 10x file of two barcodes and two genes, with parts of it replaced (None:
+    left out).
+    """
     with h5py.File(path, "w") as file:
         for name, value in (PARTS | change).items():
             if value is not None:

@@ -189,7 +189,9 @@ def sets() -> pd.DataFrame:
 
 
 def with_pathways(data: ReportData) -> ReportData:
-    """Return the data with genes of their sets, and every comparison's GSEA computed from its genes."""
+    """Return the data with genes of their sets, and every comparison's GSEA computed from its
+    genes.
+    """
     from by_config import pathways
 
     rng = np.random.default_rng(5)
@@ -521,7 +523,8 @@ def synthesis(studies: list[StudyData]) -> Synthesis:
                     "role": part.meta["role"], "species": item.card["organism"],
                     "stage": part.meta.get("stage", ""), "muscle": "", "material": "biopsy",
                     "platform": "rna-seq", "n_target": 22, "n_reference": 10,
-                    "cluster": item.card["id"], "confounded": "", "evidence": "reanalysed", "tag": "",
+                    "cluster": item.card["id"], "confounded": "", "evidence": "reanalysed",
+                    "tag": "",
                     "eligible": part.meta.get("eligible", True),
                     "reason": part.meta.get("reason", ""),
                 }
@@ -549,7 +552,8 @@ def synthesis(studies: list[StudyData]) -> Synthesis:
                     "adjusted_effect": effect, "adjusted_ci_low": effect - 0.35,
                     "adjusted_ci_high": effect + 0.35, "delta_adjusted": effect / 2,
                     "delta_adjusted_ci_low": effect / 2 - 0.5,
-                    "delta_adjusted_ci_high": effect / 2 + 0.5, "pi_low": effect - 0.7, "pi_high": effect + 0.7,
+                    "delta_adjusted_ci_high": effect / 2 + 0.5, "pi_low": effect - 0.7,
+                    "pi_high": effect + 0.7,
                     "influential": "gse000001/als_v_healthy", "stripped_effect": effect / 2,
                     "stripped_ci_low": effect / 2 - 0.3, "stripped_ci_high": effect / 2 + 0.3,
                     "random_share": 0.03, "delta": effect / 2, "delta_ci_low": effect / 2 - 0.4,
@@ -719,7 +723,8 @@ def hostile(n_genes: int = 60) -> ReportData:
         },
         de=genes,
         gsea=terms,
-        sets=first.sets.assign(term=[HOSTILE, f"{HOSTILE}2", formula], group=f"hallmark: {HOSTILE}"),
+        sets=first.sets.assign(term=[HOSTILE, f"{HOSTILE}2", formula], group="hallmark: "
+                                                                             f"{HOSTILE}"),
         drivers=first.drivers.assign(symbol=HOSTILE, block=HOSTILE),
         programmes=moved,
         files={"de": bad_link, "gsea": "../../x\"><script>", "programmes": "//evil.example/x"},

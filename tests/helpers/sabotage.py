@@ -1,7 +1,7 @@
 """Errors put into a study's job from outside: the code that runs is the project's own, unedited.
 
-Python imports ``sitecustomize`` when it starts, jobs of a run too; the one that :func:`place` writes
-replaces named functions of modules, once these are imported, for one rule and study.
+Python imports ``sitecustomize`` when it starts, jobs of a run too; the one that :func:`place`
+writes replaces named functions of modules, once these are imported, for one rule and study.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ sys.meta_path.insert(0, Finder)
 
 
 class Fault(NamedTuple):
-    """``how`` is run before ``function`` (``package.module:name``) in a rule's ``job`` of a study."""
+    """``how`` is run before ``function`` (``package.module:name``) in a rule's ``job``
+    of a study.
+    """
 
     function: str
     rule: str

@@ -1,4 +1,6 @@
-"""Made-up studies of which only reads are public, and a stand-in for the archive that holds them."""
+"""Made-up studies of which only reads are public,
+and a stand-in for the archive that holds them.
+"""
 
 from __future__ import annotations
 

@@ -410,7 +410,9 @@ def test_a_byte_per_try_is_no_progress(server: str, tmp_path: Path) -> None:
 
 
 class Talker(socketserver.StreamRequestHandler):
-    """An ftp server that answers as it should until it is asked for the file, and then never ends."""
+    """An ftp server that answers as it should until it is asked for the file,
+    and then never ends.
+    """
 
     words: ClassVar[dict[str, str]] = {"SIZE": "213 10", "MDTM": "213 20240101000000"}
 

@@ -102,7 +102,10 @@ CRASH, KILLED = "os.kill(os.getpid(), 11)", "os.kill(os.getpid(), 9)"
 # Study → its form, the rule that fails, where in it, how, and what its page says of that.
 WAYS = {
     "gse11": (counts_study, "data_fetch", "data.fetch:study_files", "1 / 0", "ZeroDivisionError"),
-    "gse12": (counts_study, "data_verify", "data.studies:read_bulk", "b'\\xff'.decode()", "Unicode"),
+    "gse12": (
+        *(counts_study, "data_verify", "data.studies:read_bulk"),
+        *("b'\\xff'.decode()", "Unicode"),
+    ),
     "gse13": (counts_study, "data_verify", "data.studies:read_bulk", CRASH, "SIGSEGV"),
     "gse14": (counts_study, "bulk_fit", "bulk.engines:fit", "1 / 0", "ZeroDivisionError"),
     "gse15": (counts_study, "bulk_fit", "bulk.engines:fit", KILLED, "memory ran out"),
@@ -114,7 +117,10 @@ WAYS = {
     "gse21": (effects_study, "enrichment_gsea", "genesets.pathways:gsea", "1 / 0", "ZeroDivision"),
     "gse22": (cells_study, "cells_prepare", "cells.prepare:prepare_sample", "1 / 0", "ZeroDiv"),
     "gse23": (cells_study, "cells_cluster", "cells.cluster:integrate", KILLED, "SIGKILL"),
-    "gse24": (cells_study, "cells_pseudobulk", "cells.pseudobulk:pseudobulk", "[][1]", "IndexError"),
+    "gse24": (
+        *(cells_study, "cells_pseudobulk", "cells.pseudobulk:pseudobulk"),
+        *("[][1]", "IndexError"),
+    ),
     "gse25": (cells_study, "cells_contrast", "cells.contrasts:contrasts_by_type", "1 / 0", "Zero"),
 }  # fmt: skip
 FAULTS = {
@@ -171,7 +177,9 @@ def tables_of_sound(project: Project) -> dict[str, bytes]:
 
 
 def check_explained(project: Project, study: str, stderr: str) -> None:
-    """The third study: in the table, on its page, on the first page, on the terminal, in the log."""
+    """The third study: in the table, on its page, on the first page, on the terminal,
+    in the log.
+    """
     results = project.folder / "results"
     rule, words = WAYS[study][1], WAYS[study][4]
     found = files.read_table(results / "provenance" / "outcome.tsv", OUTCOME)

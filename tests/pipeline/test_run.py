@@ -124,7 +124,8 @@ MAY_BE_EMPTY = {
 }
 
 
-# Of published lists of called genes; held by tests/unit/genesets/test_calls.py and the verify tests.
+# Of published lists of called genes; held by tests/unit/genesets/test_calls.py and the verify
+# tests.
 OF_LISTS = {"called", "called_blocks", "imported"}
 # Held by test_demo_cells.py.
 OF_CELLS = {

@@ -92,7 +92,9 @@ def _long(paths, most):
     ids=["scripts", "modules", "common.smk"],
 )
 def test_no_file_is_long(paths, most):
-    """A script reads, makes one call and writes; what decides something is a function with a test."""
+    """A script reads, makes one call and writes;
+    what decides something is a function with a test.
+    """
     assert not _long(paths, most), f"longer than {most} lines: split them"
 
 

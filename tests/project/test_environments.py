@@ -29,7 +29,8 @@ PINS = {
 }
 RUN = [Requirement(text) for text in PROJECT["dependencies"]]
 DOCS = [Requirement(text) for text in PROJECT["optional-dependencies"]["docs"]]
-# What comes with a declared package (mkdocs with its theme), and a module that is not called as its package.
+# What comes with a declared package (mkdocs with its theme), and a module that is not called as its
+# package.
 COME_ALONG = [Requirement(name) for name in ("mkdocs", "requests", "rocrate-validator")]
 TEST = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
 

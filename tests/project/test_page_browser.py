@@ -442,7 +442,8 @@ def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
             tab.get_by_role("button", name=kind, exact=True).first.click()
         found[kind] = Path(got.value.path()).read_bytes()
     assert found["PNG"].startswith(b"\x89PNG") and len(found["PNG"]) > 5000
-    # 300 dots per inch, as its pHYs chunk says; a PDF with text as text; what stands below it in a paper.
+    # 300 dots per inch, as its pHYs chunk says; a PDF with text as text; what stands below it in a
+    # paper.
     at = found["PNG"].index(b"pHYs") + 4
     assert int.from_bytes(found["PNG"][at : at + 4], "big") == round(300 / 0.0254)
     assert found["PDF"].startswith(b"%PDF-1.4") and b"/BaseFont /Helvetica" in found["PDF"]
@@ -670,7 +671,8 @@ def test_dark_pages_keep_their_figures_on_paper(folder, open_tab, path):
     watched = open_tab(color_scheme="dark")
     tab = watched.go(folder, path)
     ink, paper = tab.evaluate(
-        "(() => { const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]; })()"
+        "(() => { const s = getComputedStyle(document.body); return [s.color, "
+        "s.backgroundColor]; })()"
     )
     light = [sum(map(int, re.findall(r"\d+", text)[:3])) for text in (ink, paper)]
     assert light[0] > 600 and light[1] < 120
@@ -680,7 +682,9 @@ def test_dark_pages_keep_their_figures_on_paper(folder, open_tab, path):
 
 
 def random_comparisons(rng) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
-    """Effects, errors and degrees of freedom of one block in up to eight comparisons; their clusters."""
+    """Effects, errors and degrees of freedom of one block in up to eight comparisons; their
+    clusters.
+    """
     k = int(rng.integers(1, 9))
     names = [f"x{i}" for i in range(k)]
     se = rng.uniform(0.03, 0.8, k)
@@ -798,7 +802,8 @@ A4 = 718
 CUT = """() => [...document.querySelectorAll('table, svg.interval, .figure img, canvas')]
   .filter((e) => e.getBoundingClientRect().width && !e.closest('.scroll .scroll'))
   .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 2)
-  .map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} ${e.caption?.textContent ?? ''}`)"""
+  .map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} `
+    + (e.caption?.textContent ?? ''))"""
 
 
 @pytest.mark.parametrize("path", PAGES)

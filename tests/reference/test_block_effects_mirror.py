@@ -1,4 +1,6 @@
-"""Block effects on real counts: real nulls, effects planted by thinning, foreign tissue mixed in."""
+"""Block effects on real counts: real nulls, effects planted by thinning,
+foreign tissue mixed in.
+"""
 
 from __future__ import annotations
 

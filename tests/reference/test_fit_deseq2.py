@@ -208,8 +208,8 @@ def test_the_default_s_numbers_where_it_reached_the_optimum(
     and calls may differ among them alone. An *early stop* is a gene whose default says that it
     converged where the likelihood still has a slope beyond the default's own tolerance, and lacks
     more than 1e-3. Such genes, and those whose gene-wise search failed, shift the trend of all; so
-    ours is compared as told of them. Ours stops early only where the default stops too, at the same value (where both start at the lower
-    bound of dispersions, on the plain).
+    ours is compared as told of them. Ours stops early only where the default stops too, at the same
+    value (where both start at the lower bound of dispersions, on the plain).
     """
     if study == "simulated_40":
         counts, obs = benchmark().simulate(20_000, 40)

@@ -1,4 +1,6 @@
-"""GSE781, arrays of two chip designs, from its card to moderated t against R's limma (``gse781/``)."""
+"""GSE781, arrays of two chip designs, from its card to moderated t against R's limma
+(``gse781/``).
+"""
 
 from __future__ import annotations
 

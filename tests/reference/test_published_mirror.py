@@ -1,4 +1,6 @@
-"""Real published results of GSE3307: its two routes, and the derived tables that the project holds."""
+"""Real published results of GSE3307: its two routes,
+and the derived tables that the project holds.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ EXPECTED: dict[str, Any] = {
     "appledouble_members": {"reads": READS},
     "array_gene_assignment": {"genes": 60},
     "array_log10": "log10 values",
-    "array_mixed_scale": "4, such as GSM5, look like linear values; 4, such as GSM1, look like log2",
+    "array_mixed_scale": "4, such as GSM5, look like linear values; 4, such as GSM1, look "
+    "like log2",
     "array_some_missing": {"genes": 28, "note": "32 of 60 genes are lost", "flagged": True},
     "characteristic_twice": {"reads": READS, "groups": GROUPS},
     "characteristic_without_key": {"reads": READS, "groups": GROUPS},

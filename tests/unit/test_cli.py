@@ -1,4 +1,6 @@
-"""The command line, end to end, against a stand-in on loopback that replays an archive's answers."""
+"""The command line, end to end, against a stand-in on loopback
+that replays an archive's answers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The workflow from folders elsewhere: as a module, and with a configuration outside the checkout."""
+"""The workflow from folders elsewhere: as a module,
+and with a configuration outside the checkout.
+"""
 
 from __future__ import annotations
 

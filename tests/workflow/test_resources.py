@@ -104,7 +104,9 @@ def test_a_job_without_enough_memory_is_tried_again_before_its_study_is_left_out
 
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_jobs_of_one_study_leave_marks_and_are_tried_again(rule):
-    """Those of all studies do not: their errors stop the run. Simulated data has no study's faults."""
+    """Those of all studies do not: their errors stop the run. Simulated data has no
+    study's faults.
+    """
     script = ROOT / "workflow" / "scripts" / f"{rule}.py"
     of_one = re.search(rf'log_of\("{rule}", "(\{{dataset\}}[^"]*)"\)', RULES[rule])
     if not script.exists() or rule.startswith("data_simulate"):

@@ -1,7 +1,8 @@
 # In:  provenance/data/<dataset>.tsv and the files it names, the gene sets, config/programmes.tsv.
-# Out: bulk/<dataset>/: counts.h5ad (arrays: intensities.h5ad), samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, pca.tsv,
-#      correlation.tsv, vst.h5ad, fits.h5; programmes/<dataset>/scores.tsv; bulk/<dataset>/<contrast>/: de.tsv (also
-#      for published effects), engines.tsv, omnibus.tsv; enrichment/<dataset>/<contrast>/: gsea.tsv, sets.tsv;
+# Out: bulk/<dataset>/: counts.h5ad (arrays: intensities.h5ad), samples.tsv, excluded.tsv,
+#      warnings.tsv, completeness.tsv, qc.tsv, pca.tsv, correlation.tsv, vst.h5ad, fits.h5;
+#      programmes/<dataset>/scores.tsv; bulk/<dataset>/<contrast>/: de.tsv (also for published
+#      effects), engines.tsv, omnibus.tsv; enrichment/<dataset>/<contrast>/: gsea.tsv, sets.tsv;
 #      programmes/<dataset>/<contrast>/: effects.tsv, block_effects.tsv.
 
 
@@ -51,8 +52,8 @@ rule bulk_fit:
         dataset=one_of(COUNTS),
     conda:
         ENVIRONMENT
-    # Only the fit uses two, and it gains from about a hundred samples on (benchmarks/fit.tsv): below
-    # that two studies side by side are faster.
+    # Only the fit uses two, and it gains from about a hundred samples on (benchmarks/fit.tsv):
+    # below that two studies side by side are faster.
     threads: lambda wildcards: 2 if expected_samples(wildcards) >= 100 else 1
     resources:
         mem_mb=growing(1500, per_sample=5),

@@ -1,8 +1,10 @@
-# In:  provenance/data/<dataset>.tsv and the files it names, config/celltypes.tsv, config/programmes.tsv.
-# Out: cells/<dataset>/: samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv, barcodes.tsv,
-#      prepared.h5; cells.h5ad, clusters.tsv, markers.tsv; pseudobulk.h5ad, types.tsv, activity.tsv,
-#      coexpression.tsv, map.parquet; cells/<dataset>/<contrast>/: de.tsv, composition.tsv; and
-#      programmes/<dataset>/<contrast>/effects.tsv. In these, cell_type is a column.
+# In:  provenance/data/<dataset>.tsv and the files it names, config/celltypes.tsv,
+#      config/programmes.tsv.
+# Out: cells/<dataset>/: samples.tsv, excluded.tsv, warnings.tsv, completeness.tsv, qc.tsv,
+#      barcodes.tsv, prepared.h5; cells.h5ad, clusters.tsv, markers.tsv; pseudobulk.h5ad, types.tsv,
+#      activity.tsv, coexpression.tsv, map.parquet; cells/<dataset>/<contrast>/: de.tsv,
+#      composition.tsv; and programmes/<dataset>/<contrast>/effects.tsv. In these, cell_type is a
+#      column.
 
 # The longest chain of a run: its jobs go first wherever something must wait.
 

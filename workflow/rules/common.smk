@@ -10,8 +10,9 @@ from snakemake.exceptions import WorkflowError
 # Everything is found from this file, so that the workflow runs from any folder and as a module.
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 SOURCE = str(WORKFLOW / "src")
-# Scripts run in processes of their own, with the Snakefile's folder but not the package on their path;
-# an installed package, perhaps that of another checkout, would come first: run what is digested.
+# Scripts run in processes of their own, with the Snakefile's folder but not the package on their
+# path; an installed package, perhaps that of another checkout, would come first: run what is
+# digested.
 if SOURCE not in sys.path:
     sys.path.insert(0, SOURCE)
 

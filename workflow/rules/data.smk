@@ -73,8 +73,8 @@ rule data_verify:
 
 
 # The one place where the plan depends on data: studies that failed are not asked for any further.
-# Snakemake 9.27 loses track of grouped jobs that run while a checkpoint ends (their group is merged anew), so
-# that a cluster's run stops; simulated studies need no admission, but are waited for.
+# Snakemake 9.27 loses track of grouped jobs that run while a checkpoint ends (their group is merged
+# anew), so that a cluster's run stops; simulated studies need no admission, but are waited for.
 checkpoint data_admit:
     input:
         checks=expand(
@@ -102,8 +102,8 @@ checkpoint data_admit:
         "../scripts/data_admit.py"
 
 
-# The second: by now no job of a single study runs any more. Whatever reads several studies is given the
-# paths of those that came through, so that it never meets the mark of a failure.
+# The second: by now no job of a single study runs any more. Whatever reads several studies is given
+# the paths of those that came through, so that it never meets the mark of a failure.
 checkpoint data_outcome:
     input:
         admission=result("provenance/admission.tsv"),

@@ -1,10 +1,10 @@
 # In:  reads that study cards name (ENA, or one's own files), transcripts of GENCODE.
-# Out: reads/<dataset>/: reference.tsv, quality/<library>.tsv, checks/<library>.tsv. What is made of a library
-#      lies in the cache (data.cache), so that reads are fetched and quantified once; data_fetch puts a
-#      study's libraries together.
+# Out: reads/<dataset>/: reference.tsv, quality/<library>.tsv, checks/<library>.tsv. What is made of
+#      a library lies in the cache (data.cache), so that reads are fetched and quantified once;
+#      data_fetch puts a study's libraries together.
 
-# A job fetches the reads of one library, quantifies and deletes them: no more than so many libraries' reads
-# lie on the disk at once. `--resources reads_on_disk=1` for less.
+# A job fetches the reads of one library, quantifies and deletes them: no more than so many
+# libraries' reads lie on the disk at once. `--resources reads_on_disk=1` for less.
 if "reads_on_disk" not in workflow.global_resources:
     workflow.register_resource("reads_on_disk", 2)
 

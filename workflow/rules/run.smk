@@ -74,7 +74,8 @@ onsuccess:
         print(f"\nleft out: {line}", file=sys.stderr)
     if lost:
         print(
-            f"\nfinished; {len(lost)} of what was asked for is left out, as said above and on the first page",
+            f"\nfinished; {len(lost)} of what was asked for is left out, "
+            "as said above and on the first page",
             file=sys.stderr,
         )
 
@@ -87,9 +88,9 @@ onerror:
 
 
 onstart:
-    # Snakemake 9.27 limits submissions to 100 a second, and for every job that has finished wakes once a
-    # second to see whether the limit allows more (its pull request 3744): after some hundred jobs a core
-    # does nothing else. Jobs on this machine are limited by its cores.
+    # Snakemake 9.27 limits submissions to 100 a second, and for every job that has finished wakes
+    # once a second to see whether the limit allows more (its pull request 3744): after some hundred
+    # jobs a core does nothing else. Jobs on this machine are limited by its cores.
     if not workflow.remote_exec:
         workflow.scheduler.job_rate_limiter = None
     for stale in Path(result("logs")).glob("**/*.error"):

@@ -1,5 +1,5 @@
-# In:  config/claims.yaml, study cards, and per study samples.tsv, warnings.tsv, vst.h5ad; per contrast
-#      de.tsv and programmes/<dataset>/<contrast>/block_effects.tsv.
+# In:  config/claims.yaml, study cards, and per study samples.tsv, warnings.tsv, vst.h5ad; per
+#      contrast de.tsv and programmes/<dataset>/<contrast>/block_effects.tsv.
 # Out: synthesis/: contrasts.tsv, blocks.tsv; genes.tsv, programmes.tsv, specificity.tsv;
 #      denervation.tsv, deltas.tsv, random_sets.tsv; claims.tsv, claims.previous.tsv, changes.tsv,
 #      claim_studies.tsv; effects.parquet, data_dictionary.tsv.

@@ -1,6 +1,7 @@
 """Takes the facts that are frozen here out of PyDESeq2's source distribution.
 
-python make_inputs.py pydeseq2-0.5.4.tar.gz   (pip download pydeseq2==0.5.4 --no-binary :all: --no-deps)
+python make_inputs.py pydeseq2-0.5.4.tar.gz   (pip download pydeseq2==0.5.4 --no-binary :all:
+--no-deps)
 """
 
 from __future__ import annotations

@@ -164,7 +164,8 @@ def test_a_folder_listing() -> None:
 def test_an_error_page_is_no_listing_and_hostile_links_list_nothing() -> None:
     with pytest.raises(PassingError, match="no listing"):
         geo.parse_listing(FORBIDDEN)
-    hostile = """<h1>Index of /geo</h1><a href="../../x">x</a><a href="%2e%2e%2fx">x</a><a href="//h/x.gz">x</a>
+    hostile = """<h1>Index of /geo</h1><a href="../../x">x</a><a href="%2e%2e%2fx">x</a>
+    <a href="//h/x.gz">x</a>
         <a href="?C=N;O=D">Name</a><a href="#top">t</a><a href=".hidden">h</a>
         <a href="javascript:x">j</a><a href="..%5Cx">b</a>"""
     assert geo.parse_listing(hostile) == []

@@ -85,7 +85,9 @@ FIT = {"min_total": 10, "inference": "batched"}
 
 
 def _repeated_counts(n_donors=6, n_each=2, n_genes=600, spread=0.5, noise=0.2, seed=1, **columns):
-    """Counts of donors a side, several samples each; 30 genes go up by 2 and 30 down, natural log."""
+    """Counts of donors a side, several samples each;
+    30 genes go up by 2 and 30 down, natural log.
+    """
     rng = np.random.default_rng(seed)
     donor = np.repeat(np.arange(2 * n_donors), n_each)
     als = donor < n_donors

@@ -484,7 +484,9 @@ def test_collinear_columns_are_named_as_confounded() -> None:
 
 
 def test_genes_without_convergence_get_the_optimum() -> None:
-    """An iteration limit of two sends every gene to the search, which ends where iterations would."""
+    """An iteration limit of two sends every gene to the search,
+    which ends where iterations would.
+    """
     counts, obs = simulate(20, 8, seed=5)
     X = np.column_stack([np.ones(8), obs["condition"] == "treated"]).astype(float)
     inference = BatchedInference()

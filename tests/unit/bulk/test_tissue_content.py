@@ -1,4 +1,6 @@
-"""Content as a covariate: it removes what composition alone explains and leaves what it does not."""
+"""Content as a covariate: it removes what composition alone explains
+and leaves what it does not.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def members() -> pd.DataFrame:
 
 
 def mixed(n: int, true: float, seed: int = 5) -> AnnData:
-    """Counts of ``n`` a side: ``a`` lacks a tenth to a half of its fibres, ten genes change by ``true``."""
+    """Counts of ``n`` a side: ``a`` lacks a tenth to a half of its fibres, ten genes change by
+    ``true``.
+    """
     rng = np.random.default_rng(seed)
     group = np.repeat(["a", "b"], n)
     fibre = np.where(group == "a", rng.uniform(0.5, 0.9, 2 * n), rng.uniform(0.9, 1.0, 2 * n))

@@ -61,7 +61,8 @@ def _run(folder: Path, how: str, tries_left: int = 0) -> subprocess.CompletedPro
     ("how", "kind", "words"),
     [
         ("1 / 0", "ZeroDivisionError", "Please send us the file logs/bulk_contrast/gse1.als_vs"),
-        ("raise InputError('no reads', where='x', remedy='look')", "InputError", "x: no reads; to do: look"),
+        ("raise InputError('no reads', where='x', "
+         "remedy='look')", "InputError", "x: no reads; to do: look"),
         ("raise MemoryError", "MemoryError", "memory ran out; the step counts on 700 MB"),
         ("deep()", "RecursionError", "maximum recursion depth"),
         ("b'\\xff'.decode()", "UnicodeDecodeError", "invalid start byte"),
@@ -118,7 +119,8 @@ def test_the_death_of_a_job_is_its_studys_failure(tmp_path, name):
         "import no_such_module",
         "raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))",
         # As HDF5 says it, from within another error.
-        'try:\n  raise OSError("Can\'t write data (file write failed: errno = 28, error message)")\n'
+        "try:\n  raise OSError(\"Can't write data (file write failed: errno = 28, error "
+        'message)")\n'
         "except OSError as e:\n  raise RuntimeError('unable to flush') from e",
         "raise InputError('no column sign', where='config/programmes.tsv')",
         "raise InputError('gone', where='data/collections/own.gmt')",

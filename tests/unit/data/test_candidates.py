@@ -66,8 +66,8 @@ class Deposit:
     """What an archive holds of a study.
 
     ``sheet``: one row per sample, named as the card expects; ``columns``: the matrix's names of the
-    samples; ``files``: name under ``files`` of the card to content; ``names``: the file's name where
-    the card only has an expression for it.
+    samples; ``files``: name under ``files`` of the card to content; ``names``: the file's name
+    where the card only has an expression for it.
     """
 
     sheet: pd.DataFrame
@@ -477,7 +477,8 @@ def _way(card: cards.Card) -> tuple[str, ...]:
 
 
 def test_every_way_that_a_candidate_goes_is_gone_here():
-    # Raw reads go their own way (tests/pipeline/test_reads); the copy of GSE30806 is in the mirror only.
+    # Raw reads go their own way (tests/pipeline/test_reads); the copy of GSE30806 is in the mirror
+    # only.
     ways = {
         _way(CARDS[name])
         for name in RUNNABLE

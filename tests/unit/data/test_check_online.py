@@ -1,4 +1,6 @@
-"""Every study card can be held against something: its archive's record, or the addresses of its files."""
+"""Every study card can be held against something: its archive's record, or the addresses of its
+files.
+"""
 
 from __future__ import annotations
 

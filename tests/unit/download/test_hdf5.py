@@ -167,7 +167,9 @@ def test_text_that_is_not_utf8() -> None:
 
 
 def test_damaged_bytes_are_an_input_error_or_sound(tmp_path: Path) -> None:
-    """200 copies with a few bytes overwritten: the walk says so, or finds nothing; it never dies."""
+    """200 copies with a few bytes overwritten: the walk says so, or finds nothing;
+    it never dies.
+    """
     sound = build(tmp_path / "a.h5").read_bytes()
     rng = np.random.default_rng(1)
     path, n_refused = tmp_path / "b.h5", 0

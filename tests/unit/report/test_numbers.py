@@ -1,6 +1,8 @@
-"""Numbers on the pages are those of the tables: two hundred drawn anew in every run, on all kinds of pages.
+"""Numbers on the pages are those of the tables: two hundred drawn anew in every run, on all kinds
+of pages.
 
-Every collector goes from a cell of a page to the table that it must come from, by the words beside it.
+Every collector goes from a cell of a page to the table that it must come from, by the words beside
+it.
 """
 
 from __future__ import annotations

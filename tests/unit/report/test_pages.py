@@ -1176,15 +1176,15 @@ def test_donors_of_pooled_studies_add_up_only_where_all_are_known():
         (
             {},
             {"role": "als_patient"},
-            "In 2 studies (19 patients, 17 controls) it was 1.62 times as high as in controls (95 % "
-            "interval 1.19 to 2.22). ",
+            "In 2 studies (19 patients, 17 controls) it was 1.62 times as high as in controls "
+            "(95 % interval 1.19 to 2.22). ",
         ),
         (
             {"delta": -1.0, "delta_ci_low": -2.0, "delta_ci_high": 0.0},
             {"role": "als_model"},
-            "In 2 studies (19 v 17 donors) it was 1.62 times as high as in controls (95 % interval 1.19 "
-            "to 2.22), and 0.50 times as high as denervation alone would make it (95 % interval 0.25 to "
-            "1.00). ",
+            "In 2 studies (19 v 17 donors) it was 1.62 times as high as in controls (95 % interval "
+            "1.19 to 2.22), and 0.50 times as high as denervation alone would make it (95 % "
+            "interval 0.25 to 1.00). ",
         ),
         (
             {"effect": np.nan, "verdict": "not enough data", "detectable_effect": 1.0},

@@ -78,7 +78,9 @@ MIRROR_LIKE = [
 
 
 def block_table(document: dict[str, Any], studies: dict[str, float]) -> pd.DataFrame:
-    """Every target moves as much in every gene; nothing changes when composition is adjusted for."""
+    """Every target moves as much in every gene;
+    nothing changes when composition is adjusted for.
+    """
     asked = sorted({t["target"] for claim in document["claims"] for t in claim["tests"]})
     rows = [
         (name, "c", "muscle", *target.split("/", 1), False, value, 0.1, 10.0)

@@ -152,7 +152,10 @@ def test_contrasts_get_the_references_of_all_studies_under_one_name() -> None:
         n_target=4, n_reference=4, cluster=[name[0] for name in names], species="mouse"
     )
     kept = pd.DataFrame(
-        [("als", "c", "muscle", "s/d3"), ("als", "c", "muscle", "t/d3"), ("als2", "c", "muscle", "s/d3")],
+        [
+            *(("als", "c", "muscle", "s/d3"), ("als", "c", "muscle", "t/d3")),
+            ("als2", "c", "muscle", "s/d3"),
+        ],
         columns=["dataset", "contrast", "cell_type", "reference"],
     )  # fmt: skip
     before = Tables(pd.DataFrame(), contrasts, pd.concat(genes), pd.concat(blocks), replicates, {})

@@ -113,7 +113,10 @@ BEYOND = {"question": "beyond_denervation"}
         # directions
         ({"expected": -1}, CONTRADICTED),
         ({"expected": 0}, SUPPORTED),
-        (LOST | {"expected": 0, "delta": ref(-0.5, 0.2), "delta_adjusted": ref(-0.4, 0.2)}, SUPPORTED),
+        (
+            LOST | {"expected": 0, "delta": ref(-0.5, 0.2), "delta_adjusted": ref(-0.4, 0.2)},
+            SUPPORTED,
+        ),
         ({"expected": UNCHANGED, "level": estimate(0.0, 0.1)}, SUPPORTED),
         ({"expected": UNCHANGED}, CONTRADICTED),
         ({"expected": UNCHANGED, "level": estimate(0.3, 0.2)}, NOT_ENOUGH),
@@ -129,7 +132,8 @@ BEYOND = {"question": "beyond_denervation"}
         # tissue composition
         ({"adjusted": estimate(0.2, 0.3)}, COMPOSITION),
         ({"adjusted": estimate(-0.5, 0.3)}, COMPOSITION),
-        ({"adjusted": estimate(0.4, 0.1)}, COMPOSITION),  # beyond 0, but a third of 0.6 is taken away
+        # beyond 0, but a third of 0.6 is taken away
+        ({"adjusted": estimate(0.4, 0.1)}, COMPOSITION),
         ({"adjusted": estimate(0.43, 0.1)}, SUPPORTED),
         ({"adjusted": None}, COMPOSITION),
         ({"delta_adjusted": ref(0.2, 0.3)}, COMPOSITION),

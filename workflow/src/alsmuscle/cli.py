@@ -78,8 +78,8 @@ def parser() -> argparse.ArgumentParser:
         "The analysis is run by `make run`.",
         epilog="exit codes:\n"
         + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
-        + "\n\nNCBI answers faster to those who set NCBI_API_KEY in the environment; the key is sent "
-        "to NCBI only,\nand never written anywhere.",
+        + "\n\nNCBI answers faster to those who set NCBI_API_KEY in the environment; the key is "
+        "sent to NCBI only,\nand never written anywhere.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
@@ -96,8 +96,8 @@ def parser() -> argparse.ArgumentParser:
             "--registry",
             action="append",
             metavar="FOLDER",
-            help="folder of cards, may be repeated; default: that of `--config`, else config/datasets here, "
-            "else the project's",
+            help="folder of cards, may be repeated; default: that of `--config`, else "
+            "config/datasets here, else the project's",
         )
     for one in (listed, checked, explained):
         one.add_argument(
@@ -105,8 +105,8 @@ def parser() -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="FILE",
-            help="configuration of your own, as `make run CONFIG=FILE` takes it: its registries, folders "
-            "and results; may be repeated",
+            help="configuration of your own, as `make run CONFIG=FILE` takes it: its registries, "
+            "folders and results; may be repeated",
         )
     for one in (*registry, explained):
         one.add_argument(
@@ -181,7 +181,8 @@ def _draft_command(commands: Commands) -> argparse.ArgumentParser:
         dest="tables",
         nargs=2,
         metavar=("COUNTS", "SHEET"),
-        help="raw counts and sample sheet of your own, as text or workbooks; nothing leaves this machine",
+        help="raw counts and sample sheet of your own, as text or workbooks; nothing leaves this "
+        "machine",
     )
     added.add_argument(
         "--contrast",
@@ -222,8 +223,8 @@ def _check_command(commands: Commands) -> argparse.ArgumentParser:
     added.add_argument(
         "--read",
         action="store_true",
-        help="read the studies as a run does, from files that are here (own, cache, mirror), and print "
-        "what was found: samples, groups, genes, losses, warnings",
+        help="read the studies as a run does, from files that are here (own, cache, mirror), and "
+        "print what was found: samples, groups, genes, losses, warnings",
     )
     added.add_argument(
         "--bundle", metavar="ZIP", help="with --online: write what was seen into one file to share"
@@ -274,7 +275,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-# --- commands: each returns its exit code and what `--json` prints ---------------------------------
+# --- commands: each returns its exit code and what `--json` prints ---
 
 Answer = tuple[int, Any]
 
@@ -363,8 +364,9 @@ def _draft_all(
             options.say(f"{accession}: no draft: {error.problem}")
         made.append(row)
     options.say(
-        f"\n{sum(bool(one['card']) for one in made)} drafts in {folder}, which no run uses: read each, "
-        f"set its `status` and `use`,\nand name the folder under `registry` of the configuration"
+        f"\n{sum(bool(one['card']) for one in made)} drafts in {folder}, which no run uses: read "
+        "each, set its `status` and `use`,\nand name the folder under `registry` of the "
+        "configuration"
     )
     return made
 
@@ -556,7 +558,9 @@ def _here_or_ours(name: str) -> str:
 
 
 def _configured(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Return the configuration that a run would use, its registries and its folders of local files."""
+    """Return the configuration that a run would use,
+    its registries and its folders of local files.
+    """
     from alsmuscle.core import config
     from alsmuscle.data import cards as registry
 

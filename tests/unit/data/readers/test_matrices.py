@@ -253,8 +253,14 @@ def test_ids_are_named_by_the_annotation_that_belongs_to_them(tmp_path):
 
 # --- recount3 -------------------------------------------------------------------------------------
 
-SUMS = "##annotation=G026\n##date.generated=2020\ngene_id\tSRR1\tSRR2\nENSG1.5\t1000\t150\nENSG2.1\t51\t0\n"
-QUALITY = "rail_id\texternal_id\tstudy\tstar.average_mapped_length\n1\tSRR2\tSRP1\t150.0\n2\tSRR1\tSRP1\t100\n"
+SUMS = (
+    "##annotation=G026\n##date.generated=2020\n"
+    "gene_id\tSRR1\tSRR2\nENSG1.5\t1000\t150\nENSG2.1\t51\t0\n"
+)
+QUALITY = (
+    "rail_id\texternal_id\tstudy\tstar.average_mapped_length\n"
+    "1\tSRR2\tSRP1\t150.0\n2\tSRR1\tSRP1\t100\n"
+)
 
 
 def test_gene_sums_become_read_counts(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 from alsmuscle.data.readers import tables
 
 SHEETS = {
-    "semicolons between words": "run,title\nSRR1,GSM1: a; Mus musculus; RNA-Seq\nSRR2,GSM2: b; Mus musculus; RNA-Seq\n",
+    "semicolons between words": "run,title\nSRR1,GSM1: a; Mus musculus; RNA-Seq\nSRR2,GSM2: b; Mus "
+    "musculus; RNA-Seq\n",
     "commas between words": "run;title\nSRR1;muscle, left, old\nSRR2;muscle, right, young\n",
     "quoted words": 'run,title\nSRR1,"a; b; c"\nSRR2,"d; e; f"\n',
     "decimal commas": "run;age;weight\nSRR1;61,5;70,2\nSRR2;44,0;81,9\n",

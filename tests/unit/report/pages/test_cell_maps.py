@@ -1,4 +1,6 @@
-"""The map of cells: every gene's values come back from the page's data, muscle's own cells stand first."""
+"""The map of cells: every gene's values come back from the page's data, muscle's own cells stand
+first.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ STUDIES = {"a/one": "a", "a/two": "a", "b/x": "b", "c/x": "c", "d/x": "d"}
 
 
 def tables(n_blocks: int, seed: int = 11) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Blocks of five comparisons in four clusters, one of them measured in the last block only once."""
+    """Blocks of five comparisons in four clusters, one of them measured in the last block only
+    once.
+    """
     rng = np.random.default_rng(seed)
     rows = [
         {

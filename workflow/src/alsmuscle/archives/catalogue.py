@@ -22,8 +22,8 @@ from alsmuscle.archives.recount3 import recount3_gene_sums, recount3_metadata
 def addresses(file: Mapping[str, Any], *, accession: str, organism: str) -> list[str]:
     """Return the equivalent URLs of a card's file that is named by ``source``.
 
-    ``accession`` and ``organism`` are the card's. A folder's file without ``name`` gives the folder.
-    CELLxGENE has no lasting address without its record: :func:`parse_cellxgene`.
+    ``accession`` and ``organism`` are the card's. A folder's file without ``name`` gives the
+    folder. CELLxGENE has no lasting address without its record: :func:`parse_cellxgene`.
     """
     accession = file.get("accession", accession)
     kind = file["source"]

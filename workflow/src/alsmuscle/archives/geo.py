@@ -1,8 +1,8 @@
 """GEO: where it keeps the files of a series, and what its listings and pages say.
 
 As in all modules of this wing, functions are pure: accessions in, URLs out; text in, tables out.
-Nothing opens a file or a connection. Each builder names its evidence: public code that uses the pattern, or the archive's
-own documentation. A pattern without a seen file is marked as such.
+Nothing opens a file or a connection. Each builder names its evidence: public code that uses the
+pattern, or the archive's own documentation. A pattern without a seen file is marked as such.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ class ListedFile:
 def parse_listing(text: str) -> list[ListedFile]:
     """Return the files of an Apache folder listing, as GEO and EBI serve it.
 
-    Sub-folders, links elsewhere and the page's own links are left out. Sizes are rounded as the page
-    shows them (``2.9G`` is 3113851289 bytes at best).
+    Sub-folders, links elsewhere and the page's own links are left out. Sizes are rounded as the
+    page shows them (``2.9G`` is 3113851289 bytes at best).
 
     Raises
     ------

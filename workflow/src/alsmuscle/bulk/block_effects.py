@@ -4,13 +4,13 @@ A block's effect is the mean of its genes' log2 fold changes. Its error knows th
 together: with standardised residuals r (genes x samples) of the study's own model and standard
 errors s, the errors of a weighted sum of genes are read from sum_g w_g s_g r_gi over the samples i,
 whose mean square on the residual degrees of freedom is its variance. Where a block is small, or the
-study is, that variance is moderated: its ratio to what the genes' errors and one correlation, pooled
-over blocks, would give is squeezed over blocks as limma squeezes variances (Smyth 2004, Stat Appl
-Genet Mol Biol 3:3), never below the
+study is, that variance is moderated: its ratio to what the genes' errors and one correlation,
+pooled over blocks, would give is squeezed over blocks as limma squeezes variances (Smyth 2004, Stat
+Appl Genet Mol Biol 3:3), never below the
 block's own: genes of one cell type move together far more than others. Its degrees of freedom stay
 the residual ones: all blocks share the few samples, so what is learned over blocks makes no error
-surer than they can. The variance inflation by correlated genes is that of Wu and Smyth (2012, Nucleic
-Acids Res 40:e133). Held to real counts by tests/reference/test_block_effects_mirror.py.
+surer than they can. The variance inflation by correlated genes is that of Wu and Smyth (2012,
+Nucleic Acids Res 40:e133). Held to real counts by tests/reference/test_block_effects_mirror.py.
 """
 
 from __future__ import annotations
@@ -336,8 +336,8 @@ def raw_and_adjusted(
     members
         Genes of the blocks.
     expression, markers
-        Genes × samples, and ``component, gene_id``, for the adjustment; none for samples of one cell
-        type, which has no composition.
+        Genes × samples, and ``component, gene_id``, for the adjustment; none for samples of one
+        cell type, which has no composition.
     tested, confidence
         As for :func:`block_effects`; what is not tested is not adjusted.
 
@@ -371,8 +371,8 @@ def _adjusted(
 ) -> tuple[GeneFit, pd.DataFrame]:
     """Fit the genes of all blocks beside the samples' content, each block's own genes left out.
 
-    A block that shares genes with the markers has its own covariates, and so a fit of its own, whose
-    genes are renamed after the block.
+    A block that shares genes with the markers has its own covariates, and so a fit of its own,
+    whose genes are renamed after the block.
     """
     marked = set(markers["gene_id"]) & set(expression.index)
     sharing = members[members["gene_id"].isin(marked)][KEY].drop_duplicates()
@@ -421,11 +421,11 @@ def in_gene_units(effects: pd.DataFrame, blocks: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``effects`` with ``effect, se, df, ci_low, ci_high, pvalue`` of the genes' log2 fold changes,
-        raw and ``_adjusted``; ``padj`` (Benjamini-Hochberg) over the complete blocks of a cell type,
-        and over the stripped ones; ``hedges_g`` in the genes' direction, too, and where random sets
-        lie (``background, background_sd``), brought from the scale of scores by the ratio of the
-        block's two standard errors.
+        ``effects`` with ``effect, se, df, ci_low, ci_high, pvalue`` of the genes' log2 fold
+        changes, raw and ``_adjusted``; ``padj`` (Benjamini-Hochberg) over the complete blocks of a
+        cell type, and over the stripped ones; ``hedges_g`` in the genes' direction, too, and where
+        random sets lie (``background, background_sd``), brought from the scale of scores by the
+        ratio of the block's two standard errors.
     """
     names = [*NUMBERS, *(f"{name}_adjusted" for name in NUMBERS)]
     keys = ["dataset", "contrast", "cell_type", *KEY]

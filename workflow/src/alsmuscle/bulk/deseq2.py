@@ -3,8 +3,8 @@
 The fit is DESeq2's (Love, Huber, Anders 2014, 10.1186/s13059-014-0550-8) as PyDESeq2 implements it
 (Muzellec et al. 2023, 10.1093/bioinformatics/btad547), shrinkage is apeglm's (Zhu, Ibrahim, Love
 2019, 10.1093/bioinformatics/bty895). What is here: the hand-over between fit and contrast, tests by
-quasi-likelihood (:mod:`alsmuscle.bulk.quasi`) or as DESeq2 makes them, and omnibus tests. Designs are
-in :mod:`alsmuscle.design.matrix`.
+quasi-likelihood (:mod:`alsmuscle.bulk.quasi`) or as DESeq2 makes them, and omnibus tests. Designs
+are in :mod:`alsmuscle.design.matrix`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ Distribution = Literal["quasi", "normal"]
 
 # How size factors were found where no gene has reads in every sample, for the study's page.
 ITERATED = (
-    "Every gene has a zero in some sample: size factors were found by iteration, between dispersions "
-    "and size factors."
+    "Every gene has a zero in some sample: size factors were found by iteration, between "
+    "dispersions and size factors."
 )
 POSCOUNTS = (
-    "Every gene has a zero in some sample: size factors were found from the samples in which a gene "
-    "has reads (poscounts)."
+    "Every gene has a zero in some sample: size factors were found from the samples in which a "
+    "gene has reads (poscounts)."
 )
 # R's DESeq2 floors fitted means at this value also where the standard errors are computed; PyDESeq2
 # does not, so that genes with almost no read in one group get standard errors up to twice R's.
@@ -89,8 +89,9 @@ def fit(
         terms' names, ``uns["attrs"]`` what :func:`contrast_vector` needs beside them,
         ``var["n_replaced"]`` counts that Cook's distance replaced, ``var["expressed"]`` whether a
         gene is adjusted for, ``var["quasi_factor", "quasi_df"]`` and ``varm["quasi"]`` the fit at
-        the trend's dispersions (:mod:`alsmuscle.bulk.quasi`), ``uns["prior_disp_var"]`` the variance
-        of log dispersions around their trend, ``uns["notes"]`` what the fit warned of; ``varm["omnibus"]`` the likelihood-ratio statistic of every hypothesis of
+        the trend's dispersions (:mod:`alsmuscle.bulk.quasi`), ``uns["prior_disp_var"]`` the
+        variance of log dispersions around their trend, ``uns["notes"]`` what the fit warned of;
+        ``varm["omnibus"]`` the likelihood-ratio statistic of every hypothesis of
         :func:`hypotheses`, ``varm["omnibus_quasi"]`` the same at the trend's dispersions,
         ``uns["omnibus"]`` their terms.
     """
@@ -172,9 +173,9 @@ def _add_fit(result: AnnData, dds: Any) -> None:
 def _fitted(counts: pd.DataFrame, design: pd.DataFrame, **options: Any) -> tuple[Any, str]:
     """Fit, and say how size factors were found where it is not by the median of ratios.
 
-    Where every gene has a zero in some sample there is no geometric mean to take ratios to. PyDESeq2
-    then iterates between dispersions and size factors, for which it must not save memory; if that
-    fails, means are taken over the samples with reads (DESeq2's ``poscounts``).
+    Where every gene has a zero in some sample there is no geometric mean to take ratios to.
+    PyDESeq2 then iterates between dispersions and size factors, for which it must not save memory;
+    if that fails, means are taken over the samples with reads (DESeq2's ``poscounts``).
     """
     import pandas as pd
 
@@ -330,10 +331,10 @@ def omnibus(
 ) -> pd.DataFrame:
     """Likelihood-ratio tests of a design: does anything differ, does the difference change?
 
-    Under ``normal`` as DESeq2: twice the gain in log likelihood against chi-squared, which takes the
-    dispersion as known. Under ``quasi`` the gain in deviance at the trend's dispersions, over the
-    gene's squeezed factor of variation and the number of terms k, is read against F with k and that
-    factor's degrees of freedom.
+    Under ``normal`` as DESeq2: twice the gain in log likelihood against chi-squared, which takes
+    the dispersion as known. Under ``quasi`` the gain in deviance at the trend's dispersions, over
+    the gene's squeezed factor of variation and the number of terms k, is read against F with k and
+    that factor's degrees of freedom.
 
     Parameters
     ----------
@@ -560,8 +561,8 @@ def _quasi_test(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
     effect = np.where(usable, np.nan_to_num(coef) @ vector, 0.0)
     stat = np.where(usable, effect / se, 0.0)
     pvalue = np.where(usable, distributions.t_pvalue(stat, df), 1.0)
-    # One wild count among few is no evidence: where too few samples are left to replace it, DESeq2's
-    # filter by Cook's distance holds here too.
+    # One wild count among few is no evidence: where too few samples are left to replace it,
+    # DESeq2's filter by Cook's distance holds here too.
     pvalue[fitted.var["_pvalue_cooks_outlier"].to_numpy(bool)] = np.nan
     return {
         "log2fc": effect / np.log(2),

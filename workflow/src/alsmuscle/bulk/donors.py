@@ -1,11 +1,11 @@
 """Several samples of one donor: put together, or a fit that knows how alike they are.
 
 Which of both is decided in :mod:`alsmuscle.design.repeats`. Where samples of one person (both legs,
-regions, visits) are on one side of a comparison, so that no block can take the person out, the errors
-of a person's samples are given one correlation, the same for all genes: the consensus of each gene's
-own, by restricted maximum likelihood, as limma's ``duplicateCorrelation`` (Smyth, Michaud and Scott
-2005, Bioinformatics 21:2067, 10.1093/bioinformatics/bti270). Checked against limma in
-``tests/reference/donors``.
+regions, visits) are on one side of a comparison, so that no block can take the person out, the
+errors of a person's samples are given one correlation, the same for all genes: the consensus of
+each gene's own, by restricted maximum likelihood, as limma's ``duplicateCorrelation`` (Smyth,
+Michaud and Scott 2005, Bioinformatics 21:2067, 10.1093/bioinformatics/bti270). Checked against
+limma in ``tests/reference/donors``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _CHUNK = 1000
 
 
 class Correlation(NamedTuple):
-    """``consensus`` of all genes, and ``genes`` (g,): each gene's own, missing where it has none."""
+    """``consensus`` of all genes, and ``genes`` (g,):
+    each gene's own, missing where it has none.
+    """
 
     consensus: float
     genes: Floats
@@ -65,8 +67,8 @@ def correlation(
     Returns
     -------
     Correlation
-        A negative one is possible; the consensus is the hyperbolic tangent of the mean, 15 % cut off
-        at either end, of the genes' inverse hyperbolic tangents.
+        A negative one is possible; the consensus is the hyperbolic tangent of the mean, 15 % cut
+        off at either end, of the genes' inverse hyperbolic tangents.
 
     Raises
     ------
@@ -152,7 +154,8 @@ class Model(NamedTuple):
     """Expression and design as independent samples, and what made them so.
 
     ``values`` (g, n) and ``X`` (n, p), or (g, n, p) with weights: transformed; ``mean`` (g,) mean
-    log expression before; ``consensus`` the donors' correlation; ``passes`` what it was before, too.
+    log expression before; ``consensus`` the donors' correlation; ``passes`` what it was before,
+    too.
     """
 
     values: Floats
@@ -184,8 +187,9 @@ def of_counts(
 ) -> Model:
     """Transform counts (genes × samples): two passes of voom and of the correlation.
 
-    The weights depend on the fit, the fit on the correlation, the correlation on the weights; limma's
-    manual (section 18.1.9) goes through it twice. ``passes``: the correlations, where they are known.
+    The weights depend on the fit, the fit on the correlation, the correlation on the weights;
+    limma's manual (section 18.1.9) goes through it twice. ``passes``: the correlations, where they
+    are known.
     """
     white: Floats | None = None
     rhos = list(passes)
@@ -363,7 +367,9 @@ def test(fitted: AnnData, table: pd.DataFrame, vector: Floats, *, tested: bool) 
 
 
 def omnibus(fitted: AnnData, table: pd.DataFrame) -> pd.DataFrame:
-    """Replace likelihood-ratio tests of counts by F tests that know the donors (contract ``omnibus``)."""
+    """Replace likelihood-ratio tests of counts by F tests that know the donors (contract
+    ``omnibus``).
+    """
     parts = []
     genes = fitted.var_names[fitted.var["expressed"].to_numpy(bool)]
     model = linear_fit(fitted) if testable(fitted) else None
@@ -414,9 +420,10 @@ def inflation(root: Floats, X: Floats, vector: Floats, donor: npt.ArrayLike, rho
 def by_donor(influence: Floats, donor: npt.ArrayLike) -> Floats:
     """Sum samples' shares in an effect (genes × samples) over each donor.
 
-    Scaled so that the squares of their sum over genes, summed over donors and divided by the donors'
-    residual degrees of freedom (donors less :func:`between`), is its variance: with as many samples of
-    every donor that is least squares on the donors' means, whatever their correlation is.
+    Scaled so that the squares of their sum over genes, summed over donors and divided by the
+    donors' residual degrees of freedom (donors less :func:`between`), is its variance: with as many
+    samples of every donor that is least squares on the donors' means, whatever their correlation
+    is.
     """
     Z = indicator(donor)
     return np.asarray((influence @ Z) * np.sqrt(Z.shape[1]))

@@ -1,11 +1,11 @@
 """The main engine of what a study measured, and a second one beside it.
 
-Counts: the negative binomial (:mod:`alsmuscle.bulk.deseq2`); arrays: a linear model with moderated t
-(:mod:`alsmuscle.bulk.limma`). Both give the same tables. Each contrast goes once more through a second
-engine. Counts: a linear model of log counts per million with voom's precision weights and moderated
-t statistics, which shares neither likelihood nor dispersion estimates with the negative binomial.
-Arrays: the same model with the other kind of prior variance. A finding that depends on the engine
-is a weak one; agreement is no proof, since both see the same samples.
+Counts: the negative binomial (:mod:`alsmuscle.bulk.deseq2`); arrays: a linear model with moderated
+t (:mod:`alsmuscle.bulk.limma`). Both give the same tables. Each contrast goes once more through a
+second engine. Counts: a linear model of log counts per million with voom's precision weights and
+moderated t statistics, which shares neither likelihood nor dispersion estimates with the negative
+binomial. Arrays: the same model with the other kind of prior variance. A finding that depends on
+the engine is a weak one; agreement is no proof, since both see the same samples.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def voom_table(fitted: AnnData, contrast: matrix.Contrast, n_samples: int) -> pd
     Parameters
     ----------
     fitted
-        As :func:`alsmuscle.bulk.deseq2.fit` returns it: its counts, design and size factors are used.
+        As :func:`alsmuscle.bulk.deseq2.fit` returns it: its counts, design and size factors are
+        used.
     contrast
         What is read.
     n_samples
@@ -214,8 +215,9 @@ def leaning(
 class Engine(Protocol):
     """How one kind of measurement is fitted and tested.
 
-    A further engine is a class like these in a module of its own, and a line in :data:`ENGINES`. All
-    take the options of the module's functions of the same names and leave aside what is not theirs.
+    A further engine is a class like these in a module of its own, and a line in :data:`ENGINES`.
+    All take the options of the module's functions of the same names and leave aside what is not
+    theirs.
     """
 
     averages: bool
@@ -361,7 +363,8 @@ def expression(
 ) -> AnnData:
     """Return log2 expression of every sample for scores and components.
 
-    Counts are variance-stabilised (:func:`alsmuscle.bulk.deseq2.vst`), intensities are what they are.
+    Counts are variance-stabilised (:func:`alsmuscle.bulk.deseq2.vst`), intensities are what they
+    are.
     """
     return engine_of(measured).expression(
         measured, min_total=min_total, inference=inference, threads=threads
@@ -376,7 +379,8 @@ def fit(
     inference: deseq2.Engine,
     threads: int = 1,
 ) -> AnnData:
-    """Fit one model for all groups of a design: :func:`alsmuscle.bulk.deseq2.fit` or that of arrays.
+    """Fit one model for all groups of a design: :func:`alsmuscle.bulk.deseq2.fit` or that of
+    arrays.
 
     Repeated samples of donors are put together, or their correlation is estimated, as
     :mod:`alsmuscle.design.repeats` decides.
@@ -403,7 +407,9 @@ def test(
     threads: int = 1,
     cell_type: str = "muscle",
 ) -> pd.DataFrame:
-    """Read one contrast from a fit: :func:`alsmuscle.bulk.deseq2.test` or :func:`alsmuscle.bulk.limma.test`."""
+    """Read one contrast from a fit: :func:`alsmuscle.bulk.deseq2.test` or
+    :func:`alsmuscle.bulk.limma.test`.
+    """
     return engine_of(fitted).test(
         fitted,
         samples,
@@ -433,7 +439,9 @@ def omnibus(
     trend: bool,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Omnibus tests of a design: of :func:`alsmuscle.bulk.deseq2.omnibus` or :func:`alsmuscle.bulk.limma.omnibus`."""
+    """Omnibus tests of a design: of :func:`alsmuscle.bulk.deseq2.omnibus` or
+    :func:`alsmuscle.bulk.limma.omnibus`.
+    """
     return engine_of(fitted).omnibus(
         fitted,
         samples,

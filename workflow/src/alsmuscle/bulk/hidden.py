@@ -1,14 +1,14 @@
 """How far the sides of a contrast lean along the strongest hidden factor of their samples.
 
 People of one diagnosis differ along few common factors: severity, fat and fibrosis, quality of the
-RNA. Drawn at random into two groups they are seldom balanced in them, and where they are far from it,
-thousands of genes that follow the factor are called together: p-values hold over many draws, not
-given an unlucky one (Efron 2007, 10.1198/016214506000001211). The factor can be seen in what a design
-leaves of the expression (Leek and Storey 2007, 10.1371/journal.pgen.0030161), and how far the sides
-lean along it in the effects of the genes that follow it (Wang, Zhao, Hastie and Owen 2017,
-10.1214/16-AOS1511). The same would be seen of a condition that acts along the factor, as a disease does
-that is worse in some patients than in others. So nothing is corrected: what is said is how far the
-sides lean, how often chance does that, and which calls do not depend on it.
+RNA. Drawn at random into two groups they are seldom balanced in them, and where they are far from
+it, thousands of genes that follow the factor are called together: p-values hold over many draws,
+not given an unlucky one (Efron 2007, 10.1198/016214506000001211). The factor can be seen in what a
+design leaves of the expression (Leek and Storey 2007, 10.1371/journal.pgen.0030161), and how far
+the sides lean along it in the effects of the genes that follow it (Wang, Zhao, Hastie and Owen
+2017, 10.1214/16-AOS1511). The same would be seen of a condition that acts along the factor, as a
+disease does that is worse in some patients than in others. So nothing is corrected: what is said is
+how far the sides lean, how often chance does that, and which calls do not depend on it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Hidden(NamedTuple):
     """The strongest hidden factor, and a contrast without it.
 
     ``share`` of the genes' variance within groups; ``lean`` of the sides, over what chance gives
-    (standard deviations), and its two-sided ``pvalue``; ``without``: ``effect, se, stat, df, pvalue``
-    per gene of the contrast with the factor in the model.
+    (standard deviations), and its two-sided ``pvalue``; ``without``: ``effect, se, stat, df,
+    pvalue`` per gene of the contrast with the factor in the model.
     """
 
     share: float

@@ -12,15 +12,16 @@ projected secant method; the line search of Moré and Thuente 1994) and stop by 
 Genes for which a kernel meets anything unusual are handed, one by one, to PyDESeq2's own function;
 where iterations for the coefficients diverge, to a search for the optimum as DESeq2's.
 
-Where the numbers differ: the default's likelihood carries the rounding of n / alpha log alpha. On the
-plain towards zero dispersion that hides the slope, and a search that overshoots onto the plain may
-be taken as ended there, tens of log-likelihood units below the optimum (DESeq2's search too). Which
-genes it happens to depends on the order of the samples; it is a handful in 20,000, and shifts the
-trend, and so every dispersion, in the fourth digit. The kernels' likelihood has no such rounding, and
-they go on to the optimum. Where rounding makes the default's line search fail, its grid search leaves
-out the prior; here such genes keep the optimum they had reached. And its search for coefficients
-that diverge floors fitted means at 0.5, as its iterations do, but not their slope, and can stop anywhere:
-tens of log-likelihood units below the optimum, where DESeq2 and the kernels' fallback go.
+Where the numbers differ: the default's likelihood carries the rounding of n / alpha log alpha. On
+the plain towards zero dispersion that hides the slope, and a search that overshoots onto the plain
+may be taken as ended there, tens of log-likelihood units below the optimum (DESeq2's search too).
+Which genes it happens to depends on the order of the samples; it is a handful in 20,000, and shifts
+the trend, and so every dispersion, in the fourth digit. The kernels' likelihood has no such
+rounding, and they go on to the optimum. Where rounding makes the default's line search fail, its
+grid search leaves out the prior; here such genes keep the optimum they had reached. And its search
+for coefficients that diverge floors fitted means at 0.5, as its iterations do, but not their slope,
+and can stop anywhere: tens of log-likelihood units below the optimum, where DESeq2 and the kernels'
+fallback go.
 
 Why it is fast: each gene is one compiled loop over its samples, special functions share their
 logarithms, and blocks of genes run on threads (the kernels release the GIL). Each gene is summed
@@ -87,9 +88,9 @@ def _coefficients(
 ) -> tuple[Array, bool]:
     """Return the coefficients of greatest likelihood of one gene, and whether they were found.
 
-    For a fixed dispersion the log-likelihood is concave in the coefficients, so there is one optimum,
-    and a search from zero finds it (as DESeq2's does where its iterations diverge). Means have no
-    floor here: it would cut holes into the slope, in which PyDESeq2's search gets stuck.
+    For a fixed dispersion the log-likelihood is concave in the coefficients, so there is one
+    optimum, and a search from zero finds it (as DESeq2's does where its iterations diverge). Means
+    have no floor here: it would cut holes into the slope, in which PyDESeq2's search gets stuck.
     """
     r = 1.0 / alpha
 
@@ -526,7 +527,9 @@ def fit_dataset(
 
 
 def compile_kernels() -> None:
-    """Compile every kernel into numba's cache: once, at installation, not in the first jobs at once."""
+    """Compile every kernel into numba's cache: once, at installation, not in the first jobs at
+    once.
+    """
     from pydeseq2.ds import DeseqStats
 
     rng = np.random.default_rng(0)

@@ -136,7 +136,8 @@ def omnibus(
     trend: bool,
     cell_type: str = "muscle",
 ) -> pd.DataFrame:
-    """Test several terms of a design at once by moderated F; as :func:`alsmuscle.bulk.deseq2.omnibus`.
+    """Test several terms of a design at once by moderated F; as
+    :func:`alsmuscle.bulk.deseq2.omnibus`.
 
     Returns
     -------

@@ -54,7 +54,8 @@ def metrics(
     table
         Contract ``qc`` without ``flags`` and ``reasons``, index = sample id.
     pca
-        Contract ``pca``: coordinates, and per component its share of variance (the same in every row).
+        Contract ``pca``: coordinates, and per component its share of variance (the same in every
+        row).
     correlation
         Samples × samples, Spearman, over all variance-stabilised genes.
     """
@@ -89,8 +90,8 @@ def components(vst: AnnData, n_variable_genes: int, n_components: int) -> pd.Dat
     Returns
     -------
     DataFrame
-        Contract ``pca``; each component's sign is fixed by its largest loading; ``pc<i>_explained`` is
-        its share of variance.
+        Contract ``pca``; each component's sign is fixed by its largest loading; ``pc<i>_explained``
+        is its share of variance.
     """
     import numpy as np
     import pandas as pd

@@ -2,12 +2,13 @@
 
 DESeq2's Wald test takes a gene's dispersion as known. Read against the normal distribution it calls
 far too many genes in small, heterogeneous groups (8 to 25 % false among its calls on
-thinned real counts, ``benchmarks/calls.tsv``). Here, as in edgeR's quasi-likelihood tests (Lund et al.
-2012, Stat Appl Genet Mol Biol 11:5, 10.1515/1544-6115.1826; Chen, Lun and Smyth 2016,
-10.12688/f1000research.8987.2), coefficients are fitted at the dispersion that DESeq2's *trend* gives
-a gene of its mean, and its residual deviance per degree of freedom says how many times more, or
-less, it varies than that. These factors are squeezed towards those of genes of the same mean, as limma squeezes
-variances, and multiply the errors: t on the residual degrees of freedom and those of the prior.
+thinned real counts, ``benchmarks/calls.tsv``). Here, as in edgeR's quasi-likelihood tests (Lund et
+al. 2012, Stat Appl Genet Mol Biol 11:5, 10.1515/1544-6115.1826; Chen, Lun and Smyth 2016,
+10.12688/f1000research.8987.2), coefficients are fitted at the dispersion that DESeq2's *trend*
+gives a gene of its mean, and its residual deviance per degree of freedom says how many times more,
+or less, it varies than that. These factors are squeezed towards those of genes of the same mean, as
+limma squeezes variances, and multiply the errors: t on the residual degrees of freedom and those of
+the prior.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ MIN_MU = 0.5
 class Fit(NamedTuple):
     """Coefficients at the trend's dispersions, and the deviances that they leave.
 
-    ``coef`` (g, p) natural log; ``factor`` (g,) residual deviance per degree of freedom, ``df`` (g,);
-    ``gains`` (g, hypotheses): what leaving terms out costs in deviance.
+    ``coef`` (g, p) natural log; ``factor`` (g,) residual deviance per degree of freedom, ``df``
+    (g,); ``gains`` (g, hypotheses): what leaving terms out costs in deviance.
     """
 
     coef: Floats
@@ -48,9 +49,9 @@ class Fit(NamedTuple):
 def expressed(normed: Floats, n_samples: int) -> Flags:
     """Which genes (columns of counts over size factors) are worth correcting for in many tests.
 
-    The rule looks at counts alone, never at p-values: a filter that is chosen by what it calls decides the
-    answer. At most ``MAX_FILTERED`` of the genes are left out: where the rule would leave out more, the
-    least expressed ones are.
+    The rule looks at counts alone, never at p-values: a filter that is chosen by what it calls
+    decides the answer. At most ``MAX_FILTERED`` of the genes are left out: where the rule would
+    leave out more, the least expressed ones are.
     """
     k = min(max(n_samples, 1), len(normed))
     level = -np.partition(-normed, k - 1, axis=0)[k - 1]
@@ -123,8 +124,8 @@ def fit(
 def _residual_df(counts: Floats, X: Floats) -> npt.NDArray[np.int64]:
     """Residual degrees of freedom per gene: none from samples that nothing but zeros determine.
 
-    A group without a single read is fitted by zero and shows no variation, whatever its size (Lun and
-    Smyth 2017, 10.1515/sagmb-2017-0010).
+    A group without a single read is fitted by zero and shows no variation, whatever its size (Lun
+    and Smyth 2017, 10.1515/sagmb-2017-0010).
     """
     n, p = X.shape
     found = np.full(counts.shape[1], n - p)
@@ -155,7 +156,8 @@ def squeezed(factor: Floats, df: Floats, mean: Floats, keep: Flags) -> tuple[Flo
     Returns
     -------
     posterior, df
-        Per gene; the degrees of freedom are the gene's and the prior's, capped at all genes' together.
+        Per gene; the degrees of freedom are the gene's and the prior's, capped at all genes'
+        together.
     """
     trend = np.log2(np.nan_to_num(mean) + 0.5)
     found = squeeze_var(np.where(keep, factor, np.nan), df, trend=trend)

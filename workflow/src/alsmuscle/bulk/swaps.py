@@ -8,8 +8,8 @@ than a few samples would be on the wrong one, and a mild case of a disease looks
 person: a suspect is a reason to ask, never to exclude.
 A *duplicate* differs from another sample by no more than sequencing the same library again would.
 
-:func:`alsmuscle.simulate.calibrate.replicates.replicate` counts how often both find what was planted,
-and how often they speak where nothing was.
+:func:`alsmuscle.simulate.calibrate.replicates.replicate` counts how often both find what was
+planted, and how often they speak where nothing was.
 """
 
 from __future__ import annotations
@@ -94,8 +94,9 @@ def swap_suspects(
         How far towards the other side's median a suspect lies (0: its own, 1: the other's).
     max_misplaced
         Share of the other samples that may lie nearer to the other side's median (two always may: a
-        swap has a partner, and somebody lies between). Where the line misplaces more of them it tells
-        the sides apart badly, as where a batch within both sides moves more than their difference.
+        swap has a partner, and somebody lies between). Where the line misplaces more of them it
+        tells the sides apart badly, as where a batch within both sides moves more than their
+        difference.
     min_called
         Genes that the samples nearer to their own side call between the sides (moderated t,
         adjusted p below 0.05); with fewer, what places a sample is chance.

@@ -1,8 +1,8 @@
 """What a tissue's composition explains of a contrast: the same model with marker scores beside it.
 
-An ALS biopsy has fewer fibres and more fat and connective tissue, so that genes of the myofibre fall
-in it without a change in any cell. Scores of myofibre, fibro-adipogenic and macrophage content enter
-the model as covariates, without the genes of the block that is tested. It is a conservative
+An ALS biopsy has fewer fibres and more fat and connective tissue, so that genes of the myofibre
+fall in it without a change in any cell. Scores of myofibre, fibro-adipogenic and macrophage content
+enter the model as covariates, without the genes of the block that is tested. It is a conservative
 sensitivity analysis: composition follows from the disease too, and markers measure it with error.
 """
 
@@ -24,7 +24,9 @@ CONTENT_SD = 2.0
 
 
 class LogLinear(NamedTuple):
-    """Negative-binomial fit of genes: coefficients, their covariance, working weights, fitted means."""
+    """Negative-binomial fit of genes: coefficients, their covariance, working weights, fitted
+    means.
+    """
 
     beta: Floats  # (g, p), natural log
     covariance: Floats  # (g, p, p)
@@ -37,11 +39,11 @@ def fit_log_linear(
 ) -> LogLinear:
     """Fit every gene by penalised maximum likelihood at known dispersion.
 
-    The penalty is Jeffreys' prior (Firth 1993, Biometrika 80:27): estimates stay finite where a group
-    holds no read (Kosmidis and Firth 2021, Biometrika 108:71), and are nearly unbiased where counts
-    are small. Adjusting the score for its exact bias instead has no solution where half the product
-    of leverage and dispersion reaches 1, as in a group without reads of an overdispersed gene.
-    Coefficients of tissue content get a weak normal prior
+    The penalty is Jeffreys' prior (Firth 1993, Biometrika 80:27): estimates stay finite where a
+    group holds no read (Kosmidis and Firth 2021, Biometrika 108:71), and are nearly unbiased where
+    counts are small. Adjusting the score for its exact bias instead has no solution where half the
+    product of leverage and dispersion reaches 1, as in a group without reads of an overdispersed
+    gene. Coefficients of tissue content get a weak normal prior
     (:data:`CONTENT_SD`): a handful of reads is easily separated by a few continuous covariates,
     and its effect would run away; where a gene has reads the prior says next to nothing.
 
@@ -145,7 +147,9 @@ def influence(fit: LogLinear, counts: Floats, design: Floats, vector: Floats) ->
 
 
 def with_content(design: Floats, content: pd.DataFrame) -> Floats:
-    """Add a sample's content to a design (samples x terms); what terms already determine is left out."""
+    """Add a sample's content to a design (samples x terms); what terms already determine is left
+    out.
+    """
     full = design
     for _, score in content.items():
         wider = np.column_stack([full, score.to_numpy(float)])

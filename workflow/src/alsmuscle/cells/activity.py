@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def signed_blocks(members: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Return ``PROGRAMME/block`` -> gene id -> sign of the complete blocks, for :func:`score_cells`.
+    """Return ``PROGRAMME/block`` -> gene id -> sign of the complete blocks, for
+    :func:`score_cells`.
 
     ``members``: from ``programmes.blocks``; genes of blocks without a direction count as positive.
     """
@@ -35,7 +36,9 @@ def signed_blocks(members: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def split_block(levels: pd.DataFrame) -> pd.DataFrame:
-    """Give ``PROGRAMME/block`` back its two columns, and leave out blocks that were not measured."""
+    """Give ``PROGRAMME/block`` back its two columns,
+    and leave out blocks that were not measured.
+    """
     parts = levels["block"].str.split("/", n=1, expand=True).reindex(columns=[0, 1])
     out = levels.assign(programme=parts[0], block=parts[1])
     return out[out["mean"].notna()]
@@ -226,8 +229,8 @@ def coexpression_by_donor(
 ) -> pd.DataFrame:
     """Run :func:`coexpression` per condition (contract ``coexpression``).
 
-    ``cells``: with human symbols (:func:`select_genes`). The table is empty where a defining gene or
-    all targets are not measured: there is nothing to tell apart.
+    ``cells``: with human symbols (:func:`select_genes`). The table is empty where a defining gene
+    or all targets are not measured: there is nothing to tell apart.
     """
     columns = ["subject_id", "condition", "group", "gene", "n_nuclei", "n_positive", "share"]
     tables = []

@@ -314,10 +314,10 @@ def annotate(
     DataFrame
         One row per cluster: ``n_cells`` and what :func:`name_clusters` returns. The scores of all
         types are kept in ``uns["cell_type_scores"]`` (for spots, which are mixtures, they say more
-        than the name). A cluster whose median doublet score exceeds the 95th percentile of all cells is left
-        unassigned as doublets. ``cell_type_score`` is the cell's own: the weighted mean of the
-        type's positive markers that it shows, minus the share of negative ones (missing where
-        unassigned).
+        than the name). A cluster whose median doublet score exceeds the 95th percentile of all
+        cells is left unassigned as doublets. ``cell_type_score`` is the cell's own: the weighted
+        mean of the type's positive markers that it shows, minus the share of negative ones (missing
+        where unassigned).
 
     Raises
     ------

@@ -27,8 +27,8 @@ TARGET_SUM = 1e4
 class Prepared(Protocol):
     """What :func:`integrate` and :func:`each_sample` need of a sample.
 
-    That is a :class:`~alsmuscle.cells.prepare.PreparedSample`, or one on disk whose ``cells`` are read at every access and
-    not kept (``store.read_prepared``).
+    That is a :class:`~alsmuscle.cells.prepare.PreparedSample`, or one on disk whose ``cells`` are
+    read at every access and not kept (``store.read_prepared``).
     """
 
     @property
@@ -124,7 +124,9 @@ def stack_genes(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def align_genes(X: csr_matrix, genes: pd.Index, wanted: pd.Index) -> csr_matrix:
-    """Return ``X`` (cells x ``genes``) with the ``wanted`` columns; a gene it does not have is 0."""
+    """Return ``X`` (cells x ``genes``) with the ``wanted`` columns;
+    a gene it does not have is 0.
+    """
     from scipy import sparse
 
     if wanted.equals(genes):

@@ -346,7 +346,9 @@ def _ambient(
     min_cells: int,
     seed: int,
 ) -> tuple[csr_matrix, dict[str, Any]]:
-    """Return the counts of the kept barcodes, corrected where that is possible, and what was found."""
+    """Return the counts of the kept barcodes, corrected where that is possible,
+    and what was found.
+    """
     own = counts[kept]
     share, source, corrected = float("nan"), "not estimated (spots)", False
     if material != "spots" and kept.any():

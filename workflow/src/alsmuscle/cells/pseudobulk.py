@@ -44,7 +44,8 @@ def pseudobulk(
     -------
     AnnData
         ``X`` dense int64 (sums x genes); ``obs`` index ``<sample_id>|<cell_type>``, the columns
-        that are constant within each sample, ``cell_type`` and ``n_cells``; ``var`` as in the parts.
+        that are constant within each sample, ``cell_type`` and ``n_cells``; ``var`` as in the
+        parts.
 
     Raises
     ------

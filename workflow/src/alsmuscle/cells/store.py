@@ -65,7 +65,9 @@ class StoredSample:
 
 
 def read_prepared(path: str | Path, summaries: pd.DataFrame) -> list[StoredSample]:
-    """Return the samples that :func:`write_prepared` wrote; ``summaries``: contract ``cells_qc``."""
+    """Return the samples that :func:`write_prepared` wrote;
+    ``summaries``: contract ``cells_qc``.
+    """
     import h5py
     from anndata.io import read_elem
 

@@ -1,4 +1,6 @@
-"""A study of cells, nuclei or spots: every sample read and checked, and what that says of the study."""
+"""A study of cells, nuclei or spots: every sample read and checked, and what that says of the
+study.
+"""
 
 from __future__ import annotations
 

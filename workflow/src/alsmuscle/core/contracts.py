@@ -146,9 +146,9 @@ def measure(adata: AnnData) -> Measure:
 def check_counts(adata: AnnData, where: str) -> AnnData:
     """Check the AnnData of a bulk study, read counts or intensities.
 
-    ``X`` holds whole numbers from 0, or log2 intensities; ``obs`` the harmonised columns; ``var`` is
-    indexed by gene id with ``symbol`` and ``source_id``; ``uns["provenance"]`` says where they come
-    from.
+    ``X`` holds whole numbers from 0, or log2 intensities; ``obs`` the harmonised columns; ``var``
+    is indexed by gene id with ``symbol`` and ``source_id``; ``uns["provenance"]`` says where they
+    come from.
 
     Raises
     ------

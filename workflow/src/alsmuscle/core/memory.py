@@ -1,7 +1,7 @@
 """What a process worked out before, kept between processes as long as nothing it rests on changed.
 
-Every job of a cluster reads the Snakefile anew: with the cards, their schema and the code that reads
-them as they were, the outcome is as it was, too.
+Every job of a cluster reads the Snakefile anew: with the cards, their schema and the code that
+reads them as they were, the outcome is as it was, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 
 def digest_of(paths: Iterable[str | Path], *more: str) -> str:
-    """Return a hex digest over names and bytes of files, of further texts, of Python and this place.
+    """Return a hex digest over names and bytes of files, of further texts, of Python and this
+    place.
 
     Files that are missing count as missing.
     """
@@ -59,7 +60,9 @@ def remembered(store: str | Path, key: str, make: Callable[[], Any]) -> Any:
 
 
 def kept(store: str | Path, key: str) -> str | None:
-    """Return the text that a store keeps for this key; ``None`` where it is another's, or damaged."""
+    """Return the text that a store keeps for this key;
+    ``None`` where it is another's, or damaged.
+    """
     try:
         seal, _, text = Path(store).read_text(encoding="utf-8").partition("\n")
     except (OSError, ValueError):

@@ -2,8 +2,8 @@
 
 Whatever goes wrong while one study is read, fitted or tested is that study's failure: its job ends
 well, and each output it owes is a mark, one line of JSON with the error's kind, place and words. A
-job that is given a mark hands it on. One table (contract ``outcome``) gathers the marks of a run, and
-steps over all studies are given the paths of the others alone, so that they never meet a mark.
+job that is given a mark hands it on. One table (contract ``outcome``) gathers the marks of a run,
+and steps over all studies are given the paths of the others alone, so that they never meet a mark.
 
 Not caught is what concerns every study: a broken installation, a full disk, a fault of a file that
 all studies share, and a run that is interrupted.
@@ -54,7 +54,7 @@ OUTCOME = Table(
 COLLECTIONS = "collections"
 """Stands for a study where the gene sets are fetched, which all studies share."""
 TRIES_LEFT = "tries_left"
-"""Resource of a job on a cluster: how often it is tried again, with more memory, if this one fails."""
+"""Resource of a job on a cluster: how often it is tried again, with more memory, if it fails."""
 # What a process dies of by itself, or at the system's hand; an interrupt or an end that somebody
 # asked for is no failure of a study.
 _DEATHS = {
@@ -106,7 +106,8 @@ class Failure:
     log
         Log file with the traceback, below the results folder.
     mendable
-        The user can mend it: an :class:`InputError`, or too little memory. All else is ours to mend.
+        The user can mend it: an :class:`InputError`, or too little memory. All else is ours to
+        mend.
     """
 
     study: str
@@ -276,8 +277,8 @@ def require(found: pd.DataFrame, kinds: Mapping[str, Sequence[str]], *, all_requ
     Raises
     ------
     InputError
-        No contrast is left; or one is left out and ``all_required``; or all studies of a kind met one
-        error at one line, which is then none of theirs.
+        No contrast is left; or one is left out and ``all_required``; or all studies of a kind met
+        one error at one line, which is then none of theirs.
     """
     out = found[~found["kept"]].drop_duplicates(["dataset", "reason"])
     lines = "\n".join(f"  {row.dataset}: {row.reason}" for row in out.itertuples())
@@ -305,7 +306,9 @@ def kept(path: str | Path) -> list[tuple[str, str]]:
 
 
 def left_out(path: str | Path) -> list[tuple[str, str]]:
-    """Return what is left out, ``study`` or ``study/contrast``, and why; light, like :func:`kept`."""
+    """Return what is left out, ``study`` or ``study/contrast``, and why;
+    light, like :func:`kept`.
+    """
     whole = {study for study, _ in kept(path)}
     found: dict[str, str] = {}
     for row in _rows(path):
@@ -341,7 +344,8 @@ def in_lines(lost: Iterable[tuple[str, str]]) -> list[str]:
     return lines
 
 
-# The parts of a reason that says no more than this: address and host, what introduces them, the remedy.
+# The parts of a reason that says no more than this: address and host, what introduces them, the
+# remedy.
 _SILENT = re.compile(
     r"(?:\S+: )?([\w.-]+) does not answer \((?:[^()]|\([^()]*\))*\)"
     r"|\S+: none of \d+ addresses served the file: |to do: try again where there is a network[^.]*"
@@ -387,8 +391,8 @@ def _of_error(error: BaseException, snakemake: Any) -> Failure:
 def _no_memory(what: str, snakemake: Any) -> str:
     asked = dict(snakemake.resources.items()).get("mem_mb", "?")
     return (
-        f"{what}; the step counts on {asked} MB. To do: run it where there is more memory, or fewer "
-        "steps at a time (--cores 1)"
+        f"{what}; the step counts on {asked} MB. To do: run it where there is more memory, or "
+        "fewer steps at a time (--cores 1)"
     )
 
 

@@ -20,8 +20,8 @@ class PlainWords(logging.Handler):
 
     It reads the engine's events by their names and fields: ``run_info`` (``stats``), ``progress``
     (``done, total``), ``job_info`` (``rule_msg, rule_name, wildcards``), ``job_error`` (``rule_msg,
-    rule_name, log``). Warnings pass unchanged; tracebacks of the engine itself do not pass where the
-    job has explained itself.
+    rule_name, log``). Warnings pass unchanged; tracebacks of the engine itself do not pass where
+    the job has explained itself.
 
     Parameters
     ----------

@@ -48,7 +48,9 @@ def out_of_reach(states: Iterable[str]) -> bool:
 
 
 def read_checks(path: str | Path) -> pd.DataFrame:
-    """Read contract ``checks`` of one study; a mark of a look that broke off is a row of it, too."""
+    """Read contract ``checks`` of one study;
+    a mark of a look that broke off is a row of it, too.
+    """
     mark = outcome.read(path)
     if mark is None:
         return files.read_table(path, CHECKS)

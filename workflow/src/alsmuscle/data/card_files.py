@@ -1,4 +1,6 @@
-"""What a study card says of its files and their layouts: names that exist, keys that belong together."""
+"""What a study card says of its files and their layouts: names that exist, keys that belong
+together.
+"""
 
 from __future__ import annotations
 

@@ -544,8 +544,8 @@ def unusable(card: Mapping[str, Any]) -> str:
 def standing(card: Mapping[str, Any]) -> str:
     """Return in a word what a run would do with a card.
 
-    ``verified``, ``candidate``, ``private`` and ``draft`` as its status; ``incomplete`` where something is
-    missing, ``not used`` where a person switched it off.
+    ``verified``, ``candidate``, ``private`` and ``draft`` as its status; ``incomplete`` where
+    something is missing, ``not used`` where a person switched it off.
     """
     if "missing" in card and card["status"] != "draft":
         return "incomplete"
@@ -564,7 +564,9 @@ def markdown(cards: Mapping[str, Card]) -> list[str]:
 
 
 def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return how each fact of a card is known: fact, ``file``/``page``/``no``, where it was seen."""
+    """Return how each fact of a card is known:
+    fact, ``file``/``page``/``no``, where it was seen.
+    """
     return [
         (name, value, "") if isinstance(value, str) else (name, value["verified"], value["seen"])
         for name, value in card["facts"].items()
@@ -574,8 +576,8 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _unselected(card: Mapping[str, Any]) -> str:
     if libraries.file_of(card):
         return (
-            "not selected: only its raw reads are public, tens of gigabytes; to have them fetched and "
-            "quantified, name it under `studies.ids`, or set `studies.raw_reads: true`"
+            "not selected: only its raw reads are public, tens of gigabytes; to have them "
+            "fetched and quantified, name it under `studies.ids`, or set `studies.raw_reads: true`"
         )
     if card["status"] == "candidate":
         return "not selected: a candidate, written from public pages and not yet run"

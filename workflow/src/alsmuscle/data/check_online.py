@@ -48,7 +48,8 @@ Nothing here is about the machine or the person that ran it. Please attach it to
 
 @dataclass
 class Archives:
-    """A client (URL in, text out) that notes what it asked, and asks nothing and no dead host twice.
+    """A client (URL in, text out) that notes what it asked, and asks nothing and no dead host
+    twice.
 
     Attributes
     ----------
@@ -79,7 +80,9 @@ class Archives:
         return self._known[url]
 
     def peek(self, url: str) -> int | None:
-        """Return the size that a server announces for a file (:func:`alsmuscle.download.download.peek`)."""
+        """Return the size that a server announces for a file
+        (:func:`alsmuscle.download.download.peek`).
+        """
         return self._noted(url, lambda: peek(url, policy=self.policy))
 
     def _noted(self, url: str, ask: Callable[[], T]) -> T:
@@ -230,7 +233,9 @@ def _more(card: Mapping[str, Any], client: Archives, look: Look) -> None:
 
 
 def _long(sheet: pd.DataFrame, key: str) -> list[dict[str, Any]]:
-    """Return a sample sheet as rows ``sample, field, value``, without what is empty or of no use."""
+    """Return a sample sheet as rows ``sample, field, value``,
+    without what is empty or of no use.
+    """
     long = sheet.melt(id_vars=key, var_name="field").rename(columns={key: "sample"})
     told = long["value"].ne("") & ~long["field"].str.match(_BORING)
     rows = long[told].sort_values(["sample", "field"], kind="stable").to_dict("records")

@@ -80,8 +80,8 @@ def as_counts(matrix: pd.DataFrame, kind: str, where: str) -> tuple[pd.DataFrame
         )
     if total.max() > _MOST:
         raise InputError(
-            f"sample '{matrix.columns[total.argmax()]}' has {total.max():.3g} reads: more than can be "
-            "stored exactly",
+            f"sample '{matrix.columns[total.argmax()]}' has {total.max():.3g} reads: more than "
+            "can be stored exactly",
             where=where,
             expected=f"at most {_MOST:,} in all",
         )
@@ -159,8 +159,8 @@ def _refuse_copies(matrix: pd.DataFrame, where: str) -> None:
         return
     if len(seen) == 1:
         raise InputError(
-            f"all {matrix.shape[1]} samples have the same number for every gene: lengths or positions "
-            "of genes, and no counts",
+            f"all {matrix.shape[1]} samples have the same number for every gene: lengths or "
+            "positions of genes, and no counts",
             where=where,
             expected="counts, which differ between samples",
             remedy="correct `counts.count_column`",
@@ -203,7 +203,8 @@ def assemble(
     samples: pd.DataFrame,
     provenance: Mapping[str, Any],
 ) -> AnnData:
-    """Put counts, genes and samples together; rows that are one gene are summed, repeated ones once.
+    """Put counts, genes and samples together; rows that are one gene are summed, repeated ones
+    once.
 
     Parameters
     ----------
@@ -299,7 +300,8 @@ def without_total(counts: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _listed_again(gene_ids: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Say which rows repeat a former row of their gene in every sample (a table joined to another).
 
-    Genes × samples. Rows of fewer than three different numbers may agree by chance, and are added up.
+    Genes × samples. Rows of fewer than three different numbers may agree by chance, and are added
+    up.
     """
     import numpy as np
     import pandas as pd

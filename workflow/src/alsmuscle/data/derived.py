@@ -22,9 +22,9 @@ SEX_GENES = {
 }
 
 
-# log2(counts per million + 1). In biopsies the expressed state lies at 5 to 10, the silent one mostly
-# below 1; neighbours on a flow cell leak a little. Above this a gene counts as expressed, and a sex
-# that leads by more than LEAD settles it although the other one's genes are not silent.
+# log2(counts per million + 1). In biopsies the expressed state lies at 5 to 10, the silent one
+# mostly below 1; neighbours on a flow cell leak a little. Above this a gene counts as expressed,
+# and a sex that leads by more than LEAD settles it although the other one's genes are not silent.
 EXPRESSED, LEAD = 2.0, 2.0
 # Share of an array study's values that lie below its background.
 BACKGROUND = 0.1
@@ -152,8 +152,8 @@ def sex_gene_ids(counts: AnnData, organism: str) -> list[str]:
 def technical(counts: AnnData) -> pd.DataFrame:
     """Return what tells how a sample was processed: ``library_size`` and ``pct_mito``.
 
-    Where these do not overlap between the sides of a contrast, the sides were probably not processed
-    together. Intensities tell nothing of the kind: no column.
+    Where these do not overlap between the sides of a contrast, the sides were probably not
+    processed together. Intensities tell nothing of the kind: no column.
     """
     import numpy as np
     import pandas as pd

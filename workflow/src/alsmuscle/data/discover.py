@@ -200,7 +200,8 @@ def draft(accession: str, client: Client) -> dict[str, Any]:
         if card["counts"] is None:
             del card["counts"]
             card["missing"]["counts"] = (
-                "No supplementary file looks like a table of counts; use recount3, or the reads in ENA."
+                "No supplementary file looks like a table of counts; use recount3, or the reads "
+                "in ENA."
             )
     elif modality == "cells":
         card["cells"] = _cells(record, names, client, caveats)

@@ -197,7 +197,8 @@ def study_files(
     policy
         Patience and limits.
     reads
-        Rows of contract ``checks`` of the study's raw reads, where jobs of their own quantified them.
+        Rows of contract ``checks`` of the study's raw reads, where jobs of their own quantified
+        them.
 
     Returns
     -------

@@ -65,8 +65,8 @@ def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.Dat
     if scale == "auto" and found not in ("log2", "linear"):
         guess = "log10 values" if found == "log10" else "natural logarithms"
         raise InputError(
-            f"the largest value is {high:.3g}, below the brightest probes of any array in log2 (13 to "
-            f"16): {guess}?",
+            f"the largest value is {high:.3g}, below the brightest probes of any array in log2 "
+            f"(13 to 16): {guess}?",
             where=where,
             expected=f"log2 intensities that reach {LN_MAX:g}, or linear ones",
             remedy=f"set `scale: {found}` if they are that, or `scale: log2`",
@@ -87,8 +87,8 @@ def to_log2(intensities: pd.DataFrame, scale: Scale, where: str) -> tuple[pd.Dat
         return log2, f"Intensities were {said} (largest {high:.1f}), brought to log2."
     floored = float(np.nanmean(values < FLOOR))
     return np.log2(intensities.clip(lower=FLOOR)), (
-        f"Intensities were linear (largest {high:,.0f}): log2 after raising the {floored:.0%} below "
-        f"{FLOOR:g} to it."
+        f"Intensities were linear (largest {high:,.0f}): log2 after raising the {floored:.0%} "
+        f"below {FLOOR:g} to it."
     )
 
 

@@ -1,4 +1,6 @@
-"""Unpublished data of one's own, laid down so that a run takes it up: card, sheet, configuration."""
+"""Unpublished data of one's own, laid down so that a run takes it up:
+card, sheet, configuration.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,14 @@ from alsmuscle.data.tables import MANIFEST
 from alsmuscle.download.containers import hash_file
 
 CONFIG = """\
-# Laid over the project's config/config.yaml; paths are relative to this file. Run it in the checkout:
+# Laid over the project's config/config.yaml; paths are relative to this file.
+# Run it in the checkout:
 #   make run CONFIG={here}
 results: results/private
 registry: [project, studies]  # the project's cards, and those beside this file
 studies:
-  statuses: [private]  # only these; with [verified, candidate, private] they are pooled with all public ones
+  # only these; with [verified, candidate, private] they are pooled with all public ones
+  statuses: [private]
 """
 _FOLDERS = """\
 data:

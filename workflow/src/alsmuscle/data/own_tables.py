@@ -1,7 +1,7 @@
 """A card for data of one's own: what a table of counts and a sample sheet tell by themselves.
 
-Both may be as people keep them: title rows, foot notes, empty columns, names that only nearly agree,
-`ALS (bulbar)` beside `als `. Everything that is guessed is said in a sentence.
+Both may be as people keep them: title rows, foot notes, empty columns, names that only nearly
+agree, `ALS (bulbar)` beside `als `. Everything that is guessed is said in a sentence.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def draft(
         raise InputError(
             "nothing in the sheet says what the groups stand for",
             where=sheet.name,
-            remedy="name it: `--role als_patient` where one of them is ALS, `--role myopathy`, or another "
-            "role of workflow/schemas/dataset.schema.yaml",
+            remedy="name it: `--role als_patient` where one of them is ALS, `--role myopathy`, or "
+            "another role of workflow/schemas/dataset.schema.yaml",
         )
     card = {
         "id": study,
@@ -214,7 +214,8 @@ def _counts(path: Path, said: list[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
     said += shape.notes
     if len(frame.columns) > max(_MOST_SAMPLES, 2 * len(frame)):
         raise InputError(
-            f"{len(frame.columns):,} columns and {len(frame):,} rows: genes seem to stand in columns",
+            f"{len(frame.columns):,} columns and {len(frame):,} rows: genes seem to stand in "
+            "columns",
             where=path,
             expected="genes in rows, samples in columns",
             remedy="transpose the table, and give that",

@@ -140,7 +140,9 @@ class Plan:
         return [(name, contrast) for name in datasets for contrast in self.parts(name)]
 
     def parts(self, dataset: str) -> list[str]:
-        """Return the ids of a study's contrasts; one that compares nothing counts once, as ``""``."""
+        """Return the ids of a study's contrasts;
+        one that compares nothing counts once, as ``""``.
+        """
         return [entry["id"] for entry in self._contrasts(dataset)] or [""]
 
     # ---- inputs ---------------------------------------------------------------------------------

@@ -210,8 +210,8 @@ def tested(imported: Imported, min_replicates: int) -> Imported:
     if not 0 < min(sizes) < min_replicates:
         return imported
     text = (
-        f"{sizes[0]} v {sizes[1]} samples are too few for a test (at least {min_replicates} a side): "
-        "effects are shown without the p-values of the publication."
+        f"{sizes[0]} v {sizes[1]} samples are too few for a test (at least {min_replicates} a "
+        "side): effects are shown without the p-values of the publication."
     )
     said = notes_table(
         [note("too_few", min(sizes), text)], dataset=first["dataset"], contrast=first["contrast"]
@@ -255,8 +255,8 @@ def _refuse_other_scale(log2fc: pd.Series, where: str) -> None:
         )
     if (moved.abs() >= 1).all():
         raise InputError(
-            "no effect lies between -1 and 1: fold changes with a sign (-2 for half), or a list that was "
-            "cut at a fold change",
+            "no effect lies between -1 and 1: fold changes with a sign (-2 for half), or a list "
+            "that was cut at a fold change",
             where=where,
             expected="log2 fold changes of all genes",
             remedy="name the column of logarithms; a list of called genes is `modality: calls`",
@@ -273,15 +273,16 @@ def _refuse_list(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> No
         p = pd.to_numeric(table[spec[key]], errors="coerce").dropna()
         if len(p) and not 0 <= p.min() <= p.max() <= 1:
             raise InputError(
-                f"p-values from {p.min():.3g} to {p.max():.3g}: logarithms of p, or another column?",
+                f"p-values from {p.min():.3g} to {p.max():.3g}: logarithms of p, or another "
+                "column?",
                 where=f"{where}: effects.{key}",
                 expected="numbers from 0 to 1",
                 remedy="name the column of p-values, or save them as such in the file",
             )
         if len(p) >= MIN_ROWS and p.max() < WHOLE_TABLE_P:
             raise InputError(
-                f"every row is significant (largest '{spec[key]}' {p.max():.2g} in {len(p):,} rows): "
-                "this is a list of called genes, not a table of all genes",
+                f"every row is significant (largest '{spec[key]}' {p.max():.2g} in {len(p):,} "
+                "rows): this is a list of called genes, not a table of all genes",
                 where=where,
                 remedy="use `modality: calls`: effects that were cut at a threshold are not pooled",
             )

@@ -1,4 +1,5 @@
-"""What the Snakefile reads before anything runs: configuration, cards, collections, the code's digests.
+"""What the Snakefile reads before anything runs: configuration, cards, collections, the code's
+digests.
 
 All of it is kept by the bytes of the files (:mod:`alsmuscle.core.memory`), so that a job of a
 cluster, which reads the Snakefile anew, neither parses nor checks again what has not changed.

@@ -1,4 +1,5 @@
-"""A card against the archive's own record: organism, number of samples, ids, characteristics, files.
+"""A card against the archive's own record: organism, number of samples, ids, characteristics,
+files.
 
 Nothing here opens a connection: a ``client`` (URL in, text out) is handed in. Each archive tells
 what it knows as a :class:`Record`; the comparison is the same for all.
@@ -89,7 +90,9 @@ def compare(card: Mapping[str, Any], client: Client) -> pd.DataFrame:
 
 
 def checks(card: Mapping[str, Any], client: Client) -> list[dict[str, str]]:
-    """Return :func:`compare` as rows of contract ``checks``; an archive out of reach is no fault."""
+    """Return :func:`compare` as rows of contract ``checks``;
+    an archive out of reach is no fault.
+    """
     name = card["id"]
     if not any(_archival(file) for file in card.get("files", {}).values()):
         found = "no file of it is named by the archive's address"
@@ -276,7 +279,8 @@ def _geo(card: Mapping[str, Any], client: Client) -> Record:
 
 
 def geo_summary(accession: str, client: Client) -> dict[str, Any]:
-    """Return GEO's summary of one series (a row of :func:`alsmuscle.archives.eutils.parse_esummary`).
+    """Return GEO's summary of one series (a row of
+    :func:`alsmuscle.archives.eutils.parse_esummary`).
 
     Raises
     ------

@@ -247,7 +247,8 @@ def merge_runs(
     lacking = [run for run in owner.index if run not in matrix.columns]
     if lacking:
         raise InputError(
-            f"run '{lacking[0]}' is in the sheet but not in the matrix ({len(lacking)} such run(s))",
+            f"run '{lacking[0]}' is in the sheet but not in the matrix ({len(lacking)} such "
+            "run(s))",
             where=f"config/datasets/{card['id']}.yaml: samples.run_id",
             expected="runs such as " + ", ".join(map(str, matrix.columns[:5])),
             remedy="a truncated series is not analysed: fetch the whole matrix",
@@ -414,8 +415,9 @@ def _spelling(lacking: list[str], names: list[str], template: str) -> str:
     like = known.get(letters(lacking[0]), "")
     if like and all(letters(name) in known for name in lacking):
         return (
-            f"'{like}' differs from '{lacking[0]}' in case, spaces, punctuation or zeros only: read the matrix's "
-            "spelling into a column of the samples (`pattern`, `map`), and name it in the template"
+            f"'{like}' differs from '{lacking[0]}' in case, spaces, punctuation or zeros only: "
+            "read the matrix's spelling into a column of the samples (`pattern`, `map`), and name "
+            "it in the template"
         )
     around = {
         tuple(name.split(own)) for own in lacking for name in names if name.count(own) == 1 and own
@@ -503,8 +505,9 @@ def match_matrix(
             + (f", such as '{extra[0]}'" if extra else ""),
             where=where,
             expected=f"the {len(excluded)} excluded and {allowed} unlisted sample(s)",
-            remedy="complete the sheet or correct the template; what is no sample (a total) belongs under "
-            "`skip_columns`, samples that are left out under `samples.exclude` as `unlisted`",
+            remedy="complete the sheet or correct the template; what is no sample (a total) "
+            "belongs under `skip_columns`, samples that are left out under `samples.exclude` as "
+            "`unlisted`",
         )
     if rules:
         unlisted = [name for name in extra if name not in set(excluded["sample_id"])]

@@ -1,4 +1,6 @@
-"""A bulk study from its fetched files to what the analysis starts from; reads through ``core.files`` only."""
+"""A bulk study from its fetched files to what the analysis starts from; reads through
+``core.files`` only.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Tables of studies, their samples and files. What their columns mean is in ``schemas/columns.tsv``."""
+"""Tables of studies, their samples and files. What their columns mean is in
+``schemas/columns.tsv``.
+"""
 
 from __future__ import annotations
 

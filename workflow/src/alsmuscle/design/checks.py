@@ -1,7 +1,7 @@
 """Can a design answer its question, and what goes along with what it compares?
 
-Whether a contrast can be estimated, and what it is confounded with, is said in words that a biologist
-can act on. What each kind of warning means is in :mod:`alsmuscle.design.marks`.
+Whether a contrast can be estimated, and what it is confounded with, is said in words that a
+biologist can act on. What each kind of warning means is in :mod:`alsmuscle.design.marks`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Measures of processing that do not overlap are said from so many samples a side on: of two a side
-# they do so by chance in a third of all cases. Library sizes are a mark of their own from this ratio of
-# the medians on.
+# they do so by chance in a third of all cases. Library sizes are a mark of their own from this
+# ratio of the medians on.
 DEPTH_RATIO, FEW = 1.5, 3
 # Ages are apart where chance alone would give such a difference of means less often than this.
 AGE_ALPHA = 0.05
 
-# Share of samples whose declared sex expression contradicts, above which a study's labels are in doubt.
+# Share of samples whose declared sex expression contradicts, above which a study's labels are in
+# doubt.
 MAX_MISLABELLED = 0.1
 
 SEXES = ("female", "male")
@@ -227,10 +228,10 @@ def design_warnings(
     is confounded with it. It is ``near_confounded`` when Cramér's V between column and side is at
     least 0.7. For the other kinds a column is confounded when adding it to the model would leave
     the contrast inestimable, and nearly so when it explains 80 % of a continuous variable.
-    Ages and measures of processing that do not overlap (library size, mitochondrial share) get kinds
-    of their own. Columns that define the groups (``defined_by``) are not looked at. What the kinds
-    mean is in :mod:`alsmuscle.design.marks`. ``columns``: harmonised columns that the card has a rule
-    for; without a donor's, repeated donors cannot be known.
+    Ages and measures of processing that do not overlap (library size, mitochondrial share) get
+    kinds of their own. Columns that define the groups (``defined_by``) are not looked at. What the
+    kinds mean is in :mod:`alsmuscle.design.marks`. ``columns``: harmonised columns that the card
+    has a rule for; without a donor's, repeated donors cannot be known.
 
     Returns
     -------
@@ -281,7 +282,8 @@ def design_warnings(
             warn(
                 "unpaired",
                 "subject_id",
-                f"{len(shared)} donors have samples on both sides, yet the model does not pair them.",
+                f"{len(shared)} donors have samples on both sides, yet the model does not pair "
+                "them.",
             )
     if text := repeats.warning(used, contrast):
         warn("repeated_donors", "subject_id", text)
@@ -362,8 +364,8 @@ def _age_warning(used: pd.DataFrame, contrast: Contrast) -> str:
     unit = f" {units[0]}" if units[0] else ""
     return (
         f"Mean age {_figure(a.mean())} in '{contrast['target']}' and {_figure(b.mean())} in "
-        f"'{contrast['reference']}'{unit} (standard deviation {_figure(spread)}), and the model does "
-        "not adjust for it."
+        f"'{contrast['reference']}'{unit} (standard deviation {_figure(spread)}), and the model "
+        "does not adjust for it."
     )
 
 
@@ -390,8 +392,8 @@ def labels_in_doubt(samples: pd.DataFrame) -> str:
     if not known.any() or wrong <= MAX_MISLABELLED * known.sum():
         return ""
     return (
-        f"In {wrong} of {int(known.sum())} samples the sex that XIST and the Y genes show is not the "
-        "declared one: the study's other labels may be wrong too."
+        f"In {wrong} of {int(known.sum())} samples the sex that XIST and the Y genes show is "
+        "not the declared one: the study's other labels may be wrong too."
     )
 
 

@@ -1,8 +1,8 @@
 """Doubts about a contrast that travel with its numbers.
 
 A warning of a study (contract ``warnings``) is of one kind. What the kind means for everybody who
-uses the contrast is here: its name on pages, one sentence that explains it, and whether the contrast
-may be pooled.
+uses the contrast is here: its name on pages, one sentence that explains it, and whether the
+contrast may be pooled.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ MARKS: dict[str, Mark] = {
     ),
     "ages_apart": Mark(
         "ages apart",
-        "The mean ages of the two sides differ by more than one standard deviation, and by more than "
-        "chance explains (p < 0.05).",
+        "The mean ages of the two sides differ by more than one standard deviation, and by more "
+        "than chance explains (p < 0.05).",
         True,
     ),
     "probes_chosen": Mark(

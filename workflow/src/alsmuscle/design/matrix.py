@@ -1,7 +1,7 @@
 """Designs from column names: who takes part, the model's matrix, and what is read from it.
 
-No formula text is ever evaluated. Whether a design can answer its question, and what goes along with
-it, is looked at in :mod:`alsmuscle.design.checks`.
+No formula text is ever evaluated. Whether a design can answer its question, and what goes along
+with it, is looked at in :mod:`alsmuscle.design.checks`.
 
 A contrast is a mapping with the keys of ``cards.contrast``. Its ``kind`` says what is read:
 

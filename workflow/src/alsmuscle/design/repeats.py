@@ -1,9 +1,9 @@
 """Several samples of one donor: which there are, and how a contrast treats them.
 
 The donor is the unit. Samples of one donor in one group (both legs, regions, visits, lanes) are no
-independent witnesses. Where nothing in the sample sheet tells them apart, or the card says that they
-are technical, they are put together before the fit; where the donor is the model's block, the block
-takes care of them; otherwise the correlation of a donor's samples is part of the model
+independent witnesses. Where nothing in the sample sheet tells them apart, or the card says that
+they are technical, they are put together before the fit; where the donor is the model's block, the
+block takes care of them; otherwise the correlation of a donor's samples is part of the model
 (:mod:`alsmuscle.bulk.donors`), unless the card says why they are independent.
 """
 
@@ -130,8 +130,8 @@ def warning(samples: pd.DataFrame, contrast: Mapping[str, Any]) -> str:
     }[found.rest]
     put = " They were put together before the fit." if found.together else ""
     return (
-        f"{int((size > 1).sum())} of {who.nunique()} donors have up to {int(size.max())} samples in "
-        f"one group.{put}{how}"
+        f"{int((size > 1).sum())} of {who.nunique()} donors have up to {int(size.max())} "
+        f"samples in one group.{put}{how}"
     )
 
 
@@ -158,6 +158,6 @@ def unknown(samples: pd.DataFrame, columns: Collection[str]) -> str:
     if not parts:
         return ""
     return (
-        f"The samples differ in {' and '.join(parts)}, and the card does not say which are of one donor "
-        "(`subject_id`): if some are, there are fewer independent samples than are counted."
+        f"The samples differ in {' and '.join(parts)}, and the card does not say which are of one "
+        "donor (`subject_id`): if some are, there are fewer independent samples than are counted."
     )

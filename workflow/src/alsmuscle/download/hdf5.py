@@ -1,4 +1,5 @@
-"""HDF5 from outside is walked before it is read: nothing points elsewhere, all that is declared fits.
+"""HDF5 from outside is walked before it is read: nothing points elsewhere, all that is declared
+fits.
 
 An HDF5 file can name other files as storage of its datasets (the process's environment, a key), can
 declare petabytes that it never wrote, and its sparse matrices can hold pointers that make compiled
@@ -154,7 +155,9 @@ def _check_attributes(item: Any, where: str) -> None:
 
 
 def _check_dataset(item: h5py.Dataset, where: str, file_size: int) -> int:
-    """Return the bytes that a dataset takes in memory; refuse storage elsewhere and sizes that lie."""
+    """Return the bytes that a dataset takes in memory;
+    refuse storage elsewhere and sizes that lie.
+    """
     import h5py
 
     plist = item.id.get_create_plist()

@@ -1,9 +1,9 @@
 """Hosts that do not answer, found out once per run and known to all its processes.
 
-Twenty studies of one archive that cannot be reached would else each wait through all retries. A host
-to which no connection could be made is noted for the run (``ALSMUSCLE_RUN``, set by the workflow; a
-program of its own is a run of its own), and every further request to it fails at once. The next run
-asks again. One that has answered in this run is never noted: its troubles pass.
+Twenty studies of one archive that cannot be reached would else each wait through all retries. A
+host to which no connection could be made is noted for the run (``ALSMUSCLE_RUN``, set by the
+workflow; a program of its own is a run of its own), and every further request to it fails at once.
+The next run asks again. One that has answered in this run is never noted: its troubles pass.
 """
 
 from __future__ import annotations

@@ -71,7 +71,9 @@ def call(work: Callable[[], Any], *, where: str | Path, max_bytes: int, seconds:
 def _called(
     work: Callable[[], Any], folder: str, *, where: str | Path, max_bytes: int, seconds: float
 ) -> Any:
-    """Do as :func:`call`; what the child unpacks lies in ``folder``, and goes even if it is killed."""
+    """Do as :func:`call`; what the child unpacks lies in ``folder``,
+    and goes even if it is killed.
+    """
     reader, writer = os.pipe()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -620,7 +620,10 @@ class Watch:
         speed = (self.have - self.first) / max(now - self.begin, 1e-6)
         left = ""
         if self.total:
-            left = f" of {size_in_words(self.total)}, {(self.total - self.have) / max(speed, 1):.0f} s left"
+            left = (
+                f" of {size_in_words(self.total)}, "
+                f"{(self.total - self.have) / max(speed, 1):.0f} s left"
+            )
         log.get("fetch").info(
             "%s: %s%s, %s/s", self.name, size_in_words(self.have), left, size_in_words(speed)
         )

@@ -170,10 +170,10 @@ def effects(
         background, background_sd, se_competitive, pvalue_competitive, padj_competitive``.
         ``effect`` is the contrast of the block's score; ``se`` its moderated standard error with
         ``df`` degrees of freedom; ``gene_correlation`` the mean correlation of its genes' errors,
-        which turns their variances into the block's; ``background`` the mean effect of the matched sets and ``background_sd`` the
-        standard deviation of their true effects; (effect - background) / ``se_competitive`` is the
-        statistic of the competitive test. ``padj`` is Benjamini-Hochberg over the complete blocks,
-        and over the stripped ones.
+        which turns their variances into the block's; ``background`` the mean effect of the matched
+        sets and ``background_sd`` the standard deviation of their true effects; (effect -
+        background) / ``se_competitive`` is the statistic of the competitive test. ``padj`` is
+        Benjamini-Hochberg over the complete blocks, and over the stripped ones.
 
     Raises
     ------

@@ -110,7 +110,9 @@ def ranked_genes(
 def ranking(
     de: pd.DataFrame, statistic: str = "stat", names: pd.Series[str] | None = None
 ) -> pd.Series[float]:
-    """Return the statistic by name, decreasing, for the preranked tests; as :func:`ranked_genes`."""
+    """Return the statistic by name, decreasing, for the preranked tests;
+    as :func:`ranked_genes`.
+    """
     table = ranked_genes(de, statistic, names)
     return pd.Series(
         table[statistic].to_numpy(dtype=np.float64),
@@ -188,8 +190,8 @@ def gsea(
     DataFrame
         ``collection, term, size, es, nes, pvalue, padj, leading_edge`` sorted by collection (in the
         given order), p-value, size of nes and term. padj is Benjamini-Hochberg per collection.
-        ``leading_edge`` joins gene names with ``;``, the most extreme first. Empty where no gene has
-        a statistic: a contrast of too few samples.
+        ``leading_edge`` joins gene names with ``;``, the most extreme first. Empty where no gene
+        has a statistic: a contrast of too few samples.
 
     Raises
     ------

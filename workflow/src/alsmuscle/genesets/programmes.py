@@ -287,6 +287,8 @@ def blocks(programmes: pd.DataFrame, organism: str, genes: pd.DataFrame) -> pd.D
 
 
 def as_sets(programmes: pd.DataFrame) -> dict[str, list[str]]:
-    """Blocks as gene sets of human symbols, for the preranked test: ``PROGRAMME: block`` to genes."""
+    """Blocks as gene sets of human symbols, for the preranked test: ``PROGRAMME:
+    block`` to genes.
+    """
     groups = programmes.groupby(["programme", "block"], sort=False)["human"]
     return {f"{p}: {b}": sorted(set(genes) - {""}) for (p, b), genes in groups}

@@ -101,8 +101,8 @@ def drivers(de: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     de
-        ``gene_id, base_mean, log2fc, lfc_se, df, padj`` and, where computed, ``log2fc_shrunk``; every
-        tested gene once.
+        ``gene_id, base_mean, log2fc, lfc_se, df, padj`` and, where computed, ``log2fc_shrunk``;
+        every tested gene once.
     members
         From ``blocks``.
 

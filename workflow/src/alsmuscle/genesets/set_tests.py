@@ -62,8 +62,8 @@ def set_effects(
     known = known[known.astype(str) != ""]
     best = known[mean[known.index].sort_values(ascending=False, kind="stable").index]
     best = best[~best.duplicated()]
-    # Matched sets come from genes that a set could hold: those without a name or without an ortholog
-    # are of another kind (many are no protein genes) and would not be a fair comparison.
+    # Matched sets come from genes that a set could hold: those without a name or without an
+    # ortholog are of another kind (many are no protein genes) and would not be a fair comparison.
     expression = expression.loc[expression.index.isin(best.index)]
     gene_ids = np.asarray(best.index)
     columns = ["effect", "se", "ci_low", "ci_high", "background", "pvalue", "padj"]

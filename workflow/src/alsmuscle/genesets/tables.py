@@ -1,4 +1,6 @@
-"""Tables of programmes, pathways and lists of called genes. What their columns mean is in ``schemas/columns.tsv``."""
+"""Tables of programmes, pathways and lists of called genes. What their columns mean is in
+``schemas/columns.tsv``.
+"""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ _ON_LIST = 0.5
 class Chemistry:
     """A kit of 10x Genomics (3'): length of its molecules' tags, and its list of barcodes.
 
-    Its key below is also kallisto's name of it. The lists are 10x Genomics' own, as nf-core/scrnaseq
-    4.0.0 gives them out.
+    Its key below is also kallisto's name of it. The lists are 10x Genomics' own, as
+    nf-core/scrnaseq 4.0.0 gives them out.
     """
 
     umi: int
@@ -124,7 +124,8 @@ class Kit:
             + (f", and on the kits' lists are {found}" if found else ""),
             where=path,
             expected=f"chemistry `{self._stated}`, nucleotides: {wanted}",
-            remedy="state `cells.chemistry`; kits other than 10x Genomics 3' are not read from reads",
+            remedy="state `cells.chemistry`; kits other than 10x Genomics 3' are not read from "
+            "reads",
         )
 
 
@@ -228,8 +229,8 @@ def _pair(run: Sequence[Path]) -> tuple[fastq.Fastq, fastq.Fastq]:
             f"{len(real)} file(s) of reads beside those of indices (nucleotides: {lengths})",
             where=run[0].parent if run else None,
             expected="two: barcodes, and cDNA",
-            remedy="archives often drop the reads of barcodes; look whether the submitted files hold "
-            "them, and name these under `files` as reads of your own",
+            remedy="archives often drop the reads of barcodes; look whether the submitted files "
+            "hold them, and name these under `files` as reads of your own",
         )
     fastq.pair(real)
     # Kits write 26 or 28; who sequences both reads as long names the barcodes' first.
@@ -247,7 +248,9 @@ def _pair(run: Sequence[Path]) -> tuple[fastq.Fastq, fastq.Fastq]:
 
 
 def _head(file: fastq.Fastq, target: Path, reads: int) -> Path:
-    """Return a file of the first ``reads`` reads: the file itself where it holds no more (0: all)."""
+    """Return a file of the first ``reads`` reads:
+    the file itself where it holds no more (0: all).
+    """
     if not 0 < reads < file.reads:
         return file.path
     fastq.head(file.path, target, reads)

@@ -1,4 +1,5 @@
-"""One run of bulk reads: which strand, how much of it belongs to known transcripts, and how much each.
+"""One run of bulk reads: which strand, how much of it belongs to known transcripts, and how much
+each.
 
 kallisto tells none of what is wrong with a run: an empty or truncated file, or mates of different
 number, give numbers like any other. See :mod:`alsmuscle.reads.fastq` for those.

@@ -1,4 +1,6 @@
-"""What reads are held against: transcripts, for nuclei with introns, and kallisto's index of them."""
+"""What reads are held against: transcripts, for nuclei with introns,
+and kallisto's index of them.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ class Source:
     (``inst/extdata/hashtable.csv`` at 836698c), so that the pin does not come from a download of
     ours. Empty: the file's own hash is all there is.
 
-    ``genome`` and ``annotation`` (GTF) lead to introns; where they lie beside GENCODE's transcripts,
-    they are held to the release's ``MD5SUMS``. Empty: no introns.
+    ``genome`` and ``annotation`` (GTF) lead to introns; where they lie beside GENCODE's
+    transcripts, they are held to the release's ``MD5SUMS``. Empty: no introns.
     """
 
     name: str
@@ -131,7 +133,8 @@ def source(
             raise InputError(
                 f"`transcripts` without {' and '.join(lacking)}",
                 expected="all three: nuclei hold RNA with introns, whose reads are counted too",
-                remedy=f"give {' and '.join(f'`{key}`' for key in lacking)} beside the card's reads",
+                remedy=f"give {' and '.join(f'`{key}`' for key in lacking)} beside the card's "
+                "reads",
             )
         name = f"{file_name(own['transcripts'])} with introns"
         return Source(name, own["transcripts"], "", own["genome"], own["annotation"])
@@ -203,7 +206,8 @@ def prepare(
 
 
 def _fetch(url: str, folder: Path, terms: Mapping[str, Any]) -> Any:
-    """Fetch one file; a genome or annotation of GENCODE at first with the hash that the release states.
+    """Fetch one file; a genome or annotation of GENCODE at first with the hash that the release
+    states.
 
     Later the hash that was recorded then holds.
     """

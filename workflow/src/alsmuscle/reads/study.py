@@ -138,7 +138,9 @@ def quantified(
 
 
 def kept(card: Mapping[str, Any], name: str, library: str, place: Place) -> dict[str, Any] | None:
-    """Return a library's quality where it was made in the same way, whatever the archive says now."""
+    """Return a library's quality where it was made in the same way,
+    whatever the archive says now.
+    """
     folder = libraries.kept_in(place.cache, card["id"], name)
     made = _Made(folder, library, is_cells="cells" in card)
     return made.known(_key(card, name, held(card, name, place)))

@@ -88,7 +88,8 @@ def call(name: str, *arguments: str | Path | int | float, cwd: Path | None = Non
 
 @contextlib.contextmanager
 def workspace(beside: Path) -> Iterator[Path]:
-    """Give a folder for what programs write between, and remove it; also one that a killed job left.
+    """Give a folder for what programs write between, and remove it; also one that a killed job
+    left.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """A finished run as one archive to cite: pages, tables, provenance and workflow, as an RO-Crate.
 
-The metadata follow the profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5), so that
-registries and tools know what was run, from which files, and what came out. Written by the library
-``rocrate``; needs what ``make docs`` installs. Run by ``make bundle``.
+The metadata follow the profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5), so
+that registries and tools know what was run, from which files, and what came out. Written by the
+library ``rocrate``; needs what ``make docs`` installs. Run by ``make bundle``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def _crate(results: Path) -> Any:
             raise InputError(
                 f"no finished run: `{part}/` is missing",
                 where=results,
-                remedy="finish it with `make run`, or name the folder of another: RESULTS=results/demo",
+                remedy="finish it with `make run`, or name the folder of another: "
+                "RESULTS=results/demo",
             )
     cited = cards.load_yaml(PROJECT / "CITATION.cff")
     crate = ROCrate(version="1.1")  # what the profile is written for
@@ -183,7 +184,9 @@ def _folder(crate: Any, path: Path, name: str, about: str) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the archive that the command line names; return 0, or 1 where there is nothing to pack."""
+    """Write the archive that the command line names;
+    return 0, or 1 where there is nothing to pack.
+    """
     parser = argparse.ArgumentParser(prog="make bundle", description=__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
     parser.add_argument("archive", type=Path, nargs="?", default=Path("results/bundle.zip"))

@@ -43,7 +43,8 @@ def gene_frame(de: pd.DataFrame) -> pd.DataFrame:
 
 
 def calls(de: pd.DataFrame | None, alpha: float) -> dict[str, int] | None:
-    """Return genes tested, left out, and below ``alpha`` in all, up and down; ``None`` without tests.
+    """Return genes tested, left out, and below ``alpha`` in all, up and down; ``None`` without
+    tests.
 
     Tested is what has an adjusted p-value; left out what was measured and has none.
     """
@@ -185,11 +186,12 @@ def is_measured(row: Mapping[Any, Any]) -> bool:
 
 
 def verdict(rows: pd.DataFrame, alpha: float) -> dict[str, list[str]]:
-    """Return labels of the rows that are higher, lower, open, untested, or not measured well enough.
+    """Return labels of the rows that are higher, lower, open, untested, or not measured well
+    enough.
 
     Higher or lower is what leaves zero by its interval and, where there are such, by its adjusted p
-    and against random sets of genes. Without an interval too few samples were there to test anything.
-    Labels with a caveat end in ※, unless all have one.
+    and against random sets of genes. Without an interval too few samples were there to test
+    anything. Labels with a caveat end in ※, unless all have one.
     """
     found: dict[str, list[str]] = {
         key: [] for key in ("higher", "lower", "open", "untested", "unmeasured")

@@ -1,7 +1,7 @@
 """What finished results hold on one claim, gene, study or contrast, in words for a terminal.
 
-Tables are read by their columns' names, and a column that this module does not know is given as it is:
-whatever a run has written can be explained.
+Tables are read by their columns' names, and a column that this module does not know is given as it
+is: whatever a run has written can be explained.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_ROWS = 40
-# Columns that say what a row is; those of prose, each on a line of its own; those left to the tables.
+# Columns that say what a row is; those of prose, each on a line of its own; those left to the
+# tables.
 _NAMES = (
     "claim",
     "test",
@@ -32,7 +33,8 @@ _NAMES = (
     "block",
 )
 _PROSE = ("verdict", "means", "reason", "text", "found", "remedy")
-# What the text leaves to the tables: keys, what stands in the heading, and figures behind the estimates.
+# What the text leaves to the tables: keys, what stands in the heading, and figures behind the
+# estimates.
 _HIDDEN = (
     *("statement", "key", "gene_id", "human_gene_id", "probe_id", "log", "kept", "admitted"),
     *("side", "question", "content", "n_contrasts", "stat", "df", "se", "lfc_se", "base_mean"),
@@ -269,7 +271,9 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _row(row: Mapping[str, str], own: str) -> Iterator[str]:
-    """Yield a row: what it is, its prose, its numbers; what is empty or said already is left out."""
+    """Yield a row: what it is, its prose, its numbers;
+    what is empty or said already is left out.
+    """
     said = {own.lower(), *own.lower().split("."), ""}
     name = " · ".join(row[key] for key in _NAMES if row.get(key, "").lower() not in said)
     symbol = row.get("symbol", "")

@@ -662,8 +662,8 @@ def _mapping_sentence(origin: Mapping[str, Any], kind: str) -> str:
     if kind == "intensities":
         return (
             f"{int(origin['rows_in_source']):,} probes; {status.get('ambiguous', 0):,} of several "
-            f"genes and {status.get('unmapped', 0):,} of none that our table lists were left out; of "
-            "a gene's probes the one of highest mean intensity stands for it."
+            f"genes and {status.get('unmapped', 0):,} of none that our table lists were left "
+            "out; of a gene's probes the one of highest mean intensity stands for it."
         )
     return (
         f"{int(origin['rows_in_source']):,} gene rows; {lost:,} could not be mapped and "

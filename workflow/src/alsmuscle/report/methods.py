@@ -14,10 +14,11 @@ Step = dict[str, str]
 
 # How a gene is tested (bulk.de.distribution).
 _REFERENCE = {
-    "quasi": "p-values and 95 % intervals are those of a quasi-likelihood t: fitted at the dispersion trend, "
-    "each gene's residual deviance is squeezed towards that of genes of its mean and multiplies its error "
-    "(Lund et al. 2012); p-values are adjusted over genes with ten counts in as many samples as the "
-    "smallest group has. DESeq2's default, the normal distribution, would call more genes.",
+    "quasi": "p-values and 95 % intervals are those of a quasi-likelihood t: fitted at the "
+    "dispersion trend, each gene's residual deviance is squeezed towards that of genes of its mean "
+    "and multiplies its error (Lund et al. 2012); p-values are adjusted over genes with ten counts "
+    "in as many samples as the smallest group has. DESeq2's default, the normal distribution, "
+    "would call more genes.",
     "normal": "p-values and 95 % intervals are those of the normal distribution.",
 }
 
@@ -53,9 +54,10 @@ def contrast_sentence(
 def donors_sentence(contrast: Mapping[str, Any], correlation: float) -> str:
     """Return one sentence for counts of donors who gave several samples to one side."""
     return (
-        f"Raw counts on the voom scale with its precision weights (Law et al. 2014); a linear model of "
-        f"{_model(contrast)}, the samples of a donor correlated at {correlation:.2f} over all genes "
-        "(consensus correlation: Smyth et al. 2005); moderated t; Benjamini–Hochberg adjustment."
+        "Raw counts on the voom scale with its precision weights (Law et al. 2014); a linear "
+        f"model of {_model(contrast)}, the samples of a donor correlated at {correlation:.2f} over "
+        "all genes (consensus correlation: Smyth et al. 2005); moderated t; Benjamini–Hochberg "
+        "adjustment."
     )
 
 
@@ -94,8 +96,8 @@ def cells_sentence(
     """Return one sentence that says how a contrast of one cell type was computed."""
     return (
         f"Counts of all {card['cells']['material']} of a sample and cell type were added, where a "
-        f"sample has at least {settings['cells']['pseudobulk']['min_cells']} of them; from there as "
-        f"for tissue. {contrast_sentence(contrast, settings, packages)}"
+        f"sample has at least {settings['cells']['pseudobulk']['min_cells']} of them; from "
+        f"there as for tissue. {contrast_sentence(contrast, settings, packages)}"
     )
 
 
@@ -112,8 +114,8 @@ def published_sentence(card: Mapping[str, Any]) -> str:
     source = f" from column {column}" if column else ""
     probe = "of highest mean expression" if "expression_columns" in spec else "that the import kept"
     return (
-        f"Published results{named}, not recomputed: log2 fold change{source}; how the standard error "
-        f"was derived is said with the import; of several probes of a gene the one {probe}."
+        f"Published results{named}, not recomputed: log2 fold change{source}; how the standard "
+        f"error was derived is said with the import; of several probes of a gene the one {probe}."
     )
 
 
@@ -133,10 +135,11 @@ def of_reads(studies: Sequence[pd.DataFrame | None]) -> list[Step]:
         {
             "step": "Raw reads",
             "text": "Studies of which only reads are public are quantified here "
-            f"({named('tool')}; {named('reference')}). Whole tissue: a library's strand is told from its "
-            "first reads; abundances of a gene's transcripts are added and put back on the scale of "
-            "counts with one length per gene (length-scaled TPM). Cells: molecules are counted by gene, "
-            "introns included in nuclei; barcodes are taken for cells from a tenth of what the richest hold.",
+            f"({named('tool')}; {named('reference')}). Whole tissue: a library's strand is told "
+            "from its first reads; abundances of a gene's transcripts are added and put back on "
+            "the scale of counts with one length per gene (length-scaled TPM). Cells: molecules "
+            "are counted by gene, introns included in nuclei; barcodes are taken for cells from a "
+            "tenth of what the richest hold.",
             "citation": "Bray et al. 2016; Soneson, Love & Robinson 2015; Melsted et al. 2021",
             "doi": "10.1038/nbt.3519; 10.12688/f1000research.7563.2; 10.1038/s41587-021-00870-2",
         }
@@ -198,8 +201,8 @@ def _tissue(settings: Mapping[str, Any], packages: Mapping[str, str]) -> list[Ro
         ),
         (
             "Sample quality",
-            f"Flags: {', '.join(metrics.methods(qc, arrays=False))}, expressed sex against declared "
-            "sex. A flag never removes a sample.",
+            f"Flags: {', '.join(metrics.methods(qc, arrays=False))}, expressed sex against "
+            "declared sex. A flag never removes a sample.",
             "",
             "",
         ),
@@ -207,9 +210,10 @@ def _tissue(settings: Mapping[str, Any], packages: Mapping[str, str]) -> list[Ro
             "Differential expression",
             f"Genes with at least {counts['min_total']} reads over a model's samples. PyDESeq2 "
             f"{packages['pydeseq2']}, fitted {engine}: median-of-ratios size factors, one "
-            f"negative-binomial fit for all groups of a design, Cook's replacement; fitted means floored "
-            f"at 0.5 as in R; {_TEST[de['distribution']]}. Fewer than {de['min_replicates']} donors a "
-            f"side: effects without p-values. {_REFERENCE[de['distribution']]} Designs with more than two groups, or with an "
+            "negative-binomial fit for all groups of a design, Cook's replacement; fitted means "
+            f"floored at 0.5 as in R; {_TEST[de['distribution']]}. Fewer than "
+            f"{de['min_replicates']} donors a side: effects without p-values. "
+            f"{_REFERENCE[de['distribution']]} Designs with more than two groups, or with an "
             "interaction, also get likelihood-ratio tests over all of them at the same dispersions"
             + (
                 ", read against F with those degrees of freedom."
@@ -221,20 +225,21 @@ def _tissue(settings: Mapping[str, Any], packages: Mapping[str, str]) -> list[Ro
         ),
         (
             "A hidden factor",
-            "How far the sides of a contrast lean along the strongest factor that the design leaves in "
-            "log expression (residuals' first singular vector; robust slope of the genes' effects on "
-            "their loadings, read against t), and which calls stay with it in a linear model with "
-            "moderated t. Said, never corrected for: a condition may act along the factor.",
+            "How far the sides of a contrast lean along the strongest factor that the design "
+            "leaves in log expression (residuals' first singular vector; robust slope of the "
+            "genes' effects on their loadings, read against t), and which calls stay with it in a "
+            "linear model with moderated t. Said, never corrected for: a condition may act along "
+            "the factor.",
             "Leek & Storey 2007; Wang et al. 2017",
             "10.1371/journal.pgen.0030161; 10.1214/16-AOS1511",
         ),
         (
             "Repeated donors",
-            "The donor is the unit. Several samples of one donor in one group are added up (arrays: "
-            "averaged) before the fit where no column of the sheet tells them apart or the study card "
-            "calls them technical; where the donor is the model's block, that takes care of them; else "
-            "they are modelled as correlated: genes by voom and a consensus correlation as limma's "
-            "duplicateCorrelation, programmes by sums over donors.",
+            "The donor is the unit. Several samples of one donor in one group are added up "
+            "(arrays: averaged) before the fit where no column of the sheet tells them apart or "
+            "the study card calls them technical; where the donor is the model's block, that takes "
+            "care of them; else they are modelled as correlated: genes by voom and a consensus "
+            "correlation as limma's duplicateCorrelation, programmes by sums over donors.",
             "Smyth, Michaud & Scott 2005; Law et al. 2014",
             "10.1093/bioinformatics/bti270; 10.1186/gb-2014-15-2-r29",
         ),
@@ -286,16 +291,17 @@ def _single_cells(settings: Mapping[str, Any]) -> list[Row]:
             + f", {embed['n_neighbors']} neighbours, Leiden at resolution {embed['resolution']:g}. "
             "Clusters are named by a panel of markers; without two raised markers, a score of "
             f"{settings['cells']['annotate']['min_score']:g} and a lead over other lineages they "
-            "stay unassigned. One machine repeats its results exactly; on another, cells between two "
-            "clusters and coordinates of the map may differ.",
-            "Korsunsky et al. 2019; Traag, Waltman & van Eck 2019; Ianevski, Giri & Aittokallio 2022",
+            "stay unassigned. One machine repeats its results exactly; on another, cells "
+            "between two clusters and coordinates of the map may differ.",
+            "Korsunsky et al. 2019; Traag, Waltman & van Eck 2019; Ianevski, Giri & "
+            "Aittokallio 2022",
             "10.1038/s41592-019-0619-0; 10.1038/s41598-019-41695-z; 10.1038/s41467-022-28803-w",
         ),
         (
             "Single cells and nuclei, comparison",
             "The donor is the unit. Counts are summed per sample and cell type "
-            f"({settings['cells']['pseudobulk']['min_cells']} cells or more) and compared as tissue "
-            "is. Shares of cell types: moderated t on "
+            f"({settings['cells']['pseudobulk']['min_cells']} cells or more) and compared as "
+            "tissue is. Shares of cell types: moderated t on "
             f"{settings['cells']['composition']['transform']}-transformed shares. Cells are never "
             "counted as replicates.",
             "Squair et al. 2021; Phipson et al. 2022",
@@ -309,14 +315,15 @@ def _blocks_and_pathways(settings: Mapping[str, Any], packages: Mapping[str, str
     return [
         (
             "Programme effects",
-            "The mean over a block's genes of their log2 fold changes, in their own direction, with "
-            "an error that knows the genes' correlation (from the study's residuals, moderated over "
-            "blocks, on its residual degrees of freedom); beside it the same with scores of "
-            "myofibre, fibro-adipogenic and macrophage content in the model, which leave out the "
-            "block's own genes. Each block is also computed without the denervation signature's genes, except "
-            "where more than half of it would go. The competitive test asks whether a block moves "
-            f"more than {settings['programmes']['n_matched']} sets of equal size and expression, on "
-            "scores per sample (mean variance-stabilised log2 expression).",
+            "The mean over a block's genes of their log2 fold changes, in their own direction, "
+            "with an error that knows the genes' correlation (from the study's residuals, "
+            "moderated over blocks, on its residual degrees of freedom); beside it the same with "
+            "scores of myofibre, fibro-adipogenic and macrophage content in the model, which leave "
+            "out the block's own genes. Each block is also computed without the denervation "
+            "signature's genes, except where more than half of it would go. The competitive test "
+            f"asks whether a block moves more than {settings['programmes']['n_matched']} sets of "
+            "equal size and expression, on scores per sample (mean variance-stabilised log2 "
+            "expression).",
             "Smyth 2004; Wu & Smyth 2012",
             "10.2202/1544-6115.1027; 10.1093/nar/gks461",
         ),
@@ -326,13 +333,14 @@ def _blocks_and_pathways(settings: Mapping[str, Any], packages: Mapping[str, str
             "under the symbol of their 1:1 human ortholog. A set is treated as a block: mean "
             "variance-stabilised log2 expression per sample, regressed on the contrast's design, "
             "standard errors moderated over the collection's sets, and compared with "
-            f"{settings['enrichment']['sets']['n_matched']} sets of equal size and expression. This "
-            "p-value is the evidence: its error comes from the samples, so correlation between a "
-            "set's genes counts. Beside it, in the full table: camera with the correlation "
-            "estimated per set (it holds its level and finds less where many genes move), and "
-            f"over-representation among genes at adjusted p < {ora['padj']:g}, up and down apart, "
-            "with the tested genes as background. Sets that share half of the smaller leading edge "
-            "and the direction are shown under the one of smallest p; all stay in the table.",
+            f"{settings['enrichment']['sets']['n_matched']} sets of equal size and expression. "
+            "This p-value is the evidence: its error comes from the samples, so correlation "
+            "between a set's genes counts. Beside it, in the full table: camera with the "
+            "correlation estimated per set (it holds its level and finds less where many genes "
+            f"move), and over-representation among genes at adjusted p < {ora['padj']:g}, up and "
+            "down apart, with the tested genes as background. Sets that share half of the smaller "
+            "leading edge and the direction are shown under the one of smallest p; all stay in the "
+            "table.",
             "Wu & Smyth 2012",
             "10.1093/nar/gks461",
         ),
@@ -355,13 +363,13 @@ def _synthesis(settings: Mapping[str, Any]) -> list[Row]:
     return [
         (
             "What may be pooled",
-            f"Contrasts of one role with at least {donors} donors a side whose condition can be told "
-            "from every recorded column; simulated studies never with real ones. Effects that share "
-            "donors, controls or a laboratory are combined first, with an assumed correlation of "
-            f"{rules['rho']:g}; the range over 0 to 0.95 is kept in the table. Where only gene "
-            "effects are published, a block's effect is their mean, its error taking the block's "
-            "genes as correlated as in the studies of the same species' muscle with samples (median, "
-            f"but at least {correlation:g}).",
+            f"Contrasts of one role with at least {donors} donors a side whose condition can be "
+            "told from every recorded column; simulated studies never with real ones. Effects that "
+            "share donors, controls or a laboratory are combined first, with an assumed "
+            f"correlation of {rules['rho']:g}; the range over 0 to 0.95 is kept in the table. "
+            "Where only gene effects are published, a block's effect is their mean, its error "
+            "taking the block's genes as correlated as in the studies of the same species' muscle "
+            f"with samples (median, but at least {correlation:g}).",
             "Borenstein et al. 2009",
             "10.1002/9780470743386",
         ),
@@ -369,25 +377,26 @@ def _synthesis(settings: Mapping[str, Any]) -> list[Row]:
             "Pooling",
             "Random effects over independent clusters. How much studies differ is learned from all "
             "keys of a role: one variance between studies for the weights, and a Knapp–Hartung "
-            "factor per key that is squeezed over keys as limma squeezes variances, never below 1; t "
-            "on k - 1 plus the prior's degrees of freedom. Beside it each key's own REML estimate "
-            "(modified Knapp–Hartung), and a Bayesian one with a half-normal prior on the standard "
-            f"deviation between studies (scale {rules['tau_scale']:g}), which gives the prediction "
-            "interval and the probabilities. One study keeps its own t interval. Leave-one-out. "
-            "Species are kept apart, and joined through 1:1 orthologs only beside the split.",
+            "factor per key that is squeezed over keys as limma squeezes variances, never below "
+            "1; t on k - 1 plus the prior's degrees of freedom. Beside it each key's own REML "
+            "estimate (modified Knapp–Hartung), and a Bayesian one with a half-normal prior on the "
+            f"standard deviation between studies (scale {rules['tau_scale']:g}), which gives the "
+            "prediction interval and the probabilities. One study keeps its own t interval. "
+            "Leave-one-out. Species are kept apart, and joined through 1:1 orthologs only beside "
+            "the split.",
             "Smyth 2004; Röver, Knapp & Friede 2015; Röver 2020",
             "10.2202/1544-6115.1027; 10.1186/s12874-015-0091-1; 10.18637/jss.v093.i06",
         ),
         (
             "Denervation axis",
-            "Lambda: weighted slope of a contrast's gene effects on those of a denervation reference "
-            "of the same species and kind of platform, corrected for the reference's noise (of "
-            "several independent references, by what they have in common: each is the others' "
-            "instrument), the "
-            f"tested block left out; interval from {axis['n_replicates']} resamplings of donors "
-            "(analytic where only effects are published). Delta = effect - lambda × reference "
-            "effect; its error holds how far single genes' slopes lie from lambda, since muscle "
-            "denervated for longer, or in another way, follows no reference closely: not explained by this reference, no more, since denervation is a mediator of "
+            "Lambda: weighted slope of a contrast's gene effects on those of a denervation "
+            "reference of the same species and kind of platform, corrected for the reference's "
+            "noise (of several independent references, by what they have in common: each is the "
+            f"others' instrument), the tested block left out; interval from {axis['n_replicates']} "
+            "resamplings of donors (analytic where only effects are published). Delta = effect - "
+            "lambda × reference effect; its error holds how far single genes' slopes lie from "
+            "lambda, since muscle denervated for longer, or in another way, follows no reference "
+            "closely: not explained by this reference, no more, since denervation is a mediator of "
             f"ALS. No lambda where less than {axis['min_reliability']:.0%} of the reference's "
             "squared effects is signal.",
             "Fuller 1987; Rao & Wu 1988",
@@ -397,27 +406,27 @@ def _synthesis(settings: Mapping[str, Any]) -> list[Row]:
             "Verdicts",
             f"Rules fixed in advance: level {rules['alpha']:g} on adjusted p; effects within "
             f"±{rules['block_margin']:g} (blocks) or ±{rules['gene_margin']:g} (genes, ratios) "
-            "count as none. One primary test per claim and side decides, and a claim is never better "
-            "than the tests its sentence needs. Support needs the effect, its part beyond "
+            "count as none. One primary test per claim and side decides, and a claim is never "
+            "better than the tests its sentence needs. Support needs the effect, its part beyond "
             "denervation (90 % interval beyond that size, where denervation could explain it) and "
             "the effect adjusted for tissue composition (same sign, interval beyond 0, at least "
-            f"{rules['kept_share']:.0%} of the size, unless the claim is about the amount of a cell "
-            "type), each from at least "
-            f"{rules['min_studies']} independent studies ({rules['min_direct']} direct contrasts with "
+            f"{rules['kept_share']:.0%} of the size, unless the claim is about the amount of a "
+            f"cell type), each from at least {rules['min_studies']} independent studies "
+            f"({rules['min_direct']} direct contrasts with "
             "another neurogenic disease); with fewer it is suggested. At most "
-            f"{rules['random_share']:.0%} of {axis['n_random']} matched random sets may move as far. "
-            "Contradicted only where the interval lies beyond that size on the other side. Bulk "
-            "tissue never decides a claim about satellite cells. Lists of called genes can suggest, "
-            "never support. Where data are not enough stands the effect that the whole rule would "
-            f"have found in {rules['power']:.0%} of simulations.",
+            f"{rules['random_share']:.0%} of {axis['n_random']} matched random sets may move as "
+            "far. Contradicted only where the interval lies beyond that size on the other side. "
+            "Bulk tissue never decides a claim about satellite cells. Lists of called genes can "
+            "suggest, never support. Where data are not enough stands the effect that the whole "
+            f"rule would have found in {rules['power']:.0%} of simulations.",
             "Murphy & Myors 1999; Julious 2004",
             "10.1037/0021-9010.84.2.234; 10.1002/sim.1783",
         ),
         (
             "Multiple testing",
             "Benjamini–Hochberg within one contrast; within one role, species and cell type for "
-            "pooled effects; for verdicts over primary tests, and over the others, with enough studies and "
-            "with fewer apart: a test that cannot decide moves no other.",
+            "pooled effects; for verdicts over primary tests, and over the others, with enough "
+            "studies and with fewer apart: a test that cannot decide moves no other.",
             "Benjamini & Hochberg 1995",
             "10.1111/j.2517-6161.1995.tb02031.x",
         ),

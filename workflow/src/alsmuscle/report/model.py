@@ -83,9 +83,9 @@ class CellsData:
     """What a single-cell study has beside its contrasts; contracts of the same names.
 
     ``map``: one row per cell with ``umap1, umap2, sample_id, condition, cell_type``, of spots whose
-    places are known also ``section_x, section_y``, and block scores (``PROGRAMME/block``); ``composition``: all contrasts; ``qc``: contract ``cells_qc``;
-    ``files``: name to path of the TSV relative to the report folder; ``levels``: of the panel's and
-    the claims' genes.
+    places are known also ``section_x, section_y``, and block scores (``PROGRAMME/block``);
+    ``composition``: all contrasts; ``qc``: contract ``cells_qc``; ``files``: name to path of the
+    TSV relative to the report folder; ``levels``: of the panel's and the claims' genes.
     """
 
     material: str
@@ -106,9 +106,9 @@ class CellsData:
 class Expression:
     """Normalised expression of a study's samples.
 
-    ``values``: genes × samples, log2; ``genes`` and ``symbols`` name its rows; ``samples`` has a row
-    per column with ``sample`` (its name in downloads), ``sample_id``, ``subject_id`` and the columns
-    of the sample table, of cells also ``cell_type`` and ``n_cells``; ``unit`` in words.
+    ``values``: genes × samples, log2; ``genes`` and ``symbols`` name its rows; ``samples`` has a
+    row per column with ``sample`` (its name in downloads), ``sample_id``, ``subject_id`` and the
+    columns of the sample table, of cells also ``cell_type`` and ``n_cells``; ``unit`` in words.
     """
 
     values: np.ndarray

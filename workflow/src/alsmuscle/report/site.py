@@ -57,8 +57,8 @@ class Site:
     ) -> None:
         """Check the templates and fix the security policy by the hashes of script and style.
 
-        ``present``: those of :data:`OPTIONAL` that this report has. ``commit``: of the code, for the
-        captions of figures.
+        ``present``: those of :data:`OPTIONAL` that this report has. ``commit``: of the code, for
+        the captions of figures.
         """
         if missing := NEEDED - set(templates):
             raise InputError(

@@ -120,8 +120,8 @@ def engine_sentence(engines: pd.DataFrame | None) -> str:
         return ""
     row = engines.iloc[0]
     text = (
-        f"Second method ({row['engine']}, {c.number(row['n_genes'], 0)} genes): rank correlation of "
-        f"effects {row['spearman_effect']:.3f}"
+        f"Second method ({row['engine']}, {c.number(row['n_genes'], 0)} genes): rank "
+        f"correlation of effects {row['spearman_effect']:.3f}"
     )
     if c.is_missing(row["called"]):
         return text + "; no test is claimed."
@@ -165,9 +165,10 @@ def hidden_sentence(engines: pd.DataFrame | None) -> str:
     row = engines.iloc[0]
     lean, p = abs(row["hidden_lean"]), row["hidden_pvalue"]
     text = (
-        f"Samples of one group differ most along one hidden factor ({100 * row['hidden_share']:.0f} % of the "
-        f"genes' variance within groups). The groups lean along it by {lean:.1f} standard deviations "
-        f"of what chance gives (p {c.pvalue(p)})"
+        "Samples of one group differ most along one hidden factor "
+        f"({100 * row['hidden_share']:.0f} % of the "
+        f"genes' variance within groups). The groups lean along it by {lean:.1f} standard "
+        f"deviations of what chance gives (p {c.pvalue(p)})"
     )
     if c.is_missing(row["called"]) or not row["called"]:
         return text + "."
@@ -178,8 +179,8 @@ def hidden_sentence(engines: pd.DataFrame | None) -> str:
     if p < 0.05 and row["called_without"] < row["called"]:
         text += (
             " The others follow it: either the condition acts along it, as a disease does that is "
-            "worse in some patients than in others, or the groups differ in it by chance. Expression "
-            "alone cannot tell."
+            "worse in some patients than in others, or the groups differ in it by chance. "
+            "Expression alone cannot tell."
         )
     return text
 

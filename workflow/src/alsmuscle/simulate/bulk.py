@@ -36,7 +36,8 @@ LOADINGS = ["loading1", "loading2", "loading3", "loading4"]
 # Share of the patients' factor loadings that healthy people and mice show: it gives the mean
 # square correlation of GSE140261's controls and GSE184951's healthy, 0.02 to 0.03 above chance.
 HEALTHY_FACTORS = 0.25
-# The patients' dispersion left when the factors are taken out, over the controls' (median of genes).
+# The patients' dispersion left when the factors are taken out, over the controls' (median of
+# genes).
 PATIENT_DISPERSION = 1.5
 # Littermates of one inbred strain are more alike than people: half the variance of either kind.
 MOUSE_DISPERSION = 0.5
@@ -44,9 +45,9 @@ MOUSE_FACTORS = HEALTHY_FACTORS * MOUSE_DISPERSION**0.5
 # Genes of the demo's studies.
 DEMO_GENES = 12000
 
-# Share of blood in a planted bloody sample, and of the reads of whole blood (mostly reticulocytes and
-# neutrophils) in its most abundant genes; the rest is spread over all genes. Rough, from memory: a
-# flag must not hang on the details.
+# Share of blood in a planted bloody sample, and of the reads of whole blood (mostly reticulocytes
+# and neutrophils) in its most abundant genes; the rest is spread over all genes. Rough, from
+# memory: a flag must not hang on the details.
 BLOOD = 0.9
 WHOLE_BLOOD = {
     **{"HBA1": 0.15, "HBA2": 0.25, "HBB": 0.25, "ALAS2": 0.01, "SLC4A1": 0.005},
@@ -148,8 +149,8 @@ class Simulated(NamedTuple):
     sheet as its authors would give it, text; ``genes``: ``contrast, gene_id, symbol, log2fc,
     log2fc_geometric, denervation, intrinsic`` (the two parts of log2fc that are due to the
     denervation and the intrinsic vector); ``samples``: ``sample_id, true_condition, true_sex,
-    severity, swapped, sex_mismatch, duplicate_of, outlier, bloody``; ``contrasts``: ``contrast, lambda,
-    day``, where lambda is the multiple of the denervation vector of that day.
+    severity, swapped, sex_mismatch, duplicate_of, outlier, bloody``; ``contrasts``: ``contrast,
+    lambda, day``, where lambda is the multiple of the denervation vector of that day.
     """
 
     counts: pd.DataFrame

@@ -1,9 +1,9 @@
 """Calibration on real counts: what the whole workflow says where the truth is known.
 
-Pseudo-studies of real people (:mod:`alsmuscle.simulate.pseudo_studies`) take the steps of the rules'
-scripts: fit, contrast, block effects, table of contrasts, denervation axis, verdicts, pooled genes and
-programmes, with all claims asked and 3, 4 and 5 ALS studies. Each replicate of an arm is one set of
-files below ``--out``, so that a stopped run goes on where it was.
+Pseudo-studies of real people (:mod:`alsmuscle.simulate.pseudo_studies`) take the steps of the
+rules' scripts: fit, contrast, block effects, table of contrasts, denervation axis, verdicts, pooled
+genes and programmes, with all claims asked and 3, 4 and 5 ALS studies. Each replicate of an arm is
+one set of files below ``--out``, so that a stopped run goes on where it was.
 
 What counts as wrong. A row is wrong where it is "supported" although nothing was planted in the
 claimed direction: no effect of 0.05 log2 and more in the genes themselves and, for a claim that
@@ -242,10 +242,10 @@ def _per_study(
 def with_truth(rows: pd.DataFrame, material: Material, expected: pd.DataFrame) -> pd.DataFrame:
     """Keep rows of human biopsies; say which are true, and how strong.
 
-    Adds ``subject, sensitive, true_level, true_beyond, true_size, is_true, strong``. ``true_size`` is
-    what was planted in the claimed direction: the smaller of level and rest where denervation could
-    explain a claim, the rest alone where a test asks for it. ``strong``: at least 0.5 log2 (genes and
-    ratios 1).
+    Adds ``subject, sensitive, true_level, true_beyond, true_size, is_true, strong``. ``true_size``
+    is what was planted in the claimed direction: the smaller of level and rest where denervation
+    could explain a claim, the rest alone where a test asks for it. ``strong``: at least 0.5 log2
+    (genes and ratios 1).
     """
     out = rows[rows["context"] == CONTEXT].copy()
     about = {claim["id"]: claim for claim in material.document["claims"]}
@@ -275,8 +275,9 @@ GROUP = 5  # targets shifted together: few, so that the others' share of the mul
 def reached(material: Material, tables: Tables, stated: pd.DataFrame, k: int) -> pd.DataFrame:
     """Shift effects by the smallest detectable ones that another replicate states, and judge again.
 
-    A planted effect moves a block's effect, its adjusted effect and its Delta alike, and leaves their
-    errors; so the tables are shifted, a few targets at a time, in every ALS study of a replicate.
+    A planted effect moves a block's effect, its adjusted effect and its Delta alike, and leaves
+    their errors; so the tables are shifted, a few targets at a time, in every ALS study of a
+    replicate.
 
     Parameters
     ----------
@@ -332,7 +333,9 @@ def reached(material: Material, tables: Tables, stated: pd.DataFrame, k: int) ->
 
 
 def of_biopsies(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the claims with their tests in human biopsies alone; the others have no studies here."""
+    """Return the claims with their tests in human biopsies alone;
+    the others have no studies here.
+    """
     kept = [
         {**claim, "tests": [{**test, "contexts": [CONTEXT]} for test in tests]}
         for claim in document["claims"]
@@ -486,8 +489,8 @@ def summarise_studies(rows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
 def _reach(material: Material, tables: Mapping[int, Tables], rows: pd.DataFrame) -> pd.DataFrame:
     """Hold what one replicate states against the next one.
 
-    In the arm with denervation and intrinsic effects, so that there is a Delta; of targets that have
-    no effect of their own, and that denervation does not move against the claim, or not at all
+    In the arm with denervation and intrinsic effects, so that there is a Delta; of targets that
+    have no effect of their own, and that denervation does not move against the claim, or not at all
     where it is no alternative to it: what is missing for the verdict is the shift.
     """
     level = rows["expected"].map({"up": 1.0, "down": -1.0}).fillna(1.0) * rows["true_level"]
@@ -575,7 +578,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds = f"Seeds {options.seed} to {options.seed + options.replicates - 1}."
     files.write_text(
         options.out / "index.html",
-        f"{head}<h1>Calibration on real counts</h1><p>Real people, planted truth. {seeds}</p>{body}",
+        f"{head}<h1>Calibration on real counts</h1><p>Real people, planted truth. "
+        f"{seeds}</p>{body}",
     )
     print(summary.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
 

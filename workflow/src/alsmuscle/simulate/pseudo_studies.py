@@ -1,9 +1,9 @@
 """Pseudo-studies of real people with planted truth, for the calibration on real counts.
 
 Homogeneous groups of people from public studies are split at random into pseudo-studies. Effects
-are planted by binomial thinning, composition by mixing in reads of biopsies that contain hardly any muscle
-(:mod:`alsmuscle.simulate.planting`). What real counts have (dispersion, correlation, outliers,
-depth, hidden structure between people) stays as it is.
+are planted by binomial thinning, composition by mixing in reads of biopsies that contain hardly any
+muscle (:mod:`alsmuscle.simulate.planting`). What real counts have (dispersion, correlation,
+outliers, depth, hidden structure between people) stays as it is.
 """
 
 from __future__ import annotations
@@ -182,7 +182,8 @@ def _study(
             raise InputError(
                 f"{name}: {row['check']}: {row['found']}",
                 expected="the real counts that the calibration splits",
-                remedy="give a data mirror (--mirror or ALSMUSCLE_MIRROR), or run where there is a network",
+                remedy="give a data mirror (--mirror or ALSMUSCLE_MIRROR), or run where there is a "
+                "network",
             )
     return card, pd.DataFrame(rows)
 
@@ -291,7 +292,8 @@ def make(material: Material, arm: Arm, seed: int) -> list[PseudoStudy]:
 
 
 def target_truth(effect: pd.Series[float], members: pd.DataFrame) -> pd.Series[float]:
-    """Return the planted effect of every target: mean of a block's genes, or signed sum of a ratio's.
+    """Return the planted effect of every target: mean of a block's genes, or signed sum of a
+    ratio's.
 
     ``effect``: by gene id; genes that no study measured are left out of their blocks.
     """

@@ -28,8 +28,8 @@ class Parts(NamedTuple):
     """What a reference of several studies is made of.
 
     ``weights``: per study, sum 1; ``inflation``: by how much a study's error variance exceeds what
-    its standard errors tell, at least 1; ``effects``: genes × studies, log2 units; ``replicates``: per
-    study a donor bootstrap × genes, or ``None`` where one has no samples.
+    its standard errors tell, at least 1; ``effects``: genes × studies, log2 units; ``replicates``:
+    per study a donor bootstrap × genes, or ``None`` where one has no samples.
     """
 
     weights: Floats
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """The parts of a side: (m,) weights, inflation; effects m × genes, noise m × replicates × genes."""
+    """The parts of a side: weights, inflation (m,); effects m × genes, noise m × draws × genes."""
 
     weights: Floats
     inflation: Floats
@@ -211,11 +211,11 @@ MIN_Z = 3.0  # a gene tells its own slope where the reference's effect is this m
 def _slope_spread(als: _Side, den: _Side, slopes: Floats, blocks: Any) -> Floats:
     """Standard deviation of the genes' own slopes around lambda, beyond their errors.
 
-    ALS muscle may be denervated in another way than the reference's animals, or for longer: early genes
-    have faded, late ones are not up yet. Then no slope fits, and a block that the reference moves
-    differs from lambda times its effect for that reason alone. Genes that the reference surely moves
-    are read as studies of one slope with a variance between them (DerSimonian and Laird 1986,
-    weighted as Paule and Mandel 1982 do).
+    ALS muscle may be denervated in another way than the reference's animals, or for longer: early
+    genes have faded, late ones are not up yet. Then no slope fits, and a block that the reference
+    moves differs from lambda times its effect for that reason alone. Genes that the reference
+    surely moves are read as studies of one slope with a variance between them (DerSimonian and
+    Laird 1986, weighted as Paule and Mandel 1982 do).
 
     ``slopes, blocks``: of and as for :func:`_slope`; a block's genes do not enter its own number.
     """
@@ -337,8 +337,8 @@ def denervation_axis(
         variance is analytic: every two genes' errors correlate by ``inter_gene_correlation``
         along the axis. limma's preset for gene sets, 0.01 (Wu and Smyth 2012, Nucleic Acids Res
         40:e133), is too small here, since donors differ in how denervated they are: in
-        simulations (``simulate.log_scale``) it covers 64 % at nominal 95, 0.05 covers 95 %. ``interval`` says
-        which way was taken.
+        simulations (``simulate.log_scale``) it covers 64 % at nominal 95, 0.05 covers 95 %.
+        ``interval`` says which way was taken.
     den_parts
         The studies behind a reference of several: the product of independent studies' effects
         takes the place of bD^2 - sD^2, and how far their own slopes lie apart bounds the
@@ -414,9 +414,10 @@ def block_delta(
     """Delta per block: E_A - lambda E_D, with lambda estimated without the block's genes.
 
     Var = V_A + lambda^2 V_D + E_D^2 (V_lambda + s^2), s being how far single genes' slopes lie from
-    lambda (:func:`_slope_spread`), which the genes of a block are taken to share. Where replicates are given, the covariances of E_A
-    and of E_D with lambda (same donors) are added with the correlation found in them; without, the
-    interval errs on the wide side, since both mostly make it narrower.
+    lambda (:func:`_slope_spread`), which the genes of a block are taken to share. Where replicates
+    are given, the covariances of E_A and of E_D with lambda (same donors) are added with the
+    correlation found in them; without, the interval errs on the wide side, since both mostly make
+    it narrower.
 
     Parameters
     ----------
@@ -566,7 +567,7 @@ def axes(
     pairs
         From :func:`alsmuscle.synthesis.contrasts.reference_pairs`.
     contrasts
-        From :func:`alsmuscle.synthesis.contrasts.contrast_table`; donors give the degrees of freedom.
+        From :func:`alsmuscle.synthesis.contrasts.contrast_table`; donors give the df.
     genes
         ``dataset, contrast, cell_type, gene_id, effect, se`` (log2 units, own species' ids). Cell
         types are compared with the same cell type of the reference.

@@ -27,11 +27,11 @@ def published_blocks(
 ) -> pd.DataFrame:
     """Block effects of a contrast of which only gene effects are public.
 
-    E = mean of the log2 fold changes of the block's genes, in their own direction. Its standard error is
-    sqrt((1 - rho) sum s^2 + rho (sum s)^2) / n (Wu and Smyth 2012, Nucleic Acids Res 40:e133),
-    with a correlation rho of the genes' errors that a published table cannot tell. What other
-    studies measured of a block is uncertain, and an interval that is too narrow is worse than one
-    that is too wide: it can raise rho, but not lower it.
+    E = mean of the log2 fold changes of the block's genes, in their own direction. Its standard
+    error is sqrt((1 - rho) sum s^2 + rho (sum s)^2) / n (Wu and Smyth 2012, Nucleic Acids Res
+    40:e133), with a correlation rho of the genes' errors that a published table cannot tell. What
+    other studies measured of a block is uncertain, and an interval that is too narrow is worse than
+    one that is too wide: it can raise rho, but not lower it.
 
     Parameters
     ----------

@@ -95,7 +95,9 @@ def _opposite(one: str, other: str) -> bool:
 
 
 def _side(rows: pd.DataFrame) -> Mapping[str, Any]:
-    """The row that speaks for one side: the primary one, or the necessary one that holds it back."""
+    """The row that speaks for one side: the primary one,
+    or the necessary one that holds it back.
+    """
     primary = rows[rows["part"] == PRIMARY].iloc[0]
     speaks = dict(primary[["test", "context", "verdict", "grade", "reason"]])
     speaks["reason"] = f"{primary['target']} in {primary['context']}: {primary['reason']}"
@@ -108,8 +110,8 @@ def _side(rows: pd.DataFrame) -> Mapping[str, Any]:
         row = lacking.iloc[lacking["verdict"].map(order.index).to_numpy().argmin()]
         verdict = MIXED if row["verdict"] in _NEGATIVE else row["verdict"]
         why = (
-            f"{primary['test']} is {primary['verdict']}, but the sentence also needs {row['test']}: "
-            f"{row['verdict']}: {row['reason']}"
+            f"{primary['test']} is {primary['verdict']}, but the sentence also needs "
+            f"{row['test']}: {row['verdict']}: {row['reason']}"
         )
         return speaks | {"verdict": verdict, "grade": row["grade"], "reason": why}
     if (necessary["verdict"] == SUGGESTED).any() and primary["verdict"] == SUPPORTED:

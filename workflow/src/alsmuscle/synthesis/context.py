@@ -75,7 +75,7 @@ def patients_and_denervation(contrasts: pd.DataFrame) -> str:
         said += " One study compares ALS directly with another neurogenic disease; it takes two."
     if others:
         said += (
-            f" {', '.join(others)} also compare{'s' * (len(others) == 1)} ALS with other diseases of "
-            "the same study, which is shown beside each claim and decides nothing."
+            f" {', '.join(others)} also compare{'s' * (len(others) == 1)} ALS with other "
+            "diseases of the same study, which is shown beside each claim and decides nothing."
         )
     return said

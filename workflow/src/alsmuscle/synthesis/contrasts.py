@@ -166,9 +166,9 @@ def contrast_table(
     facts
         One row per contrast, from study cards and what the runs flagged: ``dataset, contrast, role,
         species, stage, muscle, material, modality, platform, n_target, n_reference`` (donors)``,
-        cluster`` (the card's, or empty)``, confounded`` (name of the column, or empty)``, simulated,
-        published`` (flags). Optional: ``tag`` (what sets a contrast apart from diseased against
-        healthy, such as ``progression``; tagged contrasts are never pooled with untagged
+        cluster`` (the card's, or empty)``, confounded`` (name of the column, or empty)``,
+        simulated, published`` (flags). Optional: ``tag`` (what sets a contrast apart from diseased
+        against healthy, such as ``progression``; tagged contrasts are never pooled with untagged
         ones)``, problem`` (why a study gave no effects, or empty) and the marks of
         :data:`alsmuscle.design.marks.FACTS`.
     min_donors
@@ -182,8 +182,9 @@ def contrast_table(
         ``dataset, contrast, role, species, stage, muscle, material, platform, n_target,
         n_reference, cluster, confounded, evidence`` (reanalysed, published, simulated)``, eligible,
         reason, modality, sample_kind, platform_kind, tag`` and the marks; sorted. Without a cluster
-        on the card the study is its own: its contrasts share donors, controls or at least a laboratory.
-        Simulated studies are never pooled with real ones: they are eligible only among themselves.
+        on the card the study is its own: its contrasts share donors, controls or at least a
+        laboratory. Simulated studies are never pooled with real ones: they are eligible only among
+        themselves.
 
     Raises
     ------
@@ -246,7 +247,8 @@ def reference_pairs(contrasts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``dataset, contrast, reference_dataset, reference_contrast, mode, reason``; ``mode`` is
-        ``lambda``, ``correlation`` or ``none`` (see :func:`alsmuscle.synthesis.comparable.comparability`).
+        ``lambda``, ``correlation`` or ``none`` (see
+        :func:`alsmuscle.synthesis.comparable.comparability`).
     """
     als = contrasts[contrasts["role"].isin(["als_patient", "als_model", "als_cells"])]
     references = contrasts[contrasts["role"] == "denervation"]

@@ -1,4 +1,6 @@
-"""ALS contrasts against denervation references: lambda, what is left beyond, matched random sets."""
+"""ALS contrasts against denervation references:
+lambda, what is left beyond, matched random sets.
+"""
 
 from __future__ import annotations
 
@@ -261,7 +263,9 @@ def _against_references(
     replicates: dict[tuple[str, str, str], pd.DataFrame],
     **settings: Any,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compare with every reference, then take Deltas against each contrast's references together."""
+    """Compare with every reference, then take Deltas against each contrast's references
+    together.
+    """
     single, _ = denervation.axes(
         pairs, contrasts, genes, blocks.iloc[:0], members, replicates=replicates, **settings
     )

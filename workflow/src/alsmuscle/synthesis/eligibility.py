@@ -13,8 +13,8 @@ MARKS = {
     "labels_in_doubt": "{}",
     "probes_chosen": "{}",
 }
-"""Marks of a contrast that keep it out of every pool unless the configuration asks for them, and how
-they are said; the value of ``confounded`` is the column's name, of the others a sentence."""
+"""Marks of a contrast that keep it out of every pool unless the configuration asks for them, and
+how they are said; the value of ``confounded`` is the column's name, of the others a sentence."""
 
 
 def reasons(

@@ -167,8 +167,8 @@ def pool_programmes(
 ) -> pd.DataFrame:
     """Pool blocks, their stripped versions, and the claims' genes and ratios; each adjusted apart.
 
-    ``effects``: ``blocks.tsv``; blocks that are not ``usable`` are left out. Every stage that a role
-    has is also pooled on its own. ``key``: ``PROGRAMME/block``.
+    ``effects``: ``blocks.tsv``; blocks that are not ``usable`` are left out. Every stage that a
+    role has is also pooled on its own. ``key``: ``PROGRAMME/block``.
     """
     eligible = contrasts["eligible"].astype(bool)
     stages = sorted(set(contrasts.loc[eligible, "stage"]) - {""})

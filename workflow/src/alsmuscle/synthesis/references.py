@@ -2,9 +2,9 @@
 
 One reference is one laboratory's nerve injury in a few animals: what its animals happen to differ
 in enters lambda in the same way for every ALS study that is compared with it, so that lambda is
-wrong everywhere at once. References of independent studies are therefore joined, and an ALS contrast
-is compared with their weighted mean. What they have in common is the signal: the product of two
-independent studies holds no noise of either, so that each is the other's instrument (as in
+wrong everywhere at once. References of independent studies are therefore joined, and an ALS
+contrast is compared with their weighted mean. What they have in common is the signal: the product
+of two independent studies holds no noise of either, so that each is the other's instrument (as in
 two-sample instrumental variables) and lambda is not diluted by errors that a study's own standard
 errors do not tell.
 """

@@ -152,15 +152,15 @@ def decide(evidence: Evidence, rules: Rules) -> Decision:
     Notes
     -----
     In order: (1) bulk tissue never decides a satellite-cell claim; (2) significant effects in both
-    directions are mixed; where no effect can be pooled, lists of called genes may suggest; (3) a claim about the level needs a significant effect of at least the
-    margin, and, unless the cells never had a nerve or the claim is about denervation itself, a
-    Delta of the same direction whose 90 % interval lies beyond the margin; (4) a claim about what
-    goes beyond denervation is decided by Delta alone; (5) only an interval beyond the margin on the
-    other side contradicts, one within it is smaller than the margin; (6) Delta's 90 % interval
-    around 0, within the margin and a third of the effect, is explained by denervation; (7) in bulk
-    tissue, support and contradiction need the composition-adjusted effect to keep its sign with an
-    interval beyond 0, and ``kept_share`` of its size, unless the claim is about the amount of a cell
-    type; (8) support also needs
+    directions are mixed; where no effect can be pooled, lists of called genes may suggest; (3) a
+    claim about the level needs a significant effect of at least the margin, and, unless the cells
+    never had a nerve or the claim is about denervation itself, a Delta of the same direction whose
+    90 % interval lies beyond the margin; (4) a claim about what goes beyond denervation is decided
+    by Delta alone; (5) only an interval beyond the margin on the other side contradicts, one within
+    it is smaller than the margin; (6) Delta's 90 % interval around 0, within the margin and a third
+    of the effect, is explained by denervation; (7) in bulk tissue, support and contradiction need
+    the composition-adjusted effect to keep its sign with an interval beyond 0, and ``kept_share``
+    of its size, unless the claim is about the amount of a cell type; (8) support also needs
     matched random sets to move less; (9) fewer than ``min_studies`` independent studies behind any
     part suggest, and do not support.
     """
@@ -445,7 +445,9 @@ def _beyond(delta: Estimate, margin: float, rules: Rules) -> int:
 
 
 def _explained(e: Evidence, delta: Estimate, rules: Rules) -> bool:
-    """Whether nothing to speak of is left: around 0, within the margin and a share of the effect."""
+    """Whether nothing to speak of is left:
+    around 0, within the margin and a share of the effect.
+    """
     assert e.level is not None
     if min(e.level.k, delta.k) < rules.min_studies:
         return False

@@ -23,8 +23,8 @@ class Intensities(NamedTuple):
     """The arrays of one chip design as their source has them.
 
     ``values``: probes × samples (GSM); a value that is missing in the source is missing here.
-    ``probes``: as :func:`read_annotation`, or None where there is none. ``notes``: sentences on what
-    was left out, or put together, in reading.
+    ``probes``: as :func:`read_annotation`, or None where there is none. ``notes``: sentences on
+    what was left out, or put together, in reading.
     """
 
     values: pd.DataFrame
@@ -195,7 +195,9 @@ def _soft_values(
 
 
 def _soft_numbers(table: pd.DataFrame, where: str) -> tuple[pd.Series, int]:
-    """Return a sample's values by probe, those of a repeated probe averaged, and how many these are."""
+    """Return a sample's values by probe, those of a repeated probe averaged, and how many these
+    are.
+    """
     shape = tables.Form("intensities")
     values = table[["VALUE"]].set_axis(table["ID_REF"].astype(str).str.strip(), axis=0)
     series = tables.numeric(values, where, shape, missing=True)["VALUE"].astype(float)

@@ -49,7 +49,8 @@ def refuse_other_content(content: bytes, where: str) -> None:
             "a PDF, not a table",
             where=where,
             expected="text, or a workbook (.xlsx)",
-            remedy="ask the authors for the table itself: numbers out of a PDF are not to be trusted",
+            remedy="ask the authors for the table itself: numbers out of a PDF are not to be "
+            "trusted",
         )
     for magic, what in _ARCHIVES.items():
         if content.startswith(magic):
@@ -64,6 +65,6 @@ def refuse_other_content(content: bytes, where: str) -> None:
             "not text (some binary file)",
             where=where,
             expected="text, or a workbook (.xlsx), packed or not",
-            remedy="name the layout that the file has on the card: R data and single-cell files have "
-            "layouts of their own",
+            remedy="name the layout that the file has on the card: R data and single-cell files "
+            "have layouts of their own",
         )

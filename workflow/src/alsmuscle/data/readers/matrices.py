@@ -1,4 +1,5 @@
-"""How studies lay out their counts: one table of all samples, one per sample in an archive, R's files.
+"""How studies lay out their counts: one table of all samples, one per sample in an archive, R's
+files.
 
 All of these files were written by others. An error names the file, the member or column at fault,
 and the key of the card that would correct it.
@@ -44,8 +45,8 @@ class Matrix(NamedTuple):
     """An expression matrix as its source has it.
 
     ``values``: genes × samples; index = gene ids as in the source (may repeat), name ``source_id``.
-    ``symbols``: the source's own symbols beside its ids, row by row, or None. ``notes``: sentences on
-    what was left out in reading.
+    ``symbols``: the source's own symbols beside its ids, row by row, or None. ``notes``: sentences
+    on what was left out in reading.
     """
 
     values: pd.DataFrame
@@ -109,7 +110,9 @@ def read_matrix(
 
 
 def _form(spec: Mapping[str, Any], notes: list[str]) -> tables.Form:
-    """Return the form of a table of counts; a matrix is separated by tabs unless the card says so."""
+    """Return the form of a table of counts;
+    a matrix is separated by tabs unless the card says so.
+    """
     text = tuple({spec.get("gene_column", 0), spec.get("symbol_column", 0)})
     return tables.form(
         {"separator": "tab", **spec},
@@ -158,7 +161,9 @@ def _check_column(frame: pd.DataFrame, key: str, spec: Mapping[str, Any], where:
 
 
 def _numbered(ids: pd.Series) -> bool:
-    """Say whether ids are 1, 2, 3, … or 0, 1, 2, …: row numbers, which would pass for Entrez ids."""
+    """Say whether ids are 1, 2, 3, … or 0, 1, 2, …:
+    row numbers, which would pass for Entrez ids.
+    """
     found = ids.tolist()
     return len(ids) > 2 and any(
         found == [str(n + start) for n in range(len(ids))] for start in (0, 1)
@@ -274,8 +279,8 @@ def _side_by_side(columns: Mapping[str, pd.Series], path: Path) -> pd.DataFrame:
             unlike = first.index.symmetric_difference(other.index)
             if len(unlike) or first.index.has_duplicates or other.index.has_duplicates:
                 problem = (
-                    f"sample '{other.name}' lists other genes than '{first.name}': {len(unlike)} are "
-                    f"in one of them only: {some(unlike, 3)}"
+                    f"sample '{other.name}' lists other genes than '{first.name}': "
+                    f"{len(unlike)} are in one of them only: {some(unlike, 3)}"
                     if len(unlike)
                     else f"samples '{first.name}' and '{other.name}' list genes several times, in "
                     "another order"
@@ -306,8 +311,8 @@ def _count_column(frame: pd.DataFrame, spec: Mapping[str, Any], where: str) -> p
             f"{frame.shape[1] - 6} columns of counts: {some(frame.columns[6:], 4)}",
             where=where,
             expected="one",
-            remedy="set `counts.count_column` to the position that is meant (the first is 6), or to "
-            "several that are to be added up, such as [6, 7] for two lanes of one library",
+            remedy="set `counts.count_column` to the position that is meant (the first is 6), "
+            "or to several that are to be added up, such as [6, 7] for two lanes of one library",
         )
     shape = _form(spec, [])
     gene = frame.iloc[:, spec.get("gene_column", 0)]

@@ -23,7 +23,9 @@ _SPACE_RANGER = (
 
 
 def with_places(obs: pd.DataFrame, study: AnnData) -> pd.DataFrame:
-    """Return ``obs`` with the places that ``obsm["spatial"]`` holds; as it is where there are none."""
+    """Return ``obs`` with the places that ``obsm["spatial"]`` holds;
+    as it is where there are none.
+    """
     held = study.obsm.get("spatial") if "spatial" in study.obsm else None
     values = None if held is None else np.asarray(held, dtype=float)
     if values is None or values.ndim != 2 or values.shape[1] < 2:
@@ -32,7 +34,8 @@ def with_places(obs: pd.DataFrame, study: AnnData) -> pd.DataFrame:
 
 
 def read_positions(path: Path) -> pd.DataFrame:
-    """Read Space Ranger's ``tissue_positions.csv``, or the list without heads of its older versions.
+    """Read Space Ranger's ``tissue_positions.csv``, or the list without heads of its older
+    versions.
 
     Returns
     -------

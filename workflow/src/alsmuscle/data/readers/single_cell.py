@@ -1,8 +1,9 @@
 """Readers of single-cell and spot matrices: 10x ``.h5``, 10x triplets (folder or tar), ``.h5ad``.
 
 :class:`Matrices` finds a study's samples as its card describes them. Every reader returns barcodes
-x features as sparse CSR with int32 counts, ``var`` indexed by Ensembl gene id without version (or by what the file has, where it has no ids) with columns
-``symbol`` and ``source_id``. Matrices that do not hold counts are refused, never rounded.
+x features as sparse CSR with int32 counts, ``var`` indexed by Ensembl gene id without version (or
+by what the file has, where it has no ids) with columns ``symbol`` and ``source_id``. Matrices that
+do not hold counts are refused, never rounded.
 """
 
 from __future__ import annotations
@@ -86,9 +87,9 @@ class Matrices:
     def read(self, name: str) -> tuple[AnnData, AnnData | None]:
         """Return one sample's counts and, where the card names it, its unfiltered matrix.
 
-        The authors' cell types, where the card names their column, are ``obs["author_type"]``; where
-        spots lie on their section, if that is known, are ``sections.PLACES``; no other column of
-        theirs is kept. Raises InputError as the readers do.
+        The authors' cell types, where the card names their column, are ``obs["author_type"]``;
+        where spots lie on their section, if that is known, are ``sections.PLACES``; no other column
+        of theirs is kept. Raises InputError as the readers do.
         """
         raw = None
         if self._listed:
@@ -101,7 +102,8 @@ class Matrices:
                     raise InputError(
                         f"raw and filtered matrices of '{name}' have different genes",
                         where=path,
-                        expected=f"the {counts.n_vars} genes of {self._path_of(entry['file']).name}",
+                        expected=f"the {counts.n_vars} genes of "
+                        f"{self._path_of(entry['file']).name}",
                         remedy="take both from the same Cell Ranger run",
                     )
         elif self._spec["layout"] == "10x_h5":

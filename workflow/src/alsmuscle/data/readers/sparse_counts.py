@@ -35,9 +35,9 @@ _ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+(_PAR_Y)?$")
 def describe_values(X: csr_matrix) -> str:
     """Say what kind of values a matrix holds: ``counts`` or, for a message, what else it may be.
 
-    Judged by the stored values: whole and not negative are counts, unless all are the same one; equal row sums are a fixed-sum
-    normalisation (TPM and CPM sum to a million); values below about 20 are log-transformed; the
-    rest may be FPKM or corrected values.
+    Judged by the stored values: whole and not negative are counts, unless all are the same one;
+    equal row sums are a fixed-sum normalisation (TPM and CPM sum to a million); values below about
+    20 are log-transformed; the rest may be FPKM or corrected values.
     """
     values = np.asarray(X.data)
     if values.size == 0:
@@ -185,7 +185,9 @@ def require_unique(barcodes: Sequence[str], where: str | Path) -> None:
 
 
 def _of_expression(kinds: Sequence[str] | None, n: int) -> np.ndarray[Any, Any]:
-    """Say which features are genes; a third column may hold something else, such as a chromosome."""
+    """Say which features are genes; a third column may hold something else,
+    such as a chromosome.
+    """
     if kinds is None:
         return np.ones(n, dtype=bool)
     words = pd.Series(list(kinds), dtype=object).astype(str).str.strip().str.lower()

@@ -233,7 +233,9 @@ def _rows(text: str, where: str, shape: Form) -> list[str]:
 
 
 def _joined(lines: list[str], separator: str) -> list[str]:
-    """Put together the lines of a row that has line ends in quotes, where that makes rows regular."""
+    """Put together the lines of a row that has line ends in quotes,
+    where that makes rows regular.
+    """
     if not any(line.count('"') % 2 for line in lines):
         return lines
     rows, row, quotes = [], list[str](), 0
@@ -270,8 +272,8 @@ def _say_rounded(text: str, where: str, shape: Form) -> None:
     cells = [m[0] for m in _POWERS.finditer(text) if len(m[1] or "") < int(m[2])]
     if cells:
         shape.notes.append(
-            f"{len(cells):,} numbers are written in powers of ten, such as {cells[0]}: a spreadsheet has "
-            "rounded them."
+            f"{len(cells):,} numbers are written in powers of ten, such as {cells[0]}: a "
+            "spreadsheet has rounded them."
         )
         log.get("tables").warning("%s: %s", where, shape.notes[-1])
 
@@ -370,8 +372,8 @@ def _unnamed(width: int, found: int, names: Sequence[str], where: str) -> InputE
     return InputError(
         f"rows have {width} fields, the header {found}",
         where=where,
-        expected=f"as many names as fields: the first name, '{names[0]}', is not that of the second "
-        "field",
+        expected=f"as many names as fields: the first name, '{names[0]}', is not that of the "
+        "second field",
         remedy="find out from the source which column has no name, and correct the file",
     )
 
@@ -404,7 +406,9 @@ def _header_below(
 
 
 def _refuse_irregular(body: list[str], width: int, separator: str, where: str, shape: Form) -> None:
-    """Stop at a row that has other fields than the rest; text may leave out empty ones at its end."""
+    """Stop at a row that has other fields than the rest;
+    text may leave out empty ones at its end.
+    """
     for number, line in enumerate(body, start=2 if shape.header else 1):
         fields = line.count(separator) + 1
         if fields == width or (shape.text and fields < width):
@@ -465,8 +469,8 @@ def _named(frame: pd.DataFrame, names: Sequence[str], where: str, shape: Form) -
             f"column '{twice[0]}' is duplicated in the header",
             where=where,
             expected="one column per sample",
-            remedy=f"if it is no sample, set `{shape.key}.skip_columns: [{twice[0]}]`; else find out from "
-            "the source which of them it is, and correct the file",
+            remedy=f"if it is no sample, set `{shape.key}.skip_columns: [{twice[0]}]`; else find "
+            "out from the source which of them it is, and correct the file",
         )
     return frame.set_axis(numbered(given), axis=1).reset_index(drop=True)
 
@@ -666,18 +670,18 @@ def _no_number(
     remedy = "correct the file"
     if cells[odd].eq("").all():
         remedy = (
-            "fill the cell; in a workbook it may be a formula that was never calculated, or an error such "
-            "as #REF!: open it in a spreadsheet and save it again"
+            "fill the cell; in a workbook it may be a formula that was never calculated, or an "
+            "error such as #REF!: open it in a spreadsheet and save it again"
         )
     elif cells[odd].str.fullmatch(r"[-+]?\d+,\d+(e[-+]?\d+)?").all():
         remedy = (
-            f"if the comma stands before decimals, set `{shape.key}.decimal: comma`; a separator of "
-            "thousands has to be taken out of the file"
+            f"if the comma stands before decimals, set `{shape.key}.decimal: comma`; a "
+            "separator of thousands has to be taken out of the file"
         )
     elif odd.all() and _ID_NAMES.match(str(name)):
         remedy = (
-            f"if '{name}' holds the genes, set `{shape.key}.gene_column` to its position (the first "
-            f"is 0); if it is no sample, set `{shape.key}.skip_columns: [{name}]`"
+            f"if '{name}' holds the genes, set `{shape.key}.gene_column` to its position (the "
+            f"first is 0); if it is no sample, set `{shape.key}.skip_columns: [{name}]`"
         )
     elif odd.all():
         remedy = f"if '{name}' is no sample, set `{shape.key}.skip_columns: [{name}]`"

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 # In memory; the declared size is also held against the file's own.
 MOST_BYTES = 1 << 34
-# As 10x's programs, STARsolo and kb-python (cells_x_genes.mtx, .barcodes.txt, .genes.txt) name them.
+# As 10x's programs, STARsolo and kb-python (cells_x_genes.mtx, .barcodes.txt, .genes.txt) name
+# them.
 _TRIPLET = re.compile(
     r"(?i)(?P<prefix>.*?)(?P<part>(?:matrix\.)?mtx|(?:barcodes|features|genes)\.(?:tsv|txt|csv))[^/]*"
 )

@@ -85,7 +85,8 @@ class _Found:
         spare = _EMPTY_PER_CELL * self.cells
         if self.rows * max(self.columns, 1) > _MOST_EMPTY + spare or self.rows > _MOST_ROWS + spare:
             raise InputError(
-                f"{self.cells:,} cells in a sheet of {self.rows:,} rows and {self.columns:,} columns",
+                f"{self.cells:,} cells in a sheet of {self.rows:,} rows and {self.columns:,} "
+                "columns",
                 where=where,
                 expected="cells that fill their sheet",
                 remedy="delete the stray cells far from the table, or save the table as text",

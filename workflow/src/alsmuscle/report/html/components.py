@@ -79,7 +79,8 @@ def safe_path(path: object) -> str | None:
 
 
 def embed_json(value: object) -> str:
-    """Return JSON that is safe inside HTML and script files (no ``<``, ``>``, ``&``, U+2028/9, marks of direction).
+    """Return JSON that is safe inside HTML and script files (no ``<``, ``>``, ``&``, U+2028/9,
+    marks of direction).
 
     Missing and infinite numbers become ``null``: JSON has neither.
     """
@@ -175,7 +176,9 @@ def number(value: object, digits: int = 2, sign: bool = False) -> str:
 
 
 def decimals(values: object, digits: int = 2) -> int:
-    """Return decimals that show two digits of the largest value (slopes are small): ``digits`` to 6."""
+    """Return decimals that show two digits of the largest value (slopes are small): ``digits`` to
+    6.
+    """
     sizes = np.abs(np.asarray(values, dtype=float))
     largest = sizes[np.isfinite(sizes)].max(initial=0)
     return min(max(digits, 1 - math.floor(math.log10(largest))), 6) if largest > 0 else digits
@@ -339,7 +342,9 @@ def local(text: object, path: object, download: bool = False) -> Markup:
 
 
 def folded(text: object, shown: int = 60) -> Markup:
-    """Return a text whose first sentences (``shown`` characters at least) stand, the rest unfolds."""
+    """Return a text whose first sentences (``shown`` characters at least) stand,
+    the rest unfolds.
+    """
     whole = str(text)
     for match in re.finditer(r"[.!?] +(?=[A-Z0-9])", whole):
         if match.start() >= shown:
@@ -499,7 +504,9 @@ def drawing_name(path: str) -> str:
 
 
 def drawing_files(path: str, svg: bytes) -> dict[str, str | bytes]:
-    """Return a drawing as the picture at ``path`` and as the data script that saves it otherwise."""
+    """Return a drawing as the picture at ``path`` and as the data script
+    that saves it otherwise.
+    """
     name = drawing_name(path)
     return {path: svg, f"assets/data/{name}.js": data_script(name, svg.decode())}
 
@@ -529,9 +536,9 @@ def figure(
     downloads
         ``(text, relative path)`` of SVG and data.
     plot
-        Specification for the scatter plot of ``scatter.js``: ``x, y`` column names, ``xlabel, ylabel``,
-        ``groups`` (names), ``groupColumn``, ``symmetric``, and either ``source`` (name of a data
-        script) or ``columns`` (embedded values).
+        Specification for the scatter plot of ``scatter.js``: ``x, y`` column names, ``xlabel,
+        ylabel``, ``groups`` (names), ``groupColumn``, ``symmetric``, and either ``source`` (name of
+        a data script) or ``columns`` (embedded values).
     drawing
         Name of the data script that holds the SVG, of which scripts make PDF and PNG.
     width, height
@@ -546,7 +553,8 @@ def figure(
         else ""
     )
     return Markup(
-        '<figure class="figure" id="{name}"{drawing}><img src="{src}" alt="{alt}" width="{w}" height="{h}" '
+        '<figure class="figure" id="{name}"{drawing}><img src="{src}" alt="{alt}" width="{w}" '
+        'height="{h}" '
         'loading="lazy"><figcaption>{caption}{links}</figcaption>{script}</figure>'
     ).format(
         name=slug(name),

@@ -1,6 +1,7 @@
 """Static figures: matplotlib figures from tables, and their reproducible bytes.
 
-Every figure is drawn once, as SVG; the page's script makes PDF and PNG of it when they are asked for.
+Every figure is drawn once, as SVG; the page's script makes PDF and PNG of it when they are asked
+for.
 
 Colours are Okabe and Ito's (2008), which all common forms of colour vision tell apart; groups also
 differ in marker shape. Axes hold every value.
@@ -419,8 +420,8 @@ def dots(
 ) -> Figure:
     """Draw genes or programmes × cell types: size = share of cells, colour = scaled mean.
 
-    ``frame``: ``cell_type``, ``gene`` (ordered categorical), ``detected``, ``scaled`` (both 0 to 1);
-    ``order``: of the rows, by default that of the alphabet; ``label``: of the colours.
+    ``frame``: ``cell_type``, ``gene`` (ordered categorical), ``detected``, ``scaled`` (both 0 to
+    1); ``order``: of the rows, by default that of the alphabet; ``label``: of the colours.
     """
     genes = list(frame["gene"].cat.categories)
     types = sorted(frame["cell_type"].unique()) if order is None else list(order)

@@ -1,6 +1,7 @@
 """Effects with their intervals: forest plots, matrices of numbers and colour, courses over time.
 
-As :mod:`alsmuscle.report.html.components`: ``Markup``, escaped, readable without scripts and drawing.
+As :mod:`alsmuscle.report.html.components`: ``Markup``, escaped, readable without scripts and
+drawing.
 """
 
 from __future__ import annotations
@@ -124,8 +125,10 @@ def interval(row: Mapping[str, Any], span: tuple[float, float]) -> Markup:
     if both:
         marks += _mark(row, "alt_", 22, span)
     return Markup(
-        f'<svg class="interval" height="{height}" width="100%" aria-hidden="true" focusable="false">'
-        f'{_band(row, height, span)}<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{height}"/>'
+        f'<svg class="interval" height="{height}" width="100%" aria-hidden="true" '
+        'focusable="false">'
+        f'{_band(row, height, span)}<line class="zero" x1="{zero}" x2="{zero}" y1="0" '
+        f'y2="{height}"/>'
         f"{marks}</svg>"
     )
 
@@ -250,7 +253,8 @@ def _forest_head(
 
 
 def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]) -> str:
-    # Reports have ten thousands of rows: escaped one by one, as Markup.format costs many times more.
+    # Reports have ten thousands of rows: escaped one by one, as Markup.format costs many times
+    # more.
     label = local(row["label"], row["href"]) if row.get("href") else escape(row["label"])
     badges = f" {escape(row['badges'])}" if row.get("badges") else ""
     effect = escape(interval_text(row["effect"], row["ci_low"], row["ci_high"]))
@@ -425,7 +429,8 @@ def dot_matrix(
             )
         body.append(f'<tr><th scope="row">{escape(label)}</th>{"".join(cells)}</tr>')
     return Markup(
-        '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="heatmap dots">'
+        '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="heatmap '
+        'dots">'
         '<caption>{c}</caption><thead><tr><th scope="col">{h}</th>{t}</tr></thead>'
         "<tbody>{b}</tbody></table></div>"
     ).format(c=caption, h=head, t=heads, b=Markup("\n".join(body)))
@@ -462,7 +467,9 @@ class EffectRow:
 
 
 def shade(x: float, top: float) -> str:
-    """Return the class of a cell's colour: five steps each side of 0, full at ``top``, none at 0 alone."""
+    """Return the class of a cell's colour: five steps each side of 0, full at ``top``, none at 0
+    alone.
+    """
     level = min(5, max(round(5 * abs(x) / top), int(x != 0)))
     return f"heat heat-{'n' if x < 0 else 'p'}{level}"
 
@@ -518,7 +525,8 @@ def effect_table(
         )
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{c}"><table class="effects">'
-        '<caption>{c}</caption><thead><tr><th scope="col">Comparison</th><th scope="col">Donors</th>'
+        '<caption>{c}</caption><thead><tr><th scope="col">Comparison</th><th '
+        'scope="col">Donors</th>'
         "{h}</tr></thead><tbody>{b}</tbody></table></div>"
     ).format(c=caption, h=head, b=Markup("\n").join(body))
 
@@ -611,7 +619,8 @@ def course(
 
     parts = [
         Markup(
-            '<line class="{}" x1="0" x2="100%" y1="{y}" y2="{y}"/><text class="y" x="0" y="{t}">{}</text>'
+            '<line class="{}" x1="0" x2="100%" y1="{y}" y2="{y}"/><text class="y" x="0" '
+            'y="{t}">{}</text>'
         ).format(
             "zero" if tick == 0 else "grid",
             number(tick, 2, sign=True).rstrip("0").rstrip(".") if tick else "0",
@@ -637,7 +646,8 @@ def course(
     )
     return Markup(
         '<figure class="course"><figcaption>{title}</figcaption>'
-        '<svg role="img" aria-label="{title}, {unit}. {spoken}" width="100%" height="{height}">{parts}'
+        '<svg role="img" aria-label="{title}, {unit}. {spoken}" width="100%" '
+        'height="{height}">{parts}'
         '</svg><ul class="course-key">{legend}</ul></figure>'
     ).format(
         title=title,

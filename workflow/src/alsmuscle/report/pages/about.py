@@ -46,8 +46,8 @@ def methods(site: Site, data: m.ReportData) -> str:
         else c.not_computed("the list of parameters"),
         versions=_versions(data),
         sources=sources,
-        software=f"alsmuscle{f', commit {data.commit}' if data.commit else ''} (CITATION.cff in its "
-        "repository)",
+        software=f"alsmuscle{f', commit {data.commit}' if data.commit else ''} (CITATION.cff "
+        "in its repository)",
     )
 
 

@@ -234,7 +234,10 @@ def first_page(data: m.ReportData) -> list[Markup]:
             & (blocks["block"] == DENERVATION[1])
             & ~estimates.truth(blocks["stripped"])
         ]
-        n = f"{own['n_target'].iloc[0]} patients against {own['n_reference'].iloc[0]} normal muscles"
+        n = (
+            f"{own['n_target'].iloc[0]} patients against {own['n_reference'].iloc[0]} normal "
+            "muscles"
+        )
         denervated = False
         if len(row):
             found = row.iloc[0]
@@ -290,8 +293,8 @@ def _shared_with(data: m.ReportData, key: tuple[str, str], agreement: pd.DataFra
         & (agreement["other_kind"] == "calls")
     ].sort_values("n_shared", ascending=False)
     return "; ".join(
-        f"{_label(data, r.other_dataset, r.other_contrast)}: {r.n_same} of {r.n_shared} shared genes "
-        "in the same direction"
+        f"{_label(data, r.other_dataset, r.other_contrast)}: {r.n_same} of {r.n_shared} shared "
+        "genes in the same direction"
         for r in own.head(3).itertuples()
     )
 
@@ -355,7 +358,8 @@ def _blocks(data: m.ReportData, blocks: pd.DataFrame) -> Markup:
                 ),
                 "up": f"{ARROW[side]} {n} of {r.n_measured}",
                 "expected": f"{total * r.n_measured / r.n_background:.1f}",
-                "p": f"{c.pvalue(getattr(r, f'p_{side}'))} ({c.pvalue(getattr(r, f'padj_{side}'))})",
+                "p": f"{c.pvalue(getattr(r, f'p_{side}'))} "
+                f"({c.pvalue(getattr(r, f'padj_{side}'))})",
                 "genes": str(getattr(r, f"genes_{side}")).replace(";", ", "),
             }
         )
@@ -382,7 +386,8 @@ def _agreement(data: m.ReportData, table: pd.DataFrame | None) -> Markup:
         rows.append(
             {
                 "list": _label(data, r.dataset, r.contrast),
-                "other": f"{_label(data, r.other_dataset, r.other_contrast)} ({KINDS.get(str(r.other_kind), r.other_kind)})",
+                "other": f"{_label(data, r.other_dataset, r.other_contrast)} "
+                f"({KINDS.get(str(r.other_kind), r.other_kind)})",
                 "shared": r.n_shared,
                 "same": f"{r.n_same} ({100 * r.share_same:.1f} %)",
                 "study": "no: the same study" if r.same_study else "yes",

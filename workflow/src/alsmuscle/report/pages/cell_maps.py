@@ -1,4 +1,6 @@
-"""The map of cells in the page: coloured by type, sample, group, or any gene of panel and claims."""
+"""The map of cells in the page: coloured by type, sample, group,
+or any gene of panel and claims.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,8 @@ def sections(cells: m.CellsData) -> tuple[pd.DataFrame, dict[str, tuple[float, f
     Returns
     -------
     places
-        ``section_x, section_y`` per row of the map: upwards, from 0, the longest side of the largest
-        section is 1; missing where not known.
+        ``section_x, section_y`` per row of the map: upwards, from 0, the longest side of the
+        largest section is 1; missing where not known.
     titles
         Sample → where its name stands, at the top left of its section.
     """
@@ -72,7 +74,9 @@ def sections(cells: m.CellsData) -> tuple[pd.DataFrame, dict[str, tuple[float, f
 
 
 def section_specification(study: m.StudyData) -> dict[str, Any]:
-    """Return what ``scatter.js`` needs to draw spots on their sections; as :func:`specification`."""
+    """Return what ``scatter.js`` needs to draw spots on their sections;
+    as :func:`specification`.
+    """
     assert study.cells is not None
     titles = sections(study.cells)[1]
     return {
@@ -104,7 +108,9 @@ def specification(study: m.StudyData) -> dict[str, Any]:
 
 
 def scripts(study: m.StudyData) -> dict[str, str]:
-    """Return the data scripts of a map: the cells, and one per gene, a digit of base 64 per cell."""
+    """Return the data scripts of a map: the cells, and one per gene,
+    a digit of base 64 per cell.
+    """
     cells = study.cells
     assert cells is not None
     table = cells.map.iloc[drawn(cells)]
@@ -142,8 +148,8 @@ def scripts(study: m.StudyData) -> dict[str, str]:
 def by_group(cells: m.CellsData, genes: list[str]) -> pd.DataFrame:
     """Return level and detection of genes per cell type and condition.
 
-    ``cell_type, condition, gene, mean`` (log-normalised)``, detected`` (share of cells)``, n_cells``;
-    over all cells, not the drawn ones.
+    ``cell_type, condition, gene, mean`` (log-normalised)``, detected`` (share of cells)``,
+    n_cells``; over all cells, not the drawn ones.
     """
     held = cells.levels
     columns = ["cell_type", "condition", "gene", "mean", "detected", "n_cells"]

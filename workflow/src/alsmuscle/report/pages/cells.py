@@ -99,8 +99,8 @@ def line(study: m.StudyData) -> dict[str, Any]:
     return {
         "label": f"{study.name}: {study.card.get('title') or 'untitled study'}",
         "href": m.study_path(study),
-        "text": f"{c.number(len(study.cells.map), 0)} {study.cells.material}, {found.nunique()} named types, "
-        f"{len(study.contrasts)} comparisons of a cell type",
+        "text": f"{c.number(len(study.cells.map), 0)} {study.cells.material}, {found.nunique()} "
+        f"named types, {len(study.contrasts)} comparisons of a cell type",
         "simulated": bool(study.card.get("simulated")),
         "badges": c.badge("simulated") if study.card.get("simulated") else Markup(""),
     }
@@ -324,7 +324,9 @@ MOST_GENES = 40
 
 
 def asked_genes(cells: m.CellsData) -> list[str]:
-    """Return the genes of the dot plot: the myogenic factors, then markers of muscle's own cells."""
+    """Return the genes of the dot plot: the myogenic factors,
+    then markers of muscle's own cells.
+    """
     own = cells.markers[cells.markers["cell_type"] != UNASSIGNED]
     types = sorted(own["cell_type"].astype(str).unique(), key=type_order)
     best = chosen_markers(cells.markers)
@@ -419,8 +421,8 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
     ),
     "sections": (
         "Spots at their places on the tissue sections, coloured by signature.",
-        "Spots where they lie on their section, by the signature that is strongest in them; {cells} of "
-        "different sections are not aligned.",
+        "Spots where they lie on their section, by the signature that is strongest in them; "
+        "{cells} of different sections are not aligned.",
         (860, 520),
     ),
     "umap-sample": (
@@ -430,20 +432,21 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
     ),
     "umap-programmes": (
         "UMAPs coloured by the score of each programme of the first page.",
-        "Scores of single barcodes, for orientation. Differences between donors stand in the tables.",
+        "Scores of single barcodes, for orientation. Differences between donors stand in the "
+        "tables.",
         (960, 760),
     ),
     "genes-by-group": (
         "Dot plot: expression of the myogenic factors and of markers, by cell type and group.",
-        "Genes by cell type and group of donors. Size: share of {cells} that show the gene; colour: "
-        "mean, relative to the gene's highest. All donors of a group together: read differences in "
-        "the tables of effects.",
+        "Genes by cell type and group of donors. Size: share of {cells} that show the gene; "
+        "colour: mean, relative to the gene's highest. All donors of a group together: read "
+        "differences in the tables of effects.",
         (960, 560),
     ),
     "programmes-by-group": (
         "Dot plot: level of each programme of the first page, by cell type and group.",
-        "Programmes by cell type and group of donors. Size: number of {cells}; colour: level, from the "
-        "programme's lowest to its highest.",
+        "Programmes by cell type and group of donors. Size: number of {cells}; colour: level, "
+        "from the programme's lowest to its highest.",
         (860, 560),
     ),
     "composition": (
@@ -453,8 +456,8 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
     ),
     "markers": (
         "Dot plot: mean expression and detection of panel markers in the named types.",
-        "Panel markers by name. Size: share of barcodes that show it; colour: mean, relative to the "
-        "highest cluster.",
+        "Panel markers by name. Size: share of barcodes that show it; colour: mean, relative "
+        "to the highest cluster.",
         (960, 520),
     ),
 }

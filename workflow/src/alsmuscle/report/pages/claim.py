@@ -1,4 +1,6 @@
-"""One claim's page: its tests in one table first, then study by study; and what moved since the last run."""
+"""One claim's page: its tests in one table first, then study by study; and what moved since the
+last run.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,8 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[
         caveats=_caveats(data, list(dict.fromkeys(rows["target"]))),
         reviews=[_review(synthesis, item) for item in entry["reviews"]],
         evidence=[
-            f"{item['text']} ({'seen at its page' if item['mark'] == 'S' else 'from memory, verify'})"
+            f"{item['text']} "
+            f"({'seen at its page' if item['mark'] == 'S' else 'from memory, verify'})"
             for item in entry["evidence"]
         ],
     )
@@ -151,7 +154,8 @@ def _counted(tests: list[_Test]) -> str:
 def _lacking(data: m.ReportData, synthesis: m.Synthesis, tests: list[_Test]) -> str:
     """Name the tests that the claim's sentence needs and for which there are no data."""
     names = [
-        f"{target_title(data, test.row['target'])} in {context_label(synthesis, test.row['context'])}"
+        f"{target_title(data, test.row['target'])} in "
+        f"{context_label(synthesis, test.row['context'])}"
         for test in tests
         if test.row["part"] != "secondary" and not test.has_data
     ]
@@ -446,7 +450,8 @@ def _facts(data: m.ReportData, row: pd.Series[Any]) -> list[tuple[str, object]]:
         pairs.append(
             (
                 "Bayesian estimate",
-                f"{c.interval_text(row['bayes_effect'], row['bayes_ci_low'], row['bayes_ci_high'])}; "
+                c.interval_text(row["bayes_effect"], row["bayes_ci_low"], row["bayes_ci_high"])
+                + "; "
                 f"probability of this direction {row['prob_direction']:.3g}, of more than "
                 f"{row['margin']:g} {row['prob_beyond']:.3g}",
             )

@@ -32,8 +32,8 @@ MEANING = dict(
             "Studies, or tests that the sentence needs, say opposite things.",
             "It moves, and next to nothing is left beyond denervation.",
             "It moves; what is left beyond denervation is unknown, or may be nothing.",
-            "It moves; adjusted for fibre, fat and macrophage content its interval reaches 0, or it "
-            "cannot be adjusted.",
+            "It moves; adjusted for fibre, fat and macrophage content its interval reaches 0, "
+            "or it cannot be adjusted.",
             "No data, the wrong material, or too wide an interval; the page says how small an "
             "effect would have been seen.",
         ),
@@ -79,7 +79,9 @@ def is_simulated(synthesis: m.Synthesis) -> bool:
 
 
 def summary(data: m.ReportData, synthesis: m.Synthesis) -> dict[str, Any]:
-    """Return what the first page shows: the count of every verdict, what it rests on, the claims."""
+    """Return what the first page shows: the count of every verdict, what it rests on,
+    the claims.
+    """
     overall = synthesis.overall.set_index("claim")
     entries = {entry["id"]: entry for entry in synthesis.document["claims"]}
     names = [name for name in entries if name in overall.index]

@@ -290,23 +290,25 @@ def _untested(contrast: m.ContrastData, alpha: float) -> str:
     if found["left_out"] and contrast.meta.get("evidence") != "published":
         text = (
             f"Of {c.number(found['tested'] + found['left_out'], 0)} genes measured, "
-            f"{c.number(found['left_out'], 0)} have too few reads, or counts too unlike each other, for a "
-            f"test: their adjusted p is {c.MISSING}. Which genes are tested depends on their expression "
-            "alone, never on their p. "
+            f"{c.number(found['left_out'], 0)} have too few reads, or counts too unlike each "
+            f"other, for a test: their adjusted p is {c.MISSING}. Which genes are tested depends "
+            "on their expression alone, never on their p. "
         )
     called = de[de["padj"] < alpha]
     if "n_replaced" in called and called["n_replaced"].gt(0).any():
         names = called.loc[called["n_replaced"] > 0, "symbol"].astype(str).tolist()
         text += (
-            f"In {c.number(len(names), 0)} of the {c.number(found['called'], 0)} genes called, counts of "
-            "single samples were outlying (Cook's distance) and were replaced by what the others have: "
-            f"{', '.join(names[:8])}{' and others' if len(names) > 8 else ''}."
+            f"In {c.number(len(names), 0)} of the {c.number(found['called'], 0)} genes called, "
+            "counts of single samples were outlying (Cook's distance) and were replaced by what "
+            f"the others have: {', '.join(names[:8])}{' and others' if len(names) > 8 else ''}."
         )
     return text
 
 
 def _levels(frame: pd.DataFrame, contrast: m.ContrastData) -> pd.DataFrame:
-    """Name mean expression by what was measured, counts or log2 intensities; these have no shrinkage."""
+    """Name mean expression by what was measured, counts or log2 intensities; these have no
+    shrinkage.
+    """
     if contrast.meta.get("measure") != "intensities":
         return frame
     return frame.rename(columns={"base_mean": "level"}).drop(

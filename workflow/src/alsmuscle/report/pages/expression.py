@@ -1,4 +1,6 @@
-"""Expression of single genes per sample: what the gene pages draw, and the matrices as downloads."""
+"""Expression of single genes per sample:
+what the gene pages draw, and the matrices as downloads.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def path(study: m.StudyData) -> str:
 
 
 def link(study: m.StudyData, root: str) -> Markup | None:
-    """Return what a study's page says of the values of its samples, with the matrix; ``None`` without."""
+    """Return what a study's page says of the values of its samples, with the matrix; ``None``
+    without.
+    """
     held = study.expression
     if held is None or not len(held.genes):
         return None

@@ -25,7 +25,9 @@ def page(site: Site, data: m.ReportData) -> str:
 
 
 def set_page(site: Site, data: m.ReportData) -> str:
-    """Return ``geneset.html``: heat maps of any genes (``#MYOG,CHRNA1``) or block (``#PROGRAMME/block``)."""
+    """Return ``geneset.html``: heat maps of any genes (``#MYOG,CHRNA1``) or block
+    (``#PROGRAMME/block``).
+    """
     more = {"sets": _sets(data), "alpha": data.alpha}
     return site.render(
         "geneset.html.j2", path="geneset.html", heading="Sets of genes", spec=_spec(data, more)
@@ -104,11 +106,11 @@ def scripts(
     """Return the data scripts of the gene page and of the search: path to text.
 
     Per gene: symbol, organism; per contrast its place in the page's list, log2 fold change, half of
-    its 95 % interval, p and adjusted p; per role pooled over it the place of the role, species, cell
-    type, studies, effect, interval and adjusted p; the id of its counterpart in the other organism.
-    A gene that published lists call has one part more: per list its place, 1 (up) or -1 (down), the
-    log2 fold change and the p that the list states. Genes that only lists hold have an entry too.
-    ``found``: :func:`measured` of ``data.contrasts()``, where that is at hand.
+    its 95 % interval, p and adjusted p; per role pooled over it the place of the role, species,
+    cell type, studies, effect, interval and adjusted p; the id of its counterpart in the other
+    organism. A gene that published lists call has one part more: per list its place, 1 (up) or -1
+    (down), the log2 fold change and the p that the list states. Genes that only lists hold have an
+    entry too. ``found``: :func:`measured` of ``data.contrasts()``, where that is at hand.
     """
     records: dict[str, list[str]] = {}
     names: dict[str, tuple[str, str]] = {}

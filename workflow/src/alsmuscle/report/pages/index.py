@@ -229,7 +229,9 @@ def _rest(excluded: pd.DataFrame | None) -> Markup:
 
 
 def text_summary(data: m.ReportData) -> str:
-    """Return the report in a few lines for the terminal: studies done, left out, flagged; verdicts."""
+    """Return the report in a few lines for the terminal: studies done, left out, flagged;
+    verdicts.
+    """
     names = [study.name for study in data.studies]
     names = [
         f"{name} ({wording.method(study.card)})" if names.count(name) > 1 else name

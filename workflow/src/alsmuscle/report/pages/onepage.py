@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 QUESTION = (
-    "What do all public transcriptomes of skeletal muscle in ALS say together about the claims of two "
-    "reviews (Pikatza-Menoio et al. 2021; Duranti et al. 2025), and is it more than denervation?"
+    "What do all public transcriptomes of skeletal muscle in ALS say together about the claims "
+    "of two reviews (Pikatza-Menoio et al. 2021; Duranti et al. 2025), and is it more than "
+    "denervation?"
 )
 MOST = 34
 """Claims that have room in full size; of more, the rows are smaller."""
@@ -86,7 +87,9 @@ def _head(data: m.ReportData, said: Mapping[str, Any] | None) -> list[tuple[floa
 
 
 def _rows(data: m.ReportData, said: Mapping[str, Any] | None) -> list[tuple[str, str, str, str]]:
-    """Return id, statement, verdict and drawn estimate of every claim, in the order of the claims."""
+    """Return id, statement, verdict and drawn estimate of every claim,
+    in the order of the claims.
+    """
     if data.synthesis is None or said is None:
         return []
     verdicts = data.synthesis.overall.set_index("claim")["verdict"].astype(str)
@@ -112,10 +115,10 @@ def _foot(data: m.ReportData) -> list[str]:
     commit = f" ({data.commit})" if data.commit else ""
     return [
         f"Studies ({len(names)}): {', '.join(names)}.",
-        "Method: one model per study, effects of gene programmes as mean log2 fold changes of their "
-        "genes with errors that know the genes' correlation, pooled over independent studies with "
-        "random effects; every claim is held against denervation. Verdicts follow rules fixed before "
-        "any data was seen.",
+        "Method: one model per study, effects of gene programmes as mean log2 fold changes of "
+        "their genes with errors that know the genes' correlation, pooled over independent studies "
+        "with random effects; every claim is held against denervation. Verdicts follow rules fixed "
+        "before any data was seen.",
         f"Made with alsmuscle{commit}{'; ' + versions if versions else ''}. Details, caveats and "
         "citations: index.html and methods.html of the report. Not for clinical decisions.",
     ]

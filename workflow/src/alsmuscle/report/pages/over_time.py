@@ -104,7 +104,9 @@ def course(rows: pd.DataFrame, title: str, span: tuple[float, float]) -> Markup:
 
 
 def panels(rows: pd.DataFrame) -> Markup | None:
-    """Return a block's drawings, one per axis, on one scale; ``None`` without two times in a study."""
+    """Return a block's drawings, one per axis, on one scale;
+    ``None`` without two times in a study.
+    """
     span = plots.domain([rows])
     drawn = []
     for role, title in AXES:
@@ -171,7 +173,8 @@ def _matrix(data: m.ReportData, frame: pd.DataFrame) -> Markup:
     }
     return plots.heatmap(
         table.set_axis(parts),
-        caption="Programme effects at every time point in log2 units; bold: the 95 % interval excludes 0",
+        caption="Programme effects at every time point in log2 units; bold: the 95 % interval "
+        "excludes 0",
         head="Programme and block",
         sure=marked.set_axis(parts),
         groups=groups,

@@ -1,4 +1,6 @@
-"""One gene set in one comparison: where its genes lie in the ranking, and which of them drive it."""
+"""One gene set in one comparison: where its genes lie in the ranking,
+and which of them drive it.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def page(site: Site, data: m.ReportData) -> str:
 
 
 def can_open(data: m.ReportData, contrast: m.ContrastData) -> bool:
-    """Return whether a comparison's sets can be opened: it was ranked, and their genes are known."""
+    """Return whether a comparison's sets can be opened:
+    it was ranked, and their genes are known.
+    """
     ranked = contrast.gsea is not None and len(contrast.gsea) > 0
     return bool(data.gene_sets) and ranked and contrast.de is not None and "stat" in contrast.de
 
@@ -82,9 +86,9 @@ def script(data: m.ReportData, study: m.StudyData, contrast: m.ContrastData) -> 
     """Return the data script of a comparison's sets; ``None`` where none can be opened.
 
     ``n`` genes are ranked by the test's statistic, as the table of pathways was; ``steps``: the
-    statistic at even distances; ``genes``: every gene of the sets in the order of the ranking (place,
-    id, symbol, statistic, log2 fold change, half of its interval, adjusted p); ``sets``: collection →
-    name → reading name, numbers of the tables, and which of ``genes`` it holds.
+    statistic at even distances; ``genes``: every gene of the sets in the order of the ranking
+    (place, id, symbol, statistic, log2 fold change, half of its interval, adjusted p); ``sets``:
+    collection → name → reading name, numbers of the tables, and which of ``genes`` it holds.
     """
     if not can_open(data, contrast):
         return None
@@ -122,7 +126,9 @@ def script(data: m.ReportData, study: m.StudyData, contrast: m.ContrastData) -> 
 
 
 def _rows(contrast: m.ContrastData, *, tested: bool) -> dict[str, dict[str, list[Any]]]:
-    """Collection → set → its reading name and numbers: effect, its interval, adjusted p, score, NES."""
+    """Collection → set → its reading name and numbers: effect, its interval, adjusted p, score,
+    NES.
+    """
     table = contrast.gsea
     assert table is not None
     table = table[["collection", "term", "es", "nes", "pvalue"]]

@@ -1,4 +1,6 @@
-"""What a reader needs to pool again without some studies: the effects that were pooled, with errors."""
+"""What a reader needs to pool again without some studies: the effects that were pooled, with
+errors.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,14 @@ from alsmuscle.synthesis import pooled
 
 
 class Selection:
-    """The blocks' effects of eligible whole-tissue comparisons, by block, and what they have in common."""
+    """The blocks' effects of eligible whole-tissue comparisons, by block, and what they have in
+    common.
+    """
 
     def __init__(self, data: m.ReportData) -> None:
-        """Choose what :func:`alsmuscle.synthesis.pool.pool_programmes` pools, and learn as it does."""
+        """Choose what :func:`alsmuscle.synthesis.pool.pool_programmes` pools,
+        and learn as it does.
+        """
         rules = data.parameters.get("synthesis", {}).get("rules", {})
         self._rho, self._alpha = rules.get("rho"), rules.get("alpha")
         self._names = {

@@ -1,4 +1,6 @@
-"""What comparisons share: genes and blocks that go up or down in any of them, for the page to count."""
+"""What comparisons share: genes and blocks that go up or down in any of them, for the page to
+count.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,9 @@ def script(data: m.ReportData) -> str:
     """Return the data script of the page.
 
     ``genes``: symbols, of a mouse gene that of its human counterpart; ``blocks``: names;
-    ``calls`` and ``moves``: per comparison the places of the genes (blocks) that are higher and that
-    are lower; ``tested``: how many genes it tested. Genes are called at the threshold on adjusted p,
-    blocks as :func:`alsmuscle.report.estimates.verdict` does.
+    ``calls`` and ``moves``: per comparison the places of the genes (blocks) that are higher and
+    that are lower; ``tested``: how many genes it tested. Genes are called at the threshold on
+    adjusted p, blocks as :func:`alsmuscle.report.estimates.verdict` does.
     """
     names: dict[str, int] = {}
     blocks: dict[str, int] = {}

@@ -129,7 +129,9 @@ def _axis(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
 
 
 def _agreement(data: m.ReportData) -> Markup | None:
-    """Signs of the signature's genes in patients and in denervated mice; ``None`` without either."""
+    """Signs of the signature's genes in patients and in denervated mice;
+    ``None`` without either.
+    """
     if data.programmes is None:
         return None
     listed = data.programmes

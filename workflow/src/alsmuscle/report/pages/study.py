@@ -225,7 +225,9 @@ def as_list(value: object) -> list[object]:
 
 
 def sample_view(study: m.StudyData) -> pd.DataFrame | None:
-    """Return QC metrics beside components, ``group``, ``sex`` and ``flagged``: one row per sample."""
+    """Return QC metrics beside components, ``group``, ``sex`` and ``flagged``:
+    one row per sample.
+    """
     if study.qc is None:
         return None
     # Arrays have no reads, reads no level.
@@ -542,7 +544,8 @@ def _pictures(
         show(
             "pca",
             f"Scatter plot of {len(part)} samples on two principal components, by group.",
-            "Similar samples lie close together. Ringed: flagged samples; pointing at one says why.",
+            "Similar samples lie close together. Ringed: flagged samples; pointing at one "
+            "says why.",
             {
                 **_plot(part, "pc1", "pc2", labels=_pc_labels(study), group="group"),
                 **_choices(study, frame, part["sample_id"]),

@@ -11,11 +11,12 @@ the same on both sides, to the last digit. A faint effect (a gene that answers t
 four weeks later: 0.05 log2 units) is an effect, and calling it is no error. Scenarios enter the
 false discovery rate only where that makes the null exact
 (:data:`alsmuscle.simulate.calibrate.scenarios.EXACT`): both sides are equally spread (else size
-factors, which look at typical logs, move the expected counts of all genes alike: ``unequal``), no sample is swapped, and every factor that differs between samples is random with
-respect to the groups or in the model. Genes of a study move together, so that a study's false
-discovery proportion scatters widely about the rate that is its mean: many studies have none, few
-have many. The rate is the mean over replicates and scenarios, each scenario being given by itself,
-too. It contains the true share of nulls (about 0.84): a perfect test would give 0.042 at 0.05.
+factors, which look at typical logs, move the expected counts of all genes alike: ``unequal``), no
+sample is swapped, and every factor that differs between samples is random with respect to the
+groups or in the model. Genes of a study move together, so that a study's false discovery proportion
+scatters widely about the rate that is its mean: many studies have none, few have many. The rate is
+the mean over replicates and scenarios, each scenario being given by itself, too. It contains the
+true share of nulls (about 0.84): a perfect test would give 0.042 at 0.05.
 """
 
 from __future__ import annotations

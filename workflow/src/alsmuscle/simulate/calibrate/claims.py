@@ -88,16 +88,16 @@ def verdict_replicate(
 
     Five ALS studies and one denervation reference share a biology
     (:func:`alsmuscle.simulate.log_scale.simulate_biology`: log2 scale, so that 200 replicates are
-    cheap; that counts lead to right effects is what ``replicates.replicate`` measures). Each study has its own
-    lambda (0.5, standard deviation 0.1), and the effect of every block that is a programme differs
-    between studies by ``HETEROGENEITY`` (standard deviation, log2 units: site, cohort, platform),
-    without which modified Knapp-Hartung intervals hold more than they promise. Of eight blocks two
-    carry ``BEYOND`` log2 units beyond denervation, three follow denervation only, one has no effect
-    but what differs between studies, and two are random sets of genes. Each is claimed to go up, in
-    bulk tissue, with denervation as an alternative explanation, and meets ``N_RANDOM`` matched random
-    sets of its own on the way, as in the workflow. The reference is one for all studies: species and
-    platform are taken to be the same, which in the demo holds for the mouse models only.
-    ``settings``: ``synthesis.denervation`` of the configuration.
+    cheap; that counts lead to right effects is what ``replicates.replicate`` measures). Each study
+    has its own lambda (0.5, standard deviation 0.1), and the effect of every block that is a
+    programme differs between studies by ``HETEROGENEITY`` (standard deviation, log2 units: site,
+    cohort, platform), without which modified Knapp-Hartung intervals hold more than they promise.
+    Of eight blocks two carry ``BEYOND`` log2 units beyond denervation, three follow denervation
+    only, one has no effect but what differs between studies, and two are random sets of genes. Each
+    is claimed to go up, in bulk tissue, with denervation as an alternative explanation, and meets
+    ``N_RANDOM`` matched random sets of its own on the way, as in the workflow. The reference is one
+    for all studies: species and platform are taken to be the same, which in the demo holds for the
+    mouse models only. ``settings``: ``synthesis.denervation`` of the configuration.
 
     Returns
     -------

@@ -48,7 +48,8 @@ def page(summary: pd.DataFrame, verdicts: pd.DataFrame) -> str:
                 target = f"{low} to {high}" if low and high else f"≥ {low}" if low else f"≤ {high}"
             error = f" ± {number(row.se)}" if number(row.se) else ""
             body += (
-                f'<tr class="{row.met}"><td>{escape(row.what)}</td><td class="n">{number(row.value)}'
+                f'<tr class="{row.met}"><td>{escape(row.what)}</td><td '
+                f'class="n">{number(row.value)}'
                 f'{error}</td><td class="n">{row.n}</td><td class="n">{target}</td>'
                 f"<td>{row.met}</td></tr>"
             )

@@ -215,7 +215,8 @@ def summarise(
     flags: pd.DataFrame | None = None,
     omnibus: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Return what was asked, what was measured, its Monte Carlo error, and whether the target is met.
+    """Return what was asked, what was measured, its Monte Carlo error, and whether the target is
+    met.
 
     Parameters
     ----------
