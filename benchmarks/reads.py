@@ -84,7 +84,7 @@ def steps(folder: Path, genes: int, reads: int) -> None:
     row("index with introns", True, 0, lambda: held(True))
     pieces, _ = made_up_reads.fragments(made, dict.fromkeys(made.transcripts, 1.0), reads, draw)
     mates = made_up_reads.bulk(folder, "B", pieces, paired=True, strand="reverse", draw=draw)
-    row("whole tissue, pairs", False, reads / 1e6, lambda: quantify.quantify(mates, held(False)))
+    row("whole tissue, pairs", False, reads / 1e6, lambda: quantify.quantify([mates], held(False)))
     known = made_up_reads.barcodes(2_000, draw)
     (folder / "list.txt").write_bytes(b"\n".join(known) + b"\n")
     names = list(made.genes)

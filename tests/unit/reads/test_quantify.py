@@ -40,7 +40,7 @@ def test_counts_of_genes_and_the_strand_are_found(made, tmp_path, paired, strand
     draw = np.random.default_rng(5)
     pieces, origin = made_up_reads.fragments(genome, molecules(genome, draw), 40_000, draw)
     files = made_up_reads.bulk(tmp_path, "R", pieces, paired=paired, strand=strand, draw=draw)
-    abundance, quality = q.quantify(files, ref, single=q.Single(200, 25))
+    abundance, quality = q.quantify([files], ref, single=q.Single(200, 25))
     assert quality["strandedness"] == strand
     assert quality["layout"] == ("paired" if paired else "single")
     assert (quality["reads"], quality["read_length"]) == (40_000, 75)
@@ -63,10 +63,61 @@ def test_the_first_reads_alone(made, tmp_path):
     draw = np.random.default_rng(6)
     pieces, _ = made_up_reads.fragments(genome, molecules(genome, draw), 5_000, draw)
     files = made_up_reads.bulk(tmp_path, "R", pieces, paired=True, strand="forward", draw=draw)
-    abundance, quality = q.quantify(files, ref, first_reads=1_000)
+    abundance, quality = q.quantify([files], ref, first_reads=1_000)
     assert (quality["reads"], quality["quantified"]) == (5_000, 1_000)
     assert abundance["est_counts"].sum() == pytest.approx(1_000, abs=5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["R_1.fastq.gz", "R_2.fastq.gz"]
+
+
+def test_lanes_are_one_library(made, tmp_path):
+    genome, ref, _ = made
+    draw = np.random.default_rng(8)
+    pieces, _ = made_up_reads.fragments(genome, molecules(genome, draw), 6_000, draw)
+
+    def lane(name, part, paired=True):
+        own = {"paired": paired, "strand": "reverse", "draw": draw}
+        return made_up_reads.bulk(tmp_path, name, part, **own)
+
+    whole, _ = q.quantify([lane("W", pieces)], ref)
+    lanes = [lane("L1", pieces[:2_500]), lane("L2", pieces[2_500:])]
+    (tmp_path / "beside").mkdir()
+    parts, quality = q.quantify(lanes, ref, beside=tmp_path / "beside")
+    assert (quality["reads"], quality["quantified"], quality["layout"]) == (6_000, 6_000, "paired")
+    np.testing.assert_allclose(parts["est_counts"], whole["est_counts"], atol=0.5)
+    _, quality = q.quantify(lanes, ref, first_reads=3_000)
+    assert (quality["reads"], quality["quantified"]) == (6_000, 5_500)
+    _, quality = q.quantify([run[:1] for run in lanes], ref)
+    assert (quality["reads"], quality["layout"]) == (6_000, "single")
+    with pytest.raises(InputError, match="runs of single reads, and runs of mates"):
+        q.quantify([lanes[0], lanes[1][:1]], ref)
+
+
+def test_text_windows_ends_and_more_first_reads_than_there_are(made, tmp_path):
+    genome, ref, _ = made
+    draw = np.random.default_rng(9)
+    pieces, _ = made_up_reads.fragments(genome, molecules(genome, draw), 3_000, draw)
+    files = made_up_reads.bulk(tmp_path, "R", pieces, paired=True, strand="forward", draw=draw)
+    packed, _ = q.quantify([files], ref)
+    odd = [tmp_path / "my reads 1.fq", tmp_path / "my reads 2.fq"]
+    for path, target in zip(files, odd, strict=True):
+        target.write_bytes(gzip.decompress(path.read_bytes()).replace(b"\n", b"\r\n"))
+    plain, quality = q.quantify([odd], ref, first_reads=10_000)
+    assert (quality["quantified"], quality["read_length"]) == (3_000, 75)
+    np.testing.assert_allclose(plain["est_counts"], packed["est_counts"], atol=0.01)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_broken_read_far_within_is_not_the_end_of_the_reads(made, tmp_path, monkeypatch, paired):
+    genome, ref, _ = made
+    draw = np.random.default_rng(10)
+    monkeypatch.setattr(q.fastq, "LOOKED_AT", 100)
+    pieces, _ = made_up_reads.fragments(genome, molecules(genome, draw), 2_000, draw)
+    files = made_up_reads.bulk(tmp_path, "R", pieces, paired=paired, strand="forward", draw=draw)
+    lines = gzip.decompress(files[0].read_bytes()).split(b"\n")
+    lines[4 * 1_500 + 3] = lines[4 * 1_500 + 3][:-5]
+    files[0].write_bytes(gzip.compress(b"\n".join(lines)))
+    with pytest.raises(InputError, match="line 6001"):
+        q.quantify([files], ref)
 
 
 def test_runs_that_cannot_be_read(made, tmp_path):
@@ -75,29 +126,29 @@ def test_runs_that_cannot_be_read(made, tmp_path):
     pieces, _ = made_up_reads.fragments(genome, molecules(genome, draw), 2_000, draw)
     one, two = made_up_reads.bulk(tmp_path, "R", pieces, paired=True, strand="forward", draw=draw)
     with pytest.raises(InputError, match="0 files"):
-        q.quantify([], ref)
+        q.quantify([[]], ref)
     short = made_up_reads.write_reads(tmp_path / "s.fastq.gz", [p[:20] for p in pieces])
     with pytest.raises(InputError, match="reads of 20 nucleotides"):
-        q.quantify([short], ref)
+        q.quantify([[short]], ref)
     fewer = made_up_reads.write_reads(tmp_path / "f.fastq.gz", [p[:75] for p in pieces[:-1]])
     with pytest.raises(InputError, match="mates differ"):
-        q.quantify([one, fewer], ref)
+        q.quantify([[one, fewer]], ref)
     own = [piece[:75] for piece in pieces[:-1]] + [pieces[-1][:60]]
     mixed = made_up_reads.write_reads(tmp_path / "m.fastq.gz", own)
     with pytest.raises(InputError, match="reads of 60 to 75 nucleotides") as error:
-        q.quantify([mixed], ref)
+        q.quantify([[mixed]], ref)
     assert "trimmed: true" in str(error.value)
-    _, quality = q.quantify([mixed], ref, trimmed=True)
+    _, quality = q.quantify([[mixed]], ref, trimmed=True)
     assert quality["mixed_lengths"] and quality["reads"] == 2_000
     two.write_bytes(two.read_bytes()[:-500])
     with pytest.raises(InputError, match="truncated"):
-        q.quantify([one, two], ref)
+        q.quantify([[one, two]], ref)
     alien = [bytes(draw.choice(made_up_reads.BASES, 75)) for _ in range(500)]
     with pytest.raises(InputError, match="none of 500 reads belongs"):
-        q.quantify([made_up_reads.write_reads(tmp_path / "a.fastq.gz", alien)], ref)
+        q.quantify([[made_up_reads.write_reads(tmp_path / "a.fastq.gz", alien)]], ref)
     (tmp_path / "e.fastq.gz").write_bytes(gzip.compress(b""))
     with pytest.raises(InputError, match="no read"):
-        q.quantify([tmp_path / "e.fastq.gz"], ref)
+        q.quantify([[tmp_path / "e.fastq.gz"]], ref)
 
 
 def test_the_strand_by_the_share_that_lies_forward():

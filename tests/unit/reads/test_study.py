@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -111,8 +114,6 @@ def test_runs_become_one_table_of_counts_and_their_reads_are_deleted(study, tmp_
 
 @pytest.mark.parametrize("fault", ["md5", "truncated", "mate", "empty", "unknown run"])
 def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, tmp_path, fault):
-    import gzip
-
     card, archive, _, _ = study
     url = next(url for url in archive.pages if url.endswith("SRR2_2.fastq.gz"))
     report = ena.ena_file_report("SRR2")
@@ -151,3 +152,92 @@ def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, tmp_path, f
 
 def test_ranges_of_runs():
     assert run_names(["SRR9-SRR11", "ERR5", "SRR10"]) == ["SRR9", "SRR10", "SRR11", "ERR5"]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A card of reads of one's own: two lanes of mates, and single reads, oddly named."""
+    genome = made_up_reads.genome([f"ENSG{i:011d}.1" for i in range(60)])
+    folder = tmp_path / "my reads"
+    folder.mkdir()
+    paths = genome.write(tmp_path)
+    draw = np.random.default_rng(2)
+    amounts = {name: draw.gamma(0.6, 10) for name in genome.transcripts}
+
+    def made(name, n, paired):
+        pieces, _ = made_up_reads.fragments(genome, amounts, n, draw)
+        own = {"paired": paired, "strand": "reverse", "draw": draw}
+        return made_up_reads.bulk(folder, name, pieces, **own)
+
+    named = {}
+    for lane in (1, 2):
+        for path, mate in zip(made(f"x{lane}", 4_000 + lane, True), (1, 2), strict=True):
+            new = path.rename(folder / f"M1 old_S1_L00{lane}_R{mate}_001.fastq.gz")
+            named.setdefault("S1", []).append(str(new))
+    (single,) = made("y", 5_000, False)
+    (folder / "M2.fq").write_bytes(gzip.decompress(single.read_bytes()))
+    single.unlink()
+    named["S2"] = [str(folder / "M2.fq")]
+    card = {"id": "own1", "accession": "own1", "organism": "human"}
+    reads = {"source": "fastq", "libraries": named, "transcripts": str(paths["transcripts"])}
+    return card | {"files": {"reads": reads}}
+
+
+def test_reads_of_ones_own_are_read_where_they_lie(own, tmp_path):
+    named = own["files"]["reads"]["libraries"]
+    before = {path: Path(path).stat() for files in named.values() for path in files}
+    (row,), check = obtain(own, tmp_path / "data")
+    assert check["state"] == "agrees", check
+    counts = pd.read_csv(row["path"], sep="\t", index_col="gene_id")
+    np.testing.assert_allclose(counts[["S1", "S2"]].sum(), [8_003, 5_000], rtol=0.01)
+    assert {path: Path(path).stat().st_mtime_ns for path in before} == {
+        path: facts.st_mtime_ns for path, facts in before.items()
+    }
+    assert sorted(path.name for path in (tmp_path / "my reads").iterdir()) == sorted(
+        Path(path).name for path in before
+    )
+    made = sorted(path.name for path in (tmp_path / "data" / "own1" / "reads").iterdir())
+    assert made == ["S1.abundance.tsv.gz", "S1.json", "S2.abundance.tsv.gz", "S2.json"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("empty", "there is no read in it"),
+        ("garbage", "the gzip is broken"),
+        ("copy", "are the same, byte for byte"),
+        ("lane without mate", "a mate is missing"),
+        ("lanes as mates", "are not mates|mates differ"),
+        ("missing", "there is no such file"),
+        ("outside", "outside the project"),
+    ],
+)
+def test_what_is_wrong_with_reads_of_ones_own_is_said(own, tmp_path, fault, said):
+    named = own["files"]["reads"]["libraries"]
+    first = Path(named["S1"][0])
+    if fault == "empty":
+        Path(named["S2"][0]).write_bytes(b"")
+    elif fault == "garbage":
+        first.write_bytes(first.read_bytes() + b"garbage")
+    elif fault == "copy":
+        copy = first.with_name("S3_R1.fastq.gz")
+        copy.write_bytes(first.read_bytes())
+        named["S3"] = [str(copy)]
+    elif fault == "lane without mate":
+        named["S1"].remove(str(first))
+    elif fault == "lanes as mates":
+        links = [first.with_name(f"lanes {n}.fastq.gz") for n in "ab"]
+        for path, link in zip((named["S1"][0], named["S1"][2]), links, strict=True):
+            Path(path).rename(link)
+        named["S1"] = [str(link) for link in links]
+    elif fault == "missing":
+        first.unlink()
+    else:
+        place = tmp_path.parent / f"{tmp_path.name} elsewhere.fq"
+        named["S2"] = [str(Path(named["S2"][0]).rename(place))]
+    manifest, check = obtain(own, tmp_path / "data")
+    assert manifest == []
+    assert check["state"] == ("unreachable" if fault == "missing" else "failed")
+    assert re.search(said, check["found"] + check["card"]), check
+    assert not list((tmp_path / "data" / "own1").glob("*.counts.tsv"))
+    assert not list((tmp_path / "data" / "own1").rglob("*.fastq*"))

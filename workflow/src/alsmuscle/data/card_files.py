@@ -160,6 +160,13 @@ def _check_reads(card: Card, fail: Callable[..., None]) -> None:
     found = [name for name, file in files.items() if file.get("source") in libraries.SOURCES]
     if len(found) > 1:
         fail(f"files.{found[1]}", f"reads are also `files.{found[0]}`; a study has one such entry")
+    owner: dict[str, str] = {}
+    for name in found:
+        for library, paths in files[name].get("libraries", {}).items():
+            for path in paths:
+                if path in owner:
+                    fail(f"files.{name}.libraries.{library}", f"{path} is also {owner[path]}'s")
+                owner[path] = library
     for key in ("counts", "cells"):
         block = card.get(key, {})
         is_reads = block.get("layout") == "reads"

@@ -169,6 +169,21 @@ def file_name(url: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".")[-_MOST_NAME:] or "file"
 
 
+def own_file(path: str, *, policy: FetchPolicy | None = None, study: str = "") -> Path:
+    """Return a local file that a card names, to be read where it lies; too large for a copy.
+
+    Raises
+    ------
+    FetchError
+        It is not there, or not to be read.
+    """
+    want = Want(canonical(path), study, None, None, None)
+    found = _allowed(want, policy or FetchPolicy())
+    if found is None or not found.is_file():
+        raise want.passing("there is no such file", remedy="put it there, or correct the path")
+    return found
+
+
 def fetch_first(
     urls: Sequence[str], dest: str | Path, *, study: str = "", **options: Any
 ) -> Fetched:

@@ -134,6 +134,7 @@ def count(
     reference: Reference,
     kit: Kit,
     *,
+    beside: Path | None = None,
     first_reads: int = 0,
     threads: int = 1,
 ) -> tuple[AnnData, AnnData, dict[str, Any]]:
@@ -147,6 +148,8 @@ def count(
         Transcripts, for nuclei with introns.
     kit
         The chemistry.
+    beside
+        Folder for what is written between; that of the reads when left out.
     first_reads
         Take so many reads of each run only, for a trial; 0 takes all.
 
@@ -166,14 +169,15 @@ def count(
     if not pairs:
         raise InputError("no run", expected="at least one, of two files")
     chemistry, listed, share = kit.of(pairs[0][0].path)
-    total = sum(barcodes.reads for barcodes, _ in pairs)
-    with tools.workspace(pairs[0][0].path.parent) as folder:
+    with tools.workspace(beside or pairs[0][0].path.parent) as folder:
         used = [
-            _head(file, folder / f"{number}.fastq", first_reads)
+            fastq.at_most(file, folder / f"{number}.fastq", first_reads)
             for number, file in enumerate(file for pair in pairs for file in pair)
         ]
-        raw, info = _bus(used, reference, chemistry, listed, folder, threads)
-    taken = sum(min(b.reads, first_reads) if first_reads else b.reads for b, _ in pairs)
+        paths = [file.path for file in used]
+        raw, info = _bus(paths, reference, chemistry, listed, folder, threads)
+        taken = sum(file.reads for file in used) // 2
+        fastq.read_whole(info["n_processed"], taken, paths)
     if not raw.n_obs:
         raise InputError(
             f"none of {taken:,} reads belongs to a gene of {reference.name}",
@@ -185,7 +189,7 @@ def count(
     called = raw[molecules >= least_molecules(molecules)].copy()
     quality = NOTHING | {
         "layout": "cells",
-        "reads": total,
+        "reads": sum(barcodes.reads for barcodes, _ in pairs),
         "quantified": taken,
         "read_length": min(cdna.longest for _, cdna in pairs),
         "mixed_lengths": any(cdna.mixed for _, cdna in pairs),
@@ -245,16 +249,6 @@ def _pair(run: Sequence[Path]) -> tuple[fastq.Fastq, fastq.Fastq]:
             remedy="take the files as the sequencer wrote them, not trimmed",
         )
     return barcodes, cdna
-
-
-def _head(file: fastq.Fastq, target: Path, reads: int) -> Path:
-    """Return a file of the first ``reads`` reads:
-    the file itself where it holds no more (0: all).
-    """
-    if not 0 < reads < file.reads:
-        return file.path
-    fastq.head(file.path, target, reads)
-    return target
 
 
 def _bus(

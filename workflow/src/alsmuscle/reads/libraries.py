@@ -35,6 +35,51 @@ def kept_in(cache: str | Path, study: str, name: str) -> Path:
     return Path(cache) / study / name
 
 
+def lanes(paths: Sequence[str]) -> dict[str, list[str]]:
+    """Return a library's files of one's own run by run, by what sequencers and trimmers call them.
+
+    Runs (lanes) are told apart by what names hold beside the mate's mark; a run's files are in the
+    order of their marks. Where a name has no mark, all files are one run, as they are listed.
+
+    Examples
+    --------
+    >>> lanes(["a_L1_R2.fq", "a_L1_R1.fq", "a_L2_R1.fq", "a_L2_R2.fq"])
+    {'a_L1': ['a_L1_R1.fq', 'a_L1_R2.fq'], 'a_L2': ['a_L2_R1.fq', 'a_L2_R2.fq']}
+    >>> lanes(["barcodes.fastq", "cdna.fastq"])
+    {'': ['barcodes.fastq', 'cdna.fastq']}
+    """
+    marked = [_marked(path) for path in paths]
+    if not all(mark for _, mark in marked):
+        return {"": list(paths)}
+    found: dict[str, dict[str, str]] = {}
+    for path, (run, mark) in zip(paths, marked, strict=True):
+        files = found.setdefault(run, {})
+        if mark in files:
+            raise InputError(
+                f"{files[mark]} and {path} are both read {mark} of one run, by their names",
+                expected="runs or lanes whose names differ",
+                remedy="give the files of each run a name of their own",
+            )
+        files[mark] = path
+    for run, files in found.items():
+        if set(files) == {"R2"}:
+            raise InputError(
+                f"a mate is missing: of run {run} there is {files['R2']} alone",
+                expected="its other mate, R1",
+                remedy="name both on the card, or rename the file if its reads have no mates",
+            )
+    return {run: [files[mark] for mark in sorted(files)] for run, files in found.items()}
+
+
+def _marked(path: str) -> tuple[str, str]:
+    """Return a file's path without its mate's mark, and the mark: R1, I1 or 1; empty if none."""
+    stem = re.sub(r"(\.(fastq|fq|txt))?(\.gz)?$", "", path, flags=re.IGNORECASE)
+    stem = re.sub(r"_val_[12]$", "", stem)  # as Trim Galore adds
+    match = re.search(r"[._-]([RI][1-4])(?=[._-][^/]*$|$)", stem, re.IGNORECASE)
+    match = match or re.search(r"[._-]([12])$", stem)
+    return (stem[: match.start()] + stem[match.end() :], match[1].upper()) if match else (stem, "")
+
+
 def run_names(listed: Sequence[str]) -> list[str]:
     """Return runs one by one; an entry is a run, an experiment, or a range such as ``SRR1-SRR3``.
 

@@ -1,8 +1,8 @@
-"""One run of bulk reads: which strand, how much of it belongs to known transcripts, and how much
-each.
+"""One library of bulk reads: which strand, how much of it belongs to known transcripts, and how
+much each.
 
-kallisto tells none of what is wrong with a run: an empty or truncated file, or mates of different
-number, give numbers like any other. See :mod:`alsmuscle.reads.fastq` for those.
+kallisto tells none of what is wrong with its files: an empty or truncated file, or mates of
+different number, give numbers like any other. See :mod:`alsmuscle.reads.fastq` for those.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from alsmuscle.core.errors import InputError
 from alsmuscle.reads import fastq, tools
+from alsmuscle.reads.fastq import Fastq
 from alsmuscle.reads.reference import Reference
 from alsmuscle.reads.tables import NOTHING
 
@@ -42,26 +43,29 @@ class Single:
 
 
 def quantify(
-    files: Sequence[Path],
+    runs: Sequence[Sequence[Path]],
     reference: Reference,
     *,
+    beside: Path | None = None,
     single: Single | None = None,
     first_reads: int = 0,
     trimmed: bool = False,
     threads: int = 1,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Quantify one run.
+    """Quantify one library.
 
     Parameters
     ----------
-    files
-        Its FASTQ file, or its two files of mates.
+    runs
+        Of each of its runs (or lanes) the FASTQ file, or the two files of mates.
     reference
         The transcripts.
+    beside
+        Folder for what is written between; that of the reads when left out.
     single
         Fragments of single reads, which do not tell their length.
     first_reads
-        Take so many reads only, for a trial; 0 takes all.
+        Take so many reads of each run only, for a trial; 0 takes all.
     trimmed
         Reads may differ in length.
 
@@ -71,7 +75,7 @@ def quantify(
         kallisto's table: ``target_id, length, eff_length, est_counts, tpm``.
     quality
         What :data:`alsmuscle.reads.tables.READS` tells of a library of whole tissue: ``reads`` of
-        the run and ``quantified`` of them; duplicates are copies among the first reads.
+        the library and ``quantified`` of them; duplicates are copies among the first reads.
 
     Raises
     ------
@@ -80,55 +84,55 @@ def quantify(
     """
     import pandas as pd
 
-    looked = _readable(files, trimmed)
+    looked = [_readable(files, trimmed) for files in runs]
+    paired, every = _layout(looked), [file for run in looked for file in run]
     single = single or Single()
     fragment = (
         []
-        if len(files) == 2
+        if paired
         else ["--single", "--single-overhang", "-l", single.length, "-s", single.spread]
     )
-    with tools.workspace(files[0].parent) as folder:
-        used = list(files)
-        if 0 < first_reads < looked[0].reads:
-            used = _heads(files, folder, "first", first_reads)
-        taken = min(looked[0].reads, first_reads) if first_reads else looked[0].reads
-        sample = _heads(used, folder, "sample", SUBSAMPLE) if taken > SUBSAMPLE else used
+    with tools.workspace(beside or every[0].path.parent) as folder:
+        used = _firsts(every, folder, "first", first_reads)
+        sample = [f.path for f in _firsts(used, folder, "sample", SUBSAMPLE // len(runs))]
+        taken = sum(file.reads for file in used) // (1 + paired)
         found = {
             strand: _run(sample, reference, folder / strand, [*_FLAGS[strand], *fragment], threads)
             for strand in ("forward", "reverse")
         }
         forward, backward = (found[strand][1]["n_pseudoaligned"] for strand in found)
         strand, share = strandedness(forward, backward)
-        duplicated = fastq.share_duplicated(sample, SUBSAMPLE)
+        duplicated = fastq.share_duplicated(sample[: 1 + paired], SUBSAMPLE)
         options = [*_FLAGS[strand], *fragment]
         whole = folder / "whole"
-        said, info = _run(used, reference, whole, options, threads)
+        said, info = _run([f.path for f in used], reference, whole, options, threads)
+        fastq.read_whole(info["n_processed"], taken, [f.path for f in used])
         abundance = pd.read_csv(whole / "abundance.tsv", sep="\t")
     if not info["n_pseudoaligned"]:
         raise InputError(
             f"none of {taken:,} reads belongs to a transcript of {reference.name}",
-            where=files[0],
+            where=every[0].path,
             expected="reads of this organism's RNA",
             remedy="compare the card's organism with the archive's record",
         )
     length = re.search(r"estimated average fragment length: ([\d.]+)", said)
     quality = NOTHING | {
-        "layout": "paired" if len(files) == 2 else "single",
-        "reads": looked[0].reads,
+        "layout": "paired" if paired else "single",
+        "reads": sum(run[0].reads for run in looked),
         "quantified": taken,
-        "read_length": min(file.longest for file in looked),
-        "mixed_lengths": any(file.mixed for file in looked),
+        "read_length": min(file.longest for file in every),
+        "mixed_lengths": any(file.mixed for file in every),
         "strandedness": strand,
         "share_forward": round(share, 4),
         "pct_aligned": info["p_pseudoaligned"],
         "pct_unique": info["p_unique"],
         "pct_duplicated": round(100 * duplicated, 2),
-        "fragment_length": float(length[1]) if length and len(files) == 2 else single.length,
+        "fragment_length": float(length[1]) if length and paired else single.length,
     }
     return abundance, quality
 
 
-def _readable(files: Sequence[Path], trimmed: bool) -> list[fastq.Fastq]:
+def _readable(files: Sequence[Path], trimmed: bool) -> list[Fastq]:
     """Look at a run's files from end to end, and stop where kallisto would go on without a word."""
     if len(files) not in (1, 2):
         raise InputError(
@@ -139,11 +143,11 @@ def _readable(files: Sequence[Path], trimmed: bool) -> list[fastq.Fastq]:
         )
     looked = [fastq.look(path) for path in files]
     fastq.pair(looked)
-    longest = min(file.longest for file in looked)
-    if longest < SHORTEST:
+    least = min(looked, key=lambda file: file.longest)
+    if least.longest < SHORTEST:
         raise InputError(
-            f"reads of {longest} nucleotides at most",
-            where=files[0],
+            f"reads of {least.longest} nucleotides at most",
+            where=least.path,
             expected=f"at least {SHORTEST}, the length of the index's words",
             remedy="leave the run out",
         )
@@ -173,11 +177,24 @@ def strandedness(forward: int, backward: int) -> tuple[str, float]:
     return ("reverse" if share <= 1 - STRANDED else "unstranded"), share
 
 
-def _heads(files: Sequence[Path], folder: Path, name: str, reads: int) -> list[Path]:
-    made = [folder / f"{name}_{number}.fastq" for number in range(len(files))]
-    for path, target in zip(files, made, strict=True):
-        fastq.head(path, target, reads)
-    return made
+def _layout(runs: Sequence[Sequence[Fastq]]) -> bool:
+    """Return whether reads have mates, and stop where some have and some have not."""
+    if len(numbers := {len(run) for run in runs}) != 1:
+        found = "no run" if not runs else "runs of single reads, and runs of mates"
+        raise InputError(
+            found,
+            where=runs[0][0].path.parent if runs else None,
+            expected="runs of one kind",
+            remedy="look whether a mate's file is missing; else make two libraries of them",
+        )
+    return numbers == {2}
+
+
+def _firsts(files: Sequence[Fastq], folder: Path, name: str, reads: int) -> list[Fastq]:
+    targets = (folder / f"{name}_{number}.fastq" for number in range(len(files)))
+    return [
+        fastq.at_most(file, target, reads) for file, target in zip(files, targets, strict=False)
+    ]
 
 
 def _run(

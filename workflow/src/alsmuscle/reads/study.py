@@ -6,6 +6,7 @@ of them stays in the cache, and is not made again.
 
 from __future__ import annotations
 
+import filecmp
 import json
 import re
 import shutil
@@ -19,7 +20,7 @@ from alsmuscle.archives import ena
 from alsmuscle.core import files, log
 from alsmuscle.core.errors import InputError, PassingError
 from alsmuscle.download.containers import hash_file
-from alsmuscle.download.download import fetch, file_name
+from alsmuscle.download.download import fetch, file_name, own_file
 from alsmuscle.download.lock import Fetched
 from alsmuscle.download.policy import FetchPolicy, stated
 from alsmuscle.reads import cells, libraries, reference, tools
@@ -111,6 +112,7 @@ def quantified(
         return known
     try:
         runs = _fetched(listed, library, folder / library, place.terms(study))
+        (folder / library).mkdir(parents=True, exist_ok=True)
         if made.is_cells:
             quality = _cells(card, spec, runs, ref, made, place, threads)
         else:
@@ -256,24 +258,29 @@ def _identity(listed: pd.DataFrame) -> list[str]:
 def _fetched(
     listed: pd.DataFrame, library: str, folder: Path, terms: Mapping[str, Any]
 ) -> list[list[Path]]:
-    """Fetch a library's files and return those of each run, in their order."""
+    """Fetch a library's files and return those of each run, in their order.
+
+    Files of one's own are read where they lie.
+    """
     runs = []
-    for _, part in _runs(listed):
+    for part in _runs(listed):
         paths = []
         for row in part.itertuples():
-            pins = {"md5": row.md5, "bytes": int(row.bytes)} if row.md5 else {}
-            url = stated(row.url, f"ENA's record of {library}") if row.md5 else row.url
+            if not row.md5:
+                paths.append(own_file(row.url, policy=terms["policy"], study=terms["study"]))
+                continue
+            url = stated(row.url, f"ENA's record of {library}")
+            pins = {"md5": row.md5, "bytes": int(row.bytes)}
             paths.append(fetch(url, folder / file_name(url), **pins, **terms).path)
         runs.append(paths)
     return runs
 
 
-def _runs(listed: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    for run, part in listed.groupby("run_accession", sort=True):
-        mates = part[part["url"].str.contains(_MATE)]
+def _runs(listed: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    for _, part in listed.groupby("run_accession", sort=False):
+        mates = part[part["url"].str.contains(_MATE) & (part["md5"] != "")]
         # Single reads whose mate was lost lie beside the mates.
-        several = len(part) > 2 and len(mates) == 2
-        yield str(run), (mates if several else part).sort_values("url")
+        yield mates if len(part) > 2 and len(mates) == 2 else part
 
 
 def _bulk(
@@ -283,18 +290,13 @@ def _bulk(
     made: _Made,
     threads: int,
 ) -> dict[str, Any]:
-    if len(runs) > 1:
-        raise InputError(
-            f"{len(runs)} runs",
-            expected="one run; counts of a sample's runs are added up later",
-            remedy="list the runs one by one, and give `samples.run_id`",
-        )
     single = Single()
     if "fragment_length" in spec:
         single = Single(spec["fragment_length"], spec.get("fragment_spread", single.spread))
     abundance, quality = quantify(
-        runs[0],
+        runs,
         ref,
+        beside=made.folder / made.library,
         single=single,
         first_reads=spec.get("first_reads", 0),
         trimmed=spec.get("trimmed", False),
@@ -321,7 +323,12 @@ def _cells(
         terms=place.terms("reference"),
     )
     called, raw, quality = cells.count(
-        runs, ref, kit, first_reads=spec.get("first_reads", 0), threads=threads
+        runs,
+        ref,
+        kit,
+        beside=made.folder / made.library,
+        first_reads=spec.get("first_reads", 0),
+        threads=threads,
     )
     for path, matrix in zip(made.matrices, (called, raw), strict=True):
         files.write_h5ad(path, matrix)
@@ -355,12 +362,14 @@ def listed_files(
     Raises
     ------
     InputError
-        ENA lists none.
+        ENA lists none, a mate is missing, or a file is the copy of another one.
     """
     import pandas as pd
 
     if report is None:
-        rows = [(library, path, "", 0) for path in file["libraries"][library]]
+        _require_distinct(file["libraries"], library)
+        runs = libraries.lanes(file["libraries"][library])
+        rows = [(run, path, "", 0) for run, paths in runs.items() for path in paths]
         return pd.DataFrame(rows, columns=["run_accession", "url", "md5", "bytes"])
     listed = ena.ena_files(report)
     if listed.empty:
@@ -371,7 +380,23 @@ def listed_files(
             remedy="correct the runs; where the archive has no FASTQ, the study cannot be read",
         )
     _require_mates(report, listed)
-    return listed
+    return listed.sort_values(["run_accession", "url"], ignore_index=True)
+
+
+def _require_distinct(every: Mapping[str, Sequence[str]], library: str) -> None:
+    """Stop where a library's file is a copy: it would count twice, in a sample or as another."""
+    sizes = {
+        p: Path(p).stat().st_size for files in every.values() for p in files if Path(p).is_file()
+    }
+    for path in (p for p in every[library] if p in sizes):
+        for other, size in sizes.items():
+            if other != path and size == sizes[path] and filecmp.cmp(path, other, shallow=False):
+                raise InputError(
+                    f"{path} and {other} are the same, byte for byte",
+                    where="files.<reads>.libraries of the card",
+                    expected="files of different reads",
+                    remedy="find out which of the two is named wrongly, and leave it out",
+                )
 
 
 def _require_mates(report: pd.DataFrame, listed: pd.DataFrame) -> None:
