@@ -262,6 +262,7 @@ NONE: dict[str, Any] = {
         ({"roles": ["ageing"]}, ["a"]),
         ({"organisms": ["mouse"]}, ["b"]),
         ({"ids": ["b"]}, ["b"]),
+        ({"ids": ["B"]}, ["b"]),
         ({"modalities": ["bulk"], "roles": ["disuse", "ageing"]}, ["a", "b"]),
         ({"statuses": ["verified", "candidate"]}, ["a", "b", "d"]),
         ({"statuses": ["candidate"]}, ["d"]),

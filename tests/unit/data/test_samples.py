@@ -182,6 +182,22 @@ def test_runs_of_one_sample_are_added():
         samples.merge_runs(sheet, matrix.drop(columns="R3"), RUNS)
 
 
+def test_runs_of_samples_that_are_left_out_need_no_column():
+    columns = {"condition": {"from": "group", "map": {"x": "control", "y": "als", "z": "other"}}}
+    exclude = [{"where": {"condition": "other"}, "reason": "no muscle"}]
+    card = {"id": "srp1", "samples": {**RUNS["samples"], "columns": columns, "exclude": exclude}}
+    sheet = pd.DataFrame({"run": ["R1", "R2", "R3"], "sample": list("ABC"), "group": list("xyz")})
+    matrix = pd.DataFrame({"R1": [1, 2], "R2": [5, 5]})
+    merged, counts = samples.merge_runs(sheet, matrix, card)
+    assert merged["sample"].tolist() == ["A", "B", "C"]
+    assert counts.to_dict("list") == {"A": [1, 2], "B": [5, 5]}
+    kept, excluded = samples.harmonise(merged, card)
+    found, _ = samples.match_matrix(list(counts), kept, excluded, card)
+    assert found == {"A": "A", "B": "B"}
+    with pytest.raises(InputError, match=r"run 'R2' is in the sheet but not .* \(1 such"):
+        samples.merge_runs(sheet, matrix[["R1"]], card)
+
+
 def test_groups_are_told_by_expressions_that_must_be_unambiguous():
     rule = {"from": "t", "match": {r"\bals\b": "als", "control|healthy": "healthy"}}
     sheet = pd.DataFrame({"t": ["ALS 1", "Control 2"]})

@@ -474,9 +474,11 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, Any]) -> dict[str, C
         An id is unknown or switched off, or nothing is left.
     """
     where = "config: studies"
-    for name in studies["ids"]:
+    # An accession names the study that is called after it.
+    wanted = [name if name in cards else plain(name) for name in studies["ids"]]
+    for given, name in zip(studies["ids"], wanted, strict=True):
         if name not in cards:
-            raise InputError(f"no study '{name}'", where=f"{where}.ids", expected=one_of(cards))
+            raise InputError(f"no study '{given}'", where=f"{where}.ids", expected=one_of(cards))
         if reason := unusable(cards[name]):
             raise InputError(
                 f"study '{name}' is switched off on its card: {reason}", where=f"{where}.ids"
@@ -488,7 +490,6 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, Any]) -> dict[str, C
                 expected="a status of `studies.statuses`: " + ", ".join(studies["statuses"]),
                 remedy=f"add `{cards[name]['status']}` to `studies.statuses` to try it",
             )
-    wanted = set(studies["ids"])
     for key, field in (("roles", "role"), ("organisms", "organism"), ("modalities", "modality")):
         unknown = set(studies[key]) - {card[field] for card in cards.values()}
         if unknown:
@@ -501,7 +502,7 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, Any]) -> dict[str, C
         name: card
         for name, card in cards.items()
         if card["use"]
-        and (not studies["ids"] or name in studies["ids"])
+        and (not wanted or name in wanted)
         and (not studies["roles"] or card["role"] in studies["roles"])
         and (not studies["organisms"] or card["organism"] in studies["organisms"])
         and (not studies["modalities"] or card["modality"] in studies["modalities"])

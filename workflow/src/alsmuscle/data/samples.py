@@ -239,12 +239,18 @@ def merge_runs(
     Raises
     ------
     InputError
-        A run has no column, or see :func:`merge_sheet`.
+        A run of a sample that is kept has no column, or see :func:`merge_sheet`.
     """
     import pandas as pd
 
     first, owner = merge_sheet(sheet, card)
-    lacking = [run for run in owner.index if run not in matrix.columns]
+    here = owner.index.isin(matrix.columns)
+    if not here.all() and card["samples"].get("exclude"):
+        # Nobody needs the runs of samples that the card leaves out.
+        _, excluded = harmonise(first, card)
+        here |= owner.isin(excluded["sample_id"]).to_numpy()
+    lacking = list(owner.index[~here])
+    owner = owner[owner.index.isin(matrix.columns)]
     if lacking:
         raise InputError(
             f"run '{lacking[0]}' is in the sheet but not in the matrix ({len(lacking)} such "
