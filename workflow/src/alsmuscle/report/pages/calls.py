@@ -186,6 +186,13 @@ def of_test(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
     return list(own.itertuples())
 
 
+def counted(lists: list[Any]) -> str:
+    """Return in words how many of a block's genes its lists (:func:`of_test`) call."""
+    return "; ".join(
+        f"{x.called_up} up, {x.called_down} down of {x.n_measured} genes" for x in lists
+    )
+
+
 def in_other_diseases(data: m.ReportData) -> Markup | None:
     """Return the genes that lists call in ALS muscle beside all other lists, ``None`` without."""
     if not has_lists(data.synthesis):

@@ -250,9 +250,8 @@ def _called(lists: list[Any]) -> c.Sorted | None:
     """How many of a block's genes the lists call, in place of an effect."""
     if not lists:
         return None
-    said = [f"{x.called_up} up, {x.called_down} down" for x in lists]
-    small = f"of {', '.join(str(x.n_measured) for x in lists)} genes: called, no effect"
-    return c.Sorted(0.0, Markup("<b>{}</b><small>{}</small>").format("; ".join(said), small))
+    told = TWO_LINES.format(Markup("<b>{}</b>").format(calls.counted(lists)), "called, no effect")
+    return c.Sorted(0.0, told)
 
 
 def _sizes_of(lists: list[Any]) -> str:

@@ -13,6 +13,7 @@ from alsmuscle.report import estimates
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
+from alsmuscle.report.pages import calls
 from alsmuscle.synthesis.context import patients_and_denervation
 from alsmuscle.synthesis.verdicts import CALLED, NOT_ENOUGH, VERDICTS
 
@@ -155,7 +156,7 @@ def _line(
         "where": context_label(synthesis, row["context"]),
         "studies": _grade(row, overall),
         "plot": Markup("") if c.is_missing(row["effect"]) else plots.interval(drawn, span),
-        "estimate": ""
+        "estimate": calls.counted(calls.of_test(data, row))
         if c.is_missing(row["effect"])
         else c.interval_text(row["effect"], row["ci_low"], row["ci_high"]),
         "tests": _tests(rows_of(synthesis, entry["id"])),
