@@ -194,7 +194,7 @@ def check_explained(project: Project, study: str, stderr: str) -> None:
     assert "This study is not in the results" in page
     for text in (page, first):
         assert words in text
-    assert re.search(rf"selected studies (is|are) left out: [^.]*{study.upper()}", first)
+    assert re.search(rf"selected studies did not take part: [^.]*{study.upper()}", first)
     assert f'href="studies/{study}.html"' in first
     said = [line for line in stderr.splitlines() if line.startswith("left out: ")]
     assert any(study in line and words in line for line in said)
@@ -313,7 +313,7 @@ def test_references_that_compare_nothing_have_a_page_or_are_explained(tmp_path, 
     assert "Satellite" in pages["gse52"] and "not in the results" not in pages["gse52"]
     assert "library" in pages["gse51"].lower() and "not in the results" not in pages["gse51"]
     assert (
-        "1 of 5 selected studies is left out: GSE23"
+        "1 of 5 selected studies did not take part: GSE23"
         in (results / "report" / "index.html").read_text()
     )
     check_reported(project)

@@ -1120,7 +1120,7 @@ def test_index_counts_every_verdict_and_draws_each_decided_claim(pages):
 def test_donors_behind_the_verdicts_are_counted_once(pages):
     # two studies of 22 v 10, the same donors in their second comparison; one mouse study
     assert "5 comparisons of ALS with controls from 3 studies" in pages["index.html"].text
-    assert "about 96 donors" in pages["index.html"].text
+    assert "(66 with ALS against 30)" in pages["index.html"].text
 
 
 def test_without_als_data_the_index_says_so_before_anything_else(data):
@@ -1185,15 +1185,15 @@ def test_donors_of_pooled_studies_add_up_only_where_all_are_known():
         (
             {},
             {"role": "als_patient"},
-            "In 2 studies (19 patients, 17 controls) it was 1.62 times as high as in controls "
-            "(95 % interval 1.19 to 2.22). ",
+            "In 2 studies (19 patients, 17 controls) these genes were 1.62 times as high as in "
+            "controls (95 % interval 1.19 to 2.22). ",
         ),
         (
-            {"delta": -1.0, "delta_ci_low": -2.0, "delta_ci_high": 0.0},
+            {"delta": -1.0, "delta_ci_low": -2.0, "delta_ci_high": 0.0, "target": "GENE/MYOG"},
             {"role": "als_model"},
-            "In 2 studies (19 v 17 donors) it was 1.62 times as high as in controls (95 % interval "
-            "1.19 to 2.22), and 0.50 times as high as denervation alone would make it (95 % "
-            "interval 0.25 to 1.00). ",
+            "In 2 studies (19 v 17 donors) this gene was 1.62 times as high as in controls (95 % "
+            "interval 1.19 to 2.22), and 0.50 times as high as denervation alone would make it (95 "
+            "% interval 0.25 to 1.00). ",
         ),
         (
             {"effect": np.nan, "verdict": "not enough data", "detectable_effect": 1.0},
@@ -1206,7 +1206,8 @@ def test_donors_of_pooled_studies_add_up_only_where_all_are_known():
 def test_an_estimate_is_said_as_times_with_studies_and_people(change, context, said):
     row = pd.Series(
         {
-            **{"test": "t", "context": "x", "verdict": "supported", "k": 2, "grade": ""},
+            **{"test": "t", "context": "x", "target": "MYOGENIC_DIFF/mrf", "verdict": "supported"},
+            **{"k": 2, "grade": ""},
             **{"effect": 0.7, "ci_low": 0.25, "ci_high": 1.15, "detectable_effect": np.nan},
             **{"delta": np.nan, "delta_ci_low": np.nan, "delta_ci_high": np.nan},
         }

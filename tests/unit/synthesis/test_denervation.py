@@ -518,7 +518,7 @@ def test_every_claim_has_a_page_with_controls_doubts_and_sources(made, document)
 def test_specificity_and_changes_pages(made) -> None:
     text = made["specificity.html"].text
     assert "Denervation, mouse (1 study)" in text and "+1.20" in text
-    assert "No eligible data for: ALS, patients' muscle" in text
+    assert "No comparison that may be pooled for: ALS, patients' muscle" in text
     assert "This is the first run here" in made["changes.html"].text
     for parsed in made.values():
         assert any(a.get("href", "").endswith("specificity.html") for a in parsed.all("a"))

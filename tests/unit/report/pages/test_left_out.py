@@ -41,18 +41,29 @@ def _site() -> Site:
 
 def test_the_first_page_names_what_is_not_in_the_results():
     text = index.page(_site(), _data("study"))
-    assert "1 of 2 selected studies is left out: GSE9." in text
+    assert "1 of 2 selected studies did not take part: GSE9 (1 failed in the analysis)." in text
     assert 'href="studies/gse9.html"' in text
+    assert ">Nine<" in text  # its title
     assert "1 comparison is left out: gse9 als_vs_healthy." in index.page(
         _site(), _data("contrast")
     )
-    assert "is left out" not in index.page(_site(), _data())
+    assert "did not take part" not in index.page(_site(), _data())
 
 
 def test_many_names_are_left_to_the_table():
     data = _data("study")
     many = replace(data, left_out=[*data.left_out] * (index.MOST_NAMED + 1))
-    assert "21 of 22 selected studies are left out. An" in index.page(_site(), many)
+    text = index.page(_site(), many)
+    assert "21 of 22 selected studies did not take part (1 failed in the analysis). An" in text
+
+
+def test_servers_that_do_not_answer_are_named_once_and_the_rest_unfolds():
+    reason = "gse9: https://a.org/x: a.org does not answer (y). gse9: https://a.org/z: a.org does "
+    data = _data("study")
+    silent = data.excluded.assign(what="a study", reason=f"{reason}not answer (y).")
+    text = index.page(_site(), replace(data, excluded=silent))
+    assert "<summary>a.org does not answer</summary>" in text and "https://a.org/z" in text
+    assert "1 could not be fetched in this run" in text
 
 
 def test_a_study_that_is_left_out_has_a_page_with_the_reason():

@@ -446,12 +446,6 @@ def _expression(
     )
 
 
-def _import_notes(results: Path, name: str, key: str) -> str:
-    """Return what the import of a published table said, for the page of its contrast."""
-    notes = io.read_table(results / "bulk" / name / key / "imported.tsv", IMPORTED)
-    return " ".join(notes["text"])
-
-
 def _marks(
     warned: pd.DataFrame | None, card: Mapping[str, Any], contrast: str
 ) -> dict[str, list[Any]]:
@@ -461,6 +455,15 @@ def _marks(
         "confounded": [name for name in columns.split(", ") if name],
         "marks": marks.listed(warned, card, contrast),
     }
+
+
+def _imported(results: Path, card: registry.Card, key: str) -> dict[str, Any]:
+    """Return what stands in doubt about a published table, and what its import said of it."""
+    notes = io.read_table(results / "bulk" / card["id"] / key / "imported.tsv", IMPORTED)
+    found = _marks(None, card, key)
+    moved = notes[notes["metric"].eq("control_probes") & notes["flagged"].astype(bool)]
+    found["marks"] += [("technical", text) for text in moved["text"]]
+    return {**found, "caveat": " ".join(notes["text"])}
 
 
 def _contrast(
@@ -493,8 +496,8 @@ def _contrast(
         **contrast,
         "simulated": card.get("simulated", False),
         "evidence": "published" if published else "computed",
-        "caveat": _import_notes(results, name, key) if published else "",
-        **(_marks(None, card, key) if published else {}),
+        "caveat": "",
+        **(_imported(results, card, key) if published else {}),
         "study_caveats": card.get("caveats", []),
         "measure": "intensities" if card["modality"] == "array" else "counts",
         "method": methods.published_sentence(card)

@@ -369,7 +369,8 @@ def _no_data(matched: pd.DataFrame, n_chosen: int) -> str:
         first = matched.iloc[0]
         more = f" (and {len(matched) - 1} more)" if len(matched) > 1 else ""
         return f"no eligible data: {first['dataset']}/{first['contrast']}: {first['reason']}{more}"
-    return f"not measured in the {n_chosen} eligible contrast{'s' * (n_chosen > 1)}"
+    several = "s" * (n_chosen > 1)
+    return f"not measured, or too few of its genes, in the {n_chosen} eligible contrast{several}"
 
 
 def _case(

@@ -38,7 +38,10 @@ BADGES: dict[str, tuple[str, str]] = {
         "◆ simulated",
         "Invented data with a known answer.",
     ),
-    "published": ("■ published only", "Effects taken from a publication; no data to recompute."),
+    "published": (
+        "■ published only",
+        "Effects taken from a table that others computed; no samples to recompute them from.",
+    ),
     "excluded": ("✕ excluded", "Left out of pooled estimates."),
     "experimental": ("○ experimental", "The method is not validated yet."),
     "small": ("▽ few donors", "Fewer than three donors in a group: effects only, no test."),

@@ -19,6 +19,7 @@ from alsmuscle.synthesis.verdicts import CALLED
 PATH = "calls.html"
 DENERVATION = ("DENERVATION", "tier1_up")
 ARROW = {"up": "↑", "down": "↓"}
+HALF = 0.5
 KINDS = {"calls": "list", "effects": "published table", "samples": "samples"}
 """What a list is compared with, in words."""
 
@@ -254,8 +255,9 @@ def first_page(data: m.ReportData) -> list[Markup]:
             said.append(
                 Markup(
                     "{}: {} of {} measured genes of the denervation "
-                    "signature are called up and {} down, where chance gives {:.1f} (exact p {}; "
-                    "{}; <a href='{}'>called genes</a>, one study)."
+                    "signature are called up and {} down, where chance gives {:.1f} ({}; adjusted "
+                    "exact p {}, too small since genes move together; <a href='{}'>called "
+                    "genes</a>, one study)."
                 ).format(
                     "ALS muscle looks denervated"
                     if denervated
@@ -264,8 +266,8 @@ def first_page(data: m.ReportData) -> list[Markup]:
                     found["n_measured"],
                     found["called_down"],
                     found["background_up"] * found["n_measured"] / found["n_background"],
-                    c.pvalue(found["p_up"]),
                     n,
+                    c.pvalue(found["padj_up"]),
                     PATH,
                 )
             )
@@ -273,8 +275,8 @@ def first_page(data: m.ReportData) -> list[Markup]:
         if denervated and others:
             said.append(
                 Markup(
-                    "Whether it is more than that, this study cannot tell: the same genes move in "
-                    "other muscle diseases of the same arrays ({})."
+                    "Whether it is more than that, this study cannot tell: most genes that its ALS "
+                    "list shares with those of other diseases on the same arrays move alike {}."
                 ).format(others)
             )
     return said
@@ -298,12 +300,21 @@ def _shared_with(data: m.ReportData, key: tuple[str, str], agreement: pd.DataFra
         (agreement["dataset"] == key[0])
         & (agreement["contrast"] == key[1])
         & (agreement["other_kind"] == "calls")
+        & (agreement["n_shared"] > 0)
     ].sort_values("n_shared", ascending=False)
-    return "; ".join(
-        f"{_label(data, r.other_dataset, r.other_contrast)}: {r.n_same} of {r.n_shared} shared "
-        "genes in the same direction"
-        for r in own.head(3).itertuples()
-    )
+    alike = own["share_same"] > HALF
+    if not alike.any():
+        return ""
+
+    def named(rows: pd.DataFrame) -> str:
+        return "; ".join(
+            f"{_label(data, r.other_dataset, r.other_contrast).split(' against')[0]}: "
+            f"{r.n_same} of {r.n_shared}"
+            for r in rows.itertuples()
+        )
+
+    apart = f", but not all ({named(own[~alike])})" if (~alike).any() else ""
+    return f"({named(own[alike].head(3))}){apart}"
 
 
 def _label(data: m.ReportData, dataset: str, contrast: str) -> str:

@@ -17,6 +17,7 @@ from alsmuscle.report.html import plots
 from alsmuscle.report.pages import calls
 from alsmuscle.report.pages.claims import (
     EXPECTED,
+    NOT_READ,
     PARTS,
     SIGNS,
     capital,
@@ -123,8 +124,8 @@ class _Test:
 
     @property
     def has_data(self) -> bool:
-        """Whether any study has the measure, or a list of called genes speaks."""
-        return bool(self.studies) or self.row["grade"] == CALLED
+        """Whether a study that may be pooled has the measure, or a list of called genes speaks."""
+        return not c.is_missing(self.row["effect"]) or self.row["grade"] == CALLED
 
     def people(self) -> str | None:
         """Donors of both groups of the studies that were pooled, together, in words."""
@@ -159,11 +160,12 @@ def _lacking(data: m.ReportData, synthesis: m.Synthesis, tests: list[_Test]) -> 
         for test in tests
         if test.row["part"] != "secondary" and not test.has_data
     ]
+    names = list(dict.fromkeys(names))
     if not names:
         return ""
-    if len(names) == len(tests) or not any(test.has_data for test in tests):
+    if not any(test.has_data for test in tests):
         return "No test that the claim needs has data in this run."
-    return f"Needed for the claim, but without data in this run: {'; '.join(names)}."
+    return f"Needed for the claim, but without data to pool in this run: {'; '.join(names)}."
 
 
 TESTS = (
@@ -289,9 +291,14 @@ def _measures(
 
 def _review(synthesis: m.Synthesis, item: Mapping[str, Any]) -> str:
     review = synthesis.document["reviews"].get(item["review"], {})
+    seen = (
+        "which passage says so has not been seen"
+        if item["basis"] == NOT_READ
+        else f"seen in: {item['basis']}"
+    )
     return (
-        f"{review.get('citation', item['review'])}. Attribution: {item['basis']}; "
-        f"read of the review: {review.get('read', 'not stated')}"
+        f"{review.get('citation', item['review'])}: {seen} "
+        f"(of this review were read: {review.get('read', 'not stated')})"
     )
 
 
@@ -327,6 +334,9 @@ def _together(sizes: list[m.Groups]) -> m.Groups | None:
     return m.Groups(sum(target), sum(reference), sizes[0].unit, paired=False)
 
 
+_NOUNS = {"GENE": "this gene was", "RATIO": "this ratio was"}
+
+
 def in_words(synthesis: m.Synthesis, test: _Test) -> str:
     """Say a test's estimate as times, with studies and people; empty where there is none.
 
@@ -339,7 +349,8 @@ def in_words(synthesis: m.Synthesis, test: _Test) -> str:
         return ""
     if not c.is_missing(row["effect"]):
         times = _times(row["effect"], row["ci_low"], row["ci_high"], "in controls")
-        said = f"In {estimates.studies(row['k'])}{_who(context, test)} it was {times}"
+        what = _NOUNS.get(str(row["target"]).split("/", 1)[0], "these genes were")
+        said = f"In {estimates.studies(row['k'])}{_who(context, test)} {what} {times}"
         if not c.is_missing(row["delta"]):
             ends = row["delta"], row["delta_ci_low"], row["delta_ci_high"]
             said += f", and {_times(*ends, 'denervation alone would make it')}"

@@ -105,6 +105,7 @@ def summary(data: m.ReportData, synthesis: m.Synthesis) -> dict[str, Any]:
             for v in SIGNS
         ],
         "total": len(names),
+        "reviews": _attribution(synthesis, names),
         "basis": _basis(synthesis, decided=bool(decided)),
         "denervation": patients_and_denervation(synthesis.contrasts),
         "groups": groups,
@@ -113,6 +114,23 @@ def summary(data: m.ReportData, synthesis: m.Synthesis) -> dict[str, Any]:
         "n_open": len(open_claims),
         "why": _why_open(synthesis, open_claims),
     }
+
+
+NOT_READ = "not read"
+"""What ``claims.yaml`` says of a review whose passage on a claim nobody has seen."""
+
+
+def _attribution(synthesis: m.Synthesis, names: list[str]) -> str:
+    """In words, for how many claims the passage of a review has been seen."""
+    entries = [entry for entry in synthesis.document["claims"] if entry["id"] in names]
+    unseen = sum(all(x["basis"] == NOT_READ for x in entry["reviews"]) for entry in entries)
+    if not unseen:
+        return ""
+    return (
+        f"The reviews were read in part: the passage that makes the claim was seen for "
+        f"{len(entries) - unseen} of {len(entries)}; the others are attributed to a review by its "
+        "subject, as each claim's page says."
+    )
 
 
 def _basis(synthesis: m.Synthesis, *, decided: bool) -> str:
@@ -125,11 +143,12 @@ def _basis(synthesis: m.Synthesis, *, decided: bool) -> str:
             "follows is the background that any ALS finding must be held against."
         )
     first = als.sort_values("n_target").drop_duplicates("dataset", keep="last")
-    donors = int(first[["n_target", "n_reference"]].astype("Float64").sum().sum())
+    cases, controls = first[["n_target", "n_reference"]].astype("Float64").sum()
     n, k = len(als), als["dataset"].nunique()
     text = (
         f"They rest on {n} comparison{'s' * (n != 1)} of ALS with controls from {k} "
-        f"stud{'ies' if k != 1 else 'y'} with about {c.number(donors, 0)} donors"
+        f"stud{'ies' if k != 1 else 'y'} ({c.number(cases, 0)} with ALS against "
+        f"{c.number(controls, 0)})"
     )
     return text + ("." if decided else "; that is not enough for a verdict on any claim.")
 
@@ -183,7 +202,7 @@ def _tests(rows: pd.DataFrame) -> str:
 REASONS = (
     ("no data", "no study of this kind in this run"),
     ("no eligible data", "no comparison that may be pooled"),
-    ("not measured", "not measured"),
+    ("not measured", "not measured, or too few of its genes"),
     ("bulk tissue cannot decide", "bulk tissue cannot decide it"),
     ("fewer than the", "too few studies"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -24,8 +25,8 @@ MOST_NAMED = 20
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``index.html``."""
     # A single-cell study has a page of its own for its many cell types.
-    tissue = [k for _, k in data.contrasts() if not k.meta.get("cell_type")]
-    heads = {id(k): estimates.headline(data, k) for k in tissue}
+    tissue = [(s, k) for s, k in data.contrasts() if not k.meta.get("cell_type")]
+    heads = {id(k): estimates.headline(data, k) for _, k in tissue}
     drawn = [f for f in heads.values() if len(f)]
     return site.render(
         "index.html.j2",
@@ -37,7 +38,7 @@ def page(site: Site, data: m.ReportData) -> str:
         matrix=_matrix(data, heads),
         caveats=_caveats(drawn),
         simulated=any(wording.is_marked(s, k, "simulated") for s, k in data.contrasts()),
-        n_studies=len(data.studies),
+        n_studies=len({id(s) for s, _ in tissue}),
         n_contrasts=len(tissue),
         cells=[cells.line(s) for s in data.studies if s.cells is not None],
         studies=_studies(data),
@@ -47,10 +48,10 @@ def page(site: Site, data: m.ReportData) -> str:
     )
 
 
-def _lost(data: m.ReportData) -> str:
+def _lost(data: m.ReportData) -> Markup:
     """Say which of the selected studies and comparisons are not in the results; else nothing."""
     if data.excluded is None:
-        return ""
+        return Markup("")
     failed = data.excluded[data.excluded["what"].astype(str).str.endswith("failed in the analysis")]
     whole = [study.name for study in data.left_out]
     parts = [f"{row['dataset']} {row['id']}" for row in failed.to_dict("records")]
@@ -58,25 +59,33 @@ def _lost(data: m.ReportData) -> str:
     said = []
     if whole:
         total = len(whole) + len(data.studies)
-        verb = "is" if len(whole) == 1 else "are"
         names = f": {', '.join(whole)}" if len(whole) <= MOST_NAMED else ""
-        said.append(f"{len(whole)} of {total} selected studies {verb} left out{names}.")
+        own = data.excluded[data.excluded["dataset"].isin([s.card["id"] for s in data.left_out])]
+        why = "; ".join(f"{len(places)} {reason}" for reason, places in _reasons(own).items())
+        said.append(f"{len(whole)} of {total} selected studies did not take part{names} ({why}).")
     if parts:
         verb = "is" if len(parts) == 1 else "are"
         what = _count(len(parts), "comparison", "comparisons")
         said.append(f"{what} {verb} left out: {', '.join(parts)}.")
     if len(failed):
-        said.append("An analysis failed: the table of what was left out says where and why.")
-    return " ".join(said)
+        said.append("An analysis failed.")
+    if not said:
+        return Markup("")
+    return Markup('{} <a href="#out">Which, and why</a>').format(" ".join(said))
 
 
 def _linked(data: m.ReportData) -> pd.DataFrame | None:
-    """Return what was left out, with links to the pages of studies that were selected."""
-    if data.excluded is None or not len(data.left_out):
-        return data.excluded
-    pages = {str(study.card["id"]): m.study_path(study) for study in data.left_out}
-    names = [c.local(x, pages[x]) if x in pages else x for x in data.excluded["dataset"]]
-    return data.excluded.assign(dataset=names)
+    """Return what was left out, with titles of studies that were selected, and links to them."""
+    if data.excluded is None:
+        return None
+    if not len(data.left_out):
+        return data.excluded.assign(title="")
+    out = {str(study.card["id"]): study for study in data.left_out}
+    ids = data.excluded["dataset"]
+    return data.excluded.assign(
+        dataset=[c.local(x, m.study_path(out[x])) if x in out else x for x in ids],
+        title=[out[x].card.get("title", "") if x in out else "" for x in ids],
+    )
 
 
 def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
@@ -191,32 +200,52 @@ _WHY = (
     ("differs from what its card says", r"expected|differ|does not (fit|match)|disagree"),
 )
 _OTHER = "other reasons"
-ABSENT_COLUMNS = (c.Column("dataset", "Study"), c.Column("reason", "Reason"))
+ABSENT_COLUMNS = (
+    c.Column("dataset", "Study"),
+    c.Column("title", "Title"),
+    c.Column("reason", "Reason"),
+)
+
+
+def _reasons(excluded: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return why studies did not take part, in words, each with its rows; the commonest first."""
+    rows = excluded[excluded["kind"] == "study"]
+    found: dict[str, list[Any]] = {}
+    texts = rows["what"].astype(str) + " " + rows["reason"].astype(str)
+    for place, text in zip(rows.index, texts, strict=True):
+        why = next((name for name, pattern in _WHY if re.search(pattern, text)), _OTHER)
+        found.setdefault(why, []).append(place)
+    order = sorted(found, key=lambda why: (why == _OTHER, -len(found[why])))
+    return {why: found[why] for why in order}
+
+
+def _in_short(reason: str) -> str | Markup:
+    """Return the servers that do not answer once each, what was asked of them unfolds."""
+    hosts = list(dict.fromkeys(re.findall(r"([\w.-]+) does not answer", reason)))
+    if not hosts:
+        return reason
+    said = f"{', '.join(hosts)} {'does' if len(hosts) == 1 else 'do'} not answer"
+    return Markup("<details><summary>{}</summary>{}</details>").format(said, reason)
 
 
 def _absent(excluded: pd.DataFrame | None) -> list[tuple[str, int, Markup]]:
     """Return studies that did not take part, by reason: reason in words, number, table."""
     if excluded is None:
         return []
-    rows = excluded[excluded["kind"] == "study"]
-    found: dict[str, list[int]] = {}
-    texts = rows["what"].astype(str) + " " + rows["reason"].astype(str)
-    for place, text in zip(rows.index, texts, strict=True):
-        why = next((name for name, pattern in _WHY if re.search(pattern, text)), _OTHER)
-        found.setdefault(why, []).append(place)
-    order = sorted(found, key=lambda why: (why == _OTHER, -len(found[why])))
+    rows = excluded.assign(reason=excluded["reason"].astype(str).map(_in_short))
+    titled = [column for column in ABSENT_COLUMNS if column.key != "title"]
     return [
         (
             why,
-            len(found[why]),
+            len(places),
             c.table(
-                rows.loc[found[why]],
-                ABSENT_COLUMNS,
+                rows.loc[places],
+                ABSENT_COLUMNS if rows.loc[places, "title"].any() else titled,
                 caption=f"Studies: {why}",
                 name=f"left-out-{c.slug(why)[:30]}",
             ),
         )
-        for why in order
+        for why, places in _reasons(excluded).items()
     ]
 
 

@@ -55,7 +55,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis) -> str:
         path="specificity.html",
         heading="Specificity: what moves in which condition",
         simulated=is_simulated(synthesis),
-        absent=f"No eligible data for: {'; '.join(missing)}." if missing else "",
+        absent=f"No comparison that may be pooled for: {'; '.join(missing)}." if missing else "",
         body=_matrix(data, synthesis),
         full=c.local("Full table (TSV)", synthesis.files.get("specificity"), download=True)
         if synthesis.files.get("specificity")
