@@ -1,7 +1,7 @@
 import pandas as pd
 
 from alsmuscle.core import files, log
-from alsmuscle.synthesis import changes, claims, tables, targets
+from alsmuscle.synthesis import changes, claim_studies, claims, tables, targets
 
 with log.job(snakemake.log[0]) as logger:
     contrasts = files.read_table(snakemake.input.contrasts, tables.CONTRASTS)
@@ -23,7 +23,7 @@ with log.job(snakemake.log[0]) as logger:
     before = changes.read_former(snakemake.output.previous)
     previous, moved = changes.compare(current, former, before)
     logger.info("verdicts: %s", current["verdict"].value_counts().to_dict())
-    studies = claims.claim_studies(document, blocks, contrasts, deltas)
+    studies = claim_studies.claim_studies(document, blocks, contrasts, deltas)
     files.write_table(snakemake.output.studies, studies, tables.CLAIM_STUDIES)
     files.write_table(snakemake.output.changes, moved, tables.CHANGES)
     # The former verdicts first: a run that dies in between loses no comparison.

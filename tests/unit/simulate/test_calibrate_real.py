@@ -8,7 +8,7 @@ import pytest
 
 from alsmuscle.simulate import calibrate_real as real
 from alsmuscle.simulate import pseudo_studies as pseudo
-from alsmuscle.synthesis import verdicts
+from alsmuscle.synthesis import claims, verdicts
 
 MEMBERS = pd.DataFrame(
     [
@@ -141,25 +141,42 @@ def test_wrong_rows_are_counted_and_content_is_right_under_composition():
     assert delta[["value", "n"]].tolist() == [pytest.approx(2 / 3), 3]
 
 
+def test_where_nothing_is_true_replicates_are_counted_that_say_something():
+    none = summary("nothing planted", is_true=False)
+    counted = none.loc["replicates with a wrongly supported row"]
+    assert counted[["value", "n"]].tolist() == [0.5, 2]
+    assert "replicates with a wrongly supported row" not in summary("planted").index
+
+
+def test_effects_as_large_as_stated_are_tried_in_another_replicate():
+    names, rng = ["a", "b", "d"], np.random.default_rng(0)
+    facts = {"contrast": "c", "stage": "", "tag": "", "sample_kind": "bulk_tissue"}
+    facts |= {"role": "als_patient", "species": "human", "eligible": True, "reason": ""}
+    table = pd.DataFrame({"dataset": names, "cluster": names}).assign(**facts)
+    blocks = pd.MultiIndex.from_product([names, ["a", *(f"o{n}" for n in range(40))]])
+    data = blocks.to_frame(index=False, name=["dataset", "block"])
+    data["effect"] = data["effect_adjusted"] = rng.normal(0, 0.05, len(data))
+    data = data.assign(se=0.05, se_adjusted=0.05, df=10.0, df_adjusted=9.0, contrast="c")
+    data = data.assign(programme="P", stripped=False, cell_type="muscle")
+    context = {"role": "als_patient", "species": "human", "sample_kinds": ["bulk_tissue"]}
+    document = {
+        "contexts": {"human_biopsy": {**context, "cell_types": ["muscle"]}},
+        "claims": [claim("C", "myofibre", False, ("P/a", "up")) | {"statement": ""}],
+    }
+    rules = verdicts.Rules(0.05, 0.2, 0.5, 3, 2, 0.8, 0.05, 0.8, 0.35, 1 / 3, 0.6)
+    asked = claims.cases(document, data, table, rules=rules)
+    stated = claims.decided(asked, rules)
+    found = real.reached(asked, stated, rules)
+    assert found["verdict"].tolist() == [verdicts.SUPPORTED] and found["passed"].all()
+    assert not real.reached(asked, stated.assign(detectable_effect=0.05), rules)["passed"].any()
+    down = real.reached(asked, stated.assign(expected="down", detectable_effect=0.5), rules)
+    assert down["verdict"].tolist() == [verdicts.CONTRADICTED] and not down["passed"].any()
+
+
 def test_nothing_to_judge_on_is_no_bar_met():
     lines = real._Lines()
     lines.add("planted", 3, "coverage", float("nan"), 0, low=0.93, high=0.98)
     assert lines.lines[0]["met"] == "not measured"
-
-
-def test_shifts_move_the_asked_blocks_of_als_studies_and_no_random_set():
-    table = pd.DataFrame(
-        {
-            "dataset": ["s1", "s1", "s1", "ref"],
-            "programme": "P",
-            "block": ["a", "b", "a~3", "a"],
-            "effect": 0.0,
-            "effect_adjusted": [0.0, 0.0, np.nan, 0.0],
-        }
-    )
-    moved = real._shifted(table, pd.Series({"P/a": -0.4}), ["s1"], ["effect", "effect_adjusted"])
-    assert moved["effect"].tolist() == [-0.4, 0.0, 0.0, 0.0]
-    assert moved["effect_adjusted"].fillna(9).tolist() == [-0.4, 0.0, 9.0, 0.0]
 
 
 def test_a_replicate_is_kept_whole(tmp_path):

@@ -71,7 +71,7 @@ THREE = {"a": 0.6, "b": 0.7, "d": 0.65}
 
 
 def run(doc: dict[str, Any], *args: Any) -> pd.Series:
-    return claims.evaluate(doc, *args, rules=RULES).iloc[0]
+    return claims.judge(doc, *args, rules=RULES).iloc[0]
 
 
 def test_three_studies_that_agree_support() -> None:
@@ -149,16 +149,14 @@ def test_rows_with_few_studies_move_no_other_rows_adjusted_p() -> None:
     doc["claims"][0]["tests"] = doc["claims"][0]["tests"][:1]
     data, rest = effects(THREE), deltas(THREE)
     few = rest[(rest["programme"] == "P") | (rest["dataset"] == "a")]  # six blocks: one study each
-    full = claims.evaluate(doc, data, contrasts(*names), few, rules=RULES)
-    alone = claims.evaluate(
-        doc, data, contrasts(*names), rest[rest["programme"] == "P"], rules=RULES
-    )
+    full = claims.judge(doc, data, contrasts(*names), few, rules=RULES)
+    alone = claims.judge(doc, data, contrasts(*names), rest[rest["programme"] == "P"], rules=RULES)
     assert (full["delta_k"].iloc[1:] == 1).all() and full["delta_k"].iloc[0] == 3
     # the pooled row is the only one of its family, whatever single studies say
     for table in (full, alone):
         assert table["delta_padj"].iloc[0] == pytest.approx(table["delta_pvalue"].iloc[0])
     data_few = data[(data["programme"] == "P") | (data["dataset"] == "a")]
-    level = claims.evaluate(doc, data_few, contrasts(*names), rules=RULES)
+    level = claims.judge(doc, data_few, contrasts(*names), rules=RULES)
     assert level["padj"].iloc[0] == pytest.approx(level["pvalue"].iloc[0])
 
 
@@ -202,6 +200,32 @@ def test_matched_random_sets_that_move_as_far_take_the_support_away() -> None:
     assert "random gene sets" in out["reason"]
 
 
+@pytest.mark.parametrize("by", [0.5, -1.2, 0.0])
+def test_a_moved_case_is_decided_as_if_every_study_had_moved(by: float) -> None:
+    names = ("a", "b", "d")
+    table, doc = contrasts(*names), document({"id": "other", "target": "O/o1", "expected": "up",
+                                              "contexts": ["biopsy"]})  # fmt: skip
+    rng = np.random.default_rng(0)
+    sets = [effects({n: rng.normal(0, 0.1) for n in names}, others=0, block=f"b~{i}")
+            for i in range(40)]  # fmt: skip
+    data = pd.concat([effects({"a": 0.1, "b": -0.1, "d": 0.2}), *sets], ignore_index=True)
+    rest = deltas({"a": 0.1, "b": -0.2, "d": 0.1})
+    gathered = claims.cases(doc, data, table, rest, rules=RULES)
+    there = [claims.moved(case, by, RULES) if case.target == "P/b" else case for case in gathered]
+    found = claims.decided(there, RULES)
+    own = (data["programme"] == "P") & (data["block"] == "b")
+    data.loc[own, ["effect", "effect_adjusted"]] += by
+    rest.loc[(rest["programme"] == "P") & (rest["block"] == "b"), "delta"] += by
+    wanted = claims.judge(doc, data, table, rest, rules=RULES)
+    same = [name for name in claims.CLAIM_COLUMNS if name not in ("i2", "reason")]
+    text = wanted[same].select_dtypes("object").columns
+    numbers = [name for name in same if name not in text]
+    left, right = (t[numbers].to_numpy(dtype=float) for t in (found, wanted))
+    np.testing.assert_allclose(left, right, atol=2e-3)
+    assert found[text].fillna("").equals(wanted[text])
+    assert claims.decided(there, RULES, [1])["test"].tolist() == ["other"]
+
+
 def test_opposite_studies_are_mixed() -> None:
     values = {"a": 0.6, "b": 0.7, "d": -0.8, "e": -0.7}
     out = run(FREE, effects(values, se=0.05), contrasts(*values))
@@ -217,11 +241,11 @@ def test_unusable_blocks_take_no_part() -> None:
 
 def test_order_does_not_matter_and_swapped_labels_flip_the_sign() -> None:
     table, data = contrasts("a", "b", "d"), effects({"a": 0.6, "b": 0.2, "d": 0.4})
-    base = claims.evaluate(FREE, data, table, rules=RULES)
-    again = claims.evaluate(FREE, data.iloc[::-1], table, rules=RULES)
+    base = claims.judge(FREE, data, table, rules=RULES)
+    again = claims.judge(FREE, data.iloc[::-1], table, rules=RULES)
     pd.testing.assert_frame_equal(base, again)
     turned = data.assign(effect=-data["effect"], effect_adjusted=-data["effect_adjusted"])
-    flipped = claims.evaluate(FREE, turned, table, rules=RULES)
+    flipped = claims.judge(FREE, turned, table, rules=RULES)
     assert flipped["effect"][0] == pytest.approx(-base["effect"][0])
     assert flipped["ci_low"][0] == pytest.approx(-base["ci_high"][0])
 

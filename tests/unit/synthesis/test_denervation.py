@@ -18,7 +18,15 @@ from alsmuscle.data import cards
 from alsmuscle.genesets import targets
 from alsmuscle.report import build
 from alsmuscle.synthesis import blocks as block_tables
-from alsmuscle.synthesis import changes, claims, contrasts, denervation, dictionary, pool
+from alsmuscle.synthesis import (
+    changes,
+    claim_studies,
+    claims,
+    contrasts,
+    denervation,
+    dictionary,
+    pool,
+)
 from alsmuscle.synthesis.blocks import BLOCK, KEY
 from alsmuscle.synthesis.pooled import Pooling
 from alsmuscle.synthesis.tables import (
@@ -392,7 +400,7 @@ def whole(
     judged = claims.judge(document, blocks, table, deltas, rules=RULES)
     contracts.check_table(judged, CLAIMS, "x")
     contracts.check_table(pooled, POOLED_PROGRAMMES, "x")
-    seen = claims.claim_studies(document, blocks, table, deltas)
+    seen = claim_studies.claim_studies(document, blocks, table, deltas)
     contracts.check_table(seen, CLAIM_STUDIES, "x")
     return build.Synthesis(
         document=document,
@@ -448,7 +456,7 @@ def test_bulk_tissue_never_decides_a_satellite_cell_claim(document) -> None:
 def test_a_block_that_is_hardly_measured_is_shown_as_not_pooled(document) -> None:
     table = facts(("a", "als_patient", "human"))
     blocks = block_table(only(document, {"C1"}), {"a": 1.0}).assign(usable=False)
-    seen = claims.claim_studies(only(document, {"C1"}), blocks, table, pd.DataFrame())
+    seen = claim_studies.claim_studies(only(document, {"C1"}), blocks, table, pd.DataFrame())
     assert len(seen) and not seen["eligible"].any()
     assert set(seen["reason"]) == {"too few of the genes are measured"}
 

@@ -236,12 +236,12 @@ def test_support_and_contradiction_hold_what_they_promise() -> None:
 
 def test_the_detectable_effect_is_found_as_often_as_it_says() -> None:
     rng = np.random.default_rng(3)
-    nan, n = float("nan"), 20_000
+    n = 20_000
     df, own, se, margin = 7.0, 2.0, 0.2, 0.2
     parts = [
-        Part(se, df, own, 0.01, margin, nan),
+        Part(se, df, own, 0.01, margin),
         Part(0.3, df, own, 0.02, -np.inf, margin),
-        Part(0.25, df, own, 0.05, -np.inf, nan),
+        Part(0.25, df, own, 0.05, -np.inf),
     ]
     size = verdicts.detectable_effect(parts, power=0.8)
     from scipy.stats import t
@@ -259,3 +259,26 @@ def test_the_detectable_effect_is_found_as_often_as_it_says() -> None:
     assert passed.mean() == pytest.approx(0.8, abs=0.02)
     assert np.isnan(verdicts.detectable_effect([], power=0.8))
     assert verdicts.detectable_effect(parts, power=0.9) > size
+
+
+def test_the_detectable_effect_keeps_its_size_under_adjustment() -> None:
+    rng = np.random.default_rng(4)
+    n, df, kept = 40_000, 200.0, 0.7
+    parts = [
+        Part(0.1, df, df, 0.05, 0.2),
+        Part(0.15, df, df, 0.05, -np.inf, 0.2),
+        Part(0.4, df, df, 0.05, -np.inf, kept=kept, of=1),
+        Part(0.35, df, df, 0.05, -np.inf, kept=kept),
+    ]
+    size = verdicts.detectable_effect(parts, power=0.8)
+    # the effect, Delta and both adjusted: what the adjustment adds is one noise
+    level = size + rng.normal(0, 0.1, n)
+    delta = level + rng.normal(0, np.sqrt(0.15**2 - 0.1**2), n)
+    noise = rng.normal(size=n)
+    adjusted = level + np.sqrt(0.35**2 - 0.1**2) * noise
+    rest = delta + np.sqrt(0.4**2 - 0.15**2) * noise
+    passed = (adjusted > 1.97 * 0.35) & (rest > 1.97 * 0.4) & (level > 0.2)
+    passed &= (adjusted >= kept * level) & (rest >= kept * delta) & (delta > 0.2 + 1.65 * 0.15)
+    assert passed.mean() == pytest.approx(0.8, abs=0.02)
+    free = [part._replace(kept=1e-9) if part.kept > 0 else part for part in parts]
+    assert size > verdicts.detectable_effect(free, power=0.8) + 0.02

@@ -14,6 +14,7 @@ tests of cell content are right about them, since the mixture does hold more of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ from alsmuscle.simulate.pseudo_studies import (
 from alsmuscle.synthesis import claims, denervation, verdicts
 
 STRONG = 0.5  # log2 units, for blocks; genes and ratios twice as much
+LARGE = 1.0  # log2 units; what denervation moves so far depends on each study's share of it
 FAINT = 0.05  # log2 units below which a truth counts as none
 CONTEXT = "human_biopsy"
 
@@ -151,11 +153,19 @@ def gather(
 
 def judge(material: Material, tables: Tables) -> pd.DataFrame:
     """Judge all claims, as ``synthesis_claims`` does."""
-    rules = verdicts.Rules(**material.config["synthesis"]["rules"])
-    evidence = tables.blocks
-    if len(tables.random_sets):
-        evidence = pd.concat([evidence, tables.random_sets], ignore_index=True)
+    evidence, rules = _evidence(tables), _rules(material)
     return claims.judge(material.document, evidence, tables.contrasts, tables.deltas, rules=rules)
+
+
+def _rules(material: Material) -> verdicts.Rules:
+    return verdicts.Rules(**material.config["synthesis"]["rules"])
+
+
+def _evidence(tables: Tables) -> pd.DataFrame:
+    """Blocks and matched random sets."""
+    if tables.random_sets.empty:
+        return tables.blocks
+    return pd.concat([tables.blocks, tables.random_sets], ignore_index=True)
 
 
 def of_studies(tables: Tables, names: set[str]) -> Tables:
@@ -268,68 +278,52 @@ def with_truth(rows: pd.DataFrame, material: Material, expected: pd.DataFrame) -
 # --- are stated detectable effects reached? ----------------------------------------------------
 
 STATED_IN = "planted"
-STATING = 4  # replicates that state what they would detect, each held by the next
-GROUP = 5  # targets shifted together: few, so that the others' share of the multiplicity stays
+ENOUGH: Mapping[str, Sequence[str]] = {
+    "supported": [verdicts.SUPPORTED],
+    "suggested": [verdicts.SUPPORTED, verdicts.SUGGESTED],
+    "seen as a change": [
+        *(verdicts.SUPPORTED, verdicts.SUGGESTED),
+        *(verdicts.DENERVATION, verdicts.COMPOSITION),
+    ],
+}
 
 
-def reached(material: Material, tables: Tables, stated: pd.DataFrame, k: int) -> pd.DataFrame:
-    """Shift effects by the smallest detectable ones that another replicate states, and judge again.
+def reached(
+    asked: Sequence[claims.Case], stated: pd.DataFrame, rules: verdicts.Rules
+) -> pd.DataFrame:
+    """Move effects by the smallest detectable ones that another replicate states, and decide again.
 
     A planted effect moves a block's effect, its adjusted effect and its Delta alike, and leaves
-    their errors; so the tables are shifted, a few targets at a time, in every ALS study of a
-    replicate.
+    their errors. One target is moved at a time, so that what the others' p-values leave of the
+    multiplicity stays.
 
     Parameters
     ----------
-    tables
-        Of a replicate in which nothing moves these targets.
+    asked
+        Cases of a replicate in which nothing moves these targets.
     stated
         Rows of the claims (``claim, test, target, expected, detectable_effect,
         detectable_basis``) of another one.
-    k
-        ALS studies.
 
     Returns
     -------
     DataFrame
-        ``claim, test, target, detectable_effect, detectable_basis, verdict, passed, k_planned``.
+        ``claim, test, target, detectable_effect, detectable_basis, verdict, reason, passed``.
     """
-    als = list(tables.contrasts.loc[tables.contrasts["role"] == "als_patient", "dataset"])[:k]
-    material = material._replace(document=of_biopsies(material.document))
-    references = set(tables.contrasts.loc[tables.contrasts["role"] != "als_patient", "dataset"])
-    tables = of_studies(tables, {*als, *references})
-    wanted = stated[stated["detectable_effect"].notna() & stated["detectable_basis"].ne("")]
-    keep = ["claim", "test", "target", "detectable_effect", "detectable_basis"]
+    place = {(case.claim["id"], case.test["id"]): n for n, case in enumerate(asked)}
     found = []
-    # Tests of one target are asked one after the other.
-    for _, rows in wanted.groupby(wanted.groupby("target").cumcount()):
-        for start in range(0, len(rows), GROUP):
-            part = rows.iloc[start : start + GROUP]
-            sign = part["expected"].map({"down": -1.0}).fillna(1.0)
-            shift = pd.Series((sign * part["detectable_effect"]).to_numpy(), part["target"])
-            again = judge(
-                material,
-                tables._replace(
-                    blocks=_shifted(tables.blocks, shift, als, ["effect", "effect_adjusted"]),
-                    deltas=_shifted(tables.deltas, shift, als, ["delta"]),
-                ),
-            )
-            again = again.loc[again["context"] == CONTEXT, ["claim", "test", "verdict", "reason"]]
-            found.append(part[keep].merge(again, on=["claim", "test"]))
-    if not found:
-        return pd.DataFrame()
-    out = pd.concat(found, ignore_index=True)
-    word = out["detectable_basis"].str.split(" by ").str[0]
-    enough = {
-        "supported": [verdicts.SUPPORTED],
-        "suggested": [verdicts.SUPPORTED, verdicts.SUGGESTED],
-        "seen as a change": [
-            *(verdicts.SUPPORTED, verdicts.SUGGESTED),
-            *(verdicts.DENERVATION, verdicts.COMPOSITION),
-        ],
-    }
-    passed = [verdict in enough[name] for verdict, name in zip(out["verdict"], word, strict=True)]
-    return out.assign(passed=passed, k_planned=k)
+    for row in stated.to_dict("records"):
+        sign = -1.0 if row["expected"] == "down" else 1.0
+        by = sign * row["detectable_effect"]
+        there = [
+            claims.moved(case, by, rules) if case.target == row["target"] else case
+            for case in asked
+        ]
+        said = claims.decided(there, rules, [place[row["claim"], row["test"]]]).iloc[0]
+        word = row["detectable_basis"].split(" by ")[0]
+        told = {name: said[name] for name in ("verdict", "reason")}
+        found.append({**row, **told, "passed": said["verdict"] in ENOUGH[word]})
+    return pd.DataFrame(found)
 
 
 def of_biopsies(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -342,20 +336,6 @@ def of_biopsies(document: Mapping[str, Any]) -> dict[str, Any]:
         if (tests := [test for test in claim["tests"] if CONTEXT in test["contexts"]])
     ]
     return {**document, "claims": kept, "contexts": {CONTEXT: document["contexts"][CONTEXT]}}
-
-
-def _shifted(
-    table: pd.DataFrame, shift: pd.Series[float], datasets: Sequence[str], columns: Sequence[str]
-) -> pd.DataFrame:
-    out = table.copy()
-    if out.empty:
-        return out
-    # Random sets, named block~number, stay.
-    target = out["programme"].astype(str) + "/" + out["block"].astype(str)
-    moved = target.map(shift).where(out["dataset"].isin(datasets)).fillna(0.0)
-    for column in columns:
-        out[column] = out[column] + moved
-    return out
 
 
 # --- summary ---------------------------------------------------------------------------------
@@ -405,9 +385,14 @@ def _wrong(out: _Lines, arm: str, k: int, part: pd.DataFrame, verdict: str) -> N
         out.add(arm, k, f"wrong share of {verdict} rows{whose}", value, len(chosen), **bar)
     if verdict == verdicts.SUPPORTED and not ARMS[arm].planted:
         out.add(arm, k, "wrongly supported of all rows asked", wrong.sum() / len(part), len(part))
+        # Where nothing is true every supported row is wrong, and its share is 0 or 1.
+        draws = part["seed"].nunique()
+        some = said.loc[wrong, "seed"].nunique() / draws
+        out.add(arm, k, "replicates with a wrongly supported row", some, draws)
 
 
 LABELS = ["arm", "k_planned", "seed"]
+TEST = ["claim", "test"]
 BARS = {3: (1 / 3, 1 / 5), 4: (1 / 2, 1 / 3)}
 
 
@@ -459,6 +444,9 @@ def _coverage(out: _Lines, arm: str, k: int, part: pd.DataFrame) -> None:
         held = part["truth"].between(part[names[0]], part[names[1]])
         what = f"coverage of {whose} of blocks"
         out.add(arm, k, what, _share(held), len(part), **({} if mixed else bar))
+        large = part["truth"].abs() >= LARGE
+        if ARMS[arm].planted and not mixed:
+            out.add(arm, k, f"{what} moved by {LARGE:g} or more", _share(held[large]), large.sum())
 
 
 def summarise_studies(rows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
@@ -470,6 +458,10 @@ def summarise_studies(rows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
         value = float(part["adjusted_effect"].mean())
         out.add(arm, k, "OXPHOS adjusted for composition, mean", value, len(part), **bar)
         out.add(arm, k, "OXPHOS planted, mean", float(part["true_level"].mean()), len(part))
+        # The part of denervation, in which OXPHOS falls, too, is planted on top of -0.6.
+        rest, told = float(part["true_beyond"].mean()), float(part["delta_adjusted"].mean())
+        out.add(arm, k, "OXPHOS beyond denervation, adjusted, mean", told, len(part), **bar)
+        out.add(arm, k, "OXPHOS planted beyond denervation, mean", rest, len(part))
     for arm, part in each[each["role"] == "als_patient"].groupby("arm", sort=False):
         for label, end in (("raw", ""), ("adjusted", "_adjusted")):
             own = part[part[f"effect{end}"].notna() & part["truth"].notna()]
@@ -487,25 +479,36 @@ def summarise_studies(rows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reach(material: Material, tables: Mapping[int, Tables], rows: pd.DataFrame) -> pd.DataFrame:
-    """Hold what one replicate states against the next one.
+    """Hold what every replicate states against every other one.
 
     In the arm with denervation and intrinsic effects, so that there is a Delta; of targets that
     have no effect of their own, and that denervation does not move against the claim, or not at all
-    where it is no alternative to it: what is missing for the verdict is the shift.
+    where it is no alternative to it: what is missing for the verdict is the shift. Both replicates
+    must have the same parts of the rule to pass.
     """
     level = rows["expected"].map({"up": 1.0, "down": -1.0}).fillna(1.0) * rows["true_level"]
     moved = level.where(~rows["sensitive"].astype(bool) | (level < 0), 0.0).abs()
     still = (rows["true_beyond"].abs() < FAINT) & (moved < FAINT)
-    own = rows[(rows["arm"] == STATED_IN) & still]
-    seeds = sorted(tables)[:STATING]
+    still_there = rows.loc[(rows["arm"] == STATED_IN) & still, ["seed", "k_planned", *TEST]]
+    document, rules = of_biopsies(material.document), _rules(material)
+    keep = [*TEST, "target", "expected", "detectable_effect", "detectable_basis"]
     parts = []
-    for stating, tried in zip(seeds, [*seeds[1:], *seeds[:1]], strict=True):
-        for k in STUDIES if len(seeds) > 1 else ():
-            stated, there = (
-                own[(own["seed"] == seed) & (own["k_planned"] == k)] for seed in (stating, tried)
+    for k in STUDIES if len(tables) > 1 else ():
+        asked, stated = {}, {}
+        for seed, of_all in tables.items():
+            own = of_studies(of_all, {f"pseudo{n}" for n in range(REFERENCES + k)})
+            asked[seed] = claims.cases(
+                document, _evidence(own), own.contrasts, own.deltas, rules=rules
             )
-            stated = stated.merge(there[["claim", "test"]], on=["claim", "test"])
-            parts.append(reached(material, tables[tried], stated, k).assign(seed=tried))
+            said = claims.decided(asked[seed], rules)[keep]
+            said = said[said["detectable_effect"].notna() & said["detectable_basis"].ne("")]
+            here = (still_there["seed"] == seed) & (still_there["k_planned"] == k)
+            stated[seed] = said.merge(still_there.loc[here, TEST], on=TEST)
+        for stating, tried in permutations(sorted(tables), 2):
+            other = stated[tried][[*TEST, "detectable_basis"]]
+            both = stated[stating].merge(other, on=[*TEST, "detectable_basis"])
+            labels = {"stating": stating, "tried": tried, "k_planned": k}
+            parts.append(reached(asked[tried], both, rules).assign(**labels))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -38,7 +38,7 @@ def overall(claims: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     claims
-        From :func:`alsmuscle.synthesis.claims.evaluate`.
+        From :func:`alsmuscle.synthesis.claims.judge`.
 
     Returns
     -------

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.types import Floats
 from alsmuscle.genesets.targets import GENE, RATIO
 from alsmuscle.stats import distributions
 from alsmuscle.synthesis import evidence as ev
-from alsmuscle.synthesis.blocks import KEY
 from alsmuscle.synthesis.pooled import Pooled, margins
 from alsmuscle.synthesis.verdicts import (
     BEYOND,
@@ -159,7 +159,7 @@ class _Context(NamedTuple):
     called: pd.DataFrame | None = None
 
 
-class _Case(NamedTuple):
+class Case(NamedTuple):
     """One test of one claim in one context, before multiplicity is accounted for."""
 
     claim: Mapping[str, Any]
@@ -168,20 +168,43 @@ class _Case(NamedTuple):
     delta: Pooled | None
     delta_adjusted: Pooled | None
     source: str
-    random_share: float
-    random_bound: float
+    random_level: Floats
+    random_delta: Floats
+
+    @property
+    def random_share(self) -> float:
+        """Share of matched random sets that go as far: of what the verdict rests on, the larger."""
+        expected = self.test["expected"]
+        shares = [
+            ev.share_as_far(sizes, pooled, self.target, expected)
+            for sizes, pooled in (
+                (self.random_level, self.context.level),
+                (self.random_delta, self.delta),
+            )
+        ]
+        return max((share for share in shares if np.isfinite(share)), default=float("nan"))
 
     @property
     def target(self) -> str:
+        """The block, gene or ratio that is tested."""
         return str(self.test["target"])
 
     @property
     def part(self) -> str:
+        """What the test is to its claim, here."""
         return part_of(self.test, self.context.name)
 
     @property
     def question(self) -> str:
+        """Whether it asks for the level, or for what goes beyond denervation."""
         return str(self.test.get("question", LEVEL))
+
+    @property
+    def uses_delta(self) -> bool:
+        """Whether denervation could be all of it, so that Delta has to speak, too."""
+        return self.context.kind not in NERVE_FREE and (
+            self.question == BEYOND or self.claim["denervation_sensitive"]
+        )
 
     @property
     def can_decide(self) -> bool:
@@ -190,7 +213,7 @@ class _Case(NamedTuple):
         return not (satellite and self.context.kind == "bulk_tissue")
 
 
-def evaluate(
+def cases(
     document: Mapping[str, Any],
     effects: pd.DataFrame,
     contrasts: pd.DataFrame,
@@ -198,8 +221,8 @@ def evaluate(
     called: pd.DataFrame | None = None,
     *,
     rules: Rules,
-) -> pd.DataFrame:
-    """Test every claim in every context: ``synthesis/claims.tsv``.
+) -> list[Case]:
+    """Gather what the tables say to every test of every claim, in every context.
 
     Parameters
     ----------
@@ -218,21 +241,10 @@ def evaluate(
     rules
         Fixed in advance.
 
-    Returns
-    -------
-    DataFrame
-        One row per claim, test and context: :data:`CLAIM_COLUMNS`.
-
     Raises
     ------
     InputError
         A needed column is missing, or one contrast has two references.
-
-    Notes
-    -----
-    p-values are adjusted in families that can decide: the level of primary tests with enough
-    studies, of the other tests with enough, and the same for fewer studies; and so for Delta. A row
-    without enough studies moves no other row's adjusted p-value.
     """
     keys = ["dataset", "contrast", "cell_type", "programme", "block", "stripped"]
     for name, table, columns in (
@@ -258,18 +270,33 @@ def evaluate(
         )
         for name, declared in document["contexts"].items()
     }
-    cases = [
+    return [
         _case(claim, test, contexts[name], rules)
         for claim in document["claims"]
         for test in claim["tests"]
         for name in test["contexts"]
     ]
-    padj, reach = _adjust(cases, [_level(case) for case in cases], rules.min_studies, rules)
-    needed = [rules.min_direct if case.source == DIRECT else rules.min_studies for case in cases]
-    delta_padj, delta_reach = _adjust(cases, [_delta(case) for case in cases], needed, rules)
+
+
+def decided(
+    gathered: Sequence[Case], rules: Rules, chosen: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """Decide gathered cases together: ``synthesis/claims.tsv``, :data:`CLAIM_COLUMNS`.
+
+    ``chosen``: numbers of the cases to give rows of, in this order; all of them otherwise.
+
+    Notes
+    -----
+    p-values are adjusted in families that can decide: the level of primary tests with enough
+    studies, of the other tests with enough, and the same for fewer studies; and so for Delta. A row
+    without enough studies moves no other row's adjusted p-value.
+    """
+    level = _adjust(gathered, [_level(case) for case in gathered], rules.min_studies, rules)
+    needed = [rules.min_direct if case.source == DIRECT else rules.min_studies for case in gathered]
+    delta = _adjust(gathered, [_delta(case) for case in gathered], needed, rules)
     out = [
-        _row(case, (p, r), (q, s), rules)
-        for case, p, r, q, s in zip(cases, padj, reach, delta_padj, delta_reach, strict=True)
+        _row(gathered[n], (level[0][n], level[1][n]), (delta[0][n], delta[1][n]), rules)
+        for n in (range(len(gathered)) if chosen is None else chosen)
     ]
     return pd.DataFrame(out, columns=CLAIM_COLUMNS)
 
@@ -375,55 +402,57 @@ def _no_data(matched: pd.DataFrame, n_chosen: int) -> str:
 
 def _case(
     claim: Mapping[str, Any], test: Mapping[str, Any], context: _Context, rules: Rules
-) -> _Case:
+) -> Case:
     target = test["target"]
     delta, adjusted, source = context.delta, context.delta_adjusted, REFERENCE
     if ev.estimate(context.direct, target) is not None:
         delta, adjusted, source = context.direct, context.direct_adjusted, DIRECT
     if ev.estimate(delta, target) is None:
         delta, adjusted, source = None, None, ""
-    case = _Case(claim, test, context, delta, adjusted, source, float("nan"), float("nan"))
-    share, bound = _random(case, rules)
-    return case._replace(random_share=share, random_bound=bound)
+    case = Case(claim, test, context, delta, adjusted, source, np.empty(0), np.empty(0))
+    return case._replace(
+        random_level=_random(case, context.random_sets, ("effect", "se"), rules),
+        random_delta=_random(case, context.random_deltas, ("delta", "delta_se"), rules),
+    )
 
 
-def _random(case: _Case, rules: Rules) -> tuple[float, float]:
-    """Share of matched random sets that go as far, of the level and of Delta: the larger one.
+def _random(case: Case, sets: pd.DataFrame, names: tuple[str, str], rules: Rules) -> Floats:
+    """How far matched random sets go in a number on which the verdict rests."""
+    if names[0] == "delta":
+        wanted = case.uses_delta and case.delta is not None and case.source == REFERENCE
+    else:
+        wanted = case.question == LEVEL or case.context.kind in NERVE_FREE
+    if not wanted or sets.empty or ev.estimate(case.context.level, case.target) is None:
+        return np.empty(0)
+    own = sets[sets["target"] == case.target]
+    return ev.random_sizes(own, names, case.test["expected"], rules)
 
-    Of whichever the verdict rests on; the second number is the size of the level that few reach.
+
+def moved(case: Case, by: float, rules: Rules) -> Case:
+    """Return a case in which every study's effect is larger by ``by``, and no error is.
+
+    Before and beyond denervation, and adjusted for composition or not.
     """
-    level = ev.estimate(case.context.level, case.target)
-    if level is None:
-        return float("nan"), float("nan")
-    expected = case.test["expected"]
-    nerve_free = case.context.kind in NERVE_FREE
-    beyond = case.question == BEYOND and not nerve_free
-    shares, bound = [], float("nan")
 
-    def of(table: pd.DataFrame) -> pd.DataFrame:
-        return table[table["target"] == case.target] if len(table) else table
+    def shifted(pooled: Pooled | None) -> Pooled | None:
+        return ev.moved(pooled, case.target, by, rules)
 
-    if not beyond:
-        sets = of(case.context.random_sets)
-        share, bound = ev.random_share(sets, ("effect", "se"), level.effect, expected, rules)
-        shares.append(share)
-    if not nerve_free and (beyond or case.claim["denervation_sensitive"]):
-        delta = ev.estimate(case.delta, case.target)
-        if delta is not None and case.source == REFERENCE:
-            sets = of(case.context.random_deltas)
-            names = ("delta", "delta_se")
-            shares.append(ev.random_share(sets, names, delta.effect, expected, rules)[0])
-    return max((s for s in shares if np.isfinite(s)), default=float("nan")), bound
+    c = case.context
+    context = c._replace(
+        level=shifted(c.level), adjusted=shifted(c.adjusted), stripped=shifted(c.stripped)
+    )
+    delta, adjusted = shifted(case.delta), shifted(case.delta_adjusted)
+    return case._replace(context=context, delta=delta, delta_adjusted=adjusted)
 
 
 # --- multiplicity ------------------------------------------------------------------------------
 
 
-def _level(case: _Case) -> tuple[int, float]:
+def _level(case: Case) -> tuple[int, float]:
     return _k_and_p(case.context.level, case.target)
 
 
-def _delta(case: _Case) -> tuple[int, float]:
+def _delta(case: Case) -> tuple[int, float]:
     return _k_and_p(case.delta, case.target)
 
 
@@ -435,7 +464,7 @@ def _k_and_p(pooled: Pooled | None, target: str) -> tuple[int, float]:
 
 
 def _adjust(
-    cases: Sequence[_Case],
+    gathered: Sequence[Case],
     found: Sequence[tuple[int, float]],
     needed: int | Sequence[int],
     rules: Rules,
@@ -446,15 +475,15 @@ def _adjust(
     none. Returned per case: adjusted p-value, and the bound as things are (Benjamini and Hochberg:
     one more rejection than there is).
     """
-    wanted = [needed] * len(cases) if isinstance(needed, int) else list(needed)
+    wanted = [needed] * len(gathered) if isinstance(needed, int) else list(needed)
     family = np.array(
         [
             (case.part == PRIMARY) * 2 + (k >= n) if case.can_decide and k else -1
-            for case, (k, _), n in zip(cases, found, wanted, strict=True)
+            for case, (k, _), n in zip(gathered, found, wanted, strict=True)
         ]
     )
     p = np.array([value for _, value in found])
-    padj, bound = np.full(len(cases), np.nan), np.full(len(cases), rules.alpha)
+    padj, bound = np.full(len(gathered), np.nan), np.full(len(gathered), rules.alpha)
     for name in range(4):
         own = family == name
         if own.any():
@@ -469,7 +498,7 @@ def _adjust(
 
 
 def _row(
-    case: _Case, level: tuple[float, float], delta: tuple[float, float], rules: Rules
+    case: Case, level: tuple[float, float], delta: tuple[float, float], rules: Rules
 ) -> dict[str, Any]:
     claim, test, context, target = case.claim, case.test, case.context, case.target
     margin = float(margins([target], ev.pooling(rules))[0])
@@ -545,7 +574,7 @@ LEVEL_NUMBERS = (
 )
 
 
-def _numbers(case: _Case, evidence: Evidence) -> Iterator[tuple[str, Any]]:
+def _numbers(case: Case, evidence: Evidence) -> Iterator[tuple[str, Any]]:
     """The row's numbers, as far as there are any."""
     level, target = case.context.level, case.target
     if evidence.level is not None and level is not None:
@@ -571,30 +600,32 @@ def _numbers(case: _Case, evidence: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _detectable(
-    case: _Case, evidence: Evidence, reach: tuple[float, float], rules: Rules
+    case: Case, evidence: Evidence, reach: tuple[float, float], rules: Rules
 ) -> tuple[float, str]:
     """Smallest effect that the whole rule would have found, and what it would have been called."""
     if evidence.level is None or not case.can_decide or EXPECTED[case.test["expected"]] == 2:
         return float("nan"), ""
-    nan = float("nan")
     margin, target = evidence.margin, case.target
 
-    def part(pooled: Pooled | None, pvalue: float, least: float, beyond: float) -> list[Part]:
+    def part(
+        pooled: Pooled | None, pvalue: float, least: float = -np.inf, **more: Any
+    ) -> list[Part]:
         if pooled is None or target not in pooled.table.index:
             return []
         row = pooled.table.loc[target]
         own = float(row["k"] - 1) if row["k"] > 1 else float(row["df"])
-        return [Part(float(row["se"]), float(row["df"]), own, pvalue, least, beyond)]
+        return [Part(float(row["se"]), float(row["df"]), own, pvalue, least, **more)]
 
-    uses_delta = case.context.kind not in NERVE_FREE and (
-        case.question == BEYOND or case.claim["denervation_sensitive"]
-    )
+    def least(sizes: Floats) -> float:
+        """What only few of the random sets reach."""
+        return float(np.quantile(sizes, 1 - rules.random_share)) if len(sizes) else -np.inf
+
+    uses_delta = case.uses_delta
     decided_by_level = case.question == LEVEL or not uses_delta
     parts = part(
         case.context.level,
         reach[0] if decided_by_level else 1.0,
-        float(np.nanmax([margin, case.random_bound])) if decided_by_level else -np.inf,
-        nan,
+        max(margin, least(case.random_level)) if decided_by_level else -np.inf,
     )
     composition = case.context.kind == "bulk_tissue" and not evidence.content
     usable = evidence.delta is not None and not (
@@ -602,13 +633,14 @@ def _detectable(
     )
     word = "supported" if evidence.level.k >= rules.min_studies else "suggested"
     if uses_delta and usable:
-        parts += part(case.delta, reach[1], -np.inf, margin)
+        parts += part(case.delta, reach[1], least(case.random_delta), beyond=margin)
         if composition:
-            parts += part(case.delta_adjusted, rules.alpha, -np.inf, nan)
+            more = {"kept": rules.kept_share, "of": len(parts) - 1}
+            parts += part(case.delta_adjusted, rules.alpha, **more)
     elif uses_delta:
         word = "seen as a change"
     if composition and decided_by_level and evidence.adjusted is not None:
-        parts += part(case.context.adjusted, rules.alpha, -np.inf, nan)
+        parts += part(case.context.adjusted, rules.alpha, kept=rules.kept_share)
     elif composition and word != "seen as a change" and evidence.adjusted is None:
         word = "seen as a change"
     found = detectable_effect(parts, power=rules.power)
@@ -619,73 +651,13 @@ def judge(
     document: Mapping[str, Any],
     effects: pd.DataFrame,
     contrasts: pd.DataFrame,
-    deltas: pd.DataFrame,
+    deltas: pd.DataFrame | None = None,
     called: pd.DataFrame | None = None,
     *,
     rules: Rules,
 ) -> pd.DataFrame:
-    """Evaluate the claims (:func:`evaluate`), with empty text for missing text."""
-    out = evaluate(document, effects, contrasts, deltas, called, rules=rules)
+    """Gather the cases of all claims and decide them, with empty text for missing text."""
+    out = decided(cases(document, effects, contrasts, deltas, called, rules=rules), rules)
     text = ["means", "studies", "influential", "delta_source", "detectable_basis", "grade"]
     out[text] = out[text].fillna("").astype(str)
     return out
-
-
-def claim_studies(
-    document: Mapping[str, Any],
-    effects: pd.DataFrame,
-    contrasts: pd.DataFrame,
-    deltas: pd.DataFrame,
-) -> pd.DataFrame:
-    """What every study says to every test of a claim, eligible or not: the forest plots' rows.
-
-    Returns
-    -------
-    DataFrame
-        ``claim, test, context, dataset, contrast, cell_type, effect, se, ci_low, ci_high, delta,
-        delta_ci_low, delta_ci_high, reference, eligible, reason``.
-    """
-    complete = effects[~effects["stripped"].astype(bool)].copy()
-    complete["target"] = complete["programme"] + "/" + complete["block"]
-    if len(deltas):
-        own = deltas[~deltas["stripped"].astype(bool)]
-        own = own.rename(columns={"ci_low": "delta_ci_low", "ci_high": "delta_ci_high"})
-        columns = ["delta", "delta_ci_low", "delta_ci_high", "reference"]
-        keys = [*KEY, "programme", "block"]
-        complete = complete.merge(own[[*keys, *columns]], on=keys, how="left")
-    complete = complete.merge(
-        contrasts[["dataset", "contrast", "eligible", "reason"]], on=["dataset", "contrast"]
-    )
-    if "usable" in complete:
-        badly = ~complete["usable"].astype(bool) & complete["eligible"].astype(bool)
-        complete.loc[badly, "reason"] = "too few of the genes are measured"
-        complete["eligible"] = complete["eligible"].astype(bool) & ~badly
-    wanted = pd.DataFrame(
-        [
-            (claim["id"], test["id"], name, test["target"])
-            for claim in document["claims"]
-            for test in claim["tests"]
-            for name in test["contexts"]
-        ],
-        columns=["claim", "test", "context", "target"],
-    )
-    inside = pd.DataFrame(
-        [
-            (name, row.dataset, row.contrast, cell_type)
-            for name, context in document["contexts"].items()
-            for row in contrasts[matching(contrasts, context)].itertuples()
-            for cell_type in context["cell_types"]
-        ],
-        columns=["context", *KEY],
-    )
-    wanted = wanted.reset_index(names="case").merge(inside, on="context")
-    table = complete.merge(wanted, on=[*KEY, "target"])
-    table = table.sort_values("case", kind="stable", ignore_index=True)
-    table = table.reindex(columns=CLAIM_STUDIES)
-    return table.fillna({"reference": "", "reason": ""})
-
-
-CLAIM_STUDIES = [
-    *("claim", "test", "context", *KEY, "effect", "se", "ci_low", "ci_high"),
-    *("delta", "delta_ci_low", "delta_ci_high", "reference", "eligible", "reason"),
-]

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alsmuscle.stats import distributions, moderated_pooling
-from alsmuscle.synthesis.pooled import Pooled, Pooling, clusters_of
+from alsmuscle.core.types import Floats
+from alsmuscle.stats import bayes, distributions, moderated_pooling
+from alsmuscle.synthesis.pooled import Pooled, Pooling, clusters_of, margins
 from alsmuscle.synthesis.pooled import pool as pool_rows
 from alsmuscle.synthesis.verdicts import EXPECTED, Estimate, Rules
 
@@ -150,27 +151,58 @@ def in_conflict(pooled: Pooled, target: str, alpha: float) -> bool:
 MIN_SETS = 20  # matched random sets, below which nothing is said of a share of 5 %
 
 
-def random_share(
-    sets: pd.DataFrame,
-    columns: tuple[str, str],
-    observed: float,
-    expected: str,
-    rules: Rules,
-) -> tuple[float, float]:
-    """Return the share of matched random sets that go as far in the expected direction.
+def random_sizes(
+    sets: pd.DataFrame, columns: tuple[str, str], expected: str, rules: Rules
+) -> Floats:
+    """Return how far one target's matched random sets go in the expected direction, log2 units.
 
-    ``sets``: rows of one target's random sets. Second comes the size that only ``random_share`` of
-    them reach. Both are missing where there are too few sets.
+    ``sets``: rows of these sets; ``columns``: effect and its error. Empty where they are too few.
     """
     sets = sets[np.isfinite(sets[columns[0]]) & (sets[columns[1]] > 0)]
     if sets.empty or sets["draw"].nunique() < MIN_SETS:
-        return float("nan"), float("nan")
+        return np.empty(0)
     y, s, _ = clusters_of(sets, rules.rho, columns[0], columns[1], "df", "draw")
     prior = moderated_pooling.learn(y, s) or moderated_pooling.Prior(0.0, 1.0, 0.0, np.inf)
-    null = moderated_pooling.pool(y, s, prior=prior)["effect"]
+    null = moderated_pooling.pool(y, s, prior=prior)["effect"].to_numpy(dtype=float)
+    return _forward(null, expected)
+
+
+def share_as_far(sizes: Floats, pooled: Pooled | None, target: str, expected: str) -> float:
+    """Return the share of random sets (:func:`random_sizes`) that go as far as a target does."""
+    if not len(sizes) or pooled is None or target not in pooled.table.index:
+        return float("nan")
+    own = _forward(np.array([float(pooled.table.loc[target, "effect"])]), expected)
+    return float(((sizes >= own).sum() + 1) / (len(sizes) + 1))
+
+
+def _forward(effects: Floats, expected: str) -> Floats:
     sign = EXPECTED[expected]
-    sign = sign if sign in (1, -1) else 0
-    size = null.abs() if sign == 0 else sign * null
-    own = abs(observed) if sign == 0 else sign * observed
-    share = float(((size >= own).sum() + 1) / (len(null) + 1))
-    return share, float(size.quantile(1 - rules.random_share))
+    return np.asarray(sign * effects if sign in (1, -1) else np.abs(effects), dtype=float)
+
+
+LOCATIONS = ["effect", "ci_low", "ci_high", "ci90_low", "ci90_high", "reml_effect", "reml_ci_low"]
+LOCATIONS += ["reml_ci_high", "pi_low", "pi_high", "loo_low", "loo_high"]
+
+
+def moved(pooled: Pooled | None, target: str, by: float, rules: Rules) -> Pooled | None:
+    """Return what one target's numbers would be if every study's effect were larger by ``by``.
+
+    Studies that all move alike differ as much as before: no error changes, nor what other targets
+    learn from this one.
+    """
+    if pooled is None or target not in pooled.table.index:
+        return None
+    row = [target]
+    effect, se, df = (part.loc[row] for part in (pooled.effect + by, pooled.se, pooled.df))
+    table = pooled.table.loc[row].copy()
+    columns = table.columns.intersection(LOCATIONS)
+    table[columns] += by
+    table["pvalue"] = distributions.t_pvalue(table["effect"] / table["se"], table["df"])
+    table["pvalue_rho"] = table["pvalue"]
+    error, free = table["reml_se"], table["k"] - 1
+    table["reml_pvalue"] = distributions.t_pvalue(table["reml_effect"] / error, free)
+    margin = margins(row, pooling(rules))
+    level, scale = 1 - rules.alpha, rules.tau_scale
+    posterior = bayes.random_effects(effect, se, df, scale=scale, margin=margin, level=level)
+    table[posterior.columns] = posterior
+    return Pooled(table, effect, se, df, {target: pooled.studies[target]})

@@ -518,7 +518,9 @@ class Part(NamedTuple):
     ``own_df``: the part of ``df`` that comes from the studies themselves, on which the error will
     scatter in another sample. ``pvalue``: what the p-value has to fall below, with the other tests
     as they are. ``least``: what the estimate itself has to reach. ``beyond``: what the lower end of
-    the 90 % interval has to reach (missing: nothing).
+    the 90 % interval has to reach (missing: nothing). ``kept``: of an estimate that is adjusted for
+    composition, the share of the unadjusted one that it has to keep (missing: not adjusted).
+    ``of``: number of the part that it adjusts, or else of the one whose error it contains.
     """
 
     se: float
@@ -526,29 +528,34 @@ class Part(NamedTuple):
     own_df: float
     pvalue: float
     least: float
-    beyond: float
+    beyond: float = float("nan")
+    kept: float = float("nan")
+    of: int = 0
 
 
 def detectable_effect(parts: Sequence[Part], *, power: float, n: int = 4000) -> float:
     """Smallest effect that passes every part of the rule with this power, by simulation.
 
     The first part is the effect itself; the errors of the others (Delta, adjusted effects) contain
-    its error, since all come from the same samples: each is the first one's plus noise of its own.
+    its error, since all come from the same samples: each is the error of the part it belongs to,
+    plus noise of its own; what the adjustment adds is the same for the effect and for Delta.
     An estimate moves with the effect and its error does not, so that every simulated sample has one
     smallest effect that passes; the result is their quantile.
     """
     if not parts or not all(part.se > 0 for part in parts):
         return float("nan")
     rng = np.random.default_rng(0)
-    first = parts[0].se * rng.standard_normal(n)
+    errors = [parts[0].se * rng.standard_normal(n)]
+    adjusting = rng.standard_normal(n)
     needed = np.full(n, -np.inf)
     for number, part in enumerate(parts):
-        error = first
+        base = errors[part.of]
         if number:
-            extra = part.se**2 - parts[0].se ** 2
-            own = rng.standard_normal(n)
-            # one that is more precise than the first shares what it can
-            error = first + np.sqrt(extra) * own if extra > 0 else first * part.se / parts[0].se
+            extra = part.se**2 - parts[part.of].se ** 2
+            own = adjusting if np.isfinite(part.kept) else rng.standard_normal(n)
+            # one that is more precise than its base shares what it can
+            scaled = base * part.se / parts[part.of].se
+            errors.append(base + np.sqrt(extra) * own if extra > 0 else scaled)
         prior = part.df - part.own_df
         scatter = np.ones(n)
         if 0 < part.own_df < np.inf and np.isfinite(prior):
@@ -560,5 +567,9 @@ def detectable_effect(parts: Sequence[Part], *, power: float, n: int = 4000) -> 
         if np.isfinite(part.beyond):
             ninety = float(distributions.t_quantile(0.95, part.df))
             wanted = np.maximum(wanted, part.beyond + ninety * se)
-        needed = np.maximum(needed, wanted - error)
+        needed = np.maximum(needed, wanted - errors[number])
+        if np.isfinite(part.kept):
+            # size + error >= kept * (size + error of what it adjusts)
+            kept = (part.kept * base - errors[number]) / (1 - part.kept)
+            needed = np.maximum(needed, kept)
     return float(np.quantile(needed, power))

@@ -168,7 +168,7 @@ def verdict_replicate(
             min_reliability=settings["min_reliability"],
         )
         deltas.append(delta.assign(reference="den/c", **label))
-    told = claims.evaluate(
+    told = claims.judge(
         _document(blocks), pd.concat(effects), contrasts, pd.concat(deltas), rules=rules
     ).set_index("claim")
     rows: list[dict[str, float | int | str | bool]] = []
