@@ -190,11 +190,12 @@ def _pages(site: Site, data: m.ReportData) -> list[list[str]]:
     pages = [
         [
             f"{s.name}: {s.card.get('title') or ''}",
-            "study",
+            kind,
             m.study_path(s),
             f"{wording.what(s.card, {})} {m.role_title(s.card.get('role'))}",
         ]
-        for s in data.studies
+        for kind, studies in (("study", data.studies), ("study left out", data.left_out))
+        for s in studies
     ]
     pages += [
         [
