@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from alsmuscle.core import files
+from alsmuscle.data.tables import IMPORTED
 from alsmuscle.report import estimates, load
 from alsmuscle.report.model import ContrastData, ReportData, StudyData
 
@@ -38,3 +40,21 @@ def test_published_studies_show_the_effects_that_the_synthesis_pools():
     found = estimates.verdict(rows, 0.05)
     # Of the second block too few genes are in the table.
     assert found["higher"] == ["P (up)"] and found["unmeasured"] == ["P (down)"]
+
+
+def test_control_probes_that_moved_are_a_mark_of_the_published_table(tmp_path):
+    (tmp_path / "bulk" / "s" / "c").mkdir(parents=True)
+    files.write_table(
+        tmp_path / "bulk" / "s" / "c" / "imported.tsv",
+        pd.DataFrame(
+            [
+                ("s", "c", "control_probes", 1.4, "Control probes moved.", True),
+                ("s", "c", "second_probes", 7.0, "7 rows are second probes.", False),
+            ],
+            columns=["dataset", "contrast", "metric", "value", "text", "flagged"],
+        ),
+        IMPORTED,
+    )
+    found = load._imported(tmp_path, {"id": "s"}, "c")
+    assert found["marks"] == [("technical", "Control probes moved.")]
+    assert found["caveat"] == "Control probes moved. 7 rows are second probes."

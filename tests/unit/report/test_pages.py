@@ -864,6 +864,17 @@ def test_a_claim_that_a_list_decides_shows_what_the_list_calls(data, site):
     assert calls.of_test(lists, table.loc[first].replace("called genes", "one study")) == []
 
 
+def test_what_is_in_doubt_about_the_study_behind_a_verdict_stands_beside_it(data):
+    study, contrast = next(iter(data.contrasts()))
+    marked = replace(contrast, meta=contrast.meta | {"marks": [("technical", "control probes")]})
+    whole = replace(data, studies=[replace(study, contrasts=[marked])])
+    name = f"{study.card['id']}/{contrast.meta['id']}"
+    row = pd.Series({"grade": "one study", "k": 1, "studies": name})
+    patients = pd.Series({"basis": "patients"})
+    assert claims._grade(whole, row, patients) == "patients: 1 study, processed apart"
+    assert claims._grade(whole, row.replace(name, "x/y"), patients) == "patients: 1 study"
+
+
 def test_specificity_shows_genes_called_in_als_in_other_diseases(data, site):
     lists = fx.with_lists(data)
     text = specificity.page(site, lists, lists.synthesis)

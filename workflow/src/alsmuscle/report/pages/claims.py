@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from alsmuscle.design.marks import MARKS
 from alsmuscle.report import estimates
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
@@ -173,7 +174,7 @@ def _line(
         "href": m.claim_path(entry["id"]),
         "measure": target_title(data, row["target"]),
         "where": context_label(synthesis, row["context"]),
-        "studies": _grade(row, overall),
+        "studies": _grade(data, row, overall),
         "plot": Markup("") if c.is_missing(row["effect"]) else plots.interval(drawn, span),
         "estimate": calls.counted(calls.of_test(data, row))
         if c.is_missing(row["effect"])
@@ -182,10 +183,13 @@ def _line(
     }
 
 
-def _grade(row: pd.Series[Any], overall: pd.Series[Any]) -> str:
-    """On what a claim's verdict rests, and for whom, in words."""
+def _grade(data: m.ReportData, row: pd.Series[Any], overall: pd.Series[Any]) -> str:
+    """On what a claim's verdict rests, for whom, and what is in doubt about it, in words."""
     number = "a list of called genes" if row["grade"] == CALLED else estimates.studies(row["k"])
-    return f"{overall['basis']}: {number}"
+    names = str(row["studies"]).split(";")
+    own = (k for s, k in data.contrasts() if f"{s.card['id']}/{k.meta['id']}" in names)
+    doubts = dict.fromkeys(MARKS[kind].label for k in own for kind, _ in k.meta.get("marks", []))
+    return f"{overall['basis']}: {', '.join([number, *doubts])}"
 
 
 def deciding(rows: pd.DataFrame) -> pd.DataFrame:
