@@ -87,6 +87,7 @@ benchmark: $(STAMP)  ## time and memory, also against R and PyDESeq2: results/be
 	python ../../benchmarks/enrichment.py | tee enrichment.tsv && \
 	python ../../benchmarks/meta.py | tee meta.tsv && \
 	rm -f cells.tsv && python ../../benchmarks/cells.py 50000 --folder cells --out cells.tsv && \
+	python ../../benchmarks/reads.py | tee reads.tsv && \
 	python ../../benchmarks/workflow.py --out workflow.tsv --demo --real && \
 	python ../../benchmarks/page.py .
 

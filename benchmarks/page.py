@@ -13,6 +13,7 @@ TITLES = {
     "fit": "Differential expression: fit and test",
     "enrichment": "Gene sets",
     "cells": "Single cells",
+    "reads": "Raw reads: index and quantification",
     "meta": "Synthesis: pooling over contrasts",
 }
 PAGE = """<!doctype html>

@@ -1,6 +1,6 @@
 """Time and peak memory of reads: the index per megabase, quantification per million reads.
 
-    python benchmarks/reads.py [--genes 4000 16000] [--reads 1000000] > reads.tsv
+    python benchmarks/reads.py [--genes 2000 8000] [--reads 500000] > reads.tsv
 
 Made-up genes (five exons, up to three isoforms, four introns) and reads of 75 nucleotides. Each
 step is a process of its own on one thread; CPU seconds are what to read on a shared machine.
@@ -49,8 +49,8 @@ def measured(step: Callable[[], object]) -> tuple[float, float, float, float]:
 def main() -> None:
     """Measure, and write the table to standard output."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--genes", type=int, nargs="+", default=[4_000, 16_000])
-    parser.add_argument("--reads", type=int, default=1_000_000)
+    parser.add_argument("--genes", type=int, nargs="+", default=[2_000, 8_000])
+    parser.add_argument("--reads", type=int, default=500_000)
     asked = parser.parse_args()
     print("step\tgenes\tmegabases\tmillion_reads\tcpu_s\tprograms_s\twall_s\tpeak_mb", flush=True)
     with tempfile.TemporaryDirectory() as place:

@@ -25,8 +25,8 @@ rule reads_reference:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=growing(8000, introns=32000),
-        runtime=growing(120),
+        mem_mb=growing(PLAN.index_mb),
+        runtime=growing(PLAN.index_minutes),
     params:
         **fetching,
         card=READS_CARD,
@@ -57,8 +57,8 @@ rule reads_quantify:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=growing(8000, introns=32000),
-        runtime=growing(240),
+        mem_mb=growing(PLAN.library_mb),
+        runtime=growing(PLAN.library_minutes),
         reads_on_disk=1,
     params:
         **fetching,

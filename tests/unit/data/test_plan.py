@@ -119,8 +119,11 @@ def test_reads_are_jobs_of_their_own(plan, tmp_path):
     assert plan.begun(Wildcards(dataset="a1", library="SRR8")) == 1
     assert plan.begun(Wildcards(dataset="a1", library="SRR9")) == 0
     assert plan.folders(c1) == [".", "/own"]
-    assert plan.growing(100, introns=50)(a1, 1) == 100
-    assert plan.growing(100, introns=50)(c1, 2) == 300
+    library = Wildcards(dataset="a1", library="SRR8")
+    assert plan.growing(plan.library_mb)(library, 2) == 2 * plan.library_mb(library)
+    assert plan.index_mb(c1) > 5 * plan.index_mb(a1)
+    assert plan.index_minutes(c1) > plan.index_minutes(a1)
+    assert plan.library_minutes(Wildcards(dataset="c1", library="S1")) > 60  # one file is missing
     outcome = tmp_path / "outcome.tsv"
     outcome.write_text("dataset\tcontrast\tkept\treason\na1\tx\tFalse\tno\nc1\tx\tTrue\t\n")
     assert plan.quality_of_reads(lambda: str(outcome))(None) == ["out/reads/c1/quality/S1.tsv"]

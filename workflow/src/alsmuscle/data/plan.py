@@ -13,7 +13,7 @@ from typing import Any
 
 from alsmuscle.core import outcome
 from alsmuscle.data import admit, card_files, cards
-from alsmuscle.reads import libraries
+from alsmuscle.reads import libraries, needs
 
 # Snakemake's wildcards: attributes of a job, also to be asked as a mapping.
 Wildcards = Any
@@ -287,24 +287,40 @@ class Plan:
         """Return the samples that a study's card expects; published effects have none."""
         return int(self.studies[wildcards.dataset].get("samples", {}).get("expected", 0))
 
+    def index_mb(self, wildcards: Wildcards) -> int:
+        """Return the memory for the index that a study's reads are held against."""
+        return needs.index(self.studies[wildcards.dataset])[0]
+
+    def index_minutes(self, wildcards: Wildcards) -> int:
+        """Return the time for that index."""
+        return needs.index(self.studies[wildcards.dataset])[1]
+
+    def library_mb(self, wildcards: Wildcards) -> int:
+        """Return the memory for a library of reads."""
+        return needs.library(self.studies[wildcards.dataset], wildcards.library)[0]
+
+    def library_minutes(self, wildcards: Wildcards) -> int:
+        """Return the time for a library of reads."""
+        return needs.library(self.studies[wildcards.dataset], wildcards.library)[1]
+
     def growing(
-        self, amount: int, per_sample: int = 0, per_contrast: int = 0, introns: int = 0
+        self,
+        amount: int | Callable[[Wildcards], int],
+        per_sample: int = 0,
+        per_contrast: int = 0,
     ) -> Callable[[Wildcards, int], int]:
         """Resource function: what a job needs, doubled with every further attempt.
 
         ``per_sample`` counts the samples that the study's card expects, ``per_contrast`` all
-        contrasts, ``introns`` comes on top where reads of nuclei are quantified.
+        contrasts.
         """
 
         def needed(wildcards: Wildcards, attempt: int) -> int:
-            need = amount
+            need = amount(wildcards) if callable(amount) else amount
             if per_sample:
                 need += per_sample * self.expected_samples(wildcards)
             if per_contrast:
                 need += per_contrast * sum(len(self._contrasts(name)) for name in self.studies)
-            if introns:
-                cells = self.studies[wildcards.dataset].get("cells", {})
-                need += introns * (cells.get("material") == "nuclei")
             return int(need * 2 ** (attempt - 1))
 
         return needed
