@@ -46,9 +46,14 @@ def methods(site: Site, data: m.ReportData) -> str:
         else c.not_computed("the list of parameters"),
         versions=_versions(data),
         sources=sources,
-        software=f"alsmuscle{f', commit {data.commit}' if data.commit else ''} (CITATION.cff "
-        "in its repository)",
+        software=f"{software(data)} (CITATION.cff in its repository)",
     )
+
+
+def software(data: m.ReportData) -> str:
+    """Return the software that made the report, with what is known of version and commit."""
+    version = f" {data.versions['alsmuscle']}" if "alsmuscle" in data.versions else ""
+    return f"alsmuscle{version}" + (f", commit {data.commit}" if data.commit else "")
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

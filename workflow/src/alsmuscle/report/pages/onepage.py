@@ -11,7 +11,7 @@ from markupsafe import Markup
 from alsmuscle.report import model as m
 from alsmuscle.report import wording
 from alsmuscle.report.html import figures
-from alsmuscle.report.pages import calls, claims
+from alsmuscle.report.pages import about, calls, claims
 
 PATH = "summary.pdf"
 if TYPE_CHECKING:
@@ -112,13 +112,13 @@ def _foot(data: m.ReportData) -> list[str]:
     names = [s.name for s in data.studies]
     packages = ("pydeseq2", "scanpy", "numpy", "scipy")
     versions = ", ".join(f"{k} {data.versions[k]}" for k in packages if k in data.versions)
-    commit = f" ({data.commit})" if data.commit else ""
     return [
         f"Studies ({len(names)}): {', '.join(names)}.",
         "Method: one model per study, effects of gene programmes as mean log2 fold changes of "
         "their genes with errors that know the genes' correlation, pooled over independent studies "
         "with random effects; every claim is held against denervation. Verdicts follow rules fixed "
         "before any data was seen.",
-        f"Made with alsmuscle{commit}{'; ' + versions if versions else ''}. Details, caveats and "
+        f"Made with {about.software(data)}{'; ' + versions if versions else ''}. Details, "
+        "caveats and "
         "citations: index.html and methods.html of the report. Not for clinical decisions.",
     ]
