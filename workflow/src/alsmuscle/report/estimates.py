@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -127,16 +128,44 @@ def truth(column: pd.Series) -> pd.Series:
     return column.map(lambda v: str(v).strip().lower() in {"true", "1", "1.0", "yes"}).astype(bool)
 
 
+def instead_of(contrast: ContrastData, target: object) -> str | None:
+    """Return :func:`instead` of ``PROGRAMME/block``, complete, in a comparison."""
+    table, parts = contrast.programmes, str(target).split("/", 1)
+    if table is None or len(parts) < 2:
+        return None
+    own = (table["programme"].astype(str) == parts[0]) & (table["block"].astype(str) == parts[1])
+    own &= ~truth(table["stripped"])
+    return instead(table[own].iloc[0].to_dict()) if own.any() else None
+
+
+_ESTIMATED = re.compile("(effect|se|df|ci_low|ci_high|pvalue|padj|background|pooled)(_|$)")
+"""Columns of an effect that are blank where too few of its genes are measured."""
+
+
+def instead(row: Mapping[Any, Any]) -> str | None:
+    """Return what every page says in place of a block's effect; ``None`` where it is measured."""
+    if is_measured(row):
+        return None
+    n = row["n_mapped"]
+    return f"{n:.0f} of {row['n_genes']:.0f} genes measured" if n > 0 else "not measured"
+
+
 def effects(table: pd.DataFrame, data: ReportData, to_root: str = "") -> pd.DataFrame:
     """Return programme effects as rows of :func:`plots.forest_plot`.
 
     One row per programme and block: the complete estimate, and the denervation-stripped one in
-    the ``alt_`` columns. ``to_root`` is the prefix of links.
+    the ``alt_`` columns. Where too few of a block's genes are measured, ``instead`` says so and
+    the estimate is missing: a part of a block does not speak for it. ``to_root`` is the prefix of
+    links.
     """
     table, info, known = table.reset_index(drop=True), data.programme_info, data.programme_names
     none = pd.Series(False, index=table.index)
     stripped = truth(table["stripped"]) if "stripped" in table else none
-    keys, values = ["programme", "block"], ["effect", "ci_low", "ci_high"]
+    said = [instead(row) for row in table.to_dict("records")]
+    table = table.assign(instead=pd.Series(said, index=table.index, dtype=object))
+    estimated = [name for name in table if _ESTIMATED.match(str(name))]
+    table.loc[table["instead"].notna(), estimated] = np.nan
+    keys, values = ["programme", "block"], ["effect", "ci_low", "ci_high", "instead"]
     rows = table[~stripped].drop_duplicates(keys)
     alt = table.loc[stripped, keys + values].drop_duplicates(keys)
     rows = rows.merge(alt.rename(columns={v: f"alt_{v}" for v in values}), on=keys, how="left")
@@ -186,15 +215,15 @@ def is_measured(row: Mapping[Any, Any]) -> bool:
 
 
 def verdict(rows: pd.DataFrame, alpha: float) -> dict[str, list[str]]:
-    """Return labels of the rows that are higher, lower, open, untested, or not measured well
-    enough.
+    """Return labels of the rows that are higher, lower, open, untested, of too few genes, or not
+    measured.
 
     Higher or lower is what leaves zero by its interval and, where there are such, by its adjusted p
     and against random sets of genes. Without an interval too few samples were there to test
     anything. Labels with a caveat end in ※, unless all have one.
     """
     found: dict[str, list[str]] = {
-        key: [] for key in ("higher", "lower", "open", "untested", "unmeasured")
+        key: [] for key in ("higher", "lower", "open", "untested", "few", "unmeasured")
     }
     marked = "caveat" in rows and bool(rows["caveat"].map(c.is_missing).any())
     for row in rows.to_dict("records"):
@@ -204,9 +233,10 @@ def verdict(rows: pd.DataFrame, alpha: float) -> dict[str, list[str]]:
             side = "open"
         if c.is_missing(row["ci_low"]):
             side = "untested"
-        if not is_measured(row):
-            side = "unmeasured"
         mark = " ※" if marked and not c.is_missing(row.get("caveat")) else ""
+        if words := instead(row):
+            side = "few" if row["n_mapped"] > 0 else "unmeasured"
+            mark += f" ({words.removesuffix(' genes measured')})" if side == "few" else ""
         found[side].append(f"{row['label']}{mark}")
     return found
 

@@ -172,7 +172,8 @@ def forest_plot(
         ``padj``, ``null_p`` (against random gene sets), ``null_low, null_high`` (their range, a
         grey band), ``genes`` (text), ``caveat`` (text), ``href`` (relative), ``group``
         (subheading) with ``group_href`` and ``group_note``, ``badges`` (``Markup``), ``pooled``
-        (true: drawn as a bar) with ``pi_low, pi_high`` (prediction interval, a thin line).
+        (true: drawn as a bar) with ``pi_low, pi_high`` (prediction interval, a thin line),
+        ``instead`` (text where there is no effect; ``alt_instead``).
     caption, unit
         What is shown and in which unit.
     left, right
@@ -257,12 +258,16 @@ def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]
     # more.
     label = local(row["label"], row["href"]) if row.get("href") else escape(row["label"])
     badges = f" {escape(row['badges'])}" if row.get("badges") else ""
-    effect = escape(interval_text(row["effect"], row["ci_low"], row["ci_high"]))
-    text = f'<span class="est">{effect}</span>'
+    effect, css = interval_text(row["effect"], row["ci_low"], row["ci_high"]), "est"
+    if is_missing(row["effect"]) and not is_missing(row.get("instead")):
+        effect, css = str(row["instead"]), "est instead"
+    text = f'<span class="{css}">{escape(effect)}</span>'
     if "alt_effect" in has:
-        second = "not computed"
+        second = row.get("alt_instead")
         if not is_missing(row.get("alt_effect")):
             second = interval_text(row["alt_effect"], row.get("alt_ci_low"), row.get("alt_ci_high"))
+        elif is_missing(second):
+            second = "not computed"
         text += f'<br><span class="est est-alt">○ {escape(second)}</span>'
     cells = [f'<th role="rowheader" scope="row">{label}{badges}</th>']
     cells += [_role_cell("Donors", row.get("n"))] if "n" in has else []
@@ -293,37 +298,13 @@ def _role_cell(head: str, value: object, css: str = "") -> str:
     return f'<td role="cell" data-head="{escape(head)}" class="{css}">{text}</td>'
 
 
-def mini_forest(rows: pd.DataFrame, span: tuple[float, float], label: str) -> Markup:
-    """Return a compact forest plot as a list; rows as for :func:`forest_plot`.
-
-    ※ marks the rows with a caveat, unless all have one.
-    """
-    marked = "caveat" in rows and bool(rows["caveat"].map(is_missing).any())
-    items = [
-        Markup(
-            '<li><span class="mini-label">{}{}</span>{}<span class="mini-number">{}</span></li>'
-        ).format(
-            local(row["label"], row["href"]) if row.get("href") else row["label"],
-            Markup(' <abbr class="mark" title="{}">※</abbr>').format(row["caveat"])
-            if marked and not is_missing(row.get("caveat"))
-            else "",
-            interval(row, span),  # type: ignore[arg-type]
-            interval_text(row["effect"], row["ci_low"], row["ci_high"]),
-        )
-        for row in rows.to_dict("records")
-    ]
-    return Markup(
-        '<ul class="mini" aria-label="{}">{}<li aria-hidden="true" class="mini-axis">'
-        "<span></span>{}<span></span></li></ul>"
-    ).format(label, Markup("").join(items), axis(span))
-
-
 def heatmap(
     values: pd.DataFrame,
     *,
     caption: str,
     head: str,
     sure: pd.DataFrame | None = None,
+    instead: pd.DataFrame | None = None,
     groups: Sequence[str] | None = None,
     row_links: Mapping[str, str] | None = None,
     column_links: Mapping[str, str] | None = None,
@@ -336,6 +317,8 @@ def heatmap(
         Numbers; index and columns are the labels shown.
     sure
         Same shape, true where the interval excludes zero: only those cells are coloured and bold.
+    instead
+        Same shape, what a cell without a number says.
     groups
         Per row the subheading it stands under; rows of one group are adjacent. The only row of a
         group takes the group's name before its own.
@@ -363,7 +346,8 @@ def heatmap(
         cells = []
         for name, x in row.items():
             if is_missing(x):
-                cells.append(Markup('<td class="num">{}</td>').format(MISSING))
+                said = None if instead is None else instead.iloc[place][name]  # type: ignore[call-overload]
+                cells.append(_no_number(said))
                 continue
             bold = sure is not None and bool(sure.iloc[place][name])  # type: ignore[call-overload]
             text = number(x, 2, sign=True)
@@ -387,6 +371,13 @@ def heatmap(
         '<caption>{c}</caption><thead><tr><th scope="col">{h}</th>{t}</tr></thead>'
         "<tbody>{b}</tbody></table></div>"
     ).format(c=caption, h=head, t=heads, b=Markup("\n").join(body))
+
+
+def _no_number(said: object) -> Markup:
+    """A cell of a matrix without a number: why, in muted words, or a dash."""
+    if is_missing(said):
+        return Markup('<td class="num">{}</td>').format(MISSING)
+    return Markup('<td class="num instead">{}</td>').format(said)
 
 
 def dot_matrix(
@@ -452,7 +443,8 @@ class EffectColumn:
 class EffectRow:
     """One row of :func:`effect_table`.
 
-    ``cells`` holds ``(effect, ci_low, ci_high)`` per column, ``None`` where there is none; ``note``
+    ``cells`` holds ``(effect, ci_low, ci_high)`` per column, ``None`` where there is none, or a
+    text that says why; ``note``
     and ``more`` stand below the label, ``n`` is the number of donors in words.
     """
 
@@ -463,7 +455,7 @@ class EffectRow:
     more: str
     badges: Markup
     n: str
-    cells: tuple[tuple[Any, Any, Any] | None, ...]
+    cells: tuple[tuple[Any, Any, Any] | str | None, ...]
 
 
 def shade(x: float, top: float) -> str:
@@ -481,7 +473,8 @@ def effect_table(
 
     A cell is coloured only where its interval excludes 0, so that what is settled stands out.
     """
-    known = [abs(float(x[0])) for row in rows for x in row.cells if x and not is_missing(x[0])]
+    numbers = [x for row in rows for x in row.cells if isinstance(x, tuple)]
+    known = [abs(float(x[0])) for x in numbers if not is_missing(x[0])]
     top = max(known, default=1.0) or 1.0
     head = Markup("").join(
         Markup('<th scope="col" class="num">{}{}</th>').format(
@@ -501,8 +494,8 @@ def effect_table(
             )
         cells = []
         for cell in row.cells:
-            if cell is None or is_missing(cell[0]):
-                cells.append(Markup('<td class="num">{}</td>').format(MISSING))
+            if not isinstance(cell, tuple) or is_missing(cell[0]):
+                cells.append(_no_number(cell if isinstance(cell, str) else None))
                 continue
             effect, low, high = cell
             css = f" {shade(float(effect), top)}" if direction(low, high) else ""

@@ -226,26 +226,31 @@ def _contrast(
 def _long(data: m.ReportData, contrasts: list[m.ContrastData]) -> pd.DataFrame:
     """Return what only cells decide: one row per target and cell type, with its interval."""
     rows: list[dict[str, Any]] = []
+    blocks = [
+        None
+        if k.programmes is None
+        else estimates.effects(k.programmes, data).set_index(["programme", "block"])
+        for k in contrasts
+    ]
     for programme, block in carried(data):
-        for k in contrasts:
+        for k, table in zip(contrasts, blocks, strict=True):
             if programme == "GENE":
                 found, title = _gene(k, block), f"gene {block}"
-            elif programme == "RATIO" or k.programmes is None:
+            elif programme == "RATIO" or table is None:
                 continue
             else:
-                table = k.programmes[~estimates.truth(k.programmes["stripped"])]
-                match = table[(table["programme"] == programme) & (table["block"] == block)]
-                found = match.iloc[0].to_dict() if len(match) else None
+                key = (programme, block)
+                found = table.loc[key].to_dict() if key in table.index else None
                 title = estimates.programme_title(data.programme_info, programme, block)
-            if found is None or c.is_missing(found["effect"]):
+            if found is None or (c.is_missing(found["effect"]) and not found.get("instead")):
                 continue
-            keys = ("effect", "ci_low", "ci_high", "padj")
+            keys = ("effect", "ci_low", "ci_high", "padj", "instead")
             rows.append(
                 {"what": title, "cell_type": str(k.meta["cell_type"])}
-                | {key: found[key] for key in keys}
+                | {key: found.get(key) for key in keys}
                 | {"sizes": f"{k.meta['n_target']} v {k.meta['n_reference']}"}
             )
-    columns = ["what", "cell_type", "effect", "ci_low", "ci_high", "padj", "sizes"]
+    columns = ["what", "cell_type", "effect", "ci_low", "ci_high", "padj", "instead", "sizes"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -278,6 +283,9 @@ def _map(
         caption=f"Effects per cell type, log2 units; bold: the 95 % interval excludes 0. {title}",
         head="Programme",
         sure=sure.pivot(index="what", columns="cell_type", values="sure").loc[order, wide.columns],
+        instead=long.pivot(index="what", columns="cell_type", values="instead").loc[
+            order, wide.columns
+        ],
         column_links=pages,
     )
 

@@ -379,6 +379,9 @@ def _times(effect: Any, low: Any, high: Any, what: str) -> str:
     return f"{ratio} (95 % interval {' to '.join(ends)})"
 
 
+ESTIMATES = ("effect", "ci_low", "ci_high", "alt_effect", "alt_ci_low", "alt_ci_high")
+
+
 def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str) -> dict[str, Any]:
     """One test study by study, with its pooled estimate."""
     row, lines = test.row, []
@@ -399,6 +402,8 @@ def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str)
             "alt_ci_low": item.delta_ci_low,
             "alt_ci_high": item.delta_ci_high,
         }
+        if pair and (few := estimates.instead_of(pair[1], row["target"])):
+            line |= dict.fromkeys(ESTIMATES) | {"instead": few}
         lines.append(line)
     lines.sort(key=lambda line: line["group"] != "Studies")
     if not c.is_missing(row["effect"]) and row["k"] > 1:
@@ -419,8 +424,7 @@ def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str)
         }
         lines.append(pooled)
     frame = pd.DataFrame(lines).astype(object).where(lambda t: t.notna(), None)
-    numbers = ("effect", "ci_low", "ci_high", "alt_effect", "alt_ci_low", "alt_ci_high")
-    for column in (*numbers, "pi_low", "pi_high"):
+    for column in (*ESTIMATES, "pi_low", "pi_high"):
         if column in frame:
             frame[column] = pd.to_numeric(frame[column], errors="coerce")
     where = context_label(synthesis, row["context"])

@@ -106,9 +106,9 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
             if frame is None:
                 continue
             found = {
-                (str(r["programme"]), str(r["block"])): (r["effect"], r["ci_low"], r["ci_high"])
+                (str(r["programme"]), str(r["block"])): r["instead"]
+                or (r["effect"], r["ci_low"], r["ci_high"])
                 for r in frame.to_dict("records")
-                if estimates.is_measured(r)
             }
             lines.append(
                 plots.EffectRow(

@@ -58,6 +58,8 @@ def points(data: m.ReportData) -> pd.DataFrame:
         & (table["cell_type"] == "muscle")
         & ~table["programme"].isin(["GENE", "RATIO"])
     ]
+    if "usable" in table:  # too few of a block's genes measured: no point of a course
+        table = table[estimates.truth(table["usable"])]
     about = []
     roles = [role for role, _ in AXES]
     for study, contrast in data.contrasts():

@@ -59,6 +59,7 @@ def overview(site: Site, data: m.ReportData) -> str:
     """Return ``programmes.html``: programmes by contrasts as numbers and colour."""
     values: dict[str, dict[tuple[str, str], float]] = {}
     sure: dict[str, dict[tuple[str, str], bool]] = {}
+    said: dict[str, dict[tuple[str, str], str | None]] = {}
     heads: dict[str, str] = {}
     links: dict[str, str] = {}
     legend, caveats = [], set()
@@ -75,6 +76,7 @@ def overview(site: Site, data: m.ReportData) -> str:
                 values.setdefault(name, {})[key] = row["effect"]
                 known = c.direction(row["ci_low"], row["ci_high"]) != 0
                 sure.setdefault(name, {})[key] = known
+                said.setdefault(name, {})[key] = row["instead"]
                 links[key[0]] = m.programme_path(str(row["programme"]))
                 if row["caveat"]:
                     caveats.add((key[0], links[key[0]], row["caveat"]))
@@ -87,6 +89,7 @@ def overview(site: Site, data: m.ReportData) -> str:
             caption="Programme effects in log2 units; bold: the 95 % interval excludes 0",
             head="Programme and block",
             sure=marked.droplevel(0),
+            instead=pd.DataFrame(said, dtype=object).reindex_like(frame).droplevel(0),
             groups=[str(k[0]) for k in frame.index],
             row_links=links,
             column_links=heads,
