@@ -36,10 +36,11 @@ def test_published_studies_show_the_effects_that_the_synthesis_pools():
     assert second.programmes is None
     assert first.programmes is not None
     rows = estimates.effects(first.programmes, ReportData(studies=[]))
-    assert rows["effect"].tolist() == [0.5, 2.0]
     found = estimates.verdict(rows, 0.05)
     # Of the second block too few genes are in the table.
-    assert found["higher"] == ["P (up)"] and found["unmeasured"] == ["P (down)"]
+    assert rows["effect"].tolist()[0] == 0.5 and pd.isna(rows["effect"].tolist()[1])
+    assert rows["instead"].tolist() == [None, "2 of 8 genes measured"]
+    assert found["higher"] == ["P (up)"] and found["few"] == ["P (down) (2 of 8)"]
 
 
 def test_control_probes_that_moved_are_a_mark_of_the_published_table(tmp_path):

@@ -472,8 +472,8 @@ def test_a_direction_needs_adjusted_p_random_sets_and_measured_genes():
     )
     found = estimates.verdict(rows, 0.05)
     assert found == {
-        **{"higher": ["A"], "lower": ["F"], "open": ["B", "C"], "unmeasured": ["D", "E"]},
-        "untested": ["G"],
+        **{"higher": ["A"], "lower": ["F"], "open": ["B", "C"], "untested": ["G"]},
+        **{"few": ["D (2 of 9)"], "unmeasured": ["E"]},
     }
 
 
@@ -1080,15 +1080,52 @@ def test_the_first_page_draws_no_block_of_which_few_genes_are_measured(data, sit
     study, *others = data.studies
     own = study.contrasts[0]
 
-    def dashes(mapped: int) -> int:
+    def silent(mapped: int, words: str) -> int:
         changed = replace(own, programmes=own.programmes.assign(n_mapped=mapped, n_genes=10))
         one = replace(study, contrasts=[changed])
         text = index.page(site, replace(data, studies=[one, *others]))
         rows = re.findall(r"<tr[^>]*>.*?</tr>", text, re.DOTALL)
         line = next(line for line in rows if m.contrast_path(study, own) in line)
-        return line.count(">–<")
+        return line.count(f'<td class="num instead">{words}</td>')
 
-    assert dashes(10) == 0 and dashes(2) == len(data.headline) > 0
+    assert silent(10, "10 of 10 genes measured") == 0
+    assert silent(2, "2 of 10 genes measured") == len(data.headline) > 0
+    assert silent(0, "not measured") == len(data.headline)
+
+
+def test_a_block_of_which_few_genes_are_measured_has_no_effect_on_any_page(data, site):
+    study, *others = data.studies
+    own = study.contrasts[0]
+    few = replace(own, programmes=own.programmes.assign(n_mapped=7, n_genes=26))
+    changed = replace(data, studies=[replace(study, contrasts=[few]), *others])
+    rows = estimates.effects(few.programmes, changed)
+    assert set(rows["instead"]) == {"7 of 26 genes measured"}
+    assert rows.filter(regex="^(alt_)?(effect|ci_|padj|pvalue|null_)").isna().all(axis=None)
+    of = m.contrast_path(study, own)
+    page = contrast.page(site, changed, changed.studies[0], few, ())
+    programmes = re.search(r'id="programmes">.*?</section>', page, re.DOTALL)[0]
+    assert "7 of 26 genes measured" in programmes
+    assert not re.search(r'class="(dot|ci|null)\b', programmes)
+    found = Parsed(page).text
+    assert "Too few genes measured" in found and "Not measured" not in found
+    texts = dict(programme.pages(site, changed, over_time.points(changed)))
+    texts |= {"programmes.html": programme.overview(site, changed)}
+    if changed.synthesis is not None:
+        for entry in changed.synthesis.document["claims"]:
+            path = m.claim_path(entry["id"])
+            texts[path] = claim.page(site, changed, changed.synthesis, entry)
+    seen = 0
+    for path, text in texts.items():
+        for line in re.findall(r"<tr[^>]*>.*?</tr>", text, re.DOTALL):
+            if f'{of}"' in line and "plot-cell" in line:  # not single genes
+                few_genes = "7 of 26 genes measured" in line
+                if path.startswith("claims/") and not few_genes:
+                    continue  # a single gene or a ratio is measured or not
+                seen += path.startswith("claims/")
+                assert few_genes, path
+                assert not re.search(r'class="(dot|ci)\b', line), path
+    assert seen
+    assert "7 of 26 genes measured" in texts["programmes.html"]
 
 
 def test_caveats_of_a_list_and_of_a_study_stand_where_their_numbers_do(data, site):
