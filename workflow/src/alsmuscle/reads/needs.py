@@ -18,14 +18,16 @@ TRANSCRIPTS, WITH_INTRONS = 130, 1_600
 # A library of ENA is planned for before its record is asked: the largest that is meant to be read.
 UNKNOWN_GB = 30.0
 # Measured on words that hardly repeat; the genome's repeats belong to thousands of genes.
-_MARGIN = 2
-# Measured: an index takes 4.2 CPU seconds and 13 MB of memory per megabase beside some 50 MB, and
-# the same memory again when reads are held against it.
-_INDEX_SECONDS, _MB, _BESIDE_MB = 4.2, 13, 50
+_MARGIN = 2.5
+# Measured per megabase: an index takes 4.2 CPU seconds, 0.5 each time that it is loaded, and at
+# most 11 MB of memory, built or loaded; some 200 MB are buffers.
+_INDEX_SECONDS, _LOAD_SECONDS, _MB, _BESIDE_MB = 4.2, 0.5, 11, 200
+# A library of tissue loads it for either strand before all its reads are taken.
+_LOADS = 3
 # Python with pandas; and for cells the table of molecules, and what bustools sorts in (2 GB).
 _PYTHON_MB, _CELLS_MB = 1_000, 6_000
-# A gigabyte of packed reads is some eight million pairs of 75 nucleotides: of 28 (cells: 32) CPU
-# seconds a million on one thread four minutes, as long for the download at 4 MB a second.
+# A gigabyte of packed reads is some eight million pairs of 75 nucleotides: of 22 (cells: 29) CPU
+# seconds a million three to four minutes on one thread, and four for a download at 4 MB a second.
 _MINUTES_GB, _START = 8, 30
 # Text is a quarter of its size once packed.
 _PACKED = 4
@@ -61,9 +63,11 @@ def library(card: Mapping[str, Any], name: str) -> tuple[int, int]:
 
     Memory does not grow with the reads: kallisto and bustools go through them in blocks.
     """
-    volume = gigabytes(card["files"][libraries.file_of(card)], name)
-    memory = _index_mb(_megabases(card)) + (_CELLS_MB if "cells" in card else 0)
-    return memory, round(_START + _MINUTES_GB * volume)
+    volume, size = gigabytes(card["files"][libraries.file_of(card)], name), _megabases(card)
+    is_cells = "cells" in card
+    loading = _MARGIN * _LOAD_SECONDS / 60 * size * (1 if is_cells else _LOADS)
+    memory = _index_mb(size) + (_CELLS_MB if is_cells else 0)
+    return memory, round(_START + loading + _MINUTES_GB * volume)
 
 
 def _megabases(card: Mapping[str, Any]) -> float:
