@@ -119,6 +119,6 @@ def _foot(data: m.ReportData) -> list[str]:
         "with random effects; every claim is held against denervation. Verdicts follow rules fixed "
         "before any data was seen.",
         f"Made with {about.software(data)}{'; ' + versions if versions else ''}. Details, "
-        "caveats and "
-        "citations: index.html and methods.html of the report. Not for clinical decisions.",
+        "caveats and citations: index.html and methods.html of the report. Not for clinical "
+        "decisions.",
     ]
