@@ -259,8 +259,21 @@ def test_a_gene_that_only_lists_hold_tells_what_they_say_of_als(open_tab, tmp_pa
     page = open_tab().go(lists, "gene.html#ENSG99999999999")
     page.wait_for_selector("#gene table.called")
     said = page.locator("#gene > p strong").inner_text()
-    assert said.startswith("ALS muscle: GSE900001 calls it up (ALS against normal: 9 v 18).")
-    assert "states an effect of ONLYLIST" in said
+    assert said.startswith(
+        "ALS muscle: GSE900001 calls it up (ALS against normal: 9 v 18; no fold change stated)."
+    )
+    assert "No comparison of ALS in this run measured ONLYLIST" in said
+    page = open_tab().go(lists, "geneset.html#ONLYLIST")
+    page.wait_for_selector("#set-shown .drawn svg")
+    heat = page.locator("#set-shown .drawn").first
+    assert heat.locator("svg path").count() == 1  # the call; hatched where it is not measured
+    assert "called up" in "".join(heat.locator("svg title").all_text_contents())
+    page = open_tab().go(lists, "shared.html")
+    page.wait_for_selector("#shared-shown table, #shared-shown .absent")
+    page.locator("#shared-two").uncheck()
+    row = page.locator("#shared-shown tbody tr", has_text="ONLYLIST")
+    cells = row.locator("td.sign").all_inner_texts()
+    assert cells.count("↑ called") == 1 and set(cells) == {"↑ called", ""}
     page = open_tab().go(lists, "calls.html")
     assert page.get_by_role("link", name="ONLYLIST").first.is_visible()
 

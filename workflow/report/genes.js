@@ -6,6 +6,7 @@
   const soft = "#525b66";
   const line = "#d5dae0";
   const sides = { "-1": "#0067a5", 0: "#5f6772", 1: "#b84a00" };
+  const meaning = { 1: "orange: what a comparison asks about", "-1": "blue: what it is held against", 0: "grey: each in turn, or neither" };
   const font = { "font-family": "Arial, Helvetica, sans-serif", "font-size": 12, fill: ink };
   const cut = (text, n) => (text.length > n ? `${text.slice(0, Math.max(1, n - 1))}…` : text);
   const tsv = (lines) => lines.map((row) => row.map((cell) => guard(cell === null || cell === undefined ? "" : String(cell))).join("\t")).join("\n") + "\n";
@@ -71,10 +72,19 @@
     return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
   };
 
+  const units = (about) => about.material || "nuclei or cells";
+  const several = (n, one) => `${spaced(n)} ${one}${n === 1 ? "" : "s"}`;
+  // How many samples, donors, and nuclei, cells or spots a group's row rests on.
+  function held(about, g, values) {
+    const at = about.group.map((k, i) => i).filter((i) => about.group[i] === g && values[i] !== null);
+    const donors = new Set(at.map((i) => about.donors[i]));
+    return [`${several(at.length, "sample")}${donors.size < at.length && !donors.has("") ? ` of ${several(donors.size, "donor")}` : ""}`,
+      ...(about.n ? [`${spaced(at.reduce((sum, i) => sum + about.n[i], 0))} ${units(about)}`] : [])].join(", ");
+  }
   // One row per group of samples: a box of quartiles with its median, every sample as a point.
   function strips(about, values, width, title) {
     const rows = about.groups.map((name, g) => ({
-      name, side: about.sides[g], at: about.group.map((k, i) => [k, i]).filter(([k, i]) => k === g && values[i] !== null).map(([, i]) => i),
+      name: `${name} (${held(about, g, values)})`, side: about.sides[g], at: about.group.map((k, i) => [k, i]).filter(([k, i]) => k === g && values[i] !== null).map(([, i]) => i),
     })).filter((row) => row.at.length);
     const known = rows.flatMap((row) => row.at.map((i) => values[i]));
     let [low, high] = [Math.min(...known), Math.max(...known)];
@@ -82,7 +92,7 @@
     low -= pad;
     high += pad;
     const narrow = width < 560;
-    const longest = Math.max(...rows.map((row) => `${row.name} (n = ${row.at.length})`.length));
+    const longest = Math.max(...rows.map((row) => row.name.length));
     const left = narrow ? 8 : Math.min(Math.round(width * 0.4), Math.round(24 + 6.3 * longest));
     const right = width - 12;
     const step = narrow ? 46 : 30;
@@ -95,8 +105,7 @@
     rows.forEach((row, r) => {
       const middle = 6 + r * step + (narrow ? 30 : 15);
       const colour = sides[row.side];
-      const label = `${row.name} (n = ${row.at.length})`;
-      nodes.push(draw("text", { ...font, x: 8, y: narrow ? middle - 16 : middle + 4 }, cut(label, (narrow ? width : left - 14) / 6.3), draw("title", {}, label)));
+      nodes.push(draw("text", { ...font, x: 8, y: narrow ? middle - 16 : middle + 4 }, cut(row.name, (narrow ? width : left - 14) / 6.3), draw("title", {}, row.name)));
       const sorted = row.at.map((i) => values[i]).sort((a, b) => a - b);
       if (sorted.length > 2) {
         const [q1, q2, q3] = [0.25, 0.5, 0.75].map((q) => quantile(sorted, q));
@@ -105,7 +114,7 @@
       }
       row.at.forEach((i, k) => {
         const words = [about.names[i], about.donors[i] && about.donors[i] !== about.names[i] ? `donor ${about.donors[i]}` : "", row.name,
-          `${fixed(values[i])} ${about.unit}`, about.n ? `${about.n[i]} nuclei or cells` : "", about.flags[i] ? `flagged: ${about.flags[i]}` : ""].filter(Boolean).join("\n");
+          `${fixed(values[i])} ${about.unit}`, about.n ? `${spaced(about.n[i])} ${units(about)}` : "", about.flags[i] ? `flagged: ${about.flags[i]}` : ""].filter(Boolean).join("\n");
         // Golden steps spread the points evenly, the same at every drawing.
         const y = middle + (((k * 0.618) % 1) - 0.5) * 13;
         const place = [x(values[i]), y];
@@ -120,12 +129,17 @@
   }
   function stripFigure(symbol, about, values) {
     const used = values.filter((v) => v !== null).length;
-    const title = `${symbol} in ${about.study}${about.cells ? ", by cell type" : ""}: ${used} ${about.cells ? "sums of a sample's cell type" : "samples"}`;
+    const spots = about.material === "spots";
+    const title = `${symbol} in ${about.study}${!about.cells ? "" : spots ? ", spots by their strongest signature" : ", by cell type"}: ${spaced(used)} ${about.cells ? `sums of a sample's ${spots ? "spots" : "cell type"}` : "samples"}`;
     const data = () => tsv([["sample", "donor", "group", about.unit, ...(about.n ? ["n_cells"] : []), "flags"],
       ...values.map((v, i) => [about.names[i], about.donors[i], about.groups[about.group[i]], v === null ? "" : v.toFixed(2), ...(about.n ? [about.n[i]] : []), about.flags[i] || ""])]);
-    const flagged = about.group.filter((_, i) => about.flags[i]).length;
+    const drawn = about.group.filter((_, i) => values[i] !== null);
+    const most = Math.max(...about.groups.map((_, g) => drawn.filter((k) => k === g).length));
+    const words = [about.species, about.cells ? "point: the sum of one sample" : "point: one sample", most > 2 ? "box: quartiles and median" : "",
+      most === 1 ? "every row is one sample, without spread" : "", about.flags && about.group.some((_, i) => about.flags[i]) ? "hollow triangle: flagged sample" : "",
+      ...[1, -1, 0].filter((side) => drawn.some((g) => about.sides[g] === side)).map((side) => meaning[side])].filter(Boolean);
     return chart(title, (width, head) => strips(about, values, width, head), data, {
-      note: `(${about.species}; box: quartiles and median${flagged ? "; hollow triangle: flagged sample" : ""})`,
+      note: `(${words.join("; ")})`,
       more: [make("a", { href: root + about.href }, "study"), make("a", { href: root + about.file, download: true }, "all genes of this study (TSV)")],
     });
   }
@@ -154,20 +168,21 @@
   async function measured(spec, symbol, ids) {
     const about = await load("samples");
     const found = (await Promise.all(ids.map((id) => samples(spec, about, id)))).flat().sort((a, b) => a[0] - b[0]);
-    const figures = (cells) => found.filter(([place]) => about[place].cells === cells).map(([place, values]) => stripFigure(symbol, about[place], values));
-    return [figures(false), figures(true)];
+    const kind = (k) => (!k.cells ? "samples" : k.material === "spots" ? "spots" : "cells");
+    return ["samples", "cells", "spots"].map((name) => found.filter(([place]) => kind(about[place]) === name).map(([place, values]) => stripFigure(symbol, about[place], values)));
   }
   // What readers ask of a gene first, where no effect in the tables below answers it.
   function withoutALS(spec, symbol, found) {
     const als = [...new Set(spec.contrasts.filter((k) => spec.als.includes(k.role)).map((k) => `${k.study}: ${k.label}`))];
-    const effects = als.length ? `No comparison of ALS in this run states an effect of ${symbol} (${als.slice(0, 4).join("; ")}${als.length > 4 ? " and others" : ""})` : "This run holds no comparison of ALS with effects";
+    const names = `${als.slice(0, 4).join("; ")}${als.length > 4 ? " and others" : ""}`;
+    const effects = als.length ? `No comparison of ALS in this run measured ${symbol} (${names})` : "This run holds no comparison of ALS that measures effects with their errors";
     const own = spec.lists.filter((list) => list.als);
     const calling = found.flatMap((f) => (f[5] || []).filter(([k]) => spec.lists[k].als).map(([k, direction, effect, p]) => {
       const list = spec.lists[k];
-      const numbers = [list.sizes, effect === null ? "" : `${fixed(effect, 2, true)} log2`, p === null ? "" : `p ${pText(p)}`].filter(Boolean).join("; ");
+      const numbers = [list.sizes, effect === null ? "no fold change stated" : `${fixed(effect, 2, true)} log2, the list's own fold change, without an error`, p === null ? "" : `p ${pText(p)}`].filter(Boolean).join("; ");
       return `${list.study} calls it ${direction > 0 ? "up" : "down"} (${list.label}: ${numbers}).`;
     }));
-    if (calling.length) return `ALS muscle: ${calling.join(" ")} ${effects}.`;
+    if (calling.length) return `ALS muscle: ${calling.join(" ")} ${effects}: how sure that is, this run cannot tell.`;
     return `${effects}${own.length ? ", and no list of ALS muscle calls it" : ""}: nothing here says how it changes in ALS.`;
   }
   async function gene() {
@@ -205,25 +220,26 @@
     const pooled = found.flatMap((f) => f[3].map(([role, kind, cells, k, effect, low, high, padj]) => ({
       place: role + (cells === "muscle" ? 0 : 100), group: !parted ? undefined : cells === "muscle" ? "Whole muscle" : "Cell types",
       label: `${spec.roles[role]}, ${kind === "all" ? "human and mouse together" : kind}${cells === "muscle" ? "" : `, ${cells}`}`,
-      sizes: `${k} ${k === 1 ? "study" : "studies"}${k === 2 ? ", too few for a verdict" : ""}`,
+      sizes: k === 1 ? "1 study, not pooled" : `${k} studies${k === 2 ? ", too few for a verdict" : ""}`,
       marks: [], effect, low, high, padj, pooled: k > 1,
     }))).sort((a, b) => a.place - b.place);
     const symbol = own[0];
     const parts = [make("h2", {}, symbol, " ", make("small", { class: "muted" }, found.map((f, i) => `${f[0]} (${species[i]}, ${i ? own[4] : id})`).join(" and its counterpart ")))];
-    if (pooled.length) parts.push(make("h3", {}, "In short: pooled per condition"), forest(pooled, `${symbol} pooled per condition, log2 fold change`, ["Condition", "Studies"]));
+    if (pooled.length) parts.push(make("h3", {}, "In short: per condition"), make("p", { class: "muted" }, "Bars: pooled over independent studies; a point: a single study."), forest(pooled, `${symbol} per condition, log2 fold change`, ["Condition", "Studies"]));
     else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
     if (!rows.some((r) => spec.als.includes(r.role))) parts.push(make("p", {}, make("strong", {}, withoutALS(spec, symbol, found))));
     if (rows.length) parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
     else parts.push(make("p", { class: "muted" }, "No comparison measured this gene: only published lists hold it."));
     if (spec.lists.length) parts.push(...calledBy(spec.lists, found));
-    const [strip, cells] = await measured(spec, symbol, twin ? [id, own[4]] : [id]);
+    const [strip, cells, spots] = await measured(spec, symbol, twin ? [id, own[4]] : [id]);
     const jump = (text, to) => make("a", { href: `#${encodeURIComponent(id)}`, onclick: (event) => { event.preventDefault(); document.getElementById(to).scrollIntoView(); } }, text);
-    if (strip.length + cells.length) {
+    if (strip.length + cells.length + spots.length) {
       parts.splice(1, 0, make("p", { class: "contents" }, "On this page: effects", ...(strip.length ? [" · ", jump(`samples of ${strip.length} ${strip.length === 1 ? "study" : "studies"}`, "gene-samples")] : []),
-        ...(cells.length ? [" · ", jump("cell types", "gene-cells")] : []), " · ", make("a", { href: `${root}geneset.html#${encodeURIComponent(symbol)}` }, "beside other genes")));
+        ...(cells.length ? [" · ", jump("cell types", "gene-cells")] : []), ...(spots.length ? [" · ", jump("spots", "gene-spots")] : []), " · ", make("a", { href: `${root}geneset.html#${encodeURIComponent(symbol)}` }, "beside other genes")));
     }
-    if (strip.length) parts.push(make("h3", { id: "gene-samples" }, "Every sample"), make("p", {}, "Orange: the group that a comparison asks about; blue: what it is held against. Raw levels, not adjusted for anything: effects and their intervals stand above."), make("div", { class: "figures" }, ...strip));
-    if (cells.length) parts.push(make("h3", { id: "gene-cells" }, "Expression by cell type"), make("p", {}, "Counts of all nuclei or cells of one type in one sample, summed. Types with few nuclei are noisy: their number stands with every point."), ...cells);
+    if (strip.length) parts.push(make("h3", { id: "gene-samples" }, "Every sample"), make("p", {}, "Raw levels, not adjusted for anything: effects and their intervals stand above."), make("div", { class: "figures" }, ...strip));
+    if (cells.length) parts.push(make("h3", { id: "gene-cells" }, "Expression by cell type"), make("p", {}, "Counts of all nuclei or cells of one type in one sample, summed. Types with few of them are noisy: their number stands beside every row."), ...cells);
+    if (spots.length) parts.push(make("h3", { id: "gene-spots" }, "Expression by spot"), make("p", {}, "Spots of tissue sections, not cells: a spot holds several cells, of several types. Rows are named by the signature that is strongest in their spots; what they show is not the level of that cell type. Counts of one sample's spots, summed; the numbers of samples and spots stand beside every row."), ...spots);
     box.replaceChildren(...parts);
     const tables = [...box.querySelectorAll("table.forest")];
     if (rows.length) tables.at(-1).classList.add("gene");
@@ -258,7 +274,15 @@
   }
   const mix = (colour, share) => `#${[1, 3, 5].map((i) => Math.round(255 + (parseInt(colour.slice(i, i + 2), 16) - 255) * share).toString(16).padStart(2, "0")).join("")}`;
   const heatColour = (v, top) => mix(v < 0 ? "#0067a5" : "#b84a00", Math.min(1, Math.abs(v) / top));
-  // rows, columns: {label, words, group}; cell(r, c): {v, sure, words} or null.
+  // Not measured must look unlike 0, a call unlike an effect.
+  const hatched = ({ x, y, width, height }) => [draw("rect", { x, y, width, height, fill: "#e9edf0" }), draw("line", { x1: x, y1: y + height, x2: x + width, y2: y, stroke: "#aab3bc", "stroke-width": 1 })];
+  const triangle = ({ x, y, width, height }, direction, words) => {
+    const r = Math.min(width, height) * 0.34;
+    const tip = direction > 0 ? -r : r;
+    return [draw("rect", { x, y, width, height, fill: "#fff", stroke: "#d5dae0", "stroke-width": 0.6 }, draw("title", {}, words)),
+      draw("path", { d: `M${x + width / 2} ${y + height / 2 + tip}l${r} ${-2 * tip}h${-2 * r}z`, fill: sides[direction], "pointer-events": "none" })];
+  };
+  // rows, columns: {label, words, group}; cell(r, c): {v, sure, words}, of a list {call, words}, or null.
   function heatPicture({ rows, columns, cell, top, unit, sure }, width, title) {
     const left = Math.min(110, 16 + 7 * Math.max(...rows.map((r) => r.label.length)));
     const head = Math.min(210, 16 + 5.6 * Math.max(...columns.map((k) => k.label.length)));
@@ -280,7 +304,8 @@
       columns.forEach((k, j) => {
         const found = cell(r, k);
         const at = { x: left + w * j, y, width: Math.max(w - 0.6, 1), height: h - 1 };
-        if (!found) nodes.push(draw("rect", { ...at, fill: "#f4f6f8" }));
+        if (!found) nodes.push(...hatched(at));
+        else if (found.call) nodes.push(...triangle(at, found.call, `${r.label}, ${k.words}\n${found.words}`));
         else {
           nodes.push(draw("rect", { ...at, fill: heatColour(found.v, top) }, draw("title", {}, `${r.label}, ${k.words}\n${found.words}`)));
           if (found.sure) nodes.push(draw("circle", { cx: at.x + w / 2, cy: y + h / 2 - 0.5, r: 2, fill: Math.abs(found.v) > 0.6 * top ? "#fff" : ink, "pointer-events": "none" }));
@@ -291,8 +316,10 @@
     for (let i = 0; i < 21; i++) nodes.push(draw("rect", { x: 16 + 8 * i, y, width: 8, height: 12, fill: heatColour(((i - 10) / 10) * top, top) }));
     for (const [i, v] of [[0, -top], [10.5, 0], [21, top]]) nodes.push(draw("text", { ...font, "font-size": 11, x: 16 + 8 * i, y: y + 26, "text-anchor": "middle", fill: soft }, tickText(Number(v.toPrecision(2)))));
     nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 42, fill: soft }, unit));
-    nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 57, fill: soft }, `grey: not measured${sure ? `; dot: ${sure}` : ""}`));
-    return sheet(whole, y + 64, title, ...nodes);
+    const called = columns.some((k) => k.list !== undefined);
+    [`hatched: not measured${called ? ", or not called by a list" : ""}; white: no change${sure ? `; dot: ${sure}` : ""}`,
+      ...(called ? ["triangle: called up or down by a published list"] : [])].forEach((words, i) => nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 57 + 15 * i, fill: soft }, words)));
+    return sheet(whole, y + (called ? 79 : 64), title, ...nodes);
   }
   function heatFigure(title, map, data, more) {
     const figure = chart(title, (width, head) => heatPicture(map, width, head), data, { wide: 900, more });
@@ -341,26 +368,37 @@
       return [[...out.values()], missing];
     }
     function comparisons() {
-      const held = spec.contrasts.map((about, place) => ({ ...about, place })).filter((k) => (option("set-cells") || !k.cells) && rows.some((r) => r.by.has(k.place)));
-      const columns = held.map((k) => ({ place: k.place, label: `${k.study}: ${k.label}`, words: `${k.study}: ${k.label} (${k.sizes})`, group: k.role }));
+      const held = spec.contrasts.map((about, place) => ({ ...about, place })).filter((k) => (option("set-cells") || !k.cells) && (rows.some((r) => r.by.has(k.place)) || (spec.als.includes(k.role) && !k.cells)));
+      const lists = spec.lists.map((k, list) => ({ list, label: `${k.study}: ${k.label}, called`, words: `${k.study}: ${k.label} (${k.sizes}), list of called genes`, group: k.role })).filter((k) => rows.some((r) => r.calls.has(k.list)));
+      const order = (k) => (spec.roles.includes(k.group) ? spec.roles.indexOf(k.group) : spec.roles.length);
+      const columns = [...held.map((k) => ({ place: k.place, label: `${k.study}: ${k.label}`, words: `${k.study}: ${k.label} (${k.sizes})`, group: k.role })), ...lists].sort((a, b) => order(a) - order(b));
       const value = (r, k) => (r.by.has(k.place) ? r.by.get(k.place)[1] : null);
-      if (!columns.length) return make("p", { class: "absent" }, "No comparison measured these genes.");
+      if (!columns.length) return make("p", { class: "absent" }, "No comparison measured these genes, and no published list calls them.");
       const drawn = option("set-order") ? clustered(rows.map((r) => columns.map((k) => value(r, k)))).map((i) => rows[i]) : rows;
       const shownColumns = option("set-columns") ? clustered(columns.map((k) => rows.map((r) => value(r, k)))).map((i) => ({ ...columns[i], group: "" })) : columns;
+      const called = (r, k) => {
+        const [, direction, effect] = r.calls.get(k.list);
+        return { call: direction, words: `called ${direction > 0 ? "up" : "down"}${effect === null ? "" : `; log2 fold change ${fixed(effect, 2, true)} as stated, without an error`}` };
+      };
       const cell = (r, k) => {
+        if (k.list !== undefined) return r.calls.has(k.list) ? called(r, k) : null;
         const found = r.by.get(k.place);
         if (!found || found[1] === null) return null;
         const [, v, half, , padj] = found;
         return { v, sure: padj !== null && padj < spec.alpha, words: `log2 fold change ${fixed(v, 2, true)}${half === null ? "" : ` (${fixed(v - half, 2, true)} to ${fixed(v + half, 2, true)})`}, adjusted p ${pText(padj)}` };
       };
       const top = most(rows.flatMap((r) => columns.map((k) => value(r, k)).filter((v) => v !== null)));
-      const data = () => tsv([["gene", "study", "comparison", "log2_fold_change", "ci_low", "ci_high", "p", "adjusted_p"],
+      const data = () => tsv([["gene", "study", "comparison", "log2_fold_change", "ci_low", "ci_high", "p", "adjusted_p", "called"],
+        ...drawn.flatMap((r) => lists.filter((k) => r.calls.has(k.list)).map((k) => {
+          const [, direction, effect, p] = r.calls.get(k.list);
+          return [r.label, spec.lists[k.list].study, spec.lists[k.list].label, effect, "", "", p, "", direction > 0 ? "up" : "down"];
+        })),
         ...drawn.flatMap((r) => shownColumns.filter((k) => r.by.has(k.place)).map((k) => {
           const [, v, half, p, padj] = r.by.get(k.place);
           const about = spec.contrasts[k.place];
-          return [r.label, about.study, about.label, v, half === null ? "" : (v - half).toPrecision(4), half === null ? "" : (v + half).toPrecision(4), p, padj];
+          return [r.label, about.study, about.label, v, half === null ? "" : (v - half).toPrecision(4), half === null ? "" : (v + half).toPrecision(4), p, padj, ""];
         }))]);
-      return heatFigure(`${rows.length} genes in ${columns.length} comparisons`, { rows: drawn, columns: shownColumns, cell, top, unit: "log2 fold change; orange higher, blue lower", sure: `adjusted p < ${spec.alpha}` }, data, []);
+      return heatFigure(`${rows.length} genes in ${several(held.length, "comparison")}${lists.length ? ` and ${several(lists.length, "published list")}` : ""}`, { rows: drawn, columns: shownColumns, cell, top, unit: "log2 fold change; orange higher, blue lower", sure: `adjusted p < ${spec.alpha}` }, data, []);
     }
     async function inSamples(place, about) {
       const me = about[place];
@@ -399,7 +437,7 @@
       said.textContent = "Looking up …";
       try {
         const [found, missing] = await find(wanted.slice(0, LIMIT));
-        rows = found.map((r) => ({ ...r, by: new Map(r.members.flatMap(([, own]) => own[2].map((row) => [row[0], row]))) }));
+        rows = found.map((r) => ({ ...r, by: new Map(r.members.flatMap(([, own]) => own[2].map((row) => [row[0], row]))), calls: new Map(r.members.flatMap(([, own]) => (own[5] || []).map((row) => [row[0], row]))) }));
         said.textContent = `${Math.min(wanted.length, LIMIT) - missing.length} of ${wanted.length} found${missing.length ? `; not found: ${missing.slice(0, 20).join(", ")}${missing.length > 20 ? " …" : ""}` : ""}${wanted.length > LIMIT ? `; the first ${LIMIT} are drawn` : ""}.`;
         if (!rows.length) { shown.replaceChildren(); return; }
         const about = await load("samples");
@@ -450,11 +488,15 @@
       }
       const box = make("input", { type: "checkbox", id: `shared-${i}`, checked: chosen.has(i) });
       box.addEventListener("change", () => { if (box.checked) chosen.add(i); else chosen.delete(i); count(); });
-      (k.cells ? cells : list).append(make("li", {}, box, " ", make("label", { for: `shared-${i}` }, `${k.study}: ${k.label}, ${k.sizes}`, make("small", { class: "muted" }, ` ${spaced(data.calls[i][0].length)} higher, ${spaced(data.calls[i][1].length)} lower of ${spaced(data.tested[i])} genes`))));
+      (k.cells ? cells : list).append(make("li", {}, box, " ", make("label", { for: `shared-${i}` }, `${k.study}: ${k.label}, ${k.sizes}`, make("small", { class: "muted" }, k.called ? ` published list: ${spaced(data.calls[i][0].length)} called up, ${spaced(data.calls[i][1].length)} down`
+        : ` ${spaced(data.calls[i][0].length)} higher, ${spaced(data.calls[i][1].length)} lower of ${spaced(data.tested[i])} genes`))));
     });
-    const arrow = { 1: "↑", "-1": "↓", 0: "·" };
+    // 1, -1: changed; 0: measured without a clear change; null: not measured, or a list that does not call it.
+    const arrow = (v, k) => (v === null ? "" : `${{ 1: "↑", "-1": "↓", 0: "·" }[v]}${spec.contrasts[k].called ? " called" : ""}`);
+    const meant = (v, k) => (spec.contrasts[k].called ? { 1: "called up", "-1": "called down", null: "not called" } : { 1: "higher", "-1": "lower", 0: "no clear change", null: kind.value === "calls" ? "not measured" : "not measured, or too few of its genes" })[v];
+    const known = (k, i) => (digits.get(data.masks[data.known[kind.value][k]][Math.floor(i / 6)]) >> (i % 6)) & 1;
     function count() {
-      const members = [...chosen].sort((a, b) => a - b);
+      const members = [...chosen].filter((k) => kind.value === "calls" || !spec.contrasts[k].called).sort((a, b) => a - b);
       if (members.length < 2 || members.length > 12) {
         said.textContent = "Choose two to twelve comparisons.";
         shown.replaceChildren();
@@ -468,6 +510,7 @@
       })));
       const patterns = new Map();
       for (const [i, signs] of found) {
+        members.forEach((k, j) => { if (!signs[j] && !known(k, i)) signs[j] = null; });
         const key = signs.join(",");
         if (!patterns.has(key)) patterns.set(key, { signs, names: [] });
         patterns.get(key).names.push(names[i]);
@@ -483,18 +526,18 @@
       const top = Math.max(...rows.map((p) => p.names.length));
       const head = members.map((k, j) => make("th", { scope: "col", title: `${spec.contrasts[k].study}: ${spec.contrasts[k].label}` }, `${j + 1}`));
       const body = rows.slice(0, 60).map((p) => make("tr", {},
-        ...p.signs.map((v, j) => make("td", { class: `sign ${v > 0 ? "heat-p3" : v < 0 ? "heat-n3" : ""}`, title: spec.contrasts[members[j]].label }, arrow[v])),
+        ...p.signs.map((v, j) => make("td", { class: `sign ${v > 0 ? "heat-p3" : v < 0 ? "heat-n3" : ""}`, title: `${spec.contrasts[members[j]].label}: ${meant(v, members[j])}` }, arrow(v, members[j]))),
         make("td", { class: "num" }, String(p.names.length)),
         make("td", { class: "plot-cell" }, draw("svg", { width: "100%", height: 12, "aria-hidden": "true" }, draw("rect", { width: `${(100 * p.names.length) / top}%`, height: 12, fill: "#5f6772" }))),
         make("td", {}, kind.value === "calls" ? p.names.slice(0, 12).flatMap((g, i) => [i ? ", " : "", make("a", { href: `${root}gene.html#${encodeURIComponent(g)}` }, g)]).reduce((box, node) => { box.append(node); return box; }, make("span", {})) : p.names.slice(0, 12).join("; "),
           p.names.length > 12 ? ` and ${p.names.length - 12} more` : "", ...(kind.value === "calls" && p.names.length > 1 ? [" · ", make("a", { href: `${root}geneset.html#${p.names.slice(0, 60).map(encodeURIComponent).join(",")}` }, "heat map")] : []))));
       const table = make("table", { class: "shared" }, make("caption", {}, `What ${members.length} comparisons share: ${what} by pattern`),
         make("thead", {}, make("tr", {}, ...head, make("th", { scope: "col", class: "num" }, what), make("th", { scope: "col" }, "Share of the largest"), make("th", { scope: "col" }, "Which"))), make("tbody", {}, ...body));
-      const save = () => tsv([[...members.map((k) => `${spec.contrasts[k].study}: ${spec.contrasts[k].label}`), "n", what], ...rows.map((p) => [...p.signs.map((v) => (v > 0 ? "up" : v < 0 ? "down" : "")), p.names.length, p.names.join(";")])]);
+      const save = () => tsv([[...members.map((k) => `${spec.contrasts[k].study}: ${spec.contrasts[k].label}`), "n", what], ...rows.map((p) => [...p.signs.map((v, j) => meant(v, members[j])), p.names.length, p.names.join(";")])]);
       shown.replaceChildren(
-        make("ol", {}, ...members.map((k) => make("li", {}, make("a", { href: root + spec.contrasts[k].href }, `${spec.contrasts[k].study}: ${spec.contrasts[k].label}`)))),
+        make("ol", {}, ...members.map((k) => make("li", {}, make("a", { href: root + spec.contrasts[k].href }, `${spec.contrasts[k].study}: ${spec.contrasts[k].label}`), spec.contrasts[k].called ? ", published list of called genes" : ""))),
         make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": table.caption.textContent }, table),
-        make("p", { class: "table-note" }, `↑ higher, ↓ lower, · not found changed; ${Math.min(60, rows.length)} of ${rows.length} patterns, shared by most comparisons first. `,
+        make("p", { class: "table-note" }, `↑ higher, ↓ lower, · measured, no clear change; empty: ${kind.value === "calls" ? "not measured" : "not measured, or too few of its genes"}${members.some((k) => spec.contrasts[k].called) ? "; of a published list “called” stands beside the direction, empty: not called, which is not “unchanged”" : ""}. ${Math.min(60, rows.length)} of ${rows.length} patterns, shared by most comparisons first. `,
           make("button", { type: "button", class: "quiet", onclick: () => alsmuscle.parts.save("shared.tsv", save(), "text/tab-separated-values") }, "all patterns (TSV)")));
     }
     kind.addEventListener("change", count);

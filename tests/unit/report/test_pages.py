@@ -815,6 +815,14 @@ def test_gene_scripts_hold_every_gene_where_the_page_looks(files, data):
     assert total == 1400
 
 
+def test_ends_of_an_interval_round_alike_from_its_half_and_from_the_pooled_row():
+    effect, half, low, high = 4.56477, 0.320890, 4.24388, 4.88566
+    of, by = gene._cells([effect, half, 1e-8], 2).split(",")[:2]
+    pooled = gene._cells([1, effect, low, high, 0.01], 4).split(",")
+    assert f"{float(of) + float(by):.2f}" == f"{float(pooled[3]):.2f}" == f"{high:.2f}"
+    assert f"{float(of) - float(by):.2f}" == f"{float(pooled[2]):.2f}" == f"{low:.2f}"
+
+
 def test_gene_page_holds_what_lists_call(files, data, site):
     lists = fx.with_lists(data)
     page = Parsed(gene.page(site, lists))

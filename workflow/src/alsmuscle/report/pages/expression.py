@@ -131,6 +131,7 @@ def _describe(study: m.StudyData) -> dict[str, Any]:
         "what": wording.what(study.card, {}),
         "unit": held.unit,
         "cells": "cell_type" in sheet,
+        "material": study.cells.material if study.cells else "",
         "low": low,
         "step": step,
         "names": sheet["sample_id"].astype(str).tolist(),

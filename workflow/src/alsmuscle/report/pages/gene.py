@@ -96,7 +96,7 @@ def measured(contrast: m.ContrastData) -> Measured | None:
     return (
         frame["gene_id"].astype(str).tolist(),
         frame["label"].astype(str).tolist(),
-        [_cells(row) for row in values.tolist()],
+        [_cells(row, 2) for row in values.tolist()],
     )
 
 
@@ -157,8 +157,14 @@ def scripts(
     return made
 
 
-def _cells(values: Sequence[float]) -> str:
-    return ",".join(f"{v:.3g}" if math.isfinite(v) else "null" for v in values)
+def _cells(values: Sequence[float], estimated: int) -> str:
+    """Return numbers as JSON; ``estimated`` first ones with digits enough that pages which compute
+    an interval's ends, or read them elsewhere, round to the same.
+    """
+    return ",".join(
+        f"{v:{'.5g' if i < estimated else '.3g'}}" if math.isfinite(v) else "null"
+        for i, v in enumerate(values)
+    )
 
 
 def _pooled(data: m.ReportData) -> dict[str, list[str]]:
@@ -174,7 +180,7 @@ def _pooled(data: m.ReportData) -> dict[str, list[str]]:
     values = table[columns].astype(float).to_numpy()
     for gene, species, cells, role, row in zip(*keys, table["role"], values, strict=True):
         head = c.embed_json([place[role], species, cells])[1:-1]
-        found.setdefault(gene, []).append(f"[{head},{_cells(row)}]")
+        found.setdefault(gene, []).append(f"[{head},{_cells(row, 4)}]")
     return found
 
 
