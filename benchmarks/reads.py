@@ -1,6 +1,6 @@
 """Time and peak memory of reads: the index per megabase, quantification per million reads.
 
-    python benchmarks/reads.py [--genes 2000 8000] [--reads 500000] > reads.tsv
+    python benchmarks/reads.py [--genes 2000 8000] [--reads 500000] [--steps cells …] > reads.tsv
 
 Made-up genes (five exons, up to three isoforms, four introns) and reads of 75 nucleotides. Each
 step is a process of its own on one thread; CPU seconds are what to read on a shared machine.
@@ -17,12 +17,14 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
+STEPS = ("index of transcripts", "index with introns", "whole tissue, pairs")
+STEPS += ("whole tissue, single", "cells", "nuclei")
 sys.path[:0] = [str(ROOT / "workflow" / "src"), str(ROOT / "tests" / "helpers")]
 
 
@@ -51,15 +53,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--genes", type=int, nargs="+", default=[2_000, 8_000])
     parser.add_argument("--reads", type=int, default=500_000)
+    parser.add_argument("--steps", nargs="+", default=STEPS, choices=STEPS)
     asked = parser.parse_args()
     print("step\tgenes\tmegabases\tmillion_reads\tcpu_s\tprograms_s\twall_s\tpeak_mb", flush=True)
     with tempfile.TemporaryDirectory() as place:
         for genes in asked.genes:
-            steps(Path(place) / str(genes), genes, asked.reads)
+            steps(Path(place) / str(genes), genes, asked.reads, asked.steps)
 
 
-def steps(folder: Path, genes: int, reads: int) -> None:
-    """Measure every step with an index of so many genes."""
+def steps(folder: Path, genes: int, reads: int, wanted: Sequence[str]) -> None:
+    """Measure steps with an index of so many genes."""
     import made_up_reads
     from alsmuscle.download.policy import FetchPolicy
     from alsmuscle.reads import cells, quantify, reference
@@ -77,14 +80,26 @@ def steps(folder: Path, genes: int, reads: int) -> None:
         return reference.prepare(wanted, folder / "cache", policy=policy)
 
     def row(step: str, introns: bool, n: float, run: Callable[[], object]) -> None:
+        if step not in wanted:
+            return
         numbers = [f"{value:.4g}" for value in (size[introns], n, *measured(run))]
         print("\t".join([step, str(genes), *numbers]), flush=True)
 
     row("index of transcripts", False, 0, lambda: held(False))
     row("index with introns", True, 0, lambda: held(True))
+    for introns in (False, *([True] if "nuclei" in wanted else [])):
+        held(introns)  # no part of what follows
     pieces, _ = made_up_reads.fragments(made, dict.fromkeys(made.transcripts, 1.0), reads, draw)
     mates = made_up_reads.bulk(folder, "B", pieces, paired=True, strand="reverse", draw=draw)
     row("whole tissue, pairs", False, reads / 1e6, lambda: quantify.quantify([mates], held(False)))
+    row(
+        "whole tissue, single",
+        False,
+        reads / 1e6,
+        lambda: quantify.quantify([mates[:1]], held(False)),
+    )
+    if not {"cells", "nuclei"} & set(wanted):
+        return
     known = made_up_reads.barcodes(2_000, draw)
     (folder / "list.txt").write_bytes(b"\n".join(known) + b"\n")
     names = list(made.genes)
