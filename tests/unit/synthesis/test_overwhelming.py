@@ -76,6 +76,16 @@ def test_human_biopsies_give_informative_graded_statements(judged):
     assert (informative["grade"] != "").all()
 
 
+def test_only_satellite_cells_stay_without_an_answer(judged):
+    human = judged[judged["context"] == "human_biopsy"]
+    mute = human[human["verdict"] == verdicts.NOT_ENOUGH]
+    assert len(mute) and mute["reason"].str.contains("satellite cells").all()
+    told = human.loc[human["verdict"] != verdicts.NOT_ENOUGH, "verdict"]
+    assert set(told) == {verdicts.DENERVATION, verdicts.SUGGESTED}
+    # Where denervation is the claim, or no alternative to it, one study suggests.
+    assert human.loc[human["verdict"] == verdicts.SUGGESTED, "claim"].eq("C1").all()
+
+
 def test_one_study_supports_nothing_and_without_a_reference_denervation_stays_possible(judged):
     human = judged[judged["context"] == "human_biopsy"]
     assert verdicts.SUPPORTED not in set(human["verdict"])

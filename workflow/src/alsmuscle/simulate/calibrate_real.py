@@ -458,7 +458,9 @@ def summarise_studies(rows: pd.DataFrame, each: pd.DataFrame) -> pd.DataFrame:
         value = float(part["adjusted_effect"].mean())
         out.add(arm, k, "OXPHOS adjusted for composition, mean", value, len(part), **bar)
         out.add(arm, k, "OXPHOS planted, mean", float(part["true_level"].mean()), len(part))
-        # The part of denervation, in which OXPHOS falls, too, is planted on top of -0.6.
+        if not ARMS[arm].denervation:
+            continue
+        # Denervation, in which OXPHOS falls, too, is planted on top of -0.6.
         rest, told = float(part["true_beyond"].mean()), float(part["delta_adjusted"].mean())
         out.add(arm, k, "OXPHOS beyond denervation, adjusted, mean", told, len(part), **bar)
         out.add(arm, k, "OXPHOS planted beyond denervation, mean", rest, len(part))
