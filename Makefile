@@ -24,7 +24,7 @@ $(STAMP): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@# What numba compiles is kept: once here, not in the first jobs at once.
-	@$(BIN)/python -c "import umap; from alsmuscle.bulk.inference import compile_kernels; compile_kernels()"
+	@$(BIN)/python -c "from alsmuscle.bulk import inference; from alsmuscle.cells import cluster; inference.compile_kernels(); cluster.compile_kernels()"
 	@touch $@
 
 # What documentation and bundles need beside; runs do without.

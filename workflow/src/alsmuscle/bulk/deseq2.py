@@ -359,7 +359,8 @@ def omnibus(
     """
     import numpy as np
     import pandas as pd
-    from pydeseq2.ds import DeseqStats
+
+    from alsmuscle.bulk.pydeseq import DeseqStats
 
     asked = json.loads(str(fitted.uns.get("omnibus", "{}")))
     if not asked or not fitted.uns["fitted"]:
@@ -446,7 +447,8 @@ def no_omnibus() -> pd.DataFrame:
 def _reload(fitted: AnnData, inference: Any) -> Any:
     """Make PyDESeq2's object of a stored fit."""
     import numpy as np
-    from pydeseq2.dds import DeseqDataSet
+
+    from alsmuscle.bulk.pydeseq import DeseqDataSet
 
     dds = DeseqDataSet(
         adata=fitted.copy(),
@@ -586,7 +588,8 @@ def _wald(
     """DESeq2's Wald test; ``only_shrunk`` of it mean and shrunken effects, the rest is unused."""
     import numpy as np
     import pandas as pd
-    from pydeseq2.ds import DeseqStats
+
+    from alsmuscle.bulk.pydeseq import DeseqStats
 
     vector = stored_vector(fitted, contrast)
     dds = _reload(fitted, inference)
@@ -629,7 +632,8 @@ def _wald(
 def _unreplicated(fitted: AnnData, contrast: Contrast) -> dict[str, np.ndarray]:
     """Effects from normalised log counts, for designs without a residual degree of freedom."""
     import numpy as np
-    from pydeseq2.preprocessing import deseq2_norm
+
+    from alsmuscle.bulk.pydeseq import deseq2_norm
 
     normed, _ = deseq2_norm(np.asarray(fitted.X))
     normed = np.asarray(normed)

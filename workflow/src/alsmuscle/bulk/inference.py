@@ -46,10 +46,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
-from pydeseq2 import utils
-from pydeseq2.dds import DeseqDataSet
-from pydeseq2.default_inference import DefaultInference
-from pydeseq2.inference import Inference
 from scipy.optimize import minimize
 from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
@@ -60,6 +56,13 @@ from alsmuscle.bulk.kernels.search import (
     Array,
 )
 from alsmuscle.bulk.kernels.shrinkage import _shrink_block
+from alsmuscle.bulk.pydeseq import (
+    DefaultInference,
+    DeseqDataSet,
+    DeseqStats,
+    Inference,
+    utils,
+)
 from alsmuscle.core.errors import InputError
 
 # ---------------------------------------------------------------------- special functions
@@ -530,8 +533,6 @@ def compile_kernels() -> None:
     """Compile every kernel into numba's cache: once, at installation, not in the first jobs at
     once.
     """
-    from pydeseq2.ds import DeseqStats
-
     rng = np.random.default_rng(0)
     obs = pd.DataFrame({"group": ["a", "b"] * 4}, [f"s{i}" for i in range(8)])
     counts = pd.DataFrame(rng.negative_binomial(5, 0.05, (8, 100)), obs.index)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle.cells import compiled
 from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -364,10 +365,26 @@ def embed(
     )
 
 
+def compile_kernels() -> None:
+    """Compile what clustering a study compiles: once, at installation, not in the first jobs."""
+    from scipy import sparse
+
+    counts = sparse.random(60, 40, density=0.5, format="csr", dtype=np.float32, random_state=0)
+    options: dict[str, Any] = {
+        "n_pcs": 5,
+        "n_neighbors": 5,
+        "resolution": 1.0,
+        "over_samples": False,
+        "seed": 0,
+    }
+    embed(counts, pd.Series(["a"] * 60), exact_below=60, **options)
+
+
 def neighbours(data: AnnData, *, n_neighbors: int, exact: bool, seed: int) -> None:
     """Add the neighbour graph of ``obsm["X_pca"]`` to ``obsp``, exact or approximate."""
     import scanpy as sc
 
+    compiled.load_umap()
     sc.pp.neighbors(
         data,
         n_neighbors=min(n_neighbors, data.n_obs - 1),

@@ -19,6 +19,7 @@ import pandas as pd
 
 from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.late import put_off
 from alsmuscle.core.types import Ints
 from alsmuscle.stats import distributions
 
@@ -249,7 +250,8 @@ def _multilevel(
     """One call of gseapy on a ranking that is sorted already."""
     import logging
 
-    import gseapy
+    with put_off("gseapy.plot"):  # which imports matplotlib; nothing is drawn
+        import gseapy
 
     # It would warn on the terminal of ties, whose order is settled here.
     before = logging.root.manager.disable

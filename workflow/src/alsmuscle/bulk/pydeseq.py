@@ -1,0 +1,23 @@
+"""PyDESeq2, without what only its plots and its default inference load.
+
+Importing this module takes about two CPU seconds: import it where it is used.
+"""
+
+from alsmuscle.core.late import put_off
+
+with put_off("matplotlib", "sklearn.linear_model"):
+    from pydeseq2 import utils
+    from pydeseq2.dds import DeseqDataSet
+    from pydeseq2.default_inference import DefaultInference
+    from pydeseq2.ds import DeseqStats
+    from pydeseq2.inference import Inference
+    from pydeseq2.preprocessing import deseq2_norm
+
+__all__ = [
+    "DefaultInference",
+    "DeseqDataSet",
+    "DeseqStats",
+    "Inference",
+    "deseq2_norm",
+    "utils",
+]

@@ -1,0 +1,57 @@
+"""What a library imports for functions that are not called here, loaded when they are.
+
+A job of a small study pays more for imports than for its statistics. PyDESeq2 brings matplotlib for
+two plots and scikit-learn for one regression, and a job that fits and tests calls neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+
+@contextmanager
+def put_off(*modules: str) -> Iterator[None]:
+    """Let what is imported meanwhile have names of ``modules`` that load these when they are used.
+
+    For names that are called, or whose attributes are. Modules that are loaded already stay as they
+    are; afterwards every import is a plain one again.
+    """
+    stand_ins = {name: _Module(name) for name in modules if name not in sys.modules}
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name, module in stand_ins.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+class _Module(ModuleType):
+    def __getattr__(self, name: str) -> _Name:
+        if name.startswith("__"):  # asked by the import system: no package, no loader
+            raise AttributeError(name)
+        return _Name(self.__name__, name)
+
+
+class _Name:
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def _loaded(self) -> Any:
+        module = importlib.import_module(self._module)
+        if not hasattr(module, self._name):
+            return importlib.import_module(f"{self._module}.{self._name}")
+        return getattr(module, self._name)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._loaded()(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked by copy and pickle
+            raise AttributeError(name)
+        return getattr(self._loaded(), name)
