@@ -1,8 +1,8 @@
 """umap and pynndescent, compiled once per installation instead of in every process.
 
-Both compile some sixty functions while they are imported, and more at the first call, and keep few
-of them: about 27 to 38 CPU seconds in each process that draws a map. numba keeps compiled code on disk
-where it is asked to (beside the source or, where that is not writable, in the user's cache
+Both compile some sixty functions while they are imported, and more at the first call, and keep
+few of them: 27 to 38 CPU seconds in each process that draws a map. numba keeps compiled code on
+disk where it is asked to (beside the source or, where that is not writable, in the user's cache
 directory); here it is asked for functions whose authors say neither yes nor no. The code is the
 same, so the numbers are.
 """
