@@ -8,7 +8,9 @@ from alsmuscle.core.late import put_off
 
 PACKAGE = {
     "heavy/__init__.py": "import loaded\nloaded.names.append('heavy')\nfrom heavy.inner import f\n",
-    "heavy/inner.py": "import loaded\nloaded.names.append('inner')\nVALUE = 3\ndef f(x): return x + 1\n",
+    "heavy/inner.py": (
+        "import loaded\nloaded.names.append('inner')\nVALUE = 3\ndef f(x): return x + 1\n"
+    ),
     "loaded.py": "names = []\n",
     "user.py": (
         "from heavy import inner, f\nfrom heavy.inner import f as again\n"
