@@ -112,3 +112,29 @@ def read_number(text: str) -> tuple[float, float]:
         power = int(raised.translate(RAISED))
     decimals = len(plain.partition(".")[2])
     return float(plain) * 10.0**power, 0.5001 * 10.0 ** (power - decimals)
+
+
+class Visible(HTMLParser):
+    """What a reader sees as text: no scripts, code, quoted files or downloads."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.words: list[str] = []
+        self._hidden: list[bool] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            quoted = tag in ("script", "style", "pre", "code") or (
+                tag == "a" and "download" in dict(attrs)
+            )
+            self._hidden.append(quoted)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            self._hidden.pop()
+
+    def handle_data(self, data):
+        if not any(self._hidden):
+            self.words.append(data)

@@ -498,7 +498,12 @@ def timed(role: str, name: str, stages: list[str], n_genes: int, seed: int) -> S
         )
         for i, stage in enumerate(stages)
     ]  # fmt: skip
-    card = {"id": name, "accession": name.upper(), "title": f"Mice, {role}", "role": role}
+    card = {
+        "id": name,
+        "accession": name.upper(),
+        "title": f"Mice, {role.replace('_', ' ')}",
+        "role": role,
+    }
     return StudyData(card={**card, "organism": "mouse", "modality": "bulk"}, contrasts=contrasts)
 
 

@@ -62,7 +62,7 @@ def test_quality_and_what_was_left_out_are_shown(made):
     assert "1 sample left out" in page
     assert "3 samples in the record, 3 obtained, 2 analysed. Every sample, accounted for" in page
     assert 'href="../../cells/sim/completeness.tsv"' in made["studies/sim.html"]
-    assert "ambient_share 0.35 above 0.30" in page
+    assert "ambient share 0.35 above 0.30" in page
     assert "doublet" in page
 
 

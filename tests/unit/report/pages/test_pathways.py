@@ -33,6 +33,28 @@ def test_every_comparison_with_sets_has_a_column_and_its_numbers():
     assert next(iter(seen)) == "Inflammatory response"
 
 
+def test_a_page_without_als_says_why():
+    data = fx.report(2, n_genes=60)
+    site = Site(fx.templates(), "x")
+    assert "No column is about ALS" not in pathways.page(site, data)
+    first, second = data.studies
+    other = replace(second, card={**second.card, "role": "myopathy"})
+    other = replace(
+        other, contrasts=[replace(k, meta={**k.meta, "role": "myopathy"}) for k in second.contrasts]
+    )
+    published = replace(
+        first,
+        contrasts=[
+            replace(k, sets=None, meta={**k.meta, "evidence": "published"})
+            for k in first.contrasts[:1]
+        ],
+    )
+    page = pathways.page(site, replace(data, studies=[published, other]))
+    assert "No column is about ALS: <a href=" in page
+    assert "has published effects, without the samples" in page
+    assert "holds no comparison of ALS" in pathways.page(site, replace(data, studies=[other]))
+
+
 def test_colour_needs_p_and_size_grows_with_it():
     values = pd.DataFrame([[0.5, -0.5, 0.5, np.nan]], index=["set"], columns=list("abcd"))
     made = plots.dot_matrix(values, np.array([[1e-6, 0.01, 0.2, 0.001]]), caption="x", head="y")

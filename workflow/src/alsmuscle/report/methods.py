@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from alsmuscle.bulk import metrics
+from alsmuscle.report import wording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,10 @@ def array_sentence(contrast: Mapping[str, Any], settings: Mapping[str, Any]) -> 
 
 
 def _model(contrast: Mapping[str, Any]) -> str:
+    return wording.words(_design(contrast).replace("subject_id", "donor"))
+
+
+def _design(contrast: Mapping[str, Any]) -> str:
     model = str(contrast["variable"])
     if contrast["across"]:
         model += f" and its interaction with {contrast['across']}"

@@ -51,6 +51,11 @@ def level(value: object) -> str:
     return " ".join(word.upper() if word in _ACRONYMS else word for word in words)
 
 
+def words(text: object) -> str:
+    """Return a text in which names of columns, levels and metrics (``not_muscle``) are words."""
+    return re.sub(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b", lambda found: level(found[0]), str(text))
+
+
 def spaced(text: object) -> str:
     """Return a text from a card or a table with its numbers as the pages write them: 9 519, ≥ 3."""
     plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "\u202f", str(text))

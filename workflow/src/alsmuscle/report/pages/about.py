@@ -102,7 +102,15 @@ def provenance(site: Site, data: m.ReportData) -> str:
             )
             for k in data.runtimes.columns
         ]
-        runtimes = c.table(data.runtimes, columns, caption="Run times", name="run-times")
+        # The jobs' names are those of the rules in the code.
+        coded = data.runtimes.assign(
+            **{
+                str(k): [Markup("<code>{}</code>").format(v) for v in data.runtimes[k]]
+                for k in data.runtimes
+                if not pd.api.types.is_numeric_dtype(data.runtimes[k])
+            }
+        )
+        runtimes = c.table(coded, columns, caption="Run times", name="run-times")
     return site.render(
         "provenance.html.j2",
         path="provenance.html",

@@ -398,6 +398,7 @@ def _qc(study: m.StudyData, full: str | None) -> Markup:
         groups = study.samples.set_index("sample_id")["condition"]
         frame["condition"] = frame["sample_id"].map(groups)
     frame["doublets"] = 100 * frame["doublet_share"]
+    frame["flag"] = frame["flag"].map(wording.words, na_action="ignore")
     frame["ambient"] = 100 * frame["ambient_share"]
     frame.loc[~np.isfinite(frame["max_counts"]), "max_counts"] = np.nan
     return c.table(

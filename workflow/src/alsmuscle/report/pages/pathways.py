@@ -12,7 +12,7 @@ from alsmuscle.report import model as m
 from alsmuscle.report import wording
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import pathway
+from alsmuscle.report.pages import calls, pathway
 from alsmuscle.report.site import Site
 
 PATH = "pathways.html"
@@ -33,11 +33,43 @@ def page(site: Site, data: m.ReportData) -> str:
         path=PATH,
         heading="Pathways in every comparison",
         alpha=f"{data.alpha:g}",
+        without=_without_als(data),
         collections=[
             {"name": _words(name), **_dots(data, str(name), rows, columns)}
             for name, rows in table.groupby("collection", sort=False)
         ],
     )
+
+
+def _without_als(data: m.ReportData) -> Markup:
+    """Say why no column is about ALS; nothing where one is."""
+    als = [
+        (study, contrast)
+        for study, contrast in data.contrasts()
+        if str(contrast.meta.get("role") or study.card.get("role")).startswith("als_")
+    ]
+    if any(k.sets is not None and len(k.sets) for _, k in als):
+        return Markup("")
+    said = [
+        Markup("{} {}").format(
+            c.local(
+                f"{study.name}: {wording.label(contrast.meta)}", m.contrast_path(study, contrast)
+            ),
+            "has published effects, without the samples that a test of gene sets needs"
+            + ("; its genes are ranked on its own page" if _has_ranking(contrast) else "")
+            if contrast.meta.get("evidence") == "published"
+            else "could not be tested: too few samples, or too few genes of the sets",
+        )
+        for study, contrast in als
+    ] or [Markup("this run holds no comparison of ALS with effects of all genes")]
+    if calls.has_lists(data.synthesis):
+        said.append(Markup("published lists of called genes hold no effects to rank"))
+    return Markup("No column is about ALS: {}.").format(Markup("; ").join(said))
+
+
+def _has_ranking(contrast: m.ContrastData) -> bool:
+    """Return whether a comparison's genes were ranked and their sets scored (GSEA)."""
+    return contrast.gsea is not None and len(contrast.gsea) > 0
 
 
 def _collected(data: m.ReportData) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:

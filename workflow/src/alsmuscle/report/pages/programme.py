@@ -301,5 +301,8 @@ def _genes(data: m.ReportData, programme: str) -> Markup:
     if "in_denervation_signature" in own:
         flag = estimates.truth(own["in_denervation_signature"])
         own["in_denervation_signature"] = flag.map({True: "yes", False: "no"})
+    own["block"] = [
+        estimates.block_title(data.programme_info, programme, block) for block in own["block"]
+    ]
     caption = "Genes of the programme"
     return c.table(own, GENE_COLUMNS, caption=caption, name=f"{programme}-genes", order="by block")

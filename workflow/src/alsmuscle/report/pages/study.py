@@ -110,7 +110,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         else Markup(""),
         pictures=_pictures(study, frame, root, drawn),
         qc=c.table(
-            frame,
+            frame.assign(flags=[_listed(v) for v in frame["flags"]]) if "flags" in frame else frame,
             QC_COLUMNS,
             caption="Quality metrics per sample",
             name=f"{card['id']}-qc",
@@ -200,10 +200,11 @@ def flagged(study: m.StudyData) -> pd.DataFrame | None:
 
 def _read(reason: str) -> str:
     """Return a reason with the names of metrics as words."""
-    for column in QC_COLUMNS:
-        if "_" in column.key:
-            reason = reason.replace(column.key, column.key.replace("_", " "))
-    return wording.spaced(reason)
+    return wording.spaced(wording.words(reason))
+
+
+def _listed(flags: object) -> str:
+    return "; ".join(wording.words(flag) for flag in _split(flags))
 
 
 def _split(value: object) -> list[str]:
@@ -326,6 +327,10 @@ def _flat(value: object) -> object:
     return value if isinstance(value, (str, int, float)) or value is None else str(value)
 
 
+def _level(value: object) -> object:
+    return wording.words(value) if isinstance(value, str) and " " not in value else value
+
+
 def samples_table(study: m.StudyData, root: str) -> Markup:
     """Return the sample table: harmonised values, then the raw ones."""
     if study.samples is None:
@@ -342,6 +347,9 @@ def samples_table(study: m.StudyData, root: str) -> Markup:
         )
         for k in raw
     ]
+    # Harmonised levels as they are read elsewhere; names and deposited values as they are.
+    levels = [k for k in keys if k not in raw and not k.endswith("_id")]
+    frame = frame.assign(**{k: frame[k].map(_level) for k in levels if frame[k].dtype == object})
     return c.table(
         frame,
         columns,
