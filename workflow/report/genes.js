@@ -537,7 +537,7 @@
       shown.replaceChildren(
         make("ol", {}, ...members.map((k) => make("li", {}, make("a", { href: root + spec.contrasts[k].href }, `${spec.contrasts[k].study}: ${spec.contrasts[k].label}`), spec.contrasts[k].called ? ", published list of called genes" : ""))),
         make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": table.caption.textContent }, table),
-        make("p", { class: "table-note" }, `↑ higher, ↓ lower, · measured, no clear change; empty: ${kind.value === "calls" ? "not measured" : "not measured, or too few of its genes"}${members.some((k) => spec.contrasts[k].called) ? "; of a published list “called” stands beside the direction, empty: not called, which is not “unchanged”" : ""}. ${Math.min(60, rows.length)} of ${rows.length} patterns, shared by most comparisons first. `,
+        make("p", { class: "table-note" }, `↑ higher, ↓ lower, · measured, no clear change; empty: ${kind.value === "calls" ? "not measured" : "not measured, or too few of its genes"}${members.some((k) => spec.contrasts[k].called) ? "; of a published list “called” stands beside the direction, empty: not called, which is not “unchanged”" : ""}${new Set(members.map((k) => spec.contrasts[k].study)).size < members.length ? "; columns of one study share samples and are no independent witnesses" : ""}. ${Math.min(60, rows.length)} of ${rows.length} patterns, shared by most comparisons first. `,
           make("button", { type: "button", class: "quiet", onclick: () => alsmuscle.parts.save("shared.tsv", save(), "text/tab-separated-values") }, "all patterns (TSV)")));
     }
     kind.addEventListener("change", count);
