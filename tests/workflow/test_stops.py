@@ -8,7 +8,7 @@ import yaml
 from alsmuscle.core import files
 from alsmuscle.data.tables import CHECKS
 from deposits import tenx_h5
-from support import small_counts, write_study
+from support import ROOT, small_counts, write_study
 
 
 def test_a_wrong_key_stops_while_parsing(project):
@@ -22,6 +22,40 @@ def test_a_wrong_key_stops_while_parsing(project):
     assert "alhpa" in output
     assert "known keys: alpha" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "words"),
+    [
+        (
+            "programmes.tsv",
+            lambda text: f"{text}MYSET\tcore\t+\tRUNX1\tRunx1\t0\tS\tour list\n",
+            "denervation flag differs between lines of one gene",
+        ),
+        (
+            "claims.yaml",
+            lambda text: text.replace("primary: [", "necessary: [", 1),
+            "primary tests",
+        ),
+    ],
+)
+def test_programmes_and_claims_of_ones_own_are_checked_before_anything_runs(
+    project, table, change, words
+):
+    """Every study would fail by them, one after the other, each as if it were its own fault."""
+    text = (ROOT / "config" / table).read_text()
+    own = project.folder / "own"
+    own.mkdir()
+    (own / table).write_text(change(text))
+    name = table.split(".")[0]
+    project.config(lambda config: config["tables"].update({name: str(own / table)}))
+    run = project.snakemake("--dry-run")
+    output = run.stdout + run.stderr
+    assert run.returncode != 0
+    assert words in output and f"own/{table}" in output
+    assert "Traceback" not in output
+    (own / table).write_text(text)
+    assert project.snakemake("--dry-run").returncode == 0
 
 
 def _wrong_hash(card):

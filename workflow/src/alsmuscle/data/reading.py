@@ -8,7 +8,7 @@ cluster, which reads the Snakefile anew, neither parses nor checks again what ha
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ class Reading:
         What Snakemake made of all but the first.
     store
         Files that keep what was read begin so.
+    check
+        Takes the paths of programmes and claims, which every study is asked about, and raises
+        InputError where they are wrong, before anything runs.
 
     Attributes
     ----------
@@ -45,7 +48,8 @@ class Reading:
     Raises
     ------
     InputError
-        The configuration, a card or the list of collections is not as its schema says.
+        The configuration, a card or the list of collections is not as its schema says, or
+        programmes or claims are not as ``check`` expects.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Reading:
         given: Mapping[str, Any],
         *,
         store: str,
+        check: Callable[[str, str], None],
     ) -> None:
         code = [*PACKAGE.rglob("*.py"), *(workflow / "schemas").glob("*.yaml")]
         scripts = sorted((workflow / "scripts").glob("*.py"))
@@ -71,6 +76,9 @@ class Reading:
         found = memory.remembered(f"{store}-cards", key, self._documents)
         self.cards: dict[str, dict[str, Any]] = found["cards"]
         self.collections: dict[str, dict[str, Any]] = found["collections"]
+        asked = [str(self.tables[name]) for name in ("programmes", "claims")]
+        key = memory.digest_of(asked, every)
+        memory.remembered(f"{store}-asked", key, lambda: check(*asked))
 
     def _documents(self) -> dict[str, Any]:
         names = self.settings["enrichment"]["collections"]

@@ -28,7 +28,7 @@ TSV = "config/programmes.tsv"
 _SEPARATOR = re.compile(r"[|;,]\s*")
 
 
-def check(programmes: pd.DataFrame) -> None:
+def check(programmes: pd.DataFrame, *, where: str = TSV) -> None:
     """Raise InputError unless ``programmes`` is a well-formed list of signed blocks.
 
     One row per gene with the columns of ``config/programmes.tsv``, all read as text. A block has
@@ -38,12 +38,12 @@ def check(programmes: pd.DataFrame) -> None:
 
     def fail(problem: str, rows: pd.DataFrame, expected: str) -> None:
         shown = ", ".join(f"{r.programme}/{r.block}/{r.human}" for r in rows.head(5).itertuples())
-        raise InputError(f"{problem}: {shown}", where=TSV, expected=expected)
+        raise InputError(f"{problem}: {shown}", where=where, expected=expected)
 
     missing = [c for c in COLUMNS if c not in programmes.columns]
     if missing:
         raise InputError(
-            f"missing columns {', '.join(missing)}", where=TSV, expected=", ".join(COLUMNS)
+            f"missing columns {', '.join(missing)}", where=where, expected=", ".join(COLUMNS)
         )
     table = programmes[COLUMNS].fillna("").astype(str)
     for column in ("programme", "block", "human", "source"):

@@ -55,7 +55,9 @@ CLAIM_COLUMNS = [
 ]
 
 
-def check_claims(document: Mapping[str, Any], blocks: pd.DataFrame) -> None:
+def check_claims(
+    document: Mapping[str, Any], blocks: pd.DataFrame, *, where: str = "config/claims.yaml"
+) -> None:
     """Check what the schema cannot: names that must exist, and which tests decide.
 
     Parameters
@@ -64,6 +66,8 @@ def check_claims(document: Mapping[str, Any], blocks: pd.DataFrame) -> None:
         ``config/claims.yaml``.
     blocks
         ``programme, block`` of the curated programmes.
+    where
+        The file, for messages.
 
     Raises
     ------
@@ -71,7 +75,6 @@ def check_claims(document: Mapping[str, Any], blocks: pd.DataFrame) -> None:
         A test names an unknown block or context, ids repeat, a claim has no primary test or two on
         one side, or a primary or necessary context is not among the test's contexts.
     """
-    where = "config/claims.yaml"
     known = set(zip(blocks["programme"], blocks["block"], strict=True))
     ids = [claim["id"] for claim in document["claims"]]
     repeated = {name for name in ids if ids.count(name) > 1}

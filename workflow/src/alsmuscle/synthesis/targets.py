@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def check(programmes_path: str | Path, claims_path: str | Path) -> None:
+    """Check programmes and claims before any study is asked about them.
+
+    Raises
+    ------
+    InputError
+        One of the files is not as it should be, or a claim names a block that is not listed.
+    """
+    listed = files.read_plain(programmes_path)
+    programmes.check(listed, where=str(programmes_path))
+    read_claims(claims_path, listed)
+
+
 def read_claims(path: str | Path, listed: pd.DataFrame) -> dict[str, Any]:
     """Read ``config/claims.yaml`` and check it against its schema and the programmes' blocks.
 
@@ -25,7 +38,7 @@ def read_claims(path: str | Path, listed: pd.DataFrame) -> dict[str, Any]:
     """
     document: dict[str, Any] = cards.load_yaml(path)
     cards.validate(document, "claims", path)
-    claims.check_claims(document, listed)
+    claims.check_claims(document, listed, where=str(path))
     return document
 
 
