@@ -39,13 +39,13 @@ _CELLS = _FILES | {
     "scipy.stats",
     "sklearn",
 }
-# Without matplotlib and scikit-learn, which PyDESeq2 imports for functions that no job calls.
+# Without what PyDESeq2 imports for plots.
 _FIT = _FILES | {"pydeseq2", "numba", "scipy.stats"}
 MAY_LOAD: dict[str, set[str]] = {
     "data_simulate": _FILES,
     "data_simulate_cells": _FILES,
     "data_verify": _FILES | {"openpyxl"},
-    "bulk_fit": _FIT,
+    "bulk_fit": _FIT | {"sklearn"},  # the regression from which dispersions start
     "bulk_contrast": _FIT | {"gseapy", "requests", "statsmodels"},
     "cells_prepare": _CELLS,
     "cells_cluster": _CELLS | {"harmonypy", "pynndescent", "umap"},

@@ -32,19 +32,9 @@ CONFIG_FILES += sorted(
     map(Path, workflow.configfiles),
     key=lambda path: path in workflow.overwrite_configfiles,
 )
-
-
-def check_asked(programmes, claims):
-    """Check what every study is asked about; loads pandas, and only where something has changed."""
-    from alsmuscle.synthesis import targets
-
-    targets.check(programmes, claims)
-
-
+STORE = ".snakemake/alsmuscle-read"
 try:
-    READ = Reading(
-        WORKFLOW, CONFIG_FILES, config, store=".snakemake/alsmuscle-read", check=check_asked
-    )
+    READ = Reading(WORKFLOW, CONFIG_FILES, config, store=STORE, check="alsmuscle.synthesis.targets")
     SETTINGS, CARDS, COLLECTIONS = READ.settings, READ.cards, READ.collections
     REGISTRIES, TABLES, FOLDERS = READ.registries, READ.tables, READ.folders
     STUDIES = cards.select(CARDS, SETTINGS["studies"])

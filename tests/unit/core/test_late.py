@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import types
@@ -32,10 +33,10 @@ def test_a_library_s_imports_are_loaded_when_they_are_used_and_give_what_they_gi
     tmp_path, monkeypatch
 ):
     write(tmp_path, monkeypatch)
-    import loaded
+    loaded = importlib.import_module("loaded")
 
     with put_off("heavy", "heavy.inner"):
-        import user
+        user = importlib.import_module("user")
     assert loaded.names == []
     assert "heavy" not in sys.modules
     assert user.use(1) == (2, 2, 3)
@@ -45,10 +46,10 @@ def test_a_library_s_imports_are_loaded_when_they_are_used_and_give_what_they_gi
 
 def test_what_is_loaded_already_stays(tmp_path, monkeypatch):
     write(tmp_path, monkeypatch)
-    import heavy
+    heavy = importlib.import_module("heavy")
 
     with put_off("heavy", "heavy.inner"):
-        import user
+        user = importlib.import_module("user")
     assert user.f is heavy.f
     assert sys.modules["heavy"] is heavy
 

@@ -8,7 +8,8 @@ cluster, which reads the Snakefile anew, neither parses nor checks again what ha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ class Reading:
     store
         Files that keep what was read begin so.
     check
-        Takes the paths of programmes and claims, which every study is asked about, and raises
-        InputError where they are wrong, before anything runs.
+        Module whose ``check`` takes the paths of programmes and claims, which every study is asked
+        about, and raises InputError where they are wrong, before anything runs. It is imported
+        where they have changed.
 
     Attributes
     ----------
@@ -59,7 +61,7 @@ class Reading:
         given: Mapping[str, Any],
         *,
         store: str,
-        check: Callable[[str, str], None],
+        check: str,
     ) -> None:
         code = [*PACKAGE.rglob("*.py"), *(workflow / "schemas").glob("*.yaml")]
         scripts = sorted((workflow / "scripts").glob("*.py"))
@@ -78,7 +80,7 @@ class Reading:
         self.collections: dict[str, dict[str, Any]] = found["collections"]
         asked = [str(self.tables[name]) for name in ("programmes", "claims")]
         key = memory.digest_of(asked, every)
-        memory.remembered(f"{store}-asked", key, lambda: check(*asked))
+        memory.remembered(f"{store}-asked", key, lambda: import_module(check).check(*asked))
 
     def _documents(self) -> dict[str, Any]:
         names = self.settings["enrichment"]["collections"]
