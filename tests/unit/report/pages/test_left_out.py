@@ -64,6 +64,10 @@ def test_servers_that_do_not_answer_are_named_once_and_the_rest_unfolds():
     text = index.page(_site(), replace(data, excluded=silent))
     assert "<summary>a.org does not answer</summary>" in text and "https://a.org/z" in text
     assert "1 could not be fetched in this run" in text
+    # What else is wrong is no less of a reason.
+    mixed = silent.assign(reason=f"{silent['reason'].iloc[0]} gse9: its sheet has no groups.")
+    text = index.page(_site(), replace(data, excluded=mixed))
+    assert "<summary>a.org" not in text and "its sheet has no groups" in text
 
 
 def test_a_study_that_is_left_out_has_a_page_with_the_reason():

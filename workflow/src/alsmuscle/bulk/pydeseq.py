@@ -1,4 +1,4 @@
-"""PyDESeq2, without what only its plots and its default inference load.
+"""PyDESeq2, without what only its plots and its regression of means load.
 
 Importing this module takes about two CPU seconds: import it where it is used.
 """

@@ -9,6 +9,7 @@ same, so the numbers are.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ def load_umap() -> None:
     """Import umap, and with it pynndescent; call it before anything else imports them."""
     if "umap" not in sys.modules:
         with keeping():
-            import umap  # noqa: F401
+            importlib.import_module("umap")
 
 
 @contextmanager

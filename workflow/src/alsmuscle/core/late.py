@@ -1,7 +1,8 @@
 """What a library imports for functions that are not called here, loaded when they are.
 
 A job of a small study pays more for imports than for its statistics. PyDESeq2 brings matplotlib for
-two plots and scikit-learn for one regression, and a job that fits and tests calls neither.
+two plots and scikit-learn for one regression: no job plots, and only those that fit regress. (The
+standard library's ``LazyLoader`` loads a module as soon as somebody imports a name from it.)
 """
 
 from __future__ import annotations

@@ -328,10 +328,9 @@ def in_lines(lost: Iterable[tuple[str, str]]) -> list[str]:
     """
     lines, waiting, hosts = [], [], dict[str, None]()
     for what, reason in lost:
-        asked = _SILENT.findall(reason)
-        if asked and not re.search(r"\w", _SILENT.sub("", reason.replace(f"{what}: ", ""))):
+        if asked := silent(what, reason):
             waiting.append(what)
-            hosts |= dict.fromkeys(filter(None, asked))
+            hosts |= dict.fromkeys(asked)
         else:
             lines.append(reason if reason.startswith(what) else f"{what}: {reason}")
     if waiting:
@@ -342,6 +341,14 @@ def in_lines(lost: Iterable[tuple[str, str]]) -> list[str]:
             "network, use `make fetch` elsewhere, or a mirror"
         )
     return lines
+
+
+def silent(what: str, reason: str) -> list[str]:
+    """Return the servers that do not answer, each once, where a reason says nothing else."""
+    asked = _SILENT.findall(reason)
+    if re.search(r"\w", _SILENT.sub("", reason.replace(f"{what}: ", ""))):
+        return []
+    return list(dict.fromkeys(filter(None, asked)))
 
 
 # The parts of a reason that says no more than this: address and host, what introduces them, the

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import derivation
+from alsmuscle.data.tables import CONTROL_PROBES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,7 +239,7 @@ def _controls(effects: pd.Series) -> list[dict[str, Any]]:
         if moved
         else "."
     )
-    return [note("control_probes", size, text, moved)]
+    return [note(CONTROL_PROBES, size, text, moved)]
 
 
 def _refuse_other_scale(log2fc: pd.Series, where: str) -> None:

@@ -97,3 +97,5 @@ IMPORTED = Table(
     },
     key=("dataset", "contrast", "metric"),
 )
+# Metric of a published table: how far its control probes moved, which no biology moves.
+CONTROL_PROBES = "control_probes"

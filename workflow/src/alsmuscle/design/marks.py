@@ -95,6 +95,8 @@ MARKS: dict[str, Mark] = {
 BARRING = tuple(kind for kind, mark in MARKS.items() if mark.bars)
 # What becomes a column of the table of contrasts.
 FACTS = (*BARRING, "third_party_copy")
+# What stands beside a contrast's numbers wherever they are.
+SHOWN = (*FACTS, "technical")
 
 
 def of_contrast(warnings: pd.DataFrame, contrast: str) -> pd.DataFrame:

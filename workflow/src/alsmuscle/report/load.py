@@ -31,6 +31,7 @@ from alsmuscle.data.readers.sections import PLACES
 from alsmuscle.data.tables import (
     CHECKS,
     COMPLETENESS,
+    CONTROL_PROBES,
     EXCLUDED,
     IMPORTED,
     MANIFEST,
@@ -461,7 +462,7 @@ def _imported(results: Path, card: registry.Card, key: str) -> dict[str, Any]:
     """Return what stands in doubt about a published table, and what its import said of it."""
     notes = io.read_table(results / "bulk" / card["id"] / key / "imported.tsv", IMPORTED)
     found = _marks(None, card, key)
-    moved = notes[notes["metric"].eq("control_probes") & notes["flagged"].astype(bool)]
+    moved = notes[notes["metric"].eq(CONTROL_PROBES) & notes["flagged"].astype(bool)]
     found["marks"] += [("technical", text) for text in moved["text"]]
     return {**found, "caveat": " ".join(notes["text"])}
 

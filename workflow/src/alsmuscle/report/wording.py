@@ -262,8 +262,7 @@ def marks(study: StudyData, contrast: ContrastData) -> list[tuple[str, str | Non
     if columns := confounders(meta):
         found.append(("confounded", ", ".join(columns)))
     doubts = dict.fromkeys(kind for kind, _ in meta.get("marks", []))
-    shown = {*design_marks.FACTS, "technical"} - {"confounded"}
-    found += [(k, None) for k in doubts if k in shown]
+    found += [(k, None) for k in doubts if k in design_marks.SHOWN and k != "confounded"]
     found += [(k, None) for k in ("simulated", "experimental") if is_marked(study, contrast, k)]
     if meta.get("evidence") == "published":
         found.append(("published", None))

@@ -344,12 +344,11 @@ def heatmap(
                 )
             )
         cells = []
-        for name, x in row.items():
+        for column, x in enumerate(row):
             if is_missing(x):
-                said = None if instead is None else instead.iloc[place][name]  # type: ignore[call-overload]
-                cells.append(_no_number(said))
+                cells.append(_no_number(None if instead is None else instead.iat[place, column]))
                 continue
-            bold = sure is not None and bool(sure.iloc[place][name])  # type: ignore[call-overload]
+            bold = sure is not None and bool(sure.iat[place, column])
             text = number(x, 2, sign=True)
             cells.append(
                 Markup('<td class="num{}">{}</td>').format(

@@ -219,9 +219,9 @@ def _reasons(excluded: pd.DataFrame) -> dict[str, list[Any]]:
     return {why: found[why] for why in order}
 
 
-def _in_short(reason: str) -> str | Markup:
-    """Return the servers that do not answer once each, what was asked of them unfolds."""
-    hosts = list(dict.fromkeys(re.findall(r"([\w.-]+) does not answer", reason)))
+def _in_short(what: str, reason: str) -> str | Markup:
+    """Return the servers that do not answer, if that is all; what was asked of them unfolds."""
+    hosts = outcome.silent(what, reason)
     if not hosts:
         return reason
     said = f"{', '.join(hosts)} {'does' if len(hosts) == 1 else 'do'} not answer"
@@ -232,7 +232,8 @@ def _absent(excluded: pd.DataFrame | None) -> list[tuple[str, int, Markup]]:
     """Return studies that did not take part, by reason: reason in words, number, table."""
     if excluded is None:
         return []
-    rows = excluded.assign(reason=excluded["reason"].astype(str).map(_in_short))
+    said = zip(excluded["id"].astype(str), excluded["reason"].astype(str), strict=True)
+    rows = excluded.assign(reason=[_in_short(*each) for each in said])
     titled = [column for column in ABSENT_COLUMNS if column.key != "title"]
     return [
         (
