@@ -317,7 +317,7 @@
     for (const [i, v] of [[0, -top], [10.5, 0], [21, top]]) nodes.push(draw("text", { ...font, "font-size": 11, x: 16 + 8 * i, y: y + 26, "text-anchor": "middle", fill: soft }, tickText(Number(v.toPrecision(2)))));
     nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 42, fill: soft }, unit));
     const called = columns.some((k) => k.list !== undefined);
-    [`hatched: not measured${called ? ", or not called by a list" : ""}; white: no change${sure ? `; dot: ${sure}` : ""}`,
+    [`hatched: not measured${called ? ", or not called by a list" : ""}; ${sure ? `white: no change; dot: ${sure}` : "white: the gene's mean"}`,
       ...(called ? ["triangle: called up or down by a published list"] : [])].forEach((words, i) => nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 57 + 15 * i, fill: soft }, words)));
     return sheet(whole, y + (called ? 79 : 64), title, ...nodes);
   }

@@ -32,9 +32,9 @@ CONFIG_FILES += sorted(
     map(Path, workflow.configfiles),
     key=lambda path: path in workflow.overwrite_configfiles,
 )
-STORE = ".snakemake/alsmuscle-read"
+STORE, CHECK = ".snakemake/alsmuscle-read", "alsmuscle.synthesis.targets"
 try:
-    READ = Reading(WORKFLOW, CONFIG_FILES, config, store=STORE, check="alsmuscle.synthesis.targets")
+    READ = Reading(WORKFLOW, CONFIG_FILES, config, store=STORE, check=CHECK)
     SETTINGS, CARDS, COLLECTIONS = READ.settings, READ.cards, READ.collections
     REGISTRIES, TABLES, FOLDERS = READ.registries, READ.tables, READ.folders
     STUDIES = cards.select(CARDS, SETTINGS["studies"])

@@ -872,6 +872,16 @@ def test_a_claim_that_a_list_decides_shows_what_the_list_calls(data, site):
     assert calls.of_test(lists, table.loc[first].replace("called genes", "one study")) == []
 
 
+def test_tests_of_one_measure_in_one_place_tell_what_they_ask(data, site):
+    entry = data.synthesis.document["claims"][0]
+    table = data.synthesis.claims.copy()
+    first = table.index[table["claim"] == entry["id"]][0]
+    assert "what is beyond denervation" not in claim.page(site, data, data.synthesis, entry)
+    table.loc[first, "question"] = "beyond_denervation"
+    text = Parsed(claim.page(site, data, replace(data.synthesis, claims=table), entry)).text
+    assert text.count("what is beyond denervation; ") == 1
+
+
 def test_what_is_in_doubt_about_the_study_behind_a_verdict_stands_beside_it(data):
     study, contrast = next(iter(data.contrasts()))
     marked = replace(contrast, meta=contrast.meta | {"marks": [("technical", "control probes")]})

@@ -174,11 +174,12 @@ def _former_symbols(tables: Iterable[pd.DataFrame]) -> dict[str, str]:
 def _with_effects(study: StudyData, effects: pd.DataFrame, members: pd.DataFrame) -> StudyData:
     """Give a published study's comparisons their programme effects, as the synthesis has them.
 
-    ``effects``: contract ``blocks``; ``members``: of the complete blocks, with ``n_genes``.
+    ``effects``: contract ``blocks``, of which the claims' genes and ratios are no programmes;
+    ``members``: of the complete blocks, with ``n_genes``.
     """
     key = ["programme", "block"]
     own = effects[effects["dataset"].astype(str) == study.card["id"]]
-    own = own.merge(members.drop_duplicates(key)[[*key, "n_genes"]], on=key, how="left")
+    own = own.merge(members.drop_duplicates(key)[[*key, "n_genes"]], on=key)
     shown = [*key, "stripped", "effect", "ci_low", "ci_high", "n_mapped", "n_genes"]
     parts = {str(name): part[shown] for name, part in own.groupby("contrast", observed=True)}
     return replace(
@@ -462,9 +463,9 @@ def _imported(results: Path, card: registry.Card, key: str) -> dict[str, Any]:
     """Return what stands in doubt about a published table, and what its import said of it."""
     notes = io.read_table(results / "bulk" / card["id"] / key / "imported.tsv", IMPORTED)
     found = _marks(None, card, key)
-    moved = notes[notes["metric"].eq(CONTROL_PROBES) & notes["flagged"].astype(bool)]
-    found["marks"] += [("technical", text) for text in moved["text"]]
-    return {**found, "caveat": " ".join(notes["text"])}
+    moved = notes["metric"].eq(CONTROL_PROBES) & notes["flagged"].astype(bool)
+    found["marks"] += [("technical", text) for text in notes.loc[moved, "text"]]
+    return {**found, "caveat": " ".join(notes.loc[~moved, "text"])}
 
 
 def _contrast(

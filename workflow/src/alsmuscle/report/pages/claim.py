@@ -31,7 +31,7 @@ from alsmuscle.report.pages.claims import (
     verdict_badge,
 )
 from alsmuscle.report.site import Site
-from alsmuscle.synthesis.verdicts import CALLED, NOT_ENOUGH
+from alsmuscle.synthesis.verdicts import BEYOND, CALLED, NOT_ENOUGH
 
 
 def _sentence(
@@ -204,13 +204,14 @@ def _tests_table(
     rows = []
     for test in sorted(tests, key=lambda t: (not t.has_data, t.row["part"] == "secondary")):
         row, title = test.row, target_title(data, test.row["target"])
+        part = PARTS[str(row["part"])]
+        if row["question"] == BEYOND:
+            part = f"what is beyond denervation; {part}"
         lists = calls.of_test(data, row)
         anchor = anchors.get(str(row["target"]))
         rows.append(
             {
-                "target": TWO_LINES.format(
-                    c.local(title, f"#{anchor}") if anchor else title, PARTS[str(row["part"])]
-                ),
+                "target": TWO_LINES.format(c.local(title, f"#{anchor}") if anchor else title, part),
                 "context": context_label(synthesis, row["context"]),
                 "expected": EXPECTED.get(row["expected"], row["expected"]).split(",")[0],
                 "verdict": TWO_LINES.format(
