@@ -124,6 +124,20 @@ def test_one_study_speaks_with_its_own_degrees_of_freedom() -> None:
     assert weak["detectable_effect"] > 0.6 and "would have been suggested" in weak["reason"]
 
 
+def test_what_one_study_could_see_as_a_change_does_not_depend_on_the_question() -> None:
+    """Without a reference of denervation the level decides, also where the rest is asked for."""
+    data = effects({"a": 0.6}, se=0.25, df=27.0)
+    level = run(document(), data, contrasts("a"))
+    beyond = document()
+    beyond["claims"][0]["tests"][0]["question"] = "beyond_denervation"
+    rest = run(beyond, data, contrasts("a"))
+    assert level["detectable_basis"].startswith("seen as a change")
+    assert rest["detectable_basis"] == level["detectable_basis"]
+    # (t's quantile at p 0.025 + that of 80 % of studies) x the error, about
+    assert rest["detectable_effect"] == pytest.approx((2.05 + 0.86) * 0.25, rel=0.05)
+    assert rest["detectable_effect"] == pytest.approx(level["detectable_effect"])
+
+
 def test_two_studies_suggest_and_repeated_contrasts_stay_one() -> None:
     two = run(FREE, effects({"a": 0.9, "b": 0.8}), contrasts("a", "b"))
     assert (two["verdict"], two["grade"]) == ("suggested", "two studies")

@@ -623,7 +623,10 @@ def _detectable(
         """What only few of the random sets reach."""
         return float(np.quantile(sizes, 1 - rules.random_share)) if len(sizes) else -np.inf
 
-    uses_delta = case.uses_delta
+    # Where nothing says what denervation would do, the level alone shows a change.
+    uses_delta = case.uses_delta and not (
+        evidence.delta is None or (case.source == DIRECT and evidence.delta.n < rules.min_direct)
+    )
     decided_by_level = case.question == LEVEL or not uses_delta
     parts = part(
         case.context.level,
@@ -631,21 +634,16 @@ def _detectable(
         max(margin, least(case.random_level)) if decided_by_level else -np.inf,
     )
     composition = case.context.kind == "bulk_tissue" and not evidence.content
-    usable = evidence.delta is not None and not (
-        case.source == DIRECT and evidence.delta.n < rules.min_direct
-    )
     word = "supported" if evidence.level.k >= rules.min_studies else "suggested"
-    if uses_delta and usable:
+    if uses_delta:
         parts += part(case.delta, reach[1], least(case.random_delta), beyond=margin)
         if composition:
             more = {"kept": rules.kept_share, "of": len(parts) - 1}
             parts += part(case.delta_adjusted, rules.alpha, **more)
-    elif uses_delta:
+    if case.uses_delta != uses_delta or (composition and evidence.adjusted is None):
         word = "seen as a change"
-    if composition and decided_by_level and evidence.adjusted is not None:
+    elif composition and decided_by_level:
         parts += part(case.context.adjusted, rules.alpha, kept=rules.kept_share)
-    elif composition and word != "seen as a change" and evidence.adjusted is None:
-        word = "seen as a change"
     found = detectable_effect(parts, power=rules.power)
     return found, f"{word} by {rules.power:.0%} of studies like these"
 

@@ -484,7 +484,8 @@ def _facts(data: m.ReportData, row: pd.Series[Any]) -> list[tuple[str, object]]:
     if not c.is_missing(row["random_share"]):
         pairs.append(("Random gene sets that move as far", f"{row['random_share']:.0%}"))
     if not c.is_missing(row["detectable_effect"]):
-        pairs.append(("Smallest detectable effect rests on", row["detectable_basis"]))
+        size = c.number(row["detectable_effect"], 2)
+        pairs.append((f"An effect of {size} would have been", row["detectable_basis"]))
     return pairs
 
 
