@@ -330,6 +330,33 @@ def test_signs_are_put_into_words(meta, higher, words):
     assert bool(wording.reading(meta)) == bool(words)
 
 
+def test_one_rule_says_what_is_a_clear_change(data, site):
+    """A block that random sets of genes follow as far is coloured nowhere."""
+    contrast = next(k for _, k in data.contrasts() if len(estimates.headline(data, k)))
+    rows = estimates.headline(data, contrast)
+    first = rows.iloc[0]
+    table = contrast.programmes.copy()
+    own = (table["programme"] == first["programme"]) & (table["block"] == first["block"])
+    table.loc[own, ["effect", "ci_low", "ci_high"]] = [7.77, 7.0, 8.5]
+    table.loc[own, ["padj", "pvalue_competitive"]] = [1e-6, 0.001]
+
+    def shown(frame):
+        changed = replace(contrast, programmes=frame)
+        studies = tuple(
+            replace(s, contrasts=tuple(changed if k is contrast else k for k in s.contrasts))
+            for s in data.studies
+        )
+        new = replace(data, studies=studies)
+        found = estimates.verdict(estimates.headline(new, changed), new.alpha)
+        cell = re.search(r'<td class="([^"]*)"><b>\+7.77</b>', index.page(site, new))
+        bold = re.search(r"<strong>\+7.77</strong>", programme.overview(site, new))
+        return first["label"] in " ".join(found["higher"]), "heat" in cell.group(1), bool(bold)
+
+    assert shown(table) == (True, True, True)
+    assert shown(table.assign(pvalue_competitive=0.4)) == (False, False, False)
+    assert shown(table.assign(padj=0.4)) == (False, False, False)
+
+
 def test_small_slopes_keep_two_digits():
     assert [c.decimals([x, np.nan]) for x in (3.0, 0.2, 0.024, 0.0031, 0.0)] == [2, 2, 3, 4, 2]
     rows = pd.DataFrame(
@@ -338,14 +365,14 @@ def test_small_slopes_keep_two_digits():
     assert "+0.024 (+0.015 to +0.032)" in plots.forest_plot(rows, caption="x")
     shown = c.table(rows, [c.Column("effect", "Effect", "number", 2, True)], caption="x", name="x")
     assert "+0.024" in shown
-    cells = ((0.0243, 0.0151, 0.0318), (1.5, -0.5, 3.5))
+    cells = ((0.0243, 0.0151, 0.0318, 1), (1.5, -0.5, 3.5, 0))
     row = plots.EffectRow("g", "a", "a.html", Markup(""), "", Markup(""), "3 v 3", cells)
     columns = [plots.EffectColumn(name, "p.html") for name in "pq"]
     small, large = re.findall(
         r'<td class="(num[^"]*)"><b>(.*?)</b><small>(.*?)</small>',
         plots.effect_table([row], columns, caption="x"),
     )
-    # its interval excludes 0: it is coloured, however small beside the others
+    # a clear change is coloured, however small beside the others
     assert small == ("num heat heat-p1", "+0.024", "+0.015 to +0.032")
     assert large == ("num", "+1.50", "\u22120.50 to +3.50")
 

@@ -313,13 +313,18 @@ def _side_warning(used: pd.DataFrame, contrast: Contrast, column: str) -> tuple[
         if column in TECHNICAL:
             if min(len(a), len(b)) < FEW:
                 return None  # two samples a side do not overlap in one of three pairs of runs
-            medians = sorted([float(a.median()), float(b.median())])
-            apart = column == "library_size" and medians[1] >= DEPTH_RATIO * medians[0]
-            return (
-                "library_sizes_apart" if apart else "technical",
+            low, high = sorted([float(a.median()), float(b.median())])
+            apart = column == "library_size" and high >= DEPTH_RATIO * low
+            text = (
                 f"{TECHNICAL[column]} does not overlap ({ranges}): the two sides were "
-                "probably not processed together. Part of the difference may be one between runs.",
+                "probably not processed together. Part of the difference may be one between runs."
             )
+            if column == "library_size" and not apart:
+                text += (
+                    f" The medians differ {high / low:.2g}-fold; from {DEPTH_RATIO:g}-fold on the "
+                    "comparison would not be pooled."
+                )
+            return "library_sizes_apart" if apart else "technical", text
         return (
             "confounded",
             f"{column} does not overlap: {ranges}. The difference may be one of {column}.",

@@ -214,23 +214,37 @@ def is_measured(row: Mapping[Any, Any]) -> bool:
     return "n_mapped" not in row or bool(well_measured(row["n_mapped"], row["n_genes"]))
 
 
+CLEAR = (
+    "a clear change: its interval excludes 0, and where there are such tests its adjusted p is "
+    "below the threshold and few random sets of genes of equal size and expression move as far"
+)
+"""What :func:`clear` means, for captions."""
+
+
+def clear(row: Mapping[Any, Any], alpha: float) -> int:
+    """Return 1 or -1 where a row's effect is a clear change, else 0: one rule for all pages.
+
+    By its interval and, where the row has such, by its adjusted p and against random sets of genes.
+    """
+    ps = [row[name] for name in ("padj", "pvalue_competitive") if name in row]
+    if any(not c.is_missing(p) and not p < alpha for p in ps):
+        return 0
+    return c.direction(row["ci_low"], row["ci_high"])
+
+
 def verdict(rows: pd.DataFrame, alpha: float) -> dict[str, list[str]]:
     """Return labels of the rows that are higher, lower, open, untested, of too few genes, or not
     measured.
 
-    Higher or lower is what leaves zero by its interval and, where there are such, by its adjusted p
-    and against random sets of genes. Without an interval too few samples were there to test
-    anything. Labels with a caveat end in ※, unless all have one.
+    Higher or lower is a :func:`clear` change. Without an interval too few samples were there to
+    test anything. Labels with a caveat end in ※, unless all have one.
     """
     found: dict[str, list[str]] = {
         key: [] for key in ("higher", "lower", "open", "untested", "few", "unmeasured")
     }
     marked = "caveat" in rows and bool(rows["caveat"].map(c.is_missing).any())
     for row in rows.to_dict("records"):
-        side = ("open", "higher", "lower")[c.direction(row["ci_low"], row["ci_high"])]
-        ps = [row.get(name) for name in ("padj", "pvalue_competitive")]
-        if any(not c.is_missing(p) and not p < alpha for p in ps):
-            side = "open"
+        side = ("open", "higher", "lower")[clear(row, alpha)]
         if c.is_missing(row["ci_low"]):
             side = "untested"
         mark = " ※" if marked and not c.is_missing(row.get("caveat")) else ""

@@ -316,7 +316,7 @@ def heatmap(
     values
         Numbers; index and columns are the labels shown.
     sure
-        Same shape, true where the interval excludes zero: only those cells are coloured and bold.
+        Same shape, true where the change is clear: only those cells are coloured and bold.
     instead
         Same shape, what a cell without a number says.
     groups
@@ -454,7 +454,8 @@ class EffectRow:
     more: str
     badges: Markup
     n: str
-    cells: tuple[tuple[Any, Any, Any] | str | None, ...]
+    cells: tuple[tuple[Any, Any, Any, int] | str | None, ...]
+    """Effect, ends of its interval, and its direction where that is clear; or words instead."""
 
 
 def shade(x: float, top: float) -> str:
@@ -470,7 +471,7 @@ def effect_table(
 ) -> Markup:
     """Return rows of effects as numbers with intervals; the colour says how far and which way.
 
-    A cell is coloured only where its interval excludes 0, so that what is settled stands out.
+    A cell is coloured only where the direction is clear, so that what is settled stands out.
     """
     numbers = [x for row in rows for x in row.cells if isinstance(x, tuple)]
     known = [abs(float(x[0])) for x in numbers if not is_missing(x[0])]
@@ -496,8 +497,8 @@ def effect_table(
             if not isinstance(cell, tuple) or is_missing(cell[0]):
                 cells.append(_no_number(cell if isinstance(cell, str) else None))
                 continue
-            effect, low, high = cell
-            css = f" {shade(float(effect), top)}" if direction(low, high) else ""
+            effect, low, high, sure = cell
+            css = f" {shade(float(effect), top)}" if sure else ""
             cells.append(
                 Markup('<td class="num{}"><b>{}</b><small>{}</small></td>').format(
                     css, *interval_parts(effect, low, high)

@@ -35,6 +35,7 @@ def page(site: Site, data: m.ReportData) -> str:
         claims=claims.summary(data, data.synthesis) if data.synthesis is not None else None,
         als=calls.first_page(data),
         als_caveats=calls.caveats(data),
+        clear=estimates.CLEAR,
         matrix=_matrix(data, heads),
         caveats=_caveats(drawn),
         simulated=any(wording.is_marked(s, k, "simulated") for s, k in data.contrasts()),
@@ -107,7 +108,7 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
                 continue
             found = {
                 (str(r["programme"]), str(r["block"])): r["instead"]
-                or (r["effect"], r["ci_low"], r["ci_high"])
+                or (r["effect"], r["ci_low"], r["ci_high"], estimates.clear(r, data.alpha))
                 for r in frame.to_dict("records")
             }
             lines.append(

@@ -74,8 +74,7 @@ def overview(site: Site, data: m.ReportData) -> str:
             for row in estimates.effects(contrast.programmes, data).to_dict("records"):
                 key = (str(row["title"]), str(row["part"]))
                 values.setdefault(name, {})[key] = row["effect"]
-                known = c.direction(row["ci_low"], row["ci_high"]) != 0
-                sure.setdefault(name, {})[key] = known
+                sure.setdefault(name, {})[key] = estimates.clear(row, data.alpha) != 0
                 said.setdefault(name, {})[key] = row["instead"]
                 links[key[0]] = m.programme_path(str(row["programme"]))
                 if row["caveat"]:
@@ -86,7 +85,7 @@ def overview(site: Site, data: m.ReportData) -> str:
         marked = pd.DataFrame(sure).reindex_like(frame).eq(True)
         body = plots.heatmap(
             frame.droplevel(0),
-            caption="Programme effects in log2 units; bold: the 95 % interval excludes 0",
+            caption="Programme effects in log2 units; bold: a clear change",
             head="Programme and block",
             sure=marked.droplevel(0),
             instead=pd.DataFrame(said, dtype=object).reindex_like(frame).droplevel(0),
@@ -104,6 +103,7 @@ def overview(site: Site, data: m.ReportData) -> str:
         "programmes.html.j2",
         path="programmes.html",
         heading="Gene programmes",
+        clear=estimates.CLEAR,
         body=body,
         legend=legend,
         caveats=sorted(caveats),

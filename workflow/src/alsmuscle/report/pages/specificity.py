@@ -88,10 +88,7 @@ def _matrix(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     ]
     columns = list(dict.fromkeys(rows.sort_values(["place", "species"])["column"]))
     values = rows.pivot(index="key", columns="column", values="effect")[columns]
-    rows["sure"] = [
-        c.direction(low, high) != 0
-        for low, high in zip(rows["ci_low"], rows["ci_high"], strict=True)
-    ]
+    rows["sure"] = [estimates.clear(row, data.alpha) != 0 for row in rows.to_dict("records")]
     sure = rows.pivot(index="key", columns="column", values="sure")[columns].eq(True)
     parts = [str(key).split("/", 1) for key in values.index]
     titles = [estimates.programme_title(data.programme_info, p) for p, _ in parts]
