@@ -24,6 +24,7 @@ from alsmuscle.data.readers.single_cell import read_sample
 from alsmuscle.data.readers.sparse_counts import rename_genes
 from support import ROOT
 
+annotate_module = by_config.annotate
 annotate = by_config.annotate.annotate
 integrate = by_config.cluster.integrate
 prepare_sample = by_config.prepare.prepare_sample
@@ -76,6 +77,27 @@ def test_early_macrophages_at_two_days(gene: str) -> None:
 @pytest.mark.parametrize("gene", ["Myog", "Mymk", "Mymx", "Myh3", "Myh8", "Pax7", "Chrng"])
 def test_new_fibres_at_five_days(gene: str) -> None:
     assert per_million("day5")[gene] > 2 * per_million("day2")[gene]
+
+
+def test_names_are_carried_by_the_genes_that_stand_out() -> None:
+    cells = study()
+    named = cells.obs[["cluster", "cell_type"]].astype(str).drop_duplicates()
+    first = annotate_module.top_genes([cells], n=50)
+    own = {
+        "type IIB fibres": {"Myh4", "Actn3", "Pvalb", "Mybpc2", "Tnni2", "Pygm"},
+        "type I fibres": {"Myh7", "Tnnt1", "Tnnc1", "Tnni1", "Myl2", "Myl3"},
+        "regenerating": {"Myh3", "Myh8", "Actc1", "Myl4", "H19", "Igf2"},
+        "macrophage, lipid": {"Spp1", "Lgals3", "Gpnmb", "Fabp5", "Trem2"},
+        "Schwann": {"Mpz", "Mbp", "Pmp22"},
+    }
+    checked = 0
+    for cluster, name in zip(named["cluster"], named["cell_type"], strict=True):
+        assert not any(word in name for word in ("NMJ", "IFN"))  # none of their markers lead here
+        for word, genes_of_type in own.items():
+            if word in name:
+                checked += 1
+                assert len(genes_of_type & set(first[cluster].split("; "))) >= 2, (cluster, name)
+    assert checked >= 5
 
 
 def test_labels_follow_the_day() -> None:

@@ -12,6 +12,7 @@ from alsmuscle.cells.annotate import (
     UNASSIGNED,
     check_panel,
     marker_table,
+    name_spots,
     select_markers,
 )
 from alsmuscle.core.errors import InputError
@@ -188,6 +189,7 @@ def test_two_types_of_one_lineage_do_not_block_each_other() -> None:
             "lineage": ["FAP", "FAP", "Mural"],
             "score": [0.6, 0.59, 0.2],
             "admissible": True,
+            "carried_enough": True,
         }
     )
     found = name_clusters(scores).loc["a"]
@@ -231,3 +233,82 @@ def test_cluster_order_does_not_matter() -> None:
     a = score_clusters(marker_table(one, genes), markers)
     b = score_clusters(marker_table(other, genes), markers)
     pd.testing.assert_frame_equal(a, b)
+
+
+# a name is carried by its own markers
+
+
+def mixture(levels: dict[str, dict[str, float]], size: int = 60) -> AnnData:
+    """Clusters with the stated mean per gene (per 10,000), among 80 genes of no type."""
+    genes = [*SMALL["gene"].unique(), *(f"FIBRE{i}" for i in range(80))]
+    rng = np.random.default_rng(1)
+    mean = np.full((len(levels), len(genes)), 2.0)
+    for i, own in enumerate(levels.values()):
+        for gene, value in own.items():
+            chosen = [j for j, name in enumerate(genes) if name == gene or gene == name[:5]]
+            mean[i, chosen] = value
+    values = rng.poisson(np.repeat(mean, size, axis=0)).astype(float)
+    obs = pd.DataFrame({"cluster": np.repeat(list(levels), size)})
+    obs.index = obs.index.astype(str)
+    var = pd.DataFrame({"symbol": genes}, index=[f"G{i}" for i in range(len(genes))])
+    return AnnData(sparse.csr_matrix(np.log1p(values).astype(np.float32)), obs=obs, var=var)
+
+
+SOUP = dict.fromkeys(SMALL["gene"], 0.1)
+"""All markers at a trace."""
+
+
+def test_markers_that_do_not_lead_name_nothing() -> None:
+    # Raised above the soup, as the markers of the endplate are in slow fibres, but behind 80 genes.
+    trace = SOUP | dict.fromkeys(("MUSK", "LRP4", "CHRNE", "COLQ"), 0.6)
+    found = annotate(
+        mixture({"slow": trace | {"FIBRE": 40.0}, "x": SOUP, "y": SOUP, "z": SOUP}),
+        SMALL,
+        organism="human",
+        material="nuclei",
+    ).loc["slow"]
+    assert found["cell_type"] == UNASSIGNED
+    assert "best is NMJ, but only 0 of its 5 markers" in found["reason"]
+
+
+def test_a_type_in_several_clusters_keeps_its_name_in_each() -> None:
+    own = SOUP | dict.fromkeys(("PAX7", "MYF5"), 30.0)
+    found = annotate(
+        mixture({"a": own, "b": own | {"FIBRE": 4.0}, "c": own, "x": SOUP, "y": SOUP}),
+        SMALL,
+        organism="human",
+        material="nuclei",
+        n_first=10,
+        min_detected=0.3,
+    )
+    assert found.loc[["a", "b", "c"], "cell_type"].tolist() == ["Satellite"] * 3, found["reason"]
+
+
+def test_spots_are_called_by_what_they_are_rich_in() -> None:
+    both = SOUP | dict.fromkeys(("PAX7", "MYF5", "NCAM1", "PECAM1", "CDH5", "FABP4"), 30.0)
+    vessel = SOUP | dict.fromkeys(("PECAM1", "CDH5", "FABP4"), 30.0)
+    levels = {"both": both, "vessel": vessel, "none": SOUP | {"FIBRE": 40.0}, "x": SOUP}
+    found = annotate(mixture(levels), SMALL, organism="human", material="spots", n_first=8)
+    found = found["cell_type"]
+    assert found["both"] in (
+        "Spots rich in satellite and endothelial",
+        "Spots rich in endothelial and satellite",
+    )
+    assert found["vessel"] == "Spots rich in endothelial"
+    assert found["none"] == UNASSIGNED
+
+
+def test_fibres_are_no_nuclei_in_spots() -> None:
+    scores = pd.DataFrame(
+        {
+            "cluster": "a",
+            "cell_type": ["Type IIB myonuclei", "Type IIA myonuclei", "Schwann, myelinating"],
+            "lineage": ["Myonuclei", "Myonuclei", "Schwann"],
+            "carried": [1.0, 0.8, 0.7],
+            "chance": [1e-9, 1e-7, 1e-5],
+            "carried_enough": True,
+        }
+    )
+    found = name_spots(scores).loc["a"]
+    assert found["cell_type"] == "Spots rich in type IIB fibres and Schwann, myelinating"
+    assert found["near"] == "type IIA fibres"

@@ -3,18 +3,22 @@
 Clusters are named, not single nuclei: one nucleus shows too few of the markers. As in ScType
 (Ianevski et al. 2022, Nat Commun 13:1246) a marker counts less the more types list it, and
 negative markers count against; the thresholds are relative to the other clusters of the study,
-so that ambient RNA (which is in every cluster) names nothing.
+so that ambient RNA (which is in every cluster) names nothing. A name also needs the type's own
+markers among the first genes of the cluster (:mod:`alsmuscle.cells.carried`). A spot holds several
+cells, so that neither required nor negative markers hold: spots are called by what they are rich
+in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle.cells import carried
 from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -243,15 +247,23 @@ def name_clusters(scores: pd.DataFrame, *, min_score: float, min_margin: float) 
     The best must reach ``min_score``, and lead the best admissible type of *another lineage* by
     ``min_margin``. Types of one lineage share markers by nature and do not block each other; those
     within ``min_margin`` are listed in ``near``: there the lineage is sure, the type is not.
+    A type that is admissible but not ``carried_enough`` (:func:`demand_carried`) names nothing.
     Returns, per cluster: ``cell_type, lineage, score, runner_up, margin, near, reason`` (empty
     where named).
     """
     rows = []
     for cluster, group in scores.groupby("cluster", sort=False):
-        ranked = group[group["admissible"]].sort_values("score", ascending=False, kind="stable")
+        raised = group[group["admissible"]].sort_values("score", ascending=False, kind="stable")
+        ranked = raised[raised["carried_enough"]]
         name, lineage, score = UNASSIGNED, UNASSIGNED, float("nan")
         runner, margin, near, reason = "", float("nan"), "", ""
-        if ranked.empty:
+        if ranked.empty and len(raised):
+            best = raised.iloc[0]
+            reason = (
+                f"best is {best['cell_type']}, but only {best['n_carried']} of its "
+                f"{best['n_measured']} markers are among the cluster's first genes"
+            )
+        elif ranked.empty:
             reason = "no type has two raised markers (and its required or negative ones right)"
         else:
             best = ranked.iloc[0]
@@ -283,6 +295,73 @@ def name_clusters(scores: pd.DataFrame, *, min_score: float, min_margin: float) 
     return pd.DataFrame(rows).set_index("cluster")
 
 
+def demand_carried(
+    cells: AnnData,
+    scores: pd.DataFrame,
+    markers: pd.DataFrame,
+    *,
+    material: str,
+    n_first: int,
+    min_carried: Mapping[str, float],
+    min_detected: float,
+) -> pd.DataFrame:
+    """Add to scores what of a type's markers the clusters' first genes carry.
+
+    Columns: ``carried, n_carried`` (:func:`alsmuscle.cells.carried.carried_share`), ``chance``
+    (that as many of ``n_measured`` genes are among the first by chance: it orders, and is no test)
+    and ``carried_enough``: two or more, and at least ``min_carried[material]`` of them by weight.
+    Spots are ranked against all other spots, since any of them may hold some cells of the type.
+    """
+    from scipy.stats import hypergeom
+
+    sums = carried.cluster_sums(cells)
+    asked = scores.assign(admissible=False) if material == "spots" else scores
+    share = carried.carried_share(sums, asked, markers, n_first=n_first, min_detected=min_detected)
+    out = scores.join(share)
+    out["chance"] = hypergeom.sf(out["n_carried"] - 1, cells.n_vars, out["n_measured"], n_first)
+    out["carried_enough"] = (out["n_carried"] >= 2) & (out["carried"] >= min_carried[material])
+    return out
+
+
+_KEEP_CAPITAL = ("Schwann", "Treg")
+
+
+def _in_spots(cell_type: str) -> str:
+    """Return a type as it is called where whole fibres and cells are sequenced, not nuclei."""
+    words = cell_type.replace("myonuclei", "fibres")
+    plain = words[1:2].islower() and not words.startswith(_KEEP_CAPITAL)
+    return words[0].lower() + words[1:] if plain else words
+
+
+def name_spots(scores: pd.DataFrame) -> pd.DataFrame:
+    """Call clusters of spots by what they are rich in; columns as :func:`name_clusters`.
+
+    The type that is least likely by chance among those ``carried_enough``, and the next of another
+    lineage beside it. ``score`` is the share of the first type's markers that the cluster's first
+    genes carry, ``margin`` its lead over the runner-up. With none the spots are mixed.
+    """
+    rows = []
+    for cluster, group in scores.groupby("cluster", sort=False):
+        ranked = group[group["carried_enough"]]
+        ranked = ranked.sort_values(["chance", "carried"], ascending=[True, False], kind="stable")
+        row = {"cluster": cluster, "cell_type": UNASSIGNED, "lineage": UNASSIGNED}
+        row |= {"score": float("nan"), "runner_up": "", "margin": float("nan"), "near": ""}
+        row["reason"] = "mixed spots: no type's markers lead"
+        if len(ranked):
+            best = ranked.iloc[0]
+            others = ranked[ranked["lineage"] != best["lineage"]]
+            same = ranked.iloc[1:][ranked["lineage"].iloc[1:] == best["lineage"]]
+            both = [str(best["cell_type"]), *others["cell_type"].head(1).astype(str)]
+            row["cell_type"] = "Spots rich in " + " and ".join(map(_in_spots, both))
+            row |= {"lineage": best["lineage"], "score": float(best["carried"]), "reason": ""}
+            row["near"] = "; ".join(map(_in_spots, same["cell_type"].astype(str)))
+            if len(others):
+                row["runner_up"] = _in_spots(str(others.iloc[0]["cell_type"]))
+                row["margin"] = row["score"] - float(others.iloc[0]["carried"])
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("cluster")
+
+
 def annotate(
     cells: AnnData,
     panel: pd.DataFrame,
@@ -294,6 +373,8 @@ def annotate(
     min_detected: float,
     min_scaled: float,
     min_fold: float,
+    n_first: int,
+    min_carried: Mapping[str, float],
 ) -> pd.DataFrame:
     """Name a study's clusters; adds ``cell_type``, ``lineage``, ``cell_type_score`` to ``obs``.
 
@@ -308,16 +389,18 @@ def annotate(
         Which of its markers apply.
     min_score, min_margin, min_detected, min_scaled, min_fold
         See :func:`name_clusters` and :func:`score_clusters`.
+    n_first, min_carried
+        See :func:`demand_carried`.
 
     Returns
     -------
     DataFrame
-        One row per cluster: ``n_cells`` and what :func:`name_clusters` returns. The scores of all
-        types are kept in ``uns["cell_type_scores"]`` (for spots, which are mixtures, they say more
-        than the name). A cluster whose median doublet score exceeds the 95th percentile of all
-        cells is left unassigned as doublets. ``cell_type_score`` is the cell's own: the weighted
-        mean of the type's positive markers that it shows, minus the share of negative ones (missing
-        where unassigned).
+        One row per cluster: ``n_cells`` and what :func:`name_clusters` or :func:`name_spots`
+        returns. The scores of all types are kept in ``uns["cell_type_scores"]``.
+        A cluster whose median doublet score exceeds the 95th percentile of all cells is left
+        unassigned as doublets. ``cell_type_score`` is the cell's own: the weighted mean of the
+        type's positive markers that it shows, minus the share of negative ones (missing where
+        unassigned, and for spots).
 
     Raises
     ------
@@ -342,7 +425,19 @@ def annotate(
         min_scaled=min_scaled,
         min_fold=min_fold,
     )
-    named = name_clusters(scores, min_score=min_score, min_margin=min_margin)
+    scores = demand_carried(
+        cells,
+        scores,
+        markers,
+        material=material,
+        n_first=n_first,
+        min_carried=min_carried,
+        min_detected=min_detected,
+    )
+    if material == "spots":
+        named = name_spots(scores)
+    else:
+        named = name_clusters(scores, min_score=min_score, min_margin=min_margin)
     cluster = cells.obs["cluster"].astype(str)
     named.insert(0, "n_cells", cluster.value_counts().reindex(named.index).astype(int))
     doublet_score = cells.obs.get("doublet_score")

@@ -295,8 +295,12 @@ def _single_cells(settings: Mapping[str, Any]) -> list[Row]:
             + (", Harmony over samples" if embed["over_samples"] else "")
             + f", {embed['n_neighbors']} neighbours, Leiden at resolution {embed['resolution']:g}. "
             "Clusters are named by a panel of markers; without two raised markers, a score of "
-            f"{settings['cells']['annotate']['min_score']:g} and a lead over other lineages they "
-            "stay unassigned. One machine repeats its results exactly; on another, cells "
+            f"{settings['cells']['annotate']['min_score']:g}, a lead over other lineages and "
+            f"{settings['cells']['annotate']['min_carried']['nuclei']:.0%} of the type's markers "
+            f"among the {settings['cells']['annotate']['n_first']} genes that stand out most they "
+            "stay unassigned. Spots hold several cells: they are called by the types of which "
+            f"{settings['cells']['annotate']['min_carried']['spots']:.0%} of the markers are among "
+            "these genes. One machine repeats its results exactly; on another, cells "
             "between two clusters and coordinates of the map may differ.",
             "Korsunsky et al. 2019; Traag, Waltman & van Eck 2019; Ianevski, Giri & "
             "Aittokallio 2022",

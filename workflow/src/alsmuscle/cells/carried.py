@@ -1,0 +1,131 @@
+"""Which types' own markers are among the genes that tell a cluster from the others.
+
+A marker can be raised against the lowest clusters and still stand far behind the genes that make a
+cluster what it is: the soup, or a neighbour, gives it. A name therefore needs its markers among
+the first genes of the cluster, ranked as in a table of its marker genes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class ClusterSums:
+    """Per cluster (rows) and gene (columns): what ranks of genes need.
+
+    ``size`` cells; ``total`` and ``squares`` of log-normalised values; ``seen`` cells that show
+    the gene.
+    """
+
+    clusters: list[str]
+    symbols: npt.NDArray[np.str_]
+    size: npt.NDArray[np.float64]
+    total: npt.NDArray[np.float64]
+    squares: npt.NDArray[np.float64]
+    seen: npt.NDArray[np.float64]
+
+    def first_genes(
+        self, cluster: int, others: npt.NDArray[np.bool_], *, n: int, min_detected: float
+    ) -> set[str]:
+        """Return the ``n`` genes that stand out most in a cluster against other clusters.
+
+        Ranked by the difference of means over its standard error (Welch), among genes that
+        ``min_detected`` of the cluster's cells show and that lie two standard errors higher. Cells
+        are no replicates: this ranks, and tests nothing.
+        """
+        size, rest = self.size[cluster], self.size[others].sum()
+        mean = self.total[cluster] / size
+        mean_rest = self.total[others].sum(axis=0) / max(rest, 1)
+        spread = (self.squares[cluster] / size - mean**2) / size
+        spread_rest = self.squares[others].sum(axis=0) / max(rest, 1) - mean_rest**2
+        # The least spread keeps a gene that a few cells show alike from leading.
+        error = np.sqrt(np.maximum(spread + spread_rest / max(rest, 1), 0.0) + 1e-9)
+        rank = (mean - mean_rest) / error
+        rank[(self.seen[cluster] < min_detected * size) | (rank < 2)] = -np.inf
+        order = np.argsort(-rank, kind="stable")[:n]
+        return set(self.symbols[order[np.isfinite(rank[order])]])
+
+
+def cluster_sums(cells: AnnData, *, by: str = "cluster") -> ClusterSums:
+    """Add up log-normalised values per cluster; ``cells.X`` is CSR, ``var["symbol"]`` names."""
+    from scipy import sparse
+
+    code, levels = pd.factorize(cells.obs[by].astype(str), sort=True)
+    ones = np.ones(len(code), dtype=np.float64)
+    member = sparse.csr_matrix((ones, (code, np.arange(len(code)))), (len(levels), len(code)))
+
+    def per_cluster(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        X = sparse.csr_matrix((values, cells.X.indices, cells.X.indptr), cells.X.shape)
+        return np.asarray((member @ X).todense(), dtype=np.float64)
+
+    values = np.asarray(cells.X.data, dtype=np.float64)
+    return ClusterSums(
+        clusters=list(levels),
+        symbols=cells.var["symbol"].astype(str).to_numpy(),
+        size=np.bincount(code, minlength=len(levels)).astype(np.float64),
+        total=per_cluster(values),
+        squares=per_cluster(values**2),
+        seen=per_cluster((values > 0).astype(np.float64)),
+    )
+
+
+def carried_share(
+    sums: ClusterSums,
+    scores: pd.DataFrame,
+    markers: pd.DataFrame,
+    *,
+    n_first: int,
+    min_detected: float,
+) -> pd.DataFrame:
+    """Say how much of every type's markers is among the first genes of every cluster.
+
+    A cluster is ranked against the clusters in which the type cannot be (``admissible`` false),
+    so that several clusters of one type do not hide its markers from each other; against all
+    others where there is none.
+
+    Parameters
+    ----------
+    sums
+        From :func:`cluster_sums`.
+    scores
+        ``cluster, cell_type, admissible``, one row per pair.
+    markers
+        ``cell_type, gene, kind, weight`` of one organism.
+    n_first, min_detected
+        See :meth:`ClusterSums.first_genes`.
+
+    Returns
+    -------
+    DataFrame
+        In the order of ``scores``: ``carried`` (weighted share of the type's measured positive
+        markers that are among the cluster's first genes, 0 to 1) and ``n_carried``.
+    """
+    measured = set(sums.symbols)
+    place = {name: i for i, name in enumerate(sums.clusters)}
+    own = markers[(markers["kind"] != "negative") & markers["gene"].isin(measured)]
+    weights = {str(t): rows.set_index("gene")["weight"] for t, rows in own.groupby("cell_type")}
+    may = scores.pivot(index="cluster", columns="cell_type", values="admissible")
+    may = may.reindex(sums.clusters).astype(bool)
+    found = []
+    for cluster, cell_type in zip(
+        scores["cluster"].astype(str), scores["cell_type"].astype(str), strict=True
+    ):
+        here = place[cluster]
+        others = ~may[cell_type].to_numpy(copy=True)
+        others[here] = False
+        if not others.any():
+            others = np.arange(len(sums.clusters)) != here
+        first = sums.first_genes(here, others, n=n_first, min_detected=min_detected)
+        weight = weights[cell_type]
+        has = weight.index.isin(first)
+        found.append((float(weight[has].sum() / weight.sum()), int(has.sum())))
+    return pd.DataFrame(found, columns=["carried", "n_carried"], index=scores.index)
