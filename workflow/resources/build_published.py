@@ -21,7 +21,6 @@ import pandas as pd
 from alsmuscle.core import contracts, files
 from alsmuscle.data import cards, genes, study_effects
 from alsmuscle.data import fetch as obtain
-from alsmuscle.data.published import note, notes_table
 from alsmuscle.data.tables import MANIFEST
 from alsmuscle.download import download
 
@@ -80,12 +79,9 @@ def derive(card: cards.Card, cache: Path, mirror: str | None) -> tuple[pd.DataFr
     if card["modality"] == "effects":
         imported = study_effects.read_effects(card, table)
         return imported.effects.drop(columns="log2fc_shrunk"), imported.notes
-    parts, notes = [], []
-    for contrast, called in study_effects.read_calls(card, table).items():
-        parts.append(called.genes)
-        said = [note(key, value, text) for key, (value, text) in called.notes.items()]
-        notes.append(notes_table(said, dataset=card["id"], contrast=contrast))
-    return pd.concat(parts, ignore_index=True), pd.concat(notes, ignore_index=True)
+    lists = study_effects.read_calls(card, table)
+    genes_of_all = pd.concat([called.genes for called in lists.values()], ignore_index=True)
+    return genes_of_all, study_effects.call_notes(lists, card["id"])
 
 
 def main() -> None:

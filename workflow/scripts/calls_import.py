@@ -1,7 +1,7 @@
 import pandas as pd
 
 from alsmuscle.core import files, outcome
-from alsmuscle.data import published, study_effects
+from alsmuscle.data import study_effects
 from alsmuscle.data.readers import calls
 from alsmuscle.data.tables import IMPORTED, MANIFEST
 from alsmuscle.genesets import programmes
@@ -24,13 +24,5 @@ with outcome.job(snakemake) as logger:
     files.write_table(
         snakemake.output.blocks, of_contrasts(called, background, members), CALLED_BLOCKS
     )
-    notes = [
-        published.note(metric, value, text) | {"dataset": card["id"], "contrast": contrast}
-        for contrast, found in lists.items()
-        for metric, (value, text) in found.notes.items()
-    ]
-    files.write_table(
-        snakemake.output.imported,
-        pd.DataFrame(notes)[["dataset", "contrast", "metric", "value", "text", "flagged"]],
-        IMPORTED,
-    )
+    notes = study_effects.call_notes(lists, card["id"])
+    files.write_table(snakemake.output.imported, notes, IMPORTED)

@@ -6,7 +6,8 @@ import pytest
 from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import published
+from alsmuscle.data import published, study_effects
+from alsmuscle.data.readers import calls as lists
 from alsmuscle.data.readers import results
 from alsmuscle.data.tables import IMPORTED
 
@@ -184,3 +185,33 @@ def test_groups_that_are_too_small_have_effects_and_no_test_whoever_made_it():
     for sizes in ({}, {"n_target": 0, "n_reference": 0}):
         whole = _import(TABLE, SPEC | sizes)
         assert published.tested(whole, 3) is whole
+
+
+@pytest.mark.parametrize(
+    ("named", "stat", "said"),
+    [
+        ("DDX3Y", 9.0, "DDX3Y up"),
+        ("XIST", -9.0, "XIST down"),
+        ("XIST", 0.1, ""),
+        ("MYOG", 9.0, ""),
+    ],
+)
+def test_genes_of_one_sex_that_move_are_said_of_a_table(named, stat, said):
+    table, identity = _wide()
+    identity.loc[0, "symbol"] = named
+    table.loc[0, ["logFC", "t"]] = [stat / 4, stat]
+    notes = contracts.check_table(_import(table, GEO2R, identity).notes, IMPORTED, "x")
+    own = notes[notes["metric"] == "sex_genes"]
+    assert own["flagged"].all() and len(own) == bool(said)
+    assert all(f"The two sides differ in sex: {said} " in text for text in own["text"])
+
+
+@pytest.mark.parametrize(("named", "said"), [("RPS4Y1", True), ("MYOG", False)])
+def test_genes_of_one_sex_that_are_called_are_said_of_a_list(named, said):
+    rows = pd.DataFrame({"gene": [named, "A"], "lfc": [-1.5, 1.2]})
+    identity = pd.DataFrame({"gene_id": ["E0", "E1"], "symbol": [named, "A"], "status": "symbol"})
+    spec = {"log2fc_column": "lfc", "threshold": "none"}
+    found = lists.called_genes(rows, identity, spec, dataset="x", contrast="c", where="file")
+    notes = study_effects.call_notes({"c": found}, "x")
+    own = contracts.check_table(notes, IMPORTED, "x").set_index("metric")["flagged"]
+    assert own.to_dict() == {"rows": False} | ({"sex_genes": True} if said else {})

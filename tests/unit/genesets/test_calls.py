@@ -66,3 +66,23 @@ def test_agreement_of_lists_and_of_a_list_with_effects():
     effects = pd.DataFrame({"gene_id": list("abcd"), "log2fc": [1.0, -1.0, 0.0, -2.0]})
     found = calls.agreement(one, effects)
     assert (found["n_shared"], found["n_same"]) == (3, 2)
+    # by hand: 3 of 4 are up in the list and 1 of 3 in the table, where the 0 has no direction
+    assert found["expected_same"] == pytest.approx(3 * (3 / 4 * 1 / 3 + 1 / 4 * 2 / 3))
+
+
+def test_lists_that_lean_to_opposite_sides_disagree_by_their_margins_alone():
+    """Two lists with few genes on one side each: 3 of 26 alike is what their shares give."""
+    genes = [f"g{i}" for i in range(241)]
+    one = _called(up=genes[:215], down=genes[215:])
+    shared = [*genes[:3], *genes[3:24], *genes[215:217]]
+    alone = [f"x{i}" for i in range(195)]
+    two = _called(up=[*shared[:3], *shared[24:], *alone[:11]], down=[*shared[3:24], *alone[11:]])
+    found = calls.agreement(one, two)
+    assert (found["n_shared"], found["n_same"]) == (26, 3)
+    chance = 215 / 241 * 16 / 221 + 26 / 241 * 205 / 221
+    assert found["expected_same"] == pytest.approx(26 * chance)
+    by_hand = sum(comb(26, k) * chance**k * (1 - chance) ** (26 - k) for k in range(4))
+    assert found["p_fewer"] == pytest.approx(by_hand) and by_hand > 0.3
+    assert found["p_more"] == pytest.approx(
+        1 - by_hand + comb(26, 3) * chance**3 * (1 - chance) ** 23
+    )

@@ -143,6 +143,22 @@ def sex_symbols(organism: str) -> tuple[str, ...]:
     return (x_gene, *y_genes)
 
 
+def sides_of_one_sex(moved: pd.Series[bool]) -> str:
+    """Say that the sides of a published comparison differ in sex; empty where nothing says so.
+
+    ``moved``: symbol → whether it is higher, of the genes that are called or move.
+    """
+    known = {symbol for organism in SEX_GENES for symbol in sex_symbols(organism)}
+    own = {str(name): up for name, up in moved.items() if name in known}
+    if not own:
+        return ""
+    names = ", ".join(f"{name} {'up' if up else 'down'}" for name, up in sorted(own.items()))
+    return (
+        f"The two sides differ in sex: {names} (the Y chromosome and XIST tell the sexes apart), "
+        "so that a change may be one between men and women."
+    )
+
+
 def sex_gene_ids(counts: AnnData, organism: str) -> list[str]:
     """Return the gene ids of XIST and the Y genes in a study."""
     symbols = counts.var["symbol"].astype(str)

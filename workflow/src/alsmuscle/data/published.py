@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import derivation
-from alsmuscle.data.tables import CONTROL_PROBES
+from alsmuscle.data.derived import sides_of_one_sex
+from alsmuscle.data.tables import CONTROL_PROBES, SEX_GENES_MOVE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,8 @@ CONTROLS = r"(?i)^(?:AFFX[-_]|ERCC-\d|\(\+\)|\(-\)3x|DarkCorner|GE_BrightCorner|
 # Log2 fold change that one control probe in ten may reach before the comparison is flagged.
 CONTROL_LIMIT = 1.0
 CONTROL_SHARE = 0.1
+# False discovery rate below which a gene of the Y chromosome, or XIST, moves.
+SEX_ALPHA = 0.05
 # A table of all genes has p-values up to 1; a list that was cut has none above its threshold.
 WHOLE_TABLE_P = 0.2
 MIN_ROWS = 20
@@ -125,6 +128,7 @@ def effects(
             rows.append(note(metric, n, f"{n:,} {text}."))
     if control.any():
         rows += _controls(log2fc[control & ~infinite])
+    rows += _sexes(first)
     return Imported(
         first.sort_values(["pvalue", "gene_id"], kind="stable", ignore_index=True),
         notes_table(rows, dataset=dataset, contrast=spec["contrast"]),
@@ -240,6 +244,16 @@ def _controls(effects: pd.Series) -> list[dict[str, Any]]:
         else "."
     )
     return [note(CONTROL_PROBES, size, text, moved)]
+
+
+def _sexes(effects: pd.DataFrame) -> list[dict[str, Any]]:
+    """Say whether genes that one sex expresses move, by the table's own effects and errors."""
+    from scipy import stats
+
+    p = 2 * stats.t.sf(effects["stat"].abs(), effects["df"].fillna(float("inf")))
+    found = effects[stats.false_discovery_control(p) < SEX_ALPHA]
+    text = sides_of_one_sex(found.set_index("symbol")["log2fc"] > 0)
+    return [note(SEX_GENES_MOVE, float("nan"), text, True)] if text else []
 
 
 def _refuse_other_scale(log2fc: pd.Series, where: str) -> None:

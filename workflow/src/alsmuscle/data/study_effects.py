@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from alsmuscle.core import files
 from alsmuscle.data import derivation, embedded, genes, published
 from alsmuscle.data.readers import calls, results
+from alsmuscle.data.tables import SEX_GENES_MOVE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,3 +83,17 @@ def read_calls(card: Mapping[str, Any], manifest: pd.DataFrame) -> dict[str, cal
         identity = genes.identify(rows[spec["gene_column"]], known, where=where)
         out[key] = calls.called_genes(rows, identity, spec, dataset=name, contrast=key, where=where)
     return out
+
+
+def call_notes(lists: Mapping[str, calls.Called], dataset: str) -> pd.DataFrame:
+    """Return contract ``imported`` of a study's lists of called genes."""
+    import pandas as pd
+
+    parts = []
+    for contrast, found in lists.items():
+        rows = [
+            published.note(metric, value, text, metric == SEX_GENES_MOVE)
+            for metric, (value, text) in found.notes.items()
+        ]
+        parts.append(published.notes_table(rows, dataset=dataset, contrast=contrast))
+    return pd.concat(parts, ignore_index=True)

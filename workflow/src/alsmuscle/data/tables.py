@@ -99,3 +99,5 @@ IMPORTED = Table(
 )
 # Metric of a published table: how far its control probes moved, which no biology moves.
 CONTROL_PROBES = "control_probes"
+# Metric of a published table or list: genes that one sex expresses differ between its sides.
+SEX_GENES_MOVE = "sex_genes"

@@ -97,27 +97,33 @@ def agreement(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, float]:
     Returns
     -------
     dict
-        ``n_called``, ``n_shared``, ``n_same``, ``share_same`` (missing without shared genes) and
-        ``spearman`` of the stated effects (missing below three genes).
+        ``n_called``, ``n_shared``, ``n_same``, ``share_same`` (missing without shared genes);
+        ``expected_same``: how many would agree if directions were drawn from the shares of up and
+        down of both sides; ``p_more, p_fewer``: probability of as many or more, or fewer, by such
+        a draw (binomial, genes as independent); ``spearman`` of the stated effects (missing below
+        three genes).
     """
     import numpy as np
+    from scipy import stats
 
+    if "direction" not in other:
+        other = other[other["log2fc"].notna() & other["log2fc"].ne(0)]
+        other = other.assign(direction=np.where(other["log2fc"] > 0, "up", "down"))
     both = one.merge(other, on="gene_id", suffixes=("", "_other"))
-    if "direction_other" in both:
-        theirs = both["direction_other"]
-    else:
-        theirs = both["log2fc_other"].gt(0).map({True: "up", False: "down"})
-        both = both[both["log2fc_other"].notna() & both["log2fc_other"].ne(0)]
-        theirs = theirs[both.index]
-    same = int((both["direction"] == theirs).sum())
+    n, same = len(both), int((both["direction"] == both["direction_other"]).sum())
+    up, up_other = (float((table["direction"] == "up").mean()) for table in (one, other))
+    alike = up * up_other + (1 - up) * (1 - up_other)
     effects = both[["log2fc", "log2fc_other"]].dropna()
     enough = len(effects) >= 3 and bool((effects.nunique() > 1).all())
     ranks = effects.rank()
     return {
         "n_called": len(one),
-        "n_shared": len(both),
+        "n_shared": n,
         "n_same": same,
-        "share_same": same / len(both) if len(both) else np.nan,
+        "share_same": same / n if n else np.nan,
+        "expected_same": alike * n if n else np.nan,
+        "p_more": float(stats.binom.sf(same - 1, n, alike)) if n else np.nan,
+        "p_fewer": float(stats.binom.cdf(same, n, alike)) if n else np.nan,
         "spearman": float(ranks["log2fc"].corr(ranks["log2fc_other"])) if enough else np.nan,
     }
 

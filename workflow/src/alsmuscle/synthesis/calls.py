@@ -72,5 +72,6 @@ def agreements(
         for one in lists:
             add(one, other, kind, table[["gene_id", "log2fc"]])
     columns = [*KEY, "other_dataset", "other_contrast", "other_kind", "same_study"]
-    columns += ["n_called", "n_shared", "n_same", "share_same", "spearman"]
+    columns += ["n_called", "n_shared", "n_same", "share_same", "expected_same"]
+    columns += ["p_more", "p_fewer", "spearman"]
     return pd.DataFrame(rows, columns=columns)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.data.derived import sides_of_one_sex
+from alsmuscle.data.tables import SEX_GENES_MOVE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +152,8 @@ def called_genes(
     order = ["dataset", "contrast", "gene_id", "symbol", "direction", "log2fc", "pvalue", "n_rows"]
     up = int((genes["direction"] == "up").sum())
     n_unmapped = int((~mapped).sum())
-    notes = {
+    sexes = sides_of_one_sex(genes.set_index("symbol")["direction"] == "up")
+    notes: dict[str, tuple[float, str]] = {
         "rows": (
             len(rows),
             f"{len(rows):,} rows of the list are {len(genes):,} called genes: {up:,} up, "
@@ -170,6 +173,8 @@ def called_genes(
         ),
     }
     said = {k: v for k, v in notes.items() if v[0] or k == "rows"}
+    if sexes:
+        said[SEX_GENES_MOVE] = (float("nan"), sexes)
     return Called(genes[[*order, "threshold"]], said)
 
 
