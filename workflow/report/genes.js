@@ -6,7 +6,6 @@
   const soft = "#525b66";
   const line = "#d5dae0";
   const sides = { "-1": "#0067a5", 0: "#5f6772", 1: "#b84a00" };
-  const meaning = { 1: "orange: what a comparison asks about", "-1": "blue: what it is held against", 0: "grey: each in turn, or neither" };
   const font = { "font-family": "Arial, Helvetica, sans-serif", "font-size": 12, fill: ink };
   const cut = (text, n) => (text.length > n ? `${text.slice(0, Math.max(1, n - 1))}…` : text);
   const tsv = (lines) => lines.map((row) => row.map((cell) => guard(cell === null || cell === undefined ? "" : String(cell))).join("\t")).join("\n") + "\n";
@@ -84,7 +83,7 @@
   // One row per group of samples: a box of quartiles with its median, every sample as a point.
   function strips(about, values, width, title) {
     const rows = about.groups.map((name, g) => ({
-      name: `${name} (${held(about, g, values)})`, side: about.sides[g], at: about.group.map((k, i) => [k, i]).filter(([k, i]) => k === g && values[i] !== null).map(([, i]) => i),
+      name: `${name} (${held(about, g, values)})`, colour: about.colours[g], at: about.group.map((k, i) => [k, i]).filter(([k, i]) => k === g && values[i] !== null).map(([, i]) => i),
     })).filter((row) => row.at.length);
     const known = rows.flatMap((row) => row.at.map((i) => values[i]));
     let [low, high] = [Math.min(...known), Math.max(...known)];
@@ -104,7 +103,7 @@
     nodes.push(draw("text", { ...font, x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle", fill: soft }, about.unit));
     rows.forEach((row, r) => {
       const middle = 6 + r * step + (narrow ? 30 : 15);
-      const colour = sides[row.side];
+      const { colour } = row;
       nodes.push(draw("text", { ...font, x: 8, y: narrow ? middle - 16 : middle + 4 }, cut(row.name, (narrow ? width : left - 14) / 6.3), draw("title", {}, row.name)));
       const sorted = row.at.map((i) => values[i]).sort((a, b) => a - b);
       if (sorted.length > 2) {
@@ -136,8 +135,7 @@
     const drawn = about.group.filter((_, i) => values[i] !== null);
     const most = Math.max(...about.groups.map((_, g) => drawn.filter((k) => k === g).length));
     const words = [about.species, about.cells ? "point: the sum of one sample" : "point: one sample", most > 2 ? "box: quartiles and median" : "",
-      most === 1 ? "every row is one sample, without spread" : "", about.flags && about.group.some((_, i) => about.flags[i]) ? "hollow triangle: flagged sample" : "",
-      ...[1, -1, 0].filter((side) => drawn.some((g) => about.sides[g] === side)).map((side) => meaning[side])].filter(Boolean);
+      most === 1 ? "every row is one sample, without spread" : "", about.flags && about.group.some((_, i) => about.flags[i]) ? "hollow triangle: flagged sample" : ""].filter(Boolean);
     return chart(title, (width, head) => strips(about, values, width, head), data, {
       note: `(${words.join("; ")})`,
       more: [make("a", { href: root + about.href }, "study"), make("a", { href: root + about.file, download: true }, "all genes of this study (TSV)")],
@@ -416,16 +414,15 @@
         const sd = Math.sqrt(known.reduce((a, b) => a + (b - mean) ** 2, 0) / Math.max(1, known.length - 1));
         r.z = r.values.map((v) => (v === null || !sd ? null : (v - mean) / sd));
       }
-      const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"];
       const order = me.groups.flatMap((_, g) => {
         const own = me.group.map((k, i) => [k, i]).filter(([k]) => k === g).map(([, i]) => i);
         return clustered(own.map((i) => found.map((r) => r.z[i]))).map((j) => own[j]);
       });
-      const columns = order.map((i) => ({ i, label: me.names[i], group: me.groups[me.group[i]], colour: colours[me.group[i] % 8], words: `${me.names[i]}, ${me.groups[me.group[i]]}${me.flags[i] ? `, flagged: ${me.flags[i]}` : ""}` }));
+      const columns = order.map((i) => ({ i, label: me.names[i], group: me.groups[me.group[i]], colour: me.colours[me.group[i]], words: `${me.names[i]}, ${me.groups[me.group[i]]}${me.flags[i] ? `, flagged: ${me.flags[i]}` : ""}` }));
       const drawn = option("set-order") ? clustered(found.map((r) => r.z)).map((i) => found[i]) : found;
       const cell = (r, k) => (r.z[k.i] === null ? null : { v: r.z[k.i], words: `${fixed(r.values[k.i])} ${me.unit}, ${fixed(r.z[k.i], 1, true)} standard deviations from the gene's mean` });
       const data = () => tsv([["gene", ...columns.map((k) => k.label)], ["group", ...columns.map((k) => k.group)], ...drawn.map((r) => [r.label, ...columns.map((k) => (r.values[k.i] === null ? "" : r.values[k.i].toFixed(2)))])]);
-      const legend = make("ul", { class: "legend" }, ...me.groups.map((name, g) => make("li", {}, draw("svg", { width: 12, height: 10, "aria-hidden": "true" }, draw("rect", { width: 10, height: 10, fill: colours[g % 8] })), ` ${name}`)));
+      const legend = make("ul", { class: "legend" }, ...me.groups.map((name, g) => make("li", {}, draw("svg", { width: 12, height: 10, "aria-hidden": "true" }, draw("rect", { width: 10, height: 10, fill: me.colours[g] })), ` ${name}`)));
       const figure = heatFigure(`${found.length} genes in the ${columns.length} ${me.cells ? "cell types of samples" : "samples"} of ${me.study}`,
         { rows: drawn, columns, cell, top: 2.5, unit: "standard deviations from the gene's mean over these samples" }, data, [make("a", { href: root + me.file, download: true }, "all genes of this study (TSV)")]);
       figure.prepend(legend);

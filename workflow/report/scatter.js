@@ -3,10 +3,10 @@
 (() => {
   const { root, make, draw, load, fixed, spaced, pText, steps, tickText, downloads, fileName, DPI } = alsmuscle.parts;
 
-  const geneColours = ["#8a8f98", "#b84a00", "#0067a5"];
-  const geneShapes = ["circle", "up", "down"];
+  const geneColours = ["#d5d9de", "#8a8f98", "#b84a00", "#0067a5"]; // not tested, not called, higher, lower
+  const geneShapes = ["circle", "circle", "up", "down"];
   const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"];
-  const ramp = ["#00224e", "#414d6b", "#7c7b78", "#b8a663", "#e8cf3f"]; // cividis in five steps
+  const ramp = ["#e8cf3f", "#b8a663", "#7c7b78", "#414d6b", "#00224e"]; // cividis in five steps, dark is high
   const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"; // of base 64, as in Python
   const shapes = ["circle", "up", "square", "diamond", "down", "circle", "up", "square"];
 
@@ -33,7 +33,7 @@
     if (cells) data.label = data.group.map((g) => types[g]);
     const kinds = data.group;
     let shown = null; // the gene by which cells are coloured, and its levels
-    let paint = genes ? geneColours : colours;
+    let paint = genes ? geneColours : spec.paint || colours;
     let form = genes ? geneShapes : shapes;
     const shapeOf = (g) => form[(g + Math.floor(g / paint.length)) % form.length];
     let X = data[spec.x];
@@ -62,8 +62,11 @@
     const tip = make("div", { class: "plot-tip", hidden: true });
     const live = make("p", { class: "hidden", role: "status" });
     const legend = make("ul", { class: "legend" });
-    const explain = () => legend.replaceChildren(...spec.groups.map((name, g) =>
-      make("li", {}, key(shapeOf(g), paint[g % paint.length]), `${name} (${spaced(usable.filter((i) => data.group[i] === g).length)})`)),
+    const size = (g) => usable.filter((i) => data.group[i] === g).length;
+    // Groups that are shown; "not tested" only where there are such genes.
+    const listed = () => spec.groups.map((name, g) => [name, g]).filter(([, g]) => !genes || g || spec.groups.length === 1 || size(0));
+    const explain = () => legend.replaceChildren(...listed().map(([name, g]) =>
+      make("li", {}, key(shapeOf(g), paint[g % paint.length]), `${name} (${spaced(size(g))})`)),
     ...(usable.some((i) => data.group[i] < 0) ? [make("li", {}, "not drawn: not stated")] : []));
     explain();
     const button = (text, label, act) => make("button", { type: "button", class: "button", "aria-label": label, onclick: act }, text);
@@ -94,7 +97,7 @@
           if (cells) { shown = null; form = shapes; finder.value = ""; }
           spec.groups = all[i].groups;
           data.group = all[i].group;
-          paint = all[i].ramp ? ramp : colours;
+          paint = all[i].ramp ? ramp : (i === 0 && spec.paint) || colours;
           explain();
           redraw();
         }),
@@ -213,11 +216,11 @@
     function picture() {
       const w = 640;
       let [row, end] = [0, 58];
-      const keys = spec.groups.map((group) => {
+      const keys = listed().map(([group, g]) => {
         const length = 28 + 6.6 * group.length;
         if (end > 58 && end + length > w) { row += 1; end = 58; }
         end += length;
-        return { group, x: end - length, y: 14 + 18 * row };
+        return { group, g, x: end - length, y: 14 + 18 * row };
       });
       const [h, top] = [440 + 18 * row, 44 + 18 * row];
       const inside = { left: 58, right: 14, bottom: 48 };
@@ -260,7 +263,7 @@
       if (!spec.equal) for (const t of steps(view.y[0], view.y[1], 5)) nodes.push(draw("text", { ...font, x: inside.left - 6, y: fy(t) + 4, "text-anchor": "end" }, tickText(t)));
       nodes.push(draw("text", { ...font, x: (inside.left + w - inside.right) / 2, y: h - 10, "text-anchor": "middle" }, spec.xlabel),
         draw("text", { ...font, transform: `translate(14 ${(top + h - inside.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, spec.ylabel));
-      keys.forEach(({ group, x, y }, g) => nodes.push(draw("circle", { cx: x + 5, cy: y, r: 4, fill: paint[g % paint.length] }), draw("text", { ...font, x: x + 14, y: y + 4 }, group)));
+      keys.forEach(({ group, g, x, y }) => nodes.push(draw("circle", { cx: x + 5, cy: y, r: 4, fill: paint[g % paint.length] }), draw("text", { ...font, x: x + 14, y: y + 4 }, group)));
       return draw("svg", { xmlns: "http://www.w3.org/2000/svg", width: w, height: h, viewBox: `0 0 ${w} ${h}` }, ...nodes);
     }
     let queued = false;

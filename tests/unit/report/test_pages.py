@@ -949,7 +949,11 @@ def test_plot_script_matches_the_table(files, data):
     _, columns = payload(files["assets/data/genes-gse000001.als_v_healthy.js"])
     assert {len(v) for v in columns.values()} == {len(de)}
     called = estimates.calls(de, 0.05)
-    assert (columns["group"].count(1), columns["group"].count(2)) == (called["up"], called["down"])
+    counts = [columns["group"].count(i) for i in range(4)]
+    assert counts[2:] == [called["up"], called["down"]]
+    assert counts[:2] == [called["left_out"], called["tested"] - called["called"]]
+    for height, padj in zip(columns["nlp"], columns["padj"], strict=True):
+        assert (height is None) == (padj is None)  # a volcano shows what was tested
     assert columns["log2fc"] == [round(v, 3) for v in de["log2fc"]]
 
 

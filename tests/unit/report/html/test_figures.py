@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from alsmuscle.report.html import figures as f
+from support import ROOT
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -90,7 +92,50 @@ def test_axes_hold_every_value(samples, genes):
 
 def test_counts_stand_in_the_legend(genes):
     words = texts(f.to_svg(f.volcano(genes, 0.05)))
-    assert "higher (1)" in words and "lower (1)" in words and "adjusted p not < 0.05 (500)" in words
+    assert "higher (1)" in words and "lower (1)" in words and "adjusted p ≥ 0.05 (500)" in words
+
+
+def test_untested_genes_are_no_genes_without_a_call(genes):
+    untested = genes.assign(padj=[np.nan] * 20 + genes["padj"].tolist()[20:])
+    words = texts(f.to_svg(ma(untested)))
+    assert "not tested (20)" in words and "adjusted p ≥ 0.05 (480)" in words
+    shown = [int(w.split("(")[1].rstrip(")")) for w in words if "(" in w]
+    assert sum(shown) == len(genes)
+
+
+def test_names_of_a_volcano_do_not_cover_each_other(genes):
+    near = genes.assign(label=[f"GENE{i}" for i in range(len(genes))])
+    near.loc[:9, "log2fc"] = np.linspace(2.0, 2.05, 10)
+    near.loc[:9, "nlp"] = np.linspace(210.0, 212.0, 10)
+    fig = f.volcano(near, 0.05)
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in fig.axes[0].texts]
+    assert len(boxes) == f.NAMED
+    for i, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[i + 1 :])
+
+
+def test_one_direction_of_the_scale_in_all_figures(samples, genes):
+    matrix = pd.DataFrame(np.eye(3), index=list("abc"), columns=list("abc"))
+    cells = pd.DataFrame({"umap1": [0.0, 1.0], "umap2": [0.0, 1.0], "P/a": [0.0, 1.0]})
+    dots = pd.DataFrame(
+        {
+            "cell_type": ["a", "b"],
+            "gene": pd.Categorical(["G", "G"]),
+            "detected": [0.5, 1.0],
+            "scaled": [0.0, 1.0],
+        }
+    )
+    maps = {
+        f.correlation(matrix, {}).axes[0].images[0].get_cmap().name,
+        f.umap_scores(cells, {"P/a": "A"}).axes[0].collections[0].get_cmap().name,
+        f.dots(dots).axes[0].collections[0].get_cmap().name,
+    }
+    assert maps == {f.SCALE}
+    script = (ROOT / "workflow" / "report" / "scatter.js").read_text()
+    (ramp,) = re.findall(r"const ramp = \[(.*?)\]", script)
+    light = [sum(bytes.fromhex(k[1:])) for k in re.findall(r"#[0-9a-f]{6}", ramp)]
+    assert light == sorted(light, reverse=True)  # dark is high there, too
 
 
 def test_untested_genes_are_called_untested(genes):

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from matplotlib.colors import to_hex
 from scipy import sparse
 
 import cells_fixture
 import report_fixture as fx
 from alsmuscle.core import files
+from alsmuscle.report.html import figures
 from alsmuscle.report.pages import cell_maps, cells
 from alsmuscle.report.pages.expression import ALPHABET
 
@@ -48,6 +50,16 @@ def test_each_cell_keeps_its_type_sample_and_group():
     sample = held["colours"][0]
     assert [sample["groups"][i] for i in sample["group"]] == table["sample_id"].tolist()
     assert held["umap1"] == table["umap1"].round(2).tolist()
+
+
+def test_a_type_has_one_colour_in_map_and_bars():
+    study = cells_fixture.study()
+    said, paint = cell_maps.specification(study), cell_maps.colours(study.cells)
+    assert [paint[name] for name in said["groups"]] == said["paint"]
+    assert len(set(said["paint"])) == len(said["groups"])
+    bars = figures.stacked_shares(study.cells.types, last=cell_maps.UNASSIGNED, colours=paint)
+    for bar in bars.axes[0].containers:
+        assert to_hex(bar.patches[0].get_facecolor()).upper() == paint[bar.get_label()].upper()
 
 
 def test_levels_by_type_and_condition_by_hand():

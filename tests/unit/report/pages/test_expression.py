@@ -10,13 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 
 import report_fixture as fx
 from alsmuscle.report import load
 from alsmuscle.report.build import ContrastData, ReportData, StudyData
+from alsmuscle.report.html import figures
 from alsmuscle.report.model import Expression
 from alsmuscle.report.pages import expression, gene
+from alsmuscle.report.pages import study as bulk_study
 
 
 def decoded(text: str, low: float, step: float) -> list[float]:
@@ -108,7 +111,26 @@ def test_groups_are_those_that_contrasts_compare_references_first():
         {"variable": "condition", "target": "als", "reference": "healthy"},
         {"variable": "sex", "target": "f", "reference": "m"},
     )
-    assert expression.groups(study) == (["mimic", "ALS", "healthy"], [1, 2, 0, 1], [-1, 1, -1])
+    # The first reference is blue and its target orange, as lower and higher are; each has its own.
+    paint = ["#0072B2", "#D55E00", "#009E73"]
+    assert expression.groups(study) == (["mimic", "ALS", "healthy"], [1, 2, 0, 1], paint)
+
+
+def test_a_group_has_one_colour_in_all_figures_of_a_study():
+    one = fx.study(1, n_genes=40)
+    names, _, paint = expression.groups(one)
+    frame = bulk_study.sample_view(one)
+    order = bulk_study.group_order(one, frame)
+    fig = figures.library_sizes(frame, order=order)
+    spec = bulk_study._plot(
+        bulk_study._pca_view(frame), "pc1", "pc2", labels=("", ""), group="group", order=order
+    )
+    assert spec["groups"] == order[: len(spec["groups"])]
+    for name, colour in zip(names, paint, strict=True):
+        assert figures.PALETTE[order.index(name)] == colour
+        bar = next(b for k in fig.axes[0].containers if k.get_label() == name for b in k)
+        shown = {to_hex(bar.get_facecolor()).upper(), to_hex(bar.get_edgecolor()).upper()}
+        assert colour in shown, name
 
 
 def test_groups_part_by_what_a_contrast_stays_within():
@@ -117,9 +139,9 @@ def test_groups_part_by_what_a_contrast_stays_within():
         {"variable": "condition", "target": "als", "reference": "wt", "within": {"stage": day}}
         for day in ("d30", "d90")
     ]
-    names, place, sides = expression.groups(grouped(sheet, *metas))
+    names, place, paint = expression.groups(grouped(sheet, *metas))
     assert names == ["wt, d30", "ALS, d30", "wt, d90", "ALS, d90"]
-    assert place == [3, 2, 1, 0] and sides == [-1, 1, -1, 1]
+    assert place == [3, 2, 1, 0] and paint == ["#0072B2", "#D55E00"] * 2
 
 
 def test_cell_types_of_muscle_come_first():

@@ -33,13 +33,18 @@ Z95 = 1.959964
 
 
 def gene_frame(de: pd.DataFrame) -> pd.DataFrame:
-    """Return ``de`` with ``label``, 95 % interval and ``nlp`` = -log10 p (p = 0: 300)."""
+    """Return ``de`` with ``label``, 95 % interval and ``nlp`` = -log10 p (p = 0: 300).
+
+    ``nlp`` is that of tested genes: missing where others have an adjusted p and the gene none.
+    """
     frame = de.copy()
     symbol = frame["symbol"] if "symbol" in frame else pd.Series(np.nan, index=frame.index)
     frame["label"] = symbol.where(symbol.notna() & (symbol != ""), frame["gene_id"]).astype(str)
     half = half_width(*(pd.to_numeric(frame[k], errors="coerce") for k in ("lfc_se", "df")))
     frame["ci_low"], frame["ci_high"] = frame["log2fc"] - half, frame["log2fc"] + half
     frame["nlp"] = -np.log10(frame["pvalue"].astype(float).clip(lower=1e-300))
+    if "padj" in frame and frame["padj"].notna().any():
+        frame["nlp"] = frame["nlp"].where(frame["padj"].notna())
     return frame
 
 

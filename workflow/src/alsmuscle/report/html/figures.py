@@ -10,12 +10,13 @@ differ in marker shape. Axes hold every value.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ MARKERS = ("o", "^", "s", "D", "v", "o", "^", "s")
 UP, DOWN, NEUTRAL = "#B84A00", "#0067A5", "#8A8F98"
 MINUS = "\u2212"
 THIN = "\u202f"
+CALLED_COLOURS = ("#D5D9DE", NEUTRAL, UP, DOWN)
+"""Colours of genes: not tested, tested without a call, higher, lower."""
+SCALE = "cividis_r"
+"""Colours of numbers: dark is high, in every figure (``scatter.js`` has the same)."""
 NAMED = 10
 """Genes that a volcano plot names."""
 _STYLE: dict[Any, Any] = {
@@ -105,17 +110,25 @@ def _legend(fig: Figure, count: int) -> None:
     fig.legend(loc="upper right", ncols=min(4, count), frameon=False, fontsize=8.5)
 
 
-def library_sizes(frame: pd.DataFrame) -> Figure:
+def _in_order(names: Iterable[str], order: Sequence[str]) -> dict[str, int]:
+    """Return each name's place among the colours: those of ``order`` first, others by name."""
+    known = set(names)
+    found = [*order, *sorted(known - set(order))]
+    return {name: i for i, name in enumerate(found) if name in known}
+
+
+def library_sizes(frame: pd.DataFrame, *, order: Sequence[str] = ()) -> Figure:
     """Draw reads per sample as bars from zero, coloured by group; those of flagged ones are hollow.
 
-    ``frame``: one row per sample with ``sample_id, library_size`` (reads), ``group``, ``flagged``.
+    ``frame``: one row per sample with ``sample_id, library_size`` (reads), ``group``, ``flagged``;
+    ``order``: of the groups among the colours.
     """
     with _style():
         fig, ax = _new(6.4, max(2.4, 1.0 + 0.16 * len(frame)), left=1.3)
         ordered = frame.sort_values(["group", "sample_id"], kind="stable", ascending=False)
         groups, place = _names(ordered["group"]), np.arange(len(ordered))
-        names = sorted(groups.unique())
-        for i, name in enumerate(names):
+        names = _in_order(groups.unique(), order)
+        for name, i in names.items():
             chosen = (groups == name).to_numpy()
             colour = PALETTE[i % len(PALETTE)]
             bars = ax.barh(
@@ -140,13 +153,24 @@ def _short(name: object, limit: int = 20) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def scatter(frame: pd.DataFrame, *, x: str, y: str, xlabel: str, ylabel: str, group: str) -> Figure:
-    """Draw samples as points by group (colour and shape); rows with true ``ring`` are ringed."""
+def scatter(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    xlabel: str,
+    ylabel: str,
+    group: str,
+    order: Sequence[str] = (),
+) -> Figure:
+    """Draw samples as points by group (colour and shape, in ``order``); rows with true ``ring`` are
+    ringed.
+    """
     with _style():
         fig, ax = _new()
         groups = _names(frame[group])
-        names = sorted(groups.unique())
-        for i, name in enumerate(names):
+        names = _in_order(groups.unique(), order)
+        for name, i in names.items():
             part = frame[groups == name]
             ax.scatter(
                 part[x],
@@ -178,7 +202,7 @@ def correlation(matrix: pd.DataFrame, group: Mapping[str, str]) -> Figure:
     with _style():
         fig, ax = _new(side + 2.4, side, left=1.7, right=1.0)
         data = matrix.loc[order, order].to_numpy(dtype=float)
-        image = ax.imshow(data, cmap="cividis", vmax=1.0, interpolation="nearest", aspect="auto")
+        image = ax.imshow(data, cmap=SCALE, vmax=1.0, interpolation="nearest", aspect="auto")
         ax.set_yticks(range(len(order)), names, fontsize=6)
         ax.set_xticks([])
         ax.spines[:].set_visible(False)
@@ -204,11 +228,34 @@ def volcano(frame: pd.DataFrame, alpha: float) -> Figure:
         if "label" in frame:
             strongest = frame.assign(size=frame["log2fc"].abs())
             strongest = strongest.sort_values(["nlp", "size"], ascending=False).head(NAMED)
-            for x, y, name in zip(
-                strongest["log2fc"], strongest["nlp"], strongest["label"], strict=True
-            ):
-                ax.annotate(_short(name), (x, y), (3, 3), textcoords="offset points", fontsize=7.5)
+            _name_points(ax, strongest)
     return fig
+
+
+def _name_points(ax: Axes, frame: pd.DataFrame) -> None:
+    """Write names beside their points, moved down where they would cover each other."""
+    taken: list[tuple[float, float, float]] = []
+    middle = sum(ax.get_xlim()) / 2
+    per_point = 72 / ax.figure.dpi
+    for x, y, name in zip(frame["log2fc"], frame["nlp"], frame["label"], strict=True):
+        text, at = _short(name), ax.transData.transform((x, y)) * per_point
+        right = x > middle  # towards the middle of the axes, so that no name leaves them
+        width = 4.8 * len(text)
+        start, dy = at[0] + (-3 - width if right else 3), 3.0
+        while any(
+            start < end and start + width > begin and abs(at[1] + dy - height) < 9
+            for begin, end, height in taken
+        ):
+            dy -= 3
+        taken.append((start, start + width, at[1] + dy))
+        ax.annotate(
+            text,
+            (x, y),
+            (-3 if right else 3, dy),
+            textcoords="offset points",
+            fontsize=7.5,
+            ha="right" if right else "left",
+        )
 
 
 def ma(frame: pd.DataFrame, alpha: float, *, x: pd.Series, label: str) -> Figure:
@@ -224,17 +271,23 @@ def ma(frame: pd.DataFrame, alpha: float, *, x: pd.Series, label: str) -> Figure
     return fig
 
 
+def call_groups(frame: pd.DataFrame, alpha: float) -> npt.NDArray[np.int_]:
+    """Return per gene 0 not tested, 1 tested and not called, 2 higher, 3 lower.
+
+    Tested is what has an adjusted p; one at least ``alpha`` says nothing of genes without one.
+    """
+    called = np.where(frame["log2fc"] > 0, 2, 3)
+    return np.where(frame["padj"].isna(), 0, np.where(frame["padj"] < alpha, called, 1))
+
+
 def _genes(fig: Figure, ax: Axes, frame: pd.DataFrame, alpha: float) -> None:
     # Points become one bitmap inside the SVG: 20,000 vector marks would take megabytes.
-    called = frame["padj"] < alpha
-    tested = bool(frame["padj"].notna().any())
-    kinds: Sequence[tuple[pd.Series, str, str, str]] = (
-        (~called, NEUTRAL, "o", f"adjusted p not < {alpha:g}" if tested else "not tested"),
-        (called & (frame["log2fc"] > 0), UP, "^", "higher"),
-        (called & (frame["log2fc"] <= 0), DOWN, "v", "lower"),
-    )
-    for mask, colour, marker, label in kinds if tested else kinds[:1]:
-        part = frame[mask]
+    group = call_groups(frame, alpha)
+    labels = ("not tested", f"adjusted p ≥ {alpha:g}", "higher", "lower")
+    for i, (colour, marker, label) in enumerate(zip(CALLED_COLOURS, "oo^v", labels, strict=True)):
+        part = frame[group == i]
+        if not len(part) and (i == 0 or not (group > 0).any()):
+            continue
         ax.plot(
             part["x"],
             part["y"],
@@ -246,20 +299,28 @@ def _genes(fig: Figure, ax: Axes, frame: pd.DataFrame, alpha: float) -> None:
             rasterized=True,
             label=f"{label} ({_count(len(part))})",
         )
-    fig.legend(loc="upper right", ncols=3, frameon=False, fontsize=8.5, markerscale=2)
+    fig.legend(loc="upper right", ncols=2, frameon=False, fontsize=8.5, markerscale=2)
 
 
-# Okabe and Ito's eight do not reach for a dozen types: matplotlib's two sets of twenty follow.
-def _many(names: Sequence[str], last: str = "") -> dict[str, Any]:
-    """Name → colour; ``last`` is grey."""
-    from matplotlib import colormaps
+# Okabe and Ito's eight do not reach for a dozen types: matplotlib's tab20b and tab20c follow, every
+# second first, without their greys.
+_MORE = (
+    *("#393B79", "#6B6ECF", "#637939", "#B5CF6B", "#8C6D31", "#E7BA52", "#843C39", "#D6616B"),
+    *("#7B4173", "#CE6DBD", "#3182BD", "#9ECAE1", "#E6550D", "#FDAE6B", "#31A354", "#A1D99B"),
+    *("#756BB1", "#BCBDDC", "#5254A3", "#9C9EDE", "#8CA252", "#CEDB9C", "#BD9E39", "#E7CB94"),
+    *("#AD494A", "#E7969C", "#A55194", "#DE9ED6", "#6BAED6", "#C6DBEF", "#FD8D3C", "#FDD0A2"),
+    *("#74C476", "#C7E9C0", "#9E9AC8", "#DADAEB"),
+)
 
-    more = [*colormaps["tab20b"].colors, *colormaps["tab20c"].colors]  # type: ignore[attr-defined]
-    colours = [*PALETTE[:6], *more[::2], *more[1::2]]
+
+def named_colours(names: Iterable[str], last: str = "") -> dict[str, str]:
+    """Return name → colour, the same for the same set of names; ``last`` is grey."""
+    colours = [*PALETTE[:6], *_MORE]
+    known = sorted(set(names))
     found = {
-        name: colours[i % len(colours)] for i, name in enumerate(n for n in names if n != last)
+        name: colours[i % len(colours)] for i, name in enumerate(k for k in known if k != last)
     }
-    return found | ({last: "#C9CED6"} if last in names else {})
+    return found | ({last: "#C9CED6"} if last in known else {})
 
 
 def _plane(ax: Axes, title: str = "") -> None:
@@ -288,20 +349,26 @@ def _points(
             color=colours[name],
             linewidths=0,
             rasterized=True,
-            label=f"{_short(name, 34)} ({_count(len(part))})",
+            label=f"{_short(name, 60)} ({_count(len(part))})",
         )
 
 
-def umap(frame: pd.DataFrame, label: pd.Series, *, last: str = "") -> Figure:
+def umap(
+    frame: pd.DataFrame,
+    label: pd.Series,
+    *,
+    last: str = "",
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
     """Draw cells on ``umap1, umap2`` by label; the commonest first, so that rare ones stay visible.
 
     ``last`` names the label that is none; it is drawn grey, below the others.
     """
     with _style():
-        fig, ax = _new(8.6, 5.2, left=0.1, right=3.0)
+        fig, ax = _new(9.8, 5.2, left=0.1, right=4.2)
         counts = label.value_counts()
         order = sorted(counts.index, key=lambda name: (name != last, -counts[name], name))
-        colours = _many(sorted(counts.index), last)
+        colours = colours or named_colours(counts.index, last)
         size = float(np.clip(6e4 / max(len(frame), 1), 1.5, 14))
         _points(ax, frame[["umap1", "umap2"]], label, order, colours, size)
         _plane(ax)
@@ -326,15 +393,16 @@ def sections(
     titles: Mapping[str, tuple[float, float]],
     *,
     last: str = "",
+    colours: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw spots at their places (``section_x, section_y``) by label, sections beside each other.
 
     ``titles``: name of a section → where it stands; ``last``: the label that is none, drawn grey.
     """
     with _style():
-        fig, ax = _new(8.6, 5.2, left=0.1, right=3.0)
+        fig, ax = _new(9.8, 5.2, left=0.1, right=4.2)
         names = sorted(label.unique())
-        colours = _many(names, last)
+        colours = colours or named_colours(names, last)
         across = max(1.0, float(frame["section_x"].max()), float(frame["section_y"].max()))
         # as large as the distance between the spots of one section, which hold some fifty a side
         size = float(np.clip((260 / (60 * across)) ** 2, 1.0, 30))
@@ -369,7 +437,7 @@ def umap_scores(frame: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
                 frame["umap2"].to_numpy()[order],
                 c=values[order],
                 s=size,
-                cmap="cividis",
+                cmap=SCALE,
                 vmin=low,
                 vmax=high if high > low else low + 1,
                 linewidths=0,
@@ -390,19 +458,21 @@ def umap_scores(frame: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     return fig
 
 
-def stacked_shares(types: pd.DataFrame, *, last: str = "") -> Figure:
+def stacked_shares(
+    types: pd.DataFrame, *, last: str = "", colours: Mapping[str, str] | None = None
+) -> Figure:
     """Draw the share of each cell type per sample, samples by condition (contract ``types``)."""
     wide = types.pivot(index=["condition", "sample_id"], columns="cell_type", values="share")
     wide = wide.sort_index().fillna(0)
     names = sorted(wide.columns, key=lambda name: (name == last, -wide[name].mean(), name))
-    colours = _many(sorted(wide.columns), last)
+    colours = colours or named_colours(wide.columns, last)
     with _style():
-        fig, ax = _new(8.6, max(2.2, 1.0 + 0.22 * len(wide)), left=1.8, right=3.0)
+        fig, ax = _new(9.8, max(2.2, 1.0 + 0.22 * len(wide)), left=1.8, right=4.2)
         place, left = np.arange(len(wide))[::-1], np.zeros(len(wide))
         for name in names:
             share = wide[name].to_numpy()
             ax.barh(
-                place, share, left=left, color=colours[name], label=_short(name, 34), height=0.8
+                place, share, left=left, color=colours[name], label=_short(name, 60), height=0.8
             )
             left = left + share
         ax.set_yticks(place, [_short(f"{s} {g}", 26) for g, s in wide.index], fontsize=7)
@@ -429,7 +499,7 @@ def dots(
     y = np.array([types.index(name) for name in frame["cell_type"]])
     from matplotlib.figure import Figure
 
-    names = [_short(name, 46) for name in types]
+    names = [_short(name, 90) for name in types]
     # Room for the longest names, which stand beside and below.
     left, bottom = (0.3 + 0.062 * max(map(len, words)) for words in (names, genes))
     width = max(6.0, left + 1.2 + 0.2 * len(genes))
@@ -439,7 +509,7 @@ def dots(
         box = (left / width, bottom / height, 1 - (left + 0.8) / width, 1 - (bottom + 0.2) / height)
         ax = fig.add_axes(box)
         drawn = ax.scatter(
-            x, -y, s=2 + 70 * frame["detected"], c=frame["scaled"], cmap="cividis_r", vmin=0, vmax=1
+            x, -y, s=2 + 70 * frame["detected"], c=frame["scaled"], cmap=SCALE, vmin=0, vmax=1
         )
         ax.set_xticks(range(len(genes)), genes, rotation=90, fontsize=7)
         ax.set_yticks(-np.arange(len(types)), names, fontsize=7)

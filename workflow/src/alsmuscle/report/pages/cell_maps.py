@@ -33,6 +33,13 @@ def type_order(name: str) -> tuple[int, str]:
     return (len(_FIRST) + 1 if name == UNASSIGNED else place), name
 
 
+def colours(cells: m.CellsData) -> dict[str, str]:
+    """Return the colour of every cell type, one for all figures of a study."""
+    from alsmuscle.report.html import figures as f
+
+    return f.named_colours(cells.map["cell_type"].astype(str), UNASSIGNED)
+
+
 GAP = 0.08
 """Between two sections that are drawn beside each other, as a share of the widest."""
 
@@ -94,14 +101,16 @@ def specification(study: m.StudyData) -> dict[str, Any]:
     """Return what ``scatter.js`` needs to draw the map; the cells come by :func:`scripts`."""
     assert study.cells is not None
     held = study.cells.levels
+    groups, paint = _groups(study.cells.map["cell_type"], types=True)[0], colours(study.cells)
     return {
         "kind": "cells",
+        "paint": [paint[name] for name in groups],
         "source": _source(study),
         "x": "umap1",
         "y": "umap2",
         "xlabel": "UMAP 1",
         "ylabel": "UMAP 2",
-        "groups": _groups(study.cells.map["cell_type"], types=True)[0],
+        "groups": groups,
         "axes": [],
         "genes": [] if held is None else [[gene, _gene(study, gene)] for gene in held.genes],
     }
@@ -115,15 +124,15 @@ def scripts(study: m.StudyData) -> dict[str, str]:
     assert cells is not None
     table = cells.map.iloc[drawn(cells)]
     _, group = _groups(cells.map["cell_type"], types=True)
-    colours = []
+    painted = []
     for name, column in (("Sample", "sample_id"), ("Group", "condition")):
         names, own = _groups(cells.map[column])
-        colours.append({"name": name, "groups": names, "group": own[drawn(cells)].tolist()})
+        painted.append({"name": name, "groups": names, "group": own[drawn(cells)].tolist()})
     payload = {
         "umap1": table["umap1"].astype(float).round(2).tolist(),
         "umap2": table["umap2"].astype(float).round(2).tolist(),
         "group": group[drawn(cells)].tolist(),
-        "colours": colours,
+        "colours": painted,
     }
     if has_sections(cells):
         places = sections(cells)[0].iloc[drawn(cells)].round(4)

@@ -492,15 +492,16 @@ def figures(study: m.StudyData, data: m.ReportData) -> dict[str, str | bytes]:
         for name in map(str, table.columns)
         if "/" in name
     }
+    paint = cell_maps.colours(cells)
     made = {
-        "umap-type": f.umap(table, types, last=UNASSIGNED),
+        "umap-type": f.umap(table, types, last=UNASSIGNED, colours=paint),
         "umap-sample": f.umap(table, samples),
-        "composition": f.stacked_shares(cells.types, last=UNASSIGNED),
+        "composition": f.stacked_shares(cells.types, last=UNASSIGNED, colours=paint),
     }
     if cell_maps.has_sections(cells):
         places, titles = cell_maps.sections(cells)
         own = table[["sample_id"]].join(places.loc[table.index])
-        made["sections"] = f.sections(own, types, titles, last=UNASSIGNED)
+        made["sections"] = f.sections(own, types, titles, last=UNASSIGNED, colours=paint)
     if blocks:
         made["umap-programmes"] = f.umap_scores(table, blocks)
     chosen = chosen_markers(cells.markers)

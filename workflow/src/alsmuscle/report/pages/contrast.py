@@ -536,10 +536,11 @@ def _abundance(mean: pd.Series, contrast: m.ContrastData) -> tuple[pd.Series, st
 
 def script(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> str | None:
     """Return the data script of the gene plots: every gene, rounded to what a screen shows."""
+    from alsmuscle.report.html import figures as f
+
     if contrast.de is None or not _drawn(contrast, alpha):
         return None
     frame = estimates.gene_frame(contrast.de).dropna(subset=["log2fc"])
-    called = frame["padj"] < alpha
     mean = frame["base_mean"] if "base_mean" in frame else pd.Series(np.nan, index=frame.index)
     payload = {
         "label": frame["label"].tolist(),
@@ -549,7 +550,7 @@ def script(study: m.StudyData, contrast: m.ContrastData, alpha: float) -> str | 
         "low": _rounded(frame["ci_low"], 2),
         "high": _rounded(frame["ci_high"], 2),
         "padj": [None if math.isnan(v) else float(f"{v:.2g}") for v in frame["padj"].astype(float)],
-        "group": np.where(called, np.where(frame["log2fc"] > 0, 1, 2), 0).tolist(),
+        "group": f.call_groups(frame, alpha).tolist(),
     }
     return c.data_script(source(study, contrast), payload)
 
@@ -576,7 +577,8 @@ def _pictures(
         "kind": "genes",
         "source": source(study, contrast),
         "groups": [
-            f"not below {alpha}",
+            "not tested",
+            f"adjusted p ≥ {alpha}",
             f"higher, adjusted p < {alpha}",
             f"lower, adjusted p < {alpha}",
         ]
@@ -591,7 +593,7 @@ def _pictures(
             | {"xlabel": "log2 fold change", "ylabel": f"{c.MINUS}log10 p"},
             f"Volcano plot of {n} genes: {estimates.gene_sentence(contrast.de, data.alpha)}. "
             "The gene table below holds the values.",
-            f"Every gene is a point; right: {right}; up: stronger evidence.",
+            f"Every tested gene is a point; right: {right}; up: stronger evidence.",
         ),
         (
             "ma",

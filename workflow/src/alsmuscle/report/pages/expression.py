@@ -16,6 +16,7 @@ from markupsafe import Markup
 from alsmuscle.report import model as m
 from alsmuscle.report import wording
 from alsmuscle.report.html import components as c
+from alsmuscle.report.html.figures import PALETTE
 
 ALPHABET = np.frombuffer(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", dtype=np.uint8
@@ -113,7 +114,7 @@ def _describe(study: m.StudyData) -> dict[str, Any]:
     assert held is not None
     low, step = scale(held.values)
     sheet = held.samples
-    names, place, sides = groups(study)
+    names, place, colours = groups(study)
     flags: dict[str, str] = {}
     if study.qc is not None and "flags" in study.qc:
         qc = (
@@ -138,7 +139,7 @@ def _describe(study: m.StudyData) -> dict[str, Any]:
         "donors": ["" if c.is_missing(v) else str(v) for v in sheet["subject_id"]],
         "groups": names,
         "group": place,
-        "sides": sides,
+        "colours": colours,
         "flags": {i: flags[s] for i, s in enumerate(sheet["sample_id"].astype(str)) if s in flags},
         "file": path(study),
     }
@@ -169,24 +170,43 @@ def scripts(data: m.ReportData, bucket: Any, buckets: int) -> dict[str, str]:
 # ---- groups of samples --------------------------------------------------------------------------
 
 
-def groups(study: m.StudyData) -> tuple[list[str], list[int], list[int]]:
-    """Return names of the groups that a study compares, each sample's group, each group's side.
+def groups(study: m.StudyData) -> tuple[list[str], list[int], list[str]]:
+    """Return names of the groups that a study compares, each sample's group, each group's colour.
 
     Groups are formed by the columns that the study's contrasts use; the reference of a contrast
-    stands before its target. Side: 1 target, -1 reference, 0 both or neither.
+    stands before its target. Colours are those of :func:`level_order`.
     """
     held = study.expression
     assert held is not None
     sheet = held.samples
     columns = _columns(study, sheet)
     keys = [tuple(_plain(v) for v in row) for row in sheet[columns].itertuples(index=False)]
-    side = {key: _side(study, dict(zip(columns, key, strict=True))) for key in dict.fromkeys(keys)}
-    first = {key: place for place, key in enumerate(_by_contrast(study, columns, side))}
-    order = sorted(side, key=lambda key: (*_kind(columns, key), first.get(key, len(first)), key))
+    every = dict.fromkeys(keys)
+    first = {key: place for place, key in enumerate(_by_contrast(study, columns, every))}
+    order = sorted(every, key=lambda key: (*_kind(columns, key), first.get(key, len(first)), key))
     place = {key: i for i, key in enumerate(order)}
     shown = [i for i, _ in enumerate(columns) if len({key[i] for key in order}) > 1] or [0]
     names = [", ".join(wording.level(key[i]) for i in shown) for key in order]
-    return names, [place[key] for key in keys], [side[key] for key in order]
+    variable = next(i for i, column in enumerate(columns) if column != "cell_type")
+    level = {v: i for i, v in enumerate(level_order(study, sheet[columns[variable]]))}
+    paint = [PALETTE[level[key[variable]] % len(PALETTE)] for key in order]
+    return names, [place[key] for key in keys], paint
+
+
+def level_order(study: m.StudyData, values: pd.Series) -> list[str]:
+    """Return the levels of a column in the order of their colours, the same in every figure.
+
+    What contrasts compare comes first, the reference of the first before its target (blue, then
+    orange, as lower and higher); then the others by name.
+    """
+    known = {_plain(v) for v in values}
+    named = [
+        _plain(end[str(values.name)])
+        for ends in _ends(study)
+        for end in ends
+        if str(values.name) in end and not isinstance(end[str(values.name)], (list, tuple))
+    ]
+    return list(dict.fromkeys([*(v for v in named if v in known), *sorted(known)]))
 
 
 def _columns(study: m.StudyData, sheet: pd.DataFrame) -> list[str]:
@@ -227,14 +247,6 @@ def _ends(study: m.StudyData) -> Iterable[tuple[dict[str, object], dict[str, obj
             {variable: meta.get("reference"), **within},
             {variable: meta.get("target"), **within},
         )
-
-
-def _side(study: m.StudyData, key: Mapping[str, str]) -> int:
-    reference = target = False
-    for low, high in _ends(study):
-        reference |= _matches(key, low)
-        target |= _matches(key, high)
-    return int(target) - int(reference)
 
 
 def _by_contrast(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -388,6 +388,14 @@ def _sex_view(frame: pd.DataFrame) -> pd.DataFrame:
     return part[[k for k in keep if k in part]]
 
 
+def group_order(study: m.StudyData, frame: pd.DataFrame | None) -> list[str]:
+    """Return the names of the groups in the order of their colours, as on the gene pages."""
+    if frame is None or "condition" not in frame:
+        return []
+    levels = expression.level_order(study, frame["condition"])
+    return list(dict.fromkeys(wording.level(v) if v else "unknown" for v in levels))
+
+
 def _pc_labels(study: m.StudyData) -> tuple[str, str]:
     share = [f" ({100 * v:.0f} % of variance)" for v in study.explained[:2]] + ["", ""]
     return f"PC1{share[0]}", f"PC2{share[1]}"
@@ -415,13 +423,15 @@ def figures(study: m.StudyData) -> dict[str, str | bytes]:
         made[f"{_base(study)}.{name}.tsv"] = c.to_tsv(table).encode()
 
     frame = sample_view(study)
+    order = group_order(study, frame)
     if frame is not None and _has(frame, "library_size"):
         part = frame[["sample_id", "group", "library_size", "flagged"]]
-        keep("library", f.library_sizes(part), part)
+        keep("library", f.library_sizes(part, order=order), part)
     if frame is not None and _has(frame, "pc1", "pc2"):
         part = _pca_view(frame)
         x, y = _pc_labels(study)
-        keep("pca", f.scatter(part, x="pc1", y="pc2", xlabel=x, ylabel=y, group="group"), part)
+        fig = f.scatter(part, x="pc1", y="pc2", xlabel=x, ylabel=y, group="group", order=order)
+        keep("pca", fig, part)
     if frame is not None and _has(frame, "xist", "y_genes"):
         part = _sex_view(frame)
         fig = f.scatter(part, x="y_genes", y="xist", xlabel=SEX_X, ylabel=SEX_Y, group="sex")
@@ -435,9 +445,16 @@ def figures(study: m.StudyData) -> dict[str, str | bytes]:
 
 
 def _plot(
-    frame: pd.DataFrame, x: str, y: str, *, labels: tuple[str, str], group: str
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    labels: tuple[str, str],
+    group: str,
+    order: Sequence[str] = (),
 ) -> dict[str, Any]:
-    groups = sorted(frame[group].astype(str).unique())
+    found = set(frame[group].astype(str))
+    groups = [*(name for name in order if name in found), *sorted(found - set(order))]
     place = {g: i for i, g in enumerate(groups)}
     return {
         "x": x,
@@ -548,14 +565,21 @@ def _pictures(
             "Reads in genes per sample. Small libraries measure weak genes poorly.",
         )
     if frame is not None and _has(frame, "pc1", "pc2"):
-        part = _pca_view(frame)
+        part, order = _pca_view(frame), group_order(study, frame)
         show(
             "pca",
             f"Scatter plot of {len(part)} samples on two principal components, by group.",
             "Similar samples lie close together. Ringed: flagged samples; pointing at one "
             "says why.",
             {
-                **_plot(part, "pc1", "pc2", labels=_pc_labels(study), group="group"),
+                **_plot(
+                    part,
+                    "pc1",
+                    "pc2",
+                    labels=_pc_labels(study),
+                    group="group",
+                    order=group_order(study, frame),
+                ),
                 **_choices(study, frame, part["sample_id"]),
             },
         )
@@ -573,6 +597,7 @@ def _pictures(
     show(
         "correlation",
         "Heat map of correlations between all samples, ordered by group.",
-        "Correlation between samples, ordered by group. A dark stripe is a sample unlike the rest.",
+        "Correlation between samples, ordered by group. A light stripe is a sample unlike the "
+        "rest.",
     )
     return Markup("").join(pictures)
