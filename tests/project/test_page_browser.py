@@ -239,7 +239,7 @@ def test_gene_page_draws_every_sample_and_gives_its_values(folder, open_tab):
     figure = tab.locator(".drawn", has_text=study.name).first
     assert figure.locator("svg circle, svg path").count() == len(study.samples)
     assert "donor P00" in "".join(figure.locator("svg title").all_text_contents())
-    assert "flagged: library_size 1.4 million" in "".join(
+    assert "flagged: library size 1.4 million" in "".join(
         figure.locator("svg title").all_text_contents()
     )
     with tab.expect_download() as got:
@@ -251,6 +251,17 @@ def test_gene_page_draws_every_sample_and_gives_its_values(folder, open_tab):
         study.expression.values[0].tolist(), abs=0.0101
     )
     assert {row["group"] for row in rows} == {"ALS", "healthy"}
+    assert watched.trouble == []
+
+
+def test_sets_of_genes_know_the_names_that_the_search_knows(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, "geneset.html")
+    tab.locator("#set-genes").fill("myogenin, OLD-MYOG")
+    tab.locator("#set-draw").click()
+    tab.wait_for_selector("#set-shown .drawn svg")
+    assert "2 of 2 found" in tab.locator("#set-said").inner_text()
+    assert tab.locator("#set-shown a", has_text="MYOG").count() >= 1
     assert watched.trouble == []
 
 
@@ -267,6 +278,8 @@ def test_a_gene_that_only_lists_hold_tells_what_they_say_of_als(open_tab, tmp_pa
     page.wait_for_selector("#set-shown .drawn svg")
     heat = page.locator("#set-shown .drawn").first
     assert heat.locator("svg path").count() == 1  # the call; hatched where it is not measured
+    says = " ".join(heat.locator("svg text").all_text_contents())
+    assert "hatched: not measured;" in says and "dash: not called by it" in says
     assert "called up" in "".join(heat.locator("svg title").all_text_contents())
     page = open_tab().go(lists, "shared.html")
     page.wait_for_selector("#shared-shown table, #shared-shown .absent")
@@ -491,10 +504,24 @@ def test_matrices_of_effects_download_as_picture_and_data(folder, open_tab, wher
     lines = found["data (TSV)"].decode().splitlines()
     table = [line.split("\t") for line in lines]
     assert len(table) - 1 == matrix.locator("tbody tr:not(.group)").count() > 0
-    assert {len(row) for row in table} == {matrix.locator("thead th").count() + 1}
-    numbers = [
-        float(cell.split(" (")[0]) for row in table[1:] for cell in row[3:] if cell[:1] in "+-"
-    ]
+    # Every number in a column of its own, an interval in two more.
+    heads = [" ".join(text.split()) for text in matrix.locator("thead th").all_text_contents()]
+    assert [name for name in table[0] if name in heads] == heads
+    assert {len(row) for row in table} == {len(table[0])}
+    known = {name: i for i, name in enumerate(table[0])}
+    ranged = [name for name in heads if f"{name}, ci_low" in known]
+    assert bool(ranged) == ("effects" in (matrix.get_attribute("class") or ""))
+    numbers = 0
+    for row in table[1:]:
+        for name in heads[1:]:
+            cell = row[known[name]]
+            if name == "Donors" or not cell:
+                continue
+            numbers += 1
+            value = float(cell)
+            if name in ranged and row[known[f"{name}, ci_low"]]:
+                low, high = (float(row[known[f"{name}, ci_{end}"]]) for end in ("low", "high"))
+                assert low <= value <= high
     assert numbers and "\u2212" not in "".join(lines)
     assert found["PNG"].startswith(b"\x89PNG") and found["PDF"].startswith(b"%PDF")
     assert b"alsmuscle" in found["caption"]

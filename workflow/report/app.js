@@ -228,7 +228,9 @@ window.alsmuscle = (() => {
   const numbers = (text) => (text || ",,").split(",").map((v) => (v === "" ? null : Number(v)));
   const side = (low, high) => (low === null ? "none" : low > 0 ? "up" : high < 0 ? "down" : "none");
   const hue = { up: "#b84a00", down: "#0067a5", none: "#5f6772" };
-  const estimate = (x, low, high) => (x === null ? "–" : low === null ? `${fixed(x, 2, true)} (no interval)` : `${fixed(x, 2, true)} (${fixed(low, 2, true)} to ${fixed(high, 2, true)})`);
+  // Ends so near 0 that two decimals would hide their side get more (as components.interval_parts).
+  const end = (x) => { const near = Math.abs(x); return fixed(x, near > 0 && near < 0.005 ? Math.min(6, Math.ceil(-Math.log10(near))) : 2, true); };
+  const estimate = (x, low, high) => (x === null ? "–" : low === null ? `${fixed(x, 2, true)} (no interval)` : `${fixed(x, 2, true)} (${end(low)} to ${end(high)})`);
 
   // Rows: {group, label, href, marks, sizes, effect, low, high, padj, pooled}. As plots.forest_plot.
   function forest(rows, caption, first) {
@@ -283,7 +285,7 @@ window.alsmuscle = (() => {
     const words = (node) => (node ? node.textContent.replace(/\s+/g, " ").trim() : "");
     const method = words(document.querySelector("#method ~ p")).replace(/All methods\.?$/, "").trim();
     const title = words(document.querySelector("h1"));
-    return `${[title && !text.includes(title) ? `${title}.` : "", text.trim().replace(/([^.])$/, "$1."), method,
+    return `${[title && !text.includes(title) ? title.replace(/([^.?])$/, "$1.") : "", text.trim().replace(/([^.])$/, "$1."), method,
       `Made with ${document.documentElement.dataset.version}; methods and sources: methods.html and provenance.html of the same report.`].filter(Boolean).join(" ")}\n`;
   }
   const quiet = (text, act) => make("button", { type: "button", class: "quiet", onclick: act }, text);
@@ -299,43 +301,85 @@ window.alsmuscle = (() => {
       ...(data ? [quiet("data (TSV)", () => save(`${name}.tsv`, data(), "text/tab-separated-values")), " · "] : []),
       captionButton(name, text));
   }
+  const flat = (node) => (node ? node.textContent.replace(/\s+/g, " ").trim() : "");
+  // "6.1 × 10⁻¹²" as a program reads it.
+  function plainNumber(text) {
+    const plain = text.replace("−", "-").replace(/^[+<]\s*/, "").replace(/\s*×\s*10/, "e").replace(/^10(?=[⁻⁰¹²³⁴⁵⁶⁷⁸⁹])/, "1e")
+      .replace(/[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]/g, (char) => (char === "⁻" ? "-" : String("⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(char))));
+    return plain !== "" && Number.isFinite(Number(plain)) ? plain : "";
+  }
+  // What stands in the first cell of a row: its name, and its marks apart.
+  function rowName(head) {
+    const marks = [...head.querySelectorAll(".badge")].map(flat);
+    const own = head.cloneNode(true);
+    own.querySelectorAll(".badge, small").forEach((node) => node.remove());
+    return { name: flat(own), marks, about: flat(head.querySelector("small")) };
+  }
   function forestTools(table) {
     const name = fileName(table.caption.textContent);
+    const rows = () => [...table.tBodies[0].rows];
+    const holds = (test) => rows().some((row) => row.dataset.drawn && test(row));
+    const second = () => holds((row) => numbers(row.dataset.drawn.split(";")[1])[0] !== null);
     const data = () => {
-      const lines = [["group", "label", "donors", "effect", "ci_low", "ci_high", "second_effect", "second_ci_low", "second_ci_high"].join("\t")];
+      const heads = [...new Set(rows().flatMap((row) => [...row.querySelectorAll("td[data-head]")].map((cell) => cell.dataset.head)))];
+      const key = (text) => (/\bp\b/.test(text) ? text.toLowerCase().replace(/\W+/g, "_") : text.toLowerCase());
+      const both = second();
+      const lines = [["group", "label", "marks", "effect", "ci_low", "ci_high", ...(both ? ["second_effect", "second_ci_low", "second_ci_high"] : []), ...heads.map(key)]];
       let group = "";
-      for (const row of table.tBodies[0].rows) {
+      for (const row of rows()) {
         const title = row.querySelector("th");
         if (row.classList.contains("group")) { group = title.firstChild.textContent; continue; }
-        const more = row.querySelector("td[data-head=Donors], td[data-head=Studies]");
         const [main, alt] = row.dataset.drawn.split(";");
-        const values = [...numbers(main), ...numbers(alt)].map((v) => (v === null ? "" : String(v)));
-        lines.push([group, title.textContent.trim(), more ? more.textContent : "", ...values].map(guard).join("\t"));
+        const values = [...numbers(main), ...(both ? numbers(alt) : [])].map((v) => (v === null ? "" : String(v)));
+        const said = rowName(title);
+        lines.push([group, said.name, said.marks.join("; "), ...values, ...heads.map((head) => {
+          const text = flat([...row.cells].find((cell) => cell.dataset.head === head));
+          return /\bp\b/.test(head) ? plainNumber(text) : text;
+        })]);
       }
-      return lines.join("\n") + "\n";
+      return lines.map((line) => line.map(guard).join("\t")).join("\n") + "\n";
     };
-    table.parentElement.after(downloads(name, async () => (await pictures()).forest(table), data, () => `${table.caption.textContent}; log2 units with 95 % intervals; bars: pooled estimates, points: single studies`));
+    const says = () => [table.caption.textContent, "log2 units with 95 % intervals",
+      ...(holds((row) => row.dataset.pooled !== undefined) ? ["bars: pooled estimates, points: single studies"] : []),
+      ...(second() ? ["hollow: the second estimate"] : [])].join("; ");
+    table.parentElement.after(downloads(name, async () => (await pictures()).forest(table), data, says));
   }
 
   // ---- matrices of effects ---------------------------------------------------------------------
-  // As a table to go on with: one line per row, numbers with a plain minus, intervals beside them.
+  // As a table to go on with: one line per row, every number in a column of its own; of words instead of one nothing.
   function matrixTools(table) {
     const name = fileName(table.caption.textContent);
-    const plain = (node) => {
-      const small = node.querySelector(":scope > small");
-      const text = [...node.childNodes].filter((n) => n !== small).map((n) => n.textContent).join(" ");
-      return `${text.replace(/\s+/g, " ").trim()}${small && node.tagName === "TD" ? ` (${small.textContent.trim()})` : ""}`.replace(/^−(?=\d)/, "-").replaceAll("−", "-");
+    const rows = () => [...table.tBodies[0].rows];
+    const heads = [...table.tHead.rows[0].cells].map(flat);
+    // What a cell holds: a number, the ends of its interval where it has one, else words.
+    const parts = (cell) => {
+      const [small, own] = [cell.querySelector(":scope > small"), cell.cloneNode(true)];
+      own.querySelectorAll("small").forEach((node) => node.remove());
+      const ends = cell.dataset.ci ? cell.dataset.ci.split(",") : flat(small).split(" to ").map(plainNumber);
+      return { text: flat(own), value: plainNumber(flat(own)), low: ends[0] || "", high: ends[1] || "" };
     };
     const data = () => {
-      const lines = [["group", ...[...table.tHead.rows[0].cells].map(plain)]];
+      const whole = rows().filter((row) => !row.classList.contains("group"));
+      const places = heads.map((_, j) => j).slice(1);
+      const ranged = places.filter((j) => whole.some((row) => parts(row.cells[j]).low !== ""));
+      const worded = places.filter((j) => whole.every((row) => parts(row.cells[j]).value === ""));
+      const named = whole.some((row) => rowName(row.cells[0]).about || rowName(row.cells[0]).marks.length);
+      const lines = [["group", heads[0], ...(named ? ["about", "marks"] : []),
+        ...places.flatMap((j) => [heads[j], ...(ranged.includes(j) ? [`${heads[j]}, ci_low`, `${heads[j]}, ci_high`] : [])])]];
       let group = "";
-      for (const row of table.tBodies[0].rows) {
-        if (row.classList.contains("group")) group = plain(row.cells[0]);
-        else lines.push([group, ...[...row.cells].map(plain)]);
+      for (const row of rows()) {
+        if (row.classList.contains("group")) { group = flat(row.cells[0]); continue; }
+        const said = rowName(row.cells[0]);
+        lines.push([group, said.name, ...(named ? [said.about, said.marks.join("; ")] : []),
+          ...places.flatMap((j) => {
+            const { text, value, low, high } = parts(row.cells[j]);
+            return [worded.includes(j) ? text : value, ...(ranged.includes(j) ? [low, high] : [])];
+          })]);
       }
-      return lines.map((line) => line.map((cell) => (/^-\d/.test(cell) ? cell : guard(cell))).join("\t")).join("\n") + "\n";
+      return lines.map((line) => line.map(guard).join("\t")).join("\n") + "\n";
     };
-    table.parentElement.after(downloads(name, async () => (await pictures()).matrix(table), data, () => table.caption.textContent));
+    const says = () => `${table.caption.textContent}${heads.some((text) => text.includes("※")) ? "; ※ with a caveat, which stands on the page of its programme" : ""}`;
+    table.parentElement.after(downloads(name, async () => (await pictures()).matrix(table), data, says));
   }
 
   // ---- courses over time ---------------------------------------------------------------------
@@ -382,6 +426,6 @@ window.alsmuscle = (() => {
     if (plotted) own("scatter", plotted);
   });
   return {
-    receive, parts: { root, make, draw, load, save, guard, fixed, spaced, pText, steps, tickText, numbers, side, hue, forest, forestTools, downloads, fileName, DPI: 300 },
+    receive, parts: { root, make, draw, load, save, guard, fixed, spaced, pText, steps, tickText, numbers, side, hue, flat, rowName, forest, forestTools, downloads, fileName, DPI: 300 },
   };
 })();

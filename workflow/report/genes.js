@@ -129,7 +129,7 @@
   function stripFigure(symbol, about, values) {
     const used = values.filter((v) => v !== null).length;
     const spots = about.material === "spots";
-    const title = `${symbol} in ${about.study}${!about.cells ? "" : spots ? ", spots by their strongest signature" : ", by cell type"}: ${spaced(used)} ${about.cells ? `sums of a sample's ${spots ? "spots" : "cell type"}` : "samples"}`;
+    const title = `${symbol} in ${about.study}${!about.cells ? "" : spots ? ", spots by what they are rich in" : ", by cell type"}: ${spaced(used)} ${about.cells ? `sums of a sample's ${spots ? "spots" : "cell type"}` : "samples"}`;
     const data = () => tsv([["sample", "donor", "group", about.unit, ...(about.n ? ["n_cells"] : []), "flags"],
       ...values.map((v, i) => [about.names[i], about.donors[i], about.groups[about.group[i]], v === null ? "" : v.toFixed(2), ...(about.n ? [about.n[i]] : []), about.flags[i] || ""])]);
     const drawn = about.group.filter((_, i) => values[i] !== null);
@@ -158,7 +158,7 @@
       make("td", { class: "num" }, r.p === null ? "not stated" : pText(r.p)), make("td", {}, r.threshold)));
     return [title,
       make("p", {}, "Called by a published list at its own threshold; never pooled with the effects above. A list that does not call a gene does not say that it is unchanged."),
-      make("div", { class: "scroll" }, make("table", { class: "called" },
+      make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Published lists that call ${rows[0].symbol}` }, make("table", { class: "called" },
         make("caption", {}, `Published lists that call ${rows[0].symbol}`),
         make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...body)))];
   }
@@ -223,9 +223,10 @@
     }))).sort((a, b) => a.place - b.place);
     const symbol = own[0];
     const parts = [make("h2", {}, symbol, " ", make("small", { class: "muted" }, found.map((f, i) => `${f[0]} (${species[i]}, ${i ? own[4] : id})`).join(" and its counterpart ")))];
-    if (pooled.length) parts.push(make("h3", {}, "In short: per condition"), make("p", { class: "muted" }, "Bars: pooled over independent studies; a point: a single study."), forest(pooled, `${symbol} per condition, log2 fold change`, ["Condition", "Studies"]));
-    else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
+    // First what is known of ALS: the figures below begin with what was measured, in other conditions.
     if (!rows.some((r) => spec.als.includes(r.role))) parts.push(make("p", {}, make("strong", {}, withoutALS(spec, symbol, found))));
+    if (pooled.length) parts.push(make("h3", {}, "In short: per condition"), make("p", { class: "muted" }, pooled.some((r) => r.pooled) ? "Bars: pooled over independent studies; a point: a single study." : "Every point is a single study: nothing was pooled."), forest(pooled, `${symbol} per condition, log2 fold change`, ["Condition", "Studies"]));
+    else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
     if (rows.length) parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
     else parts.push(make("p", { class: "muted" }, "No comparison measured this gene: only published lists hold it."));
     if (spec.lists.length) parts.push(...calledBy(spec.lists, found));
@@ -237,7 +238,7 @@
     }
     if (strip.length) parts.push(make("h3", { id: "gene-samples" }, "Every sample"), make("p", {}, "Raw levels, not adjusted for anything: effects and their intervals stand above."), make("div", { class: "figures" }, ...strip));
     if (cells.length) parts.push(make("h3", { id: "gene-cells" }, "Expression by cell type"), make("p", {}, "Counts of all nuclei or cells of one type in one sample, summed. Types with few of them are noisy: their number stands beside every row."), ...cells);
-    if (spots.length) parts.push(make("h3", { id: "gene-spots" }, "Expression by spot"), make("p", {}, "Spots of tissue sections, not cells: a spot holds several cells, of several types. Rows are named by the signature that is strongest in their spots; what they show is not the level of that cell type. Counts of one sample's spots, summed; the numbers of samples and spots stand beside every row."), ...spots);
+    if (spots.length) parts.push(make("h3", { id: "gene-spots" }, "Expression by spot"), make("p", {}, "Spots of tissue sections, not cells: a spot holds several cells, of several types. Rows are named by what their spots are rich in; what they show is not the level of that cell type. Counts of one sample's spots, summed; the numbers of samples and spots stand beside every row."), ...spots);
     box.replaceChildren(...parts);
     const tables = [...box.querySelectorAll("table.forest")];
     if (rows.length) tables.at(-1).classList.add("gene");
@@ -272,7 +273,8 @@
   }
   const mix = (colour, share) => `#${[1, 3, 5].map((i) => Math.round(255 + (parseInt(colour.slice(i, i + 2), 16) - 255) * share).toString(16).padStart(2, "0")).join("")}`;
   const heatColour = (v, top) => mix(v < 0 ? "#0067a5" : "#b84a00", Math.min(1, Math.abs(v) / top));
-  // Not measured must look unlike 0, a call unlike an effect.
+  // Not measured must look unlike 0, a call unlike an effect, and what a list does not call unlike both.
+  const uncalled = ({ x, y, width, height }) => [draw("rect", { x, y, width, height, fill: "#fff", stroke: "#d5dae0", "stroke-width": 0.6 }), draw("line", { x1: x + width / 2 - 2, x2: x + width / 2 + 2, y1: y + height / 2, y2: y + height / 2, stroke: "#767f8a" })];
   const hatched = ({ x, y, width, height }) => [draw("rect", { x, y, width, height, fill: "#e9edf0" }), draw("line", { x1: x, y1: y + height, x2: x + width, y2: y, stroke: "#aab3bc", "stroke-width": 1 })];
   const triangle = ({ x, y, width, height }, direction, words) => {
     const r = Math.min(width, height) * 0.34;
@@ -302,7 +304,7 @@
       columns.forEach((k, j) => {
         const found = cell(r, k);
         const at = { x: left + w * j, y, width: Math.max(w - 0.6, 1), height: h - 1 };
-        if (!found) nodes.push(...hatched(at));
+        if (!found) nodes.push(...(k.list === undefined ? hatched : uncalled)(at));
         else if (found.call) nodes.push(...triangle(at, found.call, `${r.label}, ${k.words}\n${found.words}`));
         else {
           nodes.push(draw("rect", { ...at, fill: heatColour(found.v, top) }, draw("title", {}, `${r.label}, ${k.words}\n${found.words}`)));
@@ -315,8 +317,8 @@
     for (const [i, v] of [[0, -top], [10.5, 0], [21, top]]) nodes.push(draw("text", { ...font, "font-size": 11, x: 16 + 8 * i, y: y + 26, "text-anchor": "middle", fill: soft }, tickText(Number(v.toPrecision(2)))));
     nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 42, fill: soft }, unit));
     const called = columns.some((k) => k.list !== undefined);
-    [`hatched: not measured${called ? ", or not called by a list" : ""}; ${sure ? `white: no change; dot: ${sure}` : "white: the gene's mean"}`,
-      ...(called ? ["triangle: called up or down by a published list"] : [])].forEach((words, i) => nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 57 + 15 * i, fill: soft }, words)));
+    [`hatched: not measured; ${sure ? `white: no change; dot: ${sure}` : "white: the gene's mean"}`,
+      ...(called ? ["triangle: called up or down by a published list; dash: not called by it, which is not “unchanged”"] : [])].forEach((words, i) => nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 57 + 15 * i, fill: soft }, words)));
     return sheet(whole, y + (called ? 79 : 64), title, ...nodes);
   }
   function heatFigure(title, map, data, more) {
@@ -345,14 +347,17 @@
       index = index || await genes();
       const exact = new Map();
       const former = new Map();
+      const plain = (name) => name.toLowerCase().replace(/[\s-]+/g, ""); // as the search box
+      const proteins = new Map(((await load("search")).names || []).filter(([, , kind]) => kind === "gene").map(([name, means]) => [plain(name), means.toLowerCase().split(" ")]));
       for (const [symbol, id, , names] of index) {
         for (const key of [symbol.toLowerCase(), id.toLowerCase()]) exact.set(key, [...(exact.get(key) || []), id]);
-        for (const name of (names || "").split(";")) if (name) former.set(name.toLowerCase(), [...(former.get(name.toLowerCase()) || []), id]);
+        for (const name of (names || "").split(";")) if (name) former.set(plain(name), [...(former.get(plain(name)) || []), id]);
       }
       const out = new Map();
       const missing = [];
       for (const name of wanted) {
-        const ids = exact.get(name.toLowerCase()) || former.get(name.toLowerCase());
+        const meant = (proteins.get(plain(name)) || []).flatMap((symbol) => exact.get(symbol) || []);
+        const ids = exact.get(name.toLowerCase()) || (meant.length ? meant : former.get(plain(name)));
         if (!ids) { missing.push(name); continue; }
         for (const id of ids) {
           const own = await record(spec, id);
@@ -632,9 +637,10 @@
       const words = [
         effect === null ? "No effect with an interval: the study's samples were not available, or too few." : `Its genes changed by ${fixed(effect, 2, true)} log2 units on average (95 % interval ${fixed(low, 2, true)} to ${fixed(high, 2, true)})${padj === null ? "" : `; adjusted p against random sets ${pText(padj)}`}.`,
         `Enrichment score ${fixed(es, 2, true)}, normalised ${fixed(nes, 2, true)}: it describes where the genes lie and is no evidence by itself.`,
-        `${leading.length} of ${rows.length} genes lead.`].join(" ");
+        `${leading.length} of ${rows.length} genes lead.`,
+        effect !== null && es !== null && effect * es < 0 ? `The genes that lead are ${es > 0 ? "higher" : "lower"}, the mean over all ${rows.length} is ${effect > 0 ? "higher" : "lower"}: the set does not move as one.` : ""].filter(Boolean).join(" ");
       const caption = `Genes of ${full}`;
-      shown.replaceChildren(make("h2", {}, title), make("p", {}, make("a", { href: root + about.href }, about.label), `, ${about.sizes}${about.doubt ? " ▲ few donors, or groups that differ in more than the question" : ""}. ${words}`),
+      shown.replaceChildren(make("h2", {}, title), make("p", {}, make("a", { href: root + about.href }, about.label), `, ${about.sizes}${about.doubt ? ` ▲ ${about.doubt}` : ""}. ${words}`),
         figure, make("h3", {}, "Which genes drive it"),
         make("p", {}, "Leading genes first. ", ...(leading.length ? [make("a", { href: `${root}geneset.html#${leading.slice(0, 60).map((r) => encodeURIComponent(r[2])).join(",")}` }, "Heat map of the leading genes"), " · "] : []), ...(document.querySelector("nav a[href$='pathways.html']") ? [make("a", { href: `${root}pathways.html` }, "the strongest sets in every comparison")] : [])),
         listed(`${caption} that lead`, order.filter((k) => k.lead)),

@@ -1,7 +1,7 @@
 "use strict";
 // What a page shows, as pictures that stand alone. Loaded when a download is asked for.
 (() => {
-  const { make, draw, numbers, steps, tickText, side, hue, DPI } = alsmuscle.parts;
+  const { make, draw, numbers, steps, tickText, side, hue, rowName, DPI } = alsmuscle.parts;
   const font = { "font-family": "Arial, Helvetica, sans-serif", "font-size": 12, fill: "#1b1f24" };
   const soft = "#525b66";
   const cut = (text, n) => (text.length > n ? `${text.slice(0, Math.max(1, n - 1))}…` : text);
@@ -11,10 +11,23 @@
     draw("rect", { width, height, fill: "#fff" }),
     draw("text", { ...font, x: 8, y: 22, "font-weight": 700, "font-size": 14 }, title), ...nodes);
 
+  const CAVEAT = "※ with a caveat, which stands on its page";
   // A forest plot as one picture that stands alone: labels, donors, intervals, numbers.
   function forest(table) {
     const [low, high] = table.dataset.span.split(" ").map(Number);
-    const [left, plot, right, step] = [360, 320, 230, 24];
+    // Every name, mark and number of donors whole: the columns are as wide as their longest.
+    const said = new Map([...table.tBodies[0].rows].filter((row) => row.dataset.drawn !== undefined).map((row) => {
+      const { name, marks } = rowName(row.querySelector("th"));
+      const caveat = tidy(row.querySelector("td.caveat")) ? " ※" : "";
+      return [row, { label: `${name}${caveat}${marks.length ? ` [${marks.join("; ")}]` : ""}`,
+        donors: tidy(row.querySelector("td[data-head=Donors], td[data-head=Studies]")), p: tidy(row.querySelector("td[data-head='Adjusted p']")) }];
+    }));
+    const longest = (key) => Math.max(0, ...[...said.values()].map((k) => k[key].length));
+    const [plot, step, beside] = [320, 24, longest("donors") ? 20 + 6 * longest("donors") : 0];
+    const left = Math.max(240, 30 + 6.2 * longest("label")) + beside;
+    const ps = longest("p") ? 90 : 0;
+    const right = 190 + ps;
+    const marked = [...said.values()].some((k) => k.label.includes("※"));
     const width = left + plot + right;
     const x = (v) => left + ((v - low) / (high - low)) * plot;
     const nodes = [];
@@ -38,10 +51,10 @@
       }
       const [main, alt] = row.dataset.drawn.split(";").map(numbers);
       const both = alt && alt[0] !== null;
-      const name = row.querySelector("th");
-      const donors = tidy(row.querySelector("td[data-head=Donors], td[data-head=Studies]"));
-      nodes.push(draw("text", { ...font, x: 16, y: y + 15 }, cut(tidy(name.querySelector("a") || name), donors ? 40 : 56)));
-      if (donors) nodes.push(draw("text", { ...font, x: left - 14, y: y + 15, "text-anchor": "end", fill: soft }, cut(donors, 24)));
+      const { label, donors, p } = said.get(row);
+      nodes.push(draw("text", { ...font, x: 16, y: y + 15 }, label));
+      if (donors) nodes.push(draw("text", { ...font, x: left - 14, y: y + 15, "text-anchor": "end", fill: soft }, donors));
+      if (p) nodes.push(draw("text", { ...font, x: width - 10, y: y + 15, "text-anchor": "end" }, p));
       mark(main, y + 11, false, row.dataset.pooled !== undefined);
       nodes.push(draw("text", { ...font, x: left + plot + 14, y: y + 15 }, tidy(row.querySelector(".est"))));
       if (both) {
@@ -54,8 +67,10 @@
       draw("line", { x1: x(t), x2: x(t), y1: 40, y2: y + 4, stroke: t === 0 ? "#767f8a" : "#e3e7eb" }),
       draw("text", { ...font, x: x(t), y: y + 20, "text-anchor": "middle", fill: soft }, tickText(t)),
     ]);
-    return sheet(width, y + 44, cut(tidy(table.caption), 130),
+    return sheet(width, y + (marked ? 60 : 44), cut(tidy(table.caption), width / 7.4),
       ...grid, ...nodes,
+      ...(ps ? [draw("text", { ...font, x: width - 10, y: 38, "text-anchor": "end", fill: soft }, "adjusted p")] : []),
+      ...(marked ? [draw("text", { ...font, x: 16, y: y + 54, fill: soft }, CAVEAT)] : []),
       draw("text", { ...font, x: left + plot / 2, y: y + 38, "text-anchor": "middle", fill: soft }, "log2 units, 95 % interval"));
   }
 
@@ -63,6 +78,10 @@
   function matrix(table) {
     // What a cell says: its own line, and the small one below it.
     const words = (cell) => {
+      if (cell.tagName === "TH" && cell.scope === "row") {
+        const { name, marks, about } = rowName(cell);
+        return [name, [about, ...marks].filter(Boolean).join(" · ")];
+      }
       const below = cell.querySelector(":scope > small");
       const own = [...cell.childNodes].filter((node) => node !== below && node.tagName !== "DIV").map((node) => node.textContent).join(" ");
       return [flat(own), below ? tidy(below) : ""];
@@ -75,15 +94,15 @@
     // The first column holds names; others are as wide as their longest line.
     const widths = heads.map((_, j) => {
       const lines = whole.flatMap((row) => words(row.cells[j]));
-      return j === 0 ? longest(lines, 120, 420, 6.4) : longest(lines, 58, 170, 5.9);
+      return j === 0 ? longest(lines, 120, 900, 6.4) : longest(lines, 58, 260, 5.9);
     });
     const left = widths.map((_, j) => widths.slice(0, j).reduce((a, b) => a + b, 8));
-    const top = 40 + Math.min(250, 14 + 4.4 * Math.max(...heads.slice(1).map((text) => Math.min(text.length, 52))));
+    const top = 40 + 14 + 4.4 * Math.max(...heads.slice(1).map((text) => Math.min(text.length, 90)));
     const step = small ? 34 : 24;
     const nodes = [];
     heads.forEach((text, j) => {
       if (j === 0) nodes.push(draw("text", { ...font, x: 8, y: top - 8, "font-weight": 700 }, cut(text, 50)));
-      else nodes.push(draw("text", { ...font, "font-size": 11, transform: `translate(${left[j] + widths[j] / 2} ${top - 8}) rotate(-48)` }, cut(text, 52)));
+      else nodes.push(draw("text", { ...font, "font-size": 11, transform: `translate(${left[j] + widths[j] / 2} ${top - 8}) rotate(-48)` }, cut(text, 90)));
     });
     let y = top;
     for (const row of rows) {
@@ -114,9 +133,10 @@
       nodes.push(draw("line", { x1: 8, x2: left.at(-1) + widths.at(-1), y1: y, y2: y, stroke: "#e3e7eb" }));
     }
     // Slanted names of the last columns reach beyond them.
-    const width = Math.round(left.at(-1) + widths.at(-1) + 24 + Math.max(0, 4.2 * Math.min(52, heads.at(-1).length) - widths.at(-1) / 2));
-    const height = y + 14;
-    return sheet(width, height, cut(tidy(table.caption), width / 7.4), ...nodes);
+    const width = Math.round(left.at(-1) + widths.at(-1) + 24 + Math.max(0, 4.2 * Math.min(90, heads.at(-1).length) - widths.at(-1) / 2));
+    const marked = [...heads, ...whole.map((row) => words(row.cells[0])[0])].some((text) => text.includes("※"));
+    if (marked) nodes.push(draw("text", { ...font, x: 8, y: y + 18, fill: soft }, CAVEAT));
+    return sheet(width, y + (marked ? 30 : 14), cut(tidy(table.caption), width / 7.4), ...nodes);
   }
 
   // The drawing with its colours written into it, title above and legend below: it stands alone.

@@ -37,7 +37,7 @@ from alsmuscle.report.pages import (
 )
 from alsmuscle.report.site import Site
 from alsmuscle.synthesis.verdicts import SUGGESTED
-from parsed_page import Parsed
+from parsed_page import Parsed, Tables
 
 
 @pytest.fixture(scope="module")
@@ -1383,3 +1383,44 @@ def test_summary_for_the_terminal_names_what_was_done_left_out_and_flagged(files
     assert lines[1:4] == ["1 study left out", "  gse999999: no counts", "1 sample left out"]
     assert "4 samples flagged: GSE000001 2, GSE000002 2" in lines
     assert lines[-1].startswith("7 claims: 1 supported, 1 contradicted, 1 mixed")
+
+
+def test_the_menu_holds_what_has_something_to_show(data):
+    def menu(one: m.ReportData) -> list[str]:
+        site = build._site(fx.templates(), one)
+        return [href for href, _ in site._menu]
+
+    synthesis = data.synthesis
+    assert synthesis is not None
+    moved = synthesis.changes.head(0)
+    first = pd.DataFrame([dict.fromkeys(moved, "") | {"change": "first run"}])
+    quiet = replace(data, synthesis=replace(synthesis, changes=moved))
+    fresh = replace(data, synthesis=replace(synthesis, changes=first))
+    other = replace(data, synthesis=replace(synthesis, changes=first.assign(change="verdict")))
+    assert "changes.html" not in menu(quiet) and "changes.html" not in menu(fresh)
+    assert "changes.html" in menu(other)
+    one = [s for s in data.studies if s.card["id"] == "gse000001"]
+    assert not over_time.has_courses(replace(data, studies=one))
+    assert "time.html" not in menu(replace(data, studies=one))
+
+
+def test_provenance_says_where_files_came_from(data, site):
+    lock = pd.DataFrame(
+        {
+            "study": ["gse000001", "gse000002", "gse777777"],
+            "url": [f"https://example.org/{i}" for i in range(3)],
+            "sha256": ["0" * 64] * 3,
+            "bytes": [1, 2, 3],
+            "retrieved": ["2026-11-01T10:00:00Z"] * 3,
+            "source": ["mirror", "network", "mirror"],
+        }
+    )
+    lost = m.StudyData(card={"id": "gse777777", "accession": "GSE777777", "title": "Lost"})
+    page = about.provenance(site, replace(data, lock=lock, left_out=[lost]))
+    went_in, unused = (
+        next(t for t in Tables(page).found if name in t["caption"])
+        for name in ("every file that went in", "studies that were left out")
+    )
+    said = [[cell["text"] for cell in row["cells"]] for row in went_in["rows"][1:]]
+    assert [row[2] for row in said] == ["a local copy (mirror), not that address", "that address"]
+    assert [row["cells"][0]["text"] for row in unused["rows"][1:]] == ["GSE777777"]

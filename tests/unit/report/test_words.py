@@ -38,7 +38,10 @@ def test_names_of_blocks_flags_and_levels_are_read():
     data = m.ReportData(studies=[], programmes=table, programme_info=info)
     (genes,) = Tables(str(programme._genes(data, "P"))).found
     assert [row["cells"][0]["text"] for row in genes["rows"][1:]] == ["early", "tier2 up"]
-    assert study._listed("pct_hb;not_muscle") == "pct hb; not muscle"
+    assert study._listed("pct_hb;not_muscle") == "haemoglobin; hardly any muscle"
+    assert wording.flag_reason("pct_hb 10.333 > 5.0") == "haemoglobin 10.3 % of reads > 5.0"
+    said = wording.flag_reason("median_correlation 0.894: 1 - r is 2.0 times")
+    assert said == "median correlation 0.894: 1 - r is 2.0 times"
     assert wording.words("als_late, sample S_1, x.tsv") == "ALS late, sample S_1, x.tsv"
     plain = {"variable": "condition", "across": "", "adjust": ["sex"], "block": "subject_id"}
     said = methods._model({**plain, "within": {"condition": ["dm1", "dm1_trained"]}})
@@ -47,3 +50,43 @@ def test_names_of_blocks_flags_and_levels_are_read():
     named = replace(one, samples=one.samples.assign(condition="ageing_old"))
     shown = Visible(str(study.samples_table(named, ""))).words
     assert "ageing old" in shown and "ageing_old" not in shown
+
+
+def test_reasons_name_files_not_addresses_and_no_errors_of_the_system():
+    text = (
+        "gse1: https://www.ncbi.nlm.nih.gov/geo/download/?type=rnaseq_counts&acc=GSE1&format=file"
+        "&file=GSE1_raw_counts.tsv.gz: www.ncbi.nlm.nih.gov does not answer (connect error: "
+        "[Errno -2] Name or service not known; found out once for this run); to do: try again "
+        "where there is a network, use `make fetch` elsewhere, or a mirror."
+    )
+    assert wording.reason(text) == (
+        "gse1: GSE1_raw_counts.tsv.gz of www.ncbi.nlm.nih.gov could not be fetched; to do: try "
+        "again where there is a network, or bring the files."
+    )
+    assert wording.reason("12 samples >= 3 were lost") == "12 samples ≥ 3 were lost"
+
+
+def test_labels_inside_sentences_have_small_letters_but_for_names():
+    assert wording.inside("Old men") == "old men"
+    assert wording.inside("Facioscapulohumeral dystrophy") == "facioscapulohumeral dystrophy"
+    for text in ("ALS", "DM1 untrained", "Duchenne dystrophy", "FSHD", "C9orf72 carriers"):
+        assert wording.inside(text) == text
+    meta = {"label": "Myotonic dystrophy type 1, untrained, against healthy", "target": "dm1"}
+    assert wording.ends({**meta, "reference": "h"})[0] == (
+        "Higher in myotonic dystrophy type 1, untrained"
+    )
+
+
+def test_hashes_that_agree_are_not_printed_twice():
+    one = fx.study(1, 30)
+    checks = pd.DataFrame(
+        {
+            "check": ["files.counts", "files.sheet", "reading"],
+            "state": ["agrees", "disagrees", "agrees"],
+            "card": ["a" * 64, "b" * 64, None],
+            "found": ["a" * 64, "c" * 64, "35 samples"],
+        }
+    )
+    shown = Visible(str(study.checks_table(replace(one, checks=checks)))).words
+    assert "a" * 64 not in shown and "the same" in shown
+    assert {"b" * 64, "c" * 64, "35 samples"} <= set(shown)

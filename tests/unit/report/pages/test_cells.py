@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -53,7 +54,37 @@ def test_every_type_has_a_page_of_genes(made):
 
 def test_satellite_cells_and_myonuclei_are_told_apart_over_donors(made):
     page = text(made["studies/sim.html"])
-    assert "TTN/NEB+ MYOG 3 120 60 50.00 50.00 50.00" in page
+    assert "TTN/NEB+ only MYOG 3 120 60 50.00 50.00 50.00" in page
+
+
+def test_a_group_that_no_barcode_is_in_has_its_row():
+    one = study()
+    assert one.cells is not None
+    table = one.cells.coexpression
+    others = table[table["group"] != "PAX7+"]
+    mixed = pd.concat([others, others.assign(group="none"), others.assign(group="several")])
+    asked = {"PAX7+": ["PAX7"], "TTN/NEB+": ["TTN", "NEB"]}
+    data = ReportData(
+        studies=[replace(one, cells=replace(one.cells, coexpression=mixed))],
+        parameters={"cells": {"coexpression": {"defining": asked}}},
+        headline=[("SC_ACTIVATION", "activated_up")],
+    )
+    page = text(build(templates(), data)["studies/sim.html"])
+    assert re.search(r"PAX7\+ only MYOG 0 0 0 –", page)
+    assert "neither PAX7+ nor TTN/NEB+ MYOG" in page and "PAX7+ and TTN/NEB+ MYOG" in page
+    assert " none MYOG" not in page and " several MYOG" not in page
+
+
+def test_without_an_effect_no_matrix_of_dashes_is_drawn():
+    one = study("spots", tested=False, title="Visium")
+    contrasts = [
+        replace(k, programmes=None if k.programmes is None else k.programmes.assign(effect=np.nan))
+        for k in one.contrasts
+    ]
+    page = text(report(replace(one, contrasts=contrasts))["studies/sim.html"])
+    assert "programme effects per cell type: an effect needs its error" in page
+    assert "All spots” is" not in page and "The same with intervals" not in page
+    assert "bold: the 95 % interval" not in page
 
 
 def test_quality_and_what_was_left_out_are_shown(made):
@@ -93,8 +124,9 @@ def test_a_large_study_is_thinned_in_the_drawing():
 def test_spots_are_never_called_cells():
     page = text(report(study("spots", tested=False, title="Visium"))["studies/sim.html"])
     assert "Visium spots, not cells" in page
-    assert "2 named signatures" in page
-    assert "no cell type can be tested: effects are described, no test is claimed" in page.lower()
+    assert "2 named kinds of spots" in page
+    assert "no cell type can be tested: too few samples a side" in page.lower()
+    assert "Spots cannot answer" in page
 
 
 def test_the_first_page_leads_to_the_cells_and_lists_no_type(made):

@@ -75,7 +75,8 @@ MARKS: dict[str, Mark] = {
     ),
     "technical": Mark(
         "processed apart",
-        "A measure of how samples were processed does not overlap between the two sides.",
+        "A measure of how samples were processed does not overlap between the two sides, or, on "
+        "arrays, one control probe in ten differs between them by more than a log2 unit.",
     ),
     "few_samples": Mark(
         "too few samples",

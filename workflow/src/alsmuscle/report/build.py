@@ -133,7 +133,10 @@ def build(
 
 
 def _site(templates: Mapping[str, str], data: ReportData) -> Site:
-    present = set() if data.synthesis is None else {"specificity.html", "time.html", "changes.html"}
+    # What has nothing to show is no entry of the menu.
+    present = set() if data.synthesis is None else {"specificity.html"}
+    present |= {"time.html"} if data.synthesis and time_axis.has_courses(data) else set()
+    present |= {"changes.html"} if claim.has_changes(data.synthesis) else set()
     present |= {calls.PATH} if calls.has_lists(data.synthesis) else set()
     present |= {pathways.PATH} if pathways.has_sets(data) else set()
     return Site(templates, data.title, present, data.commit)

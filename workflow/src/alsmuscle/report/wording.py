@@ -62,19 +62,81 @@ def spaced(text: object) -> str:
     return plain.replace(">=", "≥").replace("<=", "≤")
 
 
+_ADDRESS = re.compile(r"https?://([^/\s]+)/[^\s,;]*?([^/\s,;]*?)(?=[:.,;]?(?:\s|$))")
+
+
+def reason(text: object) -> str:
+    """Return why something is left out without what only a programmer reads.
+
+    Files stand for their addresses (the provenance page has these), errors of the operating system
+    for what they mean.
+    """
+    plain = re.sub(r" \((?:connect|read) error: [^()]*\)", "", str(text))
+    plain = re.sub(r"use `make fetch` elsewhere, or a mirror", "or bring the files", plain)
+    plain = re.sub(r"run `make fetch` where[^,]*, or add the file to a mirror", "bring it", plain)
+
+    def named(found: re.Match[str]) -> str:
+        name = found[2].rpartition("file=")[2].rpartition("=")[2]
+        return f"{name} of {found[1]}" if name else found[1]
+
+    plain = _ADDRESS.sub(named, plain)
+    plain = re.sub(r"( of ([\w.-]+)): \2 does not answer", r"\1 could not be fetched", plain)
+    return spaced(plain)
+
+
 def label(meta: Mapping[str, Any]) -> str:
     """Return a contrast's label, or ``target v reference``."""
     return str(meta.get("label") or f"{level(meta['target'])} v {level(meta['reference'])}")
 
 
 def sides(meta: Mapping[str, Any]) -> tuple[str, str]:
-    """Return reading names of target and reference: given, else from an ``A against B`` label."""
+    """Return reading names of target and reference: given, else from an ``A against B`` label.
+
+    They stand inside sentences, so that a common noun has a small letter.
+    """
     parts = re.split(r",? (?:v|vs|against) ", str(meta.get("label") or ""))
     guess = parts if len(parts) == 2 else [level(meta["target"]), level(meta["reference"])]
     return (
-        str(meta.get("target_label") or guess[0]),
-        str(meta.get("reference_label") or guess[1]),
+        inside(str(meta.get("target_label") or guess[0])),
+        inside(str(meta.get("reference_label") or guess[1])),
     )
+
+
+_PROPER = ("Becker", "Duchenne", "Dutch", "Emery", "Kennedy", "Miyoshi", "Pompe", "Welander")
+
+
+def inside(text: str) -> str:
+    """Return a label as it stands inside a sentence: ``Old men`` is ``old men``, ``ALS`` stays."""
+    plain = re.match(r"[A-Z][a-z]+(?![\w])", text) and not text.startswith(_PROPER)
+    return text[0].lower() + text[1:] if plain else text
+
+
+_FLAGS = {
+    "pct_hb": "haemoglobin",
+    "pct_mito": "mitochondrial reads",
+    "not_muscle": "hardly any muscle",
+    "correlation": "unlike the other samples",
+    "tissue_fat": "fat tissue",
+    "tissue_tendon": "tendon",
+    "tissue_leukocyte": "leukocytes",
+    "tissue_blood": "blood",
+    "tissue_nerve": "nerve",
+    "tissue_skin": "skin",
+}
+"""Flags whose names of columns do not read as words."""
+
+
+def flag(name: object) -> str:
+    """Return a quality flag in words."""
+    return _FLAGS.get(str(name).strip(), words(name))
+
+
+def flag_reason(text: object) -> str:
+    """Return metric, value and threshold of a flag in words, numbers rounded to what is read."""
+    plain = re.sub(r"\bpct_hb ([\d.]+)", r"haemoglobin \1 % of reads", str(text))
+    plain = re.sub(r"\bpct_mito ([\d.]+)", r"mitochondrial \1 % of reads", plain)
+    plain = re.sub(r"\b\d{2,}\.\d{2,}\b", lambda found: f"{float(found[0]):.1f}", plain)
+    return spaced(words(plain))
 
 
 def reading(meta: Mapping[str, Any]) -> str:

@@ -339,7 +339,7 @@ def _not_as_expected(e: Evidence, estimate: Estimate, said: str, rules: Rules) -
     if _inside(estimate.ci90, e.margin):
         return _Finding(SMALLER, f"{said}: within the ±{e.margin:g} that counts as none", own)
     if _excluded(estimate, e.expected, e.margin):
-        why = f"no effect as large as {e.margin:g} in the expected direction, but perhaps against"
+        why = f"{e.margin:g} or more in the expected direction is ruled out, the opposite is not"
         return _Finding(NOT_ENOUGH, f"{said}: {why}", own)
     return _Finding(NOT_ENOUGH, f"{said}: too uncertain", own)
 

@@ -214,8 +214,16 @@ def interval_parts(effect: object, low: object, high: object) -> tuple[str, str]
     if is_missing(low) or is_missing(high):
         return number(effect, decimals(effect), sign=True), "no interval"
     digits = decimals((effect, low, high))
-    shown, *ends = (number(x, digits, sign=True) for x in (effect, low, high))
-    return shown, " to ".join(ends)
+    ends = [number(x, _showing(x, digits), sign=True) for x in (low, high)]
+    return number(effect, digits, sign=True), " to ".join(ends)
+
+
+def _showing(end: object, digits: int) -> int:
+    """Return decimals of an interval's end: more where it is so near 0 that its side would go."""
+    near = abs(float(end))  # type: ignore[arg-type]
+    if near == 0 or near >= 0.5 * 10**-digits:
+        return digits
+    return min(6, math.ceil(-math.log10(near)))
 
 
 def direction(low: object, high: object) -> int:
@@ -514,6 +522,10 @@ def drawing_files(path: str, svg: bytes) -> dict[str, str | bytes]:
     return {path: svg, f"assets/data/{name}.js": data_script(name, svg.decode())}
 
 
+_WIDE = 700
+"""Pixels above which a picture cannot be read on a small screen."""
+
+
 def figure(
     *,
     name: str,
@@ -548,6 +560,7 @@ def figure(
         Pixels of the picture at full size; reserves its place while loading.
     """
     links = Markup(" · ").join(local(text, path, download=True) for text, path in downloads)
+    wide = plot is None and width > _WIDE
     script = (
         Markup('<script type="application/json" class="plot-spec">{}</script>').format(
             Markup(embed_json(plot))
@@ -556,10 +569,15 @@ def figure(
         else ""
     )
     return Markup(
-        '<figure class="figure" id="{name}"{drawing}><img src="{src}" alt="{alt}" width="{w}" '
-        'height="{h}" '
-        'loading="lazy"><figcaption>{caption}{links}</figcaption>{script}</figure>'
+        '<figure class="figure" id="{name}"{drawing}>{before}<img src="{src}" alt="{alt}" '
+        'width="{w}" height="{h}" '
+        'loading="lazy">{after}<figcaption>{caption}{links}</figcaption>{script}</figure>'
     ).format(
+        # Wide pictures keep the size at which they can be read, and scroll on a small screen.
+        before=Markup('<div class="scroll" tabindex="0" role="region" aria-label="{}">').format(alt)
+        if wide
+        else "",
+        after=Markup("</div>") if wide else "",
         name=slug(name),
         drawing=Markup(' data-drawing="{}"').format(drawing) if drawing else "",
         src=safe_path(image) or "",

@@ -78,20 +78,42 @@ def _versions(data: m.ReportData) -> Markup:
 
 LOCK_COLUMNS = (
     c.Column("study", "Study"),
-    c.Column("file", "File"),
+    c.Column("file", "Deposited at"),
+    c.Column("origin", "Came from"),
+    c.Column("retrieved", "On"),
     c.Column("bytes", "Bytes", "count"),
-    c.Column("retrieved", "Retrieved"),
     c.Column("sha256", "SHA-256"),
 )
+_ORIGIN = {
+    "mirror": "a local copy (mirror), not that address",
+    "network": "that address",
+    "local": "a file of this computer",
+    "present": "was here from an earlier run",
+}
+"""What the manifest's ``source`` says of a file."""
+
+
+def _lock(data: m.ReportData, frame: pd.DataFrame, caption: str, name: str) -> Markup:
+    """Return the files of one table: where they are deposited, and where this run had them from."""
+    source = frame["source"] if "source" in frame else pd.Series("", index=frame.index)
+    names = {str(s.card["id"]): s.name for s in (*data.studies, *data.left_out)}
+    shown = frame.assign(
+        study=[names.get(str(name), str(name)) for name in frame["study"]],
+        file=[c.link(u, u) for u in frame["url"]],
+        origin=[_ORIGIN.get(str(s), str(s) or "not recorded") for s in source],
+    )
+    return c.table(shown, LOCK_COLUMNS, caption=caption, name=name, limit=5000)
 
 
 def provenance(site: Site, data: m.ReportData) -> str:
     """Return where everything came from; the only page with dates."""
-    lock = c.not_computed("the data lock")
+    lock, unused = c.not_computed("the data lock"), Markup("")
     if data.lock is not None and len(data.lock):
-        frame = data.lock.assign(file=[c.link(u, u) for u in data.lock["url"]])
-        caption = "Data lock: every file that went in"
-        lock = c.table(frame, LOCK_COLUMNS, caption=caption, name="data-lock", limit=5000)
+        apart = data.lock["study"].isin([str(study.card["id"]) for study in data.left_out])
+        lock = _lock(data, data.lock[~apart], "Data lock: every file that went in", "data-lock")
+        if apart.any():
+            caption = "Fetched, and not used: files of studies that were left out"
+            unused = _lock(data, data.lock[apart], caption, "unused-files")
     runtimes = c.not_computed("run times")
     if data.runtimes is not None and len(data.runtimes):
         columns = [
@@ -118,6 +140,8 @@ def provenance(site: Site, data: m.ReportData) -> str:
         commit=data.commit,
         config=data.config,
         lock=lock,
+        unused=unused,
+        moved=data.synthesis is not None,
         versions=_versions(data),
         runtimes=runtimes,
     )

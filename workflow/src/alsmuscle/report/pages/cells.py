@@ -117,7 +117,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         "cells.html.j2",
         path=path,
         heading=f"{study.name}: {study.card.get('title') or 'untitled study'}",
-        failures=study.failures,
+        failures=[wording.reason(x) for x in study.failures],
         material=cells.material,
         spots=cells.material == "spots",
         simulated=bool(study.card.get("simulated")),
@@ -127,7 +127,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         n_types=cells.types.loc[cells.types["cell_type"] != UNASSIGNED, "cell_type"].nunique(),
         unassigned=f"{(cells.map['cell_type'].astype(str) == UNASSIGNED).mean() * 100:.0f} %",
         contrasts=[_contrast(data, study, name, root, full) for name in contrast_ids(study)],
-        coexpression=_coexpression(cells, full.get("coexpression")),
+        coexpression=_coexpression(data, cells, full.get("coexpression")),
         pictures={
             name: _picture(study, name, root, drawn, *words) for name, words in _WORDS.items()
         },
@@ -176,15 +176,23 @@ def _contrast(
     shares = study.cells.composition[study.cells.composition["contrast"] == name].copy()
     shares["share"] = 100 * shares["mean_share"]
     title = str(meta["contrast_label"])
+    # Without an effect of any programme a matrix of dashes would say nothing.
+    empty = bool(long["effect"].isna().all())
     return {
         "id": c.slug(name),
         "label": title,
         "text": f"{len(tested)} of {len(own)} cell types can be tested"
         if tested
-        else "no cell type can be tested: effects are described, no test is claimed",
-        "map": _map(data, study, long, title, root),
+        else "no cell type can be tested: too few samples a side. What differs between them is "
+        "described gene by gene, without an error",
+        "whole": any(str(k.meta["cell_type"]).startswith("all ") for k in own) and not empty,
+        "map": c.not_computed(
+            "programme effects per cell type: an effect needs its error, and that more samples"
+        )
+        if empty
+        else _map(data, study, long, title, root),
         "table": None
-        if long.empty
+        if empty
         else c.table(
             long,
             (
@@ -293,26 +301,51 @@ def _map(
 # ---- tables -------------------------------------------------------------------------------------
 
 
-def _coexpression(cells: m.CellsData, full: str | None) -> Markup:
+def _all_groups(table: pd.DataFrame, defining: Collection[str]) -> pd.DataFrame:
+    """Return the table with a row of nought for every defining group that no barcode is in.
+
+    Names: ``none`` of the groups is "neither", ``several`` is "both".
+    """
+    found = [name for name in table["group"].unique() if name not in ("none", "several")]
+    defining = list(dict.fromkeys([*defining, *found]))
+    wanted = pd.MultiIndex.from_product(
+        [table["condition"].unique(), defining, table["gene"].unique()],
+        names=["condition", "group", "gene"],
+    )
+    there = pd.MultiIndex.from_frame(table[["condition", "group", "gene"]])
+    none = wanted.difference(there, sort=False).to_frame(index=False)
+    full = pd.concat([table, none.assign(n_nuclei=0, n_positive=0, share=np.nan)])
+    said = {"none": f"neither {' nor '.join(defining)}", "several": " and ".join(defining)}
+    only = {name: f"{name} only" for name in defining}
+    return full.assign(group=full["group"].map(said | only).fillna(full["group"]))
+
+
+def _coexpression(data: m.ReportData, cells: m.CellsData, full: str | None) -> Markup:
     """Return who expresses the myogenic factors: mean over donors, with an interval."""
+    asked = data.parameters.get("cells", {}).get("coexpression", {}).get("defining", {})
     table = cells.coexpression
     if table.empty:
         return c.not_computed("who expresses MYOD1 and MYOG: a defining gene is not measured")
     rows = []
-    for keys, part in table.groupby(["condition", "group", "gene"], sort=False):
-        x, n = 100 * part["share"].to_numpy(float), len(part)
+    every = _all_groups(table, list(asked))
+    for keys, part in every.groupby(["condition", "group", "gene"], sort=False):
+        x = 100 * part["share"].dropna().to_numpy(float)
+        n = len(x)
         half = np.nan
         if n >= 3:
             half = float(distributions.half_width(x.std(ddof=1) / np.sqrt(n), n - 1))
         rows.append(
             dict(zip(("condition", "group", "gene"), keys, strict=True))
             | {"n_donors": n, "n_nuclei": part["n_nuclei"].sum()}
-            | {"n_positive": part["n_positive"].sum(), "share": x.mean()}
+            | {"n_positive": part["n_positive"].sum(), "share": x.mean() if n else np.nan}
             # np.maximum keeps a missing end missing.
-            | {"low": np.maximum(0.0, x.mean() - half), "high": x.mean() + half}
+            | {"low": np.maximum(0.0, x.mean() - half) if n else np.nan}
+            | {"high": x.mean() + half if n else np.nan}
         )
     order = {gene: place for place, gene in enumerate(dict.fromkeys(table["gene"]))}
-    frame = pd.DataFrame(rows).sort_values(
+    frame = pd.DataFrame(rows)
+    frame["condition"] = frame["condition"].map(wording.level)
+    frame = frame.sort_values(
         ["gene", "group", "condition"],
         key=lambda column: column.map(order) if column.name == "gene" else column,
         kind="stable",

@@ -452,7 +452,10 @@ def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str)
 
 def _facts(data: m.ReportData, row: pd.Series[Any]) -> list[tuple[str, object]]:
     pairs: list[tuple[str, object]] = [
-        ("Independent studies", f"{row['k']} ({row['n_contrasts']} comparisons)"),
+        (
+            "Independent studies",
+            f"{row['k']} ({row['n_contrasts']} comparison{'s' * (row['n_contrasts'] != 1)})",
+        ),
     ]
     if row["k"] >= 3:
         i2 = "not known" if c.is_missing(row["i2"]) else f"{row['i2']:.0f} %"
@@ -498,6 +501,13 @@ MOVED = (
     c.Column("new_verdict", "Is"),
     c.Column("why", "Why"),
 )
+
+
+def has_changes(synthesis: m.Synthesis | None) -> bool:
+    """Return whether anything moved since the last run."""
+    if synthesis is None or synthesis.changes.empty:
+        return False
+    return not bool((synthesis.changes["change"] == "first run").any())
 
 
 def changes(site: Site, synthesis: m.Synthesis) -> str:

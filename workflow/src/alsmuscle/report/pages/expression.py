@@ -123,7 +123,9 @@ def _describe(study: m.StudyData) -> dict[str, Any]:
         reasons = qc["reasons"] if "reasons" in qc else qc["flags"]
         for sample, flag, reason in zip(qc["sample_id"], qc["flags"], reasons, strict=True):
             if not c.is_missing(flag):
-                flags[str(sample)] = str(reason if not c.is_missing(reason) else flag)
+                flags[str(sample)] = wording.flag_reason(
+                    reason if not c.is_missing(reason) else flag
+                )
     about: dict[str, Any] = {
         "study": study.name,
         "href": m.study_path(study),

@@ -165,7 +165,10 @@ def _studies(data: m.ReportData) -> Markup:
         card, samples, flags = study.card, study.samples, flagged(study)
         marks = [c.badge(k) for k in ("simulated", "experimental") if card.get(k)]
         if flags is not None and len(flags):
-            marks.append(c.badge("flagged", f"{flags['sample_id'].nunique()} samples"))
+            n = flags["sample_id"].nunique()
+            bare = int((flags["flag"] == wording.flag("not_muscle")).sum())
+            said = f"{n} sample{'s' * (n != 1)}"
+            marks.append(c.badge("flagged", said + (f", {bare} hardly muscle" if bare else "")))
         subjects = (
             [] if samples is None or "subject_id" not in samples else list(samples["subject_id"])
         )
@@ -196,8 +199,8 @@ _WHY = (
         "could not be fetched in this run",
         r"does not answer|none of \d+ address|HTTP|timed out|offline",
     ),
-    ("its card is incomplete: files, groups or donors are not known yet", r"card is incomplete"),
-    ("does not hold muscle", r"not muscle"),
+    ("files, groups or donors are not known yet", r"card is incomplete"),
+    ("no samples of muscle", r"not muscle"),
     ("differs from what its card says", r"expected|differ|does not (fit|match)|disagree"),
 )
 _OTHER = "other reasons"

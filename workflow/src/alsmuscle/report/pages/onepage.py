@@ -115,7 +115,7 @@ def _foot(data: m.ReportData) -> list[str]:
     return [
         f"Studies ({len(names)}): {', '.join(names)}.",
         "Method: one model per study, effects of gene programmes as mean log2 fold changes of "
-        "their genes with errors that know the genes' correlation, pooled over independent studies "
+        "their genes with errors that allow for their correlation, pooled over independent studies "
         "with random effects; every claim is held against denervation. Verdicts follow rules fixed "
         "before any data was seen.",
         f"Made with {about.software(data)}{'; ' + versions if versions else ''}. Details, "

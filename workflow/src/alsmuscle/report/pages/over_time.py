@@ -42,6 +42,18 @@ def place(stage: object) -> float | None:
     return float(found[1]) * _DAYS[unit]
 
 
+def has_courses(data: m.ReportData) -> bool:
+    """Return whether a study has two times to be joined: else the page has nothing to draw."""
+    seen: dict[tuple[str, str], set[float]] = {}
+    roles = [role for role, _ in AXES]
+    for study, contrast in data.contrasts():
+        role = str(contrast.meta.get("role") or study.card.get("role") or "")
+        where = place(contrast.meta.get("stage") or "")
+        if role in roles and where is not None and not contrast.meta.get("cell_type"):
+            seen.setdefault((role, study.name), set()).add(where)
+    return any(len(places) > 1 for places in seen.values())
+
+
 def points(data: m.ReportData) -> pd.DataFrame:
     """Return programme effects of every comparison that has a place on a time axis.
 

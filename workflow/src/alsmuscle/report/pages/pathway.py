@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
+from alsmuscle.design.marks import BARRING
 from alsmuscle.genesets.pathways import positions, ranked_genes
 from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
@@ -44,6 +45,17 @@ def link(
     return Markup('<a href="{}{}#{}">{}</a>').format(root, PATH, place, title)
 
 
+def doubt(study: m.StudyData, contrast: m.ContrastData) -> str:
+    """Return the marks that bar a comparison, in words: each says which doubt it is."""
+    barring = {"small", *BARRING}
+    found = [
+        f"{c.BADGES[kind][0]}{f': {text}' if text else ''}"
+        for kind, text in wording.marks(study, contrast)
+        if kind in barring
+    ]
+    return "; ".join(text.lstrip("▲▽ ") for text in found)
+
+
 def page(site: Site, data: m.ReportData) -> str:
     """Return ``pathway.html``, which draws a set from its comparison's data script."""
     spec = [
@@ -53,7 +65,7 @@ def page(site: Site, data: m.ReportData) -> str:
             "sizes": wording.sizes(study, contrast),
             "href": m.contrast_path(study, contrast),
             "role": role,
-            "doubt": wording.barred(contrast.meta) or wording.few(study, contrast),
+            "doubt": doubt(study, contrast),
         }
         for role, members in data.by_role()
         for study, contrast in members

@@ -196,6 +196,16 @@ def _reference(names: dict[tuple[str, str], str], text: str) -> str:
     return "; ".join(names.get((a, b), f"{a}{slash}{b}") for a, slash, b in parts)
 
 
+def _unnamed(data: m.ReportData, dataset: str, contrast: str) -> str:
+    """Return a comparison without a page, of a list of called genes, by its study and label."""
+    for study in data.studies:
+        if str(study.card["id"]) == dataset:
+            entries = study.card.get("contrasts") or []
+            label = next((k.get("label") for k in entries if k.get("id") == contrast), None)
+            return f"{study.name}: {label or wording.words(contrast)}"
+    return f"{dataset}: {wording.words(contrast)}"
+
+
 def _contrasts(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     known = {(s.card["id"], k.meta["id"]): (s, k) for s, k in data.contrasts()}
     frame = synthesis.contrasts.copy()
@@ -205,7 +215,7 @@ def _contrasts(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
             f"{known[n][0].name}: {wording.label(known[n][1].meta)}", m.contrast_path(*known[n])
         )
         if n in known
-        else "/".join(n)
+        else _unnamed(data, *n)
         for n in names
     ]
     frame["role"] = frame["role"].map(m.role_title)

@@ -93,7 +93,7 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
         path=path,
         heading=f"{study.name}: {card.get('title') or 'untitled study'}",
         contrasts=contrasts,
-        failures=study.failures,
+        failures=[wording.reason(x) for x in study.failures],
         facts=card_facts(study),
         checked=checked_facts(card.get("facts")),
         checks=checks_table(study),
@@ -132,7 +132,7 @@ def left_out_page(site: Site, study: m.StudyData) -> str:
         "left_out.html.j2",
         path=m.study_path(study),
         heading=f"{study.name}: {study.card.get('title') or 'untitled study'}",
-        failures=study.failures,
+        failures=[wording.reason(x) for x in study.failures],
         facts=card_facts(study),
         checked=checked_facts(study.card.get("facts")),
         checks=checks_table(study),
@@ -146,11 +146,18 @@ def checks_table(study: m.StudyData) -> Markup:
     """Return what this run found of a study against what its card says; empty if nothing."""
     if study.checks is None or study.checks.empty:
         return Markup("")
+    frame = study.checks.assign(
+        check=[str(name).replace("files.", "file: ") for name in study.checks["check"]],
+        found=study.checks["found"].map(wording.spaced, na_action="ignore"),
+    )
+    # Hashes that agree tell a reader nothing more; provenance lists them in full.
+    same = (frame["state"] == "agrees") & frame["found"].astype(str).str.fullmatch("[0-9a-f]{64}")
+    frame.loc[same, "card"] = [
+        said if " " in str(said) else "the pinned SHA-256" for said in frame.loc[same, "card"]
+    ]
+    frame.loc[same, "found"] = "the same"
     return c.table(
-        study.checks.assign(
-            check=[str(name).replace("files.", "file: ") for name in study.checks["check"]],
-            found=study.checks["found"].map(wording.spaced, na_action="ignore"),
-        ),
+        frame,
         CHECK_COLUMNS,
         caption="What was checked in this run",
         name=f"{study.card['id']}-checks",
@@ -192,19 +199,18 @@ def flagged(study: m.StudyData) -> pd.DataFrame | None:
         if len(reasons) != len(flags):
             reasons = ["; ".join(reasons)] * len(flags)
         rows += [
-            {"sample_id": row["sample_id"], "flag": f.replace("_", " "), "reason": _read(r)}
+            {
+                "sample_id": row["sample_id"],
+                "flag": wording.flag(f),
+                "reason": wording.flag_reason(r),
+            }
             for f, r in zip(flags, reasons, strict=True)
         ]
     return pd.DataFrame(rows, columns=["sample_id", "flag", "reason"])
 
 
-def _read(reason: str) -> str:
-    """Return a reason with the names of metrics as words."""
-    return wording.spaced(wording.words(reason))
-
-
 def _listed(flags: object) -> str:
-    return "; ".join(wording.words(flag) for flag in _split(flags))
+    return "; ".join(wording.flag(flag) for flag in _split(flags))
 
 
 def _split(value: object) -> list[str]:
@@ -256,7 +262,8 @@ def excluded_table(excluded: pd.DataFrame | None) -> Markup:
         return c.not_computed("the list of what was left out")
     if excluded.empty:
         return Markup("<p>Nothing was left out.</p>")
-    return c.table(excluded, EXCLUDED_COLUMNS, caption="Left out, and why", name="left-out")
+    shown = excluded.assign(reason=excluded["reason"].map(wording.reason, na_action="ignore"))
+    return c.table(shown, EXCLUDED_COLUMNS, caption="Left out, and why", name="left-out")
 
 
 def own(excluded: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
@@ -578,7 +585,7 @@ def _pictures(
                     "pc2",
                     labels=_pc_labels(study),
                     group="group",
-                    order=group_order(study, frame),
+                    order=order,
                 ),
                 **_choices(study, frame, part["sample_id"]),
             },
