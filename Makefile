@@ -81,15 +81,8 @@ calibrate: $(STAMP)  ## how well planted truth is recovered, in simulated and re
 reference: $(STAMP)  ## runs R again and compares with the frozen references; installs R
 	@tests/drills/install_r.sh && source $(BIN)/activate && python -m pytest -q tests/reference/test_rerun.py
 
-benchmark: $(STAMP)  ## time and memory, also against R and PyDESeq2: results/benchmarks; installs R; hours
-	@tests/drills/install_r.sh && source $(BIN)/activate && mkdir -p results/benchmarks && cd results/benchmarks && \
-	python ../../benchmarks/fit.py --out fit.tsv && \
-	python ../../benchmarks/enrichment.py | tee enrichment.tsv && \
-	python ../../benchmarks/meta.py | tee meta.tsv && \
-	rm -f cells.tsv && python ../../benchmarks/cells.py 50000 --folder cells --out cells.tsv && \
-	python ../../benchmarks/reads.py | tee reads.tsv && \
-	python ../../benchmarks/workflow.py --out workflow.tsv --demo --real && \
-	python ../../benchmarks/page.py .
+benchmark: $(STAMP)  ## time and memory beside peers: benchmarks/README.md; PARTS="meta cells:20000" for some; installs R; hours
+	@tests/drills/install_r.sh && source $(BIN)/activate && python benchmarks/run.py $(PARTS)
 
 #: develop
 lint: $(STAMP)  ## ruff, mypy, import-linter, snakefmt, snakemake --lint

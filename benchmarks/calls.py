@@ -1,9 +1,8 @@
 """What is called on real counts with known effects, beside edgeR, limma-voom and DESeq2.
 
-Run: python benchmarks/calls.py [--sizes 3 4 6 8 10 12] [--replicates 20] [--out calls.tsv]
+Run: python benchmarks/calls.py 6 [--replicates 20] > rows.tsv, the number of people on a side.
 Needs the data mirror (``ALSMUSCLE_MIRROR``) and R with edgeR and DESeq2; ``--alone`` needs no R and
-takes a fifth of the time: python benchmarks/calls.py --alone --sizes 3 10 12 --replicates 100
---out calls-alone.tsv
+takes a fifth of the time.
 
 Patients of GSE140261 (FSHD, second visit) are drawn at random into two sides of n. In a tenth of
 the genes one side's counts are halved by binomial thinning: half of these genes fall in the target,
@@ -126,21 +125,17 @@ def peers(made: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def main() -> None:
-    """Run and print means per size and method."""
+    """Run all replicates of one size; a row per replicate and method."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[3, 4, 6, 8, 10, 12])
+    parser.add_argument("size", type=int)
     parser.add_argument("--replicates", type=int, default=20)
     parser.add_argument("--alone", action="store_true", help="ours only, without R")
-    parser.add_argument("--out", type=Path, default=HERE / "calls.tsv")
     options = parser.parse_args()
     counts = patients(Path(os.environ["ALSMUSCLE_MIRROR"]))
     found: list[dict[str, object]] = []
-    for n in options.sizes:
-        for replicate in range(options.replicates):
-            found += rows(counts, n, replicate, alone=options.alone)
-            table = pd.DataFrame(found)
-            table.to_csv(options.out, sep="\t", index=False, float_format="%.6g")
-    print(table.groupby(["n", "method"])[["called", "fdp", "power"]].mean().round(4).to_string())
+    for replicate in range(options.replicates):
+        found += rows(counts, options.size, replicate, alone=options.alone)
+    print(pd.DataFrame(found).to_csv(sep="\t", index=False, float_format="%.6g"), end="")
 
 
 if __name__ == "__main__":

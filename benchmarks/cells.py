@@ -1,6 +1,6 @@
 """Time and peak memory of the single-cell path, ours and plain scanpy's, on simulated counts.
 
-    python benchmarks/cells.py 50000 --folder /tmp/bench --out benchmarks/cells.tsv
+    python benchmarks/cells.py 20000 [--folder results/benchmarks/cells] > rows.tsv
 
 Counts (20,000 genes, 3,000 per cell, about 1,500 genes seen) are written once per size, one file
 per sample of 12,500. Each way then runs in its own process, one after the other, from files to
@@ -220,31 +220,27 @@ def measure(way: str, paths: list[Path], limit: float) -> dict[str, float | bool
 
 
 def main() -> None:
-    """Measure the sizes and ways asked for; rows are added to the table."""
+    """Measure both ways with so many cells; a row per way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("n_cells", type=int, nargs="+")
+    parser.add_argument("n_cells", type=int)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--folder", type=Path, required=True, help="for the simulated counts")
+    parser.add_argument("--folder", type=Path, help="for the simulated counts; they are kept")
     parser.add_argument("--limit", type=float, default=3, help="plain's CPU seconds over ours")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "cells.tsv")
     args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
-    for n_cells in args.n_cells:
-        paths = write_counts(args.folder, n_cells)
-        limit = np.inf
-        for way in args.ways:
-            figures = measure(way, paths, limit)
-            if way == "alsmuscle":
-                limit = args.limit * figures["cpu_s"]
-            row = {"n_cells": n_cells, "n_genes": N_GENES, "way": way}
-            table = pd.DataFrame([row | {k: round(v, 2) for k, v in figures.items()}])
-            if args.out.exists():
-                kept = pd.read_csv(args.out, sep="\t")
-                same = (kept["n_cells"] == n_cells) & (kept["way"] == way)
-                table = pd.concat([kept[~same], table])
-            table.to_csv(args.out, sep="\t", index=False)
-            sys.stdout.write(table.tail(1).to_string(index=False) + "\n")
-            sys.stdout.flush()
+    folder = args.folder or ROOT / "results" / "benchmarks" / "cells"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = write_counts(folder, args.n_cells)
+    limit, rows = np.inf, []
+    for way in args.ways:
+        figures = measure(way, paths, limit)
+        if way == "alsmuscle":
+            limit = args.limit * figures["cpu_s"]
+        rows.append(
+            {"n_cells": args.n_cells, "n_genes": N_GENES, "way": way}
+            | {key: round(float(value), 2) for key, value in figures.items()}
+        )
+        print(rows[-1], file=sys.stderr, flush=True)
+    print(pd.DataFrame(rows).to_csv(sep="\t", index=False), end="")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How often an unlucky draw of real people makes false calls, and which calls do not depend on it.
 
-Run: python benchmarks/chance.py [--draws 60] [--out chance.tsv]; needs the mirror
+Run: python benchmarks/chance.py gse140261 [--draws 100] > rows.tsv; needs the mirror
 (``ALSMUSCLE_MIRROR``).
 
 Twenty splits, as ``calls.py`` can afford, do not measure a mean that one or two of them make. Here
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from calls import ALPHA, HERE, score, thinned
+from calls import HERE, score, thinned
 from pydeseq2.preprocessing import deseq2_norm
 
 from alsmuscle.bulk import hidden, quasi
@@ -81,29 +81,23 @@ def row(counts: pd.DataFrame, n: int, draw: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run and print means per pool and size."""
+    """Draw from one study's groups; a row per draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=int, default=60)
-    parser.add_argument("--out", type=Path, default=HERE / "chance.tsv")
+    parser.add_argument("dataset", choices=sorted({dataset for dataset, _ in POOLS}))
+    parser.add_argument("--draws", type=int, default=100)
     options = parser.parse_args()
     rows: list[dict[str, object]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for (dataset, condition), sizes in POOLS.items():
-            mirror = Path(os.environ["ALSMUSCLE_MIRROR"])
+    mirror = Path(os.environ["ALSMUSCLE_MIRROR"])
+    for (dataset, condition), sizes in POOLS.items():
+        if dataset != options.dataset:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
             counts = people(dataset, condition, mirror, Path(folder))
-            for n in sizes:
-                for draw in range(options.draws):
-                    about = {"dataset": dataset, "group": condition, "n": n, "draw": draw}
-                    rows.append(about | row(counts, n, draw))
-                table = pd.DataFrame(rows)
-                table.to_csv(options.out, sep="\t", index=False, float_format="%.4g")
-                print(dataset, condition, n, flush=True)
-    by = table.groupby(["dataset", "group", "n"], sort=False)
-    means = by[["fdp", "power", "fdp_without", "power_without"]].mean()
-    means["fdp_error"] = by["fdp"].sem()
-    print(means.round(4).to_string())
-    unlucky = table["hidden_pvalue"] < ALPHA
-    print(table.groupby(unlucky)[["fdp", "fdp_without", "power", "power_without"]].mean().round(4))
+        for n in sizes:
+            for draw in range(options.draws):
+                about = {"dataset": dataset, "group": condition, "n": n, "draw": draw}
+                rows.append(about | row(counts, n, draw))
+    print(pd.DataFrame(rows).to_csv(sep="\t", index=False, float_format="%.4g"), end="")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ engine runs in a process of its own; its time is fit + test on counts in memory,
 its peak memory is that of the whole process. Compile time is reported apart: cold (empty cache)
 and warm (the cache is read). Figures depend on the machine: read the ratios.
 
-    python benchmarks/fit.py --out results.tsv [--samples 10 40 160 640] [--studies GLDS-103 ...]
+    python benchmarks/fit.py 40 > rows.tsv
+    python benchmarks/fit.py GLDS-103 > rows.tsv
 
-Rows that ``--out`` holds of other inputs are kept, so that a long run can be made in pieces; what
-is compared is always of one input, and made in one piece.
+The input is a number of simulated samples, or a study of the data mirror. Columns beside times and
+memory: ``ratio_to_batched``, and agreement with our result (:func:`agreement`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,6 @@ PYTHON_ENGINES = ("batched", "default")
 R_ENGINES = ("DESeq2", "edgeR", "limma")
 # PyDESeq2's default is by far the slowest: it runs once, with the most threads.
 THREADED = ("batched", "DESeq2")
-STUDIES = ("GSE140261", "GSE184951", "GSE129643", "GLDS-103")
 ALPHA = 0.05
 
 
@@ -307,16 +306,6 @@ def agreement(ours: pd.DataFrame, other: pd.DataFrame) -> dict[str, float | str]
     return found
 
 
-def inputs(
-    samples: list[int], n_genes: int, studies: list[str], mirror: Path
-) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """Yield name, counts and obs of every input."""
-    for n in samples:
-        yield f"simulated_{n}", *simulate(n_genes, n)
-    for name in studies:
-        yield name, *read_study(name, mirror)
-
-
 def _threads(engine: str, wanted: list[int]) -> list[int]:
     if engine in THREADED:
         return wanted
@@ -324,58 +313,49 @@ def _threads(engine: str, wanted: list[int]) -> list[int]:
 
 
 def main() -> None:
-    """Run all engines on all inputs; write one row per run, with ratios to our best time."""
+    """Run all engines on one input; one row per run, with ratios to our best time."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--out", type=Path, default=Path("fit.tsv"))
-    parser.add_argument("--samples", type=int, nargs="*", default=[10, 40, 160, 640])
+    parser.add_argument("input", nargs="?", default="40")
     parser.add_argument("--genes", type=int, default=20_000)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--engines", nargs="+", default=[*PYTHON_ENGINES, *R_ENGINES])
-    parser.add_argument("--mirror", type=Path, default=os.environ.get("ALSMUSCLE_MIRROR"))
-    parser.add_argument("--studies", nargs="*", help="default: all, if there is a mirror")
     parser.add_argument("--engine", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.engine:
         engine, threads, folder = arguments.engine
         run_python(engine, int(threads), Path(folder))
         return
-    mirror = Path(arguments.mirror or HERE.parents[1] / "shared" / "mirror")
-    studies = arguments.studies
-    if studies is None:
-        studies = list(STUDIES) if mirror.is_dir() else []
-
+    name = arguments.input
+    if name.isdigit():
+        counts, obs = simulate(arguments.genes, int(name))
+    else:
+        counts, obs = read_study(name, Path(os.environ["ALSMUSCLE_MIRROR"]))
     rows = []
-    out: Path = arguments.out
-    kept = pd.read_csv(out, sep="\t") if out.exists() else pd.DataFrame(columns=["input"])
     with tempfile.TemporaryDirectory() as scratch:
-        cache = Path(scratch) / "numba"
-        for name, counts, obs in inputs(arguments.samples, arguments.genes, studies, mirror):
-            folder = Path(scratch) / name
-            folder.mkdir()
-            write_input(counts, obs, folder)
-            tables: dict[str, pd.DataFrame] = {}
-            for engine in arguments.engines:
-                for threads in _threads(engine, arguments.threads):
-                    row: dict[str, object] = {
-                        "input": name,
-                        "genes": len(counts),
-                        "samples": len(obs),
-                        "engine": engine,
-                        "threads": threads,
-                    }
-                    row |= measure(engine, threads, folder, cache)
-                    tables[engine] = pd.read_csv(
-                        folder / f"{engine}{threads}.tsv", sep="\t", index_col=0
-                    )
-                    if engine not in ("batched", "edgeR", "limma") and "batched" in tables:
-                        row |= agreement(tables["batched"], tables[engine])
-                    rows.append(row)
-                    print(pd.Series(row).to_dict(), file=sys.stderr, flush=True)
-            table = pd.DataFrame(rows)
-            ours = table[(table["engine"] == "batched")].groupby("input")["seconds"].min()
-            table["ratio_to_batched"] = table["seconds"] / table["input"].map(ours)
-            table = pd.concat([kept[~kept["input"].isin(table["input"])], table])
-            table.to_csv(out, sep="\t", index=False, float_format="%.6g")
+        folder = Path(scratch)
+        write_input(counts, obs, folder)
+        tables: dict[str, pd.DataFrame] = {}
+        for engine in arguments.engines:
+            for threads in _threads(engine, arguments.threads):
+                row: dict[str, object] = {
+                    "input": name,
+                    "genes": len(counts),
+                    "samples": len(obs),
+                    "engine": engine,
+                    "threads": threads,
+                }
+                row |= measure(engine, threads, folder, folder / "numba")
+                tables[engine] = pd.read_csv(
+                    folder / f"{engine}{threads}.tsv", sep="\t", index_col=0
+                )
+                if engine not in ("batched", "edgeR", "limma") and "batched" in tables:
+                    row |= agreement(tables["batched"], tables[engine])
+                rows.append(row)
+                print(row, file=sys.stderr, flush=True)
+    table = pd.DataFrame(rows)
+    ours = table.loc[table["engine"] == "batched", "seconds"].min()
+    table["ratio_to_batched"] = table["seconds"] / ours
+    print(table.to_csv(sep="\t", index=False, float_format="%.6g"), end="")
 
 
 if __name__ == "__main__":

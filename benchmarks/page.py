@@ -1,65 +1,452 @@
-"""One page of all benchmark tables: python benchmarks/page.py results/benchmarks."""
+"""The page of all tables: ``README.md`` out of ``README.md.j2``, the tables and ``stamps.tsv``.
+
+A function per part turns its table into lines of figure, ours, peer and ratio; command and date
+come from the stamp of the piece that a line was made with. No number stands in the template: what
+its sentences need they look up (``value``). ``run.py`` writes the page.
+"""
 
 from __future__ import annotations
 
-import html
-import sys
+import math
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import jinja2
 import pandas as pd
 
-TITLES = {
-    "workflow": "Whole runs: time, overhead, jobs per study",
-    "fit": "Differential expression: fit and test",
-    "enrichment": "Gene sets",
-    "cells": "Single cells",
-    "reads": "Raw reads: index and quantification",
-    "meta": "Synthesis: pooling over contrasts",
+MINUTE = 60
+THOUSAND = 1000
+
+
+class Line(NamedTuple):
+    """A line of the page: what was measured, by which piece; ratio is peer over ours."""
+
+    piece: str
+    figure: str
+    ours: str
+    peer: str = ""
+    ratio: str = ""
+
+
+def number(value: float) -> str:
+    """Write a number with three digits that count."""
+    if pd.isna(value):
+        return "–"
+    digits = 3 - math.floor(math.log10(abs(value))) - 1 if value else 0
+    rounded = round(float(value), digits)
+    return f"{rounded:,.{max(digits, 0)}f}"
+
+
+def against(ours: float, peer: float) -> str:
+    """Write how many times ours the peer takes."""
+    return "" if pd.isna(peer) or not ours else number(peer / ours)
+
+
+def per_cent(value: float) -> str:
+    """Write a share in per cent, with one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def _fit(table: pd.DataFrame) -> Iterator[Line]:
+    for name, rows in table.groupby("input", sort=False):
+
+        def of(engine: str, threads: int, column: str, rows: pd.DataFrame = rows) -> float:
+            own = rows[(rows["engine"] == engine) & (rows["threads"] == threads)]
+            return float(own[column].iloc[0]) if len(own) else math.nan
+
+        genes, samples = (int(rows[column].iloc[0]) for column in ("genes", "samples"))
+        what = f"{'simulated' if str(name).isdigit() else name}, {genes:,} genes × {samples}"
+        one = 1 if (rows["threads"] == 1).any() else 2
+        mine, theirs = (of(engine, one, "cpu_seconds") for engine in ("batched", "DESeq2"))
+        yield Line(
+            str(name),
+            f"{what}: CPU s of fit and test, threads: {one}",
+            number(mine),
+            f"DESeq2 {number(theirs)}",
+            against(mine, theirs),
+        )
+        mine = of("batched", 2, "seconds")
+        best = min(x for x in (of("DESeq2", n, "seconds") for n in (1, 2)) if not math.isnan(x))
+        default = of("default", 2, "seconds")
+        others = {"edgeR": of("edgeR", 1, "seconds"), "limma-voom": of("limma", 1, "seconds")}
+        others = {"PyDESeq2": default} | others
+        said = "".join(f", {who} {number(x)}" for who, x in others.items() if not math.isnan(x))
+        yield Line(
+            str(name),
+            f"{what}: wall s, threads: 2",
+            number(mine),
+            f"DESeq2 {number(best)}{said}",
+            against(mine, best),
+        )
+        mine, theirs = (
+            rows.loc[rows["engine"] == engine, "peak_mb"].max() for engine in ("batched", "DESeq2")
+        )
+        yield Line(
+            *(str(name), f"{what}: peak MB", number(mine)),
+            *(f"DESeq2 {number(theirs)}", against(mine, theirs)),
+        )
+        differ = {
+            who: of(engine, 2, "calls_differ")
+            for who, engine in (("PyDESeq2", "default"), ("DESeq2", "DESeq2"))
+        }
+        yield Line(
+            *(str(name), f"{what}: calls at adjusted p 0.05 that differ from ours", "0"),
+            ", ".join(
+                f"{who} {x:.0f} of {of(engine, 2, 'called'):,.0f}"
+                for (who, x), engine in zip(differ.items(), ("default", "DESeq2"), strict=True)
+                if not math.isnan(x)
+            ),
+        )
+
+
+def _calls(table: pd.DataFrame) -> Iterator[Line]:
+    for n, rows in table.groupby("n"):
+        said = {}
+        for who, own in rows.groupby("method", sort=False):
+            false, power = own["fdp"], own["power"]
+            error = 100 * float(false.std() / math.sqrt(len(own)))
+            said[who] = (
+                f"{per_cent(false.mean())} ± {error:.1f} ({per_cent(false.median())}); "
+                f"{per_cent(power.mean())}"
+            )
+        peers = "<br>".join(f"{who} {text}" for who, text in said.items() if who != "ours")
+        yield Line(str(n), f"{n} a side, {rows['replicate'].nunique()} draws", said["ours"], peers)
+
+
+def _chance(table: pd.DataFrame) -> Iterator[Line]:
+    for (dataset, group, n), rows in table.groupby(["dataset", "group", "n"], sort=False):
+        yield Line(
+            dataset,
+            f"{dataset}, {group}, {n} a side, {len(rows)} draws",
+            f"{per_cent(rows['fdp'].mean())} ± {100 * rows['fdp'].sem():.1f} "
+            f"({per_cent(rows['fdp'].median())}); {per_cent(rows['power'].mean())}",
+            f"{per_cent(rows['fdp_without'].mean())}; {per_cent(rows['power_without'].mean())}",
+        )
+    lean = table[table["n"] > 3]
+    bounds = [0, 0.01, 0.05, 0.2, 1]
+    for low, high in pairwise(bounds):
+        rows = lean[(lean["hidden_pvalue"] > low) & (lean["hidden_pvalue"] <= high)]
+        yield Line(
+            "gse140261",
+            f"p of the lean {low:g} to {high:g}, more than 3 a side, {len(rows)} draws",
+            f"{per_cent(rows['fdp'].mean())}; {per_cent(rows['power'].mean())}",
+            f"{per_cent(rows['fdp_without'].mean())}; {per_cent(rows['power_without'].mean())}",
+        )
+
+
+def _enrichment(table: pd.DataFrame) -> Iterator[Line]:
+    names = {
+        "gsea": ("ranking by multilevel splitting", "gseapy_permutation", "gseapy, permutations"),
+        "camera_pr": ("camera, preranked", "limma_cameraPR", "limma's cameraPR"),
+        "set_effects": ("effects of sets beside 200 matched ones each", "", ""),
+    }
+    for run, rows in table.groupby("run", sort=False):
+        by = rows.set_index("method")
+        for method, (what, peer, who) in names.items():
+            if method not in by.index or (run == "permutations" and peer not in by.index):
+                continue
+            sets, genes = by.loc[method, ["sets", "genes"]]
+            mine, more = by.loc[method, "cpu_s"], []
+            if peer in by.index:
+                theirs = by.loc[peer, "cpu_s"]
+                said = f"{who} {number(theirs)} ({number(by.loc[peer, 'peak_mb'])})"
+                more = [said, against(mine, theirs)]
+            yield Line(
+                *(str(run), f"{sets:,} sets, {genes:,} genes, {what}"),
+                *(f"{number(mine)} ({number(by.loc[method, 'peak_mb'])})", *more),
+            )
+
+
+def _meta(table: pd.DataFrame) -> Iterator[Line]:
+    for row in table.itertuples():
+        known = not pd.isna(row.metafor_cpu_s)
+        yield Line(
+            str(row.contrasts),
+            f"{row.contrasts} contrasts × {row.genes:,} genes, {row.task}",
+            f"{number(row.cpu_s)} ({number(row.peak_mb)})",
+            f"metafor {number(row.metafor_cpu_s)}" if known else "",
+            against(row.cpu_s, row.metafor_cpu_s),
+        )
+
+
+def _cells(table: pd.DataFrame) -> Iterator[Line]:
+    for n, rows in table.groupby("n_cells"):
+        by = rows.set_index("way")
+        for column, what in (("cpu_s", "CPU s"), ("wall_s", "wall s"), ("peak_gib", "peak GiB")):
+            mine, theirs, ratio = by.loc["alsmuscle", column], "", ""
+            if "scanpy_defaults" in by.index:
+                plain = by.loc["scanpy_defaults"]
+                theirs = f"plain scanpy {number(plain[column])}"
+                ratio = against(mine, plain[column])
+                if not plain["finished"]:
+                    theirs, ratio = f"{theirs}, stopped unfinished", f"> {ratio}"
+            yield Line(str(n), f"{n:,} nuclei: {what}", number(mine), theirs, ratio)
+        steps = by.loc["alsmuscle", ["per_sample_s", "integrate_s", "annotate_pseudobulk_s"]]
+        what = "wall s of single samples; of clusters and map; of names, files and sums"
+        yield Line(str(n), f"{n:,} nuclei: {what}", "; ".join(map(number, steps)))
+
+
+def _reads(table: pd.DataFrame) -> Iterator[Line]:
+    for row in table.itertuples():
+        of = f", {row.million_reads:g} million reads" if row.million_reads else ""
+        yield Line(
+            str(row.genes),
+            f"{row.step}, {number(row.megabases)} Mb{of}",
+            f"{number(row.cpu_s)} ({number(row.programs_s)}); {number(row.peak_mb)}",
+        )
+
+
+def _report(table: pd.DataFrame) -> Iterator[Line]:
+    for row in table.itertuples():
+        what = f"{row.studies} studies, {row.comparisons} comparisons"
+        piece = str(row.studies)
+        took = f"{number(row.build_cpu_s)}; {number(row.build_s)}"
+        yield Line(piece, f"{what}: building, CPU s; wall s on {row.threads} cores", took)
+        sizes = f"{row.index_mb:g}; {row.largest_page_mb:g}; {number(row.total_mb)}"
+        yield Line(piece, f"{what}: MB of the index; of the largest page; of all", sizes)
+        views = f"{row.index_first_view_s:g}; {row.contrast_first_view_s:g}"
+        yield Line(piece, f"{what}: s to the first view of the index; of a comparison", views)
+
+
+def _workflow(table: pd.DataFrame) -> Iterator[Line]:
+    for row in table.itertuples():
+        piece = str(row.run)
+        what = (
+            f"{piece} simulated studies" if piece.isdigit() else f"{piece}, {row.studies} studies"
+        )
+        took = f"{number(row.wall_seconds)}; {number(row.seconds_per_study)}"
+        yield Line(piece, f"{what}: wall s; per study", took)
+        yield Line(
+            piece,
+            f"{what}: jobs; overhead, starts and imports in % of wall time; peak MB",
+            f"{row.jobs}; {per_cent(row.overhead)}, {100 * row.start_share:.0f}; "
+            f"{number(row.peak_mb)}",
+        )
+
+
+PATH = (("cpu_s", "CPU s"), ("wall_s", "wall s"), ("peak_mb", "peak MB"))
+
+
+def _path(table: pd.DataFrame) -> Iterator[Line]:
+    by = table.set_index(["study", "way"])
+    for study in table["study"].unique():
+        samples, contrasts = (int(by.loc[(study, "R"), key]) for key in ("samples", "contrasts"))
+        for column, what in PATH:
+            mine, theirs = (by.loc[(study, way), column] for way in ("ours", "R"))
+            yield Line(
+                *(study, f"{study}, {samples} samples, contrasts: {contrasts}: {what}"),
+                *(number(mine), number(theirs), against(mine, theirs)),
+            )
+    for column, what in PATH:
+        of = by[column].groupby("way").agg("max" if column == "peak_mb" else "sum")
+        yield Line(
+            *("", f"all of these: {what}", number(of["ours"])),
+            *(number(of["R"]), against(of["ours"], of["R"])),
+        )
+
+
+LINES: dict[str, Callable[[pd.DataFrame], Iterator[Line]]] = {
+    "fit": _fit,
+    "calls": _calls,
+    "calls-alone": _calls,
+    "chance": _chance,
+    "enrichment": _enrichment,
+    "meta": _meta,
+    "cells": _cells,
+    "reads": _reads,
+    "report": _report,
+    "workflow": _workflow,
+    "path": _path,
 }
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>alsmuscle: benchmarks</title>
-<style>
-body {{
-  font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
-}}
-div {{ overflow-x: auto }}
-table {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }}
-th, td {{
-  border-bottom: 1px solid #ccc; padding: .2rem .6rem; text-align: left; white-space: nowrap;
-}}
-</style>
-<h1>Benchmarks</h1>
-<p>Measured on one machine, in one run per table: read the ratios, not the seconds. Columns are
-explained in <code>benchmarks/README.md</code>.</p>
-{sections}
-</html>
-"""
+
+
+CALIBRATION = (
+    "wrong share of supported rows",
+    "strong true rows supported",
+    "strong intrinsic rows supported",
+    "coverage of pooled 95 % intervals of blocks",
+    "coverage of pooled 95 % intervals of blocks moved by 1 or more",
+    "coverage of Bayesian intervals of blocks",
+    "coverage of pooled 95 % intervals of Delta",
+    "false discovery proportion of genes, mean",
+    "stated detectable effects reached",
+)
+
+
+def _listed(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+class Page:
+    """What the template asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        stamps = pd.read_csv(folder / "stamps.tsv", sep="\t", dtype=str, keep_default_na=False)
+        self.stamps = stamps.set_index(["part", "piece"])
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Return a part's table."""
+        return pd.read_csv(self.folder / f"{name}.tsv", sep="\t", comment="#")
+
+    def made(self, part: str, piece: str) -> list[str]:
+        """Return the words that make a piece, and when and by what code it was made."""
+        if not piece:
+            return ["", ""]
+        stamp = self.stamps.loc[(part, piece)]
+        return [f"`{part}:{piece}`", f"{stamp['date']}, {stamp['commit']}"]
+
+    def table(self, part: str, unit: str = "", ours: str = "ours", peer: str = "peer") -> str:
+        """Return the lines of a part; ``unit`` is what every line of it counts."""
+        rows = [[*line[1:], *self.made(part, line.piece)] for line in LINES[part](self.read(part))]
+        head = ["figure", f"{ours}{unit and f': {unit}'}", peer, "ratio", "command", "date, code"]
+        return markdown(head, rows)
+
+    def value(self, part: str, column: str, **where: Any) -> float:
+        """Look one number up.
+
+        Raises
+        ------
+        ValueError
+            No row, or more than one, is meant.
+        """
+        rows = self.read(part)
+        for name, wanted in where.items():
+            rows = rows[rows[name].astype(str) == str(wanted)]
+        if len(rows) != 1:
+            raise ValueError(f"{part}: {len(rows)} rows with {where}")
+        return float(rows[column].iloc[0])
+
+    def total(self, part: str, column: str, **where: Any) -> float:
+        """Add numbers up."""
+        rows = self.read(part)
+        for name, wanted in where.items():
+            rows = rows[rows[name].astype(str) == str(wanted)]
+        return float(rows[column].sum())
+
+    def most(self, part: str, column: str) -> float:
+        """Return the largest number of a column."""
+        return float(self.read(part)[column].max())
+
+    def path_ratio(self, column: str) -> float:
+        """Return what ours take of R's, over all studies of the bulk path."""
+        by = self.read("path").groupby("way")[column].sum()
+        return float(by["ours"] / by["R"])
+
+    def false_shares(self, bar: float) -> list[tuple[str, float, float]]:
+        """Return a line for :meth:`bars` per size: the mean false share of our calls.
+
+        Of the most draws that there are.
+        """
+        few, many = self.read("calls").query("method == 'ours'"), self.read("calls-alone")
+        rows = pd.concat([few[~few["n"].isin(many["n"])], many])
+        return [
+            (f"{n} a side, {len(own)} draws: mean false share of calls, %", bar, 100 * own.mean())
+            for n, own in rows.groupby("n")["fdp"]
+        ]
+
+    def _beyond(self, method: str) -> pd.Series:
+        """Return by size how far a test's false share lies above the linear one's, same draws."""
+        calls, chance = self.read("calls"), self.read("chance")
+        calls = calls[calls["method"] == method].set_index(["n", "replicate"])["fdp"]
+        linear = chance[chance["dataset"] == "gse140261"].set_index(["n", "draw"])["fdp"]
+        linear.index.names = ["n", "replicate"]
+        return 100 * (calls - linear).dropna().groupby("n").mean()
+
+    def beyond(self, method: str) -> str:
+        """Return :meth:`_beyond` in words."""
+        return _listed(f"{x:.1f} at {n}" for n, x in self._beyond(method).items())
+
+    def expected(self) -> str:
+        """Return our test's false share by size, as all draws of the linear test let expect."""
+        chance = self.read("chance").query("dataset == 'gse140261'")
+        found = 100 * chance.groupby("n")["fdp"].mean() + self._beyond("ours")
+        return _listed(f"{x:.0f} at {n}" for n, x in found.dropna().items())
+
+    def wrong(self, part: str) -> str:
+        """Return how many supported rows of how many are wrong."""
+        rows = self.read(part).query("what == 'wrong share of supported rows'")
+        return f"{(rows['value'] * rows['n']).sum():.0f} of {rows['n'].sum():,}"
+
+    def calibration(self, part: str) -> str:
+        """Return the main lines of a calibration: an arm a column, with 3, 4 and 5 studies."""
+        table = self.read(part)
+        arms = list(table["arm"].unique())
+        rows = []
+        for what in CALIBRATION:
+            own = table[table["what"] == what]
+            cells = [
+                "; ".join(f"{value:.3g}" for value in own.loc[own["arm"] == arm, "value"])
+                for arm in arms
+            ]
+            rows.append([what, *cells])
+        return markdown(["with 3, 4 and 5 studies", *arms], rows)
+
+    def missed(self, part: str) -> str:
+        """Return the lines of a calibration whose bar is not met."""
+        table = self.read(part)
+        rows = [
+            [row.arm, f"{row.k}", row.what, f"{row.value:g}", f"{row.n:,}"]
+            + ["" if pd.isna(bar) else f"{bar:g}" for bar in (row.low, row.high)]
+            for row in table[table["met"] == "no"].itertuples()
+        ]
+        return markdown(["arm", "studies", "what", "value", "of", "at least", "at most"], rows)
+
+    def bars(self, rows: list[tuple[str, float, float]]) -> str:
+        """Return what was aimed at, what was measured, and whether that is within it."""
+        return markdown(
+            ["figure", "at most", "measured", ""],
+            [
+                [what, f"{bar:,g}", number(found), "met" if found <= bar else "**missed**"]
+                for what, bar, found in rows
+            ],
+        )
+
+    def machines(self) -> str:
+        """Name the machines."""
+        return "; ".join(dict.fromkeys(self.stamps["machine"]))
+
+    def made_of(self, part: str, piece: str) -> bool:
+        """Whether a piece was ever made."""
+        return (part, piece) in self.stamps.index
+
+    def parts(self) -> str:
+        """Return what the pieces cost and need, and when they were made last."""
+        same = ["part", "needs", "date", "commit", "note"]
+        rows = [
+            [part, ", ".join(own["piece"]), needs, _minutes(own["cpu_s"]), f"{date}, {code}", note]
+            for (part, needs, date, code, note), own in self.stamps.reset_index().groupby(
+                same, sort=False
+            )
+        ]
+        return markdown(["part", "pieces", "needs", "CPU min", "date, code", "note"], rows)
+
+
+def _minutes(seconds: pd.Series) -> str:
+    """Write minutes of CPU; nothing where one piece's are not known."""
+    return "–" if (seconds == "").any() else number(seconds.astype(float).sum() / MINUTE)
 
 
 def build(folder: Path) -> str:
-    """Return the page of all tables in ``folder``; lines with # become notes."""
-    known = [folder / f"{name}.tsv" for name in TITLES]
-    found = [path for path in known if path.exists()]
-    found += sorted(set(folder.glob("*.tsv")) - set(known))
-    if not found:
-        sys.exit(f"{folder}: no .tsv to show; run `make benchmark`")
-    sections = []
-    for path in found:
-        notes = [line[1:].strip() for line in path.read_text().splitlines() if line[:1] == "#"]
-        table = pd.read_csv(path, sep="\t", comment="#", dtype=str, keep_default_na=False)
-        sections.append(
-            f"<h2>{html.escape(TITLES.get(path.stem, path.stem))}</h2>"
-            + "".join(f"<p>{html.escape(note)}</p>" for note in notes)
-            + f"<div>{table.to_html(index=False, border=0)}</div>"
-            + f'<p><a href="{html.escape(path.name)}">{html.escape(path.name)}</a></p>'
-        )
-    return PAGE.format(sections="\n".join(sections))
-
-
-if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    (place / "index.html").write_text(build(place), encoding="utf-8")
-    sys.stdout.write(f"{place / 'index.html'}\n")
+    """Return the page of the tables in ``folder``."""
+    loader = jinja2.FileSystemLoader(folder)
+    environment = jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters |= {"n": number, "pc": per_cent}
+    page = Page(folder)
+    names = [name for name in vars(Page) if not name.startswith("_")]
+    found = {name: getattr(page, name) for name in names}
+    return environment.get_template("README.md.j2").render(found)

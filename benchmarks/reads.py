@@ -1,6 +1,6 @@
 """Time and peak memory of reads: the index per megabase, quantification per million reads.
 
-    python benchmarks/reads.py [--genes 2000 8000] [--reads 500000] [--steps cells …] > reads.tsv
+    python benchmarks/reads.py 2000 [--reads 500000] [--steps cells …] > rows.tsv
 
 Made-up genes (five exons, up to three isoforms, four introns) and reads of 75 nucleotides. Each
 step is a process of its own on one thread; CPU seconds are what to read on a shared machine.
@@ -51,14 +51,13 @@ def measured(step: Callable[[], object]) -> tuple[float, float, float, float]:
 def main() -> None:
     """Measure, and write the table to standard output."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--genes", type=int, nargs="+", default=[2_000, 8_000])
+    parser.add_argument("genes", type=int)
     parser.add_argument("--reads", type=int, default=500_000)
     parser.add_argument("--steps", nargs="+", default=STEPS, choices=STEPS)
     asked = parser.parse_args()
     print("step\tgenes\tmegabases\tmillion_reads\tcpu_s\tprograms_s\twall_s\tpeak_mb", flush=True)
     with tempfile.TemporaryDirectory() as place:
-        for genes in asked.genes:
-            steps(Path(place) / str(genes), genes, asked.reads, asked.steps)
+        steps(Path(place), asked.genes, asked.reads, asked.steps)
 
 
 def steps(folder: Path, genes: int, reads: int, wanted: Sequence[str]) -> None:
@@ -67,7 +66,6 @@ def steps(folder: Path, genes: int, reads: int, wanted: Sequence[str]) -> None:
     from alsmuscle.download.policy import FetchPolicy
     from alsmuscle.reads import cells, quantify, reference
 
-    folder.mkdir()
     made = made_up_reads.genome([f"ENSG{i:011d}.1" for i in range(genes)])
     paths = {key: str(path) for key, path in made.write(folder).items()}
     policy = FetchPolicy(folders=(str(folder),))

@@ -1,7 +1,8 @@
 """Whole runs of the workflow: wall time, what of it is overhead, jobs per study, growth with
 studies.
 
-    python benchmarks/workflow.py --out workflow.tsv [--studies 5 50 200] [--demo] [--real]
+    python benchmarks/workflow.py 50 [--plan-only] > rows.tsv
+    python benchmarks/workflow.py demo > rows.tsv
 
 Simulated studies have ten samples, 1,200 genes and one contrast, and are made at run time. Each run
 is the plain command on a new folder, on one core, so that the seconds of the jobs add up:
@@ -21,7 +22,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -155,34 +155,27 @@ def measure(what: str, folder: Path, results: str, options: list[str], *, plan_o
 
 
 def main() -> None:
-    """Run what is asked for; the table is rewritten after each run."""
+    """Run once: so many simulated studies, the demo, or the real ones."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--studies", type=int, nargs="*", default=[5, 50, 200])
-    parser.add_argument("--demo", action="store_true")
-    parser.add_argument("--real", action="store_true", help="needs ALSMUSCLE_MIRROR or a network")
+    parser.add_argument("run", help="a number of studies, demo, or real (ALSMUSCLE_MIRROR)")
     parser.add_argument("--plan-only", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    rows = []
+    demo = given.run == "demo"
     with tempfile.TemporaryDirectory() as scratch:
-
-        def add(name: str, results: str, options: list[str]) -> None:
-            folder = Path(scratch) / name.replace(" ", "_")
-            rows.append(measure(name, folder, results, options, plan_only=given.plan_only))
-            print(rows[-1], file=sys.stderr, flush=True)
-            pd.DataFrame(rows).to_csv(given.out, sep="\t", index=False, float_format="%.4g")
-            shutil.rmtree(folder)
-
-        for n in given.studies:
-            make_studies(Path(scratch) / f"{n}_studies", n)
-            add(f"{n} studies", "results", [])
-        if given.demo:
-            make_copy(Path(scratch) / "demo")
-            add("demo", "results/demo", ["--configfile", "config/demo.yaml"])
-        if given.real:
-            make_copy(Path(scratch) / "real")
-            add("real", "results", [])
+        folder = Path(scratch) / "run"
+        if given.run.isdigit():
+            make_studies(folder, int(given.run))
+        else:
+            make_copy(folder)
+        row = measure(
+            given.run,
+            folder,
+            "results/demo" if demo else "results",
+            ["--configfile", "config/demo.yaml"] if demo else [],
+            plan_only=given.plan_only,
+        )
+    print(pd.DataFrame([row]).to_csv(sep="\t", index=False, float_format="%.4g"), end="")
 
 
 if __name__ == "__main__":

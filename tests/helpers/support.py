@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib.util
 import io
 import os
 import shutil
@@ -13,6 +14,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,19 @@ def mirror() -> Path | None:
     """Folder of mirrored public data, where there is one."""
     path = Path(os.environ.get("ALSMUSCLE_MIRROR") or ROOT.parent / "shared" / "mirror")
     return path.resolve() if (path / "index.tsv").is_file() else None
+
+
+def load_benchmark(name: str) -> ModuleType:
+    """Load a script of the benchmarks, which import each other by name."""
+    folder = ROOT / "benchmarks"
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", folder / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass
