@@ -207,6 +207,15 @@ def merged(old: str, new: str, part: Part, piece: str) -> str:
     return str(joined.to_csv(sep="\t", index=False, lineterminator="\n"))
 
 
+def stamped(known: pd.DataFrame, row: dict[str, str]) -> pd.DataFrame:
+    """Return the stamps with one that is new, in the order of the parts; none is lost."""
+    same = (known["part"] == row["part"]) & (known["piece"] == row["piece"])
+    rows = pd.concat([known[~same], pd.DataFrame([row])], ignore_index=True)
+    names = list(zip(rows["part"], rows["piece"], strict=True))
+    place = {name: i for i, name in enumerate(ORDER)}
+    return rows.loc[sorted(rows.index, key=lambda i: place.get(names[i], len(place)))]
+
+
 def make(part: Part, piece: str, code: str, where: str) -> None:
     """Make one piece, and keep its rows and its stamp."""
     words = [str(part.script.relative_to(ROOT)), piece, *part.options]
@@ -221,9 +230,7 @@ def make(part: Part, piece: str, code: str, where: str) -> None:
         **{name: f"{took[name]:.0f}" for name in ("cpu_s", "wall_s")},
         **{"command": " ".join(["python", *words]), "note": ""},
     }
-    same = (known["part"] == part.name) & (known["piece"] == piece)
-    rows = pd.concat([known[~same], pd.DataFrame([row])]).set_index(["part", "piece"])
-    rows.reindex([name for name in ORDER if name in rows.index]).to_csv(STAMPS, sep="\t")
+    stamped(known, row).to_csv(STAMPS, sep="\t", index=False)
 
 
 def wanted(names: list[str]) -> Iterator[tuple[Part, str]]:

@@ -13,22 +13,22 @@ run = load_benchmark("run")
 PART = run.Part("meta", "contrasts", ("5", "50"))
 
 
-def stamped(**changed: str) -> pd.DataFrame:
+def stamps(**changed: str) -> pd.DataFrame:
     return pd.DataFrame(
         [{"part": "meta", "piece": "5", "code": "abc", "machine": "here", **changed}]
     )
 
 
 def test_what_the_present_code_has_made_here_is_done() -> None:
-    assert run.is_done(PART, "5", stamped(), "abc", "here")
-    assert not run.is_done(PART, "50", stamped(), "abc", "here")
-    assert not run.is_done(PART, "5", stamped(code="older"), "abc", "here")
-    assert not run.is_done(PART, "5", stamped(code=""), "abc", "here")
+    assert run.is_done(PART, "5", stamps(), "abc", "here")
+    assert not run.is_done(PART, "50", stamps(), "abc", "here")
+    assert not run.is_done(PART, "5", stamps(code="older"), "abc", "here")
+    assert not run.is_done(PART, "5", stamps(code=""), "abc", "here")
 
 
 def test_seconds_of_another_machine_are_measured_again_and_calls_are_not() -> None:
-    assert not run.is_done(PART, "5", stamped(machine="there"), "abc", "here")
-    assert run.is_done(PART._replace(timed=False), "5", stamped(machine="there"), "abc", "here")
+    assert not run.is_done(PART, "5", stamps(machine="there"), "abc", "here")
+    assert run.is_done(PART._replace(timed=False), "5", stamps(machine="there"), "abc", "here")
 
 
 def test_rows_of_a_piece_replace_their_former_ones_and_no_others() -> None:
@@ -50,6 +50,14 @@ def test_a_script_that_prints_other_rows_changes_nothing(rows: str) -> None:
     text = "task\tcontrasts\tcpu_s\npool\t50\t1\n"
     with pytest.raises(RuntimeError, match="piece 50 has rows of"):
         run.merged(text, "task\tcontrasts\tcpu_s\n" + rows, PART, "50")
+
+
+def test_a_stamp_replaces_its_former_one_in_the_order_of_the_parts_and_none_is_lost() -> None:
+    known = pd.concat([stamps(part="gone"), stamps(piece="50"), stamps(code="older")])
+    found = run.stamped(known, stamps().iloc[0].to_dict())
+    assert list(found["part"]) == ["meta", "meta", "gone"]
+    assert list(found["piece"]) == ["5", "50", "5"]
+    assert found["code"].iloc[0] == "abc"
 
 
 def test_parts_and_pieces_are_asked_for_by_name() -> None:
