@@ -124,8 +124,8 @@ def test_a_large_study_is_thinned_in_the_drawing():
 def test_spots_are_never_called_cells():
     page = text(report(study("spots", tested=False, title="Visium"))["studies/sim.html"])
     assert "Visium spots, not cells" in page
-    assert "2 named kinds of spots" in page
-    assert "no cell type can be tested: too few samples a side" in page.lower()
+    assert "2 named groups of spots" in page
+    assert "no group of spots can be tested: too few samples a side" in page.lower()
     assert "Spots cannot answer" in page
 
 

@@ -164,7 +164,7 @@ def test_scripts_hold_every_gene_of_every_study_in_its_bucket():
     )
     assert [k["study"] for k in about] == ["GSE000001", "GSE000002"]
     assert about[0]["flags"] and set(about[0]["flags"].values()) >= {
-        "library_size 1.4 million < 5 million"
+        "library size 1.4 million < 5 million"
     }
     name = "ENSG00000000003"
     text = files[f"assets/data/samples-{gene.bucket(name)}.js"]

@@ -148,6 +148,11 @@ def library_sizes(frame: pd.DataFrame, *, order: Sequence[str] = ()) -> Figure:
     return fig
 
 
+def _type(name: object) -> str:
+    """A type in a legend; of spots only what they are rich in, which the caption says."""
+    return _short(str(name).removeprefix("Spots rich in "), 70)
+
+
 def _short(name: object, limit: int = 20) -> str:
     text = str(name)
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -349,7 +354,7 @@ def _points(
             color=colours[name],
             linewidths=0,
             rasterized=True,
-            label=f"{_short(name, 60)} ({_count(len(part))})",
+            label=f"{_type(name)} ({_count(len(part))})",
         )
 
 
@@ -471,9 +476,7 @@ def stacked_shares(
         place, left = np.arange(len(wide))[::-1], np.zeros(len(wide))
         for name in names:
             share = wide[name].to_numpy()
-            ax.barh(
-                place, share, left=left, color=colours[name], label=_short(name, 60), height=0.8
-            )
+            ax.barh(place, share, left=left, color=colours[name], label=_type(name), height=0.8)
             left = left + share
         ax.set_yticks(place, [_short(f"{s} {g}", 26) for g, s in wide.index], fontsize=7)
         ax.set_xlim(0, 1)

@@ -178,12 +178,14 @@ def _contrast(
     title = str(meta["contrast_label"])
     # Without an effect of any programme a matrix of dashes would say nothing.
     empty = bool(long["effect"].isna().all())
+    spots = study.cells.material == "spots"
+    kind, kinds = ("group of spots", "groups of spots") if spots else ("cell type", "cell types")
     return {
         "id": c.slug(name),
         "label": title,
-        "text": f"{len(tested)} of {len(own)} cell types can be tested"
+        "text": f"{len(tested)} of {len(own)} {kinds} can be tested"
         if tested
-        else "no cell type can be tested: too few samples a side. What differs between them is "
+        else f"no {kind} can be tested: too few samples a side. What differs between them is "
         "described gene by gene, without an error",
         "whole": any(str(k.meta["cell_type"]).startswith("all ") for k in own) and not empty,
         "map": c.not_computed(
@@ -457,13 +459,14 @@ def _lost(cells: m.CellsData, full: str | None) -> Markup:
 
 _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
     "umap-type": (
-        "UMAP of all barcodes, coloured by cell type. The cluster table holds the names.",
-        "Every point is a barcode; near means alike. Distances between groups mean little.",
+        "UMAP of all barcodes, coloured by {types}. The cluster table holds the names.",
+        "Every point is one of the {cells}, coloured by {types}; near means alike. Distances "
+        "between groups mean little.",
         (860, 520),
     ),
     "sections": (
-        "Spots at their places on the tissue sections, coloured by signature.",
-        "Spots where they lie on their section, by the signature that is strongest in them; "
+        "Spots at their places on the tissue sections, coloured by {types}.",
+        "Spots where they lie on their section, by {types}; "
         "{cells} of different sections are not aligned.",
         (860, 520),
     ),
@@ -479,21 +482,21 @@ _WORDS: dict[str, tuple[str, str, tuple[int, int]]] = {
         (960, 760),
     ),
     "genes-by-group": (
-        "Dot plot: expression of the myogenic factors and of markers, by cell type and group.",
-        "Genes by cell type and group of donors. Size: share of {cells} that show the gene; "
+        "Dot plot: expression of the myogenic factors and of markers, by {types} and group.",
+        "Genes by {types} and group of donors. Size: share of {cells} that show the gene; "
         "colour: mean, relative to the gene's highest. All donors of a group together: read "
         "differences in the tables of effects.",
         (960, 560),
     ),
     "programmes-by-group": (
-        "Dot plot: level of each programme of the first page, by cell type and group.",
-        "Programmes by cell type and group of donors. Size: number of {cells}; colour: level, "
+        "Dot plot: level of each programme of the first page, by {types} and group.",
+        "Programmes by {types} and group of donors. Size: number of {cells}; colour: level, "
         "from the programme's lowest to its highest.",
         (860, 560),
     ),
     "composition": (
-        "Stacked bars: share of each cell type in every sample.",
-        "Share of cell types per sample.",
+        "Stacked bars: every sample, by {types}.",
+        "Shares of every sample, by {types}.",
         (860, 420),
     ),
     "markers": (
@@ -600,11 +603,12 @@ def _picture(
     width, height = size
     cells = study.cells
     assert cells is not None
+    types = "what spots are rich in" if cells.material == "spots" else "cell type"
     return c.figure(
         name=name,
         image=f"{root}{path}.svg",
-        alt=alt,
-        caption=caption.format(cells=cells.material),
+        alt=alt.format(cells=cells.material, types=types),
+        caption=caption.format(cells=cells.material, types=types),
         plot=draw(study) if (draw := _DRAWN_BY.get(name)) else None,
         drawing=None if draw else c.drawing_name(f"{path}.svg"),
         downloads=[("SVG", f"{root}{path}.svg")],
