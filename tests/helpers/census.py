@@ -46,7 +46,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "data_simulate_cells": _FILES,
     "data_verify": _FILES | {"openpyxl"},
     "bulk_fit": _FIT | {"sklearn"},  # the regression from which dispersions start
-    "bulk_contrast": _FIT | {"gseapy", "requests", "statsmodels"},
+    "bulk_contrast": _FIT - {"scipy.stats"} | {"gseapy", "requests", "statsmodels"},
     "cells_prepare": _CELLS,
     "cells_cluster": _CELLS | {"harmonypy", "pynndescent", "umap"},
     "cells_pseudobulk": _FILES,
@@ -81,6 +81,8 @@ def note():
 
 sys.addaudithook(watch)
 atexit.register(note)
+# What is registered before a job's process is made is not done at its end.
+os.register_at_fork(after_in_child=lambda: atexit.register(note))
 """
 
 

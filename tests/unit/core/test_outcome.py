@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -160,9 +161,18 @@ def test_a_mark_is_handed_on_and_the_work_not_begun(tmp_path):
 
 
 def test_without_an_error_nothing_is_marked(tmp_path):
-    run = _run(tmp_path, "open('begun', 'w')")
-    assert (run.returncode, run.stdout) == (0, "went on\n")
+    run = _run(tmp_path, "import atexit; atexit.register(print, 'ended')")
+    # What the job registered for its end is done.
+    assert (run.returncode, run.stdout) == (0, "went on\nended\n")
     assert outcome.before(tmp_path / "results" / "logs") == {}
+
+
+def test_scripts_end_with_the_job():
+    for path in (Path(outcome.__file__).parents[3] / "scripts").glob("*.py"):
+        if "outcome.job(" in (text := path.read_text()):
+            *before, last = ast.parse(text).body
+            assert isinstance(last, ast.With), path.name
+            assert not any(isinstance(each, ast.With) for each in before), path.name
 
 
 def test_only_marks_are_marks(tmp_path):

@@ -594,20 +594,22 @@ def _wald(
     vector = stored_vector(fitted, contrast)
     dds = _reload(fitted, inference)
     stats = DeseqStats(dds, contrast=vector, alpha=alpha, inference=inference, quiet=True)
+    values = {"base_mean": fitted.var["_normed_means"].to_numpy(float)}
     if only_shrunk and not shrink:
-        return {"base_mean": fitted.var["_normed_means"].to_numpy(float)}
+        return values
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stats.summary()
-    table = stats.results_df
-    values = {
-        "base_mean": table["baseMean"].to_numpy(),
-        "log2fc": table["log2FoldChange"].to_numpy(),
-        "lfc_se": table["lfcSE"].to_numpy(),
-        "stat": table["stat"].to_numpy(),
-        "pvalue": table["pvalue"].to_numpy(),
-        "padj": table["padj"].to_numpy(),
-    }
+        # Shrinkage wants the standard errors only.
+        (stats.run_wald_test if only_shrunk else stats.summary)()
+    if not only_shrunk:
+        table = stats.results_df
+        values |= {
+            "log2fc": table["log2FoldChange"].to_numpy(),
+            "lfc_se": table["lfcSE"].to_numpy(),
+            "stat": table["stat"].to_numpy(),
+            "pvalue": table["pvalue"].to_numpy(),
+            "padj": table["padj"].to_numpy(),
+        }
     if shrink:
         # Shrinkage acts on one coefficient: rewrite the model so that the contrast is one.
         rotation = np.eye(len(vector))

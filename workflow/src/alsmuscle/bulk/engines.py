@@ -117,15 +117,24 @@ def agreement(
         shared = other.index.intersection(first.index[first["log2fc"].notna()])
         a, b = first.loc[shared], other.loc[shared]
         row["n_genes"] = len(shared)
-        row["spearman_effect"] = a["log2fc"].corr(b["effect"], method="spearman")
+        row["spearman_effect"] = _rank_correlation(a["log2fc"], b["effect"])
         row["same_direction"] = float((np.sign(a["log2fc"]) == np.sign(b["effect"])).mean())
         if a["padj"].notna().any():
             both = a["padj"].notna() & b["padj"].notna()
-            row["spearman_stat"] = a["stat"][both].corr(b["stat"][both], method="spearman")
+            row["spearman_stat"] = _rank_correlation(a["stat"][both], b["stat"][both])
             called, called_other = a["padj"] < alpha, b["padj"] < alpha
             row["called"], row["called_other"] = int(called.sum()), int(called_other.sum())
             row["called_both"] = int((called & called_other).sum())
     return pd.DataFrame([row])
+
+
+def _rank_correlation(a: pd.Series[float], b: pd.Series[float]) -> float:
+    """Spearman's correlation over one index; pandas asks ``scipy.stats``, a second to import."""
+    known = a.notna() & b.notna()
+    if known.sum() < 2:
+        return np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(a[known].rank().corr(b[known].rank()))
 
 
 def second(

@@ -1,11 +1,11 @@
-"""PyDESeq2, without what only its plots and its regression of means load.
+"""PyDESeq2, without what only its plots, formulas, tests and regression of means load.
 
-Importing this module takes about two CPU seconds: import it where it is used.
+Importing this module takes about a CPU second: import it where it is used.
 """
 
 from alsmuscle.core.late import put_off
 
-with put_off("matplotlib", "sklearn.linear_model"):
+with put_off("matplotlib", "sklearn.linear_model", "formulaic_contrasts", "scipy.stats"):
     from pydeseq2 import utils
     from pydeseq2.dds import DeseqDataSet
     from pydeseq2.default_inference import DefaultInference

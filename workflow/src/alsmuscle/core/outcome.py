@@ -11,9 +11,11 @@ all studies share, and a run that is interrupted.
 
 from __future__ import annotations
 
+import atexit
 import csv
 import errno
 import json
+import logging
 import os
 import re
 import signal
@@ -33,8 +35,6 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.core.redaction import shown
 
 if TYPE_CHECKING:
-    import logging
-
     import pandas as pd
 
 OUTCOME = Table(
@@ -138,7 +138,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     """Run the script of one study: log as :func:`alsmuscle.core.log.job`; a failure leaves marks.
 
     The script's work is done in a child process (on Linux), so that also one that the system kills,
-    as a rule for want of memory, or that crashes, is this study's failure.
+    as a rule for want of memory, or that crashes, is this study's failure. Nothing may come after
+    this block: a process whose block went well ends with status 0.
 
     Parameters
     ----------
@@ -146,7 +147,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         The script's ``snakemake`` object: ``wildcards.dataset``, perhaps ``wildcards.contrast``;
         ``rule``, ``input``, ``output``, ``log``, ``resources``.
     """
-    _as_child(snakemake)
+    ending = _as_child(snakemake)
     with log.job(snakemake.log[0]) as logger:
         for path in snakemake.input:
             if (given := read(path)) is not None:
@@ -168,6 +169,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
             failure = _of_error(error, snakemake)
             _mark(snakemake, failure, again=True)
             logger.error("%s", failure.sentence())
+    ending.went_well = True
 
 
 def concerns_all(error: BaseException, snakemake: Any) -> bool:
@@ -430,23 +432,49 @@ def _tries_left(snakemake: Any) -> bool:
     return int(dict(snakemake.resources.items()).get(TRIES_LEFT, 0)) > 0
 
 
-def _as_child(snakemake: Any) -> None:
+class _Ending:
+    """The end of a job's child process: without taking apart what it loaded, a CPU second a job.
+
+    Registered before the process is made, it comes after all that the job has to do at its end, and
+    after all threads. Where the job did not go well the process ends as any other.
+    """
+
+    went_well = False
+
+    def __call__(self) -> None:
+        if self.went_well:
+            _leave()
+
+
+def _leave() -> NoReturn:
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
+
+
+def _as_child(snakemake: Any) -> _Ending:
     """Go on in a child process; this one waits for it, marks its death and ends with its status."""
+    ending = _Ending()
     if sys.platform != "linux":
-        return
+        return ending
     log.end_with_parent()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    atexit.register(ending)
     with warnings.catch_warnings():
         # Python warns of threads; those of BLAS, all that there are, are made anew.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid:
         _wait(pid, snakemake)
+    return ending
 
 
 def _wait(pid: int, snakemake: Any) -> NoReturn:
     status = os.waitpid(pid, 0)[1]
+    if status == 0:
+        _leave()  # all that was done here is imports
     if os.WIFEXITED(status):
         raise SystemExit(os.WEXITSTATUS(status))
     number = os.WTERMSIG(status)

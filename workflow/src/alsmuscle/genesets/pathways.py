@@ -250,7 +250,8 @@ def _multilevel(
     """One call of gseapy on a ranking that is sorted already."""
     import logging
 
-    with put_off("gseapy.plot"):  # which imports matplotlib; nothing is drawn
+    # For plots, which import matplotlib, and over-representation: neither is asked for.
+    with put_off("gseapy.plot", "scipy.stats"):
         import gseapy
 
     # It would warn on the terminal of ties, whose order is settled here.
