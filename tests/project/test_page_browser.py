@@ -511,14 +511,14 @@ def test_matrices_of_effects_download_as_picture_and_data(folder, open_tab, wher
     known = {name: i for i, name in enumerate(table[0])}
     ranged = [name for name in heads if f"{name}, ci_low" in known]
     assert bool(ranged) == ("effects" in (matrix.get_attribute("class") or ""))
-    numbers = 0
+    numbers: list[float] = []
     for row in table[1:]:
         for name in heads[1:]:
             cell = row[known[name]]
             if name == "Donors" or not cell:
                 continue
-            numbers += 1
             value = float(cell)
+            numbers.append(value)
             if name in ranged and row[known[f"{name}, ci_low"]]:
                 low, high = (float(row[known[f"{name}, ci_{end}"]]) for end in ("low", "high"))
                 assert low <= value <= high
