@@ -182,7 +182,10 @@ window.alsmuscle = (() => {
         const all = `${title} ${kind} ${more}`.toLowerCase();
         return words.every((w) => holds(all, w)) || phrases.some((any) => any.some((w) => holds(all, w)));
       });
-      return [...hits[0], ...hits[1].slice(0, 12), ...hits[2].slice(0, 8), ...pages.slice(0, 12), ...hits[3]].slice(0, 30);
+      // A few of each kind, so that studies of a subject do not hide the claims about it.
+      const seen = {};
+      const some = pages.filter(([, kind]) => { seen[kind] = (seen[kind] || 0) + 1; return seen[kind] <= 8; });
+      return [...hits[0], ...hits[1].slice(0, 12), ...hits[2].slice(0, 8), ...some.slice(0, 24), ...hits[3]].slice(0, 36);
     }
     async function show() {
       const text = input.value.trim();

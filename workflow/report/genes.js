@@ -144,11 +144,35 @@
 
   // ---- one gene ------------------------------------------------------------------------------
   // Lists that call the gene: evidence of their own, no effect that could be pooled.
-  function calledBy(lists, found) {
+  // Whether the lists of ALS can speak about a gene of the denervation signature, and what they say.
+  function inSignature(lists, signature, found) {
+    const human = found.find((f) => f[1] === "human") || found[0];
+    if (!signature.includes(human[0])) return "";
+    return lists.map((list, k) => ({ ...list, place: k })).filter((list) => list.als && list.signature).map((list) => {
+      const [n, all] = list.signature;
+      const call = (human[5] || []).find(([k]) => k === list.place);
+      const counts = call ? `one of those that the list of ${list.study} calls ${call[1] > 0 ? "up" : "down"}`
+        : n === all ? `measured by the arrays of ${list.study} and not called by its list`
+        : `not called by the list of ${list.study}, whose arrays measure ${n} of them`;
+      return `${human[0]} is one of the ${all} genes of the denervation signature: ${counts}.`;
+    }).join(" ");
+  }
+  // A list and a table of the same patients that give a gene two values.
+  function conflicts(rows, effects) {
+    return rows.flatMap((r) => effects.filter((e) => r.table.includes(e.place)).flatMap((e) => {
+      const against = Math.sign(e.effect) !== r.direction;
+      const outside = r.effect !== null && e.low !== null && (r.effect < e.low || r.effect > e.high);
+      if (!against && !outside) return [];
+      const own = e.low === null ? "" : ` (95 % interval ${fixed(e.low, 2, true)} to ${fixed(e.high, 2, true)})`;
+      return [make("p", {}, make("strong", {}, `The same patients, two answers: the list of ${r.study} (${r.label}) calls it ${r.direction > 0 ? "up" : "down"}${r.effect === null ? "" : `, ${fixed(r.effect, 2, true)}`}; the table of all genes (${e.label}) has ${fixed(e.effect, 2, true)}${own}. They ${against ? "contradict each other" : "agree in direction and not in size"}.`))];
+    }));
+  }
+  function calledBy(lists, found, signature, effects) {
     const rows = found.flatMap((f) => (f[5] || []).map(([k, direction, effect, p]) => ({ ...lists[k], place: k, direction, effect, p, symbol: f[0] })))
       .sort((a, b) => a.place - b.place);
     const title = make("h3", {}, "Called genes");
-    if (!rows.length) return [title, make("p", { class: "muted" }, "No published list calls this gene. That is not “unchanged”: it may have moved a little less than a list's threshold, or not have been measured.")];
+    const known = inSignature(lists, signature, found);
+    if (!rows.length) return [title, make("p", { class: "muted" }, `No published list calls this gene. That is not “unchanged”: it may have moved a little less than a list's threshold${known ? "" : ", or not have been measured"}.`), ...(known ? [make("p", {}, known)] : [])];
     const head = ["Study", "Groups compared", "Donors", "Direction", "Log2 fold change, as stated", "p, as stated", "Threshold of the list"];
     const body = rows.map((r) => make("tr", {},
       make("th", { scope: "row" }, make("a", { href: r.href }, r.study)),
@@ -156,7 +180,7 @@
       make("td", {}, r.direction > 0 ? "↑ up" : "↓ down"),
       make("td", { class: "num" }, r.effect === null ? "not stated" : fixed(r.effect, 2, true)),
       make("td", { class: "num" }, r.p === null ? "not stated" : pText(r.p)), make("td", {}, r.threshold)));
-    return [title,
+    return [title, ...conflicts(rows, effects), ...(known ? [make("p", {}, known)] : []),
       make("p", {}, "Called by a published list at its own threshold; never pooled with the effects above. A list that does not call a gene does not say that it is unchanged."),
       make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Published lists that call ${rows[0].symbol}` }, make("table", { class: "called" },
         make("caption", {}, `Published lists that call ${rows[0].symbol}`),
@@ -173,14 +197,14 @@
   function withoutALS(spec, symbol, found) {
     const als = [...new Set(spec.contrasts.filter((k) => spec.als.includes(k.role)).map((k) => `${k.study}: ${k.label}`))];
     const names = `${als.slice(0, 4).join("; ")}${als.length > 4 ? " and others" : ""}`;
-    const effects = als.length ? `No comparison of ALS in this run measured ${symbol} (${names})` : "This run holds no comparison of ALS that measures effects with their errors";
+    const effects = als.length ? `The comparison${als.length > 1 ? "s" : ""} of ALS with effects of all genes (${names}) ${als.length > 1 ? "do" : "does"} not hold ${symbol}` : "This run holds no comparison of ALS that measures effects with their errors";
     const own = spec.lists.filter((list) => list.als);
     const calling = found.flatMap((f) => (f[5] || []).filter(([k]) => spec.lists[k].als).map(([k, direction, effect, p]) => {
       const list = spec.lists[k];
-      const numbers = [list.sizes, effect === null ? "no fold change stated" : `${fixed(effect, 2, true)} log2, the list's own fold change, without an error`, p === null ? "" : `p ${pText(p)}`].filter(Boolean).join("; ");
-      return `${list.study} calls it ${direction > 0 ? "up" : "down"} (${list.label}: ${numbers}).`;
+      const numbers = [`${list.sizes} donors`, effect === null ? "no fold change stated" : `log2 fold change ${fixed(effect, 2, true)}, stated without an interval`].join("; ");
+      return `a published list of ${list.study} calls it ${direction > 0 ? "up" : "down"} (${list.label}: ${numbers}).`;
     }));
-    if (calling.length) return `ALS muscle: ${calling.join(" ")} ${effects}: how sure that is, this run cannot tell.`;
+    if (calling.length) return `ALS muscle: ${calling.join(" ")} ${effects}: an effect with an interval there is not.`;
     return `${effects}${own.length ? ", and no list of ALS muscle calls it" : ""}: nothing here says how it changes in ALS.`;
   }
   async function gene() {
@@ -229,7 +253,7 @@
     else if (spec.pooled) parts.push(make("p", { class: "muted" }, "Not pooled: no eligible comparison measured this gene."));
     if (rows.length) parts.push(make("h3", {}, "Every comparison"), forest(rows, `${symbol} in every comparison, log2 fold change`, ["Comparison", "Donors"]));
     else parts.push(make("p", { class: "muted" }, "No comparison measured this gene: only published lists hold it."));
-    if (spec.lists.length) parts.push(...calledBy(spec.lists, found));
+    if (spec.lists.length) parts.push(...calledBy(spec.lists, found, spec.signature, rows));
     const [strip, cells, spots] = await measured(spec, symbol, twin ? [id, own[4]] : [id]);
     const jump = (text, to) => make("a", { href: `#${encodeURIComponent(id)}`, onclick: (event) => { event.preventDefault(); document.getElementById(to).scrollIntoView(); } }, text);
     if (strip.length + cells.length + spots.length) {

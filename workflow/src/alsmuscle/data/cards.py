@@ -516,10 +516,13 @@ def select(cards: Mapping[str, Card], studies: Mapping[str, Any]) -> dict[str, C
 
 
 def left_out(cards: Mapping[str, Card], chosen: Mapping[str, Card]) -> list[dict[str, str]]:
-    """Return the cards that are not analysed: not selected, or not usable; each with its reason."""
+    """Return the cards that are not analysed: not selected, or not usable; each with its title and
+    reason.
+    """
     return [
         {
             "dataset": name,
+            "title": str(card.get("title", "")),
             "what": "whole study, cannot be used yet"
             if unusable(card)
             else "whole study, not selected",

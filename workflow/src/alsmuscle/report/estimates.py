@@ -21,7 +21,7 @@ from alsmuscle.report.model import (
     programme_path,
     role_title,
 )
-from alsmuscle.report.wording import hedge, sides
+from alsmuscle.report.wording import APART, apart, hedge, sides
 from alsmuscle.stats.distributions import half_width
 
 WHOLE, PARTS = "Whole muscle", "Cell types"
@@ -67,13 +67,14 @@ def calls(de: pd.DataFrame | None, alpha: float) -> dict[str, int] | None:
     }
 
 
-def gene_sentence(de: pd.DataFrame | None, alpha: float) -> str:
+def gene_sentence(contrast: ContrastData, alpha: float) -> str:
     """Return the number of differing genes in words; a secondary figure."""
-    found = calls(de, alpha)
+    found = calls(contrast.de, alpha)
     if found is None:
         return "no gene-level test"
     n = {k: c.number(v, 0) for k, v in found.items()}
-    text = f"{n['called']} of {n['tested']} genes tested at adjusted p < {alpha:g}"
+    doubt = f" ({APART})" if apart(contrast.meta) else ""
+    text = f"{n['called']} of {n['tested']} genes tested at adjusted p < {alpha:g}{doubt}"
     return text + (f" ({n['up']} higher, {n['down']} lower)" if found["called"] else "")
 
 

@@ -38,14 +38,13 @@ from alsmuscle.data.tables import (
     SAMPLES,
     WARNINGS,
 )
-from alsmuscle.design import marks
 from alsmuscle.genesets import pathways, targets
 from alsmuscle.genesets.programmes import as_sets, blocks
 from alsmuscle.genesets.scoring import drivers
 from alsmuscle.genesets.tables import COVERAGE, EFFECTS, GSEA, SETS
 from alsmuscle.reads import libraries
 from alsmuscle.reads.tables import READS
-from alsmuscle.report import methods
+from alsmuscle.report import doubts, methods
 from alsmuscle.report.build import CellsData, ContrastData, ReportData, StudyData, Synthesis
 from alsmuscle.report.model import Expression, Levels
 from alsmuscle.synthesis import changes
@@ -135,6 +134,7 @@ def report_data(
             if name not in cards
         ],
         excluded=pd.concat(excluded, ignore_index=True),
+        titles={row["dataset"]: row["title"] for row in left_out if row.get("title")},
         programmes=listed.rename(columns={"human": "symbol"}),
         coverage=io.read_table(results / "programmes" / "coverage.tsv", COVERAGE),
         programme_info=programme_info(io.read_plain(notes)),
@@ -356,7 +356,8 @@ def _study(
     folder = results / "bulk" / name
     nothing = pd.DataFrame(columns=["kind", "dataset", "id", "what", "reason"])
     if card["modality"] == "calls":  # its lists have a page of their own
-        return StudyData(card=card, contrasts=[]), nothing
+        notes = io.read_table(results / "calls" / name / "imported.tsv", IMPORTED)
+        return StudyData(card=doubts.on_card(card, notes), contrasts=[]), nothing
     if card["modality"] == "effects":
         contrasts = [
             _contrast(
@@ -370,7 +371,9 @@ def _study(
             )
             for entry in card["contrasts"]
         ]
-        return StudyData(card=card, contrasts=contrasts), nothing
+        paths = [results / "bulk" / name / k.meta["id"] / "imported.tsv" for k in contrasts]
+        notes = pd.concat([io.read_table(path, IMPORTED) for path in paths])
+        return StudyData(card=doubts.on_card(card, notes), contrasts=contrasts), nothing
     samples = io.read_table(folder / "samples.tsv", SAMPLES)
     pca = io.read_table(folder / "pca.tsv", PCA)
     warned = io.read_table(folder / "warnings.tsv", WARNINGS)
@@ -387,7 +390,7 @@ def _study(
     contrasts = []
     for entry in card["contrasts"]:
         full = registry.contrast(card, entry["id"])
-        more = {**_marks(warned, card, full["id"]), "muscle": muscle}
+        more = {**doubts.of_contrast(warned, card, full["id"]), "muscle": muscle}
         contrasts.append(
             _contrast(
                 results,
@@ -448,24 +451,14 @@ def _expression(
     )
 
 
-def _marks(
-    warned: pd.DataFrame | None, card: Mapping[str, Any], contrast: str
-) -> dict[str, list[Any]]:
-    """Return what stands in doubt about a contrast: confounded columns, and every mark."""
-    columns = marks.facts(warned, card, contrast)["confounded"]
-    return {
-        "confounded": [name for name in columns.split(", ") if name],
-        "marks": marks.listed(warned, card, contrast),
-    }
-
-
 def _imported(results: Path, card: registry.Card, key: str) -> dict[str, Any]:
     """Return what stands in doubt about a published table, and what its import said of it."""
     notes = io.read_table(results / "bulk" / card["id"] / key / "imported.tsv", IMPORTED)
-    found = _marks(None, card, key)
+    found = doubts.of_contrast(None, card, key)
     moved = notes["metric"].eq(CONTROL_PROBES) & notes["flagged"].astype(bool)
     found["marks"] += [("technical", text) for text in notes.loc[moved, "text"]]
-    return {**found, "caveat": " ".join(notes.loc[~moved, "text"])}
+    rest = notes[~moved].sort_values("flagged", ascending=False, kind="stable")
+    return {**found, "caveat": " ".join(rest["text"])}
 
 
 def _contrast(
@@ -590,7 +583,7 @@ def _cells_study(
                 "n_reference": int(de["n_reference"].iloc[0]),
                 "simulated": card.get("simulated", False),
                 "evidence": "computed",
-                **_marks(warned, card, full["id"]),
+                **doubts.of_contrast(warned, card, full["id"]),
                 "study_caveats": card.get("caveats", []),
                 "method": methods.cells_sentence(card, full, settings, versions["packages"]),
             }

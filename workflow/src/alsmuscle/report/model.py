@@ -259,6 +259,8 @@ class ReportData:
         Studies that were selected and are not in the results: card, checks and failures.
     excluded
         ``kind, dataset, id, what, reason``: samples, studies and contrasts left out.
+    titles
+        Study id to its title, of studies that have a card, whether they took part or not.
     programmes
         Genes of the programmes: ``programme, block, sign`` and symbol, source columns.
     programme_info
@@ -297,6 +299,7 @@ class ReportData:
     title: str = "Skeletal muscle in ALS: what the public data say"
     left_out: Sequence[StudyData] = ()
     excluded: pd.DataFrame | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
     programmes: pd.DataFrame | None = None
     coverage: pd.DataFrame | None = None
     programme_info: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

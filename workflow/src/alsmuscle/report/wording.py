@@ -312,6 +312,15 @@ def barred(meta: Mapping[str, Any]) -> bool:
     return bool(confounders(meta)) or not kinds.isdisjoint(design_marks.BARRING)
 
 
+def apart(meta: Mapping[str, Any]) -> bool:
+    """Return whether the sides of a contrast were processed apart, so that no p can be trusted."""
+    return any(kind == "technical" for kind, _ in meta.get("marks", []))
+
+
+APART = "not to be trusted: groups processed apart"
+"""What every sentence says of the p of such a contrast."""
+
+
 def few(study: StudyData, contrast: ContrastData) -> bool:
     """Return whether a group is known to have fewer than three donors."""
     n = [x for x in donors(study, contrast)[:2] if x is not None]

@@ -19,7 +19,6 @@ from alsmuscle.synthesis.verdicts import CALLED
 PATH = "calls.html"
 DENERVATION = ("DENERVATION", "tier1_up")
 ARROW = {"up": "↑", "down": "↓"}
-HALF = 0.5
 KINDS = {"calls": "list", "effects": "published table", "samples": "samples"}
 """What a list is compared with, in words."""
 
@@ -51,6 +50,7 @@ AGREEMENT = (
     c.Column("other", "Compared with"),
     c.Column("shared", "Shared genes", "count"),
     c.Column("same", "Same direction"),
+    c.Column("chance", "By chance", title="From the shares of up and down of both sides"),
     c.Column("study", "Independent?"),
 )
 
@@ -89,17 +89,35 @@ def lists(data: m.ReportData) -> list[dict[str, Any]]:
     rows = {(str(r.dataset), str(r.contrast)): r for r in table.itertuples()}
     return [
         {
-            "study": _study(data, key[0]),
-            "label": _label(data, *key),
+            "study": study_name(data, key[0]),
+            "label": label(data, *key),
             "role": m.role_title(rows[key].role),
             "als": str(rows[key].role).startswith("als_"),
             "species": str(rows[key].species),
             "sizes": sizes(rows[key].n_target, rows[key].n_reference),
             "threshold": str(rows[key].threshold),
             "href": PATH,
+            "table": _table_of(data, rows[key]),
+            "signature": _signature(data, key),
         }
         for key in _keys(data.synthesis.called_genes)
     ]
+
+
+def _table_of(data: m.ReportData, row: Any) -> list[int]:
+    """Return places, on the gene page, of comparisons of the same patients that have effects."""
+    assert data.synthesis is not None
+    of = data.synthesis.contrasts
+    own = of[(of["cluster"] == row.cluster) & (of["role"] == row.role)]
+    keys = set(zip(own["dataset"].astype(str), own["contrast"].astype(str), strict=True))
+    members = [pair for _, pairs in data.by_role() for pair in pairs]
+    return [i for i, pair in enumerate(members) if m.place(*pair)[:2] in keys]
+
+
+def _signature(data: m.ReportData, key: tuple[str, str]) -> list[int] | None:
+    """Return how many genes of the denervation signature a list's arrays measure, of how many."""
+    found = [x for x in of_signature(data) if (x.dataset, x.contrast) == key]
+    return [int(found[0].n_measured), int(found[0].n_genes)] if found else None
 
 
 Call = tuple[int, int, float | None, float | None]
@@ -146,7 +164,7 @@ def of_programme(data: m.ReportData, programme: str) -> Markup | None:
         named = [f"{ARROW[s]} {sides[f'genes_{s}']}" for s in ARROW if getattr(r, f"called_{s}")]
         rows.append(
             {
-                "list": f"{_study(data, str(r.dataset))}: {_label(data, r.dataset, r.contrast)}",
+                "list": f"{study_name(data, str(r.dataset))}: {label(data, r.dataset, r.contrast)}",
                 "role": m.role_title(r.role),
                 "n": sizes(r.n_target, r.n_reference),
                 "block": estimates.block_title(data.programme_info, programme, str(r.block)),
@@ -187,6 +205,45 @@ def of_test(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
     return list(own.itertuples())
 
 
+def of_same_patients(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
+    """Return what lists of the studies behind a test with an effect say of its block.
+
+    Rows of ``called_blocks.tsv`` of the role and the study, or studies, that the test was made of.
+    """
+    if c.is_missing(row["effect"]) or not has_lists(data.synthesis):
+        return []
+    assert data.synthesis is not None and data.synthesis.called_blocks is not None
+    table, contrasts = data.synthesis.called_blocks, data.synthesis.contrasts
+    names = contrasts["dataset"].astype(str) + "/" + contrasts["contrast"].astype(str)
+    behind = contrasts[names.isin(str(row["studies"]).split(";"))]
+    programme, block = str(row["target"]).split("/", 1)
+    own = table[
+        (table["programme"].astype(str) == programme)
+        & (table["block"].astype(str) == block)
+        & table["cluster"].isin(behind["cluster"])
+        & table["role"].isin(behind["role"])
+        & ~estimates.truth(table["stripped"])
+        & estimates.truth(table["usable"])
+    ]
+    return list(own.itertuples())
+
+
+def named_genes(symbols: object) -> str:
+    """Return symbols that a table joins by ``;`` as a reader's list."""
+    return "" if c.is_missing(symbols) else str(symbols).replace(";", ", ")
+
+
+def genes_called(lists: list[Any]) -> str:
+    """Return which of a block's genes its lists (:func:`of_test`) call."""
+    sides = [
+        f"called {side}: {names}"
+        for x in lists
+        for side in ARROW
+        if (names := named_genes(getattr(x, f"genes_{side}")))
+    ]
+    return "; ".join(sides)
+
+
 def counted(lists: list[Any]) -> str:
     """Return in words how many of a block's genes its lists (:func:`of_test`) call."""
     return "; ".join(
@@ -221,7 +278,8 @@ def sizes(target: object, reference: object) -> str:
     return " v ".join("?" if c.is_missing(n) else c.number(n, 0) for n in (target, reference))
 
 
-def _study(data: m.ReportData, dataset: str) -> str:
+def study_name(data: m.ReportData, dataset: str) -> str:
+    """Return what a study is called in running text."""
     return next((s.name for s in data.studies if s.card["id"] == dataset), dataset)
 
 
@@ -255,19 +313,22 @@ def first_page(data: m.ReportData) -> list[Markup]:
             said.append(
                 Markup(
                     "{}: {} of {} measured genes of the denervation "
-                    "signature are called up and {} down, where chance gives {:.1f} ({}; adjusted "
-                    "exact p {}, too small since genes move together; <a href='{}'>called "
-                    "genes</a>, one study)."
+                    "signature are called up{} and {} down, where chance gives {:.1f} ({}; "
+                    "adjusted exact p {}, too small since genes move together; one study). "
+                    "Called means: beyond the threshold ({}) of a published "
+                    "<a href='{}'>list of genes</a>."
                 ).format(
                     "ALS muscle looks denervated"
                     if denervated
                     else "This list does not show that ALS muscle looks denervated",
                     found["called_up"],
                     found["n_measured"],
+                    f" ({names})" if (names := named_genes(found["genes_up"])) else "",
                     found["called_down"],
                     found["background_up"] * found["n_measured"] / found["n_background"],
                     n,
                     c.pvalue(found["padj_up"]),
+                    own["threshold"].iloc[0],
                     PATH,
                 )
             )
@@ -275,11 +336,67 @@ def first_page(data: m.ReportData) -> list[Markup]:
         if denervated and others:
             said.append(
                 Markup(
-                    "Whether it is more than that, this study cannot tell: most genes that its ALS "
-                    "list shares with those of other diseases on the same arrays move alike {}."
+                    "Whether it is more than that, this study cannot tell: of the genes that its "
+                    "ALS list shares with lists of other diseases on the same arrays, more move "
+                    "alike than the lists' shares of up and down give by chance {}."
                 ).format(others)
             )
     return said
+
+
+def of_signature(data: m.ReportData) -> list[Any]:
+    """Return what lists of ALS muscle say of the denervation signature: rows of
+    ``called_blocks.tsv``.
+    """
+    if not has_lists(data.synthesis):
+        return []
+    assert data.synthesis is not None and data.synthesis.called_blocks is not None
+    table = data.synthesis.called_blocks
+    own = table[
+        (table["role"] == "als_patient")
+        & (table["programme"] == DENERVATION[0])
+        & (table["block"] == DENERVATION[1])
+        & ~estimates.truth(table["stripped"])
+    ]
+    return list(own.itertuples())
+
+
+def findings(data: m.ReportData, study: m.StudyData, root: str) -> list[dict[str, Any]]:
+    """Return the main findings of a study of lists, a line per list."""
+    if not has_lists(data.synthesis):
+        return []
+    assert data.synthesis is not None and data.synthesis.called_genes is not None
+    blocks, lines = data.synthesis.called_blocks, []
+    assert blocks is not None
+    genes = data.synthesis.called_genes
+    genes = genes[genes["dataset"] == study.card["id"]]
+    for key in _keys(genes):
+        own = genes[genes["contrast"] == key[1]]
+        up = int((own["direction"] == "up").sum())
+        table = blocks[(blocks["dataset"] == key[0]) & (blocks["contrast"] == key[1])]
+        table = table[~estimates.truth(table["stripped"]) & estimates.truth(table["usable"])]
+        said = []
+        for side in ARROW:
+            rows = table[table[f"padj_{side}"] < data.alpha].sort_values(f"p_{side}").head(3)
+            named = [
+                f"{estimates.programme_title(data.programme_info, r.programme, r.block)} "
+                f"({getattr(r, f'called_{side}')} of {r.n_measured})"
+                for r in rows.itertuples()
+            ]
+            said += [f"{side}: {', '.join(named)}"] if named else []
+        lines.append(
+            {
+                "label": label(data, *key),
+                "href": root + PATH,
+                "sizes": f"{sizes(own['n_target'].iloc[0], own['n_reference'].iloc[0])} donors",
+                "sentence": f"More genes called than chance gives, {'; '.join(said)}."
+                if said
+                else "No block has more called genes than chance gives.",
+                "genes": f"{len(own)} genes called, {up} up and {len(own) - up} down",
+                "badges": Markup(""),
+            }
+        )
+    return lines
 
 
 def caveats(data: m.ReportData) -> list[str]:
@@ -302,22 +419,27 @@ def _shared_with(data: m.ReportData, key: tuple[str, str], agreement: pd.DataFra
         & (agreement["other_kind"] == "calls")
         & (agreement["n_shared"] > 0)
     ].sort_values("n_shared", ascending=False)
-    alike = own["share_same"] > HALF
+    alike, apart = own["p_more"] < data.alpha, own["p_fewer"] < data.alpha
     if not alike.any():
         return ""
 
     def named(rows: pd.DataFrame) -> str:
         return "; ".join(
-            f"{_label(data, r.other_dataset, r.other_contrast).split(' against')[0]}: "
-            f"{r.n_same} of {r.n_shared}"
+            f"{label(data, r.other_dataset, r.other_contrast).split(' against')[0]}: "
+            f"{r.n_same} of {r.n_shared}, by chance {r.expected_same:.0f}"
             for r in rows.itertuples()
         )
 
-    apart = f", but not all ({named(own[~alike])})" if (~alike).any() else ""
-    return f"({named(own[alike].head(3))}){apart}"
+    text = f"({named(own[alike].head(3))})"
+    text += f", but not all ({named(own[apart])})" if apart.any() else ""
+    plain = own[~alike & ~apart]
+    if len(plain):
+        text += f"; no more and no less than chance gives ({named(plain)})"
+    return text
 
 
-def _label(data: m.ReportData, dataset: str, contrast: str) -> str:
+def label(data: m.ReportData, dataset: str, contrast: str) -> str:
+    """Return what a list is called."""
     for study in data.studies:
         if study.card["id"] == dataset:
             for entry in study.card.get("contrasts", ()):
@@ -333,9 +455,7 @@ def _genes(data: m.ReportData, genes: pd.DataFrame) -> Markup:
     keys = list(dict.fromkeys(zip(shown["dataset"], shown["contrast"], strict=True)))
     keys.sort(key=lambda k: (k not in set(zip(als["dataset"], als["contrast"], strict=True)), k))
     columns = [c.Column("symbol", "Gene")]
-    columns += [
-        c.Column(f"l{i}", _label(data, *k).split(" against")[0]) for i, k in enumerate(keys)
-    ]
+    columns += [c.Column(f"l{i}", label(data, *k).split(" against")[0]) for i, k in enumerate(keys)]
     cells: dict[str, dict[str, object]] = {}
     order = als.sort_values("log2fc", ascending=False)["gene_id"].drop_duplicates()
     for gene in order:
@@ -367,7 +487,7 @@ def _blocks(data: m.ReportData, blocks: pd.DataFrame) -> Markup:
         n, total = getattr(r, f"called_{side}"), getattr(r, f"background_{side}")
         rows.append(
             {
-                "list": _label(data, r.dataset, r.contrast),
+                "list": label(data, r.dataset, r.contrast),
                 "role": m.role_title(r.role),
                 "n": f"{r.n_target} v {r.n_reference}",
                 "block": c.local(
@@ -403,11 +523,12 @@ def _agreement(data: m.ReportData, table: pd.DataFrame | None) -> Markup:
             continue
         rows.append(
             {
-                "list": _label(data, r.dataset, r.contrast),
-                "other": f"{_label(data, r.other_dataset, r.other_contrast)} "
+                "list": label(data, r.dataset, r.contrast),
+                "other": f"{label(data, r.other_dataset, r.other_contrast)} "
                 f"({KINDS.get(str(r.other_kind), r.other_kind)})",
                 "shared": r.n_shared,
                 "same": f"{r.n_same} ({100 * r.share_same:.1f} %)",
+                "chance": f"{r.expected_same:.1f}",
                 "study": "no: the same study" if r.same_study else "yes",
             }
         )

@@ -215,7 +215,7 @@ def _contrast(
                 "label": str(k.meta["cell_type"]),
                 "href": root + m.contrast_path(study, k),
                 "sizes": wording.sizes(study, k),
-                "genes": estimates.gene_sentence(k.de, data.alpha),
+                "genes": estimates.gene_sentence(k, data.alpha),
                 "badges": wording.badges(study, k),
             }
             for k in own

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import estimates, wording
+from alsmuscle.report import behind, estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import calls
+from alsmuscle.report.pages import against, calls
 from alsmuscle.report.pages.claims import (
     EXPECTED,
     NOT_READ,
@@ -23,11 +23,11 @@ from alsmuscle.report.pages.claims import (
     capital,
     context_label,
     is_simulated,
+    reason_of,
     rows_of,
     short_reason,
     target_title,
     telling_row,
-    typeset,
     verdict_badge,
 )
 from alsmuscle.report.site import Site
@@ -38,14 +38,47 @@ def _sentence(
     data: m.ReportData, synthesis: m.Synthesis, row: pd.Series[Any], reason: object
 ) -> str:
     where = context_label(synthesis, row["context"])
-    said = typeset(data, str(reason).removeprefix(f"{row['target']} in {row['context']}: "))
+    said = reason_of(data, row, str(reason).removeprefix(f"{row['target']} in {row['context']}: "))
     return f"{target_title(data, row['target'])} in {where}: {said}."
 
 
-def _elsewhere(synthesis: m.Synthesis, target: str) -> pd.DataFrame:
-    """The target pooled in every role that is not ALS, one row per role and species."""
+def _elsewhere(data: m.ReportData, synthesis: m.Synthesis, target: str) -> pd.DataFrame:
+    """The target in every role that is not ALS: pooled, one row per role and species, and what
+    may not be pooled.
+    """
     rows = estimates.pooled_rows(synthesis, target)
-    return rows[~rows["role"].str.startswith("als_")]
+    rows = rows[~rows["role"].str.startswith("als_")]
+    single = _not_pooled(data, target)
+    if single.empty:
+        return rows
+    rows = rows.assign(group=rows.get("group", "Pooled"))
+    return pd.concat([rows, single], ignore_index=True) if len(rows) else single
+
+
+def _not_pooled(data: m.ReportData, target: str) -> pd.DataFrame:
+    """The target in comparisons of whole tissue that are not ALS and may not be pooled."""
+    programme, _, block = target.partition("/")
+    rows = []
+    for study, contrast in data.contrasts():
+        meta, table = contrast.meta, contrast.programmes
+        role = str(meta.get("role") or study.card.get("role"))
+        if role.startswith("als_") or meta.get("eligible") is not False or table is None:
+            continue
+        own = table[(table["programme"] == programme) & (table["block"] == block)]
+        own = own[~estimates.truth(own["stripped"])]
+        if meta.get("cell_type") or own.empty or not estimates.is_measured(own.iloc[0].to_dict()):
+            continue
+        effect = own.iloc[0]
+        rows.append(
+            {
+                "role": role,
+                "label": f"{study.name}: {wording.label(meta)} ({m.role_title(role)})",
+                **{key: effect[key] for key in ("effect", "ci_low", "ci_high")},
+                "pooled": False,
+                "group": "Shown, not pooled",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[str, Any]) -> str:
@@ -81,6 +114,8 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[
             if overall[side]
         ],
         words=in_words(synthesis, next(t for t in tests if _same(t.row, speaks))),
+        genes=behind.of_effect(data, speaks) or calls.genes_called(calls.of_test(data, speaks)),
+        against=against.of_test(data, speaks),
         reason=_sentence(data, synthesis, speaks, overall["reason"]),
         lacking=_lacking(data, synthesis, tests),
         table=_tests_table(
@@ -174,6 +209,7 @@ TESTS = (
     c.Column("expected", "Expected"),
     c.Column("verdict", "Verdict"),
     c.Column("raw", "Effect", "number", title="log2 units, with 95 % interval"),
+    c.Column("genes", "Genes behind it"),
     c.Column(
         "adjusted",
         "Adjusted for composition",
@@ -219,6 +255,7 @@ def _tests_table(
                     short_reason(row["reason"]) if row["verdict"] == NOT_ENOUGH else "",
                 ),
                 "raw": _called(lists) or _numbers(row, "effect", "ci"),
+                "genes": behind.of_effect(data, row) or calls.genes_called(lists),
                 "adjusted": _numbers(row, "adjusted_effect", "adjusted_ci"),
                 "delta": _numbers(row, "delta", "delta_ci"),
                 "k": len({found.dataset for found in lists}) or row["k"] or None,
@@ -269,7 +306,7 @@ def _measures(
     found: list[dict[str, Any]] = []
     for target in dict.fromkeys(test.row["target"] for test in tests):
         own = [test for test in tests if test.row["target"] == target and test.studies]
-        frame = _elsewhere(synthesis, target)
+        frame = _elsewhere(data, synthesis, target)
         if not own and frame.empty:
             continue
         title = target_title(data, target)
@@ -438,7 +475,7 @@ def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str)
         "badge": verdict_badge(row["verdict"]),
         "part": PARTS[str(row["part"])],
         "expected": expected,
-        "reason": capital(f"{typeset(data, row['reason'])}."),
+        "reason": capital(f"{reason_of(data, row, row['reason'])}."),
         "plot": plots.forest_plot(
             frame,
             caption=title,

@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from alsmuscle.design.marks import MARKS
-from alsmuscle.report import estimates
+from alsmuscle.report import behind, estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
@@ -147,10 +147,21 @@ def _basis(synthesis: m.Synthesis, *, decided: bool) -> str:
     cases, controls = first[["n_target", "n_reference"]].astype("Float64").sum()
     n, k = len(als), als["dataset"].nunique()
     text = (
-        f"They rest on {n} comparison{'s' * (n != 1)} of ALS with controls from {k} "
+        f"The verdicts rest on {n} comparison{'s' * (n != 1)} of ALS with controls from {k} "
         f"stud{'ies' if k != 1 else 'y'} ({c.number(cases, 0)} with ALS against "
         f"{c.number(controls, 0)})"
     )
+    if calls.has_lists(synthesis):
+        assert synthesis.called_genes is not None
+        called = synthesis.called_genes
+        called = called[called["role"].str.startswith("als_")]
+        lists = called.drop_duplicates(["dataset", "contrast"])
+        known = set(als["cluster"]) if "cluster" in als else set()
+        text += "".join(
+            f", and on a list of called genes of {'the same' if x.cluster in known else 'other'} "
+            f"patients ({calls.sizes(x.n_target, x.n_reference).replace(' v ', ' against ')})"
+            for x in lists.itertuples()
+        )
     return text + ("." if decided else "; that is not enough for a verdict on any claim.")
 
 
@@ -176,6 +187,7 @@ def _line(
         "where": context_label(synthesis, row["context"]),
         "studies": _grade(data, row, overall),
         "plot": Markup("") if c.is_missing(row["effect"]) else plots.interval(drawn, span),
+        "genes": behind.of_effect(data, row) or calls.genes_called(calls.of_test(data, row)),
         "estimate": calls.counted(calls.of_test(data, row))
         if c.is_missing(row["effect"])
         else c.interval_text(row["effect"], row["ci_low"], row["ci_high"]),
@@ -186,8 +198,7 @@ def _line(
 def _grade(data: m.ReportData, row: pd.Series[Any], overall: pd.Series[Any]) -> str:
     """On what a claim's verdict rests, for whom, and what is in doubt about it, in words."""
     number = "a list of called genes" if row["grade"] == CALLED else estimates.studies(row["k"])
-    names = str(row["studies"]).split(";")
-    own = (k for s, k in data.contrasts() if f"{s.card['id']}/{k.meta['id']}" in names)
+    own = behind.contrasts(data, row)
     doubts = dict.fromkeys(MARKS[kind].label for k in own for kind, _ in k.meta.get("marks", []))
     return f"{overall['basis']}: {', '.join([number, *doubts])}"
 
@@ -246,10 +257,15 @@ def _cannot_tell(
     for name in names:
         rows = deciding(rows_of(synthesis, name))
         row = telling_row(rows, overall.loc[name])
+        beside = rows_of(synthesis, name)
+        beside = beside[beside["effect"].notna()]
         reasons = rows["reason"].map(short_reason).value_counts()
         seen = "no data"
+        if c.is_missing(row["effect"]) and len(beside):
+            row = beside.sort_values("k", ascending=False, kind="stable").iloc[0]
         if not c.is_missing(row["effect"]):
-            seen = (
+            seen = "" if row["part"] != "secondary" else "beside the claim, "
+            seen += (
                 f"{target_title(data, row['target'])}: "
                 f"{c.interval_text(row['effect'], row['ci_low'], row['ci_high'])}, "
                 f"{estimates.studies(row['k'])}"
@@ -294,6 +310,17 @@ def telling_row(rows: pd.DataFrame, overall: pd.Series[Any]) -> pd.Series[Any]:
 _P = re.compile(r"\bpadj ([0-9.e+-]+)")
 _K = re.compile(r"\bk = (\d+)")
 _ELIGIBLE = re.compile(r"\b(\d+) eligible contrasts?")
+
+
+def reason_of(data: m.ReportData, row: pd.Series[Any], reason: object) -> str:
+    """Return a test's reason as it is read; a p of groups processed apart is never without that.
+
+    ``row``: of ``claims.tsv``.
+    """
+    said = typeset(data, reason)
+    if not any(wording.apart(contrast.meta) for contrast in behind.contrasts(data, row)):
+        return said
+    return re.sub(r"adjusted p [^,;()]+", lambda found: f"{found[0]}, {wording.APART}", said)
 
 
 def typeset(data: m.ReportData, reason: object) -> str:

@@ -136,7 +136,8 @@ def page(
         alpha=f"{data.alpha:g}",
         found=found,
         n_rows=0 if rows is None else len(rows),
-        genes=estimates.gene_sentence(contrast.de, data.alpha),
+        genes=estimates.gene_sentence(contrast, data.alpha),
+        first_genes=_of_processing(contrast),
         untested=_untested(contrast, data.alpha),
         forest=_forest(study, contrast, head),
         everything=None if rows is None else _forest(study, contrast, rows, by_programme=True),
@@ -591,7 +592,7 @@ def _pictures(
             "volcano",
             {"x": "log2fc", "y": "nlp", "symmetric": "x"}
             | {"xlabel": "log2 fold change", "ylabel": f"{c.MINUS}log10 p"},
-            f"Volcano plot of {n} genes: {estimates.gene_sentence(contrast.de, data.alpha)}. "
+            f"Volcano plot of {n} genes: {estimates.gene_sentence(contrast, data.alpha)}. "
             "The gene table below holds the values.",
             f"Every tested gene is a point; right: {right}; up: stronger evidence.",
         ),
@@ -618,3 +619,20 @@ def _pictures(
                 )
             )
     return Markup("").join(pictures)
+
+
+STRONGEST = 20
+"""Genes of smallest p of which it is told whether processing may have moved them."""
+
+
+def _of_processing(contrast: m.ContrastData) -> str:
+    """Warn before the strongest genes of groups that were processed apart; else nothing."""
+    de = contrast.de
+    if de is None or not wording.apart(contrast.meta) or not de["pvalue"].notna().any():
+        return ""
+    top = de.nsmallest(STRONGEST, "pvalue")["symbol"].fillna("").astype(str).str.upper()
+    n = int(top.str.match(r"(?:RP[LS]\d|MT-)").sum())
+    said = "The groups were processed apart: the strongest genes may differ by batch or RNA quality"
+    if n:
+        said += f"; {n} of the first {len(top)} are ribosomal or mitochondrial"
+    return said + "."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -56,9 +57,19 @@ def _spec(data: m.ReportData, more: Mapping[str, object]) -> Markup:
         "buckets": BUCKETS,
         "pooled": data.synthesis is not None,
         "lists": calls.lists(data),
+        "signature": _signature(data),
         **more,
     }
     return Markup(c.embed_json(spec))
+
+
+def _signature(data: m.ReportData) -> list[str]:
+    """Return the human symbols of the denervation signature."""
+    table = data.programmes
+    if table is None:
+        return []
+    own = (table["programme"] == calls.DENERVATION[0]) & (table["block"] == calls.DENERVATION[1])
+    return [str(symbol) for symbol in table.loc[own, "symbol"]]
 
 
 def _sets(data: m.ReportData) -> list[tuple[str, str, list[str]]]:
@@ -192,6 +203,29 @@ def _lines(names: Mapping[str, tuple[str, str]], former: Mapping[str, str]) -> s
     return "\n".join("\t".join(" ".join(part.split()) for part in row).rstrip() for row in rows)
 
 
+def _about(claim: Mapping[str, Any]) -> str:
+    """Return in words what a claim is about, for the search."""
+    return " ".join(str(claim.get(key) or "") for key in ("topic", "subject")).replace("_", " ")
+
+
+def _not_selected(data: m.ReportData) -> list[list[str]]:
+    """Return studies that were left out and have no page of their own, whatever the reason."""
+    if data.excluded is None or "dataset" not in data.excluded:
+        return []
+    known = {str(study.card["id"]) for study in (*data.studies, *data.left_out)}
+    rows = data.excluded[data.excluded["kind"] == "study"].drop_duplicates("dataset")
+    return [
+        [
+            ": ".join(filter(None, (name.upper(), data.titles.get(name, "")))),
+            "study left out",
+            "index.html#out",
+            str(reason),
+        ]
+        for name, reason in zip(rows["dataset"].astype(str), rows["reason"], strict=True)
+        if name not in known
+    ]
+
+
 def _pages(site: Site, data: m.ReportData) -> list[list[str]]:
     pages = [
         [
@@ -217,10 +251,11 @@ def _pages(site: Site, data: m.ReportData) -> list[list[str]]:
         for p in sorted(data.programme_names)
     ]
     if data.synthesis is not None:
-        topics = {e["id"]: e.get("topic", "") for e in data.synthesis.document["claims"]}
-        pages += [
-            [f"{e['id']}: {e['statement']}", "claim", m.claim_path(e["id"]), topics[e["id"]]]
+        claims = [
+            [f"{e['id']}: {e['statement']}", "claim", m.claim_path(e["id"]), _about(e)]
             for e in data.synthesis.document["claims"]
         ]
+        pages = claims + pages
+    pages += _not_selected(data)
     pages += [[e["term"], "glossary", f"glossary.html#{e['key']}", ""] for e in site.glossary]
     return pages

@@ -14,7 +14,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import calls, cells, claims
+from alsmuscle.report.pages import against, calls, cells, claims
 from alsmuscle.report.pages.study import excluded_table, flagged
 from alsmuscle.report.site import Site
 
@@ -34,7 +34,9 @@ def page(site: Site, data: m.ReportData) -> str:
         heading=data.title,
         claims=claims.summary(data, data.synthesis) if data.synthesis is not None else None,
         als=calls.first_page(data),
+        against=[text for x in calls.of_signature(data) for text in against.of_list(data, x)],
         als_caveats=calls.caveats(data),
+        sampled=_sampled(data),
         clear=estimates.CLEAR,
         matrix=_matrix(data, heads),
         caveats=_caveats(drawn),
@@ -47,6 +49,14 @@ def page(site: Site, data: m.ReportData) -> str:
         absent=_absent(_linked(data)),
         excluded=_rest(_linked(data)),
     )
+
+
+def _sampled(data: m.ReportData) -> str:
+    """Say of how many studies the values of single samples are there, and whether of any of ALS."""
+    with_samples = [study for study in data.studies if study.expression is not None]
+    als = [s for s in with_samples if str(s.card.get("role")).startswith("als_")]
+    n = estimates.studies(len(with_samples))
+    return f"{n}, {len(als) if als else 'none'} of them of ALS"
 
 
 def _lost(data: m.ReportData) -> Markup:
@@ -79,13 +89,25 @@ def _linked(data: m.ReportData) -> pd.DataFrame | None:
     """Return what was left out, with titles of studies that were selected, and links to them."""
     if data.excluded is None:
         return None
-    if not len(data.left_out):
+    if "dataset" not in data.excluded:
         return data.excluded.assign(title="")
     out = {str(study.card["id"]): study for study in data.left_out}
     ids = data.excluded["dataset"]
+    derived: dict[str, list[str]] = {}
+    for study in data.studies:
+        of = str(study.card.get("route_of") or "")
+        derived.setdefault(of, []).append(str(wording.method(study.card)))
+    whole = data.excluded["kind"] == "study"
+    more = [
+        f" Taken in its place: {', '.join(derived[name])}." if is_study and name in derived else ""
+        for name, is_study in zip(ids.astype(str), whole, strict=True)
+    ]
     return data.excluded.assign(
         dataset=[c.local(x, m.study_path(out[x])) if x in out else x for x in ids],
-        title=[out[x].card.get("title", "") if x in out else "" for x in ids],
+        title=[
+            f"{out[x].card.get('title', '') if x in out else data.titles.get(str(x), '')}{text}"
+            for x, text in zip(ids, more, strict=True)
+        ],
     )
 
 
@@ -180,7 +202,7 @@ def _studies(data: m.ReportData) -> Markup:
                 "organism": card.get("organism"),
                 "modality": wording.method(card),
                 "muscle": card.get("muscle"),
-                "samples": None if samples is None else len(samples),
+                "samples": _arrays(data, study) if samples is None else len(samples),
                 "donors": len(set(subjects))
                 if subjects and not any(map(c.is_missing, subjects))
                 else None,
@@ -192,6 +214,28 @@ def _studies(data: m.ReportData) -> Markup:
     return c.table(frame, COLUMNS, caption="Studies that went in", name="studies", order=order)
 
 
+def _arrays(data: m.ReportData, study: m.StudyData) -> int | None:
+    """Return how many samples a published table or list rests on, as its card says.
+
+    Lists of one study share their controls, which are counted once.
+    """
+    if study.contrasts:
+        known = [m.donors(study, contrast) for contrast in study.contrasts]
+        sizes = [(group.target, group.reference) for group in known]
+    elif calls.has_lists(data.synthesis):
+        assert data.synthesis is not None and data.synthesis.called_genes is not None
+        own = data.synthesis.called_genes
+        own = own[own["dataset"] == study.card["id"]].drop_duplicates("contrast")
+        sizes = list(zip(own["n_target"], own["n_reference"], strict=True))
+    else:
+        return None
+    if not sizes or any(c.is_missing(n) for pair in sizes for n in pair):
+        return None
+    targets, references = zip(*sizes, strict=True)
+    return int(sum(targets)) + int(max(references))
+
+
+INCOMPLETE = "files, groups or donors are not known yet"
 # Why a study did not take part, in the reader's words; the first that its reason holds.
 _WHY = (
     ("failed in the analysis", r"failed in the analysis"),
@@ -199,7 +243,7 @@ _WHY = (
         "could not be fetched in this run",
         r"does not answer|none of \d+ address|HTTP|timed out|offline",
     ),
-    ("files, groups or donors are not known yet", r"card is incomplete"),
+    (INCOMPLETE, r"card is incomplete"),
     ("no samples of muscle", r"not muscle"),
     ("differs from what its card says", r"expected|differ|does not (fit|match)|disagree"),
 )
@@ -275,12 +319,12 @@ def text_summary(data: m.ReportData) -> str:
     out = data.excluded
     if out is not None:
         whole = out[out["kind"] == "study"]
-        reason, what = whole["reason"].astype(str), whole["what"].astype(str)
+        what = whole["what"].astype(str)
         passed = what.str.contains("not selected") | what.str.contains("cannot be used")
         refused = ~passed
         lines.append(f"{_count(int(refused.sum()), 'study', 'studies')} left out")
         if passed.any():
-            waiting = int(reason[passed].str.startswith("The card is incomplete").sum())
+            waiting = len(_reasons(whole[passed]).get(INCOMPLETE, []))
             lines.append(
                 f"{_count(int(passed.sum()), 'study', 'studies')} not selected"
                 + (f", {waiting} of them with an incomplete card" if waiting else "")

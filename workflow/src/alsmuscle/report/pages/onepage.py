@@ -11,19 +11,23 @@ from markupsafe import Markup
 from alsmuscle.report import model as m
 from alsmuscle.report import wording
 from alsmuscle.report.html import figures
-from alsmuscle.report.pages import about, calls, claims
+from alsmuscle.report.pages import about, against, calls, claims
 
 PATH = "summary.pdf"
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 QUESTION = (
-    "What do all public transcriptomes of skeletal muscle in ALS say together about the claims "
-    "of two reviews (Pikatza-Menoio et al. 2021; Duranti et al. 2025), and is it more than "
-    "denervation?"
+    "What do public transcriptomes of skeletal muscle say about claims of two reviews on muscle in "
+    "ALS (Pikatza-Menoio et al. 2021; Duranti et al. 2025), and is it more than denervation?"
 )
 MOST = 34
 """Claims that have room in full size; of more, the rows are smaller."""
+HEADS = ("", "Claim", "Verdict", "Log2 effect, 95 % interval; or genes called")
+MOST_BEHIND = 8
+"""Claims below the table with the genes and studies behind them."""
+SMALL = 6.0
+"""Size of what stands below the table."""
 WIDTH, HEIGHT, LEFT = 8.27, 11.69, 0.6
 """A4 and its margin, in inches."""
 
@@ -47,7 +51,7 @@ def draw(data: m.ReportData) -> Figure:
     size = min(6.6, 6.6 * MOST / max(len(rows), 1))
     step = size * 1.9 / 72
     columns = ((LEFT, 5), (LEFT + 0.35, 60), (LEFT + 3.65, 48), (LEFT + 5.95, 26))
-    for place, row in enumerate([("", "Claim", "Verdict", "Log2 effect, 95 % interval"), *rows]):
+    for place, row in enumerate([HEADS, *rows]):
         for (x, width), text in zip(columns, row, strict=True):
             page.text(
                 x / WIDTH,
@@ -58,8 +62,8 @@ def draw(data: m.ReportData) -> Figure:
             )
         y -= step
     y -= 0.15
-    for text in _foot(data):
-        y = _paragraph(page, y, text, size=6.5, weight="normal")
+    for text in [*_behind(said), *_caveats(data), *_foot(data)]:
+        y = _paragraph(page, y, text, size=SMALL, weight="normal")
     return page
 
 
@@ -80,10 +84,34 @@ def _head(data: m.ReportData, said: Mapping[str, Any] | None) -> list[tuple[floa
             (8.5, "bold", "At least one study here is simulated: draw no biology from it.")
         )
     answer = [Markup(sentence).striptags() for sentence in calls.first_page(data)]
+    if doubts := _against(data):
+        answer.append(f"What speaks against it: {' '.join(doubts)}")
     if said is not None:
         answer.append(Markup(said["basis"]).striptags())
     found += [(8.5, "normal", text) for text in answer]
     return found
+
+
+def _against(data: m.ReportData) -> list[str]:
+    return [text for found in calls.of_signature(data) for text in against.of_list(data, found)]
+
+
+def _behind(said: Mapping[str, Any] | None) -> list[str]:
+    """Return on what the claims that have a verdict rest: measure, studies, doubts, genes."""
+    lines = [] if said is None else [x for group in said["groups"] for x in group["lines"]]
+    more = len(lines) - MOST_BEHIND
+    return [
+        f"{x['id']}: {x['measure']}; {x['studies']}{'; ' * bool(x['genes'])}{x['genes']}."
+        for x in lines[:MOST_BEHIND]
+    ] + ([f"Of {more} further claims the report says on what they rest."] if more > 0 else [])
+
+
+def _caveats(data: m.ReportData) -> list[str]:
+    said = calls.caveats(data)
+    if data.left_out:
+        total = len(data.left_out) + len(data.studies)
+        said.append(f"{len(data.left_out)} of {total} selected studies did not take part.")
+    return [f"Caveats: {' '.join(said)}"] if said else []
 
 
 def _rows(data: m.ReportData, said: Mapping[str, Any] | None) -> list[tuple[str, str, str, str]]:
@@ -109,7 +137,12 @@ def _rows(data: m.ReportData, said: Mapping[str, Any] | None) -> list[tuple[str,
 
 
 def _foot(data: m.ReportData) -> list[str]:
-    names = [s.name for s in data.studies]
+    names = [
+        s.name
+        if [x.name for x in data.studies].count(s.name) == 1
+        else f"{s.name} ({wording.method(s.card)})"
+        for s in data.studies
+    ]
     packages = ("pydeseq2", "scanpy", "numpy", "scipy")
     versions = ", ".join(f"{k} {data.versions[k]}" for k in packages if k in data.versions)
     return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from markupsafe import Markup
 
@@ -95,7 +97,8 @@ def _matrix(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     known = data.programme_names
     return plots.heatmap(
         values.set_axis([estimates.block_title(data.programme_info, p, b) for p, b in parts]),
-        caption="Pooled programme effects per condition, log2 units",
+        caption=f"{'Pooled programme' if rows['k'].max() > 1 else 'Programme'} effects per "
+        "condition, log2 units",
         head="Programme and block",
         sure=sure.set_axis(values.index),
         groups=titles,
@@ -125,12 +128,10 @@ def _axis(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     )
 
 
-def _agreement(data: m.ReportData) -> Markup | None:
-    """Signs of the signature's genes in patients and in denervated mice;
-    ``None`` without either.
-    """
+def agreements(data: m.ReportData) -> list[dict[str, Any]]:
+    """Return signs of the signature's genes in patients and in denervated mice, pair by pair."""
     if data.programmes is None:
-        return None
+        return []
     listed = data.programmes
     own = (listed["programme"] == "DENERVATION") & (listed["block"] == "tier1_up")
     tissue = [
@@ -155,11 +156,18 @@ def _agreement(data: m.ReportData) -> Markup | None:
                 rows.append(
                     {
                         **found._asdict(),
+                        "dataset": str(study.card["id"]),
                         "what": f"{study.name}: {wording.label(contrast.meta)}",
                         "reference": f"{other.name}: {wording.label(reference.meta)}",
                         "share": share,
                     }
                 )
+    return rows
+
+
+def _agreement(data: m.ReportData) -> Markup | None:
+    """The same as a table; ``None`` without either."""
+    rows = agreements(data)
     if not rows:
         return None
     return c.table(

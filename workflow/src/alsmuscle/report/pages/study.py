@@ -13,7 +13,7 @@ from alsmuscle.bulk.metrics import OF_SAMPLE, OF_STUDY, Metric
 from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
-from alsmuscle.report.pages import expression, raw_reads
+from alsmuscle.report.pages import calls, expression, raw_reads
 from alsmuscle.report.site import Site
 
 SEX_X, SEX_Y = "Y-chromosome genes (log2)", "XIST (log2)"
@@ -83,11 +83,13 @@ def page(site: Site, data: m.ReportData, study: m.StudyData, drawn: Collection[s
             "href": root + m.contrast_path(study, k),
             "sizes": wording.sizes(study, k),
             "sentence": estimates.sentence(study, k, estimates.headline(data, k, root), data.alpha),
-            "genes": estimates.gene_sentence(k.de, data.alpha),
+            "genes": estimates.gene_sentence(k, data.alpha),
             "badges": wording.badges(study, k),
         }
         for k in study.contrasts
     ]
+    if card.get("modality") == "calls":
+        contrasts = calls.findings(data, study, root)
     return site.render(
         "study.html.j2",
         path=path,
