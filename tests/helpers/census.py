@@ -46,7 +46,8 @@ MAY_LOAD: dict[str, set[str]] = {
     "data_simulate_cells": _FILES,
     "data_verify": _FILES | {"openpyxl"},
     "bulk_fit": _FIT | {"sklearn"},  # the regression from which dispersions start
-    "bulk_contrast": _FIT - {"scipy.stats"} | {"gseapy", "requests", "statsmodels"},
+    # Of scipy.stats the correlation of repeated samples; a study without such loads none of it.
+    "bulk_contrast": _FIT | {"gseapy", "requests", "statsmodels"},
     "cells_prepare": _CELLS,
     "cells_cluster": _CELLS | {"harmonypy", "pynndescent", "umap"},
     "cells_pseudobulk": _FILES,
