@@ -41,5 +41,18 @@ def test_however_many_claims_they_stay_on_the_page(data, n):
     assert 0.02 < lowest < 0.8
 
 
+def test_many_caveats_stay_on_the_page(data, monkeypatch):
+    lowest = []
+    for n in (1, 40):
+        said = [
+            f"Caveat {i} of lists: " + "the groups differ in one more thing. " for i in range(n)
+        ]
+        monkeypatch.setattr(onepage.calls, "caveats", lambda _, said=said: said)
+        page = onepage.draw(data)
+        lowest.append(min(text.get_position()[1] for text in page.texts))
+        assert said[-1].strip() in " ".join(text.get_text() for text in page.texts)
+    assert lowest[0] > lowest[1] > 0.02
+
+
 def test_the_same_run_gives_the_same_bytes(data):
     assert onepage.pdf(data) == onepage.pdf(data)

@@ -23,9 +23,15 @@ QUESTION = (
 )
 MOST = 34
 """Claims that have room in full size; of more, the rows are smaller."""
-HEADS = ("", "Claim", "Verdict", "Log2 effect, 95 % interval; or genes called")
+HEADS = ("", "Claim", "Verdict", "Log2 effect; or called")
 MOST_BEHIND = 8
 """Claims below the table with the genes and studies behind them."""
+Text = tuple[float, str, str]
+"""A paragraph: its size in points, its weight, its words."""
+SCALES = (1.0, 0.94, 0.88, 0.82, 0.76, 0.7)
+"""By how much text is made smaller until it fits; what does not fit then runs off the page."""
+BOTTOM = 0.35
+"""Margin below the last line, in inches."""
 SMALL = 6.0
 """Size of what stands below the table."""
 WIDTH, HEIGHT, LEFT = 8.27, 11.69, 0.6
@@ -38,18 +44,30 @@ def pdf(data: m.ReportData) -> bytes:
 
 
 def draw(data: m.ReportData) -> Figure:
-    """Return the page as a figure of A4."""
+    """Return the page as a figure of A4; its text is as large as leaves all of it on the page."""
+    said = None if data.synthesis is None else claims.summary(data, data.synthesis)
+    head, rows = _head(data, said), _rows(data, said)
+    foot = [(SMALL, "normal", x) for x in [*_behind(said), *_caveats(data), *_foot(data)]]
+    for scale in SCALES:
+        page, y = _drawn(head, rows, foot, scale)
+        if y > BOTTOM:
+            break
+    return page
+
+
+def _drawn(
+    head: list[Text], rows: list[tuple[str, str, str, str]], foot: list[Text], scale: float
+) -> tuple[Figure, float]:
+    """Return the page with its text at ``scale``, and where it ends in inches from the bottom."""
     from matplotlib.figure import Figure
 
     page = Figure(figsize=(WIDTH, HEIGHT))
-    y = HEIGHT - 0.7
-    said = None if data.synthesis is None else claims.summary(data, data.synthesis)
-    for size, weight, text in _head(data, said):
-        y = _paragraph(page, y, text, size=size, weight=weight)
-    rows = _rows(data, said)
+    y = HEIGHT - 0.5
+    for size, weight, text in head:
+        y = _paragraph(page, y, text, size=size * scale, weight=weight)
     # Smaller rows for more claims, so that they stay on one page.
     size = min(6.6, 6.6 * MOST / max(len(rows), 1))
-    step = size * 1.9 / 72
+    step = size * (1.1 + 0.8 * scale) * scale / 72
     columns = ((LEFT, 5), (LEFT + 0.35, 60), (LEFT + 3.65, 48), (LEFT + 5.95, 26))
     for place, row in enumerate([HEADS, *rows]):
         for (x, width), text in zip(columns, row, strict=True):
@@ -61,10 +79,10 @@ def draw(data: m.ReportData) -> Figure:
                 fontweight="bold" if place == 0 else "normal",
             )
         y -= step
-    y -= 0.15
-    for text in [*_behind(said), *_caveats(data), *_foot(data)]:
-        y = _paragraph(page, y, text, size=SMALL, weight="normal")
-    return page
+    y -= 0.12
+    for size, weight, text in foot:
+        y = _paragraph(page, y, text, size=size * scale, weight=weight)
+    return page, y
 
 
 def _paragraph(page: Any, y: float, text: str, *, size: float, weight: str) -> float:
