@@ -204,7 +204,7 @@
       const numbers = [`${list.sizes} donors`, effect === null ? "no fold change stated" : `log2 fold change ${fixed(effect, 2, true)}, stated without an interval`].join("; ");
       return `a published list of ${list.study} calls it ${direction > 0 ? "up" : "down"} (${list.label}: ${numbers}).`;
     }));
-    if (calling.length) return `ALS muscle: ${calling.join(" ")} ${effects}: an effect with an interval there is not.`;
+    if (calling.length) return `ALS muscle: ${calling.join(" ")} ${effects}, so that it has no effect with an interval.`;
     return `${effects}${own.length ? ", and no list of ALS muscle calls it" : ""}: nothing here says how it changes in ALS.`;
   }
   async function gene() {

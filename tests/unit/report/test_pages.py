@@ -976,6 +976,10 @@ def test_search_knows_genes_studies_programmes_and_words(files):
     assert all(entry[2].partition("#")[0] in files for entry in found["pages"])
 
 
+def test_the_report_says_how_it_is_cited_itself(pages, data):
+    assert f"no DOI of its own: its title is “{data.title}”" in pages["methods.html"].text
+
+
 def test_parameters_are_flattened():
     tree = {"de": {"alpha": 0.05, "adjust": ["sex", "age"]}, "x": None, "y": []}
     assert list(about.flatten(tree)) == [

@@ -46,6 +46,7 @@ def methods(site: Site, data: m.ReportData) -> str:
         else c.not_computed("the list of parameters"),
         versions=_versions(data),
         sources=sources,
+        title=data.title,
         software=f"{software(data)} (CITATION.cff in its repository)",
     )
 
