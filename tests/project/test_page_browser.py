@@ -490,7 +490,8 @@ def test_forest_plots_download_as_picture_and_data(folder, open_tab, where):
 
 
 @pytest.mark.parametrize(
-    "where", ["index.html", "programmes.html", "studies/sim.html", "pathways.html"]
+    "where",
+    ["index.html", "programmes.html", "studies/sim.html", "pathways.html", "specificity.html"],
 )
 def test_matrices_of_effects_download_as_picture_and_data(folder, open_tab, where):
     watched = open_tab(color_scheme="dark")
@@ -506,12 +507,16 @@ def test_matrices_of_effects_download_as_picture_and_data(folder, open_tab, wher
     table = [line.split("\t") for line in lines]
     assert len(table) - 1 == matrix.locator("tbody tr:not(.group)").count() > 0
     # Every number in a column of its own, an interval in two more.
-    heads = [" ".join(text.split()) for text in matrix.locator("thead th").all_text_contents()]
+    heads = [
+        " ".join(text.split()).removesuffix(" ※")
+        for text in matrix.locator("thead th").all_text_contents()
+    ]
     assert [name for name in table[0] if name in heads] == heads
     assert {len(row) for row in table} == {len(table[0])}
     known = {name: i for i, name in enumerate(table[0])}
     ranged = [name for name in heads if f"{name}, ci_low" in known]
-    assert bool(ranged) == ("effects" in (matrix.get_attribute("class") or ""))
+    has = "effects" in (matrix.get_attribute("class") or "") or where == "specificity.html"
+    assert bool(ranged) == has
     numbers: list[float] = []
     for row in table[1:]:
         for name in heads[1:]:

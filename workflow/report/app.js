@@ -353,7 +353,8 @@ window.alsmuscle = (() => {
   function matrixTools(table) {
     const name = fileName(table.caption.textContent);
     const rows = () => [...table.tBodies[0].rows];
-    const heads = [...table.tHead.rows[0].cells].map(flat);
+    const whole = [...table.tHead.rows[0].cells].map(flat);
+    const heads = whole.map((text) => text.replace(/ ※$/, ""));
     // What a cell holds: a number, the ends of its interval where it has one, else words.
     const parts = (cell) => {
       const [small, own] = [cell.querySelector(":scope > small"), cell.cloneNode(true)];
@@ -362,11 +363,11 @@ window.alsmuscle = (() => {
       return { text: flat(own), value: plainNumber(flat(own)), low: ends[0] || "", high: ends[1] || "" };
     };
     const data = () => {
-      const whole = rows().filter((row) => !row.classList.contains("group"));
+      const lined = rows().filter((row) => !row.classList.contains("group"));
       const places = heads.map((_, j) => j).slice(1);
-      const ranged = places.filter((j) => whole.some((row) => parts(row.cells[j]).low !== ""));
-      const worded = places.filter((j) => whole.every((row) => parts(row.cells[j]).value === ""));
-      const named = whole.some((row) => rowName(row.cells[0]).about || rowName(row.cells[0]).marks.length);
+      const ranged = places.filter((j) => lined.some((row) => parts(row.cells[j]).low !== ""));
+      const worded = places.filter((j) => lined.every((row) => parts(row.cells[j]).value === ""));
+      const named = lined.some((row) => rowName(row.cells[0]).about || rowName(row.cells[0]).marks.length);
       const lines = [["group", heads[0], ...(named ? ["about", "marks"] : []),
         ...places.flatMap((j) => [heads[j], ...(ranged.includes(j) ? [`${heads[j]}, ci_low`, `${heads[j]}, ci_high`] : [])])]];
       let group = "";
@@ -381,7 +382,7 @@ window.alsmuscle = (() => {
       }
       return lines.map((line) => line.map(guard).join("\t")).join("\n") + "\n";
     };
-    const says = () => `${table.caption.textContent}${heads.some((text) => text.includes("※")) ? "; ※ with a caveat, which stands on the page of its programme" : ""}`;
+    const says = () => `${table.caption.textContent}${whole.some((text) => text.includes("※")) ? "; ※ with a caveat, which stands on the page of its programme" : ""}`;
     table.parentElement.after(downloads(name, async () => (await pictures()).matrix(table), data, says));
   }
 

@@ -19,7 +19,7 @@
     const said = new Map([...table.tBodies[0].rows].filter((row) => row.dataset.drawn !== undefined).map((row) => {
       const { name, marks } = rowName(row.querySelector("th"));
       const caveat = tidy(row.querySelector("td.caveat")) ? " ※" : "";
-      return [row, { label: `${name}${caveat}${marks.length ? ` [${marks.join("; ")}]` : ""}`,
+      return [row, { caveat, label: `${name}${caveat}${marks.length ? ` [${marks.join("; ")}]` : ""}`,
         donors: tidy(row.querySelector("td[data-head=Donors], td[data-head=Studies]")), p: tidy(row.querySelector("td[data-head='Adjusted p']")) }];
     }));
     const longest = (key) => Math.max(0, ...[...said.values()].map((k) => k[key].length));
@@ -27,7 +27,7 @@
     const left = Math.max(240, 30 + 6.2 * longest("label")) + beside;
     const ps = longest("p") ? 90 : 0;
     const right = 190 + ps;
-    const marked = [...said.values()].some((k) => k.label.includes("※"));
+    const marked = [...said.values()].some((k) => k.caveat);
     const width = left + plot + right;
     const x = (v) => left + ((v - low) / (high - low)) * plot;
     const nodes = [];

@@ -10,6 +10,7 @@ import pandas as pd
 import report_fixture as fx
 from alsmuscle.report import methods, wording
 from alsmuscle.report import model as m
+from alsmuscle.report.html import components
 from alsmuscle.report.pages import programme, study
 from parsed_page import Tables, Visible
 
@@ -90,3 +91,9 @@ def test_hashes_that_agree_are_not_printed_twice():
     shown = Visible(str(study.checks_table(replace(one, checks=checks)))).words
     assert "a" * 64 not in shown and "the same" in shown
     assert {"b" * 64, "c" * 64, "35 samples"} <= set(shown)
+
+
+def test_an_interval_that_just_leaves_zero_shows_its_side():
+    assert components.interval_text(0.74, 0.003, 1.48) == "+0.74 (+0.003 to +1.48)"
+    assert components.interval_text(-0.5, -1.0, -0.0004) == "−0.50 (−1.00 to −0.0004)"
+    assert components.interval_text(0.5, 0.0, 1.0) == "+0.50 (0.00 to +1.00)"

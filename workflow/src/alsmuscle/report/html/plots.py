@@ -305,6 +305,7 @@ def heatmap(
     head: str,
     sure: pd.DataFrame | None = None,
     instead: pd.DataFrame | None = None,
+    ends: tuple[pd.DataFrame, pd.DataFrame] | None = None,
     groups: Sequence[str] | None = None,
     row_links: Mapping[str, str] | None = None,
     column_links: Mapping[str, str] | None = None,
@@ -319,6 +320,8 @@ def heatmap(
         Same shape, true where the change is clear: only those cells are coloured and bold.
     instead
         Same shape, what a cell without a number says.
+    ends
+        Same shape each, lower and upper ends of the intervals: not shown, but in the download.
     groups
         Per row the subheading it stands under; rows of one group are adjacent. The only row of a
         group takes the group's name before its own.
@@ -351,8 +354,9 @@ def heatmap(
             bold = sure is not None and bool(sure.iat[place, column])
             text = number(x, 2, sign=True)
             cells.append(
-                Markup('<td class="num{}">{}</td>').format(
+                Markup('<td class="num{}"{}>{}</td>').format(
                     f" {shade(float(x), top)}" if bold or sure is None else "",
+                    _ends(ends, place, column),
                     Markup("<strong>{}</strong>").format(text) if bold else text,
                 )
             )
@@ -370,6 +374,14 @@ def heatmap(
         '<caption>{c}</caption><thead><tr><th scope="col">{h}</th>{t}</tr></thead>'
         "<tbody>{b}</tbody></table></div>"
     ).format(c=caption, h=head, t=heads, b=Markup("\n").join(body))
+
+
+def _ends(ends: tuple[pd.DataFrame, pd.DataFrame] | None, row: int, column: int) -> Markup:
+    """The interval of a matrix's cell for its download; nothing where there is none."""
+    found = [] if ends is None else [frame.iat[row, column] for frame in ends]
+    if not found or any(is_missing(x) for x in found):
+        return Markup("")
+    return Markup(' data-ci="{}"').format(",".join(f"{float(x):.4g}" for x in found))
 
 
 def _no_number(said: object) -> Markup:

@@ -142,7 +142,8 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
                     more=wording.what(study.card, contrast.meta),
                     badges=wording.badges(study, contrast),
                     n=wording.sizes(study, contrast),
-                    cells=tuple(found.get(pair) for pair in order),
+                    # A block without a row has no gene on the chip or in the table.
+                    cells=tuple(found.get(pair, "not measured") for pair in order),
                 )
             )
     if not lines:

@@ -92,6 +92,10 @@ def _matrix(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
     values = rows.pivot(index="key", columns="column", values="effect")[columns]
     rows["sure"] = [estimates.clear(row, data.alpha) != 0 for row in rows.to_dict("records")]
     sure = rows.pivot(index="key", columns="column", values="sure")[columns].eq(True)
+    low, high = (
+        rows.pivot(index="key", columns="column", values=end)[columns]
+        for end in ("ci_low", "ci_high")
+    )
     parts = [str(key).split("/", 1) for key in values.index]
     titles = [estimates.programme_title(data.programme_info, p) for p, _ in parts]
     known = data.programme_names
@@ -101,6 +105,7 @@ def _matrix(data: m.ReportData, synthesis: m.Synthesis) -> Markup:
         "condition, log2 units",
         head="Programme and block",
         sure=sure.set_axis(values.index),
+        ends=(low, high),
         groups=titles,
         row_links={
             title: m.programme_path(p)
