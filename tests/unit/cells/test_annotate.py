@@ -238,9 +238,11 @@ def test_cluster_order_does_not_matter() -> None:
 # a name is carried by its own markers
 
 
-def mixture(levels: dict[str, dict[str, float]], size: int = 60) -> AnnData:
+def mixture(
+    levels: dict[str, dict[str, float]], size: int = 60, more: tuple[str, ...] = ()
+) -> AnnData:
     """Clusters with the stated mean per gene (per 10,000), among 80 genes of no type."""
-    genes = [*SMALL["gene"].unique(), *(f"FIBRE{i}" for i in range(80))]
+    genes = [*SMALL["gene"].unique(), *more, *(f"FIBRE{i}" for i in range(80))]
     rng = np.random.default_rng(1)
     mean = np.full((len(levels), len(genes)), 2.0)
     for i, own in enumerate(levels.values()):
@@ -282,6 +284,24 @@ def test_a_type_in_several_clusters_keeps_its_name_in_each() -> None:
         min_detected=0.3,
     )
     assert found.loc[["a", "b", "c"], "cell_type"].tolist() == ["Satellite"] * 3, found["reason"]
+
+
+def test_what_a_lineage_has_in_common_does_not_hide_its_types() -> None:
+    panel = pd.concat([SMALL, pd.DataFrame(rows("Slow", "Myonuclei", "MYH7 TNNT1 TNNC1"))])
+    shared = dict.fromkeys([*SMALL["gene"], "MYH7", "TNNT1", "TNNC1"], 0.1) | {"FIBRE": 40.0}
+    levels = {
+        "slow": shared | dict.fromkeys(("MYH7", "TNNT1", "TNNC1"), 3.0),
+        "nmj": shared | dict.fromkeys(("MUSK", "LRP4", "CHRNE", "COLQ"), 3.0),
+        **dict.fromkeys("xyz", dict.fromkeys(shared, 0.1) | {"FIBRE": 0.1}),
+    }
+    found = annotate(
+        mixture(levels, more=("MYH7", "TNNT1", "TNNC1")),
+        panel,
+        organism="human",
+        material="nuclei",
+        min_detected=0.3,
+    )
+    assert found.loc[["slow", "nmj"], "cell_type"].tolist() == ["Slow", "NMJ"], found["reason"]
 
 
 def test_spots_are_called_by_what_they_are_rich_in() -> None:

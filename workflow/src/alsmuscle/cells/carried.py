@@ -88,16 +88,18 @@ def carried_share(
 ) -> pd.DataFrame:
     """Say how much of every type's markers is among the first genes of every cluster.
 
-    A cluster is ranked against the clusters in which the type cannot be (``admissible`` false),
-    so that several clusters of one type do not hide its markers from each other; against all
-    others where there is none.
+    A cluster is ranked against the clusters that the type does not fit best, so that several
+    clusters of one type do not hide its markers from each other; and again against those of them
+    that another type of its lineage fits best: what fibres have in common would otherwise lead all
+    fibre types. The better of the two counts. Without such clusters it is ranked against all
+    others.
 
     Parameters
     ----------
     sums
         From :func:`cluster_sums`.
     scores
-        ``cluster, cell_type, admissible``, one row per pair.
+        ``cluster, cell_type, lineage, score, admissible``, one row per pair.
     markers
         ``cell_type, gene, kind, weight`` of one organism.
     n_first, min_detected
@@ -113,19 +115,23 @@ def carried_share(
     place = {name: i for i, name in enumerate(sums.clusters)}
     own = markers[(markers["kind"] != "negative") & markers["gene"].isin(measured)]
     weights = {str(t): rows.set_index("gene")["weight"] for t, rows in own.groupby("cell_type")}
-    may = scores.pivot(index="cluster", columns="cell_type", values="admissible")
-    may = may.reindex(sums.clusters).astype(bool)
+    fits = scores[scores["admissible"]].sort_values("score", ascending=False, kind="stable")
+    fits = fits.drop_duplicates("cluster").set_index(fits["cluster"].astype(str).unique())
+    best, family = (
+        fits[key].astype(str).reindex(sums.clusters).to_numpy() for key in ("cell_type", "lineage")
+    )
     found = []
-    for cluster, cell_type in zip(
-        scores["cluster"].astype(str), scores["cell_type"].astype(str), strict=True
-    ):
+    keys = (scores[key].astype(str) for key in ("cluster", "cell_type", "lineage"))
+    for cluster, cell_type, lineage in zip(*keys, strict=True):
         here = place[cluster]
-        others = ~may[cell_type].to_numpy(copy=True)
-        others[here] = False
-        if not others.any():
-            others = np.arange(len(sums.clusters)) != here
-        first = sums.first_genes(here, others, n=n_first, min_detected=min_detected)
+        elsewhere = np.arange(len(sums.clusters)) != here
+        others = elsewhere & (best != cell_type)
         weight = weights[cell_type]
-        has = weight.index.isin(first)
-        found.append((float(weight[has].sum() / weight.sum()), int(has.sum())))
+        shares = []
+        for against in (others if others.any() else elsewhere, others & (family == lineage)):
+            if against.any():
+                first = sums.first_genes(here, against, n=n_first, min_detected=min_detected)
+                has = weight.index.isin(first)
+                shares.append((float(weight[has].sum() / weight.sum()), int(has.sum())))
+        found.append(max(shares, default=(0.0, 0)))
     return pd.DataFrame(found, columns=["carried", "n_carried"], index=scores.index)
