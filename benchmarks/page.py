@@ -49,55 +49,45 @@ def per_cent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
+def several(values: Iterable[float]) -> str:
+    """Write numbers side by side; the head of the table says what they are."""
+    return "; ".join(map(number, values))
+
+
+def ratios(ours: Iterable[float], peer: Iterable[float]) -> str:
+    """Write how many times ours the peer takes, side by side."""
+    return "; ".join(against(mine, his) or "–" for mine, his in zip(ours, peer, strict=True))
+
+
+ENGINES = {"DESeq2": "DESeq2", "PyDESeq2": "default", "edgeR": "edgeR", "limma-voom": "limma"}
+
+
 def _fit(table: pd.DataFrame) -> Iterator[Line]:
     for name, rows in table.groupby("input", sort=False):
+        own = rows.set_index(["engine", "threads"])
+        least = 1 if ("batched", 1) in own.index else 2
 
-        def of(engine: str, threads: int, column: str, rows: pd.DataFrame = rows) -> float:
-            own = rows[(rows["engine"] == engine) & (rows["threads"] == threads)]
-            return float(own[column].iloc[0]) if len(own) else math.nan
+        def measured(engine: str, own: pd.DataFrame = own, least: int = least) -> list[float]:
+            """CPU seconds with the fewest threads, the best wall seconds, the most memory."""
+            runs = own.loc[engine]
+            few = runs["cpu_seconds"].get(least, math.nan)
+            return [float(few), float(runs["seconds"].min()), float(runs["peak_mb"].max())]
 
+        ours, peers = measured("batched"), []
+        for peer, engine in ENGINES.items():
+            if engine not in own.index.get_level_values(0):
+                continue
+            said = f"{peer} {several(measured(engine))}"
+            differ, called = (own.loc[engine].iloc[-1][key] for key in ("calls_differ", "called"))
+            said += "" if pd.isna(differ) else f"; {differ:.0f} of {called:,.0f} calls differ"
+            peers.append(said)
         genes, samples = (int(rows[column].iloc[0]) for column in ("genes", "samples"))
-        what = f"{'simulated' if str(name).isdigit() else name}, {genes:,} genes × {samples}"
-        one = 1 if (rows["threads"] == 1).any() else 2
-        mine, theirs = (of(engine, one, "cpu_seconds") for engine in ("batched", "DESeq2"))
-        yield Line(
-            str(name),
-            f"{what}: CPU s of fit and test, threads: {one}",
-            number(mine),
-            f"DESeq2 {number(theirs)}",
-            against(mine, theirs),
-        )
-        mine = of("batched", 2, "seconds")
-        best = min(x for x in (of("DESeq2", n, "seconds") for n in (1, 2)) if not math.isnan(x))
-        default = of("default", 2, "seconds")
-        others = {"edgeR": of("edgeR", 1, "seconds"), "limma-voom": of("limma", 1, "seconds")}
-        others = {"PyDESeq2": default} | others
-        said = "".join(f", {who} {number(x)}" for who, x in others.items() if not math.isnan(x))
-        yield Line(
-            str(name),
-            f"{what}: wall s, threads: 2",
-            number(mine),
-            f"DESeq2 {number(best)}{said}",
-            against(mine, best),
-        )
-        mine, theirs = (
-            rows.loc[rows["engine"] == engine, "peak_mb"].max() for engine in ("batched", "DESeq2")
+        what = (
+            f"{'simulated' if str(name).isdigit() else name}, {genes:,} genes × {samples} samples"
         )
         yield Line(
-            *(str(name), f"{what}: peak MB", number(mine)),
-            *(f"DESeq2 {number(theirs)}", against(mine, theirs)),
-        )
-        differ = {
-            who: of(engine, 2, "calls_differ")
-            for who, engine in (("PyDESeq2", "default"), ("DESeq2", "DESeq2"))
-        }
-        yield Line(
-            *(str(name), f"{what}: calls at adjusted p 0.05 that differ from ours", "0"),
-            ", ".join(
-                f"{who} {x:.0f} of {of(engine, 2, 'called'):,.0f}"
-                for (who, x), engine in zip(differ.items(), ("default", "DESeq2"), strict=True)
-                if not math.isnan(x)
-            ),
+            *(str(name), what + (", CPU s of two threads" if least > 1 else "")),
+            *(several(ours), "<br>".join(peers), ratios(ours, measured("DESeq2"))),
         )
 
 
@@ -172,20 +162,19 @@ def _meta(table: pd.DataFrame) -> Iterator[Line]:
 
 
 def _cells(table: pd.DataFrame) -> Iterator[Line]:
+    columns = ["cpu_s", "wall_s", "peak_gib"]
     for n, rows in table.groupby("n_cells"):
         by = rows.set_index("way")
-        for column, what in (("cpu_s", "CPU s"), ("wall_s", "wall s"), ("peak_gib", "peak GiB")):
-            mine, theirs, ratio = by.loc["alsmuscle", column], "", ""
-            if "scanpy_defaults" in by.index:
-                plain = by.loc["scanpy_defaults"]
-                theirs = f"plain scanpy {number(plain[column])}"
-                ratio = against(mine, plain[column])
-                if not plain["finished"]:
-                    theirs, ratio = f"{theirs}, stopped unfinished", f"> {ratio}"
-            yield Line(str(n), f"{n:,} nuclei: {what}", number(mine), theirs, ratio)
-        steps = by.loc["alsmuscle", ["per_sample_s", "integrate_s", "annotate_pseudobulk_s"]]
-        what = "wall s of single samples; of clusters and map; of names, files and sums"
-        yield Line(str(n), f"{n:,} nuclei: {what}", "; ".join(map(number, steps)))
+        ours, theirs, ratio = by.loc["alsmuscle"], "", ""
+        if "scanpy_defaults" in by.index:
+            plain = by.loc["scanpy_defaults"]
+            theirs, ratio = several(plain[columns]), ratios(ours[columns], plain[columns])
+            if not plain["finished"]:
+                theirs, ratio = f"{theirs}, stopped unfinished", f"> {ratio}"
+        yield Line(str(n), f"{n:,} nuclei", several(ours[columns]), theirs, ratio)
+        steps = several(ours[["per_sample_s", "integrate_s", "annotate_pseudobulk_s"]])
+        what = "its wall s: single samples; clusters and map; names, files and sums"
+        yield Line(str(n), f"{n:,} nuclei, {what}", steps)
 
 
 def _reads(table: pd.DataFrame) -> Iterator[Line]:
@@ -200,14 +189,10 @@ def _reads(table: pd.DataFrame) -> Iterator[Line]:
 
 def _report(table: pd.DataFrame) -> Iterator[Line]:
     for row in table.itertuples():
+        numbers = (row.build_cpu_s, row.build_s, row.index_mb, row.largest_page_mb, row.total_mb)
+        views = (row.index_first_view_s, row.contrast_first_view_s)
         what = f"{row.studies} studies, {row.comparisons} comparisons"
-        piece = str(row.studies)
-        took = f"{number(row.build_cpu_s)}; {number(row.build_s)}"
-        yield Line(piece, f"{what}: building, CPU s; wall s on {row.threads} cores", took)
-        sizes = f"{row.index_mb:g}; {row.largest_page_mb:g}; {number(row.total_mb)}"
-        yield Line(piece, f"{what}: MB of the index; of the largest page; of all", sizes)
-        views = f"{row.index_first_view_s:g}; {row.contrast_first_view_s:g}"
-        yield Line(piece, f"{what}: s to the first view of the index; of a comparison", views)
+        yield Line(str(row.studies), what, several((*numbers, *views)))
 
 
 def _workflow(table: pd.DataFrame) -> Iterator[Line]:
@@ -216,35 +201,27 @@ def _workflow(table: pd.DataFrame) -> Iterator[Line]:
         what = (
             f"{piece} simulated studies" if piece.isdigit() else f"{piece}, {row.studies} studies"
         )
-        took = f"{number(row.wall_seconds)}; {number(row.seconds_per_study)}"
-        yield Line(piece, f"{what}: wall s; per study", took)
         yield Line(
-            piece,
-            f"{what}: jobs; overhead, starts and imports in % of wall time; peak MB",
-            f"{row.jobs}; {per_cent(row.overhead)}, {100 * row.start_share:.0f}; "
-            f"{number(row.peak_mb)}",
+            *(piece, what),
+            f"{row.jobs}; {several((row.wall_seconds, row.seconds_per_study))}; "
+            f"{several((100 * row.overhead, 100 * row.start_share, row.peak_mb))}",
         )
 
 
-PATH = (("cpu_s", "CPU s"), ("wall_s", "wall s"), ("peak_mb", "peak MB"))
+PATH = ["cpu_s", "wall_s", "peak_mb"]
 
 
 def _path(table: pd.DataFrame) -> Iterator[Line]:
+    def line(piece: str, what: str, ours: pd.Series, peer: pd.Series) -> Line:
+        return Line(piece, what, several(ours), several(peer), ratios(ours, peer))
+
     by = table.set_index(["study", "way"])
     for study in table["study"].unique():
         samples, contrasts = (int(by.loc[(study, "R"), key]) for key in ("samples", "contrasts"))
-        for column, what in PATH:
-            mine, theirs = (by.loc[(study, way), column] for way in ("ours", "R"))
-            yield Line(
-                *(study, f"{study}, {samples} samples, contrasts: {contrasts}: {what}"),
-                *(number(mine), number(theirs), against(mine, theirs)),
-            )
-    for column, what in PATH:
-        of = by[column].groupby("way").agg("max" if column == "peak_mb" else "sum")
-        yield Line(
-            *("", f"all of these: {what}", number(of["ours"])),
-            *(number(of["R"]), against(of["ours"], of["R"])),
-        )
+        what = f"{study}, {samples} samples, contrasts: {contrasts}"
+        yield line(study, what, *(by.loc[(study, way), PATH] for way in ("ours", "R")))
+    of = table.groupby("way").agg({"cpu_s": "sum", "wall_s": "sum", "peak_mb": "max"})[PATH]
+    yield line("", "all of these", of.loc["ours"], of.loc["R"])
 
 
 LINES: dict[str, Callable[[pd.DataFrame], Iterator[Line]]] = {
@@ -309,7 +286,8 @@ class Page:
         """Return the lines of a part; ``unit`` is what every line of it counts."""
         rows = [[*line[1:], *self.made(part, line.piece)] for line in LINES[part](self.read(part))]
         head = ["figure", f"{ours}{unit and f': {unit}'}", peer, "ratio", "command", "date, code"]
-        return markdown(head, rows)
+        kept = [i for i in range(len(head)) if any(row[i] for row in rows)]
+        return markdown([head[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
     def value(self, part: str, column: str, **where: Any) -> float:
         """Look one number up.
