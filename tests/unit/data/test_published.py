@@ -6,7 +6,7 @@ import pytest
 from alsmuscle.bulk.tables import DE
 from alsmuscle.core import contracts
 from alsmuscle.core.errors import InputError
-from alsmuscle.data import published, study_effects
+from alsmuscle.data import derived, published, study_effects
 from alsmuscle.data.readers import calls as lists
 from alsmuscle.data.readers import results
 from alsmuscle.data.tables import IMPORTED
@@ -204,6 +204,14 @@ def test_genes_of_one_sex_that_move_are_said_of_a_table(named, stat, said):
     own = notes[notes["metric"] == "sex_genes"]
     assert own["flagged"].all() and len(own) == bool(said)
     assert all(f"The two sides differ in sex: {said} " in text for text in own["text"])
+
+
+def test_the_sexes_differ_only_where_its_genes_agree():
+    told = derived.sexes_differ
+    assert told(pd.Series({"XIST": True, "UTY": False, "A": True})).startswith("The two sides")
+    assert told(pd.Series({"Xist": False, "Uty": True})).startswith("The two sides")
+    assert "contradict" in told(pd.Series({"XIST": True, "UTY": True}))
+    assert told(pd.Series({"A": True})) == ""
 
 
 @pytest.mark.parametrize(("named", "said"), [("RPS4Y1", True), ("MYOG", False)])

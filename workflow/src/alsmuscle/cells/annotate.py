@@ -151,27 +151,14 @@ def top_genes(parts: Iterable[AnnData], *, by: str = "cluster", n: int = 10) -> 
     ``parts``: a study in parts, all with the same genes and the same categories of ``by``; ``X``
     log-normalised CSR.
     """
-    from scipy import sparse
-
-    total = seen = size = np.zeros((1, 1))
-    for part in parts:
-        groups = part.obs[by].cat
-        code, levels = groups.codes.to_numpy(), groups.categories.astype(str)
-        symbols = part.var["symbol"].astype(str).to_numpy()
-        ones = np.ones(len(code), dtype=np.float32)
-        member = sparse.csr_matrix((ones, (code, np.arange(len(code)))), (len(levels), len(code)))
-        total = total + np.asarray((member @ part.X).todense(), dtype=np.float64)
-        shown = sparse.csr_matrix(
-            (np.ones_like(part.X.data), part.X.indices, part.X.indptr), part.X.shape, copy=False
-        )
-        seen = seen + np.asarray((member @ shown).todense(), dtype=np.float64)
-        size = size + np.bincount(code, minlength=len(levels))[:, None]
+    sums = carried.cluster_sums(parts, by=by)
+    size, total = sums.size[:, None], sums.total
     rest = (total.sum(axis=0) - total) / np.maximum(size.sum() - size, 1)
-    difference = np.where(seen >= 0.25 * size, total / size - rest, -np.inf)
+    difference = np.where(sums.seen >= 0.25 * size, total / size - rest, -np.inf)
     named = {}
-    for row, level in enumerate(levels):
+    for row, level in enumerate(sums.clusters):
         order = np.argsort(-difference[row], kind="stable")[:n]
-        named[level] = "; ".join(symbols[i] or "?" for i in order if difference[row, i] > 0)
+        named[level] = "; ".join(sums.symbols[i] or "?" for i in order if difference[row, i] > 0)
     return pd.Series(named, name="top_genes")
 
 
@@ -314,7 +301,7 @@ def demand_carried(
     """
     from scipy.stats import hypergeom
 
-    sums = carried.cluster_sums(cells)
+    sums = carried.cluster_sums([cells], squares=True)
     asked = scores.assign(admissible=False) if material == "spots" else scores
     share = carried.carried_share(sums, asked, markers, n_first=n_first, min_detected=min_detected)
     out = scores.join(share)

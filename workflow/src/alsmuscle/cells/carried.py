@@ -8,13 +8,16 @@ the first genes of the cluster, ranked as in a table of its marker genes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from anndata import AnnData
 
 
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 class ClusterSums:
     """Per cluster (rows) and gene (columns): what ranks of genes need.
 
-    ``size`` cells; ``total`` and ``squares`` of log-normalised values; ``seen`` cells that show
-    the gene.
+    ``size`` cells; ``total`` of log-normalised values, ``squares`` of their squares (zero where
+    they were not asked for); ``seen`` cells that show the gene.
     """
 
     clusters: list[str]
@@ -55,27 +58,34 @@ class ClusterSums:
         return set(self.symbols[order[np.isfinite(rank[order])]])
 
 
-def cluster_sums(cells: AnnData, *, by: str = "cluster") -> ClusterSums:
-    """Add up log-normalised values per cluster; ``cells.X`` is CSR, ``var["symbol"]`` names."""
+def cluster_sums(
+    parts: Iterable[AnnData], *, by: str = "cluster", squares: bool = False
+) -> ClusterSums:
+    """Add up log-normalised values per cluster.
+
+    ``parts``: a study in one or more parts, all with the same genes and the same categories of
+    ``by``; ``X`` log-normalised CSR, ``var["symbol"]`` names.
+    """
     from scipy import sparse
 
-    code, levels = pd.factorize(cells.obs[by].astype(str), sort=True)
-    ones = np.ones(len(code), dtype=np.float64)
-    member = sparse.csr_matrix((ones, (code, np.arange(len(code)))), (len(levels), len(code)))
+    size = total = squared = seen = np.zeros((1, 1))
+    levels: list[str] = []
+    for part in parts:
+        groups = part.obs[by].astype("category").cat
+        code, levels = groups.codes.to_numpy(), list(groups.categories.astype(str))
+        symbols, X = part.var["symbol"].astype(str).to_numpy(), part.X
+        ones = np.ones(len(code), dtype=np.float32)
+        member = sparse.csr_matrix((ones, (code, np.arange(len(code)))), (len(levels), len(code)))
 
-    def per_cluster(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        X = sparse.csr_matrix((values, cells.X.indices, cells.X.indptr), cells.X.shape)
-        return np.asarray((member @ X).todense(), dtype=np.float64)
+        def added(data: npt.NDArray[np.float32], X: Any = X, member: Any = member) -> Any:
+            values = sparse.csr_matrix((data, X.indices, X.indptr), X.shape, copy=False)
+            return np.asarray((member @ values).todense(), dtype=np.float64)
 
-    values = np.asarray(cells.X.data, dtype=np.float64)
-    return ClusterSums(
-        clusters=list(levels),
-        symbols=cells.var["symbol"].astype(str).to_numpy(),
-        size=np.bincount(code, minlength=len(levels)).astype(np.float64),
-        total=per_cluster(values),
-        squares=per_cluster(values**2),
-        seen=per_cluster((values > 0).astype(np.float64)),
-    )
+        size = size + np.bincount(code, minlength=len(levels))[:, None]
+        total = total + added(X.data)
+        seen = seen + added(np.ones_like(X.data))
+        squared = squared + added(X.data**2) if squares else np.zeros_like(total)
+    return ClusterSums(levels, symbols, size[:, 0], total, squared, seen)
 
 
 def carried_share(
@@ -120,6 +130,12 @@ def carried_share(
     best, family = (
         fits[key].astype(str).reindex(sums.clusters).to_numpy() for key in ("cell_type", "lineage")
     )
+
+    @cache  # most types are ranked against the same clusters
+    def first(here: int, against: tuple[int, ...]) -> set[str]:
+        others = np.isin(np.arange(len(sums.clusters)), against)
+        return sums.first_genes(here, others, n=n_first, min_detected=min_detected)
+
     found = []
     keys = (scores[key].astype(str) for key in ("cluster", "cell_type", "lineage"))
     for cluster, cell_type, lineage in zip(*keys, strict=True):
@@ -130,8 +146,7 @@ def carried_share(
         shares = []
         for against in (others if others.any() else elsewhere, others & (family == lineage)):
             if against.any():
-                first = sums.first_genes(here, against, n=n_first, min_detected=min_detected)
-                has = weight.index.isin(first)
+                has = weight.index.isin(first(here, tuple(np.flatnonzero(against))))
                 shares.append((float(weight[has].sum() / weight.sum()), int(has.sum())))
         found.append(max(shares, default=(0.0, 0)))
     return pd.DataFrame(found, columns=["carried", "n_carried"], index=scores.index)

@@ -143,16 +143,19 @@ def sex_symbols(organism: str) -> tuple[str, ...]:
     return (x_gene, *y_genes)
 
 
-def sides_of_one_sex(moved: pd.Series[bool]) -> str:
+def sexes_differ(moved: pd.Series[bool]) -> str:
     """Say that the sides of a published comparison differ in sex; empty where nothing says so.
 
     ``moved``: symbol → whether it is higher, of the genes that are called or move.
     """
+    x_genes = {x_gene for x_gene, _ in SEX_GENES.values()}
     known = {symbol for organism in SEX_GENES for symbol in sex_symbols(organism)}
-    own = {str(name): up for name, up in moved.items() if name in known}
+    own = {str(name): bool(up) for name, up in moved.items() if name in known}
     if not own:
         return ""
     names = ", ".join(f"{name} {'up' if up else 'down'}" for name, up in sorted(own.items()))
+    if len({up != (name in x_genes) for name, up in own.items()}) > 1:
+        return f"XIST and genes of the Y chromosome contradict each other on the sexes: {names}."
     return (
         f"The two sides differ in sex: {names} (the Y chromosome and XIST tell the sexes apart), "
         "so that a change may be one between men and women."

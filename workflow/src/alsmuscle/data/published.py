@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import derivation
-from alsmuscle.data.derived import sides_of_one_sex
+from alsmuscle.data.derived import sexes_differ
 from alsmuscle.data.tables import CONTROL_PROBES, SEX_GENES_MOVE
+from alsmuscle.stats import distributions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,11 +249,9 @@ def _controls(effects: pd.Series) -> list[dict[str, Any]]:
 
 def _sexes(effects: pd.DataFrame) -> list[dict[str, Any]]:
     """Say whether genes that one sex expresses move, by the table's own effects and errors."""
-    from scipy import stats
-
-    p = 2 * stats.t.sf(effects["stat"].abs(), effects["df"].fillna(float("inf")))
-    found = effects[stats.false_discovery_control(p) < SEX_ALPHA]
-    text = sides_of_one_sex(found.set_index("symbol")["log2fc"] > 0)
+    p = distributions.t_pvalue(effects["stat"], effects["df"].fillna(float("inf")))
+    found = effects[distributions.adjust(p) < SEX_ALPHA]
+    text = sexes_differ(found.set_index("symbol")["log2fc"] > 0)
     return [note(SEX_GENES_MOVE, float("nan"), text, True)] if text else []
 
 

@@ -102,7 +102,12 @@ def sides(meta: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
-_PROPER = ("Becker", "Duchenne", "Dutch", "Emery", "Kennedy", "Miyoshi", "Pompe", "Welander")
+_PROPER = (
+    *("Alzheimer", "Andersen", "Becker", "Bethlem", "Brody", "Charcot", "Cushing", "Danon"),
+    *("Duchenne", "Dutch", "Ehlers", "Emery", "Huntington", "Kennedy", "Lambert", "Marfan"),
+    *("Miyoshi", "Parkinson", "Pompe", "Schwartz", "Turner", "Ullrich", "Walker", "Welander"),
+)
+"""Names of people and countries with which names of diseases and strains begin."""
 
 
 def inside(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.data.derived import sides_of_one_sex
+from alsmuscle.data.derived import sexes_differ
 from alsmuscle.data.tables import SEX_GENES_MOVE
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def called_genes(
     order = ["dataset", "contrast", "gene_id", "symbol", "direction", "log2fc", "pvalue", "n_rows"]
     up = int((genes["direction"] == "up").sum())
     n_unmapped = int((~mapped).sum())
-    sexes = sides_of_one_sex(genes.set_index("symbol")["direction"] == "up")
+    sexes = sexes_differ(genes.set_index("symbol")["direction"] == "up")
     notes: dict[str, tuple[float, str]] = {
         "rows": (
             len(rows),

@@ -218,9 +218,9 @@ def interval_parts(effect: object, low: object, high: object) -> tuple[str, str]
     return number(effect, digits, sign=True), " to ".join(ends)
 
 
-def _showing(end: object, digits: int) -> int:
+def _showing(end: Any, digits: int) -> int:
     """Return decimals of an interval's end: more where it is so near 0 that its side would go."""
-    near = abs(float(end))  # type: ignore[arg-type]
+    near = abs(float(end))
     if near == 0 or near >= 0.5 * 10**-digits:
         return digits
     return min(6, math.ceil(-math.log10(near)))

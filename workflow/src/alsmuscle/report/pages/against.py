@@ -70,15 +70,8 @@ def _of(names: pd.Series[Any], n: str) -> str:
 
 def _other_lists(data: m.ReportData, found: Any) -> str:
     """Name other lists of the same study that call more of the block than chance gives."""
-    assert data.synthesis is not None and data.synthesis.called_blocks is not None
-    table = data.synthesis.called_blocks
-    own = table[
-        (table["programme"] == found.programme)
-        & (table["block"] == found.block)
-        & ~estimates.truth(table["stripped"])
-        & (table["cluster"] == found.cluster)
-        & (table["role"] != found.role)
-    ]
+    table = calls.of_block(data, found.programme, found.block)
+    own = table[(table["cluster"] == found.cluster) & (table["role"] != found.role)]
     called = own[estimates.truth(own["usable"]) & (own["padj_up"] < data.alpha)]
     if called.empty:
         return ""

@@ -186,6 +186,19 @@ def of_programme(data: m.ReportData, programme: str) -> Markup | None:
     )
 
 
+def of_block(data: m.ReportData, programme: object, block: object) -> pd.DataFrame:
+    """Return what all lists say of one block, complete: rows of ``called_blocks.tsv``; ``data`` has
+    lists.
+    """
+    assert data.synthesis is not None and data.synthesis.called_blocks is not None
+    table = data.synthesis.called_blocks
+    return table[
+        (table["programme"].astype(str) == str(programme))
+        & (table["block"].astype(str) == str(block))
+        & ~estimates.truth(table["stripped"])
+    ]
+
+
 def of_test(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
     """Return what the lists behind a test (a row of ``claims.tsv``) say of its block.
 
@@ -193,16 +206,9 @@ def of_test(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
     """
     if row["grade"] != CALLED or data.synthesis is None or data.synthesis.called_blocks is None:
         return []
-    table = data.synthesis.called_blocks
-    names = str(row["studies"]).split(";")
-    programme, block = str(row["target"]).split("/", 1)
-    own = table[
-        (table["dataset"].astype(str) + "/" + table["contrast"].astype(str)).isin(names)
-        & (table["programme"].astype(str) == programme)
-        & (table["block"].astype(str) == block)
-        & ~estimates.truth(table["stripped"])
-    ]
-    return list(own.itertuples())
+    table = of_block(data, *str(row["target"]).split("/", 1))
+    names = table["dataset"].astype(str) + "/" + table["contrast"].astype(str)
+    return list(table[names.isin(str(row["studies"]).split(";"))].itertuples())
 
 
 def of_same_patients(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
@@ -212,17 +218,13 @@ def of_same_patients(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
     """
     if c.is_missing(row["effect"]) or not has_lists(data.synthesis):
         return []
-    assert data.synthesis is not None and data.synthesis.called_blocks is not None
-    table, contrasts = data.synthesis.called_blocks, data.synthesis.contrasts
+    assert data.synthesis is not None
+    table, contrasts = of_block(data, *str(row["target"]).split("/", 1)), data.synthesis.contrasts
     names = contrasts["dataset"].astype(str) + "/" + contrasts["contrast"].astype(str)
     behind = contrasts[names.isin(str(row["studies"]).split(";"))]
-    programme, block = str(row["target"]).split("/", 1)
     own = table[
-        (table["programme"].astype(str) == programme)
-        & (table["block"].astype(str) == block)
-        & table["cluster"].isin(behind["cluster"])
+        table["cluster"].isin(behind["cluster"])
         & table["role"].isin(behind["role"])
-        & ~estimates.truth(table["stripped"])
         & estimates.truth(table["usable"])
     ]
     return list(own.itertuples())
@@ -289,17 +291,11 @@ def first_page(data: m.ReportData) -> list[Markup]:
         return []
     synthesis = data.synthesis
     assert synthesis is not None
-    genes, blocks = synthesis.called_genes, synthesis.called_blocks
-    assert genes is not None and blocks is not None
+    genes, blocks = synthesis.called_genes, of_block(data, *DENERVATION)
+    assert genes is not None
     said = []
     for key, own in genes[genes["role"] == "als_patient"].groupby(["dataset", "contrast"]):
-        row = blocks[
-            (blocks["dataset"] == key[0])
-            & (blocks["contrast"] == key[1])
-            & (blocks["programme"] == DENERVATION[0])
-            & (blocks["block"] == DENERVATION[1])
-            & ~estimates.truth(blocks["stripped"])
-        ]
+        row = blocks[(blocks["dataset"] == key[0]) & (blocks["contrast"] == key[1])]
         n = (
             f"{own['n_target'].iloc[0]} patients against {own['n_reference'].iloc[0]} normal "
             "muscles"
@@ -350,15 +346,8 @@ def of_signature(data: m.ReportData) -> list[Any]:
     """
     if not has_lists(data.synthesis):
         return []
-    assert data.synthesis is not None and data.synthesis.called_blocks is not None
-    table = data.synthesis.called_blocks
-    own = table[
-        (table["role"] == "als_patient")
-        & (table["programme"] == DENERVATION[0])
-        & (table["block"] == DENERVATION[1])
-        & ~estimates.truth(table["stripped"])
-    ]
-    return list(own.itertuples())
+    table = of_block(data, *DENERVATION)
+    return list(table[table["role"] == "als_patient"].itertuples())
 
 
 def findings(data: m.ReportData, study: m.StudyData, root: str) -> list[dict[str, Any]]:
