@@ -310,7 +310,7 @@ def first_page(data: m.ReportData) -> list[Markup]:
                 Markup(
                     "{}: {} of {} measured genes of the denervation "
                     "signature are called up{} and {} down, where chance gives {:.1f} ({}; "
-                    "adjusted exact p {}, too small since genes move together; one study). "
+                    "adjusted exact p {}, too small because genes move together; one study). "
                     "Called means: beyond the threshold ({}) of a published "
                     "<a href='{}'>list of genes</a>."
                 ).format(

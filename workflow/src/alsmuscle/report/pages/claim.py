@@ -209,7 +209,6 @@ TESTS = (
     c.Column("expected", "Expected"),
     c.Column("verdict", "Verdict"),
     c.Column("raw", "Effect", "number", title="log2 units, with 95 % interval"),
-    c.Column("genes", "Genes behind it"),
     c.Column(
         "adjusted",
         "Adjusted for composition",
@@ -244,6 +243,8 @@ def _tests_table(
         if row["question"] == BEYOND:
             part = f"what is beyond denervation; {part}"
         lists = calls.of_test(data, row)
+        if genes := behind.of_effect(data, row) or calls.genes_called(lists):
+            part = f"{part}. {capital(genes)}"
         anchor = anchors.get(str(row["target"]))
         rows.append(
             {
@@ -255,7 +256,6 @@ def _tests_table(
                     short_reason(row["reason"]) if row["verdict"] == NOT_ENOUGH else "",
                 ),
                 "raw": _called(lists) or _numbers(row, "effect", "ci"),
-                "genes": behind.of_effect(data, row) or calls.genes_called(lists),
                 "adjusted": _numbers(row, "adjusted_effect", "adjusted_ci"),
                 "delta": _numbers(row, "delta", "delta_ci"),
                 "k": len({found.dataset for found in lists}) or row["k"] or None,
