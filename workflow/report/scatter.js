@@ -204,7 +204,7 @@
       return [...new Set(chosen)].sort((a, b) => atY(Y[a]) - atY(Y[b])).map((i) => {
         const right = atX(X[i]) > wide - 90;
         const x = atX(X[i]) + (right ? -8 : 8);
-        const length = 7.5 * data.label[i].length;
+        const length = 8.8 * data.label[i].length; // bold capitals
         const [from, to] = right ? [x - length, x] : [x, x + length];
         let y = atY(Y[i]) - 4;
         while (taken.some((k) => from < k.to && to > k.from && Math.abs(y - k.y) < 13)) y += 3;
