@@ -24,8 +24,8 @@ HEAVY = frozenset(
         "matplotlib",
         "numba",
     }
-    | {"openpyxl", "plotly", "pydeseq2", "pynndescent", "rdata", "requests", "scanpy"}
-    | {"scipy.stats", "sklearn", "statsmodels", "umap", "weasyprint"}
+    | {"numpy.f2py", "openpyxl", "plotly", "pydeseq2", "pynndescent", "rdata", "requests", "scanpy"}
+    | {"scipy.stats", "sklearn", "statsmodels", "umap", "weasyprint", "xarray", "zarr"}
 )
 """Packages that take a tenth of a second or more to import, but for pandas and what it loads."""
 _FILES = {"anndata", "h5py"}
@@ -39,19 +39,19 @@ _CELLS = _FILES | {
     "scipy.stats",
     "sklearn",
 }
-# Without what PyDESeq2 imports for plots.
-_FIT = _FILES | {"pydeseq2", "numba", "scipy.stats"}
+# Without what PyDESeq2 imports for plots and quantiles.
+_FIT = _FILES | {"pydeseq2", "numba"}
 MAY_LOAD: dict[str, set[str]] = {
     "data_simulate": _FILES,
     "data_simulate_cells": _FILES,
     "data_verify": _FILES | {"openpyxl"},
     "bulk_fit": _FIT | {"sklearn"},  # the regression from which dispersions start
     # Of scipy.stats the correlation of repeated samples; a study without such loads none of it.
-    "bulk_contrast": _FIT | {"gseapy", "requests", "statsmodels"},
+    "bulk_contrast": _FIT | {"gseapy", "scipy.stats", "statsmodels"},
     "cells_prepare": _CELLS,
     "cells_cluster": _CELLS | {"harmonypy", "pynndescent", "umap"},
     "cells_pseudobulk": _FILES,
-    "cells_contrast": _FIT,
+    "cells_contrast": _FIT | {"scipy.stats"},
     "report_pages": _FILES | {"jinja2", "matplotlib"},
 }
 """What a rule's job needs; others read and write tables only."""

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
 import types
+from pathlib import Path
 
+import numpy as np
+
+from alsmuscle.core import annotated
 from alsmuscle.core.late import put_off
 
 PACKAGE = {
@@ -67,3 +72,76 @@ np.testing.assert_allclose(found, [3, 3, 10, 10])
 assert "sklearn" in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def loaded_by(code):
+    """Modules of a process of its own after ``code``."""
+    code += "\nimport sys\nprint(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return set(ran.stdout.split())
+
+
+def test_anndata_comes_without_other_stores_and_reads_what_it_writes(tmp_path):
+    code = f"""
+from alsmuscle.core.annotated import AnnData, anndata, read_elem, write_elem
+import h5py, numpy as np, pandas as pd
+from scipy import sparse
+obs = pd.DataFrame({{"who": pd.Categorical(["a", "b"]), "n": [1.5, 2]}}, index=["x", "y"])
+made = AnnData(sparse.csr_matrix(np.eye(2)), obs=obs, uns={{"k": {{"v": 1}}, "s": "text"}})
+made.layers["twice"] = 2 * np.eye(2)
+made.write_h5ad({str(tmp_path / "one.h5ad")!r})
+again = anndata.concat([anndata.read_h5ad({str(tmp_path / "one.h5ad")!r}), made[::-1].copy()])
+assert again.obs["n"].tolist() == [1.5, 2, 2, 1.5]
+assert again.layers["twice"].sum() == 8 and again.X.sum() == 4
+with h5py.File({str(tmp_path / "two.h5")!r}, "w") as file:
+    write_elem(file, "it", made)
+    assert read_elem(file["it"]).uns["k"]["v"] == 1
+"""
+    loaded = loaded_by(code)
+    assert "anndata" in loaded
+    assert {"zarr", "xarray", "numpy.f2py"} & loaded == set()
+
+
+def test_what_is_left_out_can_be_imported_afterwards():
+    code = """
+from alsmuscle.core import annotated
+import numpy as np, xarray, zarr
+from numpy import f2py
+assert zarr.Array.__module__.startswith("zarr") and callable(f2py.run_main) and np.f2py is f2py
+assert xarray.DataArray([1.0, 2]).sum() == 3
+"""
+    assert {"zarr", "xarray", "numpy.f2py"} <= loaded_by(code)
+
+
+def test_no_module_imports_anndata_by_itself():
+    """The first import decides: it would bring along all that the others leave out."""
+    package = Path(annotated.__file__).parents[1]
+    alone = []
+    for path in package.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        # For types alone: nothing is loaded.
+        for node in list(ast.walk(tree)):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+        for node in ast.walk(tree):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.partition(".")[0] == "anndata" for name in named):
+                alone.append(path.relative_to(package).as_posix())
+    assert sorted(set(alone)) == ["core/annotated.py"]
+
+
+def test_scipy_s_distributions_are_not_loaded_for_a_fit_and_its_quantiles_are_theirs():
+    from scipy import stats
+
+    from alsmuscle.bulk import pydeseq
+
+    assert "scipy.stats" not in loaded_by("import alsmuscle.bulk.inference")
+    for p in (0.01, 0.25, 0.75, 0.99):
+        assert pydeseq.utils.norm.ppf(p) == stats.norm.ppf(p)
+        for numerator in (1, 2, 5, 9):
+            for denominator in (1, 2, 7, 30, 200):
+                expected = stats.f.ppf(p, numerator, denominator)
+                assert pydeseq.dds.f.ppf(p, numerator, denominator) == expected
+    z = np.linspace(-3, 40, 100)
+    assert (pydeseq.utils.norm.sf(z) == stats.norm.sf(z)).all()

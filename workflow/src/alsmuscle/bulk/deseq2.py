@@ -95,9 +95,10 @@ def fit(
         :func:`hypotheses`, ``varm["omnibus_quasi"]`` the same at the trend's dispersions,
         ``uns["omnibus"]`` their terms.
     """
-    import anndata
     import numpy as np
     import pandas as pd
+
+    from alsmuscle.core.annotated import anndata
 
     used = used_samples(counts.obs, contrast)
     part = counts[used.index]
@@ -653,11 +654,11 @@ def vst(counts: AnnData, *, min_total: int, inference: Engine, threads: int = 1)
     AnnData
         ``X``: samples × genes with at least ``min_total`` reads, log2-like scale, float32.
     """
-    import anndata
     import numpy as np
     import pandas as pd
 
     from alsmuscle.bulk.inference import Dataset
+    from alsmuscle.core.annotated import anndata
 
     X = np.asarray(counts.X, dtype=np.int64)
     keep = X.sum(axis=0) >= min_total

@@ -229,7 +229,7 @@ def units(adata: AnnData, contrast: Mapping[str, Any], *, mean: bool) -> AnnData
         The same where nothing is to be put together, else the samples used: a donor's samples under
         the name, and with the description, of the first.
     """
-    import anndata
+    from alsmuscle.core.annotated import anndata
 
     used = matrix.used_samples(adata.obs, contrast)
     first = repeats.members(used, contrast)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 
-import anndata
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from alsmuscle.bulk import deseq2, donors
 from alsmuscle.bulk.tables import NO_TEST
+from alsmuscle.core.annotated import AnnData, anndata
 from alsmuscle.data.cards import design_id
 from alsmuscle.design import matrix
 from alsmuscle.stats import distributions, linear

@@ -206,7 +206,7 @@ def select_genes(
     names
         For another species: gene id -> symbol of the 1:1 human ortholog.
     """
-    from anndata import AnnData
+    from alsmuscle.core.annotated import AnnData
 
     symbols = cells.var["symbol"].astype(str)
     if names is not None:
@@ -283,6 +283,6 @@ class Passing:
 
     def kept(self) -> tuple[AnnData, pd.DataFrame]:
         """Return the kept genes of all cells, and their scores, after the parts have passed."""
-        import anndata
+        from alsmuscle.core.annotated import anndata
 
         return anndata.concat(self._chosen, merge="same"), pd.concat(self._scores)

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.cells import compiled
+from alsmuscle.core.annotated import AnnData
 from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from scipy.sparse import csr_matrix
 
 
@@ -78,7 +78,6 @@ def sample_variable_genes(cells: AnnData, *, n_top_genes: int) -> pd.DataFrame:
     gene ``variable`` (bool) and ``dispersion`` (missing where the gene is not seen).
     """
     import scanpy as sc
-    from anndata import AnnData
 
     X = cells.X
     seen = X.getnnz(axis=0) > 0
@@ -158,8 +157,6 @@ def each_sample(study: AnnData, prepared: Iterable[Prepared]) -> Iterator[AnnDat
         ``layers["counts"]`` int32 and ``X`` log-normalised float32 (CSR over the same index
         arrays); ``obs`` and ``obsm`` of the study's cells; ``var`` of all genes with ``variable``.
     """
-    from anndata import AnnData
-
     used = [p for p in prepared if not p.summary["skipped"]]
     var = stack_genes([p.var for p in used])
     var["variable"] = var.index.isin(study.var_names[study.var["variable"].to_numpy()])
@@ -224,7 +221,6 @@ def integrate(
     InputError
         When no sample is left, samples are of different materials, or one is not in ``samples``.
     """
-    from anndata import AnnData
     from scipy import sparse
 
     materials = {p.summary["material"] for p in prepared}
@@ -317,7 +313,6 @@ def embed(
     import warnings
 
     import scanpy as sc
-    from anndata import AnnData
 
     n, n_genes = log_counts.shape
     if n < 10 or n_genes < 3:

@@ -24,11 +24,11 @@ import pandas as pd
 
 from alsmuscle.cells.ambient import ambient_profile, ambient_share, correct_ambient
 from alsmuscle.cells.cluster import embed, log_normalise, sample_variable_genes
+from alsmuscle.core.annotated import AnnData
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.types import Bools, Floats
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from scipy.sparse import csr_matrix
 
 MATERIALS = ("nuclei", "cells", "spots")
@@ -157,7 +157,6 @@ def score_doublets(
     import warnings
 
     import scanpy as sc
-    from anndata import AnnData
 
     copy = AnnData(counts.astype(np.float32))
     n_comps = min(30, n - 2)
@@ -421,8 +420,6 @@ def _reasons(tests: Mapping[str, pd.Series], index: pd.Index) -> list[str]:
 
 def _coarse_clusters(counts: csr_matrix, *, seed: int) -> npt.NDArray[np.str_]:
     """Clusters of one sample, good enough to say who shares an expression profile."""
-    from anndata import AnnData
-
     totals = np.asarray(counts.sum(axis=1)).ravel()
     names = pd.RangeIndex(counts.shape[0]).astype(str), pd.RangeIndex(counts.shape[1]).astype(str)
     sample = AnnData(

@@ -52,8 +52,9 @@ def pseudobulk(
     InputError
         When no sample has a cell type with ``min_cells`` cells.
     """
-    from anndata import AnnData
     from scipy import sparse
+
+    from alsmuscle.core.annotated import AnnData
 
     sums, rows, dropped = [], [], []
     varying: set[str] = set()
@@ -112,7 +113,7 @@ def stack_sums(sums: Mapping[str, pd.DataFrame], *, where: str) -> AnnData:
 
     Raises InputError when every sample was skipped.
     """
-    from anndata import AnnData
+    from alsmuscle.core.annotated import AnnData
 
     if not sums:
         raise InputError(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def write_prepared(path: str | Path, prepared: Iterable[PreparedSample]) -> None:
     """Write samples that are not skipped, one after the other, so that one is in memory."""
     import h5py
-    from anndata.io import write_elem
+
+    from alsmuscle.core.annotated import write_elem
 
     with files.atomic(path) as part, h5py.File(part, "w") as file:
         for number, sample in enumerate(prepared):
@@ -58,7 +59,8 @@ class StoredSample:
     def cells(self) -> AnnData:
         """Cells kept, ``X`` int32 CSR counts."""
         import h5py
-        from anndata.io import read_elem
+
+        from alsmuscle.core.annotated import read_elem
 
         with h5py.File(self.path, "r") as file:
             return cast("AnnData", read_elem(file[self.group]))
@@ -69,7 +71,8 @@ def read_prepared(path: str | Path, summaries: pd.DataFrame) -> list[StoredSampl
     ``summaries``: contract ``cells_qc``.
     """
     import h5py
-    from anndata.io import read_elem
+
+    from alsmuscle.core.annotated import read_elem
 
     by_sample = summaries.set_index("sample_id", drop=False)
     found = []
@@ -89,8 +92,8 @@ def write_cells(path: str | Path, study: AnnData, parts: Iterable[AnnData]) -> N
     written of all of them together, checked as such (``contracts.check_cells``).
     """
     import h5py
-    from anndata import AnnData
-    from anndata.io import sparse_dataset, write_elem
+
+    from alsmuscle.core.annotated import AnnData, sparse_dataset, write_elem
 
     matrices = ("X", "layers/counts")
     with files.atomic(path) as temporary, h5py.File(temporary, "w") as file:
@@ -110,8 +113,8 @@ def write_cells(path: str | Path, study: AnnData, parts: Iterable[AnnData]) -> N
 def read_cells(path: str | Path) -> Iterator[AnnData]:
     """Read what :func:`write_cells` wrote, sample by sample."""
     import h5py
-    from anndata import AnnData
-    from anndata.io import read_elem, sparse_dataset
+
+    from alsmuscle.core.annotated import AnnData, read_elem, sparse_dataset
 
     with h5py.File(path, "r") as file:
         obs, var, obsm = (read_elem(file[key]) for key in ("obs", "var", "obsm"))

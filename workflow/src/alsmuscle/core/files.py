@@ -183,7 +183,7 @@ def write_h5ad(path: str | Path, adata: AnnData) -> None:
 
 def read_h5ad(path: str | Path) -> AnnData:
     """Read an AnnData."""
-    import anndata
+    from alsmuscle.core.annotated import anndata
 
     return anndata.read_h5ad(path)
 
@@ -207,8 +207,9 @@ def read_levels(path: str | Path, symbols: Collection[str]) -> tuple[pd.Index, l
     """
     import h5py
     import numpy as np
-    from anndata.io import read_elem
     from scipy import sparse
+
+    from alsmuscle.core.annotated import read_elem
 
     with h5py.File(path, "r") as file:
         var, cells = read_elem(file["var"]), read_elem(file["obs"]).index
@@ -235,7 +236,8 @@ def read_levels(path: str | Path, symbols: Collection[str]) -> tuple[pd.Index, l
 def write_h5ads(path: str | Path, parts: Mapping[str, AnnData]) -> None:
     """Write several named AnnData into one HDF5 file, a group each."""
     import h5py
-    from anndata.io import write_elem
+
+    from alsmuscle.core.annotated import write_elem
 
     with atomic(path) as part, h5py.File(part, "w") as file:
         for number, (name, adata) in enumerate(parts.items()):
@@ -253,7 +255,8 @@ def read_h5ads(path: str | Path, name: str) -> AnnData:
         The file has no part of that name.
     """
     import h5py
-    from anndata.io import read_elem
+
+    from alsmuscle.core.annotated import read_elem
 
     with h5py.File(path, "r") as file:
         for group in file.values():

@@ -1,8 +1,8 @@
-"""What a library imports for functions that are not called here, loaded when they are.
+"""What a library imports for functions that are not called here, loaded when they are, or never.
 
 A job of a small study pays more for imports than for its statistics. PyDESeq2 brings matplotlib for
-two plots and scikit-learn for one regression: no job plots, and only those that fit regress. (The
-standard library's ``LazyLoader`` loads a module as soon as somebody imports a name from it.)
+two plots, gseapy a client for web services: no job plots or asks. (The standard library's
+``LazyLoader`` loads a module as soon as somebody imports a name from it.)
 """
 
 from __future__ import annotations
@@ -30,6 +30,48 @@ def put_off(*modules: str) -> Iterator[None]:
         for name, module in stand_ins.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
+
+
+@contextmanager
+def light_scipy() -> Iterator[None]:
+    """Let SciPy be imported without ``numpy.f2py``, the compiler of Fortran.
+
+    SciPy takes every public name of NumPy into its own copy of that namespace, which loads all that
+    NumPy puts off. Afterwards ``numpy.f2py`` is loaded when somebody asks for it, as before.
+    """
+    import numpy as np
+
+    if "f2py" in vars(np):
+        yield
+        return
+    stand_in = _Module("numpy.f2py")
+    vars(np)["f2py"] = stand_in
+    try:
+        yield
+    finally:
+        if vars(np).get("f2py") is stand_in:
+            del vars(np)["f2py"]
+
+
+@contextmanager
+def without_array_stores() -> Iterator[None]:
+    """Let anndata be imported without zarr and xarray, whose files and arrays no job has.
+
+    anndata knows what to do without xarray. Of zarr it needs two classes, to ask whether something
+    is one of theirs: here nothing is. Afterwards both can be imported as ever.
+    """
+    missing = [name for name in ("zarr", "xarray") if name not in sys.modules]
+    if "zarr" in missing:
+        zarr: Any = ModuleType("zarr")
+        zarr.Array, zarr.Group = type("Array", (), {}), type("Group", (), {})
+        sys.modules["zarr"] = zarr
+    if "xarray" in missing:
+        sys.modules["xarray"] = None  # type: ignore[assignment]  # the import system's "not there"
+    try:
+        yield
+    finally:
+        for name in missing:
+            sys.modules.pop(name, None)
 
 
 class _Module(ModuleType):

@@ -222,9 +222,10 @@ def assemble(
     AnnData
         Contract ``bulk/<dataset>/counts.h5ad``: samples × genes.
     """
-    import anndata
     import numpy as np
     import pandas as pd
+
+    from alsmuscle.core.annotated import anndata
 
     order = samples["sample_id"].tolist()
     values = counts[order].to_numpy()

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
+from alsmuscle.core.annotated import AnnData
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import genes
 

@@ -250,8 +250,9 @@ def _multilevel(
     """One call of gseapy on a ranking that is sorted already."""
     import logging
 
-    # For plots, which import matplotlib, and over-representation: neither is asked for.
-    with put_off("gseapy.plot", "scipy.stats"):
+    # For plots, which import matplotlib, over-representation and web services: not asked for.
+    web = ("requests", "requests.adapters", "urllib3.util.retry")
+    with put_off("gseapy.plot", "scipy.stats", *web):
         import gseapy
 
     # It would warn on the terminal of ties, whose order is settled here.

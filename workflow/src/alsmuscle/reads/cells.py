@@ -283,9 +283,10 @@ def _bus(
 
 
 def _matrix(stem: Path) -> AnnData:
-    import anndata
     import pandas as pd
     from scipy import io, sparse
+
+    from alsmuscle.core.annotated import anndata
 
     def lines(kind: str) -> list[str]:
         return stem.with_suffix(f".{kind}.txt").read_text(encoding="utf-8").split()

@@ -262,8 +262,9 @@ def _study(
     settings: _Settings,
 ) -> AnnData:
     """Draw all donors, ALS and control in turn."""
-    from anndata import AnnData
     from scipy import sparse
+
+    from alsmuscle.core.annotated import AnnData
 
     blocks, frames = [], []
     for donor in range(n_donors):
@@ -385,7 +386,7 @@ def demo_study(
 
 def as_deposited(study: AnnData) -> AnnData:
     """Return what an archive would hold: counts, symbols, the sample of each barcode; no truth."""
-    from anndata import AnnData
+    from alsmuscle.core.annotated import AnnData
 
     return AnnData(
         study.X,

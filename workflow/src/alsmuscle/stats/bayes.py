@@ -12,11 +12,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtr, ndtri
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.late import light_scipy
 from alsmuscle.core.types import Floats
 from alsmuscle.stats import distributions
+
+with light_scipy():
+    from scipy.special import ndtr, ndtri
 
 _NODES = 64
 _SPAN = 6.0  # multiples of the prior's scale; beyond it holds 2e-9 of the prior

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 
+from alsmuscle.core.late import light_scipy
 from alsmuscle.core.types import Floats
+
+with light_scipy():
+    from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 
 
 def t_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:

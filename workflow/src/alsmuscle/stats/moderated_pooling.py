@@ -24,12 +24,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtri
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.late import light_scipy
 from alsmuscle.core.types import Floats
 from alsmuscle.stats import distributions
 from alsmuscle.stats.moderation import squeeze_var
+
+with light_scipy():
+    from scipy.special import chdtri
 
 MIN_KEYS = 10
 """Keys with two or more studies below which nothing can be learned from the others."""

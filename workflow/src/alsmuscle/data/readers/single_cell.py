@@ -320,8 +320,9 @@ def read_h5ad(path: str | Path) -> AnnData:
 
 
 def _read_h5ad(path: Path, plain: Path) -> AnnData:
-    import anndata
     from scipy import sparse
+
+    from alsmuscle.core.annotated import anndata
 
     hdf5.check(plain, where=path, max_bytes=tenx.MOST_BYTES, kind=".h5ad")
     try:

@@ -149,7 +149,7 @@ def assemble(
     InputError
         A sample has a barcode twice, or no feature is of gene expression.
     """
-    from anndata import AnnData
+    from alsmuscle.core.annotated import AnnData
 
     if not several:
         require_unique(barcodes, where)
@@ -219,8 +219,9 @@ def rename_genes(sample: AnnData, identified: pd.DataFrame) -> AnnData:
     InputError
         When the rows are not the sample's.
     """
-    from anndata import AnnData
     from scipy import sparse
+
+    from alsmuscle.core.annotated import AnnData
 
     if len(identified) != sample.n_vars:
         raise InputError(f"{len(identified)} gene names for {sample.n_vars} genes")

@@ -116,8 +116,7 @@ def null_thirds_simulated(biology: pd.DataFrame, *, seed: int) -> dict[str, floa
 
 def healthy(mirror: Any) -> AnnData:
     """Read the ten healthy of GSE184951 from a data mirror, as its card says."""
-    import anndata
-
+    from alsmuscle.core.annotated import anndata
     from alsmuscle.data import cards, samples
     from alsmuscle.data import counts as raw
     from alsmuscle.data.readers import matrices, sample_sheets

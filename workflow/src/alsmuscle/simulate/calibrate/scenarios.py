@@ -89,7 +89,7 @@ EXACT = ("alike", "spread", "wide", "batches")
 
 def as_counts(made: Simulated, dataset: str) -> AnnData:
     """Return a simulated study as the workflow's counts (samples x genes)."""
-    import anndata
+    from alsmuscle.core.annotated import anndata
 
     obs = made.sheet.rename(columns={"sample": "sample_id", "group": "condition"})
     obs = obs.set_index("sample_id").assign(dataset=dataset)
