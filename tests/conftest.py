@@ -8,10 +8,28 @@ import pytest
 
 from support import Project, make_project
 
+# Folders of files that take long, the longest first; a file of a folder that is not listed takes
+# seconds.
+LONG = ("pipeline", "workflow", "hostile", "faults", "unit/simulate", "unit/cells", "project")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Workers would be given the files with most tests first, and those that run the workflow, which
+    # have few, last: one core would end alone.
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def place(item: pytest.Item) -> int:
+    """Return where an item's file stands in the order of the run."""
+    if item.get_closest_marker("pipeline"):
+        return -1
+    folder = item.path.parent.relative_to(Path(__file__).parent).as_posix()
+    return LONG.index(folder) if folder in LONG else len(LONG)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The long ones first, so that they do not end alone on one core.
-    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+    items.sort(key=place)
 
 
 @pytest.fixture

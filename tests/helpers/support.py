@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+
+from alsmuscle.core import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +45,29 @@ def load_benchmark(name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@cache
+def _parsed_code() -> bytes:
+    """What a first run keeps of the package's modules, parsed, by the bytes of each."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "parsed"
+        code = digest.Code(store)
+        for script in sorted((ROOT / "workflow" / "scripts").glob("*.py")):
+            code.digest(script)
+        return store.read_bytes()
+
+
+def give_parsed_code(folder: Path) -> Path:
+    """Spare the first run in a folder five seconds: parsing modules that are as they are here.
+
+    Return the file.
+    """
+    store = folder / ".snakemake" / "alsmuscle-read-parsed"
+    if not store.exists():
+        store.parent.mkdir(parents=True, exist_ok=True)
+        store.write_bytes(_parsed_code())
+    return store
 
 
 @dataclass
@@ -89,6 +116,7 @@ class Project:
         path.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        give_parsed_code(self.folder)
         environment = {k: v for k, v in os.environ.items() if k != "ALSMUSCLE_MIRROR"}
         return subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
@@ -353,7 +381,9 @@ def make_project(folder: Path, *, copy_code: bool) -> Project:
     for name in (*plain, "programme_notes.tsv", "tissues.tsv", "content.tsv"):
         shutil.copy(ROOT / "config" / name, folder / "config")
     if copy_code:
-        skip = shutil.ignore_patterns("__pycache__")
+        # Python's own compiled code is taken along; it goes by each file's time and size, which are
+        # copied. Not numba's: a copy compiles its kernels, or is told to do without.
+        skip = shutil.ignore_patterns("*.nbi", "*.nbc")
         shutil.copytree(ROOT / "workflow", folder / "workflow", ignore=skip)
         shutil.copytree(ROOT / "envs", folder / "envs")
     else:

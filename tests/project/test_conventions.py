@@ -31,6 +31,13 @@ def _rules():
 RULES = _rules()
 
 
+def test_files_that_run_the_workflow_are_tested_first(request):
+    """Otherwise they end alone on one core: a file's tests stay together, and these take long."""
+    assert not request.config.getoption("loadscopereorder", default=False)
+    first = [item.get_closest_marker("pipeline") is not None for item in request.session.items]
+    assert first == sorted(first, reverse=True)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_script_log_benchmark_and_digest_bear_the_name_of_the_rule(rule):
     text = RULES[rule]

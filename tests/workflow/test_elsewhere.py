@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import ROOT, small_counts, write_study
+from support import ROOT, give_parsed_code, small_counts, write_study
 
 OUTER = """
 configfile: "settings/outer.yaml"
@@ -39,6 +39,7 @@ def _snakemake(folder: Path, *arguments: str, fine: bool = True) -> str:
     environment = {
         k: v for k, v in os.environ.items() if k not in ("ALSMUSCLE_MIRROR", "PYTHONPATH")
     }
+    give_parsed_code(folder)
     run = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
         cwd=folder,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from alsmuscle.core import files
 from alsmuscle.data.tables import MANIFEST
-from support import ROOT, Project, small_counts
+from support import ROOT, Project, give_parsed_code, small_counts
 
 GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
 STUDY = {
@@ -31,8 +31,13 @@ REST = {
 
 
 def test_a_new_run_has_one_job_per_step(project):
+    store = give_parsed_code(project.folder)
+    given = store.stat().st_mtime_ns
     # What a study needs is known once it is admitted.
     assert project.planned() == {**GATE, **REST}
+    # Code that is parsed already is taken as it is, from where the workflow keeps it.
+    assert [*store.parent.glob("*-parsed")] == [store]
+    assert store.stat().st_mtime_ns == given
     assert project.admit().returncode == 0
     assert project.planned() == {**STUDY, **REST}
 
