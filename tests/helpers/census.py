@@ -34,6 +34,7 @@ _CELLS = _FILES | {
     "leidenalg",
     "matplotlib",
     "numba",
+    "numpy.f2py",
     "plotly",
     "scanpy",
     "scipy.stats",
@@ -45,7 +46,8 @@ MAY_LOAD: dict[str, set[str]] = {
     "data_simulate": _FILES,
     "data_simulate_cells": _FILES,
     "data_verify": _FILES | {"openpyxl"},
-    "bulk_fit": _FIT | {"sklearn"},  # the regression from which dispersions start
+    # PyDESeq2's own engine starts from scikit-learn's regression; the compiled one needs none.
+    "bulk_fit": _FIT | {"sklearn", "scipy.stats", "numpy.f2py"},
     # Of scipy.stats the correlation of repeated samples; a study without such loads none of it.
     "bulk_contrast": _FIT | {"gseapy", "scipy.stats", "statsmodels"},
     "cells_prepare": _CELLS,

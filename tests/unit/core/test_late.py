@@ -136,7 +136,8 @@ def test_scipy_s_distributions_are_not_loaded_for_a_fit_and_its_quantiles_are_th
 
     from alsmuscle.bulk import pydeseq
 
-    assert "scipy.stats" not in loaded_by("import alsmuscle.bulk.inference")
+    asked = "inference.utils.mean_absolute_deviation([1.0, 2, 4]), inference.DeseqDataSet"
+    assert "scipy.stats" not in loaded_by(f"from alsmuscle.bulk import inference\n{asked}")
     for p in (0.01, 0.25, 0.75, 0.99):
         assert pydeseq.utils.norm.ppf(p) == stats.norm.ppf(p)
         for numerator in (1, 2, 5, 9):
@@ -145,3 +146,14 @@ def test_scipy_s_distributions_are_not_loaded_for_a_fit_and_its_quantiles_are_th
                 assert pydeseq.dds.f.ppf(p, numerator, denominator) == expected
     z = np.linspace(-3, 40, 100)
     assert (pydeseq.utils.norm.sf(z) == stats.norm.sf(z)).all()
+
+
+def test_a_ranking_makes_no_client_of_a_web_service():
+    code = """
+import pandas as pd
+from alsmuscle.genesets import pathways
+ranked = pd.Series([3.0, 2, 1, 0.5, -1, -2, -3, -4], index=list("abcdefgh"))
+options = {"permutation_num": 101, "seed": 1, "eps": 1e-10}
+assert len(pathways._multilevel(ranked, {"up": ["a", "b"], "down": ["g", "h"]}, options)) == 2
+"""
+    assert {"requests", "urllib3", "scipy.stats", "matplotlib"} & loaded_by(code) == set()

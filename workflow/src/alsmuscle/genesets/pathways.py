@@ -254,6 +254,8 @@ def _multilevel(
     web = ("requests", "requests.adapters", "urllib3.util.retry")
     with put_off("gseapy.plot", "scipy.stats", *web):
         import gseapy
+    # Every ranking would make a client of a service for sets that are asked for by name.
+    gseapy.base.EnrichrAPI = _no_client
 
     # It would warn on the terminal of ties, whose order is settled here.
     before = logging.root.manager.disable
@@ -285,6 +287,10 @@ def _multilevel(
         logging.disable(before)
     records: list[dict[str, Any]] = result.to_dict("records")
     return records
+
+
+def _no_client(organism: str) -> None:
+    """Stand for gseapy's client of a web service."""
 
 
 def ordered(table: pd.DataFrame, collections: Collections) -> pd.DataFrame:
