@@ -36,7 +36,8 @@ from alsmuscle.report.pages import (
     study,
 )
 from alsmuscle.report.site import Site
-from alsmuscle.synthesis.verdicts import SUGGESTED
+from alsmuscle.synthesis import changes
+from alsmuscle.synthesis.verdicts import DENERVATION, SUGGESTED
 from parsed_page import Parsed, Tables
 
 
@@ -912,6 +913,23 @@ def test_tests_of_one_measure_in_one_place_tell_what_they_ask(data, site):
     table.loc[first, "question"] = "beyond_denervation"
     text = Parsed(claim.page(site, data, replace(data.synthesis, claims=table), entry)).text
     assert text.count("what is beyond denervation; ") == 1
+
+
+def test_a_claim_whose_sentence_needs_a_test_without_data_says_which(data, site):
+    entry, table = data.synthesis.document["claims"][0], data.synthesis.claims.copy()
+    own = table["claim"] == entry["id"]
+    table.loc[own & (table["part"] == "primary"), "verdict"] = DENERVATION
+    needed = table[own & (table["part"] == "secondary")].head(1)
+    needed = needed.assign(test="second", target="FUSION/fusogens", context="biopsy")
+    table = pd.concat([table, needed.assign(part="necessary")], ignore_index=True)
+    held = replace(data.synthesis, claims=table, overall=changes.overall(table))
+    first = Parsed(index.page(site, replace(data, synthesis=held))).text
+    rest = first.split("3 claims without enough data")[1]
+    assert "FUSION (fusogens), which the sentence needs: no study of this kind in this run" in rest
+    text = Parsed(claim.page(site, data, held, entry)).text
+    answer = text.split("In one sentence")[1].split("Needed for the claim, but without data")[0]
+    assert "but the sentence also needs FUSION (fusogens) in " in answer
+    assert "FUSION/fusogens" not in answer and "? not enough data" in text.split("In one")[0]
 
 
 def test_what_is_in_doubt_about_the_study_behind_a_verdict_stands_beside_it(data):

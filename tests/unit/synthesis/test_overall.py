@@ -30,6 +30,8 @@ def verdict(*verdicts: tuple[str, str, str]) -> str:
 
 
 P, M = "patients", "models"
+BY_NERVE = "changed, but denervation could explain it"
+BY_CELLS = "changed, but tissue composition could explain it"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,20 @@ P, M = "patients", "models"
         ([(P, "primary", "supported"), (P, "necessary", "smaller than the margin")], "mixed"),
         ([(P, "primary", "contradicted"), (P, "necessary", "supported")], "contradicted"),
         ([(P, "primary", "supported"), (P, "secondary", "contradicted")], "supported"),
+        # what moves, whatever may explain it, is held back too
+        ([(P, "primary", BY_NERVE), (P, "necessary", "not enough data")], "not enough data"),
+        ([(P, "primary", BY_CELLS), (P, "necessary", "contradicted")], "mixed"),
+        ([(P, "primary", BY_NERVE), (P, "necessary", "supported")], BY_NERVE),
+        ([(P, "primary", "supported"), (P, "necessary", BY_NERVE)], BY_NERVE),
+        # the weakest of several speaks: no data says less than what moves
+        (
+            [
+                (P, "primary", "supported"),
+                (P, "necessary", "explained by denervation"),
+                (P, "necessary", "not enough data"),
+            ],
+            "not enough data",
+        ),
         ([(P, "primary", "not enough data"), (P, "secondary", "supported")], "not enough data"),
         # patients before models
         ([(P, "primary", "suggested"), (M, "primary", "supported")], "suggested"),
@@ -65,6 +81,8 @@ def test_contradicted_only_where_a_primary_test_is() -> None:
         assert (found == "contradicted") == (primary == "contradicted")
         if found == "supported":
             assert primary == "supported" and necessary == "supported"
+        if necessary == "not enough data":
+            assert found in {"not enough data", "contradicted", "smaller than the margin", "mixed"}
 
 
 def test_both_sides_and_their_words_are_kept() -> None:
@@ -77,4 +95,5 @@ def test_both_sides_and_their_words_are_kept() -> None:
     held = changes.overall(
         rows((P, "primary", "supported"), (P, "necessary", "not enough data"))
     ).iloc[0]
-    assert "the sentence also needs t1" in held["reason"] and held["models"] == ""
+    assert "the sentence also needs P/b in c1: not enough data" in held["reason"]
+    assert held["models"] == "" and held["test"] == "t0"

@@ -14,7 +14,10 @@ from alsmuscle.core.errors import InputError
 from alsmuscle.synthesis.claims import MODELS, NECESSARY, PATIENTS, PRIMARY
 from alsmuscle.synthesis.tables import CLAIMS
 from alsmuscle.synthesis.verdicts import (
+    COMPOSITION,
     CONTRADICTED,
+    DENERVATION,
+    EXPLAINED,
     MIXED,
     NOT_ENOUGH,
     SMALLER,
@@ -30,10 +33,10 @@ def overall(claims: pd.DataFrame) -> pd.DataFrame:
     """Give every claim its verdict, for patients, for models and as a whole.
 
     The primary test speaks, and a claim is never better than the tests that its sentence needs:
-    where the primary test is positive and a necessary one is not, the claim gets the necessary
-    one's verdict, or is mixed where that says the opposite. Patients come before models; where the
-    two say the opposite of each other the claim is mixed. Tests that are neither primary nor
-    necessary do not enter.
+    where the primary test moves as expected, whatever may explain it, and a necessary one has no
+    data or says less, the claim gets the necessary one's verdict, or is mixed where that says the
+    opposite. Patients come before models; where the two say the opposite of each other the claim
+    is mixed. Tests that are neither primary nor necessary do not enter.
 
     Parameters
     ----------
@@ -86,7 +89,12 @@ def overall(claims: pd.DataFrame) -> pd.DataFrame:
 
 SIDES = (PATIENTS, MODELS)
 _POSITIVE = (SUPPORTED, SUGGESTED)
-_NEGATIVE = (CONTRADICTED, SMALLER)
+_WEAKEST_FIRST = (
+    *(CONTRADICTED, SMALLER, MIXED, NOT_ENOUGH),
+    *(EXPLAINED, DENERVATION, COMPOSITION, SUGGESTED, SUPPORTED),
+)
+_MOVES = _WEAKEST_FIRST[4:]
+"""Verdicts of a measure that moves as the claim expects, whatever else may explain it."""
 
 
 def _opposite(one: str, other: str) -> bool:
@@ -100,25 +108,24 @@ def _side(rows: pd.DataFrame) -> Mapping[str, Any]:
     """
     primary = rows[rows["part"] == PRIMARY].iloc[0]
     speaks = dict(primary[["test", "context", "verdict", "grade", "reason"]])
-    speaks["reason"] = f"{primary['target']} in {primary['context']}: {primary['reason']}"
-    if primary["verdict"] not in _POSITIVE:
-        return speaks
+    speaks["reason"] = f"{_measure(primary)}: {primary['reason']}"
     necessary = rows[rows["part"] == NECESSARY]
-    lacking = necessary[~necessary["verdict"].isin(_POSITIVE)]
-    if len(lacking):
-        order = [*_NEGATIVE, MIXED, *VERDICTS]
-        row = lacking.iloc[lacking["verdict"].map(order.index).to_numpy().argmin()]
-        verdict = MIXED if row["verdict"] in _NEGATIVE else row["verdict"]
-        why = (
-            f"{primary['test']} is {primary['verdict']}, but the sentence also needs "
-            f"{row['test']}: {row['verdict']}: {row['reason']}"
-        )
-        return speaks | {"verdict": verdict, "grade": row["grade"], "reason": why}
-    if (necessary["verdict"] == SUGGESTED).any() and primary["verdict"] == SUPPORTED:
-        row = necessary[necessary["verdict"] == SUGGESTED].iloc[0]
-        why = f"{row['test']}, which the sentence needs, is only suggested: {row['reason']}"
-        return speaks | {"verdict": SUGGESTED, "grade": row["grade"], "reason": why}
-    return speaks
+    # A sentence that is refuted, or untested, is so whatever else it needs.
+    if primary["verdict"] not in _MOVES or necessary.empty:
+        return speaks
+    row = necessary.iloc[necessary["verdict"].map(_WEAKEST_FIRST.index).to_numpy().argmin()]
+    if _WEAKEST_FIRST.index(row["verdict"]) >= _WEAKEST_FIRST.index(primary["verdict"]):
+        return speaks
+    verdict = MIXED if row["verdict"] in (CONTRADICTED, SMALLER) else row["verdict"]
+    why = (
+        f"{_measure(primary)}: {primary['verdict']}, but the sentence also needs "
+        f"{_measure(row)}: {row['verdict']}: {row['reason']}"
+    )
+    return speaks | {"verdict": verdict, "grade": row["grade"], "reason": why}
+
+
+def _measure(row: pd.Series[Any]) -> str:
+    return f"{row['target']} in {row['context']}"
 
 
 def changes(old_claims: pd.DataFrame, new_claims: pd.DataFrame) -> pd.DataFrame:

@@ -35,11 +35,24 @@ from alsmuscle.synthesis.verdicts import BEYOND, CALLED, NOT_ENOUGH
 
 
 def _sentence(
-    data: m.ReportData, synthesis: m.Synthesis, row: pd.Series[Any], reason: object
+    data: m.ReportData,
+    synthesis: m.Synthesis,
+    rows: pd.DataFrame,
+    row: pd.Series[Any],
+    reason: object,
 ) -> str:
-    where = context_label(synthesis, row["context"])
-    said = reason_of(data, row, str(reason).removeprefix(f"{row['target']} in {row['context']}: "))
-    return f"{target_title(data, row['target'])} in {where}: {said}."
+    """Say why the claim has its verdict; ``rows``: of its tests, of which ``row`` speaks."""
+    said = str(reason).removeprefix(f"{row['target']} in {row['context']}: ")
+    for target, context in zip(rows["target"], rows["context"], strict=True):
+        said = said.replace(
+            f"{target} in {context}:", f"{_measure(data, synthesis, target, context)}:"
+        )
+    said = reason_of(data, row, said)
+    return f"{_measure(data, synthesis, row['target'], row['context'])}: {said}."
+
+
+def _measure(data: m.ReportData, synthesis: m.Synthesis, target: object, context: object) -> str:
+    return f"{target_title(data, str(target))} in {context_label(synthesis, context)}"
 
 
 def _elsewhere(data: m.ReportData, synthesis: m.Synthesis, target: str) -> pd.DataFrame:
@@ -116,7 +129,7 @@ def page(site: Site, data: m.ReportData, synthesis: m.Synthesis, entry: Mapping[
         words=in_words(synthesis, next(t for t in tests if _same(t.row, speaks))),
         genes=behind.of_effect(data, speaks) or calls.genes_called(calls.of_test(data, speaks)),
         against=against.of_test(data, speaks),
-        reason=_sentence(data, synthesis, speaks, overall["reason"]),
+        reason=_sentence(data, synthesis, rows, speaks, overall["reason"]),
         lacking=_lacking(data, synthesis, tests),
         table=_tests_table(
             data, synthesis, tests, {x["target"]: x["id"] for x in measures}, entry["id"]
@@ -190,8 +203,7 @@ def _counted(tests: list[_Test]) -> str:
 def _lacking(data: m.ReportData, synthesis: m.Synthesis, tests: list[_Test]) -> str:
     """Name the tests that the claim's sentence needs and for which there are no data."""
     names = [
-        f"{target_title(data, test.row['target'])} in "
-        f"{context_label(synthesis, test.row['context'])}"
+        _measure(data, synthesis, test.row["target"], test.row["context"])
         for test in tests
         if test.row["part"] != "secondary" and not test.has_data
     ]

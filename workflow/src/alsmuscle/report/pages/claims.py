@@ -208,6 +208,12 @@ def deciding(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["part"] != "secondary"]
 
 
+def undecided(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of the :func:`deciding` tests that cannot tell."""
+    rows = deciding(rows)
+    return rows[rows["verdict"] == NOT_ENOUGH]
+
+
 def _tests(rows: pd.DataFrame) -> str:
     """How the tests that decide a claim came out, in words."""
     counts = deciding(rows)["verdict"].value_counts()
@@ -233,7 +239,7 @@ def short_reason(reason: object) -> str:
 def _why_open(synthesis: m.Synthesis, names: list[str]) -> str:
     """Why the tests of the undecided claims cannot tell: each reason with its number of tests."""
     rows = synthesis.claims
-    rows = deciding(rows[rows["claim"].isin(names)])
+    rows = undecided(rows[rows["claim"].isin(names)])
     counts = rows["reason"].map(short_reason).value_counts()
     return "; ".join(f"{reason}: {n} test{'s' * (n != 1)}" for reason, n in counts.items())
 
@@ -255,11 +261,9 @@ def _cannot_tell(
     """The undecided claims, one line each: why, what was seen, what could have been seen."""
     lines, overall = [], synthesis.overall.set_index("claim")
     for name in names:
-        rows = deciding(rows_of(synthesis, name))
-        row = telling_row(rows, overall.loc[name])
-        beside = rows_of(synthesis, name)
-        beside = beside[beside["effect"].notna()]
-        reasons = rows["reason"].map(short_reason).value_counts()
+        own = rows_of(synthesis, name)
+        row = telling_row(own, overall.loc[name])
+        beside = own[own["effect"].notna()]
         seen = "no data"
         if c.is_missing(row["effect"]) and len(beside):
             row = beside.sort_values("k", ascending=False, kind="stable").iloc[0]
@@ -276,7 +280,7 @@ def _cannot_tell(
         lines.append(
             {
                 "claim": link,
-                "why": "; ".join(str(r) for r in reasons.index),
+                "why": _why(data, undecided(own), row),
                 "seen": seen,
                 "detectable": row["detectable_effect"],
             }
@@ -289,6 +293,19 @@ def _cannot_tell(
         full=synthesis.files.get("claims"),
         order="in the order of the claims file",
     )
+
+
+def _why(data: m.ReportData, open_tests: pd.DataFrame, row: pd.Series[Any]) -> str:
+    """Why a claim cannot be decided; where its own test could be, what else the sentence needs."""
+    if row["verdict"] != NOT_ENOUGH:
+        open_tests = open_tests[open_tests["side"] == row["side"]]
+        reasons = open_tests.groupby("target", sort=False)["reason"].first().map(short_reason)
+        return "; ".join(
+            f"{target_title(data, str(target))}, which the sentence needs: {reason}"
+            for target, reason in reasons.items()
+        )
+    reasons = open_tests["reason"].map(short_reason).value_counts()
+    return "; ".join(str(reason) for reason in reasons.index)
 
 
 def rows_of(synthesis: m.Synthesis, claim: str) -> pd.DataFrame:
