@@ -235,6 +235,9 @@ window.alsmuscle = (() => {
   const end = (x) => { const near = Math.abs(x); return fixed(x, near > 0 && near < 0.005 ? Math.min(6, Math.ceil(-Math.log10(near))) : 2, true); };
   const estimate = (x, low, high) => (x === null ? "–" : low === null ? `${fixed(x, 2, true)} (no interval)` : `${fixed(x, 2, true)} (${end(low)} to ${end(high)})`);
 
+  // The number of one comparison leads to its page (as components.number_link).
+  const sourced = (text, r) => (r.href && r.effect !== null ? make("a", { class: "from", href: `${root}${r.href}#genes`, "aria-label": `${text}: ${r.label}` }, text) : text);
+
   // Rows: {group, label, href, marks, sizes, effect, low, high, padj, pooled}. As plots.forest_plot.
   function forest(rows, caption, first) {
     const ends = rows.flatMap((r) => [r.effect, r.low, r.high]).filter((v) => v !== null).concat(0);
@@ -269,7 +272,7 @@ window.alsmuscle = (() => {
           ...r.marks.flatMap((m) => [" ", make("span", { class: "badge" }, m)])),
         cell(r.sizes, { "data-head": first[1] }),
         make("td", { role: "cell", class: "plot-cell" }, bar),
-        make("td", { role: "cell", class: "est-cell" }, make("span", { class: "est" }, estimate(r.effect, r.low, r.high))),
+        make("td", { role: "cell", class: "est-cell" }, make("span", { class: "est" }, sourced(estimate(r.effect, r.low, r.high), r))),
         cell(pText(r.padj), { "data-head": "Adjusted p", class: "num" })));
     }
     const head = (text, more = {}) => make("th", { scope: "col", role: "columnheader", ...more }, text);

@@ -296,7 +296,9 @@
     return n ? live[0].leaves : [];
   }
   const mix = (colour, share) => `#${[1, 3, 5].map((i) => Math.round(255 + (parseInt(colour.slice(i, i + 2), 16) - 255) * share).toString(16).padStart(2, "0")).join("")}`;
-  const heatColour = (v, top) => mix(v < 0 ? "#0067a5" : "#b84a00", Math.min(1, Math.abs(v) / top));
+  // Colours of numbers, and what stands on them, are the same on a dark page (style.css); all others follow it.
+  const keeps = { class: "keeps" };
+  const heat = (v, top) => ({ ...keeps, fill: mix(v < 0 ? "#0067a5" : "#b84a00", Math.min(1, Math.abs(v) / top)) });
   // Not measured must look unlike 0, a call unlike an effect, and what a list does not call unlike both.
   const uncalled = ({ x, y, width, height }) => [draw("rect", { x, y, width, height, fill: "#fff", stroke: "#d5dae0", "stroke-width": 0.6 }), draw("line", { x1: x + width / 2 - 2, x2: x + width / 2 + 2, y1: y + height / 2, y2: y + height / 2, stroke: "#767f8a" })];
   const hatched = ({ x, y, width, height }) => [draw("rect", { x, y, width, height, fill: "#e9edf0" }), draw("line", { x1: x, y1: y + height, x2: x + width, y2: y, stroke: "#aab3bc", "stroke-width": 1 })];
@@ -331,13 +333,13 @@
         if (!found) nodes.push(...(k.list === undefined ? hatched : uncalled)(at));
         else if (found.call) nodes.push(...triangle(at, found.call, `${r.label}, ${k.words}\n${found.words}`));
         else {
-          nodes.push(draw("rect", { ...at, fill: heatColour(found.v, top) }, draw("title", {}, `${r.label}, ${k.words}\n${found.words}`)));
-          if (found.sure) nodes.push(draw("circle", { cx: at.x + w / 2, cy: y + h / 2 - 0.5, r: 2, fill: Math.abs(found.v) > 0.6 * top ? "#fff" : ink, "pointer-events": "none" }));
+          nodes.push(draw("rect", { ...at, ...heat(found.v, top) }, draw("title", {}, `${r.label}, ${k.words}\n${found.words}`)));
+          if (found.sure) nodes.push(draw("circle", { ...keeps, cx: at.x + w / 2, cy: y + h / 2 - 0.5, r: 2, fill: Math.abs(found.v) > 0.6 * top ? "#fff" : ink, "pointer-events": "none" }));
         }
       });
     });
     const y = head + h * rows.length + 14;
-    for (let i = 0; i < 21; i++) nodes.push(draw("rect", { x: 16 + 8 * i, y, width: 8, height: 12, fill: heatColour(((i - 10) / 10) * top, top) }));
+    for (let i = 0; i < 21; i++) nodes.push(draw("rect", { x: 16 + 8 * i, y, width: 8, height: 12, ...heat(((i - 10) / 10) * top, top) }));
     for (const [i, v] of [[0, -top], [10.5, 0], [21, top]]) nodes.push(draw("text", { ...font, "font-size": 11, x: 16 + 8 * i, y: y + 26, "text-anchor": "middle", fill: soft }, tickText(Number(v.toPrecision(2)))));
     nodes.push(draw("text", { ...font, "font-size": 11, x: 16, y: y + 42, fill: soft }, unit));
     const called = columns.some((k) => k.list !== undefined);

@@ -141,6 +141,10 @@
 
   // The drawing with its colours written into it, title above and legend below: it stands alone.
   function course(figure, title) {
+    figure.classList.add("on-paper"); // the page may be dark, what is saved is not
+    try { return drawn(figure, title); } finally { figure.classList.remove("on-paper"); }
+  }
+  function drawn(figure, title) {
     const seen = figure.querySelector("svg");
     const [width, top, height] = [640, 30, Number(seen.getAttribute("height"))];
     const inner = seen.cloneNode(true);
