@@ -727,6 +727,70 @@ def test_dark_pages_keep_their_figures_on_paper(folder, open_tab, path):
     assert watched.trouble == []
 
 
+def brightness(tab, selector: str, key: str) -> int:
+    """Sum of red, green and blue (0 to 765) of a computed colour."""
+    found = tab.locator(selector).first.evaluate(f"(x) => getComputedStyle(x).{key}")
+    return sum(map(int, re.findall(r"\d+", found)[:3]))
+
+
+@pytest.mark.parametrize(
+    ("where", "figure", "paper", "key"),
+    [
+        ("time.html", ".course", "body", "backgroundColor"),
+        ("gene.html#MYOG", ".drawn", ".drawn svg > rect", "fill"),
+        ("geneset.html#MYOG,CHRNA1", ".drawn", ".drawn svg > rect", "fill"),
+        (PATHWAY, ".drawn", ".drawn svg > rect", "fill"),
+    ],
+)
+def test_drawings_follow_a_dark_page_and_are_saved_on_white(
+    folder, open_tab, where, figure, paper, key
+):
+    saved = {}
+    for scheme in ("light", "dark"):
+        watched = open_tab(color_scheme=scheme)
+        tab = watched.go(folder, where)
+        tab.wait_for_selector(f"{figure} svg text")
+        dark = scheme == "dark"
+        assert (brightness(tab, paper, key) < 120) == dark
+        assert (brightness(tab, f"{figure} svg text", "fill") > 450) == dark
+        with tab.expect_download() as got:
+            tab.locator(figure).first.get_by_role("button", name="SVG", exact=True).click()
+        saved[scheme] = Path(got.value.path()).read_text()
+        assert watched.trouble == []
+    assert saved["dark"] == saved["light"] and 'fill="#fff"' in saved["dark"]
+    if figure == ".course":
+        own = tab.locator(figure).first.evaluate("(x) => getComputedStyle(x).backgroundColor")
+        assert own == "rgba(0, 0, 0, 0)"
+
+
+@pytest.mark.parametrize(
+    ("path", "box"), [("claims/C1.html", "#tested"), ("index.html", "#claims")]
+)
+def test_tables_of_claims_stack_on_a_phone(folder, open_tab, path, box):
+    for width in (390, 1280):
+        tab = open_tab(width).go(folder, path)
+        tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        table = tab.locator(f"section:has({box}) .table.stacked").first
+        wide = table.locator(".scroll").evaluate("(x) => x.scrollWidth - x.clientWidth")
+        cells = table.locator("tbody tr").first.locator("td").all()
+        tops = {round(place["y"]) for place in (cell.bounding_box() for cell in cells) if place}
+        assert (len(tops) > 2) == (width == 390) and wide <= 0
+        table.get_by_role("button", name="Detectable effect").click()
+        assert table.locator("th[aria-sort=ascending]").count() == 1
+
+
+def test_the_number_of_a_comparison_opens_its_block(folder, open_tab):
+    watched = open_tab()
+    tab = watched.go(folder, REPOOLED)
+    link = tab.locator("a.from[href*='gse000001.als_v_healthy']").first
+    assert link.get_attribute("aria-label").startswith(link.inner_text())
+    link.click()
+    mark = re.search(r"#(.+)$", tab.url)[1]
+    assert mark.startswith("MYOGENIC_DIFF-")
+    assert tab.locator(f"tr#{mark}").is_visible()
+    assert watched.trouble == []
+
+
 def random_comparisons(rng) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Effects, errors and degrees of freedom of one block in up to eight comparisons; their
     clusters.

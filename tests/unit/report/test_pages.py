@@ -349,8 +349,8 @@ def test_one_rule_says_what_is_a_clear_change(data, site):
         )
         new = replace(data, studies=studies)
         found = estimates.verdict(estimates.headline(new, changed), new.alpha)
-        cell = re.search(r'<td class="([^"]*)"><b>\+7.77</b>', index.page(site, new))
-        bold = re.search(r"<strong>\+7.77</strong>", programme.overview(site, new))
+        cell = re.search(r'<td class="([^"]*)"><b><a [^>]*>\+7.77</a></b>', index.page(site, new))
+        bold = re.search(r"<strong><a [^>]*>\+7.77</a></strong>", programme.overview(site, new))
         return first["label"] in " ".join(found["higher"]), "heat" in cell.group(1), bool(bold)
 
     assert shown(table) == (True, True, True)
@@ -669,6 +669,51 @@ def test_every_local_link_leads_somewhere(files, pages):
                 assert mark in ids[full], (path, target)
             seen += 1
     assert seen > 100
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("index.html", "Myogenic"),
+        ("programmes.html", "GSE000001: ALS v healthy"),
+        ("programmes/MYOGENIC_DIFF.html", "GSE000001: ALS v healthy"),
+        ("claims/C1.html", "GSE000001: ALS v healthy"),
+    ],
+)
+def test_the_number_of_one_comparison_leads_to_its_block(pages, path, what):
+    links = [a for a in pages[path].all("a") if a.get("class") == "from"]
+    assert links
+    assert all(re.search(r"contrasts/[^#]+\.html#\w", a["href"]) for a in links)
+    assert all(re.match(r"[+−]?\d.*: .", a["aria-label"]) for a in links)
+    assert any(what in a["aria-label"] for a in links)
+
+
+def test_every_effect_of_the_first_table_leads_somewhere(files):
+    table = files["index.html"].split('<table class="effects">')[1].split("</table>")[0]
+    cells = re.findall(r'<td class="num[^"]*"><b>(.*?)</b>', table)
+    assert len(cells) > 5 and all(cell.startswith('<a class="from"') for cell in cells)
+
+
+def test_a_column_of_one_comparison_leads_to_it_and_sorts_as_before():
+    column = c.Column("x", "Change", "number", sign=True, source="to")
+    frame = pd.DataFrame({"x": [0.5, np.nan], "to": ["a.html#genes", "b.html#genes"]})
+    rows = str(c.table(frame, [column], caption="c", name="n")).split("<tbody>")[1]
+    cell = '<a class="from" href="a.html#genes" aria-label="+0.50: Change">+0.50</a>'
+    assert f'<td class="num" data-v="0.5">{cell}</td>' in rows
+    assert f'<td class="num">{c.MISSING}</td>' in rows and "b.html" not in rows
+
+
+def test_tables_that_stack_name_every_cell():
+    frame = pd.DataFrame({"x": ["a & b", ""], "n": [1.0, np.nan]})
+    columns = [c.Column("x", "What & where"), c.Column("n", "Number", "count")]
+    text = str(c.table(frame, columns, caption="c", name="n", stacked=True))
+    cells = re.findall(r"<td (.*?)>", text)
+    assert [" data-blank" in cell for cell in cells] == [False, False, True, True]
+    assert all(cell.startswith('role="cell" data-head="') for cell in cells)
+    assert text.count('data-head="What &amp; where"') == 2
+    assert text.count('role="row"') == 3 and text.count('role="columnheader"') == 2
+    plain = str(c.table(frame, columns, caption="c", name="n"))
+    assert 'role="row"' not in plain and "data-head" not in plain
 
 
 def test_pages_are_accessible_as_far_as_html_tells(pages):

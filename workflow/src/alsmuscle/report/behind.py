@@ -21,14 +21,15 @@ HALF = 0.5
 
 def contrasts(data: m.ReportData, row: pd.Series[Any]) -> list[m.ContrastData]:
     """Return the comparisons that a test (a row of ``claims.tsv``) was pooled from."""
-    names = set(str(row["studies"]).split(";"))
-    return [
-        contrast
-        for study, contrast in data.contrasts()
-        if not names.isdisjoint(
-            {f"{study.card['id']}/{contrast.meta['id']}", "/".join(m.place(study, contrast))}
-        )
-    ]
+    return [contrast for _, contrast in data.named(str(row["studies"]).split(";"))]
+
+
+def place_of(data: m.ReportData, row: pd.Series[Any]) -> str | None:
+    """Return where the comparison shows a test's effect that it alone makes; else ``None``."""
+    found = data.named(str(row["studies"]).split(";"))
+    if len(found) != 1 or c.is_missing(row["effect"]):
+        return None
+    return m.effect_path(*found[0], str(row["target"]))
 
 
 def of_effect(data: m.ReportData, row: pd.Series[Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -335,6 +335,24 @@ class ReportData:
         return [(role_title(r), groups[r]) for r in order if r in groups]
 
     @cached_property
+    def _named(self) -> dict[str, list[tuple[int, StudyData, ContrastData]]]:
+        """``dataset/contrast``, also with the cell type → whatever has that name, and its place."""
+        found: dict[str, list[tuple[int, StudyData, ContrastData]]] = {}
+        for at, (study, contrast) in enumerate(self.contrasts()):
+            names = {f"{study.card['id']}/{contrast.meta['id']}", "/".join(place(study, contrast))}
+            for name in names:
+                found.setdefault(name, []).append((at, study, contrast))
+        return found
+
+    def named(self, names: Iterable[str]) -> list[tuple[StudyData, ContrastData]]:
+        """Return the contrasts of these names with their studies, in display order.
+
+        A name is ``dataset/contrast``, of cell types also ``dataset/contrast/cell_type``.
+        """
+        found = {hit[0]: hit for name in names for hit in self._named.get(name, ())}
+        return [(study, contrast) for _, (_, study, contrast) in sorted(found.items())]
+
+    @cached_property
     def labels(self) -> dict[str, str]:
         """``dataset/contrast`` → what the comparison is called, lists of called genes included."""
         return {
@@ -381,6 +399,20 @@ def contrast_key(study: StudyData, contrast: ContrastData) -> str:
 def contrast_path(study: StudyData, contrast: ContrastData) -> str:
     """Return the contrast page's path."""
     return f"contrasts/{contrast_key(study, contrast)}.html"
+
+
+def block_anchor(programme: str, block: str) -> str:
+    """Return the id under which a contrast's page shows a block's effect."""
+    return f"{c.file_name(programme)}-{c.file_name(block)}"
+
+
+def effect_path(study: StudyData, contrast: ContrastData, target: str) -> str:
+    """Return where a contrast's page shows ``PROGRAMME/block``; of ``GENE/`` and ``RATIO/`` its
+    genes.
+    """
+    programme, _, block = target.partition("/")
+    mark = "genes" if programme in {"GENE", "RATIO"} else block_anchor(programme, block)
+    return f"{contrast_path(study, contrast)}#{mark}"
 
 
 def programme_path(programme: str) -> str:

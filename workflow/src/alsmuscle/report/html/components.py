@@ -352,6 +352,16 @@ def local(text: object, path: object, download: bool = False) -> Markup:
     return Markup(f'<a href="{escape(href)}"{kind}>{escape(text)}</a>')
 
 
+def number_link(text: str, path: str | None, of: str) -> Markup:
+    """Return a number that leads to where it comes from; ``of``: what it is of, for its name."""
+    if path is None:
+        return escape(text)
+    return Markup(
+        f'<a class="from" href="{escape(safe_path(path) or "")}" '
+        f'aria-label="{escape(text)}: {escape(of)}">{escape(text)}</a>'
+    )
+
+
 def folded(text: object, shown: int = 60) -> Markup:
     """Return a text whose first sentences (``shown`` characters at least) stand,
     the rest unfolds.
@@ -386,7 +396,10 @@ _EFFECTS = frozenset(("effect", "log2fc", "log2fc_shrunk", "ci_low", "ci_high"))
 
 @dataclass(frozen=True)
 class Column:
-    """How one column is shown: its key in the frame, heading, format and decimals."""
+    """How one column is shown: its key in the frame, heading, format and decimals.
+
+    ``source``: key of the column with the paths to which its numbers lead.
+    """
 
     key: str
     head: str
@@ -394,6 +407,10 @@ class Column:
     digits: int = 2
     sign: bool = False
     title: str = ""
+    source: str = ""
+
+
+_ROLES = ("table", "rowgroup", "row", "columnheader")
 
 
 class Sorted(NamedTuple):
@@ -403,7 +420,24 @@ class Sorted(NamedTuple):
     shown: Markup
 
 
-def _cell(value: object, column: Column) -> str:
+def _cells(frame: pd.DataFrame, column: Column, *, stacked: bool) -> list[str]:
+    """The cells of one column; ``stacked``: they name it themselves, and say whether they are
+    empty.
+    """
+    values = frame[column.key].tolist()
+    if column.source in frame:
+        sources = frame[column.source].tolist()
+        cells = [_cell(v, column, path) for v, path in zip(values, sources, strict=True)]
+    else:
+        cells = [_cell(value, column) for value in values]
+    if not stacked:
+        return cells
+    empty = (f">{MISSING}</td>", "></td>")
+    named = f'<td role="cell" data-head="{escape(column.head)}"'
+    return [f"{named}{' data-blank' * cell.endswith(empty)}{cell[3:]}" for cell in cells]
+
+
+def _cell(value: object, column: Column, source: str | None = None) -> str:
     # Reports have a million cells: escaped one by one, as Markup.format costs many times more.
     if isinstance(value, Sorted):
         return f'<td class="num" data-v="{value.value:.6g}">{value.shown}</td>'
@@ -427,7 +461,8 @@ def _cell(value: object, column: Column) -> str:
         shown = number(x, column.digits) + " %"
     else:
         shown = number(x, column.digits, column.sign)
-    return f'<td class="num" data-v="{x:.6g}">{escape(shown)}</td>'
+    text = number_link(shown, source, column.head)
+    return f'<td class="num" data-v="{x:.6g}">{text}</td>'
 
 
 def table(
@@ -441,6 +476,7 @@ def table(
     limit: int = ROW_LIMIT,
     order: str = "as in the file",
     whole: bool = False,
+    stacked: bool = False,
 ) -> Markup:
     """Return a table that scripts make sortable, filterable and downloadable.
 
@@ -460,6 +496,8 @@ def table(
         In words, by what the shown rows were chosen and ordered.
     whole
         Show all rows at once, below headings that may take several lines.
+    stacked
+        On a small screen every row is a block with one line per column.
     """
     shown = [c for c in columns if c.key in frame.columns]
     effects = [c.key for c in shown if c.key in _EFFECTS]
@@ -467,18 +505,19 @@ def table(
     shown = [replace(c, digits=digits) if c.key in _EFFECTS else c for c in shown]
     n_total = len(frame) if total is None else total
     cut = frame.head(limit)
+    # Blocks are no table to a browser: what they are is said.
+    role = {key: Markup(' role="{}"').format(key) if stacked else "" for key in _ROLES}
     head = Markup("").join(
-        Markup('<th scope="col"{}{}>{}</th>').format(
+        Markup('<th scope="col"{}{}{}>{}</th>').format(
+            role["columnheader"],
             Markup(' class="num"') if c.kind != "text" else "",
             Markup(' title="{}"').format(c.title) if c.title else "",
             c.head,
         )
         for c in shown
     )
-    lines = [
-        f"<tr>{''.join(_cell(v, c) for v, c in zip(row, shown, strict=True))}</tr>"
-        for row in cut[[c.key for c in shown]].itertuples(index=False, name=None)
-    ]
+    cells = [_cells(cut, c, stacked=stacked) for c in shown]
+    lines = [f"<tr{role['row']}>{''.join(row)}</tr>" for row in zip(*cells, strict=True)]
     if len(cut) < n_total:
         note: str = f"{number(len(cut), 0)} of {number(n_total, 0)} rows, {order}"
     else:
@@ -490,10 +529,14 @@ def table(
     )
     return Markup(
         '<div class="table{css}" data-name="{name}"><div class="scroll" tabindex="0" role="region" '
-        'aria-label="{caption}"><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-        '<tbody>{body}</tbody></table></div><p class="table-note">{note}{more}</p></div>'
+        'aria-label="{caption}"><table{table}><caption>{caption}</caption>'
+        "<thead{group}><tr{row}>{head}</tr></thead><tbody{group}>{body}</tbody></table></div>"
+        '<p class="table-note">{note}{more}</p></div>'
     ).format(
-        css=" whole" if whole else "",
+        css=" whole" * whole + " stacked" * stacked,
+        table=role["table"],
+        group=role["rowgroup"],
+        row=role["row"],
         name=slug(name),
         caption=caption,
         head=head,

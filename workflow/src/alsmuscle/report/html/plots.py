@@ -25,6 +25,7 @@ from alsmuscle.report.html.components import (
     is_missing,
     local,
     number,
+    number_link,
     pvalue,
     ticks,
 )
@@ -173,7 +174,8 @@ def forest_plot(
         grey band), ``genes`` (text), ``caveat`` (text), ``href`` (relative), ``group``
         (subheading) with ``group_href`` and ``group_note``, ``badges`` (``Markup``), ``pooled``
         (true: drawn as a bar) with ``pi_low, pi_high`` (prediction interval, a thin line),
-        ``instead`` (text where there is no effect; ``alt_instead``).
+        ``instead`` (text where there is no effect; ``alt_instead``), ``source`` (relative path to
+        which the effect's number leads), ``anchor`` (the row's id).
     caption, unit
         What is shown and in which unit.
     left, right
@@ -261,6 +263,9 @@ def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]
     effect, css = interval_text(row["effect"], row["ci_low"], row["ci_high"]), "est"
     if is_missing(row["effect"]) and not is_missing(row.get("instead")):
         effect, css = str(row["instead"]), "est instead"
+    source = row.get("source")
+    if not is_missing(source) and css == "est":
+        effect = number_link(effect, str(source), str(row["label"]))
     text = f'<span class="{css}">{escape(effect)}</span>'
     if "alt_effect" in has:
         second = row.get("alt_instead")
@@ -282,7 +287,8 @@ def _forest_row(row: Mapping[str, Any], has: set[str], span: tuple[float, float]
         cells.append(f'<td role="cell" class="caveat">{caveat}</td>')
     drawn = ";".join(_numbers(row, key) for key in ("", "alt_"))
     pooled = " data-pooled" if _is_pooled(row) else ""
-    return f'<tr role="row" data-drawn="{drawn}"{pooled}>{"".join(cells)}</tr>'
+    anchor = "" if is_missing(row.get("anchor")) else f' id="{escape(row["anchor"])}"'
+    return f'<tr role="row"{anchor} data-drawn="{drawn}"{pooled}>{"".join(cells)}</tr>'
 
 
 def _numbers(row: Mapping[str, Any], prefix: str) -> str:
@@ -309,6 +315,7 @@ def heatmap(
     groups: Sequence[str] | None = None,
     row_links: Mapping[str, str] | None = None,
     column_links: Mapping[str, str] | None = None,
+    anchors: Sequence[str] | None = None,
 ) -> Markup:
     """Return a table whose cells carry number and colour (blue below, orange above zero).
 
@@ -327,6 +334,8 @@ def heatmap(
         group takes the group's name before its own.
     row_links, column_links
         Label (with ``groups``: subheading) to relative path.
+    anchors
+        Per row where the column's page shows its numbers: they lead there.
     """
     links, tops = row_links or {}, column_links or {}
     top = float(values.abs().max().max()) if values.size else 0.0
@@ -352,7 +361,10 @@ def heatmap(
                 cells.append(_no_number(None if instead is None else instead.iat[place, column]))
                 continue
             bold = sure is not None and bool(sure.iat[place, column])
-            text = number(x, 2, sign=True)
+            name = values.columns[column]
+            text: str = number(x, 2, sign=True)
+            if anchors is not None and name in tops:
+                text = number_link(text, f"{tops[name]}#{anchors[place]}", f"{label}, {name}")
             cells.append(
                 Markup('<td class="num{}"{}>{}</td>').format(
                     f" {shade(float(x), top)}" if bold or sure is None else "",
@@ -443,11 +455,14 @@ def dot_matrix(
 
 @dataclass(frozen=True)
 class EffectColumn:
-    """One column of :func:`effect_table`: its label, page, and whether a caveat belongs to it."""
+    """One column of :func:`effect_table`: its label, page, whether a caveat belongs to it, and the
+    id under which the rows' pages show it.
+    """
 
     label: str
     href: str
     caveat: bool = False
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -505,15 +520,20 @@ def effect_table(
                 )
             )
         cells = []
-        for cell in row.cells:
+        for cell, column in zip(row.cells, columns, strict=True):
             if not isinstance(cell, tuple) or is_missing(cell[0]):
                 cells.append(_no_number(cell if isinstance(cell, str) else None))
                 continue
             effect, low, high, sure = cell
             css = f" {shade(float(effect), top)}" if sure else ""
+            shown, interval_ = interval_parts(effect, low, high)
+            if column.anchor:
+                shown = number_link(
+                    shown, f"{row.href}#{column.anchor}", f"{column.label}, {row.label}"
+                )
             cells.append(
                 Markup('<td class="num{}"><b>{}</b><small>{}</small></td>').format(
-                    css, *interval_parts(effect, low, high)
+                    css, shown, interval_
                 )
             )
         about = Markup("<small>{}{}{}</small>").format(

@@ -55,20 +55,22 @@ def _measure(data: m.ReportData, synthesis: m.Synthesis, target: object, context
     return f"{target_title(data, str(target))} in {context_label(synthesis, context)}"
 
 
-def _elsewhere(data: m.ReportData, synthesis: m.Synthesis, target: str) -> pd.DataFrame:
+def _elsewhere(
+    data: m.ReportData, synthesis: m.Synthesis, target: str, to_root: str
+) -> pd.DataFrame:
     """The target in every role that is not ALS: pooled, one row per role and species, and what
     may not be pooled.
     """
     rows = estimates.pooled_rows(synthesis, target)
     rows = rows[~rows["role"].str.startswith("als_")]
-    single = _not_pooled(data, target)
+    single = _not_pooled(data, target, to_root)
     if single.empty:
         return rows
     rows = rows.assign(group=rows.get("group", "Pooled"))
     return pd.concat([rows, single], ignore_index=True) if len(rows) else single
 
 
-def _not_pooled(data: m.ReportData, target: str) -> pd.DataFrame:
+def _not_pooled(data: m.ReportData, target: str, to_root: str) -> pd.DataFrame:
     """The target in comparisons of whole tissue that are not ALS and may not be pooled."""
     programme, _, block = target.partition("/")
     rows = []
@@ -87,6 +89,7 @@ def _not_pooled(data: m.ReportData, target: str) -> pd.DataFrame:
                 "role": role,
                 "label": f"{study.name}: {wording.label(meta)} ({m.role_title(role)})",
                 **{key: effect[key] for key in ("effect", "ci_low", "ci_high")},
+                "source": to_root + m.effect_path(study, contrast, target),
                 "pooled": False,
                 "group": "Shown, not pooled",
             }
@@ -267,7 +270,7 @@ def _tests_table(
                     f"{SIGNS[row['verdict']]} {row['verdict']}",
                     short_reason(row["reason"]) if row["verdict"] == NOT_ENOUGH else "",
                 ),
-                "raw": _called(lists) or _numbers(row, "effect", "ci"),
+                "raw": _called(lists) or _effect(data, row, title),
                 "adjusted": _numbers(row, "adjusted_effect", "adjusted_ci"),
                 "delta": _numbers(row, "delta", "delta_ci"),
                 "k": len({found.dataset for found in lists}) or row["k"] or None,
@@ -283,6 +286,7 @@ def _tests_table(
         full=_from(synthesis.files.get("claims"), m.root(m.claim_path(claim))),
         order="tests with data first",
         whole=True,
+        stacked=True,
     )
 
 
@@ -296,6 +300,17 @@ def _numbers(row: pd.Series[Any], effect: str, stem: str) -> c.Sorted | None:
         return None
     shown, ends = c.interval_parts(row[effect], row[f"{stem}_low"], row[f"{stem}_high"])
     return c.Sorted(row[effect], Markup("<b>{}</b><small>{}</small>").format(shown, ends))
+
+
+def _effect(data: m.ReportData, row: pd.Series[Any], title: str) -> c.Sorted | None:
+    """A test's effect over its interval; that of one comparison leads to its page."""
+    if (place := behind.place_of(data, row)) is None:
+        return _numbers(row, "effect", "ci")
+    shown, ends = c.interval_parts(row["effect"], row["ci_low"], row["ci_high"])
+    linked = c.number_link(
+        shown, m.root(m.claim_path("any")) + place, f"{title}, in its comparison"
+    )
+    return c.Sorted(row["effect"], Markup("<b>{}</b><small>{}</small>").format(linked, ends))
 
 
 def _called(lists: list[Any]) -> c.Sorted | None:
@@ -318,7 +333,7 @@ def _measures(
     found: list[dict[str, Any]] = []
     for target in dict.fromkeys(test.row["target"] for test in tests):
         own = [test for test in tests if test.row["target"] == target and test.studies]
-        frame = _elsewhere(data, synthesis, target)
+        frame = _elsewhere(data, synthesis, target, to_root)
         if not own and frame.empty:
             continue
         title = target_title(data, target)
@@ -441,6 +456,7 @@ def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str)
             if pair
             else f"{item.dataset}: {item.contrast}",
             "href": to_root + m.contrast_path(*pair) if pair else None,
+            "source": to_root + m.effect_path(*pair, row["target"]) if pair else None,
             "n": wording.sizes(*pair) if pair else None,
             "group": "Studies" if item.eligible else "Shown, not pooled",
             "badges": wording.badges(*pair) if pair else Markup(""),

@@ -190,7 +190,11 @@ def _line(
         "genes": behind.of_effect(data, row) or calls.genes_called(calls.of_test(data, row)),
         "estimate": calls.counted(calls.of_test(data, row))
         if c.is_missing(row["effect"])
-        else c.interval_text(row["effect"], row["ci_low"], row["ci_high"]),
+        else c.number_link(
+            c.interval_text(row["effect"], row["ci_low"], row["ci_high"]),
+            behind.place_of(data, row),
+            f"{target_title(data, row['target'])}, in its comparison",
+        ),
         "tests": _tests(rows_of(synthesis, entry["id"])),
     }
 
@@ -269,11 +273,10 @@ def _cannot_tell(
             row = beside.sort_values("k", ascending=False, kind="stable").iloc[0]
         if not c.is_missing(row["effect"]):
             seen = "" if row["part"] != "secondary" else "beside the claim, "
-            seen += (
-                f"{target_title(data, row['target'])}: "
-                f"{c.interval_text(row['effect'], row['ci_low'], row['ci_high'])}, "
-                f"{estimates.studies(row['k'])}"
-            )
+            title = target_title(data, row["target"])
+            said = c.interval_text(row["effect"], row["ci_low"], row["ci_high"])
+            said = c.number_link(said, behind.place_of(data, row), f"{title}, in its comparison")
+            seen = Markup("{}{}: {}, {}").format(seen, title, said, estimates.studies(row["k"]))
         link = Markup('<a href="{}">{}: {}</a>').format(
             m.claim_path(name), name, entries[name]["statement"]
         )
@@ -292,6 +295,7 @@ def _cannot_tell(
         name="claims-cannot-tell",
         full=synthesis.files.get("claims"),
         order="in the order of the claims file",
+        stacked=True,
     )
 
 

@@ -139,8 +139,10 @@ def page(
         genes=estimates.gene_sentence(contrast, data.alpha),
         first_genes=_of_processing(contrast),
         untested=_untested(contrast, data.alpha),
-        forest=_forest(study, contrast, head),
-        everything=None if rows is None else _forest(study, contrast, rows, by_programme=True),
+        forest=_forest(study, contrast, _anchored(head)),
+        everything=None
+        if rows is None
+        else _forest(study, contrast, _anchored(rows, besides=head), by_programme=True),
         has_null=rows is not None and "null_low" in rows,
         adjusted=_adjusted(study, contrast, rows, full.get("programmes")),
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
@@ -163,6 +165,17 @@ def _sentences(text: str) -> str:
     """Return a text whose sentences begin with a capital letter, its numbers as on the pages."""
     spaced = wording.spaced(text)
     return re.sub(r"(^|\. )([a-z])", lambda found: found[1] + found[2].upper(), spaced)
+
+
+def _anchored(rows: pd.DataFrame, besides: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Give every block the id to which its numbers on other pages lead; none to ``besides``."""
+    if rows.empty:
+        return rows
+    keys = list(zip(rows["programme"].astype(str), rows["block"].astype(str), strict=True))
+    had: set[tuple[str, str]] = set()
+    if besides is not None and len(besides):
+        had = set(zip(besides["programme"].astype(str), besides["block"].astype(str), strict=True))
+    return rows.assign(anchor=[None if key in had else m.block_anchor(*key) for key in keys])
 
 
 def _forest(

@@ -119,7 +119,12 @@ def _matrix(data: m.ReportData, heads: Mapping[int, pd.DataFrame]) -> Markup:
             labels.setdefault((str(row["programme"]), str(row["block"])), str(row["label"]))
     order = [pair for pair in data.headline if pair in labels] or list(labels)
     columns = [
-        plots.EffectColumn(labels[pair], m.programme_path(pair[0]), caveat=_has_caveat(data, pair))
+        plots.EffectColumn(
+            labels[pair],
+            m.programme_path(pair[0]),
+            caveat=_has_caveat(data, pair),
+            anchor=m.block_anchor(*pair),
+        )
         for pair in order
     ]
     lines = []

@@ -30,7 +30,7 @@ GENE_COLUMNS = (
 DRIVER_COLUMNS = (
     c.Column("contrast", "Comparison"),
     c.Column("gene", "Gene"),
-    c.Column("log2fc", "Log2 fold change", "number", 2, True),
+    c.Column("log2fc", "Log2 fold change", "number", 2, True, source="source"),
     c.Column("ci_low", "95 % from", "number", 2, True),
     c.Column("ci_high", "95 % to", "number", 2, True),
     c.Column("padj", "Adjusted p", "p"),
@@ -62,6 +62,7 @@ def overview(site: Site, data: m.ReportData) -> str:
     said: dict[str, dict[tuple[str, str], str | None]] = {}
     heads: dict[str, str] = {}
     links: dict[str, str] = {}
+    anchors: dict[tuple[Any, ...], str] = {}
     legend, caveats = [], set()
     for _, members in data.by_role():
         for study, contrast in members:
@@ -77,6 +78,7 @@ def overview(site: Site, data: m.ReportData) -> str:
                 sure.setdefault(name, {})[key] = estimates.clear(row, data.alpha) != 0
                 said.setdefault(name, {})[key] = row["instead"]
                 links[key[0]] = m.programme_path(str(row["programme"]))
+                anchors[key] = m.block_anchor(str(row["programme"]), str(row["block"]))
                 if row["caveat"]:
                     caveats.add((key[0], links[key[0]], row["caveat"]))
     body = c.not_computed("programme effects")
@@ -92,6 +94,7 @@ def overview(site: Site, data: m.ReportData) -> str:
             groups=[str(k[0]) for k in frame.index],
             row_links=links,
             column_links=heads,
+            anchors=[anchors[key] for key in frame.index],
         )
     rest = data.programme_names - {
         str(p)
@@ -218,9 +221,10 @@ def _effects(data: m.ReportData) -> dict[str, dict[str, list[dict[str, Any]]]]:
             if contrast.programmes is None or contrast.programmes.empty:
                 continue
             few = wording.few(study, contrast)
+            page = ROOT + m.contrast_path(study, contrast)
             same = {
                 "label": f"{study.name}: {wording.label(contrast.meta)}",
-                "href": ROOT + m.contrast_path(study, contrast),
+                "href": page,
                 "n": wording.sizes(study, contrast),
                 "group": role,
                 "caveat": None,
@@ -229,7 +233,9 @@ def _effects(data: m.ReportData) -> dict[str, dict[str, list[dict[str, Any]]]]:
             }
             for row in estimates.effects(contrast.programmes, data).to_dict("records"):
                 entry: dict[str, Any] = {str(k): v for k, v in row.items()} | same
+                anchor = m.block_anchor(str(row["programme"]), str(row["block"]))
                 entry |= {
+                    "source": f"{page}#{anchor}",
                     "null_p": None if few else _as_number(row),
                     "padj": None if few else row.get("padj"),
                 }
@@ -252,11 +258,13 @@ def _drivers(data: m.ReportData) -> dict[tuple[str, str], pd.DataFrame]:
             order = size.sort_values(ascending=False, kind="stable").index
             frame = estimates.gene_frame(table.loc[order].groupby(key).head(DRIVERS))
             name = f"{study.name}: {wording.label(contrast.meta)}"
-            frame["contrast"] = c.local(name, ROOT + m.contrast_path(study, contrast))
+            page = ROOT + m.contrast_path(study, contrast)
+            frame["contrast"] = c.local(name, page)
             frame["gene"] = [
                 c.local(s, f"{ROOT}gene.html#{g}")
                 for s, g in zip(frame["label"], frame["gene_id"].astype(str), strict=True)
             ]
+            frame["source"] = f"{page}#genes"
             if wording.few(study, contrast):
                 frame["padj"] = float("nan")
             parts.append(frame)
