@@ -331,6 +331,20 @@ def test_signs_are_put_into_words(meta, higher, words):
     assert bool(wording.reading(meta)) == bool(words)
 
 
+def test_effects_that_were_made_before_are_the_callers_own(data):
+    table = next(k.programmes for _, k in data.contrasts() if k.programmes is not None)
+    first = estimates.effects(table, data)
+    measured = first["effect"].notna()
+    assert measured.any() and all(said is None for said in first.loc[measured, "instead"])
+    first["effect"] = 99.0
+    again = estimates.effects(table, data, "../")
+    assert not again["effect"].eq(99.0).any()
+    assert [f"../{href}" for href in first["href"]] == again["href"].tolist()
+    # another table, also at the place of a former one in memory, is not taken for it
+    data.effect_rows[id(table)] = (table.copy(), first)
+    assert not estimates.effects(table, data)["effect"].eq(99.0).any()
+
+
 def test_one_rule_says_what_is_a_clear_change(data, site):
     """A block that random sets of genes follow as far is coloured nowhere."""
     contrast = next(k for _, k in data.contrasts() if len(estimates.headline(data, k)))
@@ -474,8 +488,8 @@ def test_effects_pair_complete_and_stripped(data, as_text):
     if as_text:
         table = table.assign(stripped=table["stripped"].astype(str))
     rows = estimates.effects(table, data).set_index("programme")
-    whole = table[~estimates.truth(table["stripped"])].set_index("programme")
-    cut = table[estimates.truth(table["stripped"])].set_index("programme")
+    whole = table[~m.truth(table["stripped"])].set_index("programme")
+    cut = table[m.truth(table["stripped"])].set_index("programme")
     assert len(rows) == len(fx.PROGRAMMES)
     assert rows["effect"].equals(whole["effect"])
     assert rows.loc["MACROPHAGE", "alt_ci_low"] == cut.loc["MACROPHAGE", "ci_low"]
@@ -704,7 +718,7 @@ def test_a_column_of_one_comparison_leads_to_it_and_sorts_as_before():
 
 
 def test_tables_that_stack_name_every_cell():
-    frame = pd.DataFrame({"x": ["a & b", ""], "n": [1.0, np.nan]})
+    frame = pd.DataFrame({"x": [Markup("<b>a</b>"), ""], "n": [1.0, np.nan]})
     columns = [c.Column("x", "What & where"), c.Column("n", "Number", "count")]
     text = str(c.table(frame, columns, caption="c", name="n", stacked=True))
     cells = re.findall(r"<td (.*?)>", text)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from alsmuscle.report import estimates
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 
@@ -37,8 +36,8 @@ def of_effect(data: m.ReportData, row: pd.Series[Any]) -> str:
     if c.is_missing(row["effect"]):
         return ""
     programme, block = str(row["target"]).split("/", 1)
-    tables = [_members(k.drivers, programme, block) for k in contrasts(data, row)]
-    tables = [table for table in tables if len(table)]
+    found = (k.members.get(str(row["target"])) for k in contrasts(data, row))
+    tables = [table for table in found if table is not None]
     if not tables or data.programmes is None:
         return ""
     listed = data.programmes
@@ -79,10 +78,3 @@ def carried_by_one(effects: pd.Series[float]) -> str:
     share = "all" if shares.max() >= 1 else f"{100 * shares.max():.0f} %"
     rest = c.number(effects.drop(name).mean(), sign=True)
     return f"{name} alone makes {share} of their mean, which is {rest} without it"
-
-
-def _members(drivers: pd.DataFrame | None, programme: str, block: str) -> pd.DataFrame:
-    if drivers is None:
-        return pd.DataFrame(columns=["symbol", "log2fc"])
-    own = (drivers["programme"] == programme) & (drivers["block"] == block)
-    return drivers[own & ~estimates.truth(drivers["stripped"])]

@@ -20,6 +20,7 @@ from alsmuscle.report.model import (
     Synthesis,
     programme_path,
     role_title,
+    truth,
 )
 from alsmuscle.report.wording import APART, apart, hedge, sides
 from alsmuscle.stats.distributions import half_width
@@ -89,6 +90,13 @@ def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     Over all stages, complete blocks; whole muscle before cell types, ALS first in both; the number
     of studies stands in ``label``, and ``pooled`` is false for a single study.
     """
+    known = synthesis.pooled_rows  # claims and programmes show the same
+    if target not in known:
+        known[target] = _pooled_rows(synthesis, target)
+    return known[target]
+
+
+def _pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     rows = synthesis.over_stages.get(target, synthesis.programmes.iloc[:0]).copy()
     rows["group"] = np.where(rows["cell_type"] == TISSUE, WHOLE, PARTS)
     rows["label"] = [
@@ -129,19 +137,10 @@ def block_title(info: Mapping[str, Mapping[str, Any]], programme: str, block: ob
     return str(title or str(block).replace("_", " "))
 
 
-def truth(column: pd.Series) -> pd.Series:
-    """Return a column of booleans that may have passed through a text file."""
-    return column.map(lambda v: str(v).strip().lower() in {"true", "1", "1.0", "yes"}).astype(bool)
-
-
 def instead_of(contrast: ContrastData, target: object) -> str | None:
     """Return :func:`instead` of ``PROGRAMME/block``, complete, in a comparison."""
-    table, parts = contrast.programmes, str(target).split("/", 1)
-    if table is None or len(parts) < 2:
-        return None
-    own = (table["programme"].astype(str) == parts[0]) & (table["block"].astype(str) == parts[1])
-    own &= ~truth(table["stripped"])
-    return instead(table[own].iloc[0].to_dict()) if own.any() else None
+    row = contrast.sizes.get(str(target))
+    return None if row is None else instead(row)
 
 
 _ESTIMATED = re.compile("(effect|se|df|ci_low|ci_high|pvalue|padj|background|pooled)(_|$)")
@@ -156,6 +155,16 @@ def instead(row: Mapping[Any, Any]) -> str | None:
     return f"{n:.0f} of {row['n_genes']:.0f} genes measured" if n > 0 else "not measured"
 
 
+def _all_instead(table: pd.DataFrame) -> pd.Series[Any]:
+    """:func:`instead` of every row; most are measured."""
+    said = pd.Series([None] * len(table), index=table.index, dtype=object)
+    if "n_mapped" in table:
+        few = ~well_measured(table["n_mapped"], table["n_genes"])
+        sizes = table.loc[few, ["n_mapped", "n_genes"]]
+        said[few] = [instead(row) for row in sizes.to_dict("records")]
+    return said
+
+
 def effects(table: pd.DataFrame, data: ReportData, to_root: str = "") -> pd.DataFrame:
     """Return programme effects as rows of :func:`plots.forest_plot`.
 
@@ -164,11 +173,20 @@ def effects(table: pd.DataFrame, data: ReportData, to_root: str = "") -> pd.Data
     the estimate is missing: a part of a block does not speak for it. ``to_root`` is the prefix of
     links.
     """
-    table, info, known = table.reset_index(drop=True), data.programme_info, data.programme_names
+    known = data.effect_rows  # a comparison's effects stand on several pages
+    if id(table) not in known or known[id(table)][0] is not table:
+        known[id(table)] = (table, _effects(table, data))
+    rows, pages = known[id(table)][1].copy(), data.programme_names
+    programmes = rows["programme"].astype(str)
+    rows["href"] = [to_root + programme_path(p) if p in pages else None for p in programmes]
+    return rows
+
+
+def _effects(table: pd.DataFrame, data: ReportData) -> pd.DataFrame:
+    table, info = table.reset_index(drop=True), data.programme_info
     none = pd.Series(False, index=table.index)
     stripped = truth(table["stripped"]) if "stripped" in table else none
-    said = [instead(row) for row in table.to_dict("records")]
-    table = table.assign(instead=pd.Series(said, index=table.index, dtype=object))
+    table = table.assign(instead=_all_instead(table))
     estimated = [name for name in table if _ESTIMATED.match(str(name))]
     table.loc[table["instead"].notna(), estimated] = np.nan
     keys, values = ["programme", "block"], ["effect", "ci_low", "ci_high", "instead"]
@@ -185,7 +203,7 @@ def effects(table: pd.DataFrame, data: ReportData, to_root: str = "") -> pd.Data
         )
         rows["null_low"], rows["null_high"] = centre - Z95 * sd, centre + Z95 * sd
     rows["caveat"] = [caveat(info, p, b) for p, b in pairs]
-    rows["href"] = [to_root + programme_path(p) if p in known else None for p, _ in pairs]
+    rows["href"] = None  # its place among the columns
     if {"n_genes", "n_mapped"} <= set(rows):
         rows["genes"] = [
             f"{int(m)} of {int(n)}" if pd.notna(m) and pd.notna(n) else None

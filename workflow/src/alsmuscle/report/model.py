@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -30,6 +30,13 @@ ROLES = {
 
 TISSUE = "muscle"
 """Cell type of bulk tissue."""
+
+
+def truth(column: pd.Series) -> pd.Series:
+    """Return a column of booleans that may have passed through a text file."""
+    if column.dtype == bool:
+        return column
+    return column.map(lambda v: str(v).strip().lower() in {"true", "1", "1.0", "yes"}).astype(bool)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,26 @@ class ContrastData:
     engines: pd.DataFrame | None = None
     omnibus: pd.DataFrame | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def members(self) -> dict[str, pd.DataFrame]:
+        """``PROGRAMME/block`` → the rows of ``drivers`` of the complete block."""
+        if self.drivers is None:
+            return {}
+        whole = self.drivers[~truth(self.drivers["stripped"])]
+        names = whole["programme"].astype(str) + "/" + whole["block"].astype(str)
+        return {str(name): rows for name, rows in whole.groupby(names, sort=False)}
+
+    @cached_property
+    def sizes(self) -> dict[str, dict[Hashable, Any]]:
+        """``PROGRAMME/block`` → how many genes the complete block has, and how many measured."""
+        if self.programmes is None:
+            return {}
+        whole = self.programmes[~truth(self.programmes["stripped"])]
+        names = whole["programme"].astype(str) + "/" + whole["block"].astype(str)
+        known = whole[[key for key in ("n_mapped", "n_genes") if key in whole]].to_dict("records")
+        # the first of several speaks
+        return dict(reversed(list(zip(names, known, strict=True))))
 
 
 class Levels(NamedTuple):
@@ -228,6 +255,16 @@ class Synthesis:
     files: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
+    def claim_rows(self) -> dict[str, pd.DataFrame]:
+        """Claim → its rows of ``claims``."""
+        return {str(name): rows for name, rows in self.claims.groupby("claim", sort=False)}
+
+    @cached_property
+    def pooled_rows(self) -> dict[str, pd.DataFrame]:
+        """``PROGRAMME/block`` → its pooled rows for pages, once made."""
+        return {}
+
+    @cached_property
     def over_stages(self) -> dict[str, pd.DataFrame]:
         """``PROGRAMME/block`` → its complete block pooled over all stages, per role and species.
 
@@ -364,6 +401,11 @@ class ReportData:
             ]
             if entry.get("label")
         }
+
+    @cached_property
+    def effect_rows(self) -> dict[int, tuple[pd.DataFrame, pd.DataFrame]]:
+        """Tables of programme effects by identity, each with its rows for pages, once made."""
+        return {}
 
     @cached_property
     def programme_names(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -76,9 +77,14 @@ def safe_url(url: object) -> str | None:
 
 def safe_path(path: object) -> str | None:
     """Return a percent-encoded relative link, or ``None`` for anything that is not one."""
-    if not isinstance(path, str) or not path or re.search(r"[\x00-\x1f\x7f\\:]", path):
+    return _encoded(path) if isinstance(path, str) else None
+
+
+@lru_cache(maxsize=100_000)  # pages lead to the same places again and again
+def _encoded(path: str) -> str | None:
+    if not path or path.startswith("/") or re.search(r"[\x00-\x1f\x7f\\:]", path):
         return None
-    return None if path.startswith("/") else quote(path, safe="/._-~#=+,")
+    return quote(path, safe="/._-~#=+,")
 
 
 def embed_json(value: object) -> str:
@@ -366,7 +372,11 @@ def folded(text: object, shown: int = 60) -> Markup:
     """Return a text whose first sentences (``shown`` characters at least) stand,
     the rest unfolds.
     """
-    whole = str(text)
+    return _folded(str(text), shown)
+
+
+@lru_cache(maxsize=10_000)  # a caveat stands beside every effect of its block
+def _folded(whole: str, shown: int) -> Markup:
     for match in re.finditer(r"[.!?] +(?=[A-Z0-9])", whole):
         if match.start() >= shown:
             first, rest = whole[: match.start() + 1], whole[match.end() :]
@@ -432,9 +442,11 @@ def _cells(frame: pd.DataFrame, column: Column, *, stacked: bool) -> list[str]:
         cells = [_cell(value, column) for value in values]
     if not stacked:
         return cells
-    empty = (f">{MISSING}</td>", "></td>")
     named = f'<td role="cell" data-head="{escape(column.head)}"'
-    return [f"{named}{' data-blank' * cell.endswith(empty)}{cell[3:]}" for cell in cells]
+    return [
+        f"{named}{' data-blank' * is_missing(value)}{cell[3:]}"
+        for value, cell in zip(values, cells, strict=True)
+    ]
 
 
 def _cell(value: object, column: Column, source: str | None = None) -> str:

@@ -46,13 +46,14 @@ def domain(frames: Iterable[pd.DataFrame]) -> tuple[float, float]:
 
     Nothing is cut off: one wide interval widens the axis for all.
     """
-    values = [0.0]
+    low = high = 0.0
     for frame in frames:
         for key in _DRAWN:
             if key in frame:
-                column = pd.to_numeric(frame[key], errors="coerce")
-                values += [float(v) for v in column if math.isfinite(v)]
-    low, high = min(values), max(values)
+                values = pd.to_numeric(frame[key], errors="coerce").to_numpy(dtype=float)
+                finite = values[np.isfinite(values)]
+                low = min(low, float(finite.min(initial=0.0)))
+                high = max(high, float(finite.max(initial=0.0)))
     if low == high:
         low, high = -1.0, 1.0
     pad = 0.06 * (high - low)

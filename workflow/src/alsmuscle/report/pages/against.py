@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from alsmuscle.report import estimates
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.pages import calls, specificity
@@ -72,7 +71,7 @@ def _other_lists(data: m.ReportData, found: Any) -> str:
     """Name other lists of the same study that call more of the block than chance gives."""
     table = calls.of_block(data, found.programme, found.block)
     own = table[(table["cluster"] == found.cluster) & (table["role"] != found.role)]
-    called = own[estimates.truth(own["usable"]) & (own["padj_up"] < data.alpha)]
+    called = own[m.truth(own["usable"]) & (own["padj_up"] < data.alpha)]
     if called.empty:
         return ""
     called = called.sort_values("called_up", ascending=False, kind="stable")
@@ -126,7 +125,7 @@ def _other_table(data: m.ReportData, found: Any) -> str:
         (table["dataset"] == found.dataset)
         & (table["contrast"] == found.contrast)
         & (table["other_kind"] != "calls")
-        & estimates.truth(table["same_study"])
+        & m.truth(table["same_study"])
         & (table["n_shared"] > 0)
     ]
     said = [

@@ -146,13 +146,11 @@ def of_programme(data: m.ReportData, programme: str) -> Markup | None:
     """Return per list and complete block the genes called up and down, ``None`` without lists."""
     if data.synthesis is None or (table := data.synthesis.called_blocks) is None:
         return None
-    table = table[
-        (table["programme"].astype(str) == programme) & ~estimates.truth(table["stripped"])
-    ]
+    table = table[(table["programme"].astype(str) == programme) & ~m.truth(table["stripped"])]
     if table.empty:
         return None
     table = table.assign(
-        first=table["role"].ne("als_patient"), usable=estimates.truth(table["usable"])
+        first=table["role"].ne("als_patient"), usable=m.truth(table["usable"])
     ).sort_values(["first", "dataset", "contrast"], kind="stable")
     rows = []
     for r in table.itertuples():
@@ -195,7 +193,7 @@ def of_block(data: m.ReportData, programme: object, block: object) -> pd.DataFra
     return table[
         (table["programme"].astype(str) == str(programme))
         & (table["block"].astype(str) == str(block))
-        & ~estimates.truth(table["stripped"])
+        & ~m.truth(table["stripped"])
     ]
 
 
@@ -225,7 +223,7 @@ def of_same_patients(data: m.ReportData, row: pd.Series[Any]) -> list[Any]:
     own = table[
         table["cluster"].isin(behind["cluster"])
         & table["role"].isin(behind["role"])
-        & estimates.truth(table["usable"])
+        & m.truth(table["usable"])
     ]
     return list(own.itertuples())
 
@@ -303,9 +301,7 @@ def first_page(data: m.ReportData) -> list[Markup]:
         denervated = False
         if len(row):
             found = row.iloc[0]
-            denervated = bool(
-                estimates.truth(row["usable"]).iloc[0] and found["padj_up"] < data.alpha
-            )
+            denervated = bool(m.truth(row["usable"]).iloc[0] and found["padj_up"] < data.alpha)
             said.append(
                 Markup(
                     "{}: {} of {} measured genes of the denervation "
@@ -363,7 +359,7 @@ def findings(data: m.ReportData, study: m.StudyData, root: str) -> list[dict[str
         own = genes[genes["contrast"] == key[1]]
         up = int((own["direction"] == "up").sum())
         table = blocks[(blocks["dataset"] == key[0]) & (blocks["contrast"] == key[1])]
-        table = table[~estimates.truth(table["stripped"]) & estimates.truth(table["usable"])]
+        table = table[~m.truth(table["stripped"]) & m.truth(table["usable"])]
         said = []
         for side in ARROW:
             rows = table[table[f"padj_{side}"] < data.alpha].sort_values(f"p_{side}").head(3)
@@ -465,7 +461,7 @@ def _genes(data: m.ReportData, genes: pd.DataFrame) -> Markup:
 
 
 def _blocks(data: m.ReportData, blocks: pd.DataFrame) -> Markup:
-    table = blocks[~estimates.truth(blocks["stripped"]) & estimates.truth(blocks["usable"])]
+    table = blocks[~m.truth(blocks["stripped"]) & m.truth(blocks["usable"])]
     table = table[(table["padj_up"] < data.alpha) | (table["padj_down"] < data.alpha)]
     first = table["role"].ne("als_patient")
     table = table.assign(first=first, least=table[["p_up", "p_down"]].min(axis=1))

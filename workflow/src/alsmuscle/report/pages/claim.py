@@ -4,6 +4,7 @@ last run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,7 +81,7 @@ def _not_pooled(data: m.ReportData, target: str, to_root: str) -> pd.DataFrame:
         if role.startswith("als_") or meta.get("eligible") is not False or table is None:
             continue
         own = table[(table["programme"] == programme) & (table["block"] == block)]
-        own = own[~estimates.truth(own["stripped"])]
+        own = own[~m.truth(own["stripped"])]
         if meta.get("cell_type") or own.empty or not estimates.is_measured(own.iloc[0].to_dict()):
             continue
         effect = own.iloc[0]
@@ -445,6 +446,7 @@ def _times(effect: Any, low: Any, high: Any, what: str) -> str:
 
 
 ESTIMATES = ("effect", "ci_low", "ci_high", "alt_effect", "alt_ci_low", "alt_ci_high")
+NUMBERS = frozenset({"pi_low", "pi_high", *ESTIMATES})
 
 
 def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str) -> dict[str, Any]:
@@ -489,10 +491,7 @@ def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str)
             "alt_ci_high": row["delta_ci_high"],
         }
         lines.append(pooled)
-    frame = pd.DataFrame(lines).astype(object).where(lambda t: t.notna(), None)
-    for column in (*ESTIMATES, "pi_low", "pi_high"):
-        if column in frame:
-            frame[column] = pd.to_numeric(frame[column], errors="coerce")
+    frame = _frame(lines)
     where = context_label(synthesis, row["context"])
     title = f"{target_title(data, row['target'])}: {where}"
     expected = EXPECTED.get(row["expected"], row["expected"])
@@ -513,6 +512,19 @@ def _part(data: m.ReportData, synthesis: m.Synthesis, test: _Test, to_root: str)
         ),
         "facts": c.definitions(_facts(data, row), compact=True),
     }
+
+
+def _frame(lines: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return lines of a forest plot as a table: numbers as such, ``None`` for anything missing."""
+    columns: dict[str, Any] = {}
+    for key in dict.fromkeys(name for line in lines for name in line):
+        values: list[Any] = [line.get(key) for line in lines]
+        if key in NUMBERS:
+            columns[key] = [math.nan if c.is_missing(x) else float(x) for x in values]
+        else:
+            known = [x if isinstance(x, str) or not c.is_missing(x) else None for x in values]
+            columns[key] = pd.Series(known, dtype=object)
+    return pd.DataFrame(columns)
 
 
 def _facts(data: m.ReportData, row: pd.Series[Any]) -> list[tuple[str, object]]:

@@ -314,7 +314,7 @@ def _why(data: m.ReportData, open_tests: pd.DataFrame, row: pd.Series[Any]) -> s
 
 def rows_of(synthesis: m.Synthesis, claim: str) -> pd.DataFrame:
     """Return a claim's rows of ``claims.tsv``: one per test and context."""
-    return synthesis.claims[synthesis.claims["claim"] == claim]
+    return synthesis.claim_rows.get(claim, synthesis.claims.iloc[:0])
 
 
 def context_label(synthesis: m.Synthesis, name: object) -> str:

@@ -66,12 +66,12 @@ def points(data: m.ReportData) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     table = data.synthesis.blocks
     table = table[
-        ~estimates.truth(table["stripped"])
+        ~m.truth(table["stripped"])
         & (table["cell_type"] == "muscle")
         & ~table["programme"].isin(["GENE", "RATIO"])
     ]
     if "usable" in table:  # too few of a block's genes measured: no point of a course
-        table = table[estimates.truth(table["usable"])]
+        table = table[m.truth(table["usable"])]
     about = []
     roles = [role for role, _ in AXES]
     for study, contrast in data.contrasts():

@@ -125,8 +125,10 @@ def pages(site: Site, data: m.ReportData, times: pd.DataFrame) -> Iterator[tuple
     ``times``: from :func:`alsmuscle.report.pages.over_time.points`.
     """
     effects, drivers, selection = _effects(data), _drivers(data), Selection(data)
+    keys = [times["programme"].astype(str), times["block"].astype(str)]
+    courses = {(str(k[0]), str(k[1])): rows for k, rows in times.groupby(keys, sort=False)}
     for name in sorted(data.programme_names):
-        content = _page(site, data, name, effects.get(name, {}), drivers, times, selection)
+        content = _page(site, data, name, effects.get(name, {}), drivers, courses, selection)
         yield m.programme_path(name), content
 
 
@@ -136,7 +138,7 @@ def _page(
     programme: str,
     parts: Mapping[str, list[dict[str, Any]]],
     drivers: Mapping[tuple[str, str], pd.DataFrame],
-    times: pd.DataFrame,
+    courses: Mapping[tuple[str, str], pd.DataFrame],
     selection: Selection,
 ) -> str:
     """Return a programme's page: its caveat, its effect pooled, in every contrast and over time."""
@@ -151,7 +153,7 @@ def _page(
             "caveat": info.get("caveats", {}).get(block),
             "pooled": _pooled(data, f"{programme}/{block}", title[block]),
             "selection": selection.of(programme, block, title[block]),
-            "course": _course(times, programme, block),
+            "course": panels(courses[programme, block]) if (programme, block) in courses else None,
             "drivers": c.table(
                 drivers[programme, block],
                 DRIVER_COLUMNS,
@@ -202,11 +204,6 @@ def _pooled(data: m.ReportData, target: str, title: str) -> Markup | None:
     if data.synthesis is None or (rows := estimates.pooled_rows(data.synthesis, target)).empty:
         return None
     return plots.forest_plot(rows, caption=f"{title}, pooled per condition", head="Condition")
-
-
-def _course(times: pd.DataFrame, programme: str, block: str) -> Markup | None:
-    rows = times[(times["programme"] == programme) & (times["block"] == block)]
-    return panels(rows) if len(rows) else None
 
 
 def _capital(text: str) -> str:
@@ -307,7 +304,7 @@ def _genes(data: m.ReportData, programme: str) -> Markup:
         return c.not_computed("the list of genes")
     own = data.programmes[data.programmes["programme"].astype(str) == programme].copy()
     if "in_denervation_signature" in own:
-        flag = estimates.truth(own["in_denervation_signature"])
+        flag = m.truth(own["in_denervation_signature"])
         own["in_denervation_signature"] = flag.map({True: "yes", False: "no"})
     own["block"] = [
         estimates.block_title(data.programme_info, programme, block) for block in own["block"]

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
+from alsmuscle.report import wording
 from alsmuscle.report.html import components as c
 from alsmuscle.stats.moderated_pooling import Prior
 from alsmuscle.synthesis import pooled
@@ -39,18 +39,17 @@ class Selection:
             return
         if not {"cluster", "se"} <= {*synthesis.contrasts, *synthesis.blocks}:
             return
-        eligible = synthesis.contrasts[estimates.truth(synthesis.contrasts["eligible"])]
+        eligible = synthesis.contrasts[m.truth(synthesis.contrasts["eligible"])]
         if "tag" in eligible:
             eligible = eligible[eligible["tag"].fillna("") == ""]
         keys = ["dataset", "contrast"]
         whole = synthesis.blocks[
-            (synthesis.blocks["cell_type"] == m.TISSUE)
-            & ~estimates.truth(synthesis.blocks["stripped"])
+            (synthesis.blocks["cell_type"] == m.TISSUE) & ~m.truth(synthesis.blocks["stripped"])
         ]
         rows = whole.merge(eligible[[*keys, "role", "species", "cluster"]], on=keys)
         rows = rows[rows["effect"].notna() & (rows["se"] > 0)]
         if "usable" in rows:
-            rows = rows[estimates.truth(rows["usable"])]
+            rows = rows[m.truth(rows["usable"])]
         rows = rows.assign(
             target=rows["programme"].astype(str) + "/" + rows["block"].astype(str),
             label=rows["dataset"].astype(str) + "/" + rows["contrast"].astype(str),

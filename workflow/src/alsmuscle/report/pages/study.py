@@ -525,10 +525,11 @@ def _choices(study: m.StudyData, frame: pd.DataFrame, order: pd.Series) -> dict[
 def _colours(values: pd.Series) -> dict[str, Any] | None:
     """Return groups of a covariate: its values, of many numbers ranges of equal size."""
     known = ~values.map(c.is_missing)
-    numbers = pd.to_numeric(values.where(known), errors="coerce")
-    if known.sum() < 2 or values[known].nunique() < 2:
+    n = values[known].nunique()
+    if known.sum() < 2 or n < 2:
         return None
-    if numbers[known].notna().all() and numbers.nunique() > BINS:
+    numbers = pd.to_numeric(values.where(known), errors="coerce") if n > BINS else None
+    if numbers is not None and numbers[known].notna().all() and numbers.nunique() > BINS:
         bins = pd.qcut(numbers, BINS, duplicates="drop")
         digits = 0 if numbers.abs().max() >= 100 else 2
         names = [
@@ -536,7 +537,7 @@ def _colours(values: pd.Series) -> dict[str, Any] | None:
             for _, part in numbers.groupby(bins, observed=True)
         ]
         return {"groups": names, "group": bins.cat.codes.tolist(), "ramp": True}
-    if values[known].nunique() > 12:
+    if n > 12:
         return None
     names = sorted({str(v) for v in values[known]})
     place = [names.index(str(v)) if k else -1 for v, k in zip(values, known, strict=True)]
