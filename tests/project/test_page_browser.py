@@ -815,6 +815,7 @@ def test_pooling_in_the_page_equals_the_package(folder, open_tab, moderated):
             float(rng.uniform(0.5, 2)),
             float(rng.choice([0.0, 2.3, 40.0, np.inf])),
             float(rng.integers(20, 400)),
+            float(rng.choice([0.0, 0.03, 0.2])),
         )
         combined = meta_analysis.combine_clusters(y, se, clusters, rho=0.8)
         weakest = {

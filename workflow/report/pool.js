@@ -120,19 +120,23 @@
     const [y, v] = [parts.map((p) => p[0]), parts.map((p) => p[1])];
     const k = y.length;
     if (!k) return null;
-    let [effect, se, df] = [y[0], Math.sqrt(v[0]), parts[0][2]]; // one study: its own interval
+    let [effect, se, df, grows] = [y[0], Math.sqrt(v[0]), parts[0][2], 0]; // one study: its own interval
     if (k > 1) {
       const tau2 = prior ? prior.tau2 : between(y, v);
       const [w, total, mean] = weighted(y, v, tau2);
-      const q = sum(w.map((x, i) => x * (y[i] - mean) ** 2)) / (k - 1);
+      const shares = prior ? prior.share2 * mean ** 2 : 0;
+      const q = sum(w.map((x, i) => (y[i] - mean) ** 2 / (1 / x + shares))) / (k - 1);
       const free = prior ? prior.df ?? Infinity : 0;
       const share = Number.isFinite(free) ? free / (k - 1 + free) : 1;
       const factor = (prior ? share * prior.scale : 0) + (1 - share) * q;
       [effect, se] = [mean, Math.sqrt(Math.max(1, factor) / total)];
+      if (prior) grows = (Math.max(1, factor) * prior.share2 * sum(w.map((x) => x * x))) / total ** 2;
       df = Math.min(k - 1 + free, prior ? prior.df_total ?? Infinity : Infinity);
     }
-    const half = critical(df, alpha) * se;
-    return { k, effect, se, df, low: effect - half, high: effect + half, p: tail(effect / se, df) };
+    const t = critical(df, alpha);
+    const growth = Math.min(t * t * grows, 0.8); // longer away from 0: effects that studies hold unequal shares of
+    const half = Math.sqrt((t * se) ** 2 * (1 - growth) + growth * effect ** 2);
+    return { k, effect, se, df, low: (effect - half) / (1 - growth), high: (effect + half) / (1 - growth), p: tail(effect / se, df) };
   }
   alsmuscle.pool = pool;
 

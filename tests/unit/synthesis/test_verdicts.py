@@ -261,6 +261,22 @@ def test_the_detectable_effect_is_found_as_often_as_it_says() -> None:
     assert verdicts.detectable_effect(parts, power=0.9) > size
 
 
+def test_the_detectable_effect_knows_that_large_effects_scatter_more() -> None:
+    from scipy.stats import t
+
+    rng = np.random.default_rng(5)
+    n, df, se, grows, margin = 40_000, 60.0, 0.2, 0.05, 0.3
+    part = Part(se, df, df, 0.01, -np.inf, margin, grows=grows)
+    size = verdicts.detectable_effect([part], power=0.8)
+    found = size + np.sqrt(se**2 + grows * size**2) * rng.normal(size=n)
+    scale = np.sqrt(rng.chisquare(df, n) / df)
+    passed = found > t.ppf(0.995, df) * se * scale
+    # the lower end is at the margin where the margin itself is just not rejected
+    passed &= found - margin > t.ppf(0.95, df) * scale * np.sqrt(se**2 + grows * margin**2)
+    assert passed.mean() == pytest.approx(0.8, abs=0.01)
+    assert size > verdicts.detectable_effect([part._replace(grows=0.0)], power=0.8) + 0.01
+
+
 def test_the_detectable_effect_keeps_its_size_under_adjustment() -> None:
     rng = np.random.default_rng(4)
     n, df, kept = 40_000, 200.0, 0.7

@@ -432,7 +432,7 @@ def _random(case: Case, sets: pd.DataFrame, names: tuple[str, str], rules: Rules
 
 
 def moved(case: Case, by: float, rules: Rules) -> Case:
-    """Return a case in which every study's effect is larger by ``by``, and no error is.
+    """Return a case in which every study's effect is larger by ``by``.
 
     Before and beyond denervation, and adjusted for composition or not.
     """
@@ -617,6 +617,7 @@ def _detectable(
             return []
         row = pooled.table.loc[target]
         own = float(row["k"] - 1) if row["k"] > 1 else float(row["df"])
+        more["grows"] = float(row["grows"])
         return [Part(float(row["se"]), float(row["df"]), own, pvalue, least, **more)]
 
     def least(sizes: Floats) -> float:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from alsmuscle.core.types import Floats
 from alsmuscle.stats import bayes, distributions, moderated_pooling
-from alsmuscle.synthesis.pooled import Pooled, Pooling, clusters_of, margins
+from alsmuscle.synthesis.pooled import Pooled, Pooling, clusters_of, interval, margins
 from alsmuscle.synthesis.pooled import pool as pool_rows
 from alsmuscle.synthesis.verdicts import EXPECTED, Estimate, Rules
 
@@ -71,12 +71,19 @@ def with_shared_error(pooled: Pooled, rows: pd.DataFrame, rules: Rules) -> Poole
     with np.errstate(divide="ignore", invalid="ignore"):
         table["df"] = total**2 / (own**2 / table["df"] + extra**2 / shared_df)
     table["se"] = np.sqrt(total)
-    for ends, level in ((("ci_low", "ci_high"), 1 - rules.alpha), (("ci90_low", "ci90_high"), 0.9)):
-        half = distributions.t_quantile((1 + level) / 2, table["df"]) * table["se"]
-        table[ends[0]], table[ends[1]] = table["effect"] - half, table["effect"] + half
-    table["pvalue"] = distributions.t_pvalue(table["effect"] / table["se"], table["df"])
-    table["pvalue_rho"] = np.fmax(table["pvalue"], table["pvalue_rho"])
+    rho = table["pvalue_rho"]
+    _read_anew(table, rules)
+    table["pvalue_rho"] = np.fmax(table["pvalue"], rho)
     return pooled._replace(table=table)
+
+
+def _read_anew(table: pd.DataFrame, rules: Rules) -> None:
+    """Put in place the intervals and p-values that follow from effects and errors."""
+    for ends, level in ((("ci_low", "ci_high"), 1 - rules.alpha), (("ci90_low", "ci90_high"), 0.9)):
+        found = interval(table, level)
+        table[ends[0]], table[ends[1]] = found
+    table["pvalue"] = distributions.t_pvalue(table["effect"] / table["se"], table["df"])
+    table["pvalue_rho"] = table["pvalue"]
 
 
 def pool_deltas(
@@ -162,7 +169,7 @@ def random_sizes(
     if sets.empty or sets["draw"].nunique() < MIN_SETS:
         return np.empty(0)
     y, s, _ = clusters_of(sets, rules.rho, columns[0], columns[1], "df", "draw")
-    prior = moderated_pooling.learn(y, s) or moderated_pooling.Prior(0.0, 1.0, 0.0, np.inf)
+    prior = moderated_pooling.learn(y, s) or moderated_pooling.ALONE
     null = moderated_pooling.pool(y, s, prior=prior)["effect"].to_numpy(dtype=float)
     return _forward(null, expected)
 
@@ -180,15 +187,15 @@ def _forward(effects: Floats, expected: str) -> Floats:
     return np.asarray(sign * effects if sign in (1, -1) else np.abs(effects), dtype=float)
 
 
-LOCATIONS = ["effect", "ci_low", "ci_high", "ci90_low", "ci90_high", "reml_effect", "reml_ci_low"]
-LOCATIONS += ["reml_ci_high", "pi_low", "pi_high", "loo_low", "loo_high"]
+LOCATIONS = ["effect", "reml_effect", "reml_ci_low", "reml_ci_high"]
+LOCATIONS += ["pi_low", "pi_high", "loo_low", "loo_high"]
 
 
 def moved(pooled: Pooled | None, target: str, by: float, rules: Rules) -> Pooled | None:
     """Return what one target's numbers would be if every study's effect were larger by ``by``.
 
-    Studies that all move alike differ as much as before: no error changes, nor what other targets
-    learn from this one.
+    The errors of an effect of 0 stay, and what other targets learn from this one; intervals are
+    those of the effect that results.
     """
     if pooled is None or target not in pooled.table.index:
         return None
@@ -197,8 +204,7 @@ def moved(pooled: Pooled | None, target: str, by: float, rules: Rules) -> Pooled
     table = pooled.table.loc[row].copy()
     columns = table.columns.intersection(LOCATIONS)
     table[columns] += by
-    table["pvalue"] = distributions.t_pvalue(table["effect"] / table["se"], table["df"])
-    table["pvalue_rho"] = table["pvalue"]
+    _read_anew(table, rules)
     error, free = table["reml_se"], table["k"] - 1
     table["reml_pvalue"] = distributions.t_pvalue(table["reml_effect"] / error, free)
     margin = margins(row, pooling(rules))

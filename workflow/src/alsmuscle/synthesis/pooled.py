@@ -14,7 +14,7 @@ import pandas as pd
 
 from alsmuscle.core.types import Floats
 from alsmuscle.genesets.targets import GENE, RATIO
-from alsmuscle.stats import bayes, distributions, moderated_pooling
+from alsmuscle.stats import bayes, moderated_pooling
 from alsmuscle.stats.meta_analysis import combine_clusters, random_effects
 
 SINGLE = (f"{GENE}/", f"{RATIO}/")
@@ -95,9 +95,9 @@ def pool(
     too few. ``priors``: what was learned elsewhere, by whether the target is a gene or ratio.
 
     The table has, by target: ``k, n_contrasts, effect, se, df, ci_low, ci_high, ci90_low,
-    ci90_high, pvalue, pvalue_rho, tau2``; of the key alone ``reml_effect, reml_se,
-    reml_ci_low, reml_ci_high, reml_pvalue, i2, influential, sign_agreement, loo_low, loo_high``;
-    and those of :func:`bayes.random_effects`.
+    ci90_high, pvalue, pvalue_rho, tau2, grows`` (:func:`moderated_pooling.pool`); of the key alone
+    ``reml_effect, reml_se, reml_ci_low, reml_ci_high, reml_pvalue, i2, influential,
+    sign_agreement, loo_low, loo_high``; and those of :func:`bayes.random_effects`.
     """
     if rows.empty:
         return None
@@ -142,6 +142,13 @@ def pool(
     return Pooled(table, y, s, free, studies)
 
 
+def interval(table: pd.DataFrame, level: float) -> tuple[Floats, Floats]:
+    """Return the ends of the intervals that a table's ``effect, se, grows, df`` make."""
+    return moderated_pooling.interval(
+        table["effect"], table["se"], table["grows"], table["df"], level
+    )
+
+
 def learn(y: pd.DataFrame, s: pd.DataFrame) -> dict[bool, moderated_pooling.Prior | None]:
     """Return what blocks, and genes and ratios, teach about the spread between studies."""
     single = np.asarray(y.index.str.startswith(SINGLE), dtype=bool)
@@ -160,7 +167,7 @@ def _moderated(
     settings: Pooling,
 ) -> pd.DataFrame:
     """Moderated numbers per target; a key's own where nothing could be learned."""
-    columns = ["effect", "se", "df", "ci_low", "ci_high", "pvalue", "tau2"]
+    columns = ["effect", "se", "df", "ci_low", "ci_high", "pvalue", "tau2", "grows"]
     parts = []
     for kind in (False, True):
         rows = y.index[np.asarray(single, dtype=bool) == kind]
@@ -169,11 +176,12 @@ def _moderated(
         prior = learned[kind]
         if prior is None:
             # the key's own modified Knapp-Hartung interval, on k - 1 degrees of freedom
-            flat = moderated_pooling.Prior(0.0, 1.0, 0.0, np.inf)
-            found = moderated_pooling.pool(y.loc[rows], s.loc[rows], free.loc[rows], prior=flat)
+            found = moderated_pooling.pool(
+                y.loc[rows], s.loc[rows], free.loc[rows], prior=moderated_pooling.ALONE
+            )
             many = own.index[(own["k"] >= 2) & own.index.isin(rows)]
             found.loc[many, "df"] = own.loc[many, "k"] - 1.0
-            for column in ("effect", "se", "ci_low", "ci_high", "pvalue", "tau2"):
+            for column in columns[:2] + columns[3:7]:
                 found.loc[many, column] = own.loc[many, column]
         else:
             found = moderated_pooling.pool(
@@ -181,7 +189,7 @@ def _moderated(
             )
         parts.append(found[columns])
     table = pd.concat(parts).loc[y.index]
-    ninety = distributions.t_quantile(0.95, table["df"]) * table["se"]
-    table.insert(5, "ci90_low", table["effect"] - ninety)
-    table.insert(6, "ci90_high", table["effect"] + ninety)
+    low, high = interval(table, 0.9)
+    table.insert(5, "ci90_low", low)
+    table.insert(6, "ci90_high", high)
     return table

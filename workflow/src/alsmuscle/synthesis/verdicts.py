@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alsmuscle.core.types import Floats
 from alsmuscle.stats import distributions
 
 SUPPORTED = "supported"
@@ -518,7 +519,8 @@ class Part(NamedTuple):
     ``own_df``: the part of ``df`` that comes from the studies themselves, on which the error will
     scatter in another sample. ``pvalue``: what the p-value has to fall below, with the other tests
     as they are. ``least``: what the estimate itself has to reach. ``beyond``: what the lower end of
-    the 90 % interval has to reach (missing: nothing). ``kept``: of an estimate that is adjusted for
+    the 90 % interval has to reach (missing: nothing), where the variance is larger by ``grows``
+    times its square. ``kept``: of an estimate that is adjusted for
     composition, the share of the unadjusted one that it has to keep (missing: not adjusted).
     ``of``: number of the part that it adjusts, or else of the one whose error it contains.
     """
@@ -531,6 +533,7 @@ class Part(NamedTuple):
     beyond: float = float("nan")
     kept: float = float("nan")
     of: int = 0
+    grows: float = 0.0
 
 
 def detectable_effect(parts: Sequence[Part], *, power: float, n: int = 4000) -> float:
@@ -539,37 +542,50 @@ def detectable_effect(parts: Sequence[Part], *, power: float, n: int = 4000) -> 
     The first part is the effect itself; the errors of the others (Delta, adjusted effects) contain
     its error, since all come from the same samples: each is the error of the part it belongs to,
     plus noise of its own; what the adjustment adds is the same for the effect and for Delta.
-    An estimate moves with the effect and its error does not, so that every simulated sample has one
-    smallest effect that passes; the result is their quantile.
+    An estimate moves with the effect, and what it is tested with does not, so that every simulated
+    sample has one smallest effect that passes; the result is their quantile. How far estimates
+    scatter depends on the effect that is sought, which is therefore found in a few rounds.
     """
     if not parts or not all(part.se > 0 for part in parts):
         return float("nan")
+    found = 0.0
+    for _ in range(_ROUNDS if any(part.grows for part in parts) else 1):
+        found = float(np.quantile(_needed_sizes(parts, found, n), power))
+    return found
+
+
+_ROUNDS = 4
+
+
+def _needed_sizes(parts: Sequence[Part], size: float, n: int) -> Floats:
+    """Return the smallest effect that passes in each of n samples, which scatter as at ``size``."""
     rng = np.random.default_rng(0)
-    errors = [parts[0].se * rng.standard_normal(n)]
+    scatters = [np.sqrt(part.se**2 + part.grows * size**2) for part in parts]
+    errors = [scatters[0] * rng.standard_normal(n)]
     adjusting = rng.standard_normal(n)
     needed = np.full(n, -np.inf)
     for number, part in enumerate(parts):
         base = errors[part.of]
         if number:
-            extra = part.se**2 - parts[part.of].se ** 2
+            extra = scatters[number] ** 2 - scatters[part.of] ** 2
             own = adjusting if np.isfinite(part.kept) else rng.standard_normal(n)
             # one that is more precise than its base shares what it can
-            scaled = base * part.se / parts[part.of].se
+            scaled = base * scatters[number] / scatters[part.of]
             errors.append(base + np.sqrt(extra) * own if extra > 0 else scaled)
         prior = part.df - part.own_df
-        scatter = np.ones(n)
+        known = np.ones(n)
         if 0 < part.own_df < np.inf and np.isfinite(prior):
             drawn = rng.chisquare(part.own_df, n)
-            scatter = np.sqrt((drawn + max(prior, 0)) / part.df)
-        se = part.se * scatter
+            known = np.sqrt((drawn + max(prior, 0)) / part.df)
         critical = float(distributions.t_quantile(1 - part.pvalue / 2, part.df))
-        wanted = np.maximum(critical * se, part.least)
+        wanted = np.maximum(critical * part.se * known, part.least)
         if np.isfinite(part.beyond):
             ninety = float(distributions.t_quantile(0.95, part.df))
-            wanted = np.maximum(wanted, part.beyond + ninety * se)
+            there = known * np.sqrt(part.se**2 + part.grows * part.beyond**2)
+            wanted = np.maximum(wanted, part.beyond + ninety * there)
         needed = np.maximum(needed, wanted - errors[number])
         if np.isfinite(part.kept):
             # size + error >= kept * (size + error of what it adjusts)
             kept = (part.kept * base - errors[number]) / (1 - part.kept)
             needed = np.maximum(needed, kept)
-    return float(np.quantile(needed, power))
+    return needed
