@@ -169,7 +169,7 @@
       }));
       box.append(make("p", {}, make("strong", {}, group.label)), list);
     });
-    box.append(make("p", { class: "muted" }, `Random effects as in the rest of the report, one effect per study (correlation ${spec.rho} between comparisons that share samples); how much studies differ is learned from all blocks of all comparisons; p unadjusted. A selection made after seeing the results proves nothing: verdicts rest on all eligible studies.`), out);
+    box.append(make("p", { class: "muted" }, `Random effects as in the rest of the report, one effect per study (correlation ${spec.rho} between comparisons that share samples); how much studies differ is learned from all blocks of all comparisons, more for large effects, so that intervals are longer away from 0; p unadjusted. A selection made after seeing the results proves nothing: verdicts rest on all eligible studies.`), out);
     draw();
   }
   document.querySelectorAll(".selection").forEach((box) => {

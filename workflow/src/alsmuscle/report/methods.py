@@ -387,14 +387,18 @@ def _synthesis(settings: Mapping[str, Any]) -> list[Row]:
             "Random effects over independent clusters. How much studies differ is learned from all "
             "keys of a role: one variance between studies for the weights, and a Knapp–Hartung "
             "factor per key that is squeezed over keys as limma squeezes variances, never below "
-            "1; t on k - 1 plus the prior's degrees of freedom. Beside it each key's own REML "
+            "1; t on k - 1 plus the prior's degrees of freedom. Large effects differ more between "
+            "studies, each of which holds its share of them: intervals are longer away from 0, and "
+            "p asks whether the effect is 0, which has no shares. Beside it each key's own REML "
             "estimate (modified Knapp–Hartung), and a Bayesian one with a half-normal prior on the "
             f"standard deviation between studies (scale {rules['tau_scale']:g}), which gives the "
             "prediction interval and the probabilities. One study keeps its own t interval. "
             "Leave-one-out. Species are kept apart, and joined through 1:1 orthologs only beside "
             "the split.",
-            "Smyth 2004; Röver, Knapp & Friede 2015; Röver 2020",
-            "10.2202/1544-6115.1027; 10.1186/s12874-015-0091-1; 10.18637/jss.v093.i06",
+            "Smyth 2004; Röver, Knapp & Friede 2015; Röver 2020; Viechtbauer & López-López 2022; "
+            "Fieller 1954",
+            "10.2202/1544-6115.1027; 10.1186/s12874-015-0091-1; 10.18637/jss.v093.i06; "
+            "10.1002/jrsm.1562; 10.1111/j.2517-6161.1954.tb00159.x",
         ),
         (
             "Denervation axis",
