@@ -207,7 +207,7 @@ def pool(
         alone = np.where(present, v, 0.0).sum(axis=1)
         error = np.where(one, np.sqrt(alone), error)
         free = np.where(one, _own_df(df, present), free)
-    error, free = np.where(k == 0, np.nan, error), np.where(k == 0, np.nan, free)
+    error, free, grows = (np.where(k == 0, np.nan, part) for part in (error, free, grows))
     low, high = interval(mean, error, grows, free, level)
     return pd.DataFrame(
         {
