@@ -60,18 +60,19 @@ def without_array_stores() -> Iterator[None]:
     anndata knows what to do without xarray. Of zarr it needs two classes, to ask whether something
     is one of theirs: here nothing is. Afterwards both can be imported as ever.
     """
-    missing = [name for name in ("zarr", "xarray") if name not in sys.modules]
+    loaded: dict[str, Any] = sys.modules
+    missing = [name for name in ("zarr", "xarray") if name not in loaded]
     if "zarr" in missing:
         zarr: Any = ModuleType("zarr")
         zarr.Array, zarr.Group = type("Array", (), {}), type("Group", (), {})
-        sys.modules["zarr"] = zarr
+        loaded["zarr"] = zarr
     if "xarray" in missing:
-        sys.modules["xarray"] = None  # type: ignore[assignment]  # the import system's "not there"
+        loaded["xarray"] = None  # the import system's "not there"
     try:
         yield
     finally:
         for name in missing:
-            sys.modules.pop(name, None)
+            loaded.pop(name, None)
 
 
 class _Module(ModuleType):

@@ -158,16 +158,23 @@ def _quantile(p: float, weight: Floats, mean: Floats, sd: Floats) -> Floats:
     ends = mean + ndtri(p) * sd
     low, high = ends.min(axis=1), ends.max(axis=1)
     x = (weight * ends).sum(axis=1)
+    # Rows that have arrived stay: another step would take them out of their bracket, and to its
+    # middle.
+    going = np.arange(len(x))
     for _ in range(_STEPS):
-        z = (x[:, None] - mean) / sd
-        gap = (weight * ndtr(z)).sum(axis=1) - p
-        low, high = np.where(gap < 0, x, low), np.where(gap < 0, high, x)
-        slope = (weight * np.exp(-0.5 * z**2) / sd).sum(axis=1) / np.sqrt(2 * np.pi)
+        own, m, s = weight[going], mean[going], sd[going]
+        z = (x[going, None] - m) / s
+        gap = (own * ndtr(z)).sum(axis=1) - p
+        low[going] = np.where(gap < 0, x[going], low[going])
+        high[going] = np.where(gap < 0, high[going], x[going])
+        slope = (own * np.exp(-0.5 * z**2) / s).sum(axis=1) / np.sqrt(2 * np.pi)
         with np.errstate(divide="ignore", invalid="ignore"):
-            step = x - gap / slope
-        new = np.where((step > low) & (step < high), step, (low + high) / 2)
-        moved = np.abs(new - x).max() > 1e-9
-        x = new
-        if not moved:
+            step = x[going] - gap / slope
+        inside = (step >= low[going]) & (step <= high[going])
+        new = np.where(inside, step, (low[going] + high[going]) / 2)
+        moved = np.abs(new - x[going]) > 1e-9
+        x[going] = new
+        going = going[moved]
+        if not going.size:
             break
     return np.asarray(x, dtype=float)
