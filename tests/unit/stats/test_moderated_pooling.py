@@ -37,8 +37,7 @@ def test_intervals_hold_the_truth(k: int, taus: list[float], dependence: float) 
         assert prior is not None
         found = mp.pool(y, s, prior=prior)
         inside += list((found["ci_low"] <= 0) & (found["ci_high"] >= 0))
-    # of keys alone in differing much between studies, a few look like shares of an effect
-    assert (0.92 if dependence and len(taus) > 1 else 0.925) <= np.mean(inside) <= 0.98
+    assert 0.925 <= np.mean(inside) <= 0.98
 
 
 def test_the_factor_is_squeezed_by_hand() -> None:

@@ -49,14 +49,13 @@ MIN_KEYS = 10
 """Keys with two or more studies below which nothing can be learned from the others."""
 
 _MOST_TAU2 = 16.0  # log2 units squared
-_HALVINGS = 50
+_HALVINGS = 60
 _PRECISION = 1e-7  # of what is found by halving, relative
 CLEAR = 3.0
 """Errors from 0 beyond which an effect can tell how its studies' shares differ."""
 MIN_CLEAR = 10
 """Keys with such an effect below which shares are taken as equal."""
 MOST_SHARE2 = 0.25  # one study holds half of an effect, another one and a half of it
-_ROUNDS = 4
 
 
 class Prior(NamedTuple):
@@ -91,8 +90,8 @@ def learn(effect: pd.DataFrame, se: pd.DataFrame) -> Prior | None:
     -----
     ``tau2`` makes the median of the keys' factors that of chi-squared over its degrees of freedom:
     a few keys in which studies differ wildly then widen their own intervals, not everybody's.
-    ``share2`` does the same among keys that are clearly moved. Each depends on the other, so they
-    are found in turn.
+    ``share2`` then does the same among keys that are clearly moved. It takes nothing from ``tau2``:
+    where chance moves some keys far (a hidden factor), too small a ``tau2`` would call them.
     """
     y, v, present = _arrays(effect, se)
     many = present.sum(axis=1) >= 2
@@ -101,33 +100,19 @@ def learn(effect: pd.DataFrame, se: pd.DataFrame) -> Prior | None:
     y, v, present = y[many], v[many], present[many]
     free = present.sum(axis=1) - 1.0
     middle = chdtri(free, 0.5) / free
-    tau2, share2 = _tau2(y, v, present, np.zeros(len(y)), middle), 0.0
-    for _ in range(_ROUNDS):
-        mean, precision = _weighted(y, v, present, tau2)
-        clear = np.abs(mean) * np.sqrt(precision) > CLEAR
-        if clear.sum() < MIN_CLEAR:
-            share2 = 0.0
-            break
-        was = share2
-        some = y[clear], v[clear], present[clear], mean[clear]
-        share2 = _share2(*some, tau2, middle[clear])
-        tau2 = _tau2(y, v, present, share2 * mean**2, middle)
-        if abs(share2 - was) <= 1e-4 * share2:
-            break
-    mean, _ = _weighted(y, v, present, tau2)
-    squeezed = squeeze_var(_factor(y, v, present, mean, tau2 + share2 * mean**2), free)
-    scale = float(np.mean(squeezed.var_prior))
-    return Prior(tau2, scale, squeezed.df_prior, float(free.sum()), share2)
-
-
-def _tau2(y: Floats, v: Floats, present: Floats, shares: Floats, middle: Floats) -> float:
-    """Variance between studies that is common to the keys; ``shares``: what each has beside."""
 
     def too_small(tau2: float) -> bool:
         mean, _ = _weighted(y, v, present, tau2)
-        return bool(np.median(_factor(y, v, present, mean, tau2 + shares) / middle) > 1)
+        return bool(np.median(_factor(y, v, present, mean, tau2) / middle) > 1)
 
-    return _least(too_small, _MOST_TAU2)
+    tau2 = _least(too_small, _MOST_TAU2)
+    mean, precision = _weighted(y, v, present, tau2)
+    squeezed = squeeze_var(_factor(y, v, present, mean, tau2), free)
+    scale, total = float(np.mean(squeezed.var_prior)), float(free.sum())
+    clear = np.abs(mean) * np.sqrt(precision) > CLEAR
+    some = y[clear], v[clear], present[clear], mean[clear]
+    share2 = _share2(*some, tau2, middle[clear]) if clear.sum() >= MIN_CLEAR else 0.0
+    return Prior(tau2, scale, squeezed.df_prior, total, share2)
 
 
 def _share2(
@@ -282,8 +267,9 @@ def _weighted(y: Floats, v: Floats, present: Floats, tau2: float) -> tuple[Float
         return (w * y).sum(axis=1) / precision, precision
 
 
-def _factor(y: Floats, v: Floats, present: Floats, mean: Floats, tau2: Floats) -> Floats:
-    """How many times more studies differ than their errors and ``tau2`` (per key) tell."""
+def _factor(y: Floats, v: Floats, present: Floats, mean: Floats, tau2: Floats | float) -> Floats:
+    """How many times more studies differ than their errors and ``tau2`` (perhaps per key) tell."""
+    own = np.broadcast_to(np.asarray(tau2), mean.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        squares = present / (v + tau2[:, None]) * (y - mean[:, None]) ** 2
+        squares = present / (v + own[:, None]) * (y - mean[:, None]) ** 2
         return np.asarray(squares.sum(axis=1) / (present.sum(axis=1) - 1.0))
