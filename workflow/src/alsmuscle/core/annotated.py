@@ -10,5 +10,6 @@ with light_scipy(), without_array_stores():
     import anndata
     from anndata import AnnData
     from anndata.io import read_elem, sparse_dataset, write_elem
+    from scipy import sparse
 
-__all__ = ["AnnData", "anndata", "read_elem", "sparse_dataset", "write_elem"]
+__all__ = ["AnnData", "anndata", "read_elem", "sparse", "sparse_dataset", "write_elem"]

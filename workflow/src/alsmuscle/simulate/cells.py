@@ -262,9 +262,7 @@ def _study(
     settings: _Settings,
 ) -> AnnData:
     """Draw all donors, ALS and control in turn."""
-    from scipy import sparse
-
-    from alsmuscle.core.annotated import AnnData
+    from alsmuscle.core.annotated import AnnData, sparse
 
     blocks, frames = [], []
     for donor in range(n_donors):
