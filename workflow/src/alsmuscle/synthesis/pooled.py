@@ -181,7 +181,7 @@ def _moderated(
             )
             many = own.index[(own["k"] >= 2) & own.index.isin(rows)]
             found.loc[many, "df"] = own.loc[many, "k"] - 1.0
-            for column in columns[:2] + columns[3:7]:
+            for column in ("effect", "se", "ci_low", "ci_high", "pvalue", "tau2"):
                 found.loc[many, column] = own.loc[many, column]
         else:
             found = moderated_pooling.pool(
