@@ -85,6 +85,7 @@ def ours(counts: pd.DataFrame, n: int) -> pd.DataFrame:
     adata = anndata.AnnData(X=counts.to_numpy().T, obs=obs, var=var)
     fitted = engines.fit(adata, CONTRAST, min_total=10, inference="batched")
     options = {"alpha": ALPHA, "min_replicates": 3, "shrink": False, "inference": "batched"}
+    options["hidden_factor"] = True
     table = engines.test(
         fitted,
         obs,

@@ -1,4 +1,4 @@
-"""How often an unlucky draw of real people makes false calls, and which calls do not depend on it.
+"""How often an unlucky draw of real people makes false calls, and what a hidden factor says of it.
 
 Run: python benchmarks/chance.py gse140261 [--draws 100] > rows.tsv; needs the mirror
 (``ALSMUSCLE_MIRROR``).
@@ -6,9 +6,9 @@ Run: python benchmarks/chance.py gse140261 [--draws 100] > rows.tsv; needs the m
 Twenty splits, as ``calls.py`` can afford, do not measure a mean that one or two of them make. Here
 people of one group of several studies are split many more times, with the same planted genes, and
 tested by a test that costs a tenth: a linear model of log counts with moderated t (the same genes,
-the same moderation over mean expression; no quasi-likelihood). Beside it: how far the sides lean
-along their strongest hidden factor, and what of the calls stays with that factor in the model
-(:mod:`alsmuscle.bulk.hidden`).
+the same moderation over mean expression; no quasi-likelihood). Called are genes by their own
+p-values, and by those that know of the samples' strongest hidden factor
+(:func:`alsmuscle.bulk.engines.with_hidden_factor`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from calls import HERE, score, thinned
+from calls import ALPHA, HERE, score, thinned
 from pydeseq2.preprocessing import deseq2_norm
 
 from alsmuscle.bulk import hidden, quasi
@@ -50,7 +50,7 @@ def people(dataset: str, condition: str, mirror: Path, folder: Path) -> pd.DataF
 
 
 def row(counts: pd.DataFrame, n: int, draw: int) -> dict[str, float]:
-    """Return what is called of one draw, with and without its strongest hidden factor."""
+    """Return what is called of one draw, without and with regard to its hidden factor."""
     made, sign = thinned(counts, n, draw)
     normed = np.asarray(deseq2_norm(made.to_numpy().T)[0])
     keep = quasi.expressed(normed, n)
@@ -61,9 +61,13 @@ def row(counts: pd.DataFrame, n: int, draw: int) -> dict[str, float]:
     found = hidden.factor(values, X, vector)
     up = (plain["effect"] > 0).to_numpy()
     padj = distributions.adjust(plain["pvalue"])
-    without = distributions.adjust(found.without["pvalue"])
-    same = np.sign(found.without["effect"]).to_numpy() == np.sign(plain["effect"]).to_numpy()
-    stay = np.where(same, np.maximum(padj, without), 1.0)
+    numbers = (plain[name].to_numpy(float) for name in ("effect", "se", "df"))
+    beyond = hidden.beyond_chance(found, *numbers)
+    same = (np.sign(beyond["log2fc_hidden"]) > 0).to_numpy() == up
+    same &= (plain["pvalue"] / 2 < ALPHA).to_numpy()
+    knowing = distributions.adjust(np.where(same, beyond["pvalue_hidden"], 1.0))
+    if found.df < hidden.MIN_DF_CALLS:
+        knowing = padj
 
     def scored(adjusted: np.ndarray) -> dict[str, float]:
         # Over all genes: those without enough reads are planted too, and never found.
@@ -76,7 +80,7 @@ def row(counts: pd.DataFrame, n: int, draw: int) -> dict[str, float]:
         "hidden_lean": found.lean,
         "hidden_pvalue": found.pvalue,
         **scored(padj),
-        **{f"{key}_without": value for key, value in scored(stay).items()},
+        **{f"{key}_hidden": value for key, value in scored(knowing).items()},
     }
 
 

@@ -112,7 +112,7 @@ def _chance(table: pd.DataFrame) -> Iterator[Line]:
             f"{dataset}, {group}, {n} a side, {len(rows)} draws",
             f"{per_cent(rows['fdp'].mean())} ± {100 * rows['fdp'].sem():.1f} "
             f"({per_cent(rows['fdp'].median())}); {per_cent(rows['power'].mean())}",
-            f"{per_cent(rows['fdp_without'].mean())}; {per_cent(rows['power_without'].mean())}",
+            f"{per_cent(rows['fdp_hidden'].mean())}; {per_cent(rows['power_hidden'].mean())}",
         )
     lean = table[table["n"] > 3]
     bounds = [0, 0.01, 0.05, 0.2, 1]
@@ -122,7 +122,7 @@ def _chance(table: pd.DataFrame) -> Iterator[Line]:
             "gse140261",
             f"p of the lean {low:g} to {high:g}, more than 3 a side, {len(rows)} draws",
             f"{per_cent(rows['fdp'].mean())}; {per_cent(rows['power'].mean())}",
-            f"{per_cent(rows['fdp_without'].mean())}; {per_cent(rows['power_without'].mean())}",
+            f"{per_cent(rows['fdp_hidden'].mean())}; {per_cent(rows['power_hidden'].mean())}",
         )
 
 
@@ -252,11 +252,6 @@ CALIBRATION = (
 )
 
 
-def _listed(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 def markdown(header: list[str], rows: list[list[str]]) -> str:
     """Return a table."""
     lines = [header, ["---"] * len(header), *rows]
@@ -331,24 +326,6 @@ class Page:
             (f"{n} a side, {len(own)} draws: mean false share of calls, %", bar, 100 * own.mean())
             for n, own in rows.groupby("n")["fdp"]
         ]
-
-    def _beyond(self, method: str) -> pd.Series:
-        """Return by size how far a test's false share lies above the linear one's, same draws."""
-        calls, chance = self.read("calls"), self.read("chance")
-        calls = calls[calls["method"] == method].set_index(["n", "replicate"])["fdp"]
-        linear = chance[chance["dataset"] == "gse140261"].set_index(["n", "draw"])["fdp"]
-        linear.index.names = ["n", "replicate"]
-        return 100 * (calls - linear).dropna().groupby("n").mean()
-
-    def beyond(self, method: str) -> str:
-        """Return :meth:`_beyond` in words."""
-        return _listed(f"{x:.1f} at {n}" for n, x in self._beyond(method).items())
-
-    def expected(self) -> str:
-        """Return our test's false share by size, as all draws of the linear test let expect."""
-        chance = self.read("chance").query("dataset == 'gse140261'")
-        found = 100 * chance.groupby("n")["fdp"].mean() + self._beyond("ours")
-        return _listed(f"{x:.0f} at {n}" for n, x in found.dropna().items())
 
     def wrong(self, part: str) -> str:
         """Return how many supported rows of how many are wrong."""

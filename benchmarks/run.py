@@ -74,7 +74,7 @@ PARTS = (
         code=("benchmarks/calls.R",),
     ),
     Part(
-        *("calls-alone", "n", ("3", "10", "12"), ("mirror",)),
+        *("calls-alone", "n", ("3", "4", "10", "12"), ("mirror",)),
         timed=False,
         options=("--alone", "--replicates", "100"),
     ),

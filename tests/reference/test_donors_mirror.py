@@ -40,7 +40,7 @@ def test_both_regions_of_a_person_are_correlated_and_the_mutated_gene_comes_firs
         adata.obs,
         contrast,
         **{"dataset": card["id"], "distribution": "quasi", "alpha": 0.05, "min_replicates": 3},
-        **{"shrink": False, "inference": "batched", "trend": False},
+        **{"shrink": False, "hidden_factor": True, "inference": "batched", "trend": False},
     )
     # Carriers of the repeat expansion express less C9orf72 (10.1016/j.neuron.2011.09.011).
     first = table.iloc[0]

@@ -42,7 +42,7 @@ def ours(adjust: list[str]) -> pd.DataFrame:
         counts={"min_total": 10},
         de_options={
             **{"inference": "batched", "distribution": "normal", "alpha": 0.05},
-            **{"min_replicates": 3, "shrink": False},
+            **{"min_replicates": 3, "shrink": False, "hidden_factor": True},
         },
         programme_options={"n_matched": 0},
         seed=0,

@@ -118,7 +118,8 @@ def _run(counts, contrast=CONTRAST):
         fitted,
         counts.obs,
         contrast,
-        **OPTIONS | {"dataset": "x", "distribution": "quasi", "shrink": True},
+        **OPTIONS
+        | {"dataset": "x", "distribution": "quasi", "shrink": True, "hidden_factor": True},
     )
     return fitted, contracts.check_table(table, DE, "x").set_index("gene_id")
 

@@ -118,6 +118,7 @@ def test_a_further_engine_is_a_class_and_its_registration(monkeypatch):
     fitted = engines.fit(adata, AT60, **options)
     assert fitted.uns["fitted"] is False and "donors" in fitted.uns
     testing = {**TEST, "distribution": "quasi", "trend": True}
-    assert engines.test(fitted, samples, AT60, shrink=False, **testing) == ("test", 0.05)
+    own = {"shrink": False, "hidden_factor": False}
+    assert engines.test(fitted, samples, AT60, **own, **testing) == ("test", 0.05)
     assert engines.omnibus(fitted, samples, AT60, **testing) == ("omnibus", "x")
     assert engines.second(fitted, samples, AT60, trend=True) == ("made up", None)

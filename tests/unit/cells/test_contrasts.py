@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from alsmuscle.bulk import deseq2
+from alsmuscle.bulk import deseq2, engines
 from alsmuscle.bulk.tables import DE
 from alsmuscle.cells import contrasts
 from alsmuscle.cells.tables import COMPOSITION, TYPES
@@ -31,6 +31,7 @@ OPTIONS = {
     "alpha": 0.05,
     "min_replicates": 3,
     "shrink": False,
+    "hidden_factor": True,
 }
 
 
@@ -116,7 +117,9 @@ def test_pseudobulk_goes_through_the_code_of_bulk(found: contrasts.TypeContrasts
     counts = sums({"x": (4, 4), "y": (4, 4), "few": (2, 4), "one": (3, 0)})
     own = counts[counts.obs["cell_type"] == "y"].copy()
     fitted = deseq2.fit(own, CONTRAST, min_total=10, inference="batched")
-    table = deseq2.test(fitted, own.obs, CONTRAST, dataset="s", cell_type="y", **OPTIONS)
+    options = {key: value for key, value in OPTIONS.items() if key != "hidden_factor"}
+    table = deseq2.test(fitted, own.obs, CONTRAST, dataset="s", cell_type="y", **options)
+    table = engines.with_hidden_factor(fitted, CONTRAST, table, alpha=OPTIONS["alpha"])
     mine = found.de[found.de["cell_type"] == "y"].reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, table)
 

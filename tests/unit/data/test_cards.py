@@ -392,7 +392,7 @@ def test_leaf_blocks_are_the_arguments_of_their_functions():
 
     fits(config["bulk"]["counts"], deseq2.fit)
     fits(config["bulk"]["counts"], deseq2.vst)
-    fits(config["bulk"]["de"], deseq2.test)
+    fits(config["bulk"]["de"], deseq2.test, engines.test)
     fits(config["bulk"]["de"] | config["bulk"]["arrays"], engines.test)
     fits(config["bulk"]["arrays"], engines.omnibus)
     of_metrics = {metric.limit for metric in (*metrics.OF_SAMPLE, *metrics.OF_STUDY)} - {""}

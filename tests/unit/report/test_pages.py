@@ -526,13 +526,23 @@ def test_a_direction_needs_adjusted_p_random_sets_and_measured_genes():
 
 def test_a_lean_along_a_hidden_factor_is_said():
     one = pd.DataFrame({"hidden_share": [0.44], "hidden_lean": [-2.6], "hidden_pvalue": [0.018]})
-    one = one.assign(called=3155.0, called_without=944.0)
+    one = one.assign(called=3155.0, called_without=944.0, called_alone=np.nan)
     text = wording.hidden_sentence(one)
     assert "44 %" in text
     assert f"944 of {c.number(3155, 0)} genes called stay called" in text
     assert "Expression alone cannot tell" in text
+    assert "taken off" not in text
+    knowing = wording.hidden_sentence(one.assign(called_alone=5021.0))
+    assert (
+        f"taken off before p-values are adjusted. Without regard to it {c.number(5021, 0)} genes"
+        in knowing
+    )
     assert "cannot tell" not in wording.hidden_sentence(one.assign(hidden_pvalue=0.4))
-    assert "called" not in wording.hidden_sentence(one.assign(called=0.0, called_without=0.0))
+    none = one.assign(called=0.0, called_without=0.0)
+    assert "called" not in wording.hidden_sentence(none)
+    assert wording.hidden_sentence(none.assign(called_alone=3.0)).endswith(
+        "3 genes would be called."
+    )
     assert wording.hidden_sentence(one.assign(hidden_share=np.nan)) == ""
 
 

@@ -66,7 +66,9 @@ def genes(
         alpha=alpha,
         leaning=engines.leaning(fitted, contrast, table, alpha=alpha),
     )
-    of_design = {key: value for key, value in options.items() if key != "shrink"}
+    of_design = {
+        key: value for key, value in options.items() if key not in ("shrink", "hidden_factor")
+    }
     omnibus = engines.omnibus(fitted, obs, contrast, **common, **of_design)
     return Genes(table, agreement, omnibus)
 

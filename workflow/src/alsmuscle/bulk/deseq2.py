@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from alsmuscle.bulk import quasi
-from alsmuscle.bulk.tables import NO_TEST, OMNIBUS
+from alsmuscle.bulk.tables import HIDDEN, NO_TEST, OMNIBUS
 from alsmuscle.core import contracts
 from alsmuscle.data.cards import design_id
 from alsmuscle.design.matrix import (
@@ -530,7 +530,7 @@ def test(
         values = _unreplicated(fitted, contrast)
     for column in (
         *("base_mean", "log2fc", "lfc_se", "log2fc_shrunk"),
-        *("stat", "df", "pvalue", "padj"),
+        *("stat", "df", "pvalue", *HIDDEN, "padj"),
     ):
         frame[column] = values.get(column, empty)
     frame["n_replaced"] = fitted.var["n_replaced"].to_numpy() if "n_replaced" in fitted.var else 0

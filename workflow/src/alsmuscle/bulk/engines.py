@@ -11,13 +11,14 @@ the engine is a weak one; agreement is no proof, since both see the same samples
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.bulk import deseq2, donors, hidden, limma
+from alsmuscle.bulk.tables import HIDDEN
 from alsmuscle.core.contracts import measure
 from alsmuscle.core.types import Floats
 from alsmuscle.design import matrix
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # Reads, at the typical sequencing depth, that a gene needs in as many samples as the smallest group
 # has: below, the logarithm of a count is mostly noise (the rule of edgeR's filterByExpr).
 MIN_COUNT = 10
-LEANING = ("hidden_share", "hidden_lean", "hidden_pvalue", "called_without")
+LEANING = ("hidden_share", "hidden_lean", "hidden_pvalue", "called_alone", "called_without")
 
 
 def expressed(counts: Floats, size: Floats, n_samples: int) -> npt.NDArray[np.bool_]:
@@ -193,12 +194,89 @@ def leaning(
     -------
     dict
         ``hidden_share, hidden_lean, hidden_pvalue`` of :class:`alsmuscle.bulk.hidden.Hidden`, and
-        ``called_without``: genes called that are called in the same direction without the factor.
+        ``called_alone``, genes that their own p-values would call where the table's calls know of
+        the factor, and ``called_without``, genes called that are called in the same direction with
+        the whole factor in the model.
         Missing where nothing is tested or too few samples are left.
     """
     missing = dict.fromkeys(LEANING, np.nan)
-    if not fitted.uns["fitted"] or not donors.testable(fitted) or table["padj"].isna().all():
+    if not _tested(fitted, table):
         return missing
+    model = _log_model(fitted, contrast)
+    found = hidden.factor(model.values, model.X, model.vector)
+    if found is None:
+        return missing
+    without = hidden.without(model.values, model.X, model.vector, found).set_index(model.genes)
+    called = table[table["padj"] < alpha].set_index("gene_id")["log2fc"]
+    padj = pd.Series(distributions.adjust(without["pvalue"]), model.genes).reindex(called.index)
+    same = np.sign(without["effect"].reindex(called.index)) == np.sign(called)
+    stay = int(((padj < alpha) & same).sum())
+    alone = np.nan
+    if table["pvalue_hidden"].notna().any():
+        own = distributions.adjust(table["pvalue"].where(table["padj"].notna()))
+        alone = int((own < alpha).sum())
+    said = (found.share, found.lean, found.pvalue, alone, stay)
+    return dict(zip(LEANING, said, strict=True))
+
+
+def with_hidden_factor(
+    fitted: AnnData, contrast: matrix.Contrast, table: pd.DataFrame, *, alpha: float
+) -> pd.DataFrame:
+    """Adjust p-values for many tests with the samples' strongest hidden factor in mind.
+
+    Parameters
+    ----------
+    table
+        Contract ``de``, its ``padj`` over the genes that are tested.
+    alpha
+        Level of calls.
+
+    Returns
+    -------
+    DataFrame
+        The table with ``log2fc_hidden, lfc_se_hidden, pvalue_hidden``
+        (:func:`alsmuscle.bulk.hidden.beyond_chance`) and ``padj`` from these. A gene is never
+        called in a direction that its own fold change does not have at this level, one-sided.
+        The table as it is where nothing is tested, too few samples are left
+        (``hidden.MIN_DF_CALLS``), or those of a donor are correlated: how far chance leans is not
+        known then.
+    """
+    table = table.assign(**dict.fromkeys(HIDDEN, np.nan))
+    if not _tested(fitted, table) or donors.correlated(fitted):
+        return table
+    model = _log_model(fitted, contrast)
+    found = hidden.factor(model.values, model.X, model.vector)
+    if found is None or found.df < hidden.MIN_DF_CALLS:
+        return table
+    place = model.genes.get_indexer(pd.Index(table["gene_id"]))
+    tested = table["padj"].notna().to_numpy() & (place >= 0)
+    part, place = table[tested], place[tested]
+    own = found._replace(by_chance=found.by_chance[place], noise=found.noise[place])
+    numbers = (part[name].to_numpy(float) for name in ("log2fc", "lfc_se", "df"))
+    beyond = hidden.beyond_chance(own, *numbers).set_index(part.index)
+    same = np.sign(beyond["log2fc_hidden"]) == np.sign(part["log2fc"])
+    padj = np.where(same & (part["pvalue"] / 2 < alpha), beyond["pvalue_hidden"], 1.0)
+    table.loc[tested, [*HIDDEN, "padj"]] = beyond.assign(padj=distributions.adjust(padj))
+    return table
+
+
+class _LogModel(NamedTuple):
+    """Log expression of independent samples (genes × samples), its design and contrast."""
+
+    values: Floats
+    X: Floats
+    vector: Floats
+    genes: pd.Index
+
+
+def _tested(fitted: AnnData, table: pd.DataFrame) -> bool:
+    if not fitted.uns["fitted"] or not donors.testable(fitted):
+        return False
+    return bool(table["padj"].notna().any())
+
+
+def _log_model(fitted: AnnData, contrast: matrix.Contrast) -> _LogModel:
+    """Return what a hidden factor is looked for in: of counts, the expressed genes."""
     X, values = fitted.obsm["design_matrix"].to_numpy(float), np.asarray(fitted.X, dtype=float).T
     genes = fitted.var_names
     if measure(fitted) == "counts":
@@ -207,15 +285,7 @@ def leaning(
         values, genes = np.log2(values[keep] / size + 0.5), genes[keep]
     if donors.correlated(fitted):
         values, X = donors.of_log(values, X, fitted.obs["donor"].astype(str))[:2]
-    found = hidden.factor(values, X, deseq2.stored_vector(fitted, contrast))
-    if found is None:
-        return missing
-    without = found.without.set_index(genes)
-    called = table[table["padj"] < alpha].set_index("gene_id")["log2fc"]
-    padj = pd.Series(distributions.adjust(without["pvalue"]), genes).reindex(called.index)
-    same = np.sign(without["effect"].reindex(called.index)) == np.sign(called)
-    stay = int(((padj < alpha) & same).sum())
-    return dict(zip(LEANING, (found.share, found.lean, found.pvalue, stay), strict=True))
+    return _LogModel(values, X, deseq2.stored_vector(fitted, contrast), genes)
 
 
 # --- one engine per kind of measurement ---
@@ -413,13 +483,17 @@ def test(
     shrink: bool,
     inference: deseq2.Engine,
     trend: bool,
+    hidden_factor: bool,
     threads: int = 1,
     cell_type: str = "muscle",
 ) -> pd.DataFrame:
     """Read one contrast from a fit: :func:`alsmuscle.bulk.deseq2.test` or
-    :func:`alsmuscle.bulk.limma.test`.
+    :func:`alsmuscle.bulk.limma.test`, and :func:`with_hidden_factor`.
+
+    ``hidden_factor``: False, or DESeq2's own test (``normal``), adjusts each gene's p-value as it
+    is.
     """
-    return engine_of(fitted).test(
+    table = engine_of(fitted).test(
         fitted,
         samples,
         contrast,
@@ -433,6 +507,9 @@ def test(
         threads=threads,
         cell_type=cell_type,
     )
+    if not hidden_factor or (distribution == "normal" and measure(fitted) == "counts"):
+        return table
+    return with_hidden_factor(fitted, contrast, table, alpha=alpha)
 
 
 def omnibus(

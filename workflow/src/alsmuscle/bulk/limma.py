@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from alsmuscle.bulk import deseq2, donors
-from alsmuscle.bulk.tables import NO_TEST
+from alsmuscle.bulk.tables import HIDDEN, NO_TEST
 from alsmuscle.core.annotated import AnnData, anndata
 from alsmuscle.data.cards import design_id
 from alsmuscle.design import matrix
@@ -115,7 +115,9 @@ def test(
             "log2fc": found["effect"].to_numpy(),
             "lfc_se": found["se"].to_numpy(),
             "log2fc_shrunk": np.nan,
-            **{name: found[name].to_numpy() for name in ("stat", "df", "pvalue", "padj")},
+            **{name: found[name].to_numpy() for name in ("stat", "df", "pvalue")},
+            **dict.fromkeys(HIDDEN, np.nan),
+            "padj": found["padj"].to_numpy(),
             "n_replaced": 0,
             **matrix.side_sizes(used, contrast),
         }

@@ -66,6 +66,9 @@ DE = Table(
         "stat": "number",
         "df": "number",
         "pvalue": "number",
+        "log2fc_hidden": "number",
+        "lfc_se_hidden": "number",
+        "pvalue_hidden": "number",
         "padj": "number",
         "n_replaced": "count",
         "n_target": "count",
@@ -75,8 +78,10 @@ DE = Table(
     },
     key=("dataset", "contrast", "cell_type", "gene_id"),
 )
+# Columns of DE with the samples' hidden factor in mind; empty where it is not looked for.
+HIDDEN = ["log2fc_hidden", "lfc_se_hidden", "pvalue_hidden"]
 # Columns of DE that stay empty where a side has too few donors for a test.
-NO_TEST = ["lfc_se", "log2fc_shrunk", "stat", "df", "pvalue", "padj"]
+NO_TEST = ["lfc_se", "log2fc_shrunk", "stat", "df", "pvalue", *HIDDEN, "padj"]
 ENGINES = Table(
     name="engines",
     columns={
@@ -99,6 +104,7 @@ ENGINES = Table(
         "hidden_share": "share",
         "hidden_lean": "number",
         "hidden_pvalue": "number",
+        "called_alone": "number",
         "called_without": "number",
     },
     key=("dataset", "contrast", "cell_type", "engine"),

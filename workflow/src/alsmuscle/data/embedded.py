@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsmuscle.data.published import Imported, note
+from alsmuscle.data.published import NOT_PUBLISHED, Imported, note
 from alsmuscle.data.readers.calls import Called
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def is_embedded(manifest: pd.DataFrame, name: str) -> bool:
 def read_effects(path: str | Path, dataset: str, contrast: str) -> Imported:
     """Read embedded effects as importing the original would give them."""
     frame = _of_contrast(path, contrast).drop(columns=["direction"], errors="ignore")
-    frame["log2fc_shrunk"] = float("nan")
+    frame[list(NOT_PUBLISHED)] = float("nan")
     frame["n_replaced"] = 0
     for side in ("target", "reference"):
         frame[f"donors_{side}"] = frame[f"n_{side}"]

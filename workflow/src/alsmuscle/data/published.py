@@ -15,6 +15,8 @@ from alsmuscle.stats import distributions
 if TYPE_CHECKING:
     import pandas as pd
 
+# Columns of a ``de`` table that need the samples.
+NOT_PUBLISHED = ("log2fc_shrunk", "log2fc_hidden", "lfc_se_hidden", "pvalue_hidden")
 # Probes and rows that measure no gene of the sample: Affymetrix, Agilent and spiked-in controls.
 CONTROLS = r"(?i)^(?:AFFX[-_]|ERCC-\d|\(\+\)|\(-\)3x|DarkCorner|GE_BrightCorner|NegativeControl)"
 # Log2 fold change that one control probe in ten may reach before the comparison is flagged.
@@ -169,10 +171,10 @@ def _as_de(
             else nothing,
             "log2fc": log2fc,
             "lfc_se": derived.se,
-            "log2fc_shrunk": np.nan,
             "stat": log2fc / derived.se,
             "df": derived.df,
             "pvalue": optional("pvalue_column"),
+            **dict.fromkeys(NOT_PUBLISHED, np.nan),
             "padj": optional("padj_column"),
             "n_replaced": 0,
             "n_target": spec.get("n_target", 0),

@@ -38,7 +38,18 @@ _PROSE = ("verdict", "means", "reason", "text", "found", "remedy")
 _HIDDEN = (
     *("statement", "key", "gene_id", "human_gene_id", "probe_id", "log", "kept", "admitted"),
     *("side", "question", "content", "n_contrasts", "stat", "df", "se", "lfc_se", "base_mean"),
-    *("n_replaced", "log2fc_shrunk", "stripped", "n_mapped", "usable", "evidence", "sample_kind"),
+    *(
+        "n_replaced",
+        "log2fc_shrunk",
+        "log2fc_hidden",
+        "lfc_se_hidden",
+        "pvalue_hidden",
+        "stripped",
+        "n_mapped",
+        "usable",
+        "evidence",
+        "sample_kind",
+    ),
     *("adjusted_k", "delta_k", "se_adjusted", "df_adjusted", "source", "modality", "platform_kind"),
     *("tau", "tau2", "i2", "pi_low", "pi_high", "loo_low", "loo_high"),
 )

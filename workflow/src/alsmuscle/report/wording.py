@@ -231,7 +231,7 @@ def donor_sentence(engines: pd.DataFrame | None) -> str:
 
 
 def hidden_sentence(engines: pd.DataFrame | None) -> str:
-    """Say how far the groups lean along a hidden factor, and which calls do not depend on it."""
+    """Say how far the groups lean along a hidden factor, and what that does to the calls."""
     if engines is None or engines.empty or c.is_missing(engines["hidden_share"].iloc[0]):
         return ""
     row = engines.iloc[0]
@@ -242,10 +242,16 @@ def hidden_sentence(engines: pd.DataFrame | None) -> str:
         f"genes' variance within groups). The groups lean along it by {lean:.1f} standard "
         f"deviations of what chance gives (p {c.pvalue(p)})"
     )
+    if not c.is_missing(row["called_alone"]):
+        text += (
+            "; what chance gives of that in 95 of 100 draws is taken off before p-values are "
+            f"adjusted. Without regard to it {c.number(row['called_alone'], 0)} genes would be "
+            "called"
+        )
     if c.is_missing(row["called"]) or not row["called"]:
         return text + "."
     text += (
-        f"; with the factor in the model {c.number(row['called_without'], 0)} of "
+        f"; with the whole factor in the model {c.number(row['called_without'], 0)} of the "
         f"{c.number(row['called'], 0)} genes called stay called."
     )
     if p < 0.05 and row["called_without"] < row["called"]:

@@ -13,7 +13,7 @@ from alsmuscle.core.late import light_scipy
 from alsmuscle.core.types import Floats
 
 with light_scipy():
-    from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
+    from scipy.special import chdtrc, fdtrc, ndtri, stdtr, stdtrit
 
 
 def t_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
@@ -35,6 +35,11 @@ def half_width(se: npt.ArrayLike, df: npt.ArrayLike, level: float = 0.95) -> Flo
     free = np.asarray(df, dtype=float)
     quantile = t_quantile((1 + level) / 2, np.where(np.isnan(free), np.inf, free))
     return np.asarray(np.asarray(se, dtype=float) * quantile, dtype=float)
+
+
+def normal_size(pvalue: npt.ArrayLike) -> Floats:
+    """Return the sizes of the normal statistics that have these two-sided p-values."""
+    return np.asarray(-ndtri(np.asarray(pvalue, dtype=float) / 2), dtype=float)
 
 
 def f_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike, df_residual: npt.ArrayLike) -> Floats:

@@ -32,7 +32,7 @@ def splits(n: int, count: int, seed: int) -> list[tuple[int, ...]]:
 
 def null_split(counts: AnnData, half: Sequence[int]) -> dict[str, float | int | str]:
     """Compare one half of a homogeneous group with the other: nothing should be found."""
-    from alsmuscle.bulk import deseq2
+    from alsmuscle.bulk import deseq2, engines
 
     part = counts.copy()
     chosen = np.isin(np.arange(part.n_obs), list(half))
@@ -41,8 +41,9 @@ def null_split(counts: AnnData, half: Sequence[int]) -> dict[str, float | int | 
         **{"id": "split", "variable": "condition", "target": "one", "reference": "other"},
         **{"adjust": [], "block": None, "within": {}},
     }
+    fitted = deseq2.fit(part, contrast, min_total=MIN_TOTAL, inference=INFERENCE)
     table = deseq2.test(
-        deseq2.fit(part, contrast, min_total=MIN_TOTAL, inference=INFERENCE),
+        fitted,
         part.obs,
         contrast,
         dataset="real_null",
@@ -52,6 +53,7 @@ def null_split(counts: AnnData, half: Sequence[int]) -> dict[str, float | int | 
         shrink=False,
         inference=INFERENCE,
     )
+    table = engines.with_hidden_factor(fitted, contrast, table, alpha=ALPHA)
     tested = table["pvalue"].dropna()
     return {
         "half": ",".join(part.obs_names[chosen]),

@@ -48,7 +48,7 @@ def replicate(
     dict
         One row of ``replicates.tsv``: numbers and shares over genes, blocks and samples.
     """
-    from alsmuscle.bulk import deseq2
+    from alsmuscle.bulk import deseq2, engines
 
     scenario = SCENARIOS[name]
     contrast = scenario.contrast
@@ -65,7 +65,9 @@ def replicate(
         min_replicates=3,
         shrink=False,
         inference=INFERENCE,
-    ).merge(made.genes, on="gene_id", suffixes=("", "_true"))
+    )
+    table = engines.with_hidden_factor(fitted, contrast, table, alpha=ALPHA)
+    table = table.merge(made.genes, on="gene_id", suffixes=("", "_true"))
     called = table["padj"] < ALPHA
     null = table["log2fc_true"] == 0
     strong = table["log2fc_true"].abs() >= 1
