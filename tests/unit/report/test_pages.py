@@ -529,7 +529,7 @@ def test_a_lean_along_a_hidden_factor_is_said():
     one = one.assign(called=3155.0, called_without=944.0, called_alone=np.nan)
     text = wording.hidden_sentence(one)
     assert "44 %" in text
-    assert f"944 of {c.number(3155, 0)} genes called stay called" in text
+    assert f"944 of the {c.number(3155, 0)} genes called stay called" in text
     assert "Expression alone cannot tell" in text
     assert "taken off" not in text
     knowing = wording.hidden_sentence(one.assign(called_alone=5021.0))
