@@ -231,8 +231,8 @@ def shares(fitted: AnnData, chosen: Reference, barred: Collection[str]) -> Share
         return found._replace(reason="in some samples no mixture of the reference's types fits")
     if not found.overall >= LEAST_FIT:
         return found._replace(
-            reason="the reference does not describe this tissue: its mixtures correlate with the "
-            f"samples by {found.overall:.2f} (median), less than {LEAST_FIT:g}"
+            reason="the reference does not describe this tissue (its mixtures correlate with the "
+            f"samples by {found.overall:.2f}, median, and {LEAST_FIT:g} is needed)"
         )
     return found
 
