@@ -54,6 +54,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "cells_cluster": _CELLS | {"harmonypy", "pynndescent", "umap"},
     "cells_pseudobulk": _FILES,
     "cells_contrast": _FIT | {"scipy.stats"},
+    "synthesis_proportions": _FILES,
     "report_pages": _FILES | {"jinja2", "matplotlib"},
 }
 """What a rule's job needs; others read and write tables only."""

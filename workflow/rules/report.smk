@@ -98,6 +98,10 @@ rule report_pages:
         result("synthesis/data_dictionary.tsv"),
         rules.provenance_run.output,
         [result("provenance/data/collections.tsv")] if COLLECTIONS else [],
+        proportions=expand(
+            result("synthesis/{table}.tsv"),
+            table=["shares", "proportions"] if NUCLEI else [],
+        ),
         outcome=result("provenance/outcome.tsv"),
         checks=result("provenance/checks.tsv"),
         templates=sorted(str(path) for path in (WORKFLOW / "report").glob("*.*")),

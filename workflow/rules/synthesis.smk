@@ -1,7 +1,8 @@
 # In:  config/claims.yaml, study cards, and per study samples.tsv, warnings.tsv, vst.h5ad; per
-#      contrast de.tsv and programmes/<dataset>/<contrast>/block_effects.tsv.
+#      contrast de.tsv and programmes/<dataset>/<contrast>/block_effects.tsv; of nuclei
+#      pseudobulk.h5ad, of whole tissue fits.h5.
 # Out: synthesis/: contrasts.tsv, blocks.tsv; genes.tsv, programmes.tsv, specificity.tsv;
-#      denervation.tsv, deltas.tsv, random_sets.tsv; claims.tsv, claims.previous.tsv, changes.tsv,
+#      denervation.tsv, deltas.tsv, random_sets.tsv; shares.tsv, proportions.tsv; claims.tsv, claims.previous.tsv, changes.tsv,
 #      claim_studies.tsv; effects.parquet, data_dictionary.tsv.
 
 
@@ -129,6 +130,45 @@ rule synthesis_denervation:
         "../scripts/synthesis_denervation.py"
 
 
+# All studies in one job: the reference of a species is read once. Asked for only where a study of
+# nuclei and one of read counts share a species.
+rule synthesis_proportions:
+    input:
+        contrasts=result("synthesis/contrasts.tsv"),
+        pseudobulk=of_sound("cells/{dataset}/pseudobulk.h5ad", NUCLEI),
+        fits=of_sound("bulk/{dataset}/fits.h5", DESCRIBED),
+        samples=of_sound("bulk/{dataset}/samples.tsv", DESCRIBED),
+        programmes=TABLES["programmes"],
+        celltypes=TABLES["celltypes"],
+        outcome=result("provenance/outcome.tsv"),
+    output:
+        shares=result("synthesis/shares.tsv"),
+        proportions=report(
+            result("synthesis/proportions.tsv"),
+            caption="../report/captions/synthesis_proportions.rst",
+            category="Synthesis",
+            labels={"table": "effects adjusted by proportions"},
+        ),
+    log:
+        log_of("synthesis_proportions"),
+    benchmark:
+        time_of("synthesis_proportions")
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000, per_contrast=5),
+        runtime=growing(20),
+    params:
+        cards=facts_of_cards,
+        targets=claim_targets,
+        min_replicates=SETTINGS["bulk"]["de"]["min_replicates"],
+        code=code("synthesis_proportions"),
+    message:
+        "all studies: estimating proportions of cell types, and adjusting effects by them"
+    script:
+        "../scripts/synthesis_proportions.py"
+
+
 rule synthesis_claims:
     input:
         contrasts=result("synthesis/contrasts.tsv"),
@@ -136,6 +176,7 @@ rule synthesis_claims:
         deltas=result("synthesis/deltas.tsv"),
         random_sets=result("synthesis/random_sets.tsv"),
         called=result("synthesis/called_blocks.tsv"),
+        proportions=[result("synthesis/proportions.tsv")] if NUCLEI else [],
         programmes=TABLES["programmes"],
         claims=TABLES["claims"],
     output:

@@ -20,6 +20,7 @@ with log.job(snakemake.log[0]) as logger:
         document=targets.read_claims(
             snakemake.input.claims, files.read_plain(snakemake.input.programmes)
         ),
+        proportions=bool(snakemake.input.proportions),
     )
     templates = {Path(name).name: files.read_text(name) for name in snakemake.input.templates}
     pages = build.build(templates, data, threads=snakemake.threads)

@@ -1,11 +1,14 @@
 import pandas as pd
 
 from alsmuscle.core import files, log
-from alsmuscle.synthesis import changes, claim_studies, claims, tables, targets
+from alsmuscle.synthesis import changes, claim_studies, claims, proportions, tables, targets
 
 with log.job(snakemake.log[0]) as logger:
     contrasts = files.read_table(snakemake.input.contrasts, tables.CONTRASTS)
     blocks = files.read_table(snakemake.input.blocks, tables.BLOCKS)
+    measured = blocks
+    for path in snakemake.input.proportions:
+        measured = proportions.beside(blocks, files.read_table(path, tables.PROPORTIONS))
     random_sets = files.read_table(snakemake.input.random_sets, tables.RANDOM_SETS)
     deltas = files.read_table(snakemake.input.deltas, tables.DELTAS)
     document = targets.read_claims(
@@ -13,7 +16,7 @@ with log.job(snakemake.log[0]) as logger:
     )
     current = claims.judge(
         document,
-        pd.concat([blocks, random_sets], ignore_index=True) if len(random_sets) else blocks,
+        pd.concat([measured, random_sets], ignore_index=True) if len(random_sets) else measured,
         contrasts,
         deltas,
         called=files.read_table(snakemake.input.called, tables.CALLED_BLOCKS_ALL),

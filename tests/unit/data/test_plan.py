@@ -57,6 +57,26 @@ def test_studies_by_kind_and_what_is_fetched(plan):
     ]
 
 
+def test_nuclei_describe_tissue_of_their_species(tmp_path):
+    def described(*studies):
+        return Plan({}, {card["id"]: card for card in studies}, {}, {}, []).described()
+
+    def cells(name, material="nuclei", **more):
+        return _card(name, "cells", "x", cells={"material": material}, **more)
+
+    tissue, mouse = _card("a1", "bulk", "x"), _card("a2", "bulk", "x", organism="mouse")
+    array, made_up = _card("b1", "array", "x"), _card("a3", "bulk", "x", simulated=True)
+    everything = (tissue, mouse, array, made_up)
+    assert described(*everything, cells("n1"), cells("c1", "cells")) == (["n1"], ["a1"])
+    assert described(*everything, cells("n1", simulated=True)) == (["n1"], ["a3"])
+    two = cells("n1"), cells("n2", organism="mouse")
+    assert described(*everything, *two) == (["n1", "n2"], ["a1", "a2"])
+    # A rule of nobody's is in no plan.
+    for other in (cells("c1", "cells"), cells("s1", "spots")):
+        assert described(*everything, other) == ([], [])
+    assert described(mouse, array, cells("n1")) == ([], [])
+
+
 def test_inputs_are_of_what_came_through(plan, tmp_path):
     admission, outcome = tmp_path / "admission.tsv", tmp_path / "outcome.tsv"
     admission.write_text("dataset\tadmitted\treason\na1\tTrue\t\nb1\tFalse\tno\nc1\tTrue\t\n")

@@ -21,6 +21,10 @@ def results(tmp_path):
             "context": ["human_biopsy", "mouse_muscle", "human_biopsy"],
             "statement": ["Denervation genes rise", "Denervation genes rise", "Other"],
             "effect": ["0.41234", "", "0.1"],
+            "proportions_k": ["3", "", "0"],
+            "proportions_effect": ["0.31", "", ""],
+            "proportions_ci_low": ["0.1", "", ""],
+            "proportions_ci_high": ["0.52", "", ""],
             "a_column_of_tomorrow": ["7", "", ""],
             "verdict": ["suggested", "not enough data", "contradicted"],
             "reason": ["One study says so.", "No study.", "Two studies."],
@@ -30,6 +34,16 @@ def results(tmp_path):
             "dataset": ["gse1"],
             "contrast": ["als_vs_healthy"],
             "effect": ["0.4"],
+        },
+        "synthesis/proportions": {
+            "dataset": ["gse1", "gse1", "gse2"],
+            "contrast": ["als_vs_healthy", "als_vs_healthy", "old_vs_young"],
+            "programme": ["MITO", "MITO", ""],
+            "block": ["oxphos", "oxphos", ""],
+            "stripped": ["False", "True", "False"],
+            "effect": ["-0.2", "-0.1", ""],
+            "reference": ["nuclei1", "nuclei1", "nuclei1"],
+            "reason": ["", "", "the reference does not describe this tissue"],
         },
         "synthesis/contrasts": {
             "dataset": ["gse1", "gse2"],
@@ -87,7 +101,8 @@ def test_a_claim_with_its_verdicts_and_studies(results):
     text = "\n".join(explain.in_words(found))
     assert "level · human_biopsy: suggested" in text
     assert "One study says so." in text
-    assert "effect 0.412; a_column_of_tomorrow 7" in text
+    assert "effect 0.412; adjusted by proportions 0.31 (0.1 to 0.52); a_column_of_" in text
+    assert "proportions_k" not in text
     assert "gse1 · als_vs_healthy" in text
 
 
@@ -134,6 +149,11 @@ def test_a_contrast(results, name):
     assert [row["symbol"] for row in found["sections"]["Genes with the smallest p-values"]] == [
         f"G{n}" for n in range(10)
     ]
+    # Complete blocks, as in the section of unadjusted ones.
+    (row,) = found["sections"]["Programmes adjusted by proportions"]
+    assert (row["effect"], row["reference"]) == ("-0.2", "nuclei1")
+    other = explain.explain("gse2.old_vs_young", results)
+    assert "the reference does not describe this tissue" in "\n".join(explain.in_words(other))
 
 
 def test_an_unknown_name_is_answered_with_near_ones(results):

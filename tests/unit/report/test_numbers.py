@@ -120,8 +120,11 @@ def claim_page(data: m.ReportData, files: dict) -> Found:
             known = rows.loc[labels[shown["Where"]]]
             for head, column in (
                 ("Effect", "effect"), ("Adjusted for composition", "adjusted_effect"),
+                ("Adjusted by proportions", "proportions_effect"),
                 ("Beyond denervation", "delta"), ("Detectable effect", "detectable_effect"),
             ):  # fmt: skip
+                if head not in shown:  # a claim of which no study is adjusted by proportions
+                    continue
                 words = shown[head].split(" ")
                 where = f"{entry['id']}, {shown['Where']}, {head}"
                 yield where, words[0], known[column]

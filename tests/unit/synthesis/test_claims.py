@@ -97,6 +97,35 @@ def test_denervation_without_reference_and_with_one() -> None:
     assert nothing["verdict"] == "explained by denervation"
 
 
+def test_proportions_take_the_support_away_where_enough_studies_have_them() -> None:
+    table, data = contrasts("a", "b", "d"), effects(THREE)
+    none = run(FREE, data, table)
+    assert none["verdict"] == "supported"
+    assert none["proportions_k"] == 0 and np.isnan(none["proportions_effect"])
+    kept = data.assign(effect_proportions=data["effect"] - 0.1, se_proportions=0.1)
+    kept["df_proportions"] = 8.0
+    same = run(FREE, kept, table)
+    assert (same["verdict"], same["proportions_k"]) == ("supported", 3)
+    assert same["proportions_effect"] == pytest.approx(same["effect"] - 0.1, abs=0.05)
+    assert same["proportions_ci_low"] > 0
+    gone = run(FREE, kept.assign(effect_proportions=0.02), table)
+    assert gone["verdict"] == "changed, but tissue composition could explain it"
+    assert "estimated proportions +0.02" in gone["reason"]
+    # Two of three studies: shown, and decides nothing.
+    two = kept.assign(effect_proportions=0.02)
+    two.loc[two["dataset"] == "d", "effect_proportions"] = np.nan
+    shown = run(FREE, two, table)
+    assert (shown["verdict"], shown["proportions_k"]) == ("supported", 2)
+    assert shown["proportions_ci_low"] < 0.02 < shown["proportions_ci_high"]
+
+
+def test_what_would_have_been_found_knows_the_second_adjustment() -> None:
+    table, data = contrasts("a", "b", "d"), effects(dict.fromkeys(THREE, 0.0))
+    wide = data.assign(effect_proportions=0.0, se_proportions=0.4, df_proportions=8.0)
+    found = [run(FREE, each, table)["detectable_effect"] for each in (data, wide)]
+    assert found[1] > found[0] + 0.1
+
+
 def test_composition_takes_the_support_away() -> None:
     data = effects(THREE).assign(effect_adjusted=0.02)
     out = run(FREE, data, contrasts("a", "b", "d"))

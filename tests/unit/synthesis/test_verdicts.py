@@ -141,6 +141,17 @@ BEYOND = {"question": "beyond_denervation"}
         ({"content": True, "adjusted": None, "delta_adjusted": None}, SUPPORTED),
         ({"kind": "single_nucleus", "adjusted": None, "delta_adjusted": None}, SUPPORTED),
         (BEYOND | {"adjusted": None}, SUPPORTED),
+        # estimated proportions, where as many studies have them as a verdict needs
+        ({"proportions": estimate(0.5, 0.3, k=3)}, SUPPORTED),
+        ({"proportions": estimate(0.2, 0.3, k=3)}, COMPOSITION),
+        ({"proportions": estimate(-0.5, 0.3, k=3)}, COMPOSITION),
+        ({"proportions": estimate(0.2, 0.1, k=3)}, SUPPORTED),
+        ({"proportions": estimate(0.2, 0.3, k=2)}, SUPPORTED),
+        ({"proportions": estimate(-0.5, 0.3, k=2)}, SUPPORTED),
+        ({"expected": -1, "proportions": estimate(0.2, 0.3)}, COMPOSITION),
+        ({"content": True, "proportions": estimate(0.2, 0.3)}, SUPPORTED),
+        ({"kind": "single_nucleus", "proportions": estimate(0.2, 0.3)}, SUPPORTED),
+        (BEYOND | {"proportions": estimate(0.2, 0.3)}, SUPPORTED),
         ({"expected": -1, "adjusted": estimate(0.1, 0.3)}, COMPOSITION),
         # few studies, disagreement, random sets
         ({"level": None}, NOT_ENOUGH),
@@ -175,6 +186,20 @@ def test_a_claim_about_cell_content_says_so() -> None:
     found = decide(content=True, adjusted=None, delta_adjusted=None)
     assert "judged on the raw effect" in found.reason
     assert "composition" in decide(adjusted=estimate(0.1, 0.3)).reason
+
+
+def test_the_second_adjustment_is_named_where_it_decides() -> None:
+    name = "effect adjusted by estimated proportions"
+    assert f"; {name} +0.20 (-0.10 to +0.50)" in decide(proportions=estimate(0.2, 0.3)).reason
+    assert f"; {name} +0.50 (+0.20 to +0.80)" in decide(proportions=estimate(0.5, 0.3)).reason
+    assert name not in decide(proportions=estimate(0.2, 0.3, k=2)).reason
+    # What the markers say comes first, and suffices.
+    both = decide(adjusted=estimate(0.1, 0.3), proportions=estimate(0.2, 0.3))
+    assert both.verdict == COMPOSITION and name not in both.reason
+    # Denervation is the verdict already: composition is not excluded either.
+    lacking = decide(delta=None, proportions=estimate(0.2, 0.3))
+    assert lacking.verdict == DENERVATION
+    assert f"nor is tissue composition excluded: {name}" in lacking.reason
 
 
 def test_bulk_tissue_never_decides_a_satellite_cell_claim() -> None:

@@ -101,6 +101,24 @@ class Plan:
             & {c.get("role", self.studies[name]["role"]) for c in self._contrasts(name)}
         ]
 
+    def described(self) -> tuple[list[str], list[str]]:
+        """Return studies of nuclei, and studies of read counts of tissue that they describe.
+
+        Both are of one species, and both simulated or neither; none where the other is missing.
+        """
+
+        def kind(name: str) -> tuple[str, bool]:
+            card = self.studies[name]
+            return card["organism"], bool(card.get("simulated", False))
+
+        cells = self.of("cells")
+        nuclei = [n for n in cells if self.studies[n]["cells"]["material"] == "nuclei"]
+        shared = set(map(kind, nuclei)) & set(map(kind, self.of("bulk")))
+        return (
+            [name for name in nuclei if kind(name) in shared],
+            [name for name in self.of("bulk") if kind(name) in shared],
+        )
+
     def _contrasts(self, dataset: str) -> list[dict[str, Any]]:
         return list(self.studies[dataset]["contrasts"])
 

@@ -38,19 +38,9 @@ _PROSE = ("verdict", "means", "reason", "text", "found", "remedy")
 _HIDDEN = (
     *("statement", "key", "gene_id", "human_gene_id", "probe_id", "log", "kept", "admitted"),
     *("side", "question", "content", "n_contrasts", "stat", "df", "se", "lfc_se", "base_mean"),
-    *(
-        "n_replaced",
-        "log2fc_shrunk",
-        "log2fc_hidden",
-        "lfc_se_hidden",
-        "pvalue_hidden",
-        "stripped",
-        "n_mapped",
-        "usable",
-        "evidence",
-        "sample_kind",
-    ),
-    *("adjusted_k", "delta_k", "se_adjusted", "df_adjusted", "source", "modality", "platform_kind"),
+    *("n_replaced", "log2fc_shrunk", "log2fc_hidden", "lfc_se_hidden", "pvalue_hidden"),
+    *("stripped", "n_mapped", "usable", "evidence", "sample_kind", "adjusted_k", "proportions_k"),
+    *("delta_k", "se_adjusted", "df_adjusted", "source", "modality", "platform_kind"),
     *("tau", "tau2", "i2", "pi_low", "pi_high", "loo_low", "loo_high"),
 )
 # Estimates with their intervals: name in words, columns.
@@ -59,6 +49,12 @@ _ESTIMATES = (
     ("log2 fold change", "log2fc", "ci_low", "ci_high"),
     ("adjusted for composition", "adjusted_effect", "adjusted_ci_low", "adjusted_ci_high"),
     ("adjusted for composition", "effect_adjusted", "ci_low_adjusted", "ci_high_adjusted"),
+    (
+        "adjusted by proportions",
+        "proportions_effect",
+        "proportions_ci_low",
+        "proportions_ci_high",
+    ),
     ("beyond denervation", "delta", "delta_ci_low", "delta_ci_high"),
 )
 _PLAIN = {"pvalue": "p", "padj": "adjusted p", "k": "independent studies", "step": "at step"}
@@ -215,6 +211,11 @@ def _contrast(what: str, tables: _Tables) -> dict[str, Any] | None:
             "What it is": rows,
             "Warnings": tables.where(f"bulk/{study}/warnings", contrast=name),
             "Programmes": [row for row in blocks if row.get("stripped", "False") == "False"],
+            "Programmes adjusted by proportions": [
+                row
+                for row in tables.where("synthesis/proportions", dataset=study, contrast=name)
+                if row.get("stripped", "False") == "False"
+            ],
             "Claims it speaks to": tables.where(
                 "synthesis/claim_studies", dataset=study, contrast=name
             ),

@@ -60,6 +60,8 @@ from alsmuscle.synthesis.tables import (
     DENERVATION,
     POOLED_GENES,
     POOLED_PROGRAMMES,
+    PROPORTIONS,
+    SHARES,
 )
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def report_data(
     notes: str | Path,
     collections: Mapping[str, Mapping[str, Any]],
     document: Mapping[str, Any],
+    proportions: bool = False,
 ) -> ReportData:
     """Return everything the pages show.
 
@@ -96,6 +99,8 @@ def report_data(
         The gene-set collections that were tested.
     document
         ``config/claims.yaml``, checked.
+    proportions
+        Whether the run estimated proportions: the folder may hold those of a former one.
     """
     import pandas as pd
 
@@ -115,7 +120,7 @@ def report_data(
         for organism, table in known.items()
     }
     asked = targets.symbols(targets.gene_targets(document["claims"]))
-    synthesis = _synthesis(results, document)
+    synthesis = _synthesis(results, document, proportions)
     studies, excluded = [], []
     for name, card in cards.items():
         study, samples = _study(results, card, settings, versions, members[card["organism"]], asked)
@@ -314,7 +319,7 @@ def completeness_sentence(account: pd.DataFrame, checks: pd.DataFrame) -> str:
     return text
 
 
-def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
+def _synthesis(results: Path, document: Mapping[str, Any], proportions: bool) -> Synthesis:
     folder = results / "synthesis"
     names = {
         "contrasts": ("contrasts.tsv", CONTRASTS),
@@ -329,6 +334,9 @@ def _synthesis(results: Path, document: Mapping[str, Any]) -> Synthesis:
         "called_blocks": ("called_blocks.tsv", CALLED_BLOCKS_ALL),
         "agreement": ("call_agreement.tsv", CALL_AGREEMENT),
     }
+    if proportions:
+        names["shares"] = ("shares.tsv", SHARES)
+        names["proportions"] = ("proportions.tsv", PROPORTIONS)
     tables = {key: io.read_table(folder / file, name) for key, (file, name) in names.items()}
     files = [file for file, _ in names.values()] + ["specificity.tsv"]
     return Synthesis(

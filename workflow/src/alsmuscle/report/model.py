@@ -235,6 +235,8 @@ class Synthesis:
         Contracts ``blocks`` (every contrast's programme effects) and ``pooled_genes``.
     called_genes, called_blocks, agreement
         Contracts ``called_genes_all, called_blocks_all, call_agreement``: lists of called genes.
+    shares, proportions
+        Contracts ``shares`` and ``proportions``, where a study of nuclei estimates them.
     files
         Name to path of the TSV, relative to the report folder.
     """
@@ -252,6 +254,8 @@ class Synthesis:
     called_genes: pd.DataFrame | None = None
     called_blocks: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None
+    shares: pd.DataFrame | None = None
+    proportions: pd.DataFrame | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

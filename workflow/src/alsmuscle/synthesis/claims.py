@@ -33,6 +33,7 @@ from alsmuscle.synthesis.verdicts import (
     Evidence,
     Part,
     Rules,
+    counts_too,
     decide,
     detectable_effect,
 )
@@ -49,6 +50,7 @@ CLAIM_COLUMNS = [
     *("tau", "i2", "pi_low", "pi_high", "influential"),
     *("stripped_effect", "stripped_ci_low", "stripped_ci_high", "random_share"),
     *("adjusted_k", "adjusted_effect", "adjusted_ci_low", "adjusted_ci_high"),
+    *("proportions_k", "proportions_effect", "proportions_ci_low", "proportions_ci_high"),
     *("delta", "delta_ci_low", "delta_ci_high", "delta_k", "delta_pvalue", "delta_padj"),
     *("delta_source", "delta_adjusted", "delta_adjusted_ci_low", "delta_adjusted_ci_high"),
     *("detectable_effect", "detectable_basis", "grade", "verdict", "reason"),
@@ -160,6 +162,7 @@ class _Context(NamedTuple):
     random_sets: pd.DataFrame
     random_deltas: pd.DataFrame
     called: pd.DataFrame | None = None
+    proportions: Pooled | None = None
 
 
 class Case(NamedTuple):
@@ -234,7 +237,8 @@ def cases(
     effects
         ``blocks.tsv`` and matched random sets (blocks named ``<block>~<number>``): ``dataset,
         contrast, cell_type, programme, block, stripped, effect, se``, and where known ``df,
-        effect_adjusted, se_adjusted, df_adjusted, usable``.
+        effect_adjusted, se_adjusted, df_adjusted, effect_proportions, se_proportions,
+        df_proportions, usable``.
     contrasts
         ``contrasts.tsv``.
     deltas
@@ -321,10 +325,9 @@ def _context(
     direct = _split(ev.chosen(rows, neurogenic, types))[0]
     delta, _, random_deltas = _split(ev.chosen(deltas, pairs, types) if len(deltas) else deltas)
 
-    def adjusted(own: pd.DataFrame) -> Pooled | None:
-        if "effect_adjusted" not in own:
-            return None
-        return ev.pool(own, rules, effect="effect_adjusted", se="se_adjusted", df="df_adjusted")
+    def adjusted(own: pd.DataFrame, how: str = "adjusted") -> Pooled | None:
+        names = {name: f"{name}_{how}" for name in ("effect", "se", "df")}
+        return ev.pool(own, rules, **names) if names["effect"] in own else None
 
     return _Context(
         name=name,
@@ -340,6 +343,7 @@ def _context(
         delta_adjusted=ev.pool_deltas(delta, rules, "delta_adjusted", "delta_adjusted_se"),
         random_sets=random_sets,
         random_deltas=random_deltas,
+        proportions=adjusted(level, "proportions"),
     )
 
 
@@ -441,9 +445,8 @@ def moved(case: Case, by: float, rules: Rules) -> Case:
         return ev.moved(pooled, case.target, by, rules)
 
     c = case.context
-    context = c._replace(
-        level=shifted(c.level), adjusted=shifted(c.adjusted), stripped=shifted(c.stripped)
-    )
+    context = c._replace(level=shifted(c.level), stripped=shifted(c.stripped))
+    context = context._replace(adjusted=shifted(c.adjusted), proportions=shifted(c.proportions))
     delta, adjusted = shifted(case.delta), shifted(case.delta_adjusted)
     return case._replace(context=context, delta=delta, delta_adjusted=adjusted)
 
@@ -524,6 +527,7 @@ def _row(
         no_data=context.no_data,
         no_delta="no comparable denervation reference exists for these studies",
         called=_lists(context, target),
+        proportions=ev.estimate(context.proportions, target),
     )
     decision = decide(evidence, rules)
     reason = decision.reason
@@ -557,6 +561,7 @@ def _row(
         "influential": "",
         "random_share": case.random_share,
         "adjusted_k": 0,
+        "proportions_k": 0,
         "delta_k": 0,
         "delta_padj": delta[0],
         "delta_source": case.source,
@@ -586,7 +591,7 @@ def _numbers(case: Case, evidence: Evidence) -> Iterator[tuple[str, Any]]:
         yield "studies", ";".join(level.studies[target])
     stripped = ev.estimate(case.context.stripped, target)
     parts = {"stripped": stripped, "adjusted": evidence.adjusted}
-    parts["delta_adjusted"] = evidence.delta_adjusted
+    parts |= {"proportions": evidence.proportions, "delta_adjusted": evidence.delta_adjusted}
     for name, part in parts.items():
         if part is not None:
             point = name if name.startswith("delta") else f"{name}_effect"
@@ -595,6 +600,8 @@ def _numbers(case: Case, evidence: Evidence) -> Iterator[tuple[str, Any]]:
             )
     if evidence.adjusted is not None:
         yield "adjusted_k", evidence.adjusted.k
+    if evidence.proportions is not None:
+        yield "proportions_k", evidence.proportions.k
     if evidence.delta is not None and case.delta is not None:
         yield "delta", evidence.delta.effect
         yield from zip(("delta_ci_low", "delta_ci_high"), evidence.delta.ci, strict=True)
@@ -645,6 +652,8 @@ def _detectable(
         word = "seen as a change"
     elif composition and decided_by_level:
         parts += part(case.context.adjusted, rules.alpha, kept=rules.kept_share)
+        if counts_too(evidence.proportions, rules):
+            parts += part(case.context.proportions, rules.alpha)
     found = detectable_effect(parts, power=rules.power)
     return found, f"{word} by {rules.power:.0%} of studies like these"
 

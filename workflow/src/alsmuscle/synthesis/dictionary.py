@@ -61,6 +61,8 @@ TABLES: dict[str, Table] = {
         synthesis.DENERVATION,
         synthesis.DELTAS,
         synthesis.RANDOM_SETS,
+        synthesis.SHARES,
+        synthesis.PROPORTIONS,
         synthesis.CLAIMS,
         synthesis.CLAIM_STUDIES,
         synthesis.CHANGES,

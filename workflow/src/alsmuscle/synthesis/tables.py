@@ -244,6 +244,10 @@ CLAIMS = Table(
         "adjusted_effect": "number",
         "adjusted_ci_low": "number",
         "adjusted_ci_high": "number",
+        "proportions_k": "count",
+        "proportions_effect": "number",
+        "proportions_ci_low": "number",
+        "proportions_ci_high": "number",
         "delta": "number",
         "delta_ci_low": "number",
         "delta_ci_high": "number",
@@ -294,6 +298,38 @@ CHANGES = Table(
         "why": "text",
     },
     key=("claim", "test", "context"),
+)
+SHARES = Table(
+    name="shares",
+    columns={
+        "dataset": "text",
+        "contrast": "text",
+        "sample_id": "text",
+        "side": "text",
+        "lineage": "text",
+        "share": "share",
+        "fit": "number",
+        "reference": "text",
+    },
+    key=("dataset", "contrast", "sample_id", "lineage"),
+)
+PROPORTIONS = Table(
+    name="proportions",
+    columns={
+        "dataset": "text",
+        "contrast": "text",
+        "programme": "text",
+        "block": "text",
+        "stripped": "flag",
+        "effect": "number",
+        **INTERVAL,
+        "df": "number",
+        "pvalue": "number",
+        "n_mapped": "count",
+        "reference": "text",
+        "reason": "text",
+    },
+    key=("dataset", "contrast", "programme", "block", "stripped"),
 )
 DICTIONARY = Table(
     name="dictionary",

@@ -101,9 +101,10 @@ class Evidence(NamedTuple):
 
     ``expected``: 1, -1, 0 for any change, or :data:`UNCHANGED`. ``content``: the test is about how
     much of a cell type there is. ``adjusted``, ``delta_adjusted``: effect and Delta with tissue
-    composition adjusted for. ``conflict``: a quarter or more of the clusters move significantly
-    against the rest. ``random_share``: share of matched random sets that move as far, missing where
-    none were run. ``no_data``, ``no_delta``: why there is nothing.
+    composition adjusted for, by marker scores; ``proportions``: effect adjusted by estimated
+    proportions, where a reference of nuclei takes part. ``conflict``: a quarter or more of the
+    clusters move significantly against the rest. ``random_share``: share of matched random sets
+    that move as far, missing where none were run. ``no_data``, ``no_delta``: why there is nothing.
     """
 
     subject: str
@@ -122,6 +123,7 @@ class Evidence(NamedTuple):
     no_data: str
     no_delta: str
     called: Called | None = None
+    proportions: Estimate | None = None
 
 
 class Decision(NamedTuple):
@@ -161,9 +163,10 @@ def decide(evidence: Evidence, rules: Rules) -> Decision:
     it is smaller than the margin; (6) Delta's 90 % interval around 0, within the margin and a third
     of the effect, is explained by denervation; (7) in bulk tissue, support and contradiction need
     the composition-adjusted effect to keep its sign with an interval beyond 0, and ``kept_share``
-    of its size, unless the claim is about the amount of a cell type; (8) support also needs
-    matched random sets to move less; (9) fewer than ``min_studies`` independent studies behind any
-    part suggest, and do not support.
+    of its size, and the effect adjusted by estimated proportions, where ``min_studies`` have one,
+    to keep its sign likewise, unless the claim is about the amount of a cell type; (8) support
+    also needs matched random sets to move less; (9) fewer than ``min_studies`` independent studies
+    behind any part suggest, and do not support.
     """
     e = evidence
     if e.subject == "satellite_cell" and e.kind == "bulk_tissue":
@@ -374,7 +377,8 @@ def _composition(e: Evidence, rules: Rules) -> tuple[bool, str]:
     """Say whether the finding survives the adjustment for tissue composition, and how.
 
     Its sign with an interval beyond 0, and most of its size: markers measure content with error, so
-    that where the adjustment takes much away, what it leaves may be composition, too.
+    that where the adjustment takes much away, what it leaves may be composition, too. Where enough
+    studies have an effect adjusted by estimated proportions, it has to keep its sign as well.
     """
     if e.kind == "bulk_tissue" and e.content:
         return True, "about the amount of a cell type, so judged on the raw effect"
@@ -391,16 +395,38 @@ def _composition(e: Evidence, rules: Rules) -> tuple[bool, str]:
             continue
         if adjusted is None:
             return False, f"no {name} adjusted for tissue composition is available"
-        low, high = adjusted.ci
-        shown = (
-            f"{name} adjusted for composition {adjusted.effect:+.2f} ({low:+.2f} to {high:+.2f})"
-        )
-        if not (low > 0 if raw.effect > 0 else high < 0):
+        shown = f"{name} adjusted for composition {_span(adjusted)}"
+        if not _kept_sign(raw, adjusted):
             return False, shown
         if adjusted.effect / raw.effect < rules.kept_share:
             return False, f"{shown}, less than {rules.kept_share:.0%} of it"
         said.append(shown)
+    second = e.proportions
+    if e.question == LEVEL and e.level is not None and second and counts_too(second, rules):
+        shown = f"effect adjusted by estimated proportions {_span(second)}"
+        if not _kept_sign(e.level, second):
+            return False, shown
+        said.append(shown)
     return True, "; ".join(said)
+
+
+def counts_too(second: Estimate | None, rules: Rules) -> bool:
+    """Whether an effect adjusted by proportions rests on as many studies as a verdict needs.
+
+    With fewer it is shown and decides nothing: whether a reference of nuclei takes part is no
+    reason to ask more of a study.
+    """
+    return second is not None and second.k >= _needed(second, rules)
+
+
+def _kept_sign(raw: Estimate, adjusted: Estimate) -> bool:
+    low, high = adjusted.ci
+    return low > 0 if raw.effect > 0 else high < 0
+
+
+def _span(estimate: Estimate) -> str:
+    low, high = estimate.ci
+    return f"{estimate.effect:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 # --- estimates ---------------------------------------------------------------------------------

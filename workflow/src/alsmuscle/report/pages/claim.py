@@ -231,6 +231,12 @@ TESTS = (
         "number",
         title="The same with fibre, fat and macrophage content in the model",
     ),
+    c.Column(
+        "proportions",
+        "Adjusted by proportions",
+        "number",
+        title="The same with proportions in the model that a study of nuclei estimates",
+    ),
     c.Column("delta", "Beyond denervation", "number", title="Effect minus that of denervation"),
     c.Column("k", "Studies", "count", title="Independent studies"),
     c.Column("people", "Donors"),
@@ -273,14 +279,18 @@ def _tests_table(
                 ),
                 "raw": _called(lists) or _effect(data, row, title),
                 "adjusted": _numbers(row, "adjusted_effect", "adjusted_ci"),
+                "proportions": _numbers(row, "proportions_effect", "proportions_ci"),
                 "delta": _numbers(row, "delta", "delta_ci"),
                 "k": len({found.dataset for found in lists}) or row["k"] or None,
                 "people": _sizes_of(lists) or test.people(),
                 "detectable_effect": row["detectable_effect"],
             }
         )
+    frame = pd.DataFrame(rows)
+    if frame["proportions"].isna().all():
+        frame = frame.drop(columns="proportions")
     return c.table(
-        pd.DataFrame(rows),
+        frame,
         TESTS,
         caption="Every test of this claim",
         name=f"{claim}-tests",
@@ -556,6 +566,12 @@ def _facts(data: m.ReportData, row: pd.Series[Any]) -> list[tuple[str, object]]:
             row["delta_adjusted"], row["delta_adjusted_ci_low"], row["delta_adjusted_ci_high"]
         )
         pairs.append(("Beyond denervation, adjusted for composition", text))
+    if not c.is_missing(row["proportions_effect"]):
+        text = c.interval_text(
+            row["proportions_effect"], row["proportions_ci_low"], row["proportions_ci_high"]
+        )
+        text += f", {estimates.studies(row['proportions_k'])}"
+        pairs.append(("Adjusted by estimated proportions", text))
     if not c.is_missing(row["stripped_effect"]):
         text = c.interval_text(
             row["stripped_effect"], row["stripped_ci_low"], row["stripped_ci_high"]

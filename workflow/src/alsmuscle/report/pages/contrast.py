@@ -16,7 +16,7 @@ from alsmuscle.report import estimates, wording
 from alsmuscle.report import model as m
 from alsmuscle.report.html import components as c
 from alsmuscle.report.html import plots
-from alsmuscle.report.pages import pathway, pathways
+from alsmuscle.report.pages import pathway, pathways, proportions
 from alsmuscle.report.pages.study import as_list
 from alsmuscle.report.site import Site
 
@@ -144,7 +144,8 @@ def page(
         if rows is None
         else _forest(study, contrast, _anchored(rows, besides=head), by_programme=True),
         has_null=rows is not None and "null_low" in rows,
-        adjusted=_adjusted(study, contrast, rows, full.get("programmes")),
+        adjusted=_adjusted(data, study, contrast, rows, full.get("programmes")),
+        shares=proportions.sentence(data, study, contrast),
         pictures=_pictures(data, study, contrast, root, full=full, drawn=drawn),
         gene_table=_genes(data, study, contrast, root, full.get("de")),
         engine=wording.engine_sentence(contrast.engines),
@@ -206,13 +207,20 @@ ADJUSTED = (
     c.Column("raw", "Effect (log2)", title="95 % interval in brackets"),
     c.Column("content", "Adjusted for tissue content", title="95 % interval in brackets"),
     c.Column("pvalue_adjusted", "p, adjusted effect", "p"),
+    c.Column("proportions", "Adjusted by proportions", title="95 % interval in brackets"),
 )
 
 
 def _adjusted(
-    study: m.StudyData, contrast: m.ContrastData, rows: pd.DataFrame | None, full: str | None
+    data: m.ReportData,
+    study: m.StudyData,
+    contrast: m.ContrastData,
+    rows: pd.DataFrame | None,
+    full: str | None,
 ) -> Markup | None:
-    """Every block's effect beside the one with fibre, fat and macrophage content in the model."""
+    """Every block's effect beside the one with fibre, fat and macrophage content in the model, by
+    markers and, where a reference of nuclei describes the tissue, by estimated proportions.
+    """
     if rows is None or "effect_adjusted" not in rows or rows["effect_adjusted"].isna().all():
         return None
     table = rows[rows["effect_adjusted"].notna()].sort_values("pvalue", kind="stable")
@@ -222,7 +230,7 @@ def _adjusted(
             c.interval_text(*row) for row in table[[*columns]].itertuples(index=False, name=None)
         ]
     return c.table(
-        table,
+        proportions.beside(data, study, contrast, table),
         ADJUSTED,
         caption=f"Effects adjusted for tissue content, {wording.label(contrast.meta)}",
         name=f"{m.contrast_key(study, contrast)}-adjusted",
