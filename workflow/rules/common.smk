@@ -55,9 +55,7 @@ COUNTS, ARRAYS = PLAN.of("bulk"), PLAN.of("array")
 BULK, CELLS = COUNTS + ARRAYS, PLAN.of("cells")
 # Published effects, and published lists of called genes.
 PUBLISHED, LISTS = PLAN.of("effects"), PLAN.of("calls")
-NUCLEI, DESCRIBED = (
-    PLAN.described()
-)  # studies of nuclei, and of tissue that they describe
+NUCLEI, DESCRIBED = PLAN.described()  # and the tissue that nuclei describe
 SIMULATED, FETCHED = PLAN.simulated, PLAN.fetched
 
 result, log_of, time_of = PLAN.result, PLAN.log_of, PLAN.time_of
