@@ -2,101 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import re
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from alsmuscle.bulk.tables import DE
-from alsmuscle.cells import annotate
 from alsmuscle.core import files
 from alsmuscle.core.outcome import OUTCOME
 from alsmuscle.genesets.tables import GSEA
-from alsmuscle.simulate.cells import as_deposited, simulate_nuclei
 from sabotage import Fault, place
-from support import ROOT, Project, make_project, small_counts, write_arrays, write_study
+from small_studies import (
+    CONTRAST,
+    add,
+    array_study,
+    cells_study,
+    counts_study,
+    effects_study,
+    two_sound_studies,
+)
+from support import Project, write_arrays
 
 pytestmark = pytest.mark.pipeline
-
-CONTRAST = {"label": "ALS against healthy", "variable": "condition", "target": "als"}
-CONTRAST |= {"id": "als_vs_healthy", "reference": "healthy"}
-
-
-def _pinned(path: Path) -> dict[str, str]:
-    return {"url": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-
-
-def counts_study(folder: Path, study: str, n_side: int = 4) -> dict[str, Any]:
-    counts = small_counts(n_genes=300, n_side=n_side, seed=int(study[3:]))
-    return write_study(folder / study, counts)
-
-
-def array_study(folder: Path, study: str) -> dict[str, Any]:
-    card = write_arrays(folder / study, n_side=3, seed=int(study[3:]))
-    return card | {"contrasts": [{**CONTRAST}]}
-
-
-def effects_study(folder: Path, study: str, **columns: Any) -> dict[str, Any]:
-    """A table as a paper publishes it."""
-    genes = small_counts(seed=int(study[3:])).index
-    chance = np.random.default_rng(int(study[3:]))
-    (folder / study).mkdir(exist_ok=True)
-    path = folder / study / "effects.csv"
-    table = pd.DataFrame({"gene": genes, "log2fc": chance.normal(0, 1, len(genes)), "se": 0.2})
-    table.assign(**columns).to_csv(path, index=False)
-    card = write_study(folder / study / "form", small_counts(n_genes=20))
-    card = {key: card[key] for key in card if key not in ("counts", "samples")}
-    return card | {
-        "modality": "effects",
-        "role": "denervation",
-        "files": {"table": _pinned(path)},
-        "contrasts": [{**CONTRAST}],
-        "effects": {
-            **{"file": "table", "layout": "csv", "contrast": CONTRAST["id"]},
-            **{"gene_column": "gene", "log2fc_column": "log2fc", "se_column": "se"},
-        },
-    }
-
-
-def cells_study(folder: Path, study: str) -> dict[str, Any]:
-    """Few nuclei of four donors a side."""
-    (folder / study).mkdir(exist_ok=True)
-    panel = annotate.check_panel(files.read_plain(ROOT / "config" / "celltypes.tsv"), where="x")
-    made = simulate_nuclei(
-        panel, seed=1, n_donors=8, nuclei_per_donor=150, n_genes=900, affected={}, low_quality=False
-    )
-    path, sheet = folder / study / "nuclei.h5ad", folder / study / "sheet.csv"
-    files.write_h5ad(path, as_deposited(made))
-    columns = ["sample_id", "subject_id", "condition", "sex"]
-    made.obs[columns].drop_duplicates().to_csv(sheet, index=False)
-    levels = {"ALS": "als", "control": "healthy"}
-    form = write_study(folder / study / "form", small_counts(n_genes=20))
-    return {key: form[key] for key in form if key != "counts"} | {
-        "modality": "cells",
-        "files": {"counts": _pinned(path), "sheet": _pinned(sheet)},
-        "cells": {
-            **{"layout": "h5ad", "material": "nuclei", "file": "counts"},
-            "sample_column": "sample_id",
-        },
-        "samples": {
-            "sheet": {"file": "sheet", "layout": "csv"},
-            "sample_id": "sample_id",
-            "expected": 8,
-            "columns": {
-                "condition": {"from": "condition", "map": levels},
-                "subject_id": {"from": "subject_id"},
-                "sex": {"from": "sex"},
-            },
-        },
-        "contrasts": [{**CONTRAST}],
-    }
-
 
 CRASH, KILLED = "os.kill(os.getpid(), 11)", "os.kill(os.getpid(), 9)"
 # Study → its form, the rule that fails, where in it, how, and what its page says of that.
@@ -128,33 +56,6 @@ FAULTS = {
     for study, (_, rule, where, how, _) in WAYS.items()
 }
 FAST = ["gse14", "gse17", "gse20"]
-
-
-def add(project: Project, study: str, card: dict[str, Any]) -> None:
-    card = card | {"id": study, "accession": study.upper()}
-    path = project.folder / "config" / "datasets" / f"{study}.yaml"
-    path.write_text(yaml.safe_dump(card, sort_keys=False))
-
-
-def two_sound_studies(folder: Path) -> Project:
-    project = make_project(folder, copy_code=False)
-
-    def quick(config: dict[str, Any]) -> None:
-        config["bulk"]["de"] |= {"shrink": False}
-        config["enrichment"]["gsea"]["permutations"] = 101
-        config["enrichment"]["sets"]["n_matched"] = 20
-        config["programmes"]["n_matched"] = 20
-        config["synthesis"]["denervation"] |= {"n_replicates": 30, "n_random": 5}
-        config["cells"]["prepare"] |= {"min_genes": 50}
-
-    project.config(quick)
-    (folder / "config" / "celltypes.tsv").write_bytes(
-        (ROOT / "config" / "celltypes.tsv").read_bytes()
-    )
-    (folder / "config" / "datasets" / "gse1.yaml").unlink()
-    add(project, "gse1", counts_study(folder, "gse1"))
-    add(project, "gse2", effects_study(folder, "gse2"))
-    return project
 
 
 @pytest.fixture(scope="module")
