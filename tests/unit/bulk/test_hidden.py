@@ -142,6 +142,29 @@ def test_a_gene_is_called_only_in_the_direction_of_its_own_fold_change():
     assert (table["padj"].notna() == plain["padj"].notna()).all()
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.ones((GENES, 2 * N)),
+        np.outer(np.arange(GENES), np.arange(2 * N)),
+        np.random.default_rng(1).normal(size=(hidden.MIN_GENES - 1, 2 * N)),
+        np.vstack([np.random.default_rng(1).normal(size=(20, 2 * N)), np.ones((GENES, 2 * N))]),
+    ],
+    ids=["nothing varies", "one factor is all", "a panel of genes", "hardly a gene varies"],
+)
+def test_what_shows_no_factor_is_left_as_it_is(values):
+    assert hidden.factor(values, X, VECTOR) is None
+
+
+def test_genes_that_do_not_vary_stay_as_they_are_beside_a_factor():
+    rng = np.random.default_rng(10)
+    values = _expression(rng, rng.normal(0, 1, 2 * N))
+    values[:50] = 3.0
+    found = hidden.factor(values, X, VECTOR)
+    assert (found.noise[:50] == 1).all() and np.abs(found.by_chance[:50]).max() < 1e-12
+    assert np.isfinite(found.noise).all() and np.isfinite(found.by_chance).all()
+
+
 def test_too_few_samples_show_no_factor():
     rng = np.random.default_rng(4)
     few = np.r_[0:2, N : N + 3]

@@ -29,9 +29,12 @@ MIN_DF = 4
 # Below, calls do not gain by the factor: three a side show it too poorly (60 draws of real people:
 # three in 40 called a few genes, all false, and the others none).
 MIN_DF_CALLS = 6
+# With fewer genes a factor is a few of them, and what it takes away is theirs.
+MIN_GENES = 100
 # Residuals beyond so many standard deviations pull the lean no more (Huber's constant).
 BEND = 1.345
 _STEPS, _ARRIVED = 100, 1e-10
+_ROUNDING = 1e-9
 # The draws of chance whose lean is taken off.
 CHANCE = 0.95
 
@@ -70,11 +73,13 @@ def factor(values: Floats, X: Floats, vector: Floats) -> Hidden | None:
     Returns
     -------
     Hidden or None
-        None with fewer than ``MIN_DF`` residual degrees of freedom, or where nothing varies.
+        None with fewer than ``MIN_DF`` residual degrees of freedom, or than ``MIN_GENES`` genes
+        that vary within groups by more than one factor.
     """
     plain = linear.fit(values, X)
-    varies = plain.s2 > 0
-    if plain.df < MIN_DF or not varies.any():
+    # What rounding leaves of a variance is none.
+    varies = plain.s2 > _ROUNDING * (1 + plain.mean**2)
+    if plain.df < MIN_DF or varies.sum() < MIN_GENES:
         return None
     left = values - plain.coef @ X.T
     error = np.sqrt(plain.s2[varies])
@@ -88,6 +93,8 @@ def factor(values: Floats, X: Floats, vector: Floats) -> Hidden | None:
     sd = float(vector @ np.linalg.inv(X.T @ X) @ vector) ** 0.5
     most = float(distributions.t_quantile((1 + CHANCE) / 2, plain.df))
     rest = np.maximum(plain.df * (plain.s2 - loading**2), 0.0) / (plain.df - 1)
+    if (rest[varies] > _ROUNDING * plain.s2[varies]).sum() < MIN_GENES:
+        return None
     noise = np.ones(len(values))
     noise[varies] = (
         squeeze_var(rest[varies], plain.df - 1).var_post
