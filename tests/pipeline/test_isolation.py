@@ -13,7 +13,7 @@ from alsmuscle.core import files
 from alsmuscle.core.outcome import OUTCOME
 from alsmuscle.genesets.tables import GSEA
 from sabotage import Fault, place
-from small_studies import (
+from studies_of_runs import (
     CONTRAST,
     add,
     array_study,

@@ -13,7 +13,7 @@ from alsmuscle.bulk.tables import BLOCK_EFFECTS
 from alsmuscle.core import files
 from alsmuscle.simulate.cells import TYPES
 from alsmuscle.synthesis.tables import CLAIMS, PROPORTIONS, SHARES
-from small_studies import add, cells_study, nuclei, two_sound_studies
+from studies_of_runs import add, cells_study, nuclei, two_sound_studies
 from support import ROOT, write_study
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.verify]

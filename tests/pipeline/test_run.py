@@ -337,14 +337,14 @@ def test_changed_rules_judge_again_and_fit_nothing(restored):
     }
     # The pages, built in other tests, take longer than all before them.
     claims = "results/synthesis/claims.tsv"
-    run = restored.snakemake("--quiet", "host", claims)
+    run = restored.snakemake(claims, "--quiet", "host")
     assert run.returncode == 0, run.stderr
     # The same verdicts: the former comparison stands, and the claims outlived the new run.
     folder = restored.folder / "results" / "synthesis"
     assert files.read_table(folder / "changes.tsv", CHANGES)["change"].tolist() == ["first run"]
     text = (folder / "claims.tsv").read_text()
     (folder / "claims.tsv").write_text(text.replace("not enough data", "supported", 1))
-    run = restored.snakemake("--quiet", "host", claims, "--forcerun", "synthesis_claims")
+    run = restored.snakemake(claims, "--quiet", "host", "--forcerun", "synthesis_claims")
     assert run.returncode == 0, run.stderr
     moved = files.read_table(folder / "changes.tsv", CHANGES)
     assert moved["old_verdict"].tolist() == ["supported"]
