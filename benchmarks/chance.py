@@ -61,13 +61,9 @@ def row(counts: pd.DataFrame, n: int, draw: int) -> dict[str, float]:
     found = hidden.factor(values, X, vector)
     up = (plain["effect"] > 0).to_numpy()
     padj = distributions.adjust(plain["pvalue"])
-    numbers = (plain[name].to_numpy(float) for name in ("effect", "se", "df"))
-    beyond = hidden.beyond_chance(found, *numbers)
-    same = (np.sign(beyond["log2fc_hidden"]) > 0).to_numpy() == up
-    same &= (plain["pvalue"] / 2 < ALPHA).to_numpy()
-    knowing = distributions.adjust(np.where(same, beyond["pvalue_hidden"], 1.0))
-    if found.df < hidden.MIN_DF_CALLS:
-        knowing = padj
+    tested = plain.rename(columns={"effect": "log2fc", "se": "lfc_se"})
+    called = hidden.calls(found, tested, alpha=ALPHA)
+    knowing = padj if called is None else called["padj"].to_numpy()
 
     def scored(adjusted: np.ndarray) -> dict[str, float]:
         # Over all genes: those without enough reads are planted too, and never found.

@@ -2,8 +2,8 @@
 #      contrast de.tsv and programmes/<dataset>/<contrast>/block_effects.tsv; of nuclei
 #      pseudobulk.h5ad, of whole tissue fits.h5.
 # Out: synthesis/: contrasts.tsv, blocks.tsv; genes.tsv, programmes.tsv, specificity.tsv;
-#      denervation.tsv, deltas.tsv, random_sets.tsv; shares.tsv, proportions.tsv; claims.tsv, claims.previous.tsv, changes.tsv,
-#      claim_studies.tsv; effects.parquet, data_dictionary.tsv.
+#      denervation.tsv, deltas.tsv, random_sets.tsv; shares.tsv, proportions.tsv; claims.tsv,
+#      claims.previous.tsv, changes.tsv, claim_studies.tsv; effects.parquet, data_dictionary.tsv.
 
 
 rule synthesis_contrasts:

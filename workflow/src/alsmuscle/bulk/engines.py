@@ -235,29 +235,21 @@ def with_hidden_factor(
     -------
     DataFrame
         The table with ``log2fc_hidden, lfc_se_hidden, pvalue_hidden``
-        (:func:`alsmuscle.bulk.hidden.beyond_chance`) and ``padj`` from these. A gene is never
-        called in a direction that its own fold change does not have at this level, one-sided.
-        The table as it is where nothing is tested, too few samples are left
-        (``hidden.MIN_DF_CALLS``), or those of a donor are correlated: how far chance leans is not
-        known then.
+        and ``padj`` from these (:func:`alsmuscle.bulk.hidden.calls`). The table as it is where
+        nothing is tested, too few samples are left, or those of a donor are correlated: how far
+        chance leans is not known then.
     """
-    table = table.assign(**dict.fromkeys(HIDDEN, np.nan))
     if not _tested(fitted, table) or donors.correlated(fitted):
         return table
     model = _log_model(fitted, contrast)
-    found = hidden.factor(model.values, model.X, model.vector)
-    if found is None or found.df < hidden.MIN_DF_CALLS:
+    if (found := hidden.factor(model.values, model.X, model.vector)) is None:
         return table
-    place = model.genes.get_indexer(pd.Index(table["gene_id"]))
-    tested = table["padj"].notna().to_numpy() & (place >= 0)
-    part, place = table[tested], place[tested]
-    own = found._replace(by_chance=found.by_chance[place], noise=found.noise[place])
-    numbers = (part[name].to_numpy(float) for name in ("log2fc", "lfc_se", "df"))
-    beyond = hidden.beyond_chance(own, *numbers).set_index(part.index)
-    same = np.sign(beyond["log2fc_hidden"]) == np.sign(part["log2fc"])
-    padj = np.where(same & (part["pvalue"] / 2 < alpha), beyond["pvalue_hidden"], 1.0)
-    table.loc[tested, [*HIDDEN, "padj"]] = beyond.assign(padj=distributions.adjust(padj))
-    return table
+    tested = table[table["padj"].notna()].set_index("gene_id")
+    called = hidden.calls(found, tested.reindex(model.genes), alpha=alpha)
+    if called is None:
+        return table
+    columns = [*HIDDEN, "padj"]
+    return table.assign(**called[columns].reindex(table["gene_id"]).set_index(table.index))
 
 
 class _LogModel(NamedTuple):
