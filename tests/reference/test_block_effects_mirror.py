@@ -7,43 +7,27 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from anndata import AnnData
 
-from alsmuscle.bulk import block_effects, engines, tissue_content
-from alsmuscle.core import files
-from alsmuscle.genesets import programmes
+import biopsies
+from alsmuscle.bulk import block_effects
 from alsmuscle.simulate import planting
-from support import ROOT, mirror
+from biopsies import OXPHOS
+from support import mirror
 
 MIRROR = mirror()
 pytestmark = [
     pytest.mark.verify,
     pytest.mark.skipif(MIRROR is None, reason="no mirror of public data"),
 ]
-CONTRAST: dict[str, Any] = {
-    "id": "b_vs_a",
-    "kind": "difference",
-    "variable": "condition",
-    "target": "b",
-    "reference": "a",
-    "adjust": [],
-    "block": "",
-    "within": {},
-}
-COUNTS = {"min_total": 10, "inference": "batched", "threads": 1}
-OXPHOS = ("MITO_OXPHOS", "oxphos")
 
 
 @pytest.fixture(scope="module")
 def members() -> pd.DataFrame:
-    listed = files.read_plain(ROOT / "config" / "programmes.tsv")
-    found = programmes.blocks(listed, "human", files.read_gene_table("human"))
-    return found[~found["stripped"]]
+    return biopsies.complete_blocks()
 
 
 @pytest.fixture(scope="module")
@@ -64,36 +48,15 @@ def healthy() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def biopsies() -> tuple[pd.DataFrame, pd.DataFrame]:
+def mixed() -> tuple[pd.DataFrame, pd.DataFrame]:
     """GSE140261: samples that hold muscle, and the four that hardly do; genes x samples."""
-    path = MIRROR / "files" / "GSE140261" / "GSE140261_year2_genecounts.csv"
-    table = pd.read_csv(path, index_col=0).select_dtypes("number")
-    table.index = table.index.astype(str).str.replace(r"\..*", "", regex=True)
-    table = table.groupby(level=0).sum().round().astype(int)
-    known = files.read_gene_table("human").set_index("symbol")["gene_id"]
-    fibre = np.log2(table / table.sum() * 1e6 + 1).loc[known[["ACTA1", "TTN", "NEB"]]].mean()
-    order = fibre.sort_values().index
-    muscle = fibre.index[fibre > fibre.median() - 1.2]
-    return table[list(muscle)], table[list(order[:4])]
+    table, order, muscle = biopsies.biopsies()
+    return table[muscle], table[order[:4]]
 
 
 def effects(counts: np.ndarray, genes: pd.Index, target: np.ndarray, members: pd.DataFrame):
     """Samples x genes to block effects, raw and adjusted, as a run does."""
-    names = [f"s{i}" for i in range(len(counts))]
-    var = pd.DataFrame({"symbol": genes, "source_id": genes}, index=genes)
-    obs = pd.DataFrame({"condition": np.where(target, "b", "a")}, index=names)
-    study = AnnData(X=counts, obs=obs, var=var)
-    fitted = engines.fit(study, CONTRAST, **COUNTS)
-    panel = files.read_plain(ROOT / "config" / "content.tsv")
-    table = block_effects.raw_and_adjusted(
-        fitted,
-        CONTRAST,
-        members,
-        expression=engines.expression(study, **COUNTS).to_df().T,
-        markers=tissue_content.markers(panel, "human", files.read_gene_table("human")),
-        trend=True,
-        tested=True,
-    )
+    table = biopsies.fitted_effects(counts, genes, target, members)[1]
     level = pd.Series(counts.mean(axis=0), index=genes)
     table["counts"] = (
         members.assign(level=members["gene_id"].map(level))
@@ -143,8 +106,8 @@ def test_thinned_effects_come_back_and_are_covered(healthy, members):
     assert 0.85 <= ratio <= 1.15
 
 
-def test_fat_among_patients_is_mostly_adjusted_for(biopsies, members):
-    people, fat = biopsies
+def test_fat_among_patients_is_mostly_adjusted_for(mixed, members):
+    people, fat = mixed
     genes, rng, found = people.index, np.random.default_rng(20261201), []
     target = np.repeat([False, True], 8)
     oxphos = members[(members["programme"] == OXPHOS[0]) & (members["block"] == OXPHOS[1])]

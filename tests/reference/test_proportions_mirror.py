@@ -8,17 +8,16 @@ from that of tissue (tests/unit/bulk/test_proportions.py simulates it).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
 
-from alsmuscle.bulk import block_effects, engines, proportions, tissue_content
+import biopsies
+from alsmuscle.bulk import proportions
 from alsmuscle.core import files
-from alsmuscle.genesets import programmes
 from alsmuscle.simulate import planting
+from biopsies import OXPHOS
 from support import ROOT, mirror
 
 MIRROR = mirror()
@@ -26,33 +25,19 @@ pytestmark = [
     pytest.mark.verify,
     pytest.mark.skipif(MIRROR is None, reason="no mirror of public data"),
 ]
-CONTRAST: dict[str, Any] = {
-    **{"id": "b_vs_a", "kind": "difference", "variable": "condition", "target": "b"},
-    **{"reference": "a", "adjust": [], "block": "", "within": {}},
-}
-COUNTS = {"min_total": 10, "inference": "batched", "threads": 1}
-OXPHOS = ("MITO_OXPHOS", "oxphos")
 FIBRE, FAT = "Type I myonuclei", "FAP, pan"
 
 
 @pytest.fixture(scope="module")
 def members() -> pd.DataFrame:
-    listed = files.read_plain(ROOT / "config" / "programmes.tsv")
-    found = programmes.blocks(listed, "human", files.read_gene_table("human"))
-    return found[~found["stripped"]]
+    return biopsies.complete_blocks()
 
 
 @pytest.fixture(scope="module")
 def tissue() -> dict[str, pd.DataFrame]:
-    """GSE140261, genes x samples: ``people`` and ``fat`` to mix, and those of the reference."""
-    path = MIRROR / "files" / "GSE140261" / "GSE140261_year2_genecounts.csv"
-    table = pd.read_csv(path, index_col=0).select_dtypes("number")
-    table.index = table.index.astype(str).str.replace(r"\..*", "", regex=True)
-    table = table.groupby(level=0).sum().round().astype(int)
-    known = files.read_gene_table("human").set_index("symbol")["gene_id"]
-    fibre = np.log2(table / table.sum() * 1e6 + 1).loc[known[["ACTA1", "TTN", "NEB"]]].mean()
-    order = list(fibre.sort_values().index)
-    muscle = [name for name in order if fibre[name] > fibre.median() - 1.2]
+    """Genes x samples: ``people`` and ``fat`` to mix, and those of the reference."""
+    table, order, holding = biopsies.biopsies()
+    muscle = [name for name in order if name in holding]
     first = muscle[-1::-2][:6]  # every second of the most muscular
     return {
         FAT: table[order[:4:2]],
@@ -83,24 +68,10 @@ def reference(tissue) -> proportions.Reference:
 
 def adjusted(counts, genes, target, members, reference):
     """Samples x genes to raw and adjusted effects, and the estimated share of fat."""
-    names = [f"s{i}" for i in range(len(counts))]
-    var = pd.DataFrame({"symbol": genes, "source_id": genes}, index=genes)
-    obs = pd.DataFrame({"condition": np.where(target, "b", "a")}, index=names)
-    study = AnnData(X=counts, obs=obs, var=var)
-    fitted = engines.fit(study, CONTRAST, **COUNTS)
+    fitted, other = biopsies.fitted_effects(counts, genes, target, members)
     found = proportions.shares(fitted, reference, frozenset(members["gene_id"]))
-    table, reason = proportions.effects(fitted, CONTRAST, members, found)
+    table, reason = proportions.effects(fitted, biopsies.CONTRAST, members, found)
     assert table is not None, reason
-    panel = files.read_plain(ROOT / "config" / "content.tsv")
-    other = block_effects.raw_and_adjusted(
-        fitted,
-        CONTRAST,
-        members,
-        expression=engines.expression(study, **COUNTS).to_df().T,
-        markers=tissue_content.markers(panel, "human", files.read_gene_table("human")),
-        trend=True,
-        tested=True,
-    )
     for name in ("effect", "pvalue"):
         table[f"{name}_raw"], table[f"{name}_markers"] = other[name], other[f"{name}_adjusted"]
     return table[table["n_mapped"] >= 3], found
