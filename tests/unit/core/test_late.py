@@ -148,12 +148,18 @@ def test_scipy_s_distributions_are_not_loaded_for_a_fit_and_its_quantiles_are_th
     assert (pydeseq.utils.norm.sf(z) == stats.norm.sf(z)).all()
 
 
-def test_a_ranking_makes_no_client_of_a_web_service():
+def test_a_ranking_loads_neither_a_web_service_nor_plots():
     code = """
 import pandas as pd
 from alsmuscle.genesets import pathways
 ranked = pd.Series([3.0, 2, 1, 0.5, -1, -2, -3, -4], index=list("abcdefgh"))
-options = {"permutation_num": 101, "seed": 1, "eps": 1e-10}
-assert len(pathways._multilevel(ranked, {"up": ["a", "b"], "down": ["g", "h"]}, options)) == 2
+options = {"permutations": 101, "seed": 1, "eps": 1e-10, "min_size": 1, "max_size": 8}
+found = pathways.gsea(ranked, {"both": {"up": ["a", "b"], "down": ["g", "h"]}}, **options)
+assert found.set_index("term")["leading_edge"].to_dict() == {"up": "a;b", "down": "h;g"}
 """
     assert {"requests", "urllib3", "scipy.stats", "matplotlib"} & loaded_by(code) == set()
+
+
+def test_a_fit_loads_neither_workers_nor_searches_that_it_does_not_use():
+    loaded = loaded_by("from alsmuscle.bulk import inference")
+    assert {"joblib", "scipy.optimize", "scipy.spatial", "scipy.fft"} & loaded == set()

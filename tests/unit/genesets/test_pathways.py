@@ -110,6 +110,30 @@ def test_leading_edge_starts_at_the_extreme_and_stays_in_the_set(study, result):
         assert list(ordered) == edge
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_numbers_and_leading_edges_are_those_of_gseapy(study, weight):
+    """The package's own door, which sorts, renames and tabulates around what both call."""
+    import gseapy
+
+    statistic, collections = study
+    ranked = statistic.sort_values(ascending=False)
+    sets = {
+        term: [gene for gene in genes if gene in ranked.index]
+        for term, genes in collections["A"].items()
+    }
+    options = {"weight": weight, "permutation_num": 1000, "seed": 1, "min_size": 10, "threads": 1}
+    theirs = gseapy.prerank(
+        ranked, sets, outdir=None, no_plot=True, method="multilevel", ascending=None, **options
+    ).res2d.set_index("Term")
+    ours = pathways.gsea(statistic, {"A": sets}, seed=1, weight=weight, permutations=1000)
+    ours = ours.set_index("term").loc[theirs.index]
+    assert len(ours) == 29
+    assert (ours["leading_edge"] == theirs["Lead_genes"]).all()
+    np.testing.assert_allclose(ours["es"], theirs["ES"].astype(float), rtol=1e-12)
+    # Random sets are drawn by the order of names, which differs.
+    np.testing.assert_allclose(ours["nes"], theirs["NES"].astype(float), rtol=0.05)
+
+
 def test_order_of_genes_sets_and_collections_changes_no_byte(study, result):
     statistic, collections = study
     turned = {"B": collections["B"], "A": dict(reversed(list(collections["A"].items())))}

@@ -382,6 +382,9 @@ def test_matched_sets_match_and_never_hold_the_block():
     assert (np.diff(np.sort(rows, axis=1), axis=1) > 0).all()  # nothing twice in a set
     assert np.abs(rows - np.array([0, 500, 501, 999])).max() <= 52
     assert len(np.unique(rows[:, 1])) > 40  # the window is used
+    values = np.random.default_rng(2).normal(size=(1000, 5))
+    np.testing.assert_allclose(scoring.means(values, rows), values[rows].mean(axis=1), atol=1e-12)
+    assert (scoring.means(values, list(rows)) == scoring.means(values, rows)).all()
 
 
 def test_matched_sets_are_seeded_per_block():

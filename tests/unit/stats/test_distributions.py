@@ -28,6 +28,22 @@ def test_tails_are_those_of_scipy_stats() -> None:
     np.testing.assert_allclose(distributions.chi2_pvalue(y, 3), stats.chi2.sf(y, 3), rtol=1e-12)
 
 
+def test_draws_without_replacement_are_those_of_scipy_stats() -> None:
+    rng = np.random.default_rng(3)
+    population = rng.integers(2, 25_000, 2000)
+    marked = (population * rng.random(2000)).astype(int)
+    drawn = (population * rng.random(2000) ** 3).astype(int)
+    by_chance = rng.hypergeometric(marked, population - marked, drawn)
+    found = np.clip(by_chance + rng.integers(-3, 30, 2000), 0, np.minimum(marked, drawn))
+    ours = distributions.hypergeometric_pvalue(found, population, marked, drawn)
+    theirs = stats.hypergeom.sf(found - 1, population, marked, drawn)
+    assert theirs.min() < 1e-30
+    np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-300)
+    # By hand: both of 2 drawn among 3 of 10, 3/10 * 2/9; more than there are; nothing asked for.
+    assert distributions.hypergeometric_pvalue(2, 10, 3, 2) == pytest.approx(1 / 15, rel=1e-12)
+    assert distributions.hypergeometric_pvalue([3, 0], 10, 3, 2).tolist() == [0.0, 1.0]
+
+
 def test_half_widths_are_quantiles_of_t_and_of_the_normal_without_df() -> None:
     np.testing.assert_allclose(
         distributions.half_width([1.0, 2.0, 1.0], [10, np.nan, np.inf]),

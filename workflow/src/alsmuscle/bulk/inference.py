@@ -46,7 +46,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
 
@@ -95,6 +94,8 @@ def _coefficients(
     optimum, and a search from zero finds it (as DESeq2's does where its iterations diverge). Means
     have no floor here: it would cut holes into the slope, in which PyDESeq2's search gets stuck.
     """
+    from scipy.optimize import minimize
+
     r = 1.0 / alpha
 
     def loss(beta: Array) -> tuple[float, Array]:

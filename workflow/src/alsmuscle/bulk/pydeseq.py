@@ -1,4 +1,4 @@
-"""PyDESeq2, without what only its plots, formulas, tests and regression of means load.
+"""PyDESeq2, without what only its plots, formulas, tests, workers and single searches load.
 
 Importing this module takes about half a CPU second: import it where it is used. Of SciPy's
 distributions every fit asks for three quantiles, whose import would take longer than the fit of a
@@ -13,6 +13,7 @@ with (
     light_scipy(),
     without_array_stores(),
     put_off("matplotlib", "sklearn.linear_model", "formulaic_contrasts", "scipy.stats"),
+    put_off("joblib", "scipy.optimize"),
 ):
     from pydeseq2 import dds, utils
     from pydeseq2.dds import DeseqDataSet

@@ -304,18 +304,20 @@ def _known(path: Path, _mtime: int) -> str:
 
 def read_gene_table(organism: str) -> pd.DataFrame:
     """Read the pinned gene table of an organism (see ``workflow/resources/README.md``)."""
-    import pandas as pd
-
-    path = RESOURCES / f"genes_{organism}.tsv.gz"
-    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    return _resource(f"genes_{organism}.tsv.gz").copy()
 
 
 def read_orthologs() -> pd.DataFrame:
     """Read the pinned table of 1:1 human–mouse orthologs."""
+    return _resource("orthologs_human_mouse.tsv.gz").copy()
+
+
+@cache
+def _resource(name: str) -> pd.DataFrame:
+    """Read a table of the workflow, once per process."""
     import pandas as pd
 
-    path = RESOURCES / "orthologs_human_mouse.tsv.gz"
-    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    return pd.read_csv(RESOURCES / name, sep="\t", dtype=str, keep_default_na=False)
 
 
 def read_plain(path: str | Path) -> pd.DataFrame:

@@ -9,6 +9,8 @@ one in the same source; a row that cannot be mapped keeps its id.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Final
@@ -54,6 +56,11 @@ _ENTREZ_OF: Final = (
 _WITH_SYMBOL: Final = rf"^{_ENSEMBL}[_|:;/, ]\S.*$"
 _BEHIND_SYMBOL: Final = rf"^[^|\s]+(?:[_|:;]| \(){_ENSEMBL}\)?$"
 _SYMBOL_ENTREZ: Final = r"^(?P<symbol>[A-Za-z][\w.@-]*)(?:\|\d+| \(\d+\))$"
+# What each of these five needs somewhere in an id.
+_JOINT: Final = re.compile(r"[-_|:;/,( ]")
+_KIND: Final = re.compile(
+    rf"(?P<none>{_NAMELESS}|{_NO_GENE})|(?P<ensembl>{_ENSEMBL})|(?P<entrez>\d+)"
+)
 # Below this share of rows that lead to a gene the ids are not what they are taken for.
 LEAST_MAPPED: Final = 0.2
 
@@ -83,18 +90,25 @@ _MANGLED: Final[dict[tuple[int, int], tuple[str, ...]]] = {
 
 def _strings(ids: Iterable[object]) -> pd.Series:
     """Return ids as stripped strings; whole-number floats lose their ``.0``."""
-    values = pd.Series(list(ids), dtype=object)
-    text = values.where(values.notna(), "").astype(str).str.strip().str.strip("'\"")
-    return text.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    text = [i if isinstance(i, str) else "" if pd.isna(i) else str(i) for i in ids]
+    text = [i.strip().strip("'\"") for i in text]
+    return pd.Series(
+        [i[:-2] if i.endswith(".0") and i[:-2].isdecimal() else i for i in text], dtype=object
+    )
 
 
 def _taken_apart(text: pd.Series) -> pd.Series:
     """Return ids without what stands around them: a genome, a symbol, an Entrez number."""
-    text = text.str.replace(_GENOME, "", regex=True).str.replace(_ENTREZ_OF, "", regex=True)
+    compound = [i for i, one in enumerate(text) if _JOINT.search(one)]
+    part = text.iloc[compound]
+    part = part.str.replace(_GENOME, "", regex=True).str.replace(_ENTREZ_OF, "", regex=True)
     for pattern in (_WITH_SYMBOL, _BEHIND_SYMBOL):
-        found = text.str.extract(pattern)["id"]
-        text = found.fillna(text)
-    return text.str.extract(_SYMBOL_ENTREZ)["symbol"].fillna(text)
+        found = part.str.extract(pattern)["id"]
+        part = found.fillna(part)
+    part = part.str.extract(_SYMBOL_ENTREZ)["symbol"].fillna(part)
+    text = text.copy()
+    text.iloc[compound] = part
+    return text
 
 
 def is_summary(ids: Iterable[object]) -> pd.Series:
@@ -159,16 +173,10 @@ def _guess(names: pd.Series, table: pd.DataFrame) -> tuple[str, str]:
 
 def _kinds(text: pd.Series) -> pd.Series:
     """Return per id ``ensembl``, ``entrez``, ``symbol`` or ``none`` (no gene at all)."""
-    kind = np.select(
-        [
-            text.str.fullmatch(_NAMELESS) | text.str.fullmatch(_NO_GENE),
-            text.str.fullmatch(_ENSEMBL),
-            text.str.fullmatch(r"\d+"),
-        ],
-        ["none", "ensembl", "entrez"],
-        default="symbol",
-    )
-    return pd.Series(kind, index=text.index)
+    found = [_KIND.fullmatch(one) for one in text]
+    # The last group that closes is the outermost: the kind.
+    kinds = ["symbol" if one is None else one.lastgroup for one in found]
+    return pd.Series(kinds, index=text.index, dtype=object)
 
 
 def detect_id_type(ids: Iterable[object], *, where: str | PathLike[str] | None = None) -> str:
@@ -219,8 +227,10 @@ def detect_id_type(ids: Iterable[object], *, where: str | PathLike[str] | None =
 
 def detect_organism(ids: Iterable[object]) -> str | None:
     """Return ``human``, ``mouse`` or ``rat`` by the commonest Ensembl prefix, None without any."""
-    prefix = _strings(ids).str.extract(rf"^{_ENSEMBL}$")["prefix"].map(_PREFIX).dropna()
-    return None if prefix.empty else str(prefix.value_counts().index[0])
+    found = [re.fullmatch(_ENSEMBL, one) for one in _strings(ids)]
+    organisms = Counter(_PREFIX.get(one["prefix"]) for one in found if one is not None)
+    del organisms[None]
+    return organisms.most_common(1)[0][0] if organisms else None
 
 
 def check_organism(
@@ -242,14 +252,14 @@ def check_organism(
 
 def _split(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return ``key, row`` for a ``;``-joined column, row being the table's row number."""
-    lists = table[column].str.split(";")
-    frame = pd.DataFrame(
-        {
-            "key": np.concatenate([np.asarray(v, dtype=object) for v in lists.to_numpy()]),
-            "row": np.repeat(np.arange(len(table)), lists.map(len)),
-        }
-    )
-    return frame[frame["key"] != ""]
+    keys: list[str] = []
+    rows: list[int] = []
+    for row, joined in enumerate(table[column]):
+        if joined:
+            found = [key for key in joined.split(";") if key]
+            keys += found
+            rows += [row] * len(found)
+    return pd.DataFrame({"key": pd.Series(keys, dtype=object), "row": rows})
 
 
 class _Lookup:

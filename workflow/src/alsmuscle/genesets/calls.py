@@ -45,7 +45,8 @@ def count_blocks(
     """
     import numpy as np
     import pandas as pd
-    from scipy import stats
+
+    from alsmuscle.stats import distributions
 
     direction = called.set_index("gene_id")["direction"]
     names = called.set_index("gene_id")["symbol"]
@@ -66,7 +67,9 @@ def count_blocks(
             row[f"called_{side}"] = len(found)
             row[f"background_{side}"] = totals[side]
             row[f"p_{side}"] = (
-                stats.hypergeom.sf(len(found) - 1, len(platform), totals[side], len(measured))
+                distributions.hypergeometric_pvalue(
+                    len(found), len(platform), totals[side], len(measured)
+                ).item()
                 if len(measured)
                 else np.nan
             )
@@ -76,10 +79,7 @@ def count_blocks(
     out["usable"] = programmes.well_measured(out["n_measured"], out["n_genes"])
     tested = out["usable"] & ~out["stripped"].astype(bool)
     for side in DIRECTIONS:
-        adjusted = np.full(len(out), np.nan)
-        if tested.any():
-            adjusted[tested] = stats.false_discovery_control(out.loc[tested, f"p_{side}"])
-        out[f"padj_{side}"] = adjusted
+        out[f"padj_{side}"] = distributions.adjust(out[f"p_{side}"].where(tested))
     return out
 
 

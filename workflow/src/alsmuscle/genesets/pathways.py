@@ -20,7 +20,7 @@ import pandas as pd
 from alsmuscle.core import log
 from alsmuscle.core.errors import InputError
 from alsmuscle.core.late import put_off
-from alsmuscle.core.types import Ints
+from alsmuscle.core.types import Floats, Ints
 from alsmuscle.stats import distributions
 
 Collections = Mapping[str, Mapping[str, Iterable[str]]]
@@ -209,88 +209,83 @@ def gsea(
     order = np.lexsort((ranking.index.to_numpy(dtype=str), -values))
     names = ranking.index.astype(str)[order]
     values = values[order]
-    # Opaque codes: gseapy upper-cases names when most of a set's are, and renames repeated ones.
-    codes = np.array([f"G{i:07d}" for i in range(len(names))])
-    decode = dict(zip(codes, names, strict=True))
     options = {
         "weight": weight,
-        "permutation_num": permutations,
         "sample_size": sample_size,
+        "nperm": permutations,
         "eps": eps,
         "seed": seed,
     }
     rows: list[dict[str, Any]] = []
     for collection, sets in positions(names, collections, min_size, max_size).items():
-        # Terms as codes too: gseapy splits and trims what it is given.
         terms = sorted(sets, key=lambda term: (len(sets[term]), term))
         for start in range(0, len(terms), BATCH):
-            label = {f"S{i:07d}": term for i, term in enumerate(terms[start : start + BATCH])}
-            coded = {code: codes[sets[term]].tolist() for code, term in label.items()}
-            for row in _multilevel(pd.Series(values, index=codes), coded, options):
-                es, p = float(row["ES"]), float(row["NOM p-val"])
-                # Codes sort as the ranking does; from its far end for a set at the bottom.
-                edge = sorted(str(row["Lead_genes"]).split(";"), reverse=es < 0)
+            batch = {term: sets[term] for term in terms[start : start + BATCH]}
+            for term, found in _multilevel(values, batch, options).items():
                 rows.append(
                     {
                         "collection": collection,
-                        "term": label[row["Term"]],
-                        "size": len(coded[row["Term"]]),
-                        "es": es,
-                        "nes": float(row["NES"]),
-                        "pvalue": max(p, eps),
-                        "leading_edge": SEPARATOR.join(decode[g] for g in edge),
+                        "term": term,
+                        "size": len(batch[term]),
+                        "es": found.es,
+                        "nes": found.nes,
+                        "pvalue": max(found.pval, eps),
+                        "leading_edge": SEPARATOR.join(
+                            names[_leading_edge(np.array(found.hits), found.es, values, weight)]
+                        ),
                     }
                 )
     return ordered(frame(rows, columns), collections)
 
 
-def _multilevel(
-    ranked: pd.Series[float], sets: Mapping[str, list[str]], options: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """One call of gseapy on a ranking that is sorted already."""
-    import logging
+def _leading_edge(hits: Ints, es: float, values: Floats, weight: float) -> Ints:
+    """Positions of a set's genes up to where its running sum is farthest from 0, extreme first.
 
+    The running sum has its extremes at the set's genes, after one or before one: the sum over all
+    genes, which gseapy offers, is a list as long as the ranking for every set.
+    """
+    steps = np.abs(values[hits]) ** weight
+    misses = (hits - np.arange(len(hits))) / max(len(values) - len(hits), 1)
+    with np.errstate(invalid="ignore"):
+        after = np.cumsum(steps) / steps.sum() - misses
+        before = (np.cumsum(steps) - steps) / steps.sum() - misses
+    if es >= 0:
+        return hits[: int(after.argmax()) + 1]
+    return hits[int(before.argmin()) :][::-1]
+
+
+def _multilevel(
+    values: Floats, sets: Mapping[str, Ints], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Test sets of positions in a sorted ranking; one call of what gseapy has compiled.
+
+    ``gseapy.prerank`` does the same, and before it sorts, renames and upper-cases genes, after it
+    builds a table of every running sum: nine tenths of its time on sets as these.
+    """
     # For plots, which import matplotlib, over-representation and web services: not asked for.
     web = ("requests", "requests.adapters", "urllib3.util.retry")
     with put_off("gseapy.plot", "scipy.stats", *web):
-        import gseapy
-    # Every ranking would make a client of a service for sets that are asked for by name.
-    gseapy.base.EnrichrAPI = _no_client
+        from gseapy.gse import fgsea_rs
 
-    # It would warn on the terminal of ties, whose order is settled here.
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    # Codes, since the order of names is the order in which equal sets are drawn.
+    genes = [f"G{i:07d}" for i in range(len(values))]
+    coded = {f"S{i:07d}": [genes[row] for row in rows] for i, rows in enumerate(sets.values())}
     try:
-        result = gseapy.prerank(
-            rnk=ranked,
-            gene_sets=dict(sets),
-            outdir=None,
-            no_plot=True,
-            method="multilevel",
-            ascending=None,  # gseapy's own sort leaves the order of ties open
-            min_size=1,
-            max_size=len(ranked),
-            threads=1,
-            **options,
-        ).res2d
+        found = fgsea_rs(
+            genes, values.tolist(), coded, min_size=1, max_size=len(genes), threads=1, **options
+        ).summaries
     except BaseException as error:
         # gseapy 1.3.1 panics in Rust (not an Exception) when many statistics are equal.
         if type(error).__name__ != "PanicException":
             raise
-        share = 1 - ranked.abs().nunique() / len(ranked)
+        share = 1 - len(np.unique(np.abs(values))) / len(values)
         raise InputError(
             f"multilevel GSEA cannot rank these statistics: {share:.0%} are tied",
             expected="a continuous statistic, as the Wald statistic",
             remedy="rank by an unrounded statistic, or leave out genes that were not tested",
         ) from error
-    finally:
-        logging.disable(before)
-    records: list[dict[str, Any]] = result.to_dict("records")
-    return records
-
-
-def _no_client(organism: str) -> None:
-    """Stand for gseapy's client of a web service."""
+    label = dict(zip(coded, sets, strict=True))
+    return {label[one.term]: one for one in found}
 
 
 def ordered(table: pd.DataFrame, collections: Collections) -> pd.DataFrame:
@@ -329,8 +324,6 @@ def ora(
         ``collection, term, size, overlap, expected, fold, pvalue, padj, genes``; the p-value is the
         upper tail P(X >= overlap).
     """
-    from scipy.stats import hypergeom
-
     tested = pd.Index(dict.fromkeys(background), dtype=object)
     chosen = set(selected)
     if outside := sorted(chosen - set(tested)):
@@ -341,19 +334,20 @@ def ora(
     hit = np.array([g in chosen for g in tested])
     rows = []
     for collection, sets in positions(tested, collections, min_size, max_size).items():
-        for term, where in sets.items():
-            overlap = int(hit[where].sum())
+        sizes = np.array([len(where) for where in sets.values()], dtype=np.int64)
+        overlaps = np.array([hit[where].sum() for where in sets.values()], dtype=np.int64)
+        chances = distributions.hypergeometric_pvalue(overlaps, len(tested), len(chosen), sizes)
+        for (term, where), overlap, chance in zip(sets.items(), overlaps, chances, strict=True):
             expected = len(where) * len(chosen) / len(tested)
-            p = hypergeom.sf(overlap - 1, len(tested), len(chosen), len(where))
             rows.append(
                 {
                     "collection": collection,
                     "term": term,
                     "size": len(where),
-                    "overlap": overlap,
+                    "overlap": int(overlap),
                     "expected": expected,
                     "fold": overlap / expected if expected else np.nan,
-                    "pvalue": float(p),
+                    "pvalue": float(chance),
                     "genes": SEPARATOR.join(sorted(map(str, tested[where][hit[where]]))),
                 }
             )

@@ -82,17 +82,15 @@ def _symbols(genes: pd.DataFrame, listed: Collection[str]) -> _Symbols:
     ranked = ranked.drop_duplicates("symbol")
     current = dict(zip(ranked["symbol"], ranked["gene_id"], strict=True))
     bearers: dict[str, set[str]] = {}
-    if "previous" in genes:
+    lacking = wanted.difference(current)
+    if lacking and "previous" in genes:
         old = genes[["gene_id", "previous"]].dropna().astype(str)
-        old = old[old["previous"] != ""]
+        named = "|".join(map(re.escape, sorted(lacking)))
+        old = old[old["previous"].str.contains(named, regex=True)]
         for gene_id, names in zip(old["gene_id"], old["previous"], strict=True):
-            for name in wanted.intersection(_SEPARATOR.split(names)):
+            for name in lacking.intersection(_SEPARATOR.split(names)):
                 bearers.setdefault(name, set()).add(gene_id)
-    former = {
-        name: next(iter(ids))
-        for name, ids in bearers.items()
-        if len(ids) == 1 and name not in current
-    }
+    former = {name: next(iter(ids)) for name, ids in bearers.items() if len(ids) == 1}
     return _Symbols(current, former)
 
 

@@ -41,16 +41,22 @@ def locate(members: pd.DataFrame, gene_ids: pd.Index) -> Sets:
     return Sets(keys, first["sign"].to_numpy(float), np.asarray(listed, dtype=np.int64), rows)
 
 
-def means(values: Floats, rows: Iterable[Ints]) -> Floats:
-    """Mean over each set's rows of a genes x samples matrix; NaN for an empty set."""
+def means(values: Floats, rows: Ints | Iterable[Ints]) -> Floats:
+    """Mean over each set's rows of a genes x samples matrix; NaN for an empty set.
+
+    ``rows``: positions per set; where all sets are of one size also as one array, sets x positions.
+    """
     from scipy.sparse import csr_array
 
-    sets = list(rows)
-    sizes = np.array([len(r) for r in sets], dtype=np.int64)
+    if isinstance(rows, np.ndarray):
+        sets, sizes = [rows.ravel()], np.full(len(rows), rows.shape[1], dtype=np.int64)
+    else:
+        sets = [*rows, np.array([], dtype=np.int64)]
+        sizes = np.array([len(r) for r in sets[:-1]], dtype=np.int64)
     weights = np.repeat(1 / np.maximum(sizes, 1), sizes)
-    columns = np.concatenate([*sets, np.array([], dtype=np.int64)])
+    columns = np.concatenate(sets)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    average = csr_array((weights, columns, starts), shape=(len(sets), values.shape[0]))
+    average = csr_array((weights, columns, starts), shape=(len(sizes), values.shape[0]))
     out: Floats = np.asarray(average @ values, dtype=np.float64)
     out[sizes == 0] = np.nan
     return out
@@ -180,24 +186,34 @@ def matched_sets(
     out: dict[BlockKey, Ints] = {}
     for key, rows in zip(sets.keys, sets.rows, strict=True):
         rng = np.random.default_rng([seed, zlib.crc32("\t".join(map(str, key)).encode())])
-        free = order[~np.isin(order, rows)]
+        own = np.zeros(len(order), dtype=bool)
+        own[rows] = True
+        free = order[~own[order]]
         if len(free) < max(2 * len(rows), min(window, 2)):
             raise InputError(
                 f"block {key[0]}/{key[1]}: {len(free)} genes to draw matched sets from",
                 expected=f"at least twice the block's {len(rows)} measured genes",
             )
         # Where the gene would stand among the drawable genes, and a window clipped to their range.
-        place = np.searchsorted(rank[free], rank[rows])
+        place = rank[rows] - np.searchsorted(np.sort(rank[rows]), rank[rows])
         width = min(max(window, 2 * len(rows)), len(free))
         start = np.clip(place - width // 2, 0, len(free) - width)
         drawn = start + rng.integers(0, width, size=(n, len(rows)))
+        left = np.arange(n)
         for _ in range(1000):
-            again = _repeated(drawn)
-            if not again.any():
+            left = left[_has_repeats(drawn[left])]
+            if not len(left):
                 break
             fresh = start + rng.integers(0, width, size=drawn.shape)
-            drawn = np.where(again, fresh, drawn)
+            drawn[left] = np.where(_repeated(drawn[left]), fresh[left], drawn[left])
         out[key] = free[drawn] if len(rows) else np.empty((n, 0), dtype=np.int64)
+    return out
+
+
+def _has_repeats(drawn: Ints) -> npt.NDArray[np.bool_]:
+    """Say of every row whether it holds a value twice."""
+    ordered = np.sort(drawn.astype(np.int32), axis=1)
+    out: npt.NDArray[np.bool_] = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
     return out
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from alsmuscle.core.errors import InputError
 from alsmuscle.genesets.block_tests import effects
 from alsmuscle.genesets.camera import camera
-from alsmuscle.genesets.pathways import SEPARATOR, Collections, ora, positions, ranking
+from alsmuscle.genesets.pathways import SEPARATOR, Collections, ora, positions, ranked_genes
 
 
 def set_effects(
@@ -175,12 +175,12 @@ def test_sets(
             )
         }
         possible = de[de["padj"].notna()]
-        change = ranking(possible, names=names)
-        called = ranking(possible, "padj", names).reindex(change.index) < padj
-        for column, direction in ((columns[1], change > 0), (columns[2], change < 0)):
+        ranked = ranked_genes(possible, names=names)
+        called = ranked["gene_id"].map(possible.set_index("gene_id")["padj"]) < padj
+        for column, sign in ((columns[1], 1), (columns[2], -1)):
             found[column] = ora(
-                change.index[called & direction],
-                change.index,
+                ranked.loc[called & (np.sign(ranked["stat"]) == sign), "name"],
+                ranked["name"],
                 collections,
                 min_size=1,
                 max_size=max_size,

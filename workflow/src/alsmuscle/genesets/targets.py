@@ -34,13 +34,14 @@ def human_ids() -> dict[str, str]:
 def target_ids(targets: Iterable[str], organisms: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return organism → {human symbol: gene id} of the claims' genes and ratios."""
     known = programmes.symbol_ids(symbols(targets), files.read_gene_table("human"))
-    to_mouse = {human: mouse for mouse, human in human_ids().items()}
-    return {
-        name: dict(known)
-        if name == "human"
-        else {symbol: to_mouse[gene] for symbol, gene in known.items() if gene in to_mouse}
-        for name in organisms
-    }
+
+    def of(organism: str) -> dict[str, str]:
+        if organism == "human":
+            return dict(known)
+        to_mouse = {human: mouse for mouse, human in human_ids().items()}
+        return {symbol: to_mouse[gene] for symbol, gene in known.items() if gene in to_mouse}
+
+    return {organism: of(organism) for organism in organisms}
 
 
 def gene_effects(

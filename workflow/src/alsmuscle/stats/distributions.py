@@ -13,7 +13,7 @@ from alsmuscle.core.late import light_scipy
 from alsmuscle.core.types import Floats
 
 with light_scipy():
-    from scipy.special import chdtrc, fdtrc, ndtri, stdtr, stdtrit
+    from scipy.special import chdtrc, fdtrc, gammaln, ndtri, stdtr, stdtrit
 
 
 def t_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
@@ -52,6 +52,33 @@ def f_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike, df_residual: npt.Array
 def chi2_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
     """Return upper tails of chi-squared."""
     return np.asarray(chdtrc(df, statistic), dtype=float)
+
+
+def hypergeometric_pvalue(
+    found: npt.ArrayLike, population: npt.ArrayLike, marked: npt.ArrayLike, drawn: npt.ArrayLike
+) -> Floats:
+    """Return P(X >= found), X the number of marked ones among those drawn without replacement.
+
+    One-sided, Fisher's exact test. Whole numbers of any shapes that go together; the probabilities
+    of all tables in question are added up at once.
+    """
+    counts = np.broadcast_arrays(found, population, marked, drawn)
+    x, N, K, n = (np.asarray(count, dtype=np.int64).ravel() for count in counts)
+    first = np.maximum(np.maximum(x, 0), n + K - N)
+    terms = np.maximum(np.minimum(K, n) - first + 1, 0)
+    row = np.repeat(np.arange(len(x)), terms)
+    k = first[row] + np.arange(len(row)) - np.repeat(np.cumsum(terms) - terms, terms)
+
+    def log_choose(total: npt.NDArray[np.int64], part: npt.NDArray[np.int64]) -> Floats:
+        out: Floats = gammaln(total + 1.0) - gammaln(part + 1.0) - gammaln(total - part + 1.0)
+        return out
+
+    chance = log_choose(K[row], k) + log_choose((N - K)[row], n[row] - k)
+    chance -= log_choose(N, n)[row]
+    tail = np.bincount(row, np.exp(chance), minlength=len(x))
+    # All that is possible is certain, to the last digit.
+    tail[x <= np.maximum(0, n + K - N)] = 1.0
+    return np.minimum(tail, 1.0).reshape(counts[0].shape)
 
 
 def adjust(pvalues: npt.ArrayLike) -> Floats:

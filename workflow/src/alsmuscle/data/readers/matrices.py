@@ -24,6 +24,8 @@ from alsmuscle.data.readers.sample_sheets import read_recount3
 from alsmuscle.download.decode import lines_of, read_text, some
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 # What each program writes: header, columns by position, and rows that are no genes. HTSeq's summary
@@ -136,7 +138,7 @@ def _matrix(
             expected="ids of genes",
             remedy=f"set `counts.gene_column: 1` if the genes are in '{frame.columns[1]}'",
         )
-    frame, symbols = _symbols_beside(frame, spec, where, shape.notes)
+    frame, symbols = _symbols_beside(frame, spec, where, shape.notes, _Screen(spec))
     skip = set(spec.get("skip_columns", []))
     unknown = sorted(skip - set(frame.columns))
     if unknown:
@@ -177,16 +179,29 @@ def _by_gene(
     return tables.numeric(frame.set_axis(index, axis=0), where, shape, missing=missing)
 
 
+class _Screen:
+    """Which rows are no genes; samples of an archive share their ids, which are looked at once."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._patterns = [_SUMMARIES[spec["tool"]]] if spec.get("tool") in _SUMMARIES else []
+        self._patterns += [re.escape(spec["summary_prefix"])] if "summary_prefix" in spec else []
+        self._last: tuple[pd.Series, npt.NDArray[np.bool_]] | None = None
+
+    def no_genes(self, ids: pd.Series) -> npt.NDArray[np.bool_]:
+        if self._last is None or not self._last[0].equals(ids):
+            out = is_summary(ids).to_numpy()
+            for pattern in self._patterns:
+                out |= ids.str.match(pattern).to_numpy()
+            self._last = (ids, out)
+        return self._last[1]
+
+
 def _symbols_beside(
-    frame: pd.DataFrame, spec: Mapping[str, Any], where: str, notes: list[str]
+    frame: pd.DataFrame, spec: Mapping[str, Any], where: str, notes: list[str], screen: _Screen
 ) -> tuple[pd.DataFrame, list[str] | None]:
     """Return the rows that are genes, and the source's symbols for them where it has a column."""
     genes = frame.iloc[:, spec.get("gene_column", 0)].astype(str)
-    out = is_summary(genes).to_numpy()
-    patterns = [_SUMMARIES[spec["tool"]]] if spec.get("tool") in _SUMMARIES else []
-    patterns += [re.escape(spec["summary_prefix"])] if "summary_prefix" in spec else []
-    for pattern in patterns:
-        out |= genes.str.match(pattern).to_numpy()
+    out = screen.no_genes(genes)
     if out.any():
         names = list(dict.fromkeys(genes[out]))
         said = f"Rows that are no genes were left out: {some(names, 6)}."
@@ -203,7 +218,7 @@ def _tar_tables(
 ) -> tuple[pd.DataFrame, list[str] | None]:
     import pandas as pd
 
-    pattern = re.compile(spec["member"])
+    pattern, screen = re.compile(spec["member"]), _Screen(spec)
     columns: dict[str, pd.Series] = {}
     symbols: dict[str, pd.Series] = {}
     seen: dict[str, str] = {}
@@ -227,7 +242,7 @@ def _tar_tables(
         seen[sample] = name
         frame = tables.read(content, where, _form(spec, notes))
         _check_column(frame, "gene_column", spec, where)
-        frame, names = _symbols_beside(frame, spec, where, notes)
+        frame, names = _symbols_beside(frame, spec, where, notes, screen)
         columns[sample] = _count_column(frame, spec, where).rename(sample)
         if names is not None:
             symbols[sample] = pd.Series(names, index=columns[sample].index)
