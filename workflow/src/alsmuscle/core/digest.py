@@ -164,17 +164,8 @@ def _parse(content: bytes, path: Path) -> Module:
     """Return the definitions of a module with their digests, and what they refer to."""
     text = content.decode("utf-8")
     tree = ast.parse(text, str(path))
-    for node in ast.walk(tree):
-        star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
-        if isinstance(node, ast.ImportFrom) and (node.level or star):
-            # It would be followed nowhere: an edit of what it names would leave stale results.
-            raise InputError(
-                "a relative import" if node.level else "an import of everything",
-                where=f"{path}:{node.lineno}",
-                expected="imports from alsmuscle, which the digest of the code follows",
-            )
-        if isinstance(node, ast.Module | _Definition):
-            _drop_docstring(node)
+    _drop_docstring(tree)
+    within = {id(statement): _nodes(statement, path) for statement in tree.body}
     imported: dict[str, set[str]] = {}
     foreign: dict[str, str] = {}
     statements: dict[str, list[ast.stmt]] = {BASE: []}
@@ -188,7 +179,7 @@ def _parse(content: bytes, path: Path) -> Module:
             statements.setdefault(name, []).append(statement)
     # Bound within a statement of its own, such as `try`, which always counts.
     for statement in statements[BASE]:
-        for node in ast.walk(statement):
+        for node in within[id(statement)]:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for name, target in _bindings(node):
                     imported.setdefault(name, set()).add(target)
@@ -200,10 +191,10 @@ def _parse(content: bytes, path: Path) -> Module:
         refers: set[str] = set()
         for part in parts:
             used = scopes.get(name) if isinstance(part, ast.FunctionDef) else None
-            refers |= _references(part, imported, used)
+            refers |= _references(within[id(part)], imported, used)
         if name == BASE:
             refers |= {f">{target}" for targets in imported.values() for target in targets}
-        dump = "".join(ast.dump(part) for part in parts)
+        dump = "".join(_dump(part) for part in parts)
         module[name] = (_hashed(dump), sorted(refers - {name}))
     for name, target in foreign.items():
         module.setdefault(name, (_hashed(target), []))
@@ -220,6 +211,38 @@ _OWN = ("alsmuscle", ">", ALL)
 
 def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+
+
+def _nodes(statement: ast.stmt, path: Path) -> list[ast.AST]:
+    """Return all nodes of a statement, parents first, and drop its docstrings on the way."""
+    found: list[ast.AST] = [statement]
+    for node in found:
+        if isinstance(node, _Definition):
+            _drop_docstring(node)
+        elif isinstance(node, ast.ImportFrom) and (node.level or node.names[0].name == "*"):
+            # It would be followed nowhere: an edit of what it names would leave stale results.
+            raise InputError(
+                "a relative import" if node.level else "an import of everything",
+                where=f"{path}:{node.lineno}",
+                expected="imports from alsmuscle, which the digest of the code follows",
+            )
+        for field in node._fields:
+            value = getattr(node, field)
+            if isinstance(value, list):
+                found += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                found.append(value)
+    return found
+
+
+def _dump(value: object) -> str:
+    """Return a node as text, as ``ast.dump`` does, in half the time."""
+    if isinstance(value, ast.AST):
+        inner = ",".join([_dump(getattr(value, field)) for field in value._fields])
+        return f"{type(value).__name__}({inner})"
+    if isinstance(value, list):
+        return f"[{','.join([_dump(each) for each in value])}]"
+    return repr(value)
 
 
 def _drop_docstring(node: ast.Module | _Definition) -> None:
@@ -285,19 +308,23 @@ def _globals(scope: symtable.SymbolTable) -> set[str]:
 
 
 def _references(
-    statement: ast.stmt, imported: dict[str, set[str]], used: set[str] | None
+    nodes: list[ast.AST], imported: dict[str, set[str]], used: set[str] | None
 ) -> set[str]:
-    """Return what a statement refers to; ``used`` are names that its body takes from the module."""
+    """Return what a statement refers to, given its nodes, parents first.
+
+    ``used`` are names that its body takes from the module.
+    """
     bound = dict(imported)
     found: set[str] = set()
     local: set[str] = set()
-    for node in ast.walk(statement):
+    for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for name, target in _bindings(node):
                 bound[name] = bound.get(name, set()) | {target}
                 local.add(name)
                 found.add(f">{target}")
     outside: set[str] = set()
+    statement = nodes[0]
     if isinstance(statement, ast.FunctionDef):
         # Decorators, defaults and annotations are looked up where the function is defined.
         heads = [*statement.decorator_list, statement.args, statement.returns]
@@ -308,16 +335,17 @@ def _references(
             for node in ast.walk(head)
             if isinstance(node, ast.Name)
         }
-    todo: list[ast.AST] = [statement]
-    while todo:
-        node = todo.pop()
+    followed: set[int] = set()  # names that stand before a dot, and what is between
+    for node in nodes:
+        if id(node) in followed or not isinstance(node, ast.Attribute | ast.Name):
+            continue
         names: list[str] = []
-        inner = node
+        inner: ast.AST = node
         while isinstance(inner, ast.Attribute):
             names.append(inner.attr)
             inner = inner.value
+            followed.add(id(inner))
         if not isinstance(inner, ast.Name):
-            todo.extend(ast.iter_child_nodes(node))
             continue
         name = inner.id
         if used is not None and name not in used | local | outside:
