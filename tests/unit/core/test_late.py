@@ -161,5 +161,17 @@ assert found.set_index("term")["leading_edge"].to_dict() == {"up": "a;b", "down"
 
 
 def test_a_fit_loads_neither_workers_nor_searches_that_it_does_not_use():
+    from scipy import optimize
+
     loaded = loaded_by("from alsmuscle.bulk import inference")
-    assert {"joblib", "scipy.optimize", "scipy.spatial", "scipy.fft"} & loaded == set()
+    unused = {"joblib", "scipy.spatial", "scipy.fft", "scipy.optimize._shgo"}
+    assert unused & loaded == set()
+    code = """
+from alsmuscle.bulk import inference
+from scipy import optimize
+found = optimize.linprog([1.0, 2.0], A_ub=[[-1.0, -1.0]], b_ub=[-3.0])
+assert found.x.tolist() == [3.0, 0.0], found
+assert abs(optimize.root_scalar(lambda x: x * x - 2, bracket=(0, 2)).root - 2**0.5) < 1e-9
+"""
+    assert "scipy.optimize._linprog" in loaded_by(code)
+    assert optimize.linprog([1.0, 2.0], A_ub=[[-1.0, -1.0]], b_ub=[-3.0]).x.tolist() == [3.0, 0.0]

@@ -9,11 +9,23 @@ from typing import Any
 
 from alsmuscle.core.late import light_scipy, put_off, without_array_stores
 
+# Searches for global optima and linear programmes, half of what scipy.optimize takes to import.
+_SEARCHES = [
+    f"scipy.optimize.{name}"
+    for name in (
+        *("_shgo", "_linprog", "_milp", "_differentialevolution", "_dual_annealing", "_direct_py"),
+        *("_qap", "_isotonic", "_lsap", "_cobyla_py"),
+    )
+]
+
+with light_scipy(), put_off(*_SEARCHES):
+    import scipy.optimize  # noqa: F401  (before PyDESeq2 asks for all of it)
+
 with (
     light_scipy(),
     without_array_stores(),
     put_off("matplotlib", "sklearn.linear_model", "formulaic_contrasts", "scipy.stats"),
-    put_off("joblib", "scipy.optimize"),
+    put_off("joblib"),
 ):
     from pydeseq2 import dds, utils
     from pydeseq2.dds import DeseqDataSet
