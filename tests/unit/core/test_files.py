@@ -9,6 +9,7 @@ from alsmuscle.bulk.tables import PCA
 from alsmuscle.cells.tables import TYPES
 from alsmuscle.core import contracts, files
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.redaction import printable
 from alsmuscle.data.tables import SAMPLES
 from alsmuscle.genesets.tables import EFFECTS
 from alsmuscle.synthesis.tables import POOLED_GENES
@@ -159,6 +160,77 @@ def test_numbers_are_the_text_that_six_digits_give(tmp_path):
     frame.to_csv(plain, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
     assert path.read_text() == plain.read_text()
     assert frame["effect"].dtype == float  # the caller's own stays as it was
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a", ""],
+        ['say "so"', "b"],
+        ["a\tb", "c"],
+        ["two\nlines", "c"],
+        ["carriage\rreturn", "c"],
+        ["\x1b[31mred", "µ"],
+        [None, "b"],
+        [True, np.nan],
+        [1, 2],
+        [0.1, None],
+        pd.array([1, None], "Int64"),
+        pd.Categorical(["x", None]),
+    ],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_cells_are_written_as_pandas_writes_them(tmp_path, values, alone):
+    frame = pd.DataFrame({"made": values} if alone else {"made": values, 'the "other"': "x"})
+    path, plain = tmp_path / "a.tsv", tmp_path / "b.tsv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files.contracts, "check_table", lambda frame, *_: frame)
+        files.write_table(path, frame, "any")
+    seen = frame.map(lambda v: printable(v) if isinstance(v, str) else v)
+    if frame["made"].dtype.kind == "f":
+        seen = frame
+    seen.to_csv(plain, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+    assert path.read_bytes() == plain.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("sample_id\tpc1\tpc2\na\t0.1\t\nNA\t-inf\t2.2250738585072014e-308\n", True),
+        ("sample_id\tpc1\tpc2\nµ\t1e-5\t 2 \n\nb\t3\t17976931348623157e292\n", True),
+        ("sample_id\tpc1\tpc2\tnote\na\t1\t2\t\nb\t1\t2\t01\n", True),
+        ("sample_id\tpc1\tpc2\n", True),
+        ('sample_id\tpc1\tpc2\n"a ""b"""\t1\t2\n', False),
+        ("sample_id\tpc1\tpc2\r\na\t1\t2\r\n", False),
+        ("sample_id\tpc1\tpc2\na\t+1\t2\nb\t1\n", False),
+    ],
+)
+def test_both_readers_of_tables_agree(tmp_path, text, plain):
+    numbers = ["pc1", "pc2"]
+    quick = files._plain_table(text.encode(), numbers)
+    sure = files._any_table(text.encode(), "p.tsv", PCA, numbers)
+    assert (quick is not None) == plain
+    if quick is not None:
+        pd.testing.assert_frame_equal(quick, sure, check_exact=True)
+    again = files.read_table(_file(tmp_path, text, "p.tsv"), PCA)
+    pd.testing.assert_frame_equal(again, sure, check_exact=True)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "sample_id\tpc1\na\t1\n", "sample_id\na\tb\tc\td\n"])
+def test_what_is_no_table_of_the_contract_is_refused(tmp_path, text):
+    with pytest.raises(InputError):
+        files.read_table(_file(tmp_path, text, "p.tsv"), PCA)
+
+
+def test_a_checked_table_shares_nothing_with_the_one_given():
+    frame = pd.DataFrame({"pc2": [1.0, 2.0], "sample_id": ["a", "b"], "n": 1, "pc1": [3.0, 4.0]})
+    checked = contracts.check_table(frame.iloc[::-1], PCA, "x")
+    assert list(checked) == ["sample_id", "pc1", "pc2", "n"]
+    assert list(checked.index) == [0, 1]
+    checked.loc[:, ["pc1", "pc2", "n"]] = 0
+    checked["sample_id"] = checked["sample_id"].str.upper()
+    assert frame["pc1"].tolist() == [3.0, 4.0]
+    assert frame["sample_id"].tolist() == ["a", "b"]
 
 
 def test_named_parts_in_one_file(tmp_path):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from alsmuscle.core.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     from anndata import AnnData
 
@@ -80,29 +82,36 @@ def check_table(frame: pd.DataFrame, table: Table, where: str) -> pd.DataFrame:
         raise InputError(
             f"column '{missing[0]}' is missing", where=where, expected=", ".join(table.columns)
         )
-    empty = [c for c, kind in table.columns.items() if kind == "text" and frame[c].isna().any()]
+    import pandas as pd
+
+    texts = [column for column, kind in table.columns.items() if kind == "text"]
+    plain = {column for column in texts if _all_text(frame[column])}
+    empty = [column for column in texts if column not in plain and frame[column].isna().any()]
     if empty:
         raise InputError(f"column '{empty[0]}' has missing values", where=where, expected="text")
-    repeated = frame.duplicated(list(table.key)) if table.key else None
-    if repeated is not None and repeated.any():
-        first = frame.loc[repeated, list(table.key)].iloc[0]
-        raise InputError(
-            f"the row {dict(first)} is duplicated", where=where, expected=f"one row per {table.key}"
-        )
-    checked = frame.reset_index(drop=True)
+    # Most keys end in what is unique by itself; a look at that alone is cheap.
+    if table.key and not frame[table.key[-1]].is_unique:
+        repeated = frame.duplicated(list(table.key))
+        if repeated.any():
+            first = frame.loc[repeated, list(table.key)].iloc[0]
+            raise InputError(
+                f"the row {dict(first)} is duplicated",
+                where=where,
+                expected=f"one row per {table.key}",
+            )
+    checked: dict[str, Any] = {}
     for column, kind in table.columns.items():
-        values, wrong = _of_kind(checked[column], kind)
-        if wrong.any():
+        values, wrong = (frame[column], None) if column in plain else _of_kind(frame[column], kind)
+        if wrong is not None and wrong.any():
             raise InputError(
                 f"column '{column}' breaks the contract '{table.name}' "
-                f"(for example {checked.loc[wrong, column].iloc[0]!r})",
+                f"(for example {frame.loc[wrong, column].iloc[0]!r})",
                 where=where,
                 expected=_MEANING[kind],
             )
-        if values is not checked[column]:
-            checked[column] = values
-    rest = [column for column in frame.columns if column not in table.columns]
-    return checked[[*table.columns, *rest]]
+        checked[column] = values.array
+    checked |= {column: frame[column].array for column in frame.columns if column not in checked}
+    return pd.DataFrame(checked, index=pd.RangeIndex(len(frame)))
 
 
 _MEANING: dict[Kind, str] = {
@@ -114,24 +123,40 @@ _MEANING: dict[Kind, str] = {
 }
 
 
-def _of_kind(column: pd.Series, kind: Kind) -> tuple[pd.Series, pd.Series]:
-    """Return a column in its kind's dtype, and which of its values are not of that kind."""
+def _all_text(column: pd.Series) -> bool:
     import pandas as pd
 
-    fine = pd.Series(data=False, index=column.index)
+    if column.dtype != object:
+        return False
+    return bool(pd.api.types.infer_dtype(column, skipna=False) == "string")
+
+
+def _of_kind(column: pd.Series, kind: Kind) -> tuple[pd.Series, npt.NDArray[np.bool_] | None]:
+    """Return a column in its kind's dtype, and which of its values are not of that kind, if any."""
+    import numpy as np
+    import pandas as pd
+
     if kind == "text":
-        is_text = column.dtype == object and pd.api.types.infer_dtype(column, skipna=False)
-        return (column if is_text == "string" else column.astype(str).astype(object)), fine
+        return column.astype(str).astype(object), None
     if kind == "flag":
-        wrong = ~column.isin([True, False])
+        if column.dtype == bool:
+            return column, None
+        wrong = ~column.isin([True, False]).to_numpy()
         return (column if wrong.any() else column.astype(bool)), wrong
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-    wrong = numbers.isna() & column.notna()
+    if column.dtype == "float64":
+        numbers, wrong = column, None
+    else:
+        numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+        wrong = (numbers.isna() & column.notna()).to_numpy()
+    values = numbers.to_numpy()
     if kind == "share":
-        wrong |= (numbers < 0) | (numbers > 1)
+        outside = (values < 0) | (values > 1)
+        wrong = outside if wrong is None else wrong | outside
     if kind != "count":
         return numbers, wrong
-    wrong |= ~((numbers >= 0) & (numbers % 1 == 0))
+    with np.errstate(invalid="ignore"):
+        odd = ~((values >= 0) & (values % 1 == 0))
+    wrong = odd if wrong is None else wrong | odd
     return (column if wrong.any() else column.astype("int64")), wrong
 
 

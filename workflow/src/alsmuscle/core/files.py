@@ -15,7 +15,7 @@ import re
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -106,19 +106,46 @@ def read_json(path: str | Path) -> Any:
 
 def write_table(path: str | Path, frame: pd.DataFrame, contract: contracts.Table) -> None:
     """Write a table as tab-separated text, six significant digits, checked against its contract."""
-    checked = contracts.check_table(frame, contract, str(path)).copy(deep=False)
-    for column in checked.select_dtypes("object"):
-        values = checked[column].tolist()
-        if not all(value.isprintable() for value in values if isinstance(value, str)):
-            checked[column] = [
-                redaction.printable(value) if isinstance(value, str) else value for value in values
-            ]
-    # The same text as `float_format` gives, in half the time.
-    for column in checked.select_dtypes("float"):
-        numbers = checked[column].tolist()
-        checked[column] = ["" if math.isnan(number) else f"{number:.6g}" for number in numbers]
-    with atomic(path) as part:
-        checked.to_csv(part, sep="\t", index=False, lineterminator="\n")
+    checked = contracts.check_table(frame, contract, str(path))
+    write_text(path, _lines([_cells(checked[column]) for column in checked.columns], checked))
+
+
+def _lines(cells: Sequence[Sequence[str]], frame: pd.DataFrame) -> str:
+    """Return columns of cells as lines below the names of ``frame``, as the CSV writer has them."""
+    names = [str(name) for name in frame.columns]
+    # Cells that need no quotes are only joined: a third of the writer's time.
+    text = "\n".join(["\t".join(names), *map("\t".join, zip(*cells, strict=True)), ""])
+    lines = len(frame) + 1
+    plain = text.count("\t") == lines * (len(names) - 1) and text.count("\n") == lines
+    if plain and len(names) > 1 and '"' not in text and "\r" not in text:
+        return text
+    made = io.StringIO(newline="")
+    writer = csv.writer(made, delimiter="\t", lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(zip(*cells, strict=True))
+    return made.getvalue()
+
+
+def _cells(column: pd.Series) -> list[str]:
+    """Return the text of a column's cells, fit to be seen; empty where a value is missing."""
+    import pandas as pd
+
+    kind = column.dtype.kind if column.dtype in _PLAIN else "O"
+    values: list[Any] = column.tolist()
+    if kind == "f":
+        return ["" if math.isnan(number) else f"{number:.6g}" for number in values]
+    if kind != "O":
+        return list(map(str, values))
+    try:
+        if "".join(values).isprintable():
+            return values
+    except TypeError:  # not all are text
+        missing = pd.isna(column)
+        values = ["" if none else str(value) for value, none in zip(values, missing, strict=True)]
+    return list(map(redaction.printable, values))
+
+
+_PLAIN = ("float64", "float32", "int64", "int32", "bool")  # all others may have missing values
 
 
 def read_table(path: str | Path, contract: contracts.Table) -> pd.DataFrame:
@@ -129,22 +156,66 @@ def read_table(path: str | Path, contract: contracts.Table) -> pd.DataFrame:
     InputError
         The file is missing or breaks the contract.
     """
-    import pandas as pd
-
     kinds = contract.columns
     numbers = [column for column, kind in kinds.items() if kind not in ("text", "flag")]
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError("no such file", where=path) from None
+    frame = _plain_table(data, numbers)
+    if frame is None:
+        frame = _any_table(data, path, contract, numbers)
+    for column in frame.columns.intersection([c for c, kind in kinds.items() if kind == "flag"]):
+        values = frame[column].to_numpy()
+        true = values == "True"
+        fine = bool((true | (values == "False")).all())
+        frame[column] = true if fine else frame[column].map({"True": True, "False": False})
+    return contracts.check_table(frame, contract, str(path))
+
+
+def _plain_table(data: bytes, numbers: Collection[str]) -> pd.DataFrame | None:
+    """Read a table without quotes by Arrow, in a third of the time that pandas takes.
+
+    ``None``: it is not that plain, or has text for a number; pandas is to read it, or to say why
+    not. Both give the nearest double of a number's text.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    first = data[: max(data.find(b"\n"), 0)]
+    names = first.decode(errors="replace").split("\t")
+    if not first or b'"' in data or b"\r" in data or len(set(names)) < len(names) or "" in names:
+        return None
+    types = {name: pa.float64() if name in numbers else pa.string() for name in names}
+    try:
+        table = arrow.read_csv(
+            pa.BufferReader(data),
+            # One block: the rows of each column stay in one piece.
+            arrow.ReadOptions(use_threads=False, block_size=len(data) + 1),
+            arrow.ParseOptions(delimiter="\t", quote_char=False),
+            arrow.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False),
+        )
+    except (pa.ArrowInvalid, OverflowError):  # the latter of a block above 2 GB
+        return None
+    return table.to_pandas(use_threads=False)
+
+
+def _any_table(
+    data: bytes, path: str | Path, contract: contracts.Table, numbers: Sequence[str]
+) -> pd.DataFrame:
+    """Read a table by pandas, or say in words what is wrong with it."""
+    import pandas as pd
+
     read_as: defaultdict[str, type] = defaultdict(lambda: str, dict.fromkeys(numbers, float))
     try:
-        frame = pd.read_csv(
-            path,
+        return pd.read_csv(
+            io.BytesIO(data),
             sep="\t",
             dtype=read_as,
             na_values={column: [""] for column in numbers},
             keep_default_na=False,
             float_precision="round_trip",
         )
-    except FileNotFoundError:
-        raise InputError("no such file", where=path) from None
     except pd.errors.EmptyDataError:
         raise InputError("the file is empty", where=path) from None
     except ValueError as error:
@@ -153,9 +224,6 @@ def read_table(path: str | Path, contract: contracts.Table) -> pd.DataFrame:
             where=path,
             expected=f"numbers in {', '.join(numbers)}",
         ) from None
-    for column in frame.columns.intersection([c for c, kind in kinds.items() if kind == "flag"]):
-        frame[column] = frame[column].map({"True": True, "False": False})
-    return contracts.check_table(frame, contract, str(path))
 
 
 def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
