@@ -187,12 +187,13 @@ def fingerprints(counts: AnnData) -> dict[str, str]:
 
     ids = counts.var_names.to_numpy(dtype=str)
     order = np.argsort(ids, kind="stable")
+    ids = ids[order].astype(object)  # as text of Python's own, which joins ten times as fast
     found = {}
     unit = 1 if measure(counts) == "counts" else 1e-4
     for number, sample in enumerate(counts.obs_names):
         row = np.rint(np.asarray(counts.X[number]).ravel()[order] / unit)
         kept = row > 0
-        content = "\n".join(ids[order][kept]).encode() + row[kept].astype("<i8").tobytes()
+        content = "\n".join(ids[kept]).encode() + row[kept].astype("<i8").tobytes()
         found[str(sample)] = hashlib.sha256(content).hexdigest()
     return found
 
