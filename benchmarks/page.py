@@ -211,6 +211,26 @@ def _workflow(table: pd.DataFrame) -> Iterator[Line]:
 PATH = ["cpu_s", "wall_s", "peak_mb"]
 
 
+def _demo(table: pd.DataFrame) -> Iterator[Line]:
+    for against_what, rows in table.groupby("against", sort=False):
+        of = rows.groupby("code")[["cpu_s", "wall_s", "processes"]].median()
+        ours, former = of.loc["ours"], of.loc[str(against_what)]
+        runs = rows["code"].eq("ours").sum()
+        what = f"the demo, median of {runs}; {against_what}: of {len(rows) - runs}"
+        yield Line(*(str(against_what), what, several(ours), several(former)), ratios(ours, former))
+
+
+def _where(table: pd.DataFrame) -> Iterator[Line]:
+    for run, rows in table.groupby("run", sort=False):
+        total = rows["cpu_s"].sum()
+        said = several((total, rows["imports_s"].sum()))
+        yield Line(str(run), f"{run}, all of it", said)
+        for row in rows[rows["cpu_s"] >= total / 100].itertuples():
+            what = f"{run}, `{row.rule}`, {row.processes}"
+            numbers = several((row.cpu_s, row.imports_s))
+            yield Line(str(run), what, f"{numbers}<br>{'' if pd.isna(row.where) else row.where}")
+
+
 def _path(table: pd.DataFrame) -> Iterator[Line]:
     def line(piece: str, what: str, ours: pd.Series, peer: pd.Series) -> Line:
         return Line(piece, what, several(ours), several(peer), ratios(ours, peer))
@@ -236,6 +256,8 @@ LINES: dict[str, Callable[[pd.DataFrame], Iterator[Line]]] = {
     "report": _report,
     "workflow": _workflow,
     "path": _path,
+    "demo": _demo,
+    "where": _where,
 }
 
 
@@ -314,6 +336,12 @@ class Page:
         """Return what ours take of R's, over all studies of the bulk path."""
         by = self.read("path").groupby("way")[column].sum()
         return float(by["ours"] / by["R"])
+
+    def demo_ratio(self) -> float:
+        """Return what the demo takes of the former code's CPU seconds, by medians."""
+        table = self.read("demo")
+        of = table.groupby("code")["cpu_s"].median()
+        return float(of["ours"] / of[str(table["against"].iloc[0])])
 
     def false_shares(self, bar: float) -> list[tuple[str, float, float]]:
         """Return a line for :meth:`bars` per size: the mean false share of our calls.

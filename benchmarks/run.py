@@ -92,6 +92,9 @@ PARTS = (
     Part("workflow", "run", ("5", "50", "demo"), code=RULES),
     Part("workflow", "run", ("real",), ("mirror",), code=RULES),
     Part("workflow", "run", ("200",), large=True, code=RULES),
+    Part("demo", "against", ("88e6a7a",), code=RULES),
+    Part("where", "run", ("demo",), code=(*RULES, "benchmarks/sampled/*.py")),
+    Part("where", "run", ("real",), ("mirror",), code=(*RULES, "benchmarks/sampled/*.py")),
     Part(
         *("path", "study", ("gse140261", "gse184951", "glds103", "gse129643"), ("R", "mirror")),
         code=("benchmarks/path.R", *BULK),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pandas as pd
 
-from support import load_benchmark
+from support import ROOT, load_benchmark
 
 
 def test_jobs_are_counted_per_study() -> None:
@@ -54,3 +59,43 @@ def test_agreement_counts_what_differs_and_names_the_calls() -> None:
     assert found["false_stops"] == 1
     assert (found["calls_differ"], found["genes_that_differ"]) == (1, "b")
     assert found["calls_differ_converged"] == 0
+
+
+def test_samples_are_added_up_by_rule_with_imports_apart() -> None:
+    rows_of = load_benchmark("where").rows_of
+    lines = [
+        '{"name": "bulk_fit", "cpu_s": 2.0, "counts": {"import": 50, "bulk/deseq2.py fit": 150}}',
+        '{"name": "bulk_fit", "cpu_s": 1.0, "counts": {"import": 100}}',
+        '{"name": "snakemake", "cpu_s": 9.0, "counts": {"elsewhere": 10}}',
+        '{"name": "data_admit", "cpu_s": 0.1, "counts": {}}',
+    ]
+    table = rows_of(lines, "demo").set_index("rule")
+    assert table["processes"].to_dict() == {"snakemake": 1, "bulk_fit": 2, "data_admit": 1}
+    assert table.loc["bulk_fit", ["cpu_s", "imports_s"]].tolist() == [3.0, 1.5]
+    assert table.loc["bulk_fit", "where"] == "bulk/deseq2.py fit 1.5"
+    assert table.loc["snakemake", ["imports_s", "where"]].tolist() == [0.0, ""]
+
+
+def test_a_sampled_process_says_what_it_did(tmp_path) -> None:
+    """A process and its child, which ends by ``os._exit``, as a job's does."""
+    code = """
+import os, time
+from alsmuscle.core import redaction
+def busy(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        redaction.printable("a b" * 50)
+if os.fork() == 0:
+    busy(0.4)
+    os._exit(0)
+os.wait()
+"""
+    log = tmp_path / "log"
+    path = os.pathsep.join([str(ROOT / "benchmarks" / "sampled"), str(ROOT / "workflow" / "src")])
+    environment = os.environ | {"PYTHONPATH": path, "ALSMUSCLE_PROFILE": str(log)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    child, parent = map(json.loads, log.read_text().splitlines())
+    assert child["cpu_s"] > 0.35
+    assert max(child["counts"], key=child["counts"].get) == "core/redaction.py printable"
+    assert "core/redaction.py printable" not in parent["counts"]
+    assert parent["name"] == "snakemake"
