@@ -150,3 +150,12 @@ def test_errors_speak() -> None:
         bayes.random_effects(y, s[[0]], scale=SCALE, margin=MARGIN)
     with pytest.raises(InputError, match="not positive"):
         bayes.random_effects(y, s * 0, scale=SCALE, margin=MARGIN)
+
+
+def test_a_study_without_a_key_changes_nothing_for_it():
+    effect = pd.DataFrame({"a": [0.5, -0.2], "b": [0.7, 0.1], "c": [np.nan, 0.4]})
+    se = pd.DataFrame({"a": [0.2, 0.3], "b": [0.1, 0.2], "c": [np.nan, 0.25]})
+    both = bayes.random_effects(effect, se, scale=0.5, margin=0.1)
+    alone = bayes.random_effects(effect[["a", "b"]], se[["a", "b"]], scale=0.5, margin=0.1)
+    pd.testing.assert_series_equal(both.loc[0], alone.loc[0], rtol=1e-12)
+    assert not np.allclose(both.loc[1], alone.loc[1])

@@ -60,3 +60,10 @@ def test_adjust_by_hand_and_against_scipy() -> None:
     p = np.random.default_rng(1).random(500)
     np.testing.assert_allclose(distributions.adjust(p), stats.false_discovery_control(p))
     assert np.isnan(distributions.adjust([np.nan])).all()
+
+
+def test_quantiles_of_shared_degrees_of_freedom_are_those_of_each():
+    free = np.tile([3.0, 4.5, np.inf, np.nan, 300.0, 3.0], 40).reshape(20, 12)
+    each = [distributions.t_quantile(0.975, value) for value in free.ravel()]
+    found = distributions.t_quantile(0.975, free)
+    assert np.array_equal(found, np.reshape(each, free.shape), equal_nan=True)

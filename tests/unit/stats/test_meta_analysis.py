@@ -209,3 +209,13 @@ def test_errors_speak() -> None:
         meta_analysis.combine_cluster(effect, se, rho=1.5)
     with pytest.raises(InputError, match=r"covariance has shape \(3, 3\)"):
         meta_analysis.combine_cluster(effect, se, covariance=np.eye(3))
+
+
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_keys_in_parts_are_pooled_as_together(monkeypatch, n):
+    rng = np.random.default_rng(5)
+    effect, se = pd.DataFrame(rng.normal(size=(n, 4))), pd.DataFrame(np.full((n, 4), 0.3))
+    effect = effect.mask(rng.random((n, 4)) < 0.3)
+    whole = meta_analysis.random_effects(effect, se)
+    monkeypatch.setattr(meta_analysis, "_CHUNK", 3)
+    pd.testing.assert_frame_equal(meta_analysis.random_effects(effect, se), whole)

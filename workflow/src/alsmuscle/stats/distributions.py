@@ -21,8 +21,16 @@ def t_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
     return np.asarray(2 * stdtr(df, -np.abs(np.asarray(statistic, dtype=float))), dtype=float)
 
 
+_MANY = 50
+
+
 def t_quantile(probability: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
     """Return quantiles of t."""
+    free = np.asarray(df, dtype=float)
+    if np.ndim(probability) == 0 and free.size > _MANY:
+        # Genes mostly share their degrees of freedom, and a quantile costs a search.
+        known, place = np.unique(free, return_inverse=True)
+        return np.asarray(stdtrit(known, probability)[place].reshape(free.shape), dtype=float)
     return np.asarray(stdtrit(df, probability), dtype=float)
 
 

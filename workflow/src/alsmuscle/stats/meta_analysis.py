@@ -7,7 +7,7 @@ operations. Numbers follow R's metafor (Viechtbauer 2010, J Stat Softw 36:3) to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,9 +103,28 @@ def random_effects(
     if not 0 < level < 1:
         raise InputError(f"level {level} is not between 0 and 1")
     data, method = _arrays(effect, se), _Method(estimator, knapp_hartung)
-    fit = _fit(data, method)
-    loo = _leave_one_out(data, fit, method) if leave_one_out else None
+    fits, without = [], []
+    for part in _chunks(data):
+        fits.append(_fit(part, method))
+        if leave_one_out:
+            without.append(_leave_one_out(part, fits[-1], method))
+    fit = _Fit(*map(np.concatenate, zip(*fits, strict=True)))
+    loo = tuple(map(np.concatenate, zip(*without, strict=True))) if without else None
     return _table(effect, data, fit, level, loo)
+
+
+_CHUNK = 512  # keys at a time: contrasts × keys stay in the processor's cache
+
+
+def _chunks(data: _Data) -> Iterator[_Data]:
+    """Yield the keys in parts; one part, perhaps empty, at least."""
+    for start in range(0, max(data.y.shape[1], 1), _CHUNK):
+        own = slice(start, start + _CHUNK)
+        yield _Data(
+            np.ascontiguousarray(data.y[:, own]),
+            np.ascontiguousarray(data.v[:, own]),
+            np.ascontiguousarray(data.present[:, own]),
+        )
 
 
 def _arrays(effect: pd.DataFrame, se: pd.DataFrame) -> _Data:
