@@ -1,3 +1,4 @@
+from functools import lru_cache
 from pathlib import Path
 
 from alsmuscle.bulk.tables import DE
@@ -8,6 +9,14 @@ from alsmuscle.synthesis import denervation, targets
 from alsmuscle.synthesis.tables import BLOCKS, CONTRASTS, DELTAS, DENERVATION, RANDOM_SETS
 
 with log.job(snakemake.log[0]) as logger:
+
+    def source(name):  # a study's contrasts follow each other
+        if name[0] not in matrices:
+            return files.read_table(tables[name], DE)
+        contrast, path = cards.contrast(studies[name[0]], name[1]), matrices[name[0]]
+        parts = values(path), fits(path.with_name("fits.h5"), cards.design_id(contrast))
+        return denervation.refit(*parts, contrast, **options)
+
     studies, options = snakemake.params.cards, snakemake.params.fit
     contrasts = files.read_table(snakemake.input.contrasts, CONTRASTS)
     listed = files.read_plain(snakemake.input.programmes)
@@ -15,14 +24,7 @@ with log.job(snakemake.log[0]) as logger:
     pairs = denervation.comparable_pairs(contrasts)
     matrices = {Path(path).parent.name: Path(path) for path in snakemake.input.vst}
     tables = {(Path(p).parent.parent.name, Path(p).parent.name): p for p in snakemake.input.de}
-
-    def source(name):
-        if name[0] not in matrices:
-            return files.read_table(tables[name], DE)
-        contrast, path = cards.contrast(studies[name[0]], name[1]), matrices[name[0]]
-        fitted = files.read_h5ads(path.with_name("fits.h5"), cards.design_id(contrast))
-        return denervation.refit(files.read_h5ad(path), fitted, contrast, **options)
-
+    values, fits = lru_cache(1)(files.read_h5ad), lru_cache(1)(files.read_h5ads)
     found = denervation.compare_with_denervation(
         {name: source(name) for name in denervation.needed_contrasts(contrasts, pairs)},
         contrasts,
@@ -35,6 +37,5 @@ with log.job(snakemake.log[0]) as logger:
         **snakemake.params.denervation,
     )
     logger.info("%d pairs", len(found.axis))
-    files.write_table(snakemake.output.axis, found.axis, DENERVATION)
-    files.write_table(snakemake.output.deltas, found.deltas, DELTAS)
-    files.write_table(snakemake.output.random_sets, found.random_sets, RANDOM_SETS)
+    for name, kind in (("axis", DENERVATION), ("deltas", DELTAS), ("random_sets", RANDOM_SETS)):
+        files.write_table(getattr(snakemake.output, name), getattr(found, name), kind)

@@ -93,8 +93,9 @@ def _side(
     df: float,
     parts: Parts | None = None,
 ) -> _Side:
-    b = effects.loc[genes, "effect"].to_numpy(dtype=float)
-    s2 = effects.loc[genes, "se"].to_numpy(dtype=float) ** 2
+    rows = effects.index.get_indexer(genes)
+    b = effects["effect"].to_numpy(dtype=float)[rows]
+    s2 = effects["se"].to_numpy(dtype=float)[rows] ** 2
     if parts is not None:
         noise = None
         if parts.replicates is not None:
@@ -107,14 +108,15 @@ def _side(
         return _Side(b, s2, joint, df, own)
     if replicates is None:
         return _Side(b, s2, None, df)
-    lacking = genes.difference(replicates.columns)
+    columns = replicates.columns.get_indexer(genes)
+    lacking = genes[columns < 0]
     if lacking.size:
         raise InputError(
             f"the replicates lack {lacking.size} of {genes.size} genes, such as '{lacking[0]}'"
         )
     if len(replicates) < 30:
         raise InputError(f"{len(replicates)} bootstrap replicates", expected="at least 30")
-    noise = replicates.loc[:, genes].to_numpy(dtype=float)
+    noise = replicates.to_numpy(dtype=float)[:, columns]
     return _Side(b, s2, noise - noise.mean(axis=0), df)
 
 
@@ -274,7 +276,10 @@ def noise_corrected_correlation(
         Fewer than 50 shared genes.
     """
     genes = _shared(als, den, exclude)
-    a, d = _side(als, genes, None, np.inf), _side(den, genes, None, np.inf)
+    return _corrected(_side(als, genes, None, np.inf), _side(den, genes, None, np.inf))
+
+
+def _corrected(a: _Side, d: _Side) -> tuple[float, float]:
     w = 1 / (np.median(a.s2) + np.median(d.s2) + (a.s2 + d.s2) / 2)
     w /= w.sum()
     x, y = d.b - w @ d.b, a.b - w @ a.b
@@ -364,7 +369,7 @@ def denervation_axis(
     genes = _shared(als, den, exclude)
     a = _side(als, genes, als_replicates, als_df)
     d = _side(den, genes, den_replicates, den_df, den_parts)
-    raw, corrected = noise_corrected_correlation(als, den, exclude=exclude)
+    raw, corrected = _corrected(a, d)
     nothing = _sparse([], [], [], (genes.size, 1))
     fit = _slope(a, d, nothing, inter_gene_correlation)
     out: dict[str, Any] = {

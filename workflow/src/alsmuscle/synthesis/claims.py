@@ -277,8 +277,16 @@ def cases(
         )
         for name, declared in document["contexts"].items()
     }
+    drawn = ev.drawn(
+        {
+            (name, number): sets
+            for name, c in contexts.items()
+            for number, sets in (("effect", c.random_sets), ("delta", c.random_deltas))
+        },
+        rules,
+    )
     return [
-        _case(claim, test, contexts[name], rules)
+        _case(claim, test, contexts[name], drawn)
         for claim in document["claims"]
         for test in claim["tests"]
         for name in test["contexts"]
@@ -408,7 +416,7 @@ def _no_data(matched: pd.DataFrame, n_chosen: int) -> str:
 
 
 def _case(
-    claim: Mapping[str, Any], test: Mapping[str, Any], context: _Context, rules: Rules
+    claim: Mapping[str, Any], test: Mapping[str, Any], context: _Context, drawn: ev.Drawn
 ) -> Case:
     target = test["target"]
     delta, adjusted, source = context.delta, context.delta_adjusted, REFERENCE
@@ -418,21 +426,20 @@ def _case(
         delta, adjusted, source = None, None, ""
     case = Case(claim, test, context, delta, adjusted, source, np.empty(0), np.empty(0))
     return case._replace(
-        random_level=_random(case, context.random_sets, ("effect", "se"), rules),
-        random_delta=_random(case, context.random_deltas, ("delta", "delta_se"), rules),
+        random_level=_random(case, "effect", drawn),
+        random_delta=_random(case, "delta", drawn),
     )
 
 
-def _random(case: Case, sets: pd.DataFrame, names: tuple[str, str], rules: Rules) -> Floats:
+def _random(case: Case, number: str, drawn: ev.Drawn) -> Floats:
     """How far matched random sets go in a number on which the verdict rests."""
-    if names[0] == "delta":
+    if number == "delta":
         wanted = case.uses_delta and case.delta is not None and case.source == REFERENCE
     else:
         wanted = case.question == LEVEL or case.context.kind in NERVE_FREE
-    if not wanted or sets.empty or ev.estimate(case.context.level, case.target) is None:
+    if not wanted or ev.estimate(case.context.level, case.target) is None:
         return np.empty(0)
-    own = sets[sets["target"] == case.target]
-    return ev.random_sizes(own, names, case.test["expected"], rules)
+    return ev.forward(drawn(case.context.name, number, case.target), case.test["expected"])
 
 
 def moved(case: Case, by: float, rules: Rules) -> Case:

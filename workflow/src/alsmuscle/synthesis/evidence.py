@@ -6,7 +6,8 @@ All blocks of a context's contrasts are pooled together, claimed or not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -158,10 +159,8 @@ def in_conflict(pooled: Pooled, target: str, alpha: float) -> bool:
 MIN_SETS = 20  # matched random sets, below which nothing is said of a share of 5 %
 
 
-def random_sizes(
-    sets: pd.DataFrame, columns: tuple[str, str], expected: str, rules: Rules
-) -> Floats:
-    """Return how far one target's matched random sets go in the expected direction, log2 units.
+def random_effects(sets: pd.DataFrame, columns: tuple[str, str], rules: Rules) -> Floats:
+    """Return the pooled effects of one target's matched random sets, log2 units.
 
     ``sets``: rows of these sets; ``columns``: effect and its error. Empty where they are too few.
     """
@@ -170,19 +169,47 @@ def random_sizes(
         return np.empty(0)
     y, s, _ = clusters_of(sets, rules.rho, columns[0], columns[1], "df", "draw")
     prior = moderated_pooling.learn(y, s) or moderated_pooling.ALONE
-    null = moderated_pooling.pool(y, s, prior=prior)["effect"].to_numpy(dtype=float)
-    return _forward(null, expected)
+    found = moderated_pooling.pool(y, s, prior=prior)["effect"]
+    return np.asarray(found, dtype=float)
+
+
+Drawn = Callable[[str, str, str], Floats]
+"""Context, number (``effect`` or ``delta``) and target → :func:`random_effects` of its sets."""
+
+
+def drawn(sets: Mapping[tuple[str, str], pd.DataFrame], rules: Rules) -> Drawn:
+    """Return a function that pools each target's matched random sets once.
+
+    Several tests ask about one target in one context. ``sets``: by context and number.
+    """
+    errors = {"effect": "se", "delta": "delta_se"}
+
+    @cache
+    def places(context: str, number: str) -> Mapping[Any, Any]:
+        found: Mapping[Any, Any] = sets[context, number].groupby("target").indices
+        return found
+
+    @cache
+    def effects(context: str, number: str, target: str) -> Floats:
+        rows = sets[context, number]
+        if rows.empty:
+            return np.empty(0)
+        own = rows.iloc[places(context, number).get(target, [])]
+        return random_effects(own, (number, errors[number]), rules)
+
+    return effects
 
 
 def share_as_far(sizes: Floats, pooled: Pooled | None, target: str, expected: str) -> float:
-    """Return the share of random sets (:func:`random_sizes`) that go as far as a target does."""
+    """Return the share of random sets, by :func:`forward`, that go as far as a target does."""
     if not len(sizes) or pooled is None or target not in pooled.table.index:
         return float("nan")
-    own = _forward(np.array([float(pooled.table.loc[target, "effect"])]), expected)
+    own = forward(np.array([float(pooled.table.loc[target, "effect"])]), expected)
     return float(((sizes >= own).sum() + 1) / (len(sizes) + 1))
 
 
-def _forward(effects: Floats, expected: str) -> Floats:
+def forward(effects: Floats, expected: str) -> Floats:
+    """Return how far effects go in the expected direction, log2 units."""
     sign = EXPECTED[expected]
     return np.asarray(sign * effects if sign in (1, -1) else np.abs(effects), dtype=float)
 

@@ -6,7 +6,8 @@ them (:mod:`alsmuscle.stats.moderated_pooling`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,12 +135,28 @@ def pool(
     table = pd.concat([table, unmoderated, posterior], axis=1)
     table.insert(0, "k", own["k"].astype(int))
     table.insert(1, "n_contrasts", rows.groupby("target")["label"].nunique())
-    ordered = rows[["target", "label"]].sort_values(["target", "label"])
-    ends = np.flatnonzero(np.diff(pd.factorize(ordered["target"])[0])) + 1
-    parts = np.split(ordered["label"].to_numpy(), ends)
-    names = ordered["target"].drop_duplicates()
-    studies = {str(name): list(part) for name, part in zip(names, parts, strict=True)}
-    return Pooled(table, y, s, free, studies)
+    return Pooled(table, y, s, free, _Studies(rows[["target", "label"]]))
+
+
+class _Studies(Mapping[str, list[str]]):
+    """Target → its labels, sorted; put together when first asked for: genes nobody asks about."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self._rows = rows
+
+    @cached_property
+    def _labels(self) -> dict[str, list[str]]:
+        ordered = self._rows.sort_values(["target", "label"]).groupby("target")["label"]
+        return {str(name): list(part) for name, part in ordered}
+
+    def __getitem__(self, target: str) -> list[str]:
+        return self._labels[target]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._labels)
+
+    def __len__(self) -> int:
+        return len(self._labels)
 
 
 def interval(table: pd.DataFrame, level: float) -> tuple[Floats, Floats]:
