@@ -267,3 +267,18 @@ def test_equal_data_give_equal_bytes_and_keep_single_values(tmp_path):
     again = files.read_h5ad(tmp_path / "x.h5ad")
     assert (again.X == X).all()
     assert again.uns["embedding"] == {"neighbours": "exact", "n": 15}
+
+
+@pytest.mark.parametrize("head", ["", "a\tb\n1\t"])
+@pytest.mark.parametrize("quote", ["", '"', "  ", '" '])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("=1+1", "@x", "+x", "-x", "-", "+", "--1", "-1.5.2", "-1e", "+1=", "-inf"),
+        *("-1.5", "+2e-10", "-.5", "1e-05", "HLA-A", "a=b", "x@y", "-3.", "", "0"),
+    ],
+)
+@pytest.mark.parametrize("tail", ["", "\t2\n", "\r\n"])
+def test_the_quick_look_for_formulas_finds_what_the_pattern_does(head, quote, cell, tail):
+    table = f"{head}{quote}{cell}{tail}".encode()
+    assert files._has_formula(table) == bool(files._FORMULA.search(table))

@@ -919,8 +919,8 @@ def test_gene_scripts_hold_every_gene_where_the_page_looks(files, data):
 
 def test_ends_of_an_interval_round_alike_from_its_half_and_from_the_pooled_row():
     effect, half, low, high = 4.56477, 0.320890, 4.24388, 4.88566
-    of, by = gene._cells([effect, half, 1e-8], 2).split(",")[:2]
-    pooled = gene._cells([1, effect, low, high, 0.01], 4).split(",")
+    of, by = gene._cells(np.array([[effect, half, 1e-8]]), 2)[0].split(",")[:2]
+    pooled = gene._cells(np.array([[1, effect, low, high, 0.01]]), 4)[0].split(",")
     assert f"{float(of) + float(by):.2f}" == f"{float(pooled[3]):.2f}" == f"{high:.2f}"
     assert f"{float(of) - float(by):.2f}" == f"{float(pooled[2]):.2f}" == f"{low:.2f}"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from alsmuscle.report import estimates, wording
@@ -107,7 +107,7 @@ def measured(contrast: m.ContrastData) -> Measured | None:
     return (
         frame["gene_id"].astype(str).tolist(),
         frame["label"].astype(str).tolist(),
-        [_cells(row, 2) for row in values.tolist()],
+        _cells(values, 2),
     )
 
 
@@ -168,14 +168,21 @@ def scripts(
     return made
 
 
-def _cells(values: Sequence[float], estimated: int) -> str:
-    """Return numbers as JSON; ``estimated`` first ones with digits enough that pages which compute
-    an interval's ends, or read them elsewhere, round to the same.
+def _cells(values: np.ndarray, estimated: int) -> list[str]:
+    """Return each row of numbers as JSON; the ``estimated`` first columns with digits enough that
+    pages which compute an interval's ends, or read them elsewhere, round to the same.
     """
-    return ",".join(
-        f"{v:{'.5g' if i < estimated else '.3g'}}" if math.isfinite(v) else "null"
-        for i, v in enumerate(values)
-    )
+    columns = []
+    for place, column in enumerate(values.T):
+        digits = "%.5g" if place < estimated else "%.3g"
+        known = np.isfinite(column).tolist()
+        columns.append(
+            [
+                digits % value if fine else "null"
+                for value, fine in zip(column.tolist(), known, strict=True)
+            ]
+        )
+    return list(map(",".join, zip(*columns, strict=True)))
 
 
 def _pooled(data: m.ReportData) -> dict[str, list[str]]:
@@ -189,9 +196,14 @@ def _pooled(data: m.ReportData) -> dict[str, list[str]]:
     keys = [table[k].astype(str) for k in ("key", "species", "cell_type")]
     columns = ["k", "effect", "ci_low", "ci_high", "padj"]
     values = table[columns].astype(float).to_numpy()
-    for gene, species, cells, role, row in zip(*keys, table["role"], values, strict=True):
-        head = c.embed_json([place[role], species, cells])[1:-1]
-        found.setdefault(gene, []).append(f"[{head},{_cells(row, 4)}]")
+    heads: dict[tuple[str, str, str], str] = {}
+    for gene, species, cells, role, row in zip(
+        *keys, table["role"], _cells(values, 4), strict=True
+    ):
+        what = (role, species, cells)
+        if what not in heads:
+            heads[what] = c.embed_json([place[role], species, cells])[1:-1]
+        found.setdefault(gene, []).append(f"[{heads[what]},{row}]")
     return found
 
 
