@@ -34,5 +34,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A small project; its modules are copies, so a test may edit them."""
-    return make_project(tmp_path, copy_code=True)
+    """A small project, whose code is the checkout's."""
+    return make_project(tmp_path, copy_code=False)

@@ -102,16 +102,8 @@ def add(project: Project, study: str, card: dict[str, Any]) -> None:
 
 def two_sound_studies(folder: Path) -> Project:
     project = make_project(folder, copy_code=False)
-
-    def quick(config: dict[str, Any]) -> None:
-        config["bulk"]["de"] |= {"shrink": False}
-        config["enrichment"]["gsea"]["permutations"] = 101
-        config["enrichment"]["sets"]["n_matched"] = 20
-        config["programmes"]["n_matched"] = 20
-        config["synthesis"]["denervation"] |= {"n_replicates": 30, "n_random": 5}
-        config["cells"]["prepare"] |= {"min_genes": 50}
-
-    project.config(quick)
+    project.quick()
+    project.config(lambda config: config["cells"]["prepare"].update(min_genes=50))
     (folder / "config" / "celltypes.tsv").write_bytes(
         (ROOT / "config" / "celltypes.tsv").read_bytes()
     )

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+import warm
 from alsmuscle.core import digest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +84,18 @@ class Project:
     def card(self, change: Callable[[dict[str, Any]], None], study: str = "gse1") -> None:
         self._edit(self.folder / "config" / "datasets" / f"{study}.yaml", change)
 
+    def quick(self) -> None:
+        """Ask for fewer permutations, replicates and random sets than a result needs."""
+
+        def change(config: dict[str, Any]) -> None:
+            config["bulk"]["de"] |= {"shrink": False}
+            config["enrichment"]["gsea"]["permutations"] = 101
+            config["enrichment"]["sets"]["n_matched"] = 20
+            config["programmes"]["n_matched"] = 20
+            config["synthesis"]["denervation"] |= {"n_replicates": 30, "n_random": 5}
+
+        self.config(change)
+
     def own_sets(self, genes: pd.Index) -> None:
         """Add and use a collection from a local GMT: the genes that move, and as many others."""
         table = pd.read_csv(
@@ -118,15 +132,7 @@ class Project:
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         give_parsed_code(self.folder)
         environment = {k: v for k, v in os.environ.items() if k != "ALSMUSCLE_MIRROR"}
-        return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=3600,
-        )
+        return warm.run(["--cores", "2", *arguments], folder=self.folder, environment=environment)
 
     def admit(self) -> subprocess.CompletedProcess[str]:
         """Download and verify all studies, so that the plan behind that is known."""
@@ -149,9 +155,9 @@ class Project:
         return jobs
 
 
-def small_counts(n_genes: int = 1200, n_side: int = 5, seed: int = 1) -> pd.DataFrame:
-    """Counts of two groups with real Ensembl ids: every 10th gene triples in the second group."""
-    rng = np.random.default_rng(seed)
+@cache
+def _studied_genes() -> pd.DataFrame:
+    """Genes that tell the sexes apart, then those of the programmes."""
     table = pd.read_csv(
         ROOT / "workflow" / "resources" / "genes_human.tsv.gz",
         sep="\t",
@@ -161,7 +167,13 @@ def small_counts(n_genes: int = 1200, n_side: int = 5, seed: int = 1) -> pd.Data
     programmes = pd.read_csv(ROOT / "config" / "programmes.tsv", sep="\t", dtype=str)
     known = table[table["symbol"].isin(set(programmes["human"])) & (table["primary"] == "1")]
     sexed = table[table["symbol"].isin(["XIST", "RPS4Y1", "DDX3Y", "KDM5D", "EIF1AY"])]
-    genes = pd.concat([sexed, known]).drop_duplicates("gene_id").head(n_genes)
+    return pd.concat([sexed, known]).drop_duplicates("gene_id")
+
+
+def small_counts(n_genes: int = 1200, n_side: int = 5, seed: int = 1) -> pd.DataFrame:
+    """Counts of two groups with real Ensembl ids: every 10th gene triples in the second group."""
+    rng = np.random.default_rng(seed)
+    genes = _studied_genes().head(n_genes)
     mean = np.exp(rng.normal(5, 1.5, len(genes)))[:, None]
     fold = np.ones((len(genes), 2 * n_side))
     fold[::10, n_side:] = 3
@@ -400,4 +412,22 @@ def make_project(folder: Path, *, copy_code: bool) -> Project:
         config["bulk"]["qc"]["min_genes_detected"] = 100
 
     made.config(small)
+    _few_claims(made)
     return made
+
+
+def _few_claims(project: Project) -> None:
+    """Keep every sixth claim, and the programmes that these and the configuration name.
+
+    Judging all of them and writing their pages is half of what a small run costs. The demo's tests
+    take them all.
+    """
+    config = project.folder / "config"
+    project._edit(
+        config / "claims.yaml", lambda document: document.update(claims=document["claims"][::6])
+    )
+    named = (config / "claims.yaml").read_text() + (config / "config.yaml").read_text()
+    for name in ("programmes.tsv", "programme_notes.tsv"):
+        head, *lines = (config / name).read_text().splitlines(keepends=True)
+        kept = [line for line in lines if re.search(rf"\b{line.split()[0]}\b", named)]
+        (config / name).write_text("".join([head, *kept]))

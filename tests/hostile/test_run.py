@@ -124,6 +124,7 @@ def _pinned(path: Path) -> dict[str, str]:
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     folder = tmp_path_factory.mktemp("hostile")
     project = make_project(folder, copy_code=False)
+    project.quick()
     project.card(lambda card: _odd(folder, card))
     cards = {
         "gse2": _cells(folder, "gse2", made.environment(folder / "environment.h5")),

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.pipeline
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     made = make_project(tmp_path_factory.mktemp("arrays"), copy_code=False)
+    made.quick()
     cards = made.folder / "config" / "datasets"
     (cards / "gse1.yaml").unlink()
     card = write_arrays(made.folder / "source")

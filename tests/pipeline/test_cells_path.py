@@ -123,6 +123,7 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
 
     panel = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
     study = simulate_nuclei(panel, seed=5, n_donors=8, nuclei_per_donor=120, n_genes=1500)
+    study.uns.clear()  # the truth: thousands of entries, which each sample would be written with
     prepared_samples = [
         prepare_sample(
             study[study.obs["sample_id"] == s].copy(), sample_id=s, material="nuclei", min_genes=100

@@ -7,13 +7,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+import warm
 from support import ROOT, give_parsed_code, small_counts, write_study
 
 OUTER = """
@@ -40,15 +39,7 @@ def _snakemake(folder: Path, *arguments: str, fine: bool = True) -> str:
         k: v for k, v in os.environ.items() if k not in ("ALSMUSCLE_MIRROR", "PYTHONPATH")
     }
     give_parsed_code(folder)
-    run = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=3600,
-    )
+    run = warm.run(["--cores", "2", *arguments], folder=folder, environment=environment)
     said = run.stdout + run.stderr
     assert (run.returncode == 0) == fine, said[-5000:]
     return said

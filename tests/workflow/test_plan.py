@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 
 import pandas as pd
+import yaml
 
 from alsmuscle.core import files
 from alsmuscle.data.tables import MANIFEST
-from support import ROOT, Project, give_parsed_code, small_counts
+from support import ROOT, Project, give_parsed_code, make_project, small_counts, write_study
 
 GATE = {"data_fetch": 1, "data_verify": 1, "data_admit": 1}
 STUDY = {
@@ -42,22 +43,48 @@ def test_a_new_run_has_one_job_per_step(project):
     assert project.planned() == {**STUDY, **REST}
 
 
-def test_a_contrast_adds_a_job_and_a_collection_one_download(project):
+def _published(project):
+    """Add a study of effects that somebody has published, beside the one of counts."""
+    card = write_study(project.folder / "source", small_counts())
+    for key in ("counts", "samples"):
+        card.pop(key)
+    path = project.folder / "effects.csv"
+    table = pd.DataFrame({"gene": ["XIST", "MYOG"], "log2fc": [1.0, 2.0], "se": [0.1, 0.2]})
+    table.to_csv(path, index=False)
+    card |= {"id": "gse2", "accession": "GSE2", "modality": "effects"}
+    card["files"] = {"table": {"url": str(path)}}
+    card["effects"] = {
+        "file": "table",
+        "layout": "csv",
+        "contrast": card["contrasts"][0]["id"],
+        "gene_column": "gene",
+        "log2fc_column": "log2fc",
+        "se_column": "se",
+    }
+    path = project.folder / "config" / "datasets" / "gse2.yaml"
+    path.write_text(yaml.safe_dump(card, sort_keys=False))
+
+
+def test_a_contrast_adds_a_job_a_collection_one_download_and_published_effects_the_ranking(project):
     def paired(card):
         card["contrasts"].append({**card["contrasts"][0], "id": "paired", "block": "subject_id"})
 
     def hallmark(config):
         config["enrichment"]["collections"] = ["hallmark"]
 
+    _published(project)
     project.card(paired)
     project.card(lambda card: card["contrasts"].append({**card["contrasts"][0], "id": "third"}))
     assert project.admit().returncode == 0
     project.config(hallmark)
+    # Of the published effects the ranking only: all three contrasts are of the counts.
     assert project.planned() == {
         **STUDY,
         **REST,
         "data_fetch": 1,
         "bulk_contrast": 3,
+        "effects_import": 1,
+        "enrichment_gsea": 1,
     }
     # Of a study's own, with download and check: imports are not paid for a job per table.
     own = {**STUDY, "bulk_contrast": 3, "data_fetch": 1, "data_verify": 1}
@@ -83,32 +110,6 @@ def test_a_users_own_gmt_is_fetched_and_read_like_any_other(project):
     assert (row["name"], row["source"], row["pinned"]) == ("own", "local", "file")
     text = (project.folder / row["path"]).read_text()
     assert {line.split("\t")[0] for line in text.splitlines()} == {"PLANTED", "OTHER"}
-
-
-def test_published_effects_get_the_ranking_only(project):
-    def published(card):
-        for key in ("counts", "samples"):
-            card.pop(key)
-        card["modality"] = "effects"
-        card["files"] = {"table": card["files"]["sheet"]}
-        card["effects"] = {
-            "file": "table",
-            "layout": "csv",
-            "contrast": card["contrasts"][0]["id"],
-            "gene_column": "gene",
-            "log2fc_column": "log2fc",
-            "se_column": "se",
-        }
-
-    project.card(published)
-    table = pd.DataFrame({"gene": ["XIST", "MYOG"], "log2fc": [1.0, 2.0], "se": [0.1, 0.2]})
-    path = project.folder / "effects.csv"
-    table.to_csv(path, index=False)
-    project.card(lambda card: card["files"].update(table={"url": str(path)}))
-    assert project.admit().returncode == 0
-    jobs = project.planned()
-    assert jobs["enrichment_gsea"] == 1
-    assert "bulk_contrast" not in jobs
 
 
 def test_a_candidate_on_arrays_is_planned_like_counts(project):
@@ -139,7 +140,8 @@ def test_a_block_that_mapping_empties_stops_with_its_name(project):
     assert "Traceback" not in run.stderr
 
 
-def test_the_code_that_is_digested_is_the_code_that_runs(project):
+def test_the_code_that_is_digested_is_the_code_that_runs(tmp_path):
+    project = make_project(tmp_path, copy_code=True)
     # The tests' environment holds an installed package: that of the checkout, not of this project.
     module = project.folder / "workflow" / "src" / "alsmuscle" / "genesets" / "programmes.py"
     module.write_text(module.read_text() + '\n\nopen("ran", "w").write(__file__)\n')
