@@ -1,4 +1,3 @@
-from functools import lru_cache
 from pathlib import Path
 
 from alsmuscle.bulk.tables import DE
@@ -9,14 +8,6 @@ from alsmuscle.synthesis import denervation, targets
 from alsmuscle.synthesis.tables import BLOCKS, CONTRASTS, DELTAS, DENERVATION, RANDOM_SETS
 
 with log.job(snakemake.log[0]) as logger:
-
-    def source(name):  # a study's contrasts follow each other
-        if name[0] not in matrices:
-            return files.read_table(tables[name], DE)
-        contrast, path = cards.contrast(studies[name[0]], name[1]), matrices[name[0]]
-        parts = values(path), fits(path.with_name("fits.h5"), cards.design_id(contrast))
-        return denervation.refit(*parts, contrast, **options)
-
     studies, options = snakemake.params.cards, snakemake.params.fit
     contrasts = files.read_table(snakemake.input.contrasts, CONTRASTS)
     listed = files.read_plain(snakemake.input.programmes)
@@ -24,7 +15,14 @@ with log.job(snakemake.log[0]) as logger:
     pairs = denervation.comparable_pairs(contrasts)
     matrices = {Path(path).parent.name: Path(path) for path in snakemake.input.vst}
     tables = {(Path(p).parent.parent.name, Path(p).parent.name): p for p in snakemake.input.de}
-    values, fits = lru_cache(1)(files.read_h5ad), lru_cache(1)(files.read_h5ads)
+
+    def source(name):
+        if name[0] not in matrices:
+            return files.read_table(tables[name], DE)
+        contrast, path = cards.contrast(studies[name[0]], name[1]), matrices[name[0]]
+        fitted = files.read_h5ads(path.with_name("fits.h5"), cards.design_id(contrast))
+        return denervation.refit(files.read_h5ad(path), fitted, contrast, **options)
+
     found = denervation.compare_with_denervation(
         {name: source(name) for name in denervation.needed_contrasts(contrasts, pairs)},
         contrasts,
@@ -37,5 +35,6 @@ with log.job(snakemake.log[0]) as logger:
         **snakemake.params.denervation,
     )
     logger.info("%d pairs", len(found.axis))
-    for name, kind in (("axis", DENERVATION), ("deltas", DELTAS), ("random_sets", RANDOM_SETS)):
-        files.write_table(getattr(snakemake.output, name), getattr(found, name), kind)
+    files.write_table(snakemake.output.axis, found.axis, DENERVATION)
+    files.write_table(snakemake.output.deltas, found.deltas, DELTAS)
+    files.write_table(snakemake.output.random_sets, found.random_sets, RANDOM_SETS)
