@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from alsmuscle.core import files
 from support import Project, make_project
 
 # Folders of files that take long, the longest first; a file of a folder that is not listed takes
@@ -30,6 +33,15 @@ def place(item: pytest.Item) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gene_tables_read_once() -> Iterator[None]:
+    """Hundreds of tests read studies, each with the same table of 60,000 genes."""
+    read = cache(files.read_gene_table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "read_gene_table", lambda organism: read(organism).copy())
+        yield
 
 
 @pytest.fixture

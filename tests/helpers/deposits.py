@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from functools import cache
 from typing import Any
 
 import h5py
@@ -18,6 +19,11 @@ N_GENES = 60
 
 
 def genes(organism: str = "human") -> pd.DataFrame:
+    return _genes(organism).copy()
+
+
+@cache
+def _genes(organism: str) -> pd.DataFrame:
     path = ROOT / "workflow" / "resources" / f"genes_{organism}.tsv.gz"
     table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     table = table[table["primary"].eq("1") & table["entrez"].ne("") & table["symbol"].ne("")]
