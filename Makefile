@@ -86,8 +86,10 @@ benchmark: $(STAMP)  ## time and memory beside peers: benchmarks/README.md; PART
 
 #: develop
 lint: $(STAMP)  ## ruff, mypy, import-linter, snakefmt, snakemake --lint
-	@source $(BIN)/activate && ruff check . && ruff format --check . && mypy && lint-imports && \
-	snakefmt --check Snakefile workflow/Snakefile workflow/rules && snakemake --lint
+	@source $(BIN)/activate && { mypy & types=$$!; rest=0; \
+	{ ruff check . && ruff format --check . && lint-imports && \
+	snakefmt --check Snakefile workflow/Snakefile workflow/rules && snakemake --lint; } || rest=1; \
+	wait $$types && exit $$rest; }
 
 format: $(STAMP)  ## put the code into its form
 	@source $(BIN)/activate && ruff check --fix . && ruff format . && snakefmt Snakefile workflow/rules
