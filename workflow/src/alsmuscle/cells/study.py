@@ -14,6 +14,8 @@ from alsmuscle.data import completeness, derived, study_cells
 from alsmuscle.data.readers import sparse_counts
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from alsmuscle.data.readers.single_cell import Matrices
 
 
@@ -49,13 +51,14 @@ class Preparation:
         self._summaries: list[dict[str, Any]] = []
         self._barcodes: list[pd.DataFrame] = []
         self._sums: dict[str, pd.DataFrame] = {}
+        self._identities: dict[tuple[tuple[str, ...], tuple[str, ...]], pd.DataFrame] = {}
 
     def samples(self) -> Iterator[prepare.PreparedSample]:
         """Yield each sample once; one is in memory at a time."""
         dataset, material = self.card["id"], self.card["cells"]["material"]
         for name, sample_id in self.names.items():
             counts, raw = self.matrices.read(name)
-            identity = study_cells.gene_identity(counts, self._genes, f"{dataset}: {sample_id}")
+            identity = self._identity(counts, f"{dataset}: {sample_id}")
             sample = prepare.prepare_sample(
                 sparse_counts.rename_genes(counts, identity),
                 raw=None if raw is None else sparse_counts.rename_genes(raw, identity),
@@ -70,6 +73,13 @@ class Preparation:
                 self._sums[sample_id] = pseudobulk.sum_sample(sample.cells)
             self._say("%s: %s", sample_id, sample.summary["skipped"] or sample.cells.shape)
             yield sample
+
+    def _identity(self, counts: AnnData, where: str) -> pd.DataFrame:
+        """Lead a sample's features to genes; samples mostly share one list of features."""
+        features = tuple(counts.var["source_id"]), tuple(counts.var["symbol"])
+        if features not in self._identities:
+            self._identities[features] = study_cells.gene_identity(counts, self._genes, where)
+        return self._identities[features]
 
     def tables(
         self, kept: pd.DataFrame, excluded: pd.DataFrame, *, min_replicates: int

@@ -252,14 +252,10 @@ def check_organism(
 
 def _split(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return ``key, row`` for a ``;``-joined column, row being the table's row number."""
-    keys: list[str] = []
-    rows: list[int] = []
-    for row, joined in enumerate(table[column]):
-        if joined:
-            found = [key for key in joined.split(";") if key]
-            keys += found
-            rows += [row] * len(found)
-    return pd.DataFrame({"key": pd.Series(keys, dtype=object), "row": rows})
+    text = table[column].tolist()
+    pairs = [(key, row) for row, joined in enumerate(text) if joined for key in joined.split(";")]
+    frame = pd.DataFrame(pairs, columns=["key", "row"])
+    return frame[frame["key"] != ""]
 
 
 class _Lookup:
