@@ -89,6 +89,7 @@ def read(path: Path) -> AnnData:
 def ours(paths: list[Path]) -> dict[str, float]:
     """Run this package's path as the rules do, sample by sample through files; seconds per step."""
     from alsmuscle.cells.annotate import annotate, top_genes
+    from alsmuscle.cells.carried import Adding
     from alsmuscle.cells.cluster import each_sample, integrate
     from alsmuscle.cells.prepare import prepare_sample
     from alsmuscle.cells.pseudobulk import pseudobulk
@@ -123,10 +124,11 @@ def ours(paths: list[Path]) -> dict[str, float]:
         )
         marks.append(time.perf_counter())
         annotate(cells, panel, organism="human", material="nuclei", **options["annotate"])
-        top_genes(each_sample(cells, prepared))
         for column in ("dataset", "subject_id", "condition"):
             cells.obs[column] = cells.obs["sample_id"]
-        write_cells(result, cells, each_sample(cells, prepared))
+        parts = Adding(each_sample(cells, prepared))
+        write_cells(result, cells, parts)
+        top_genes(parts.sums())
         pseudobulk(read_cells(result), by="cluster", **options["pseudobulk"])
         marks.append(time.perf_counter())
     steps = ("per_sample_s", "integrate_s", "annotate_pseudobulk_s")

@@ -29,17 +29,6 @@ HEAVY = frozenset(
 )
 """Packages that take a tenth of a second or more to import, but for pandas and what it loads."""
 _FILES = {"anndata", "h5py"}
-_CELLS = _FILES | {
-    "igraph",
-    "leidenalg",
-    "matplotlib",
-    "numba",
-    "numpy.f2py",
-    "plotly",
-    "scanpy",
-    "scipy.stats",
-    "sklearn",
-}
 # Without what PyDESeq2 imports for plots and quantiles.
 _FIT = _FILES | {"pydeseq2", "numba"}
 MAY_LOAD: dict[str, set[str]] = {
@@ -50,8 +39,9 @@ MAY_LOAD: dict[str, set[str]] = {
     "bulk_fit": _FIT | {"sklearn", "scipy.stats", "numpy.f2py"},
     # Of scipy.stats the correlation of repeated samples; a study without such loads none of it.
     "bulk_contrast": _FIT | {"gseapy", "scipy.stats", "statsmodels"},
-    "cells_prepare": _CELLS,
-    "cells_cluster": _CELLS | {"harmonypy", "pynndescent", "umap"},
+    "cells_prepare": _FILES,
+    "cells_cluster": _FILES
+    | {"harmonypy", "igraph", "numba", "numpy.f2py", "pynndescent", "sklearn", "umap"},
     "cells_pseudobulk": _FILES,
     "cells_contrast": _FIT | {"scipy.stats"},
     "synthesis_proportions": _FILES,

@@ -13,6 +13,7 @@ from scipy import sparse
 import by_config
 from alsmuscle.cells import store
 from alsmuscle.cells.annotate import top_genes
+from alsmuscle.cells.carried import Adding, cluster_sums
 from alsmuscle.cells.cluster import each_sample, embed
 from alsmuscle.cells.prepare import score_doublets
 from alsmuscle.simulate.cells import simulate_nuclei
@@ -120,6 +121,7 @@ def test_genes_that_are_kept_do_not_change_the_embedding() -> None:
 
 def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
     import anndata
+    import h5py
 
     panel = pd.read_csv(ROOT / "config" / "celltypes.tsv", sep="\t")
     study = simulate_nuclei(panel, seed=5, n_donors=8, nuclei_per_donor=120, n_genes=1500)
@@ -146,7 +148,8 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
     named = annotate(cells, panel, organism="human", material="nuclei")
     assert named["n_cells"].sum() == cells.n_obs
     path = tmp_path / "cells.h5ad"
-    store.write_cells(path, cells, each_sample(cells, stored))
+    passing = Adding(each_sample(cells, stored))
+    store.write_cells(path, cells, passing)
     back = anndata.read_h5ad(path)
     raw = anndata.concat([p.cells for p in prepared_samples])
     assert (back.layers["counts"] != raw.X).nnz == 0
@@ -159,7 +162,9 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
     assert [part.obs["sample_id"].iloc[0] for part in parts] == [p.sample_id for p in stored]
     whole = anndata.concat(parts, merge="same")
     assert (whole.X != back.X).nnz == 0 and whole.obs_names.equals(back.obs_names)
-    assert top_genes(parts).equals(top_genes([back]))
+    assert top_genes(passing.sums()).equals(top_genes(cluster_sums([back])))
+    with h5py.File(path) as file:  # written once
+        assert file["X/indices"] == file["layers/counts/indices"]
 
 
 @pytest.mark.parametrize("exact", [True, False])

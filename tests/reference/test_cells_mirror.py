@@ -17,6 +17,7 @@ import pytest
 from anndata import AnnData
 
 import by_config
+from alsmuscle.cells import carried
 from alsmuscle.cells.cluster import each_sample
 from alsmuscle.core import files
 from alsmuscle.data import genes
@@ -82,7 +83,7 @@ def test_new_fibres_at_five_days(gene: str) -> None:
 def test_names_are_carried_by_the_genes_that_stand_out() -> None:
     cells = study()
     named = cells.obs[["cluster", "cell_type"]].astype(str).drop_duplicates()
-    first = annotate_module.top_genes([cells], n=50)
+    first = annotate_module.top_genes(carried.cluster_sums([cells]), n=50)
     own = {
         "type IIB fibres": {"Myh4", "Actn3", "Pvalb", "Mybpc2", "Tnni2", "Pygm"},
         "type I fibres": {"Myh7", "Tnnt1", "Tnnc1", "Tnni1", "Myl2", "Myl3"},

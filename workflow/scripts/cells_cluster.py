@@ -1,4 +1,4 @@
-from alsmuscle.cells import annotate, cluster, store
+from alsmuscle.cells import annotate, carried, cluster, store
 from alsmuscle.cells.tables import CELLS_QC, CLUSTERS, MARKERS
 from alsmuscle.core import files, outcome
 from alsmuscle.data.tables import SAMPLES
@@ -27,11 +27,12 @@ with outcome.job(snakemake) as logger:
         material=card["cells"]["material"],
         **snakemake.params.annotate,
     )
-    named["top_genes"] = annotate.top_genes(cluster.each_sample(study, prepared))
+    parts = carried.Adding(cluster.each_sample(study, prepared))
+    store.write_cells(snakemake.output.cells, study, parts)
+    named["top_genes"] = annotate.top_genes(parts.sums())
     markers = annotate.panel_view(study, panel, organism=organism)
     logger.info("%d cells, %d clusters: %s", study.n_obs, len(named), list(named["cell_type"]))
     files.write_table(
         snakemake.output.clusters, named.reset_index().assign(dataset=dataset), CLUSTERS
     )
     files.write_table(snakemake.output.markers, markers.assign(dataset=dataset), MARKERS)
-    store.write_cells(snakemake.output.cells, study, cluster.each_sample(study, prepared))

@@ -67,3 +67,10 @@ def test_quantiles_of_shared_degrees_of_freedom_are_those_of_each():
     each = [distributions.t_quantile(0.975, value) for value in free.ravel()]
     found = distributions.t_quantile(0.975, free)
     assert np.array_equal(found, np.reshape(each, free.shape), equal_nan=True)
+
+
+def test_counts_below_which_are_those_of_scipy_stats() -> None:
+    means = np.array([1e-4, 0.3, 1.0, 17.5, 400.0])
+    np.testing.assert_array_equal(
+        distributions.poisson_quantile(0.99, means), stats.poisson.ppf(0.99, means)
+    )

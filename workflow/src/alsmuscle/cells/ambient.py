@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.types import Bools, Floats
+from alsmuscle.stats.distributions import poisson_quantile
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -47,8 +48,6 @@ def ambient_share(
     Poisson bound) are used until it settles. Missing when 1 % of soup would show fewer than 20
     counts of the genes in all barcodes, or when fewer than ``min_barcodes`` are compatible.
     """
-    from scipy.stats import poisson
-
     in_soup = float(profile[exclusive].sum())
     total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     if 0.01 * in_soup * total.sum() < 20:
@@ -60,7 +59,7 @@ def ambient_share(
     share = seen[start].sum() / exposure[start].sum()
     use = start
     for _ in range(50):
-        use = seen <= poisson.ppf(0.99, np.maximum(share, 1e-4) * exposure)
+        use = seen <= poisson_quantile(0.99, np.maximum(share, 1e-4) * exposure)
         new = seen[use].sum() / exposure[use].sum()
         if abs(new - share) < 1e-5:
             break

@@ -11,7 +11,7 @@ in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import pandas as pd
 
 from alsmuscle.cells import carried
 from alsmuscle.core.errors import InputError
+from alsmuscle.stats.distributions import hypergeometric_pvalue
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -142,16 +143,12 @@ def panel_view(cells: AnnData, panel: pd.DataFrame, *, organism: str) -> pd.Data
     return table
 
 
-def top_genes(parts: Iterable[AnnData], *, by: str = "cluster", n: int = 10) -> pd.Series:
-    """Genes that stand out most in each group against all other cells, ``;``-joined symbols.
+def top_genes(sums: carried.ClusterSums, *, n: int = 10) -> pd.Series:
+    """Genes that stand out most in each cluster against all other cells, ``;``-joined symbols.
 
     Ranked by the difference of means of log-normalised values among genes seen in a quarter of the
-    group. A description that needs no panel; cells are no replicates, so nothing is tested.
-
-    ``parts``: a study in parts, all with the same genes and the same categories of ``by``; ``X``
-    log-normalised CSR.
+    cluster. A description that needs no panel; cells are no replicates, so nothing is tested.
     """
-    sums = carried.cluster_sums(parts, by=by)
     size, total = sums.size[:, None], sums.total
     rest = (total.sum(axis=0) - total) / np.maximum(size.sum() - size, 1)
     difference = np.where(sums.seen >= 0.25 * size, total / size - rest, -np.inf)
@@ -299,13 +296,13 @@ def demand_carried(
     and ``carried_enough``: two or more, and at least ``min_carried[material]`` of them by weight.
     Spots are ranked against all other spots, since any of them may hold some cells of the type.
     """
-    from scipy.stats import hypergeom
-
     sums = carried.cluster_sums([cells], squares=True)
     asked = scores.assign(admissible=False) if material == "spots" else scores
     share = carried.carried_share(sums, asked, markers, n_first=n_first, min_detected=min_detected)
     out = scores.join(share)
-    out["chance"] = hypergeom.sf(out["n_carried"] - 1, cells.n_vars, out["n_measured"], n_first)
+    out["chance"] = hypergeometric_pvalue(
+        out["n_carried"], cells.n_vars, out["n_measured"], min(n_first, cells.n_vars)
+    )
     out["carried_enough"] = (out["n_carried"] >= 2) & (out["carried"] >= min_carried[material])
     return out
 

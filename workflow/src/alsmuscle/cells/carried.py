@@ -7,16 +7,16 @@ the first genes of the cluster, ranked as in a table of its marker genes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from anndata import AnnData
 
@@ -58,34 +58,69 @@ class ClusterSums:
         return set(self.symbols[order[np.isfinite(rank[order])]])
 
 
-def cluster_sums(
-    parts: Iterable[AnnData], *, by: str = "cluster", squares: bool = False
-) -> ClusterSums:
-    """Add up log-normalised values per cluster.
+class Adding:
+    """Parts of a study on their way elsewhere, whose values are added up per cluster meanwhile.
 
-    ``parts``: a study in one or more parts, all with the same genes and the same categories of
-    ``by``; ``X`` log-normalised CSR, ``var["symbol"]`` names.
+    Parameters
+    ----------
+    parts
+        A study in one or more parts, all with the same genes and the same categories of ``by``;
+        ``X`` log-normalised CSR, ``var["symbol"]`` names.
+    by
+        Column of the clusters.
+    squares
+        Whether squares are added up too.
     """
-    from scipy import sparse
 
-    size = total = squared = seen = np.zeros((1, 1))
-    levels: list[str] = []
-    for part in parts:
-        groups = part.obs[by].astype("category").cat
+    def __init__(
+        self, parts: Iterable[AnnData], *, by: str = "cluster", squares: bool = False
+    ) -> None:
+        """Read nothing yet."""
+        self._parts, self._by, self._squares = parts, by, squares
+        self._sums = ClusterSums([], np.array([], dtype=str), *[np.zeros((1, 1))] * 4)
+
+    def __iter__(self) -> Iterator[AnnData]:
+        """Yield the parts, once."""
+        for part in self._parts:
+            self._add(part)
+            yield part
+
+    def _add(self, part: AnnData) -> None:
+        from scipy import sparse
+
+        groups = part.obs[self._by].astype("category").cat
         code, levels = groups.codes.to_numpy(), list(groups.categories.astype(str))
         symbols, X = part.var["symbol"].astype(str).to_numpy(), part.X
         ones = np.ones(len(code), dtype=np.float32)
         member = sparse.csr_matrix((ones, (code, np.arange(len(code)))), (len(levels), len(code)))
 
-        def added(data: npt.NDArray[np.float32], X: Any = X, member: Any = member) -> Any:
+        def added(data: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
             values = sparse.csr_matrix((data, X.indices, X.indptr), X.shape, copy=False)
             return np.asarray((member @ values).todense(), dtype=np.float64)
 
-        size = size + np.bincount(code, minlength=len(levels))[:, None]
-        total = total + added(X.data)
-        seen = seen + added(np.ones_like(X.data))
-        squared = squared + added(X.data**2) if squares else np.zeros_like(total)
-    return ClusterSums(levels, symbols, size[:, 0], total, squared, seen)
+        old = self._sums
+        self._sums = ClusterSums(
+            levels,
+            symbols,
+            size=old.size + np.bincount(code, minlength=len(levels))[:, None],
+            total=old.total + added(X.data),
+            squares=old.squares + (added(X.data**2) if self._squares else 0.0),
+            seen=old.seen + added(np.ones_like(X.data)),
+        )
+
+    def sums(self) -> ClusterSums:
+        """Return the sums over the parts that have passed."""
+        return replace(self._sums, size=self._sums.size[:, 0])
+
+
+def cluster_sums(
+    parts: Iterable[AnnData], *, by: str = "cluster", squares: bool = False
+) -> ClusterSums:
+    """Add up log-normalised values per cluster; parameters as of :class:`Adding`."""
+    adding = Adding(parts, by=by, squares=squares)
+    for _ in adding:
+        pass
+    return adding.sums()
 
 
 def carried_share(

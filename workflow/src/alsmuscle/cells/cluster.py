@@ -6,6 +6,7 @@ UMAP coordinates may differ (floating-point order in BLAS and in approximate nei
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,8 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.cells import compiled
+from alsmuscle.cells.components import leading
+from alsmuscle.cells.dispersion import normalised_dispersions
+from alsmuscle.cells.nearest import nearest
 from alsmuscle.core.annotated import AnnData
 from alsmuscle.core.errors import InputError
+from alsmuscle.core.late import absent
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -77,19 +82,16 @@ def sample_variable_genes(cells: AnnData, *, n_top_genes: int) -> pd.DataFrame:
     Mitochondrial genes take no part: in nuclei they are contamination, in cells damage. Returns per
     gene ``variable`` (bool) and ``dispersion`` (missing where the gene is not seen).
     """
-    import scanpy as sc
-
     X = cells.X
     seen = X.getnnz(axis=0) > 0
     seen &= ~cells.var["symbol"].astype(str).str.upper().str.startswith("MT-").to_numpy()
-    log = AnnData(log_normalise(X, cells.obs["n_counts"])[:, seen])
-    log.uns["log1p"] = {"base": None}
-    found = sc.pp.highly_variable_genes(
-        log, n_top_genes=min(n_top_genes, int(seen.sum())), flavor="seurat", inplace=False
-    )
+    log = log_normalise(X, cells.obs["n_counts"])[:, seen]
+    dispersion = normalised_dispersions(log)[1]
+    ranked = np.sort(dispersion[~np.isnan(dispersion)])[::-1]
+    least = ranked[min(n_top_genes, len(ranked)) - 1] if len(ranked) else np.inf
     out = pd.DataFrame({"variable": False, "dispersion": np.nan}, index=cells.var_names)
-    out.loc[seen, "variable"] = found["highly_variable"].to_numpy()
-    out.loc[seen, "dispersion"] = found["dispersions_norm"].to_numpy(dtype=np.float64)
+    out.loc[seen, "variable"] = dispersion >= least
+    out.loc[seen, "dispersion"] = dispersion
     return out
 
 
@@ -301,26 +303,20 @@ def embed(
     Works on the variable genes only (n x n_top_genes, CSR), so that a study larger than memory can
     be embedded from its samples one by one.
 
-    Components by ARPACK on the sparse matrix; Harmony (Korsunsky et al. 2019, Nat Methods 16:1289)
-    over samples where there are several; neighbours exact up to ``exact_below`` cells (there as
-    fast, and deterministic), else by nearest-neighbour descent; Leiden in igraph (Traag et al.
-    2019, Sci Rep 9:5233), two iterations,
-    rather too fine, since clusters of one name are one type while two rare types in one cluster
-    lose a name; UMAP started from the first two components (Kobak and
-    Linderman 2021, Nat Biotechnol 39:156), which is deterministic and saves the spectral start.
+    Components from the products of all genes (:func:`~alsmuscle.cells.components.leading`); Harmony
+    (Korsunsky et al. 2019, Nat Methods 16:1289) over samples where there are several; neighbours
+    exact up to ``exact_below`` cells (there as fast, and deterministic), else by nearest-neighbour
+    descent; Leiden in igraph (Traag et al. 2019, Sci Rep 9:5233), two iterations, rather too fine,
+    since clusters of one name are one type while two rare types in one cluster lose a name; UMAP
+    started from the first two components (Kobak and Linderman 2021, Nat Biotechnol 39:156), which
+    is deterministic and saves the spectral start.
     Raises InputError for fewer than 10 cells.
     """
-    import warnings
-
-    import scanpy as sc
-
     n, n_genes = log_counts.shape
     if n < 10 or n_genes < 3:
         raise InputError(f"{n} cells and {n_genes} variable genes are too few to embed")
     n_pcs = min(n_pcs, n - 2, n_genes - 1)
-    data = AnnData(log_counts)
-    sc.pp.pca(data, n_comps=n_pcs, svd_solver="arpack", random_state=seed, mask_var=None)
-    pca = data.obsm["X_pca"].astype(np.float32)
+    pca = leading(log_counts, n_pcs, centred=True, seed=seed).astype(np.float32)
     several = sample_ids.nunique() > 1
     if several and over_samples:
         from harmonypy import run_harmony
@@ -332,29 +328,12 @@ def embed(
         pca = np.ascontiguousarray(fit.Z_corr, dtype=np.float32)
         if pca.shape != (n, n_pcs):  # harmonypy before 2 has components in rows
             pca = np.ascontiguousarray(pca.T)
-    del data
-    light = AnnData(obs=pd.DataFrame(index=pd.RangeIndex(n).astype(str)))
-    light.obsm["X_pca"] = pca
     exact = n <= exact_below
-    neighbours(light, n_neighbors=n_neighbors, exact=exact, seed=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sc.tl.leiden(
-            light,
-            resolution=resolution,
-            flavor="igraph",
-            n_iterations=2,
-            directed=False,
-            random_state=seed,
-            key_added="cluster",
-        )
-        if with_umap:
-            sc.tl.umap(light, init_pos=pca[:, :2].copy(), random_state=seed)
-    umap = light.obsm["X_umap"] if with_umap else np.zeros((n, 2))
+    graph = neighbours(pca, n_neighbors=n_neighbors, exact=exact, seed=seed)
     return Embedding(
         pca=pca,
-        umap=umap.astype(np.float32),
-        cluster=light.obs["cluster"].to_numpy().astype(str),
+        umap=layout(graph, pca, seed=seed) if with_umap else np.zeros((n, 2), np.float32),
+        cluster=communities(graph, resolution=resolution, seed=seed),
         neighbours="exact" if exact else "approximate",
         integrated=several and over_samples,
     )
@@ -375,15 +354,109 @@ def compile_kernels() -> None:
     embed(counts, pd.Series(["a"] * 60), exact_below=60, **options)
 
 
-def neighbours(data: AnnData, *, n_neighbors: int, exact: bool, seed: int) -> None:
-    """Add the neighbour graph of ``obsm["X_pca"]`` to ``obsp``, exact or approximate."""
-    import scanpy as sc
+def neighbours(
+    pca: npt.NDArray[np.float32], *, n_neighbors: int, exact: bool, seed: int
+) -> csr_matrix:
+    """Return the weighted graph of nearest neighbours (n x n, symmetric), exact or approximate.
+
+    Weights are UMAP's (McInnes et al. 2018, arXiv:1802.03426), as in ``scanpy.pp.neighbors``.
+    """
+    from scipy import sparse
 
     compiled.load_umap()
-    sc.pp.neighbors(
-        data,
-        n_neighbors=min(n_neighbors, data.n_obs - 1),
-        use_rep="X_pca",
-        transformer="sklearn" if exact else "pynndescent",
-        random_state=seed,
-    )
+    from umap.umap_ import fuzzy_simplicial_set
+
+    n = len(pca)
+    k = min(n_neighbors, n - 1)
+    if exact:
+        places = nearest(pca, k)
+        distances = np.empty(places.shape)
+        for low in range(0, n, 10_000):
+            here = slice(low, low + 10_000)
+            apart = pca[here, None].astype(np.float64) - pca[places[here]]
+            distances[here] = np.sqrt((apart**2).sum(axis=2))
+    else:
+        from pynndescent import PyNNDescentTransformer
+
+        found = PyNNDescentTransformer(n_neighbors=k, metric="euclidean", random_state=seed)
+        each = found.fit_transform(pca)
+        places, distances = each.indices.reshape(n, -1), each.data.reshape(n, -1)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    places = np.take_along_axis(places, order, axis=1)
+    distances = np.take_along_axis(distances, order, axis=1)
+    graph = fuzzy_simplicial_set(
+        sparse.coo_matrix((n, 1)), k, None, None, knn_indices=places, knn_dists=distances
+    )[0]
+    return graph.tocsr()
+
+
+def communities(graph: csr_matrix, *, resolution: float, seed: int) -> npt.NDArray[np.str_]:
+    """Return the Leiden cluster of every cell, as text."""
+    with absent("matplotlib", "cairo", "cairocffi", "plotly"):  # for its drawings
+        import igraph
+
+    # As an array: tuples of pairs would take gigabytes of a large study. Every pair is there twice,
+    # as in ``scanpy.tl.leiden``: modularity is the same, and so are the random choices.
+    pairs = graph.tocoo()
+    edges = igraph.Graph(n=graph.shape[0], edges=np.column_stack([pairs.row, pairs.col]))
+    edges.es["weight"] = pairs.data
+    igraph.set_random_number_generator(_Draws(seed))
+    try:
+        found = edges.community_leiden(
+            objective_function="modularity", weights="weight", resolution=resolution, n_iterations=2
+        )
+    finally:
+        igraph.set_random_number_generator(random)
+    return np.array(found.membership).astype(str)
+
+
+class _Draws:
+    """Random numbers for igraph that are no other's."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.RandomState(seed)
+
+    def getrandbits(self, k: int) -> int:
+        return int(self._rng.tomaxint()) & ((1 << k) - 1)
+
+    def randint(self, low: int, high: int) -> int:
+        return int(self._rng.randint(low, high + 1))
+
+    def random(self) -> float:
+        return float(self._rng.random_sample())
+
+    def gauss(self, mean: float, spread: float) -> float:
+        return float(self._rng.normal(mean, spread))
+
+
+def layout(
+    graph: csr_matrix, pca: npt.NDArray[np.float32], *, seed: int
+) -> npt.NDArray[np.float32]:
+    """Draw the graph as UMAP does (n x 2), started from the first two components."""
+    import warnings
+
+    compiled.load_umap()
+    from umap.umap_ import find_ab_params, simplicial_set_embedding
+
+    a, b = find_ab_params(spread=1.0, min_dist=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        drawn = simplicial_set_embedding(
+            data=pca,
+            graph=graph.tocoo(),
+            n_components=2,
+            initial_alpha=1.0,
+            a=a,
+            b=b,
+            gamma=1.0,
+            negative_sample_rate=5,
+            n_epochs=500 if len(pca) <= 10_000 else 200,
+            init=pca[:, :2].copy(),
+            random_state=np.random.RandomState(seed),
+            metric="euclidean",
+            metric_kwds={},
+            densmap=False,
+            densmap_kwds={},
+            output_dens=False,
+        )[0]
+    return np.asarray(drawn, dtype=np.float32)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alsmuscle.cells import doublets
 from alsmuscle.cells.ambient import ambient_profile, ambient_share, correct_ambient
 from alsmuscle.cells.cluster import embed, log_normalise, sample_variable_genes
 from alsmuscle.core.annotated import AnnData
@@ -154,29 +155,14 @@ def score_doublets(
     if n < min_cells:
         info["note"] = f"not scored: {n} barcodes, fewer than {min_cells}"
         return np.full(n, np.nan), np.zeros(n, dtype=bool), info
-    import warnings
-
-    import scanpy as sc
-
-    copy = AnnData(counts.astype(np.float32))
-    n_comps = min(30, n - 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            sc.pp.scrublet(
-                copy,
-                expected_doublet_rate=expected,
-                use_approx_neighbors=False,
-                mean_center=False,
-                n_prin_comps=n_comps,
-                verbose=False,
-                random_state=seed,
-            )
-        except ValueError as error:  # too few genes vary to separate anything
-            info["note"] = f"not scored: {error}"
-            return np.full(n, np.nan), np.zeros(n, dtype=bool), info
-    scores = copy.obs["doublet_score"].to_numpy(dtype=np.float64)
-    threshold = copy.uns["scrublet"].get("threshold")
+    try:
+        scores, of_simulated = doublets.scrublet(
+            counts, expected_rate=expected, n_components=min(30, n - 2), seed=seed
+        )
+    except ValueError as error:  # too few genes vary to separate anything
+        info["note"] = f"not scored: {error}"
+        return np.full(n, np.nan), np.zeros(n, dtype=bool), info
+    threshold = doublets.valley(of_simulated)
     called = scores > threshold if threshold is not None else np.zeros(n, dtype=bool)
     plausible = expected / 4 <= called.mean() <= max(3 * expected, 0.15)
     if threshold is None or not plausible:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.cells.prepare import PreparedSample
@@ -15,23 +16,29 @@ from alsmuscle.core import files
 from alsmuscle.core.contracts import check_cells
 
 if TYPE_CHECKING:
+    import h5py
     from anndata import AnnData
     from scipy.sparse import csr_matrix
+
+
+# What marks a group of HDF5 as a sparse matrix of AnnData.
+SPARSE = {"encoding-type": "csr_matrix", "encoding-version": "0.1.0"}
 
 
 def write_prepared(path: str | Path, prepared: Iterable[PreparedSample]) -> None:
     """Write samples that are not skipped, one after the other, so that one is in memory."""
     import h5py
 
-    from alsmuscle.core.annotated import write_elem
+    from alsmuscle.core.annotated import AnnData, write_elem
 
     with files.atomic(path) as part, h5py.File(part, "w") as file:
         for number, sample in enumerate(prepared):
             if sample.summary["skipped"]:
                 continue
             cells = sample.cells
-            cells.var = cells.var.join(sample.variable)
-            write_elem(file, f"{number:05d}", cells, dataset_kwargs=files.COMPRESSION)
+            light = AnnData(obs=cells.obs, var=cells.var.join(sample.variable), uns=cells.uns)
+            write_elem(file, f"{number:05d}", light, dataset_kwargs=files.COMPRESSION)
+            _write_rows(file[f"{number:05d}"], "X", cells.X)
             file[f"{number:05d}"].attrs["sample_id"] = sample.sample_id
 
 
@@ -89,49 +96,103 @@ def write_cells(path: str | Path, study: AnnData, parts: Iterable[AnnData]) -> N
     """Write a study whose samples come one by one, with all genes, as one ``.h5ad``.
 
     ``parts``: from ``cells.each_sample``. The file is what ``AnnData.write_h5ad`` would have
-    written of all of them together, checked as such (``contracts.check_cells``).
+    written of all of them together, checked as such (``contracts.check_cells``), but that the
+    values and the counts, which are in the same places, share the arrays that say where.
     """
     import h5py
 
-    from alsmuscle.core.annotated import AnnData, sparse_dataset, write_elem
+    from alsmuscle.core.annotated import AnnData, write_elem
 
-    matrices = ("X", "layers/counts")
     with files.atomic(path) as temporary, h5py.File(temporary, "w") as file:
         for number, part in enumerate(parts):
             check_cells(part, str(path))
+            counts = part.layers["counts"]
             if number == 0:
                 whole = AnnData(obs=study.obs, var=part.var, obsm=study.obsm, uns=study.uns)
                 whole.strings_to_categoricals()
                 write_elem(file, "/", whole, dataset_kwargs=files.COMPRESSION)
-                for key, X in zip(matrices, (part.X, part.layers["counts"]), strict=True):
-                    write_elem(file, key, _wide(X), dataset_kwargs=files.COMPRESSION)
+                _write_rows(file, "layers/counts", counts)
+                _write_values(file, "X", "layers/counts", part.X.data)
             else:
-                for key, X in zip(matrices, (part.X, part.layers["counts"]), strict=True):
-                    sparse_dataset(file[key]).append(_wide(X))
+                _append_rows(file["layers/counts"], counts)
+                _append(file["X/data"], part.X.data)
+        for key in ("X", "layers/counts"):
+            file[key].attrs["shape"] = (len(study.obs), file[key].attrs["shape"][1])
 
 
 def read_cells(path: str | Path) -> Iterator[AnnData]:
     """Read what :func:`write_cells` wrote, sample by sample."""
     import h5py
 
-    from alsmuscle.core.annotated import AnnData, read_elem, sparse_dataset
+    from alsmuscle.core.annotated import AnnData, read_elem
 
     with h5py.File(path, "r") as file:
         obs, var, obsm = (read_elem(file[key]) for key in ("obs", "var", "obsm"))
-        X, counts = sparse_dataset(file["X"]), sparse_dataset(file["layers/counts"])
+        stored, values = file["layers/counts"], file["X/data"]
+        pointers = stored["indptr"][:]
         start = np.flatnonzero(obs["sample_id"].ne(obs["sample_id"].shift()))
         for low, high in zip(start, [*start[1:], len(obs)], strict=True):
+            counts = _read_rows(stored, pointers[low : high + 1], len(var))
+            here = slice(pointers[low], pointers[high])
             yield AnnData(
-                X[low:high],
+                _alike(counts, values[here]),
                 obs=obs.iloc[low:high],
                 var=var,
-                obsm={key: values[low:high] for key, values in obsm.items()},
-                layers={"counts": counts[low:high]},
+                obsm={key: part[low:high] for key, part in obsm.items()},
+                layers={"counts": counts},
             )
 
 
-def _wide(X: csr_matrix) -> csr_matrix:
-    """Return a matrix whose row pointers count beyond 2^31 entries when more are appended."""
-    wide = X.copy()
-    wide.indptr = wide.indptr.astype(np.int64)
-    return wide
+def _write_rows(file: h5py.Group, key: str, X: csr_matrix) -> None:
+    """Write a sparse matrix to which rows can be appended, beyond 2^31 entries."""
+    if key in file:
+        del file[key]
+    group = file.create_group(key)
+    group.attrs.update(SPARSE)
+    group.attrs["shape"] = X.shape
+    options = files.COMPRESSION | {"maxshape": (None,)}
+    # Bytes of like weight side by side: whole numbers take a third less, in half the time.
+    for name, part in (("data", X.data), ("indices", X.indices)):
+        group.create_dataset(name, data=part, shuffle=True, **options)
+    group.create_dataset("indptr", data=X.indptr.astype(np.int64), **options)
+
+
+def _write_values(file: h5py.Group, key: str, like: str, values: npt.NDArray[np.float32]) -> None:
+    """Write other values for the entries of a written matrix."""
+    if key in file:
+        del file[key]
+    group = file.create_group(key)
+    group.attrs.update(file[like].attrs)
+    for name in ("indices", "indptr"):
+        group[name] = file[like][name]  # a hard link
+    group.create_dataset("data", data=values, maxshape=(None,), **files.COMPRESSION)
+
+
+def _append_rows(group: h5py.Group, X: csr_matrix) -> None:
+    """Append rows to a matrix of :func:`_write_rows`."""
+    _append(group["indptr"], X.indptr[1:].astype(np.int64) + group["indices"].shape[0])
+    _append(group["data"], X.data)
+    _append(group["indices"], X.indices)
+
+
+def _append(stored: h5py.Dataset, values: npt.NDArray[Any]) -> None:
+    """Append values to a dataset."""
+    length = stored.shape[0]
+    stored.resize((length + len(values),))
+    stored[length:] = values
+
+
+def _read_rows(group: h5py.Group, pointers: npt.NDArray[np.int64], columns: int) -> csr_matrix:
+    """Read the rows between some pointers of a sparse matrix."""
+    from scipy import sparse
+
+    here = slice(pointers[0], pointers[-1])
+    parts = (group["data"][here], group["indices"][here], pointers - pointers[0])
+    return sparse.csr_matrix(parts, shape=(len(pointers) - 1, columns), copy=False)
+
+
+def _alike(X: csr_matrix, values: npt.NDArray[np.float32]) -> csr_matrix:
+    """Return a matrix of other values in the same places."""
+    from scipy import sparse
+
+    return sparse.csr_matrix((values, X.indices, X.indptr), shape=X.shape, copy=False)

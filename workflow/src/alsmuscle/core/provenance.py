@@ -13,17 +13,20 @@ PACKAGES = (
     "alsmuscle",
     "anndata",
     "gseapy",
+    "harmonypy",
+    "igraph",
     "jinja2",
     "matplotlib",
     "numba",
     "numpy",
     "pandas",
     "pydeseq2",
-    "scanpy",
+    "pynndescent",
     "scikit-learn",
     "scipy",
     "snakemake",
     "statsmodels",
+    "umap-learn",
 )
 
 

@@ -13,7 +13,7 @@ from alsmuscle.core.late import light_scipy
 from alsmuscle.core.types import Floats
 
 with light_scipy():
-    from scipy.special import chdtrc, fdtrc, gammaln, ndtri, stdtr, stdtrit
+    from scipy.special import chdtrc, fdtrc, gammaln, ndtri, pdtr, pdtrik, stdtr, stdtrit
 
 
 def t_pvalue(statistic: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
@@ -87,6 +87,13 @@ def hypergeometric_pvalue(
     # All that is possible is certain, to the last digit.
     tail[x <= np.maximum(0, n + K - N)] = 1.0
     return np.minimum(tail, 1.0).reshape(counts[0].shape)
+
+
+def poisson_quantile(probability: float, mean: npt.ArrayLike) -> Floats:
+    """Return the least counts that Poisson counts stay at or below with a probability."""
+    above = np.ceil(pdtrik(probability, mean))
+    below = np.maximum(above - 1, 0)
+    return np.asarray(np.where(pdtr(below, mean) >= probability, below, above), dtype=float)
 
 
 def adjust(pvalues: npt.ArrayLike) -> Floats:
