@@ -202,3 +202,29 @@ def test_mailed_tables_hold_no_formula(done: tuple[Project, str]) -> None:
                 assert [redaction.cell(value) for value in row] == [
                     re.sub(r"[\t\r\n]+", " ", value) for value in row
                 ], (path, row)
+
+
+# Last, since it makes a table anew. Of the sizes of the demo: test_cells_recovery.py.
+def test_a_second_run_gives_the_same_clusters(done: tuple[Project, str]) -> None:
+    kept = ("cells.h5ad", "clusters.tsv", "markers.tsv")
+    project, study = done[0], "results/cells/gse7"
+    first = {name: _content(project.folder / study / name) for name in kept}
+    again = ("--forcerun", "cells_cluster", "--quiet", "all")
+    run = project.snakemake(*again, "--", f"{study}/clusters.tsv")
+    assert run.returncode == 0, run.stderr[-3000:]
+    for name in kept:
+        assert _content(project.folder / study / name) == first[name], name
+
+
+def _content(path: Path) -> bytes | str:
+    """Text of a table; of a matrix everything that is computed (HDF5 bytes hold times)."""
+    if path.suffix != ".h5ad":
+        return path.read_bytes()
+    cells = files.read_h5ad(path)
+    parts = [
+        cells.obs["cluster"].astype(str).str.cat(),
+        cells.obs["cell_type"].astype(str).str.cat(),
+    ]
+    return "|".join(
+        [*parts, str(cells.obsm["X_pca"].tobytes()), str(cells.obsm["X_umap"].tobytes())]
+    )

@@ -6,7 +6,6 @@ Accuracy over several seeds, without the workflow, is in ``test_cells_recovery.p
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -148,30 +147,6 @@ def test_no_truth_goes_into_the_deposited_file(demo: Project) -> None:
     deposited = files.read_h5ad(demo.folder / "results/demo/data/simnuclei1/nuclei.h5ad")
     assert list(deposited.obs.columns) == ["sample_id"]
     assert not deposited.uns
-
-
-def test_a_second_run_gives_the_same_clusters(demo: Project) -> None:
-    kept = ("cells.h5ad", "clusters.tsv", "markers.tsv")
-    first = {name: _content(demo.folder / STUDY / name) for name in kept}
-    again = ("--forcerun", "cells_cluster", "--max-threads", "1", "--quiet", "all")
-    run = demo.snakemake(*DEMO, *again, "--", f"{STUDY}/clusters.tsv")
-    assert run.returncode == 0, run.stderr[-3000:]
-    for name in kept:
-        assert _content(demo.folder / STUDY / name) == first[name], name
-
-
-def _content(path: Path) -> bytes | str:
-    """Text of a table; of a matrix everything that is computed (HDF5 bytes hold times)."""
-    if path.suffix != ".h5ad":
-        return path.read_bytes()
-    cells = files.read_h5ad(path)
-    parts = [
-        cells.obs["cluster"].astype(str).str.cat(),
-        cells.obs["cell_type"].astype(str).str.cat(),
-    ]
-    return "|".join(
-        [*parts, str(cells.obsm["X_pca"].tobytes()), str(cells.obsm["X_umap"].tobytes())]
-    )
 
 
 def test_jobs_of_cells_load_no_package_that_they_do_not_need(demo):
