@@ -41,7 +41,8 @@ MAY_LOAD: dict[str, set[str]] = {
     "bulk_contrast": _FIT | {"gseapy", "scipy.stats", "statsmodels"},
     "cells_prepare": _FILES,
     "cells_cluster": _FILES
-    | {"harmonypy", "igraph", "numba", "numpy.f2py", "pynndescent", "sklearn", "umap"},
+    | {"harmonypy", "igraph", "leidenalg", "matplotlib", "numba", "numpy.f2py", "plotly"}
+    | {"pynndescent", "scanpy", "scipy.stats", "sklearn", "umap"},
     "cells_pseudobulk": _FILES,
     "cells_contrast": _FIT | {"scipy.stats"},
     "synthesis_proportions": _FILES,

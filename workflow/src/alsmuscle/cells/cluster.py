@@ -6,7 +6,6 @@ UMAP coordinates may differ (floating-point order in BLAS and in approximate nei
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,10 +17,8 @@ import pandas as pd
 from alsmuscle.cells import compiled
 from alsmuscle.cells.components import leading
 from alsmuscle.cells.dispersion import normalised_dispersions
-from alsmuscle.cells.nearest import nearest
 from alsmuscle.core.annotated import AnnData
 from alsmuscle.core.errors import InputError
-from alsmuscle.core.late import absent
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -312,6 +309,10 @@ def embed(
     is deterministic and saves the spectral start.
     Raises InputError for fewer than 10 cells.
     """
+    import warnings
+
+    import scanpy as sc
+
     n, n_genes = log_counts.shape
     if n < 10 or n_genes < 3:
         raise InputError(f"{n} cells and {n_genes} variable genes are too few to embed")
@@ -328,12 +329,28 @@ def embed(
         pca = np.ascontiguousarray(fit.Z_corr, dtype=np.float32)
         if pca.shape != (n, n_pcs):  # harmonypy before 2 has components in rows
             pca = np.ascontiguousarray(pca.T)
+    light = AnnData(obs=pd.DataFrame(index=pd.RangeIndex(n).astype(str)))
+    light.obsm["X_pca"] = pca
     exact = n <= exact_below
-    graph = neighbours(pca, n_neighbors=n_neighbors, exact=exact, seed=seed)
+    neighbours(light, n_neighbors=n_neighbors, exact=exact, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sc.tl.leiden(
+            light,
+            resolution=resolution,
+            flavor="igraph",
+            n_iterations=2,
+            directed=False,
+            random_state=seed,
+            key_added="cluster",
+        )
+        if with_umap:
+            sc.tl.umap(light, init_pos=pca[:, :2].copy(), random_state=seed)
+    umap = light.obsm["X_umap"] if with_umap else np.zeros((n, 2))
     return Embedding(
         pca=pca,
-        umap=layout(graph, pca, seed=seed) if with_umap else np.zeros((n, 2), np.float32),
-        cluster=communities(graph, resolution=resolution, seed=seed),
+        umap=umap.astype(np.float32),
+        cluster=light.obs["cluster"].to_numpy().astype(str),
         neighbours="exact" if exact else "approximate",
         integrated=several and over_samples,
     )
@@ -354,109 +371,15 @@ def compile_kernels() -> None:
     embed(counts, pd.Series(["a"] * 60), exact_below=60, **options)
 
 
-def neighbours(
-    pca: npt.NDArray[np.float32], *, n_neighbors: int, exact: bool, seed: int
-) -> csr_matrix:
-    """Return the weighted graph of nearest neighbours (n x n, symmetric), exact or approximate.
-
-    Weights are UMAP's (McInnes et al. 2018, arXiv:1802.03426), as in ``scanpy.pp.neighbors``.
-    """
-    from scipy import sparse
+def neighbours(data: AnnData, *, n_neighbors: int, exact: bool, seed: int) -> None:
+    """Add the neighbour graph of ``obsm["X_pca"]`` to ``obsp``, exact or approximate."""
+    import scanpy as sc
 
     compiled.load_umap()
-    from umap.umap_ import fuzzy_simplicial_set
-
-    n = len(pca)
-    k = min(n_neighbors, n - 1)
-    if exact:
-        places = nearest(pca, k)
-        distances = np.empty(places.shape)
-        for low in range(0, n, 10_000):
-            here = slice(low, low + 10_000)
-            apart = pca[here, None].astype(np.float64) - pca[places[here]]
-            distances[here] = np.sqrt((apart**2).sum(axis=2))
-    else:
-        from pynndescent import PyNNDescentTransformer
-
-        found = PyNNDescentTransformer(n_neighbors=k, metric="euclidean", random_state=seed)
-        each = found.fit_transform(pca)
-        places, distances = each.indices.reshape(n, -1), each.data.reshape(n, -1)
-    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    places = np.take_along_axis(places, order, axis=1)
-    distances = np.take_along_axis(distances, order, axis=1)
-    graph = fuzzy_simplicial_set(
-        sparse.coo_matrix((n, 1)), k, None, None, knn_indices=places, knn_dists=distances
-    )[0]
-    return graph.tocsr()
-
-
-def communities(graph: csr_matrix, *, resolution: float, seed: int) -> npt.NDArray[np.str_]:
-    """Return the Leiden cluster of every cell, as text."""
-    with absent("matplotlib", "cairo", "cairocffi", "plotly"):  # for its drawings
-        import igraph
-
-    # As an array: tuples of pairs would take gigabytes of a large study. Every pair is there twice,
-    # as in ``scanpy.tl.leiden``: modularity is the same, and so are the random choices.
-    pairs = graph.tocoo()
-    edges = igraph.Graph(n=graph.shape[0], edges=np.column_stack([pairs.row, pairs.col]))
-    edges.es["weight"] = pairs.data
-    igraph.set_random_number_generator(_Draws(seed))
-    try:
-        found = edges.community_leiden(
-            objective_function="modularity", weights="weight", resolution=resolution, n_iterations=2
-        )
-    finally:
-        igraph.set_random_number_generator(random)
-    return np.array(found.membership).astype(str)
-
-
-class _Draws:
-    """Random numbers for igraph that are no other's."""
-
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.RandomState(seed)
-
-    def getrandbits(self, k: int) -> int:
-        return int(self._rng.tomaxint()) & ((1 << k) - 1)
-
-    def randint(self, low: int, high: int) -> int:
-        return int(self._rng.randint(low, high + 1))
-
-    def random(self) -> float:
-        return float(self._rng.random_sample())
-
-    def gauss(self, mean: float, spread: float) -> float:
-        return float(self._rng.normal(mean, spread))
-
-
-def layout(
-    graph: csr_matrix, pca: npt.NDArray[np.float32], *, seed: int
-) -> npt.NDArray[np.float32]:
-    """Draw the graph as UMAP does (n x 2), started from the first two components."""
-    import warnings
-
-    compiled.load_umap()
-    from umap.umap_ import find_ab_params, simplicial_set_embedding
-
-    a, b = find_ab_params(spread=1.0, min_dist=0.5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        drawn = simplicial_set_embedding(
-            data=pca,
-            graph=graph.tocoo(),
-            n_components=2,
-            initial_alpha=1.0,
-            a=a,
-            b=b,
-            gamma=1.0,
-            negative_sample_rate=5,
-            n_epochs=500 if len(pca) <= 10_000 else 200,
-            init=pca[:, :2].copy(),
-            random_state=np.random.RandomState(seed),
-            metric="euclidean",
-            metric_kwds={},
-            densmap=False,
-            densmap_kwds={},
-            output_dens=False,
-        )[0]
-    return np.asarray(drawn, dtype=np.float32)
+    sc.pp.neighbors(
+        data,
+        n_neighbors=min(n_neighbors, data.n_obs - 1),
+        use_rep="X_pca",
+        transformer="sklearn" if exact else "pynndescent",
+        random_state=seed,
+    )

@@ -22,6 +22,7 @@ PACKAGES = (
     "pandas",
     "pydeseq2",
     "pynndescent",
+    "scanpy",
     "scikit-learn",
     "scipy",
     "snakemake",

@@ -161,7 +161,7 @@ def _foot(data: m.ReportData) -> list[str]:
         else f"{s.name} ({wording.method(s.card)})"
         for s in data.studies
     ]
-    packages = ("pydeseq2", "igraph", "numpy", "scipy")
+    packages = ("pydeseq2", "scanpy", "numpy", "scipy")
     versions = ", ".join(f"{k} {data.versions[k]}" for k in packages if k in data.versions)
     return [
         f"Studies ({len(names)}): {', '.join(names)}.",
