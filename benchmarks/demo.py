@@ -5,8 +5,8 @@
 Each run is ``snakemake`` on two cores with the demo's configuration in a new folder, as ``make
 demo`` calls it once everything is installed; kernels are compiled before. The former code runs on
 the present environment. ``cpu_s`` counts all children; ``processes`` are Snakemake's jobs. Of the
-former code there are fewer runs (they only say how many times more they take), of ours the median
-of five stands on the page.
+former code there are fewer runs (they only say how many times more they take); medians stand on the
+page.
 """
 
 from __future__ import annotations

@@ -92,7 +92,11 @@ PARTS = (
     Part("workflow", "run", ("5", "50", "demo"), code=RULES),
     Part("workflow", "run", ("real",), ("mirror",), code=RULES),
     Part("workflow", "run", ("200",), large=True, code=RULES),
-    Part("demo", "against", ("88e6a7a",), code=RULES),
+    Part(
+        *("demo", "against", ("88e6a7a",)),
+        options=("--repeats", "3", "--of-former", "1"),
+        code=RULES,
+    ),
     Part("where", "run", ("demo",), code=(*RULES, "benchmarks/sampled/*.py")),
     Part("where", "run", ("real",), ("mirror",), code=(*RULES, "benchmarks/sampled/*.py")),
     Part(
