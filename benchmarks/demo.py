@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -24,15 +25,11 @@ import pandas as pd
 from run import command
 from workflow import ROOT
 
-KERNELS = (
-    "from alsmuscle.bulk import inference; from alsmuscle.cells import cluster; "
-    "inference.compile_kernels(); cluster.compile_kernels()"
-)
-PARTS = ("Snakefile", "workflow", "envs", "config", "pyproject.toml")
+PARTS = ("Snakefile", "Makefile", "workflow", "envs", "config", "pyproject.toml")
 
 
 def checkout(commit: str, folder: Path) -> None:
-    """Write what a run needs of a commit into a folder, and compile its kernels there."""
+    """Write what a run needs of a commit into a folder; compile its kernels as its Makefile does."""
     packed = subprocess.run(
         ["git", "archive", "--format=tar", commit, *PARTS],
         cwd=ROOT,
@@ -41,8 +38,10 @@ def checkout(commit: str, folder: Path) -> None:
     ).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
-    environment = os.environ | {"PYTHONPATH": str(folder / "workflow" / "src")}
-    subprocess.run([sys.executable, "-c", KERNELS], env=environment, check=True)
+    kernels = re.search(r'-c "(.*compile_kernels\(\).*)"', (folder / "Makefile").read_text())
+    if kernels:
+        environment = os.environ | {"PYTHONPATH": str(folder / "workflow" / "src")}
+        subprocess.run([sys.executable, "-c", kernels[1]], env=environment, check=True)
 
 
 def run_once(code: Path, folder: Path) -> dict[str, float]:
