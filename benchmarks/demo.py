@@ -29,7 +29,7 @@ PARTS = ("Snakefile", "Makefile", "workflow", "envs", "config", "pyproject.toml"
 
 
 def checkout(commit: str, folder: Path) -> None:
-    """Write what a run needs of a commit into a folder; compile its kernels as its Makefile does."""
+    """Write what a run needs of a commit into a folder; compile kernels as its Makefile does."""
     packed = subprocess.run(
         ["git", "archive", "--format=tar", commit, *PARTS],
         cwd=ROOT,
