@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 INTERVAL = 0.005
 counts: Counter[str] = Counter()
@@ -67,8 +68,8 @@ if "ALSMUSCLE_PROFILE" in os.environ and sys.platform == "linux":
     atexit.register(_end)
     _leave = os._exit
 
-    def _exit(status: int) -> None:
+    def _exit(status: int) -> NoReturn:
         _end()
         _leave(status)
 
-    os._exit = _exit  # type: ignore[assignment]
+    os._exit = _exit

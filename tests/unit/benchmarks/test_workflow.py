@@ -81,10 +81,11 @@ def test_a_sampled_process_says_what_it_did(tmp_path) -> None:
     code = """
 import os, time
 from alsmuscle.core import redaction
+TEXT = "a b" + chr(7) * 20_000  # a call takes long beside the loop around it
 def busy(seconds):
     until = time.process_time() + seconds
     while time.process_time() < until:
-        redaction.printable("a b" * 50)
+        redaction.printable(TEXT)
 if os.fork() == 0:
     busy(0.4)
     os._exit(0)

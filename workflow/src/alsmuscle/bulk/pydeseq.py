@@ -18,14 +18,11 @@ _SEARCHES = [
     )
 ]
 
-with light_scipy(), put_off(*_SEARCHES):
-    import scipy.optimize  # noqa: F401  (before PyDESeq2 asks for all of it)
-
 with (
     light_scipy(),
     without_array_stores(),
     put_off("matplotlib", "sklearn.linear_model", "formulaic_contrasts", "scipy.stats"),
-    put_off("joblib"),
+    put_off("joblib", *_SEARCHES),
 ):
     from pydeseq2 import dds, utils
     from pydeseq2.dds import DeseqDataSet
