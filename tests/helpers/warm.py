@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -71,7 +72,8 @@ def serve() -> None:
 
 
 def become(arguments: list[str], folder: str, said: list[str], environment: dict[str, str]) -> None:
-    """Be ``python -m snakemake`` from here on."""
+    """Be ``python -m snakemake`` from here on, for an hour at most."""
+    signal.alarm(3600)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in enumerate(said, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)

@@ -8,10 +8,9 @@ import types
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from alsmuscle.core import annotated
-from alsmuscle.core.late import absent, put_off
+from alsmuscle.core.late import put_off
 
 PACKAGE = {
     "heavy/__init__.py": "import loaded\nloaded.names.append('heavy')\nfrom heavy.inner import f\n",
@@ -176,12 +175,3 @@ assert abs(optimize.root_scalar(lambda x: x * x - 2, bracket=(0, 2)).root - 2**0
 """
     assert "scipy.optimize._linprog" in loaded_by(code)
     assert optimize.linprog([1.0, 2.0], A_ub=[[-1.0, -1.0]], b_ub=[-3.0]).x.tolist() == [3.0, 0.0]
-
-
-def test_an_absent_module_is_not_there_meanwhile_and_is_afterwards() -> None:
-    sys.modules.pop("colorsys", None)
-    with absent("colorsys", "ast"):
-        with pytest.raises(ImportError):
-            importlib.import_module("colorsys")
-        assert importlib.import_module("ast") is ast  # loaded before: it stays
-    assert importlib.import_module("colorsys").rgb_to_hsv(1, 1, 1) == (0.0, 0.0, 1)

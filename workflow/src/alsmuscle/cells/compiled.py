@@ -15,14 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from alsmuscle.core.late import absent, put_off
-
 
 def load_umap() -> None:
     """Import umap, and with it pynndescent; call it before anything else imports them."""
     if "umap" not in sys.modules:
-        # Quantiles that only other distances than the Euclidean, or other estimators, ask for.
-        with keeping(), put_off("scipy.stats"), absent("matplotlib"):
+        with keeping():
             importlib.import_module("umap")
 
 

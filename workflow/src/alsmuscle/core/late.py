@@ -75,23 +75,6 @@ def without_array_stores() -> Iterator[None]:
             loaded.pop(name, None)
 
 
-@contextmanager
-def absent(*modules: str) -> Iterator[None]:
-    """Let what is imported meanwhile find that some modules are not installed.
-
-    For libraries that ask for a plotting library and do without. Modules that are loaded already
-    stay as they are; afterwards every import is a plain one again.
-    """
-    loaded: dict[str, Any] = sys.modules
-    missing = [name for name in modules if name not in loaded]
-    loaded.update(dict.fromkeys(missing))  # the import system's "not there"
-    try:
-        yield
-    finally:
-        for name in missing:
-            loaded.pop(name, None)
-
-
 class _Module(ModuleType):
     def __getattr__(self, name: str) -> _Name:
         if name.startswith("__"):  # asked by the import system: no package, no loader
