@@ -1,13 +1,19 @@
-"""Time and peak memory of the single-cell path, ours and plain scanpy's, on simulated counts.
+"""Time and peak memory of the single-cell path, ours and scanpy's, on simulated counts.
 
     python benchmarks/cells.py 20000 [--folder results/benchmarks/cells] > rows.tsv
 
 Counts (20,000 genes, 3,000 per cell, about 1,500 genes seen) are written once per size, one file
 per sample of 12,500. Each way then runs in its own process, one after the other, from files to
-clusters, UMAP and pseudobulk: compare ratios, the seconds belong to the machine and its load.
+clusters, UMAP, the clusters' marker genes and pseudobulk: compare ratios, the seconds belong to the
+machine and its load.
 
-Plain scanpy is stopped when it has used ``--limit`` times the CPU seconds of ours, if ours ran
-before it in the same call; its row then says ``finished`` False, and its figures are lower bounds.
+``scanpy_defaults`` is what scanpy's tutorial does, with default arguments; ``scanpy_faster`` the
+same with what scanpy and its users have that is faster: components from the products of genes,
+exact neighbours, Leiden in igraph, ranks of genes by illico (``pip install illico``).
+
+With ``--limit`` scanpy is stopped when it has used that many times the CPU seconds of ours, if ours
+ran before it in the same call; its row then says ``finished`` False, and its figures are lower
+bounds.
 """
 
 from __future__ import annotations
@@ -139,6 +145,16 @@ def ours(paths: list[Path]) -> dict[str, float]:
 
 def scanpy_defaults(paths: list[Path]) -> dict[str, float]:
     """Run the same steps as a scanpy tutorial does, all cells in memory, default arguments."""
+    return scanpy(paths, faster=False)
+
+
+def scanpy_faster(paths: list[Path]) -> dict[str, float]:
+    """Run these steps with scanpy's faster options, and illico for the ranks of genes."""
+    return scanpy(paths, faster=True)
+
+
+def scanpy(paths: list[Path], *, faster: bool) -> dict[str, float]:
+    """Run scanpy's steps with all cells in memory; seconds per step."""
     import anndata
     import scanpy as sc
     from harmonypy import run_harmony
@@ -157,13 +173,20 @@ def scanpy_defaults(paths: list[Path]) -> dict[str, float]:
     sc.pp.normalize_total(cells)
     sc.pp.log1p(cells)
     sc.pp.highly_variable_genes(cells, n_top_genes=2000, batch_key="sample_id")
-    sc.pp.pca(cells)
+    sc.pp.pca(cells, **{"svd_solver": "covariance_eigh"} if faster else {})
     fit = run_harmony(cells.obsm["X_pca"], cells.obs, ["sample_id"], verbose=False)
     cells.obsm["X_harmony"] = np.asarray(fit.Z_corr)
-    sc.pp.neighbors(cells, use_rep="X_harmony")
-    sc.tl.leiden(cells)
+    sc.pp.neighbors(cells, use_rep="X_harmony", transformer="sklearn" if faster else None)
+    igraph = {"flavor": "igraph", "n_iterations": 2, "directed": False}
+    sc.tl.leiden(cells, **igraph if faster else {})
     sc.tl.umap(cells)
     marks.append(time.perf_counter())
+    if faster:
+        from illico import asymptotic_wilcoxon
+
+        asymptotic_wilcoxon(cells, group_keys="leiden", reference=None, is_log1p=True)
+    else:
+        sc.tl.rank_genes_groups(cells, "leiden", method="wilcoxon")
     sc.get.aggregate(cells, ["sample_id", "leiden"], "sum", layer="counts")
     marks.append(time.perf_counter())
     steps = ("per_sample_s", "integrate_s", "annotate_pseudobulk_s")
@@ -172,7 +195,11 @@ def scanpy_defaults(paths: list[Path]) -> dict[str, float]:
     }
 
 
-WAYS = {"alsmuscle": ours, "scanpy_defaults": scanpy_defaults}
+WAYS = {
+    "alsmuscle": ours,
+    "scanpy_defaults": scanpy_defaults,
+    "scanpy_faster": scanpy_faster,
+}
 
 
 def run(way: str, paths: list[Path], connection: Connection) -> None:
@@ -227,7 +254,7 @@ def main() -> None:
     parser.add_argument("n_cells", type=int)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--folder", type=Path, help="for the simulated counts; they are kept")
-    parser.add_argument("--limit", type=float, default=3, help="plain's CPU seconds over ours")
+    parser.add_argument("--limit", type=float, default=np.inf, help="their CPU seconds over ours")
     args = parser.parse_args()
     folder = args.folder or ROOT / "results" / "benchmarks" / "cells"
     folder.mkdir(parents=True, exist_ok=True)

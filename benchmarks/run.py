@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import io
 import os
 import platform
@@ -66,6 +67,8 @@ RULES = ("workflow/rules/*.smk", "workflow/scripts/*.py")
 BULK = ("workflow/scripts/bulk_fit.py", "workflow/scripts/bulk_contrast.py")
 REAL = ("GLDS-103", "GSE140261", "GSE184951", "GSE129643")
 PARTS = (
+    Part("install", "way", ("pip",), code=("Makefile", "envs/requirements.txt")),
+    Part("install", "way", ("uv",), ("uv",), code=("Makefile", "envs/requirements.txt")),
     Part("fit", "input", ("10", "40", "160", "640"), ("R",), code=("benchmarks/fit.R",)),
     Part("fit", "input", REAL, ("R", "mirror"), code=("benchmarks/fit.R",)),
     Part(
@@ -85,8 +88,9 @@ PARTS = (
     ),
     Part("enrichment", "run", ("usual", "permutations"), ("R",)),
     Part("meta", "contrasts", ("5", "50", "500"), ("R",)),
-    Part("cells", "n_cells", ("20000", "200000")),
-    Part("cells", "n_cells", ("1000000",), large=True),
+    Part("cells", "n_cells", ("20000",), ("illico",)),
+    Part("cells", "n_cells", ("200000",), ("illico",), large=True),
+    Part("cells", "n_cells", ("1000000",), large=True, options=("--ways", "alsmuscle")),
     Part("reads", "genes", ("2000", "8000"), code=("tests/helpers/made_up_reads.py",)),
     Part("report", "studies", ("20", "40"), ("demo", "Chromium"), code=("workflow/report/*.*",)),
     Part("workflow", "run", ("5", "50", "demo"), code=RULES),
@@ -117,12 +121,16 @@ def missing(needs: tuple[str, ...]) -> list[str]:
         "mirror": os.environ.get("ALSMUSCLE_MIRROR"),
         "Chromium": shutil.which("chromium") or shutil.which("chromium-browser"),
         "demo": (ROOT / "results" / "demo" / "synthesis").is_dir(),
+        "illico": importlib.util.find_spec("illico"),
+        "uv": shutil.which("uv"),
     }
     ways = {
         "R": "R: tests/drills/install_r.sh",
         "mirror": "a data mirror: ALSMUSCLE_MIRROR",
         "Chromium": "Chromium: tests/drills/install_r.sh --no-r chromium",
         "demo": "a finished demo: make demo",
+        "illico": "illico: pip install illico",
+        "uv": "uv: pip install uv",
     }
     return [ways[need] for need in needs if not here[need]]
 
