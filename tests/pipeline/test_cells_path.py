@@ -11,10 +11,10 @@ from anndata import AnnData
 from scipy import sparse
 
 import by_config
-from alsmuscle.cells import store
+from alsmuscle.cells import compiled, store
 from alsmuscle.cells.annotate import top_genes
 from alsmuscle.cells.carried import Adding, cluster_sums
-from alsmuscle.cells.cluster import each_sample, embed
+from alsmuscle.cells.cluster import each_sample, embed, neighbours
 from alsmuscle.cells.prepare import score_doublets
 from alsmuscle.simulate.cells import simulate_nuclei
 from made_up_cells import counts_of, prepared, sample_of
@@ -168,8 +168,16 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_neighbours_above_8192_cells(exact: bool) -> None:
+def test_neighbours_above_8192_cells(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A version of the approximate-neighbour library breaks above 8,192 cells (see pyproject)."""
+    compiled.load_umap()
+    from pynndescent import NNDescent
+
+    def index(self: NNDescent) -> None:
+        raise AssertionError("an index for the search of further cells, which nobody searches")
+
+    monkeypatch.setattr(NNDescent, "prepare", index)
+    monkeypatch.setattr(NNDescent, "compress_index", index)
     n = 8_500
     rng = np.random.default_rng(0)
     centre = np.arange(n) % 5
@@ -191,3 +199,30 @@ def test_neighbours_above_8192_cells(exact: bool) -> None:
     assert found.neighbours == ("exact" if exact else "approximate")
     purity = pd.crosstab(found.cluster, centre).max(axis=1).sum() / n
     assert purity > 0.95
+    if exact:
+        return
+    cells = AnnData(obs=pd.DataFrame(index=[f"c{i}" for i in range(n)]))
+    cells.obsm["X_pca"] = found.pca
+    near = []
+    for sure in (False, True):
+        neighbours(cells, n_neighbors=10, exact=sure, seed=0)
+        near.append(cells.obsp["distances"] > 0)
+    assert near[0].multiply(near[1]).sum() > 0.95 * near[1].sum() > 0.95 * 8 * n
+
+
+def test_edges_given_once_make_the_clusters_of_edges_given_twice() -> None:
+    import scanpy as sc
+
+    n = 1_000
+    rng = np.random.default_rng(4)
+    points = rng.normal(size=(7, 8))[np.arange(n) % 7] + rng.normal(size=(n, 8))
+    counts = sparse.csr_matrix(np.maximum(points, 0).astype(np.float32))
+    options = {"n_pcs": 6, "n_neighbors": 10, "resolution": 1.5, "exact_below": n}
+    found = embed(counts, pd.Series(["a"] * n), over_samples=False, seed=0, **options)
+    cells = AnnData(obs=pd.DataFrame(index=[f"c{i}" for i in range(n)]))
+    cells.obsm["X_pca"] = found.pca
+    neighbours(cells, n_neighbors=10, exact=True, seed=0)
+    twice = {"flavor": "igraph", "n_iterations": 2, "directed": False, "key_added": "cluster"}
+    sc.tl.leiden(cells, resolution=1.5, random_state=0, **twice)
+    assert cells.obs["cluster"].astype(str).tolist() == found.cluster.tolist()
+    assert len(set(found.cluster)) > 4

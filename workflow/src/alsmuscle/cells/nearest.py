@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from alsmuscle.core.types import Floats
 
-ROWS, COLUMNS = 256, 4096  # of the distances that are in memory at a time
+ROWS, COLUMNS = 256, 1024  # of the distances that are in memory at a time
 DOUBTFUL = 4  # ranks by which single precision may err
 
 
