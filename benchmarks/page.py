@@ -218,7 +218,8 @@ def _workflow(table: pd.DataFrame) -> Iterator[Line]:
         )
         yield Line(
             *(piece, what),
-            f"{row.jobs}; {several((row.wall_seconds, row.seconds_per_study))}; "
+            f"{row.jobs}; "
+            f"{several((row.wall_seconds, row.seconds_per_study, row.cpu_per_study))}; "
             f"{several((100 * row.overhead, 100 * row.start_share, row.peak_mb))}",
         )
 

@@ -11,6 +11,8 @@ is the plain command on a new folder, on one core, so that the seconds of the jo
 - ``overhead``: the share of wall time outside them (plan, scheduling, starting, checking files);
 - ``start_seconds``: what a job of this run needs to start and to import pandas and anndata, which
   nearly all do, measured beside the run; ``start_share`` is its share of wall time, over all jobs;
+- ``cpu_per_study``: CPU seconds of all processes, which say on a machine in use what wall seconds
+  say on a quiet one;
 - ``plan_seconds``: a dry run, all studies admitted and nothing else done;
 - ``jobs_per_study``: jobs that belong to one study, on average and at most.
 
@@ -22,12 +24,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import yaml
@@ -82,9 +86,23 @@ def make_copy(folder: Path) -> None:
         (folder / name).symlink_to(ROOT / name)
 
 
-def snakemake(folder: Path, *options: str) -> tuple[float, str]:
-    """Run the workflow in ``folder``; return wall seconds and what it printed."""
-    begin = time.perf_counter()
+class Run(NamedTuple):
+    """Wall seconds, CPU seconds of all processes, and what was printed."""
+
+    wall: float
+    cpu: float
+    text: str
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def snakemake(folder: Path, *options: str) -> Run:
+    """Run the workflow in ``folder``."""
+    begin, before = time.perf_counter(), cpu_seconds()
     run = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", *options],
         cwd=folder,
@@ -95,7 +113,7 @@ def snakemake(folder: Path, *options: str) -> tuple[float, str]:
     )
     if run.returncode:
         raise RuntimeError(run.stdout[-3000:])
-    return time.perf_counter() - begin, run.stdout
+    return Run(time.perf_counter() - begin, cpu_seconds() - before, run.stdout)
 
 
 def start_seconds(repeats: int = 3) -> float:
@@ -111,12 +129,9 @@ def start_seconds(repeats: int = 3) -> float:
 def measure(what: str, folder: Path, results: str, options: list[str], *, plan_only: bool) -> dict:
     """Run once from nothing; return a row of the table."""
     # What a study needs is planned once it is admitted; so the run has two parts.
-    began = time.perf_counter()
-    snakemake(folder, "fetch", "--quiet", "all", *options)
-    gate = time.perf_counter() - began
-    plan, _ = snakemake(folder, "--dry-run", "--quiet", "all", *options)
-    _, summary = snakemake(folder, "--summary", *options)
-    per_study = jobs_of(summary)
+    gate = snakemake(folder, "fetch", "--quiet", "all", *options)
+    plan = snakemake(folder, "--dry-run", "--quiet", "all", *options)
+    per_study = jobs_of(snakemake(folder, "--summary", *options).text)
     total = per_study.total()
     per_study.pop("", None)
     row = {
@@ -125,12 +140,13 @@ def measure(what: str, folder: Path, results: str, options: list[str], *, plan_o
         "jobs": total,
         "jobs_per_study": sum(per_study.values()) / len(per_study),
         "jobs_per_study_max": max(per_study.values()),
-        "plan_seconds": plan,
+        "plan_seconds": plan.wall,
     }
     if plan_only:
         return row
     before = start_seconds()
-    wall = gate + snakemake(folder, "--quiet", "all", *options)[0]
+    rest = snakemake(folder, "--quiet", "all", *options)
+    wall = gate.wall + rest.wall
     started = (before + start_seconds()) / 2
     times = pd.concat(
         pd.read_csv(path, sep="\t", na_values="-").assign(rule=path.parent.name)
@@ -141,6 +157,7 @@ def measure(what: str, folder: Path, results: str, options: list[str], *, plan_o
     return row | {
         "wall_seconds": wall,
         "seconds_per_study": wall / len(per_study),
+        "cpu_per_study": (gate.cpu + rest.cpu) / len(per_study),
         "job_seconds": inside,
         "overhead": 1 - inside / wall,
         "start_seconds": started,
