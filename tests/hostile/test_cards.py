@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import hostile_files as made
+from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 from alsmuscle.data import cards, fetch, record, samples
 from alsmuscle.reads import libraries as reads
@@ -165,7 +166,11 @@ SLOW = [
 
 
 @pytest.mark.parametrize("pattern", SLOW[:5])
-def test_a_pattern_that_goes_back_and_forth_ends(pattern: str) -> None:
+def test_a_pattern_that_goes_back_and_forth_ends(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The real limit, two seconds, is waited for below.
+    monkeypatch.setattr(deadline, "PATTERN_SECONDS", 0.25)
     sheet = pd.DataFrame({"name": ["a" * 60 + "!"], "id": ["s1"]})
     card = {
         "id": "gse1",
@@ -175,9 +180,9 @@ def test_a_pattern_that_goes_back_and_forth_ends(pattern: str) -> None:
         },
     }
     begun = time.monotonic()
-    with pytest.raises(InputError, match="takes longer than 2 s"):
+    with pytest.raises(InputError, match="takes longer than 0 s"):
         samples.harmonise(sheet, card)
-    assert time.monotonic() - begun < 10
+    assert 0.25 < time.monotonic() - begun < 5
 
 
 def test_a_pattern_for_names_in_a_folder_ends() -> None:

@@ -61,9 +61,8 @@ def pseudobulk(
     for part in parts:
         var = part.var[["symbol", "source_id"]]
         sample = part.obs["sample_id"].astype(str)
-        varying |= {
-            c for c in part.obs if part.obs.groupby(sample)[c].nunique(dropna=False).max() > 1
-        }
+        by_sample = part.obs.groupby(sample)
+        varying |= {c for c in part.obs if by_sample[c].nunique(dropna=False).max() > 1}
         for sample_id in sorted(set(sample)):
             here = np.flatnonzero((sample == sample_id).to_numpy())
             code, names = pd.factorize(part.obs[by].iloc[here].astype(str), sort=True)
