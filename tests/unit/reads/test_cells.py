@@ -11,7 +11,7 @@ import pytest
 import made_up_reads
 from alsmuscle.core.errors import InputError
 from alsmuscle.download.policy import FetchPolicy
-from alsmuscle.reads import cells, reference
+from alsmuscle.reads import cells, reference, tools
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,18 @@ def test_libraries_that_cannot_be_read(made, tmp_path):
     (folder / "bad.txt").write_text("ACGT\n")
     with pytest.raises(InputError, match="not a list of barcodes"):
         cells.Kit("10xv3", own=str(folder / "bad.txt"), folder=tmp_path, terms=kit._terms).of(one)
+
+
+def test_a_library_is_sorted_in_as_much_memory_as_it_needs(made, monkeypatch):
+    held, files, kit, _, _ = made
+    called = []
+    real = tools.call
+    monkeypatch.setattr(tools, "call", lambda *words: (called.append(words), real(*words))[1])
+    cells.count([files], held[True], kit, first_reads=500)
+    given = [words[words.index("-m") + 1] for words in called if words[:2] == ("bustools", "sort")]
+    assert given == ["64M", "64M"]
+    assert cells._room_to_sort(100 << 20) == 101
+    assert cells._room_to_sort(5 << 30) == 2048
 
 
 def test_from_how_many_molecules_on_a_barcode_is_a_cell():

@@ -38,12 +38,12 @@ def molecules(genome, draw):
 def test_counts_of_genes_and_the_strand_are_found(made, tmp_path, paired, strand):
     genome, ref, _ = made
     draw = np.random.default_rng(5)
-    pieces, origin = made_up_reads.fragments(genome, molecules(genome, draw), 40_000, draw)
+    pieces, origin = made_up_reads.fragments(genome, molecules(genome, draw), 15_000, draw)
     files = made_up_reads.bulk(tmp_path, "R", pieces, paired=paired, strand=strand, draw=draw)
     abundance, quality = q.quantify([files], ref, single=q.Single(200, 25))
     assert quality["strandedness"] == strand
     assert quality["layout"] == ("paired" if paired else "single")
-    assert (quality["reads"], quality["read_length"]) == (40_000, 75)
+    assert (quality["reads"], quality["read_length"]) == (15_000, 75)
     assert quality["pct_aligned"] > 99
     assert quality["fragment_length"] == pytest.approx(200, abs=2)
     genes = to_genes({"R": abundance}, ref.gene_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,34 +18,47 @@ from alsmuscle.archives import ena
 from alsmuscle.data import fetch, raw_reads
 from alsmuscle.data.counts import as_counts
 from alsmuscle.download.policy import FetchPolicy
+from alsmuscle.reads import reference
 from alsmuscle.reads.libraries import run_names
 from alsmuscle.reads.study import Place
 from standin import Archive, serving
 
 POLICY = FetchPolicy(attempts=1, wait_initial=0.01, connect_timeout=2)
-DEPTHS = {"SRR1": 18_000, "SRR2": 20_000, "SRR3": 22_000}
+DEPTHS = {"SRR1": 5_400, "SRR2": 6_000, "SRR3": 6_600}
 RUNS = {"SRR1": (True, "reverse"), "SRR2": (True, "reverse"), "SRR3": (False, "forward")}
 
 
-@pytest.fixture
-def study(monkeypatch, tmp_path):
-    monkeypatch.setattr("alsmuscle.download.transport._pace", lambda *_: None)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A genome, its files with an index beside them, and the files and fragments of each run."""
+    folder = tmp_path_factory.mktemp("made")
     genome = made_up_reads.genome([f"ENSG{i:011d}.1" for i in range(60)])
-    (tmp_path / "made").mkdir()
-    paths = genome.write(tmp_path / "made")
+    paths = genome.write(folder)
+    wanted = reference.source("human", {"transcripts": str(paths["transcripts"])})
+    policy = replace(POLICY, folders=(str(folder),))
+    reference.prepare(wanted, folder / "reference", policy=policy)
     draw = np.random.default_rng(2)
     amounts = {name: draw.gamma(0.6, 10) for name in genome.transcripts}
-    truth, archive = {}, Archive()
+    runs = {}
     for run, (paired, strand) in RUNS.items():
         pieces, origin = made_up_reads.fragments(genome, amounts, DEPTHS[run], draw)
+        reads = made_up_reads.bulk(folder, run, pieces, paired=paired, strand=strand, draw=draw)
+        runs[run] = ({path.name: path.read_bytes() for path in reads}, origin)
+    return genome, paths["transcripts"], runs
+
+
+@pytest.fixture
+def study(made, monkeypatch, tmp_path):
+    monkeypatch.setattr("alsmuscle.download.transport._pace", lambda *_: None)
+    genome, transcripts, runs = made
+    (tmp_path / "made").mkdir()
+    shutil.copy(transcripts, tmp_path / "made")
+    truth, archive = {}, Archive()
+    for run, (reads, origin) in runs.items():
         truth[run] = origin
-        reads = made_up_reads.bulk(
-            tmp_path / "made", run, pieces, paired=paired, strand=strand, draw=draw
-        )
-        urls = [f"ftp.sra.ebi.ac.uk/vol1/fastq/{run}/{path.name}" for path in reads]
-        for url, path in zip(urls, reads, strict=True):
-            archive.pages[f"https://{url}"] = path.read_bytes()
-        contents = [path.read_bytes() for path in reads]
+        urls = [f"ftp.sra.ebi.ac.uk/vol1/fastq/{run}/{name}" for name in reads]
+        contents = list(reads.values())
+        archive.pages |= {f"https://{u}": c for u, c in zip(urls, contents, strict=True)}
         row = {
             "run_accession": run,
             "fastq_ftp": ";".join(urls),
@@ -62,7 +76,7 @@ def study(monkeypatch, tmp_path):
             "reads": {
                 "source": "ena_fastq",
                 "runs": ["SRR1-SRR3"],
-                "transcripts": str(paths["transcripts"]),
+                "transcripts": str(tmp_path / "made" / transcripts.name),
             }
         },
     }
@@ -71,8 +85,17 @@ def study(monkeypatch, tmp_path):
         yield card, archive, genome, truth
 
 
+def beside_an_index(card, made, tmp_path):
+    """Let the card name transcripts whose index is there already: it takes longer than the runs."""
+    transcripts = made[1]
+    card["files"]["reads"]["transcripts"] = str(transcripts)
+    shutil.copytree(transcripts.parent / "reference", tmp_path / "data" / "reference")
+    return card
+
+
 def obtain(card, cache):
-    policy = replace(POLICY, folders=(str(cache.parent),))
+    transcripts = Path(card["files"]["reads"]["transcripts"])
+    policy = replace(POLICY, folders=(str(cache.parent), str(transcripts.parent)))
     manifest, checks = fetch.study_files(card, cache=cache, policy=policy)
     return manifest, next(row for row in checks if row["check"] == "files.reads")
 
@@ -113,8 +136,9 @@ def test_runs_become_one_table_of_counts_and_their_reads_are_deleted(study, tmp_
 
 
 @pytest.mark.parametrize("fault", ["md5", "truncated", "mate", "empty", "unknown run"])
-def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, tmp_path, fault):
+def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, made, tmp_path, fault):
     card, archive, _, _ = study
+    beside_an_index(card, made, tmp_path)
     url = next(url for url in archive.pages if url.endswith("SRR2_2.fastq.gz"))
     report = ena.ena_file_report("SRR2")
     content = archive.pages[url]
@@ -128,7 +152,7 @@ def test_what_is_wrong_with_a_run_is_said_and_leaves_no_table(study, tmp_path, f
     new = {
         "md5": content[:-9] + bytes(9),
         "truncated": content[: len(content) // 2],
-        "mate": gzip.compress(gzip.decompress(content).split(b"@r19999\n")[0]),
+        "mate": gzip.compress(gzip.decompress(content).split(b"@r5999\n")[0]),
         "empty": gzip.compress(b""),
         "unknown run": content,
     }[fault]
@@ -155,32 +179,31 @@ def test_ranges_of_runs():
 
 
 @pytest.fixture
-def own(tmp_path):
+def own(made, tmp_path):
     """A card of reads of one's own: two lanes of mates, and single reads, oddly named."""
-    genome = made_up_reads.genome([f"ENSG{i:011d}.1" for i in range(60)])
+    genome = made[0]
     folder = tmp_path / "my reads"
     folder.mkdir()
-    paths = genome.write(tmp_path)
     draw = np.random.default_rng(2)
     amounts = {name: draw.gamma(0.6, 10) for name in genome.transcripts}
 
-    def made(name, n, paired):
+    def sequenced(name, n, paired):
         pieces, _ = made_up_reads.fragments(genome, amounts, n, draw)
         own = {"paired": paired, "strand": "reverse", "draw": draw}
         return made_up_reads.bulk(folder, name, pieces, **own)
 
     named = {}
     for lane in (1, 2):
-        for path, mate in zip(made(f"x{lane}", 4_000 + lane, True), (1, 2), strict=True):
+        for path, mate in zip(sequenced(f"x{lane}", 1_500 + lane, True), (1, 2), strict=True):
             new = path.rename(folder / f"M1 old_S1_L00{lane}_R{mate}_001.fastq.gz")
             named.setdefault("S1", []).append(str(new))
-    (single,) = made("y", 5_000, False)
+    (single,) = sequenced("y", 2_000, False)
     (folder / "M2.fq").write_bytes(gzip.decompress(single.read_bytes()))
     single.unlink()
     named["S2"] = [str(folder / "M2.fq")]
     card = {"id": "own1", "accession": "own1", "organism": "human"}
-    reads = {"source": "fastq", "libraries": named, "transcripts": str(paths["transcripts"])}
-    return card | {"files": {"reads": reads}}
+    card |= {"files": {"reads": {"source": "fastq", "libraries": named}}}
+    return beside_an_index(card, made, tmp_path)
 
 
 def test_reads_of_ones_own_are_read_where_they_lie(own, tmp_path):
@@ -189,7 +212,7 @@ def test_reads_of_ones_own_are_read_where_they_lie(own, tmp_path):
     (row,), check = obtain(own, tmp_path / "data")
     assert check["state"] == "agrees", check
     counts = pd.read_csv(row["path"], sep="\t", index_col="gene_id")
-    np.testing.assert_allclose(counts[["S1", "S2"]].sum(), [8_003, 5_000], rtol=0.01)
+    np.testing.assert_allclose(counts[["S1", "S2"]].sum(), [3_003, 2_000], rtol=0.01)
     assert {path: Path(path).stat().st_mtime_ns for path in before} == {
         path: facts.st_mtime_ns for path, facts in before.items()
     }

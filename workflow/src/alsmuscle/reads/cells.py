@@ -251,6 +251,15 @@ def _pair(run: Sequence[Path]) -> tuple[fastq.Fastq, fastq.Fastq]:
     return barcodes, cdna
 
 
+def _room_to_sort(size: int) -> int:
+    """Return the memory, in MiB, in which bustools sorts a file of ``size`` bytes.
+
+    All of the file, up to 2 GiB: bustools fills what it is given with zeros before it reads, which
+    takes seconds. Its least is 64.
+    """
+    return min(max((size >> 20) + 1, 64), 2048)
+
+
 def _bus(
     used: Sequence[Path],
     reference: Reference,
@@ -273,10 +282,13 @@ def _bus(
         tools.call("bustools", step, "-o", folder / target, *options, folder / source)
         (folder / source).unlink()  # as large as the reads: one of them at a time
 
-    sort = ("-T", folder / "sort", "-t", threads, "-m", "2G")
-    bus("sort", "bus/output.bus", "sorted.bus", *sort)
+    def sort(source: str, target: str) -> None:
+        room = _room_to_sort((folder / source).stat().st_size)
+        bus("sort", source, target, "-T", folder / "sort", "-t", threads, "-m", f"{room}M")
+
+    sort("bus/output.bus", "sorted.bus")
     bus("correct", "sorted.bus", "mended.bus", "-w", plain)
-    bus("sort", "mended.bus", "counted.bus", *sort)
+    sort("mended.bus", "counted.bus")
     names = ("-g", genes, "-e", out / "matrix.ec", "-t", out / "transcripts.txt")
     bus("count", "counted.bus", "counts", "--genecounts", "--umi-gene", *names)
     return _matrix(folder / "counts"), files.read_json(out / "run_info.json")
