@@ -52,6 +52,7 @@ from deposits import (
 from standin import Archive, StandIn, listing, record, serving
 from support import ROOT
 
+pytestmark = pytest.mark.usefixtures("looked_at_here")
 REGISTRY = ROOT / "config" / "datasets"
 CARDS = cards.load_cards(REGISTRY)
 RUNNABLE = sorted(

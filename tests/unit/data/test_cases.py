@@ -664,6 +664,7 @@ ALL = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("looked_at_here")
 TABLES_OF_GENES = {organism: files.read_gene_table(organism) for organism in ("human",)}
 
 

@@ -80,14 +80,15 @@ MORE = (
 )
 
 
-@pytest.mark.parametrize("symbol", KEY)
-def test_key_genes_in_both_species_and_directions(symbol, human, mouse, orthologs):
-    human_id, mouse_id = KEY[symbol]
-    human_symbol = "TP53" if symbol == "TRP53" else symbol
-    assert genes.identify([human_symbol], human)["gene_id"].tolist() == [human_id]
-    assert genes.identify([symbol.capitalize()], mouse)["gene_id"].tolist() == [mouse_id]
-    assert genes.to_human([mouse_id], orthologs)["gene_id"].tolist() == [human_id]
-    assert genes.to_mouse([human_id], orthologs)["gene_id"].tolist() == [mouse_id]
+def test_key_genes_in_both_species_and_directions(human, mouse, orthologs):
+    human_ids, mouse_ids = map(list, zip(*KEY.values(), strict=True))
+    human_symbols = ["TP53" if symbol == "TRP53" else symbol for symbol in KEY]
+    mouse_symbols = [symbol.capitalize() for symbol in KEY]
+    assert genes.identify(human_symbols, human)["gene_id"].tolist() == human_ids
+    assert genes.identify(mouse_symbols, mouse)["gene_id"].tolist() == mouse_ids
+    assert genes.identify(human_symbols[:1], human)["gene_id"].tolist() == human_ids[:1]
+    assert genes.to_human(mouse_ids, orthologs)["gene_id"].tolist() == human_ids
+    assert genes.to_mouse(human_ids, orthologs)["gene_id"].tolist() == mouse_ids
 
 
 def test_programme_genes_resolve_in_both_species(human, mouse, orthologs):
@@ -116,15 +117,19 @@ def test_former_human_symbols(human):
     assert genes.identify(current, human)["symbol"].tolist() == list(current)
 
 
-@pytest.mark.parametrize(
-    ("former", "current"),
-    [("Tmem8c", "Mymk"), ("Gm7325", "Mymx"), ("Ddx58", "Rigi"), ("Gba", "Gba1"), ("Ctgf", "Ccn2"),
-     ("Park2", "Prkn"), ("Atp5a1", "Atp5f1a"), ("Sept2", "Septin2"), ("March5", "Marchf5"),
-     ("Ptplb", "Hacd2"), ("Myl11", "Mylpf")],
-)  # fmt: skip
-def test_former_mouse_symbols(former, current, mouse):
-    found = genes.identify([former], mouse)
-    assert found[["symbol", "status"]].to_numpy().tolist() == [[current, "previous"]]
+FORMER_MOUSE = (
+    "Mymk=Tmem8c Mymx=Gm7325 Rigi=Ddx58 Gba1=Gba Ccn2=Ctgf Prkn=Park2 Atp5f1a=Atp5a1 Septin2=Sept2 "
+    "Marchf5=March5 Hacd2=Ptplb Mylpf=Myl11"
+)
+
+
+def test_former_mouse_symbols(mouse):
+    current, former = zip(*(pair.split("=") for pair in FORMER_MOUSE.split()), strict=True)
+    found = genes.identify(former, mouse)
+    assert found["symbol"].tolist() == list(current)
+    assert set(found["status"]) == {"previous"}
+    alone = genes.identify(["Sept2"], mouse)
+    assert alone[["symbol", "status"]].to_numpy().tolist() == [["Septin2", "previous"]]
 
 
 def test_human_transgene_is_not_merged_into_the_mouse_gene(mouse):
@@ -215,10 +220,11 @@ def test_first_of_march_is_two_genes(source, human):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("source", ["30-Sep", "1-Jan", "Jun-01", "99999", "12345", "1-Foo"])
-def test_dates_that_are_no_gene(source, human):
-    found = genes.identify([source], human, id_type="symbol").iloc[0]
-    assert found[["gene_id", "status"]].tolist() == [source, "unmapped"]
+def test_dates_that_are_no_gene(human):
+    sources = ["30-Sep", "1-Jan", "Jun-01", "99999", "12345", "1-Foo"]
+    found = genes.identify(sources, human, id_type="symbol")
+    assert found["gene_id"].tolist() == sources
+    assert set(found["status"]) == {"unmapped"}
 
 
 def test_serials_are_entrez_ids_in_an_entrez_column(human):

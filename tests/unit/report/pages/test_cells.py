@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,9 @@ from cells_fixture import hostile, study
 from report_fixture import HOSTILE, templates
 
 
-def report(one: StudyData) -> dict[str, str | bytes]:
+def report(one: StudyData, **options: Any) -> dict[str, str | bytes]:
     head = [("SC_ACTIVATION", "activated_up")]
-    return build(templates(), ReportData(studies=[one], headline=head))
+    return build(templates(), ReportData(studies=[one], headline=head), **options)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_a_group_that_no_barcode_is_in_has_its_row():
         parameters={"cells": {"coexpression": {"defining": asked}}},
         headline=[("SC_ACTIVATION", "activated_up")],
     )
-    page = text(build(templates(), data)["studies/sim.html"])
+    page = text(build(templates(), data, drawn=())["studies/sim.html"])
     assert re.search(r"PAX7\+ only MYOG 0 0 0 –", page)
     assert "neither PAX7+ nor TTN/NEB+ MYOG" in page and "PAX7+ and TTN/NEB+ MYOG" in page
     assert " none MYOG" not in page and " several MYOG" not in page
@@ -122,7 +123,8 @@ def test_a_large_study_is_thinned_in_the_drawing():
 
 
 def test_spots_are_never_called_cells():
-    page = text(report(study("spots", tested=False, title="Visium"))["studies/sim.html"])
+    spots = study("spots", tested=False, title="Visium")
+    page = text(report(spots, drawn=())["studies/sim.html"])
     assert "Visium spots, not cells" in page
     assert "2 named groups of spots" in page
     assert "no group of spots can be tested: too few samples a side" in page.lower()
