@@ -9,7 +9,8 @@ machine and its load.
 
 ``scanpy_defaults`` is what scanpy's tutorial does, with default arguments; ``scanpy_faster`` the
 same with what scanpy and its users have that is faster: components from the products of genes,
-exact neighbours, Leiden in igraph, ranks of genes by illico (``pip install illico``).
+exact neighbours, Leiden in igraph, ranks of genes by illico. What only they use is not in our
+environment: ``pip install illico leidenalg``.
 
 With ``--limit`` scanpy is stopped when it has used that many times the CPU seconds of ours, if ours
 ran before it in the same call; its row then says ``finished`` False, and its figures are lower

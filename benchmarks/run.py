@@ -88,8 +88,8 @@ PARTS = (
     ),
     Part("enrichment", "run", ("usual", "permutations"), ("R",)),
     Part("meta", "contrasts", ("5", "50", "500"), ("R",)),
-    Part("cells", "n_cells", ("20000",), ("illico",)),
-    Part("cells", "n_cells", ("200000",), ("illico",), large=True),
+    Part("cells", "n_cells", ("20000",), ("peers",)),
+    Part("cells", "n_cells", ("200000",), ("peers",), large=True),
     Part("cells", "n_cells", ("1000000",), large=True, options=("--ways", "alsmuscle")),
     Part("reads", "genes", ("2000", "8000"), code=("tests/helpers/made_up_reads.py",)),
     Part("report", "studies", ("20", "40"), ("demo", "Chromium"), code=("workflow/report/*.*",)),
@@ -121,7 +121,7 @@ def missing(needs: tuple[str, ...]) -> list[str]:
         "mirror": os.environ.get("ALSMUSCLE_MIRROR"),
         "Chromium": shutil.which("chromium") or shutil.which("chromium-browser"),
         "demo": (ROOT / "results" / "demo" / "synthesis").is_dir(),
-        "illico": importlib.util.find_spec("illico"),
+        "peers": all(map(importlib.util.find_spec, ("illico", "leidenalg"))),
         "uv": shutil.which("uv"),
     }
     ways = {
@@ -129,7 +129,7 @@ def missing(needs: tuple[str, ...]) -> list[str]:
         "mirror": "a data mirror: ALSMUSCLE_MIRROR",
         "Chromium": "Chromium: tests/drills/install_r.sh --no-r chromium",
         "demo": "a finished demo: make demo",
-        "illico": "illico: pip install illico",
+        "peers": "what scanpy is run with: pip install illico leidenalg",
         "uv": "uv: pip install uv",
     }
     return [ways[need] for need in needs if not here[need]]

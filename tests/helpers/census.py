@@ -20,7 +20,6 @@ HEAVY = frozenset(
         "harmonypy",
         "igraph",
         "jinja2",
-        "leidenalg",
         "matplotlib",
         "numba",
     }
@@ -41,7 +40,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "bulk_contrast": _FIT | {"gseapy", "scipy.stats", "statsmodels"},
     "cells_prepare": _FILES,
     "cells_cluster": _FILES
-    | {"harmonypy", "igraph", "leidenalg", "matplotlib", "numba", "numpy.f2py", "plotly"}
+    | {"harmonypy", "igraph", "matplotlib", "numba", "numpy.f2py", "plotly"}
     | {"pynndescent", "scanpy", "scipy.stats", "sklearn", "umap"},
     "cells_pseudobulk": _FILES,
     "cells_contrast": _FIT | {"scipy.stats"},

@@ -33,6 +33,7 @@ DOCS = [Requirement(text) for text in PROJECT["optional-dependencies"]["docs"]]
 # package.
 COME_ALONG = [Requirement(name) for name in ("mkdocs", "requests", "rocrate-validator")]
 TEST = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
+PEERS = [Requirement(text) for text in PROJECT["optional-dependencies"]["peers"]]
 
 
 def _imports(path: Path) -> set[str]:
@@ -84,7 +85,7 @@ def _own(*folders: Path) -> set[str]:
                 *(ROOT / "docs").rglob("*.py"),
             ],
             _own(ROOT / "tests", ROOT / "benchmarks", ENVS, ROOT / "docs"),
-            RUN + TEST + DOCS + COME_ALONG,
+            RUN + TEST + DOCS + PEERS + COME_ALONG,
         ),
     ],
     ids=["workflow", "tests"],
