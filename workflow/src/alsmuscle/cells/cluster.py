@@ -385,23 +385,31 @@ def neighbours(data: AnnData, *, n_neighbors: int, exact: bool, seed: int) -> No
         data,
         n_neighbors=k,
         use_rep="X_pca",
-        transformer="sklearn" if exact else _descent(k, seed),
+        transformer="sklearn" if exact else _Descent(k, seed),
         random_state=seed,
     )
 
 
-def _descent(n_neighbors: int, seed: int) -> Any:
-    """Return what finds neighbours by descent, without an index for the search of further cells.
+class _Descent:
+    """Finds neighbours by descent, without an index for the search of further cells.
 
-    pynndescent's own transformer also builds that, compiled anew in every process and made of all
-    cells: half of its time, and nobody searches afterwards. The neighbours are the same.
+    pynndescent's transformer, asked as scanpy does, also builds that, compiled anew in every
+    process and made of all cells: half of its time, and nobody searches afterwards. The neighbours
+    are the same.
     """
-    from pynndescent import PyNNDescentTransformer
 
-    class Descent(PyNNDescentTransformer):  # type: ignore[misc]
-        def fit_transform(self, X: npt.NDArray[np.float32], y: None = None) -> csr_matrix:
-            found = self.fit(X, compress_index=False).transform(None)
-            del self.index_  # which scanpy would search for its trees
-            return found
+    def __init__(self, n_neighbors: int, seed: int) -> None:
+        from pynndescent import PyNNDescentTransformer
 
-    return Descent(n_neighbors=n_neighbors, random_state=seed, metric_kwds={})
+        self._finding = PyNNDescentTransformer(
+            n_neighbors=n_neighbors, random_state=seed, metric_kwds={}
+        )
+
+    def get_params(self) -> dict[str, Any]:
+        """Return what scanpy asks of a transformer."""
+        params: dict[str, Any] = self._finding.get_params()
+        return params
+
+    def fit_transform(self, X: npt.NDArray[np.float32]) -> csr_matrix:
+        """Return the distances of each cell's neighbours and itself (n x n)."""
+        return self._finding.fit(X, compress_index=False).transform(None)
