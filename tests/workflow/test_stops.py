@@ -111,52 +111,70 @@ def _states(project):
     return {(row.dataset, row.check): row.state for row in checks.itertuples()}
 
 
-def test_a_study_that_differs_from_its_card_is_left_out_and_the_others_go_on(project):
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory):
+    """A look at a sound study beside others that are wrong, or out of reach, as are gene sets."""
+    project = make_project(tmp_path_factory.mktemp("looked_at"), copy_code=False)
     _another(project, _wrong_hash)
     _another(project, _broken_nuclei, "gse3")
+    _another(project, lambda *_: None, "gse4")
+    away = project.folder / "gse4" / "sheet.csv"
+    away.rename(away.with_name("elsewhere.csv"))
+    project.own_sets(small_counts().index)
+    (project.folder / "config" / "own.gmt").unlink()
     run = project.admit()
     assert run.returncode == 0, run.stderr
+    return project, run
+
+
+def test_a_study_that_differs_from_its_card_is_left_out_and_the_others_go_on(looked_at):
+    project, run = looked_at
     message = run.stderr[-2500:]
     assert "left out: gse2: " in message and "GSM1_x.txt.gz has sha256" in message
     assert "left out: gse3: " in message and "ALS1.h5: " in message and "truncated" in message
     states = _states(project)
     assert states["gse2", "files.counts"] == "failed"
     assert states["gse1", "reading"] == "agrees"
-    jobs = project.planned()
-    assert not any(name.startswith("cells_") for name in jobs)
-    assert jobs["bulk_fit"] == jobs["bulk_contrast"] == jobs["report_pages"] == 1
-    project.config(lambda config: config["data"].update(all_required=True))
-    run = project.admit()
-    assert run.returncode != 0
-    assert "2 of 3 studies could not be obtained" in run.stderr[-1500:]
-    assert "Traceback" not in run.stderr
 
 
-def test_a_file_that_was_out_of_reach_is_tried_again_by_the_next_run(project):
-    _another(project, lambda *_: None)
-    away = project.folder / "gse2" / "sheet.csv"
-    kept = away.rename(away.with_name("elsewhere.csv"))
-    run = project.admit()
-    assert run.returncode == 0, run.stderr
-    assert "gse2" in run.stderr[-1500:] and "no such file" in run.stderr[-1500:]
-    assert _states(project)["gse2", "files.sheet"] == "unreachable"
-    kept.rename(away)
-    assert project.planned()["data_fetch"] == 1
-    run = project.admit()
-    assert "left out" not in run.stderr
-    assert _states(project)["gse2", "reading"] == "agrees"
-    assert "data_fetch" not in project.planned()
-
-
-def test_gene_sets_that_cannot_be_had_are_skipped_and_said(project):
-    project.own_sets(small_counts().index)
-    (project.folder / "config" / "own.gmt").unlink()
-    run = project.admit()
-    assert run.returncode == 0, run.stderr
+def test_gene_sets_that_cannot_be_had_are_skipped_and_said(looked_at):
+    project, _ = looked_at
     (log,) = (project.folder / "results" / "logs" / "data_fetch").glob("collections.log")
     lines = [line for line in log.read_text().splitlines() if "could not be obtained" in line]
     assert len(lines) == 1
     assert "own.gmt" in lines[0] and "skipped" in lines[0]
+
+
+# After those above, since it looks again.
+def test_a_file_that_was_out_of_reach_is_tried_again_by_the_next_run(looked_at):
+    project, run = looked_at
+    assert "gse4" in run.stderr[-2500:] and "no such file" in run.stderr[-2500:]
+    assert _states(project)["gse4", "files.sheet"] == "unreachable"
+    sheet = project.folder / "gse4" / "sheet.csv"
+    sheet.with_name("elsewhere.csv").rename(sheet)
+    (project.folder / "config" / "own.gmt").write_text("SET\tmade for the tests\tMYOG\n")
+    jobs = project.planned()
+    # gse4 and the gene sets; what has been looked at and is wrong stays so.
+    assert jobs["data_fetch"] == 2
+    run = project.admit()
+    assert "left out: gse4" not in run.stderr
+    assert _states(project)["gse4", "reading"] == "agrees"
+    # Of the studies that are left out nothing is planned.
+    jobs = project.planned()
+    assert "data_fetch" not in jobs
+    assert not any(name.startswith("cells_") for name in jobs)
+    assert jobs["bulk_fit"] == jobs["bulk_contrast"] == 2
+    assert jobs["report_pages"] == 1
+
+
+# The last, which takes none in.
+def test_where_all_are_required_a_study_that_is_wrong_stops_the_run(looked_at):
+    project, _ = looked_at
+    project.config(lambda config: config["data"].update(all_required=True))
+    run = project.admit()
+    assert run.returncode != 0
+    assert "2 of 4 studies could not be obtained" in run.stderr[-1500:]
+    assert "Traceback" not in run.stderr
 
 
 def _fpkm(project, card):
