@@ -33,6 +33,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
     document["contrasts"] = [c for c in document["contrasts"] if c["id"] == "denervated_day28"]
     card.write_text(yaml.safe_dump(document, sort_keys=False))
     made = Project(folder)
+    made.quick()
     # One thread per job: two cores are better used by two jobs.
     run = made.snakemake(*DEMO, "--max-threads", "1", "--quiet", "all")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]

@@ -34,10 +34,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
         shutil.copy(path, folder / "config")
     shutil.copy(ROOT / "config" / "demo" / "simnuclei1.yaml", folder / "config" / "demo")
     made = Project(folder)
+    made.quick()
     with pytest.MonkeyPatch.context() as environment:
         for name, value in census.place(folder / "census").items():
             environment.setenv(name, value)
-        run = made.snakemake(*DEMO, "--max-threads", "1", "--quiet", "all", "--", *WANTED)
+        threads = ("--max-threads", "1", "--quiet", "all", "--")
+        run = made.snakemake(*DEMO, *threads, *WANTED, started=True)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return made
 
