@@ -394,7 +394,7 @@ def write_arrays(folder: Path, n_side: int = 5, seed: int = 3) -> dict[str, Any]
     }
 
 
-def make_project(folder: Path, *, copy_code: bool) -> Project:
+def make_project(folder: Path, *, copy_code: bool, n_genes: int = 1200) -> Project:
     (folder / "config" / "datasets").mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)
     plain = ("config.yaml", "collections.yaml", "claims.yaml", "programmes.tsv", "celltypes.tsv")
@@ -410,7 +410,7 @@ def make_project(folder: Path, *, copy_code: bool) -> Project:
         # A link keeps compiled code in its place: compiling anew would take longer than the test.
         (folder / "workflow").symlink_to(ROOT / "workflow")
         (folder / "envs").symlink_to(ROOT / "envs")
-    card = write_study(folder / "source", small_counts())
+    card = write_study(folder / "source", small_counts(n_genes))
     (folder / "config" / "datasets" / "gse1.yaml").write_text(yaml.safe_dump(card, sort_keys=False))
     made = Project(folder)
 

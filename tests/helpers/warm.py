@@ -39,10 +39,12 @@ from typing import Any, NoReturn
 PACKAGES = ("snakemake.cli", "snakemake.report.html_reporter", "snakemake.storage", "jsonschema")
 # What most of its jobs load. Not umap, which the package has compiled in a way of its own.
 OF_JOBS = (
-    *("pandas", "pyarrow.parquet", "scipy.stats", "scipy.sparse.linalg", "scipy.io"),
-    *("anndata", "h5py", "numba", "pydeseq2.dds", "pydeseq2.ds", "pydeseq2.default_inference"),
-    *("gseapy.gse", "statsmodels.nonparametric.smoothers_lowess", "sklearn.linear_model"),
-    *("jinja2", "matplotlib.figure", "openpyxl", "httpx", "tenacity", "defusedxml.ElementTree"),
+    *("pandas", "pyarrow.parquet", "pyarrow.csv", "pyarrow.pandas_compat", "anndata", "h5py"),
+    *("scipy.stats", "scipy.sparse.linalg", "scipy.io", "numba", "sklearn.linear_model"),
+    *("pydeseq2.dds", "pydeseq2.ds", "pydeseq2.default_inference", "gseapy.gse"),
+    *("statsmodels.nonparametric.smoothers_lowess", "matplotlib.figure", "fontTools.subset"),
+    *("matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg", "jinja2"),
+    *("openpyxl", "httpx", "tenacity", "defusedxml.ElementTree"),
 )
 
 
@@ -92,6 +94,8 @@ def serve() -> None:
     """Fork for each line of the input, and say how the fork ended; the input's end is the end."""
     for name in (*PACKAGES, *OF_JOBS):
         importlib.import_module(name)
+    # What numba loads and makes as it compiles for the first time.
+    importlib.import_module("numba").njit(lambda value: value)(1)
     # It looks for plugins among all packages that there are, once in a process.
     importlib.import_module("snakemake.cli").get_argument_parser()
     assert not any(name.partition(".")[0] == "alsmuscle" for name in sys.modules)

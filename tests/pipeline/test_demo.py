@@ -34,6 +34,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
     card.write_text(yaml.safe_dump(document, sort_keys=False))
     made = Project(folder)
     made.quick()
+    made.config(lambda config: config["bulk"]["de"].update(shrink=True))
     # One thread per job: two cores are better used by two jobs.
     run = made.snakemake(*DEMO, "--max-threads", "1", "--quiet", "all")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]

@@ -34,7 +34,7 @@ def test_nothing_outlives_a_killed_run_and_nobody_unlocks_by_hand(project):
         stderr=subprocess.DEVNULL,
     )
     while not (jobs := _jobs(project)) and run.poll() is None:
-        time.sleep(0.02)
+        time.sleep(0.1)  # looking through all processes is work itself; a job loads for longer
     log = project.folder / "results" / "logs" / "programmes_check" / "all.log"
     while not log.exists() and run.poll() is None:
         time.sleep(0.02)  # from here on the job watches its parent
