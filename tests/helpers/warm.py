@@ -117,7 +117,8 @@ def become_run(
     for number, path in enumerate(said, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.chdir(folder)
-    with nullcontext() if started else forked_jobs():
+    # How a fork's end is waited for is Linux's way.
+    with nullcontext() if started or sys.platform != "linux" else forked_jobs():
         sys.argv = ["snakemake", *arguments]
         _settle(folder, environment)
         runpy.run_module("snakemake", run_name="__main__", alter_sys=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -51,5 +52,5 @@ def test_a_job_is_the_program_that_it_would_be(tmp_path, started):
     name, file, rule, program, said, word, loaded = (tmp_path / "good.txt").read_text().split("\n")
     assert (name, rule, said, word) == ("__main__", "good", "so", "found")
     assert file == str(tmp_path / "good.py") and "/.snakemake/scripts/" in program
-    assert loaded == str(not started)
+    assert loaded == str(not started and sys.platform == "linux")
     assert not (tmp_path / "bad.txt").exists()
