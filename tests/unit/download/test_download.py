@@ -6,6 +6,7 @@ import errno
 import gzip
 import hashlib
 import io
+import ssl
 import tarfile
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from alsmuscle.core.errors import InputError
+from alsmuscle.download import certificates, transport
 from alsmuscle.download.containers import check_content, hash_file
 from alsmuscle.download.download import fetch, fetch_first, get_text
 from alsmuscle.download.lock import read_lock, read_mirror, record_lock
@@ -385,3 +387,27 @@ def test_hash_file_against_published_test_vectors(tmp_path: Path) -> None:
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         "900150983cd24fb0d6963f7d28e17f72",
     )
+
+
+def test_certificates_are_loaded_once_for_all_files_and_anew_where_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def noted(self: ssl.SSLContext, cafile: str, *rest: object) -> None:
+        loaded.append(cafile)
+        load(self, cafile, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noted)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    certificates._loaded.cache_clear()
+    for _ in range(3):
+        transport.http_client(OFFLINE).close()
+    (roots,) = loaded
+    other = tmp_path / "roots.pem"
+    other.write_bytes(Path(roots).read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    transport.http_client(OFFLINE).close()
+    assert loaded == [roots, str(other)]

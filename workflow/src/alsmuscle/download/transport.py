@@ -33,7 +33,7 @@ from urllib.parse import (
 
 from alsmuscle.core import deadline, log
 from alsmuscle.core.redaction import secrets as redact
-from alsmuscle.download import hosts
+from alsmuscle.download import certificates, hosts
 from alsmuscle.download.containers import refuse_page
 from alsmuscle.download.decode import bomb, size_in_words
 from alsmuscle.download.policy import (
@@ -207,6 +207,7 @@ def http_client(policy: FetchPolicy) -> httpx.Client:
         policy.read_timeout, connect=policy.connect_timeout, pool=policy.connect_timeout
     )
     return httpx.Client(
+        verify=certificates.trusted(),
         timeout=timeout,
         follow_redirects=False,
         headers={"User-Agent": "alsmuscle", "Accept": "*/*", "Accept-Encoding": "gzip"},
