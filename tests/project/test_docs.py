@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from support import ROOT, mirror
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md"))
-GENERATED = reference.pages()
+generated = cache(reference.pages)  # each process would make them while it collects
 BLOCK = re.compile(r"(<!-- not run here: (?P<reason>[^>]+) -->\n)?```sh\n(?P<code>.*?)```", re.S)
 # Pages whose commands are run one after the other, in a fresh clone.
 RUN = [path for path in PAGES if BLOCK.search(path.read_text())]
@@ -46,10 +47,10 @@ def _commands(code: str) -> list[str]:
 def test_every_key_of_a_schema_stands_once_in_the_reference(name):
     schema = cards.load_yaml(cards.SCHEMAS / f"{name}.schema.yaml")
     wanted = Counter(key for key, _ in reference.keys(schema, schema.get("$defs", {})))
-    found = Counter(re.findall(r"^\| `([^`]+)` \|", GENERATED[f"{name}.md"], re.M))
+    found = Counter(re.findall(r"^\| `([^`]+)` \|", generated()[f"{name}.md"], re.M))
     assert wanted == found
     assert max(wanted.values()) == 1
-    for other, text in GENERATED.items():
+    for other, text in generated().items():
         if other.removesuffix(".md") not in (name, *reference.SCHEMAS):
             assert not [k for k in wanted if "." in k and f"| `{k}` |" in text], other
 
@@ -61,14 +62,14 @@ def test_every_leaf_of_the_configuration_is_a_key_of_its_page():
             yield from leaves(value, where) if isinstance(value, dict) else [where]
 
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    known = set(re.findall(r"^\| `([^`]+)` \|", GENERATED["config.md"], re.M))
+    known = set(re.findall(r"^\| `([^`]+)` \|", generated()["config.md"], re.M))
     free = {"cells.coexpression.defining", "cells.coexpression.min_counts"}
     named = {leaf for leaf in leaves(config) if not any(leaf.startswith(f) for f in free)}
     assert named <= known
 
 
 def test_every_column_of_every_table_stands_once_with_its_meaning():
-    parts = re.split(r"^## `([^`]+)`$", GENERATED["columns.md"], flags=re.M)[1:]
+    parts = re.split(r"^## `([^`]+)`$", generated()["columns.md"], flags=re.M)[1:]
     found = {
         table: re.findall(r"^\| `([^`]+)`(?: \(key\))? \| [^|]+ \| (.+) \|$", text, re.M)
         for table, text in zip(parts[::2], parts[1::2], strict=True)
@@ -79,7 +80,7 @@ def test_every_column_of_every_table_stands_once_with_its_meaning():
 
 
 def test_every_command_and_option_stands_once():
-    text = GENERATED["commands.md"]
+    text = generated()["commands.md"]
     for name, parser in reference.commands().items():
         assert len(re.findall(rf"^## `alsmuscle {name}`$", text, re.M)) == 1
         section = text.partition(f"## `alsmuscle {name}`\n")[2].partition("\n## ")[0]
@@ -216,15 +217,15 @@ def test_links_lead_somewhere(page):
         if re.match(r"[a-z]+:", target):
             continue
         path = (page.parent / target).resolve()
-        generated = path.is_relative_to(DOCS / "reference") and (
-            str(path.relative_to(DOCS / "reference")) in GENERATED
+        made = path.is_relative_to(DOCS / "reference") and (
+            str(path.relative_to(DOCS / "reference")) in generated()
         )
-        assert path.exists() or generated, f"{page.name}: {target}"
+        assert path.exists() or made, f"{page.name}: {target}"
 
 
 def test_the_site_lists_every_page():
     nav = (ROOT / "mkdocs.yml").read_text()
     for path in PAGES:
         assert str(path.relative_to(DOCS)) in nav, path.name
-    for name in GENERATED:
+    for name in generated():
         assert f"reference/{name}" in nav, name
