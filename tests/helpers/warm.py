@@ -30,7 +30,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
@@ -103,7 +103,7 @@ def serve() -> None:
     while line := sys.stdin.readline():
         child = os.fork()
         if not child:
-            end_after(lambda: become_run(**json.loads(line)))
+            end_after(partial(become_run, **json.loads(line)))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
@@ -242,7 +242,7 @@ def _serve_jobs(listener: socket.socket, run: int) -> NoReturn:
                     listener.close()
                     asking.close()
                     os.close(run)
-                    end_after(lambda: become_job(**request))  # noqa: B023
+                    end_after(partial(become_job, **request))
                 asking.sendall(f"{job}\n".encode())
                 waiting.register(os.pidfd_open(job), selectors.EVENT_READ, (job, asking))
             else:
