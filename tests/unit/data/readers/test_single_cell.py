@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from alsmuscle.core.errors import InputError
-from alsmuscle.data.readers.single_cell import read_h5ad, read_sample
+from alsmuscle.data.readers.single_cell import read_sample
 from alsmuscle.data.readers.tenx import read_10x_folder, read_10x_h5, read_10x_tar
 
 # barcodes x genes
@@ -123,7 +123,7 @@ def test_h5ad_takes_the_first_place_that_holds_counts(tmp_path: Path) -> None:
     raw = AnnData(log, obs=obs, var=var)
     raw.raw = AnnData(sparse.csr_matrix(COUNTS), obs=obs, var=var)
     raw.write_h5ad(tmp_path / "raw.h5ad")
-    check(read_h5ad(tmp_path / "raw.h5ad"))
+    check(read_sample(tmp_path / "raw.h5ad"))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_is_not_counts_is_refused_by_name(
 ) -> None:
     AnnData(values.astype(np.float64)).write_h5ad(tmp_path / "x.h5ad")
     with pytest.raises(InputError, match=message):
-        read_h5ad(tmp_path / "x.h5ad")
+        read_sample(tmp_path / "x.h5ad")
     with pytest.raises(InputError, match=message):
         read_10x_h5(write_h5(tmp_path / "x.h5", counts=values.astype(np.float64)))
 
@@ -153,7 +153,7 @@ def test_a_truncated_h5_says_so(tmp_path: Path) -> None:
         read_10x_h5(path)
     path.rename(tmp_path / "a.h5ad")
     with pytest.raises(InputError, match="truncated"):
-        read_h5ad(tmp_path / "a.h5ad")
+        read_sample(tmp_path / "a.h5ad")
 
 
 def test_a_truncated_triplet_says_so(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ MAX_RATIO = 1032
 FREE_BYTES = 1 << 20
 # A block is unpacked as a whole, and may be larger than what has been written into it so far.
 FREE_CHUNK = 1 << 26
+# Entries of a matrix that are read at once, here and where samples are taken from a file of many:
+# 32 to 64 MB of a sparse matrix, and several of HDF5's own blocks.
+BLOCK = 1 << 22
 _AGAIN = "fetch the file again; if it stays so, the archive's copy is broken or means harm"
 
 
@@ -237,8 +240,8 @@ def _check_sparse(group: h5py.Group, where: str) -> None:
             remedy=_AGAIN,
         )
     across = _across(group, len(pointers) - 1, where)
-    for start in range(0, indices.shape[0], 1 << 24):
-        block = indices[start : start + (1 << 24)]
+    for start in range(0, indices.shape[0], BLOCK):
+        block = indices[start : start + BLOCK]
         if block.size and (int(block.min()) < 0 or int(block.max()) >= across):
             raise InputError(
                 f"not a sparse matrix: an index outside 0..{across - 1:,}",

@@ -9,12 +9,11 @@ do not hold counts are refused, never rounded.
 from __future__ import annotations
 
 import re
-import warnings
 import zlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,23 +21,28 @@ import pandas as pd
 from alsmuscle.core import deadline
 from alsmuscle.core.errors import InputError
 from alsmuscle.data.readers import members, sections, tables, tenx
+from alsmuscle.data.readers.h5ad import H5ad, Positions
 from alsmuscle.data.readers.sparse_counts import (
     AGAIN,
     RAW,
     assemble,
     csr,
-    describe_values,
     require_unique,
     split_samples,
 )
-from alsmuscle.download import decode, hdf5
+from alsmuscle.download import decode
 from alsmuscle.download.decode import some
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_OURS = ("cell_type", "lineage", "cluster", "cell_type_score", "doublet_score", "kept")
-_KINDS = ("feature_types", "feature_type")
+
+class _Whole(NamedTuple):
+    """A file of all samples: its barcodes, where each sample's are, and how to read some."""
+
+    obs: pd.DataFrame
+    samples: dict[str, Positions]
+    rows: Callable[[Positions], AnnData]
 
 
 class Matrices:
@@ -63,7 +67,7 @@ class Matrices:
         if self._listed:
             return list(self._listed)
         in_archive = self._spec["layout"].startswith("10x")
-        return list(self._members if in_archive else self._whole)
+        return list(self._members if in_archive else self._whole.samples)
 
     def sheet(self) -> pd.DataFrame:
         """Return what the barcodes' metadata says of the samples: columns constant within each.
@@ -77,10 +81,11 @@ class Matrices:
                 where="samples.sheet",
             )
         rows = []
-        for name, sample in self._whole.items():
-            constant = sample.obs.nunique(dropna=False) == 1
+        for name, positions in self._whole.samples.items():
+            obs = self._whole.obs.iloc[positions]
+            constant = obs.nunique(dropna=False) == 1
             # As objects: a category that is missing cannot be filled with text.
-            row = sample.obs.loc[:, constant.to_numpy()].astype(object).iloc[0]
+            row = obs.loc[:, constant.to_numpy()].astype(object).iloc[0]
             rows.append({**row.fillna("").astype(str), self._spec["sample_column"]: name})
         return pd.DataFrame(rows).fillna("")
 
@@ -112,7 +117,7 @@ class Matrices:
             path = self._path_of(self._spec["file"])
             counts = tenx.read_10x_tar(path, prefix=self._members[name])
         else:
-            counts = self._whole.pop(name)  # released once it was handed out
+            counts = self._whole.rows(self._whole.samples[name])
         label = self._spec.get("label_column")
         kept = counts.obs[[label]].astype(str) if label in counts.obs else counts.obs[[]]
         places = {key: counts.obs[key].to_numpy() for key in sections.PLACES if key in counts.obs}
@@ -158,25 +163,26 @@ class Matrices:
         return found
 
     @cached_property
-    def _whole(self) -> dict[str, AnnData]:
-        """Samples of the one file that holds all."""
+    def _whole(self) -> _Whole:
+        """The one file that holds all samples."""
         spec, path = self._spec, self._path_of(self._spec["file"])
         if spec["layout"] == "table":
-            metadata = _read_text_table(self._path_of(spec["metadata"]), spec)
-            study = read_table(path, metadata, spec)
+            table = read_table(path, _read_text_table(self._path_of(spec["metadata"]), spec), spec)
+            obs, rows = table.obs, lambda positions: table[positions].copy()
         else:
-            study = read_h5ad(path)
+            study = H5ad(path)
+            obs, rows = study.obs, study.rows
         try:
-            samples = split_samples(study, spec["sample_column"])
+            samples = split_samples(obs, spec["sample_column"])
         except InputError as error:
             raise InputError(
                 error.problem,
                 where=f"{path}: cells.sample_column",
                 expected=error.expected,
             ) from None
-        for name, sample in samples.items():
-            require_unique(sample.obs_names, f"{path}: sample {name}")
-        return samples
+        for name, positions in samples.items():
+            require_unique(obs.index[positions], f"{path}: sample {name}")
+        return _Whole(obs, samples, rows)
 
 
 def read_sample(path: str | Path, *, prefix: str = "") -> AnnData:
@@ -192,7 +198,8 @@ def read_sample(path: str | Path, *, prefix: str = "") -> AnnData:
     if not path.exists():
         raise InputError("no such file", where=path, remedy="check the study's card and `fetch`")
     if name.endswith(".h5ad"):
-        return read_h5ad(path)
+        whole = H5ad(path)
+        return whole.rows(np.arange(len(whole.obs)))
     if name.endswith((".h5", ".hdf5")):
         return tenx.read_10x_h5(path)
     if name.endswith((".tar", ".tgz", ".zip")):
@@ -303,64 +310,3 @@ def _read_text_table(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     """Read barcodes' metadata as text; a column without a name, as R's row names, is ``""``."""
     shape = tables.form(spec, "cells", text=True, row_names="")
     return tables.read(path.read_bytes(), str(path), shape)
-
-
-def read_h5ad(path: str | Path) -> AnnData:
-    """Read the counts of an ``.h5ad``.
-
-    Taken from the first of ``layers['counts']``, ``raw.X`` and ``X`` that holds counts; ``obs`` is
-    kept, its columns of names that we give become ``author_<name>``. Barcodes may occur twice: in
-    several samples. Features that are no genes are left out. Raises InputError when the file is
-    truncated or empty, or when none of the three holds non-negative whole numbers, stating what
-    they look like.
-    """
-    path = Path(path)
-    with decode.unpacked_file(path) as plain:
-        return _read_h5ad(path, plain)
-
-
-def _read_h5ad(path: Path, plain: Path) -> AnnData:
-    from scipy import sparse
-
-    from alsmuscle.core.annotated import anndata
-
-    hdf5.check(plain, where=path, max_bytes=tenx.MOST_BYTES, kind=".h5ad")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".* names are not unique")
-            study = anndata.read_h5ad(plain)
-    except Exception as error:  # the parser raises many kinds; all mean the file is at fault
-        raise InputError(
-            f"cannot be read as .h5ad, truncated or not AnnData ({error})",
-            where=path,
-            remedy=AGAIN,
-        ) from error
-    candidates: dict[str, tuple[Any, pd.DataFrame]] = {}
-    if "counts" in study.layers:
-        candidates["layers['counts']"] = (study.layers["counts"], study.var)
-    if study.raw is not None:
-        candidates["raw.X"] = (study.raw.X, study.raw.var)
-    if study.X is not None:
-        candidates["X"] = (study.X, study.var)
-    found = {}
-    for name, (values, var) in candidates.items():
-        X = sparse.csr_matrix(values)
-        found[name] = describe_values(X)
-        if found[name] == "counts":
-            ids = list(var["gene_ids"]) if "gene_ids" in var else list(var.index)
-            symbols = next(
-                (list(var[c]) for c in ("symbol", "gene_name") if c in var), list(var.index)
-            )
-            kinds = next((list(var[c].astype(str)) for c in _KINDS if c in var), None)
-            counts = csr(path, X.data, X.indices, X.indptr, X.shape)
-            barcodes = list(study.obs_names)
-            out = assemble(path, counts, barcodes, ids, symbols, kinds=kinds, several=True)
-            obs = study.obs.rename(columns={c: f"author_{c}" for c in _OURS})
-            out.obs = sections.with_places(obs, study)
-            return out
-    raise InputError(
-        "no raw counts: " + "; ".join(f"{k} holds {v}" for k, v in found.items()),
-        where=path,
-        expected="whole numbers in layers['counts'], raw.X or X",
-        remedy=RAW,
-    )

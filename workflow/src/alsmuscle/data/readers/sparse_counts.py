@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from alsmuscle.core.errors import InputError
@@ -32,34 +33,52 @@ _MANY = 1000  # values of which some differ in any sample that was sequenced
 _ENSEMBL_VERSION = re.compile(r"^(ENS[A-Z]*G\d{11})\.\d+(_PAR_Y)?$")
 
 
-def describe_values(X: csr_matrix) -> str:
+def describe_values(
+    values: Iterable[npt.NDArray[Any]], sums: Callable[[], npt.NDArray[Any]]
+) -> str:
     """Say what kind of values a matrix holds: ``counts`` or, for a message, what else it may be.
 
     Judged by the stored values: whole and not negative are counts, unless all are the same one;
     equal row sums are a fixed-sum normalisation (TPM and CPM sum to a million); values below about
     20 are log-transformed; the rest may be FPKM or corrected values.
+
+    Parameters
+    ----------
+    values
+        The stored values, in any number of blocks.
+    sums
+        Gives the sum of each row; asked for where values are not whole.
     """
-    values = np.asarray(X.data)
-    if values.size == 0:
+    size, whole = 0, True
+    low: Any = np.inf
+    high: Any = -np.inf
+    for block in values:
+        if block.size == 0:
+            continue
+        if block.dtype.kind not in "iufb":
+            complex_ones = block.dtype.kind == "c"
+            return "complex numbers" if complex_ones else "values that are no numbers"
+        if not np.all(np.isfinite(block)):
+            return "missing or infinite values"
+        size += block.size
+        low, high = min(low, block.min()), max(high, block.max())
+        whole = whole and (block.dtype.kind in "iub" or bool(np.all(block == np.rint(block))))
+    if size == 0:
         kind = "nothing but zeros"
-    elif values.dtype.kind not in "iufb":
-        kind = "complex numbers" if values.dtype.kind == "c" else "values that are no numbers"
-    elif not np.all(np.isfinite(values)):
-        kind = "missing or infinite values"
-    elif values.min() < 0:
+    elif low < 0:
         kind = "negative values (scaled or log ratios)"
-    elif values.size >= _MANY and values.min() == values.max():
-        kind = f"the same value, {values.max():g}, wherever it has one (a pattern, or binarised)"
-    elif values.dtype.kind in "iub" or bool(np.all(values == np.rint(values))):
+    elif size >= _MANY and low == high:
+        kind = f"the same value, {high:g}, wherever it has one (a pattern, or binarised)"
+    elif whole:
         kind = "counts"
     else:
-        sums = np.asarray(X.sum(axis=1)).ravel()
-        sums = sums[sums > 0]
-        if len(sums) > 1 and sums.std() < 1e-3 * sums.mean():
-            what = "TPM or CPM" if abs(sums.mean() - 1e6) < 1e4 else "normalised values"
-            kind = f"{what} (every barcode sums to {sums.mean():.4g})"
-        elif values.max() < 20:
-            kind = f"log-normalised values (not whole numbers, maximum {values.max():.3g})"
+        per_row = sums()
+        per_row = per_row[per_row > 0]
+        if len(per_row) > 1 and per_row.std() < 1e-3 * per_row.mean():
+            what = "TPM or CPM" if abs(per_row.mean() - 1e6) < 1e4 else "normalised values"
+            kind = f"{what} (every barcode sums to {per_row.mean():.4g})"
+        elif high < 20:
+            kind = f"log-normalised values (not whole numbers, maximum {high:.3g})"
         else:
             kind = "values that are not whole numbers (FPKM, TPM or ambient-corrected)"
     return kind
@@ -93,6 +112,12 @@ def csr(where: Path, data: Any, indices: Any, indptr: Any, shape: tuple[int, int
         )
     X = sparse.csr_matrix((data, indices, indptr), shape=shape)
     require_counts(where, X)
+    return counted(where, X)
+
+
+def counted(where: str | Path, X: csr_matrix) -> csr_matrix:
+    """Make a matrix whose values are counts int32, and add entries of one place."""
+    _refuse_large(X.data, where)
     if not X.has_canonical_format:
         X.data = X.data.astype(np.int64)  # sums in the file's own type may wrap
         X.sum_duplicates()
@@ -103,7 +128,7 @@ def csr(where: Path, data: Any, indices: Any, indptr: Any, shape: tuple[int, int
 
 def require_counts(where: str | Path, X: Any) -> None:
     """Refuse a sparse matrix whose stored values are not counts, or more than can be stored."""
-    kind = describe_values(X)
+    kind = describe_values([np.asarray(X.data)], lambda: np.asarray(X.sum(axis=1)).ravel())
     if kind == "nothing but zeros":
         raise InputError("the sample is empty (no counts)", where=where, remedy=AGAIN)
     if kind != "counts":
@@ -112,7 +137,7 @@ def require_counts(where: str | Path, X: Any) -> None:
 
 
 def _refuse_large(counts: np.ndarray[Any, Any], where: str | Path) -> None:
-    if counts.max(initial=0) > np.iinfo(np.int32).max:
+    if counts.max(initial=0) >= 2**31:  # as a float32, 2^31 - 1 would be that, too
         raise InputError(
             f"a count of {counts.max():,}: more than can be stored", where=where, remedy=AGAIN
         )
@@ -247,16 +272,14 @@ def rename_genes(sample: AnnData, identified: pd.DataFrame) -> AnnData:
     return out
 
 
-def split_samples(study: AnnData, column: str) -> dict[str, AnnData]:
-    """Split a matrix of several samples (an ``.h5ad``) by a column of ``obs``.
+def split_samples(obs: pd.DataFrame, column: str) -> dict[str, npt.NDArray[np.int64]]:
+    """Return where the barcodes of each sample stand, by a column of a study's ``obs``.
 
     Raises InputError when the column is missing or has empty values.
     """
-    if column not in study.obs:
-        raise InputError(
-            f"no column '{column}' in obs", expected=", ".join(map(str, study.obs.columns))
-        )
-    if study.obs[column].isna().any():
-        raise InputError(f"{int(study.obs[column].isna().sum())} barcodes without '{column}'")
-    label = study.obs[column].astype(str)
-    return {name: study[(label == name).to_numpy()].copy() for name in sorted(set(label))}
+    if column not in obs:
+        raise InputError(f"no column '{column}' in obs", expected=", ".join(map(str, obs.columns)))
+    if obs[column].isna().any():
+        raise InputError(f"{int(obs[column].isna().sum())} barcodes without '{column}'")
+    label = obs[column].astype(str).to_numpy()
+    return {str(name): np.flatnonzero(label == name) for name in sorted(set(label))}
