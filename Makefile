@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help run demo fetch check-online calibrate test faults page-test verify reference survive determinism slurm benchmark lint format lock bundle docs wheels clean clean-all
 
+# Modules are compiled once, also where the environment would have every process do it.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 PROFILE ?= local
 CONFIG ?=

@@ -98,7 +98,7 @@ PARTS = (
     Part("workflow", "run", ("200",), large=True, code=RULES),
     Part(
         *("demo", "against", ("88e6a7a",)),
-        options=("--repeats", "2", "--of-former", "1"),
+        options=("--repeats", "5", "--of-former", "1"),
         code=RULES,
     ),
     Part("where", "run", ("demo",), code=(*RULES, "benchmarks/sampled/*.py")),
