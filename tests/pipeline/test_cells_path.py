@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,7 +168,8 @@ def test_an_annotated_study_survives_writing(tmp_path: Path) -> None:
         assert file["X/indices"] == file["layers/counts/indices"]
 
 
-@pytest.mark.parametrize("exact", [True, False])
+# Of the approximate search, half a minute is compiled anew by numba in each process.
+@pytest.mark.parametrize("exact", [True, pytest.param(False, marks=pytest.mark.verify)])
 def test_neighbours_above_8192_cells(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A version of the approximate-neighbour library breaks above 8,192 cells (see pyproject)."""
     compiled.load_umap()
@@ -226,3 +228,45 @@ def test_edges_given_once_make_the_clusters_of_edges_given_twice() -> None:
     sc.tl.leiden(cells, resolution=1.5, random_state=0, **twice)
     assert cells.obs["cluster"].astype(str).tolist() == found.cluster.tolist()
     assert len(set(found.cluster)) > 4
+
+
+def test_the_approximate_search_is_asked_for_neighbours_and_for_nothing_to_search_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled.load_umap()
+    import pynndescent
+    from sklearn.neighbors import KNeighborsTransformer
+
+    asked: dict[str, object] = {}
+
+    class Search:
+        """What is asked of pynndescent's transformer, answered exactly."""
+
+        def __init__(self, **options: Any) -> None:
+            asked.update(options)
+
+        def get_params(self) -> dict[str, Any]:
+            return {"n_neighbors": asked["n_neighbors"]}
+
+        def fit(self, X: np.ndarray, compress_index: bool = True) -> Search:
+            asked["compress_index"] = compress_index
+            self._X = X
+            return self
+
+        def transform(self, X: None) -> sparse.csr_matrix:
+            exact = KNeighborsTransformer(n_neighbors=asked["n_neighbors"], algorithm="brute")
+            return exact.fit_transform(self._X)
+
+    monkeypatch.setattr(pynndescent, "PyNNDescentTransformer", Search)
+    n = 1_000
+    rng = np.random.default_rng(4)
+    points = rng.normal(size=(7, 8))[np.arange(n) % 7] + rng.normal(size=(n, 8))
+    counts = sparse.csr_matrix(np.maximum(points, 0).astype(np.float32))
+    options = {"n_pcs": 6, "n_neighbors": 10, "resolution": 1.5, "over_samples": False, "seed": 3}
+    samples = pd.Series(["a"] * n)
+    exact, found = (embed(counts, samples, exact_below=k, **options) for k in (n, n - 1))
+    assert (exact.neighbours, found.neighbours) == ("exact", "approximate")
+    assert found.cluster.tolist() == exact.cluster.tolist()
+    np.testing.assert_array_equal(found.umap, exact.umap)
+    known = {"n_neighbors": 10, "random_state": 3, "metric_kwds": {}, "compress_index": False}
+    assert asked == known
