@@ -27,6 +27,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,18 +145,8 @@ def ours(paths: list[Path]) -> dict[str, float]:
     }
 
 
-def scanpy_defaults(paths: list[Path]) -> dict[str, float]:
-    """Run the same steps as a scanpy tutorial does, all cells in memory, default arguments."""
-    return scanpy(paths, faster=False)
-
-
-def scanpy_faster(paths: list[Path]) -> dict[str, float]:
-    """Run these steps with scanpy's faster options, and illico for the ranks of genes."""
-    return scanpy(paths, faster=True)
-
-
 def scanpy(paths: list[Path], *, faster: bool) -> dict[str, float]:
-    """Run scanpy's steps with all cells in memory; seconds per step."""
+    """Run the steps of scanpy's tutorial with all cells in memory; seconds per step."""
     import anndata
     import scanpy as sc
     from harmonypy import run_harmony
@@ -198,8 +189,8 @@ def scanpy(paths: list[Path], *, faster: bool) -> dict[str, float]:
 
 WAYS = {
     "alsmuscle": ours,
-    "scanpy_defaults": scanpy_defaults,
-    "scanpy_faster": scanpy_faster,
+    "scanpy_defaults": partial(scanpy, faster=False),
+    "scanpy_faster": partial(scanpy, faster=True),
 }
 
 

@@ -13,16 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pandas as pd
-
-ROOT = Path(__file__).resolve().parents[1]
+from run import ROOT, command
 
 
 def environment(way: str, scratch: Path) -> dict[str, str]:
@@ -41,16 +37,7 @@ def environment(way: str, scratch: Path) -> dict[str, str]:
         folders = [folder for folder in folders if not (Path(folder) / "uv").exists()]
     kept = {"PIP_CACHE_DIR": scratch / "pip", "UV_CACHE_DIR": scratch / "uv"}
     path = {"PATH": os.pathsep.join(folders), "NUMBA_CACHE_DIR": str(scratch / "numba")}
-    return os.environ | path | {name: str(folder) for name, folder in kept.items()}
-
-
-def taken(words: list[str], variables: dict[str, str]) -> tuple[float, float]:
-    """Return CPU and wall seconds of a command and its children; raises CalledProcessError."""
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(words, cwd=ROOT, env=variables, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, time.perf_counter() - begin
+    return path | {name: str(folder) for name, folder in kept.items()}
 
 
 def main() -> None:
@@ -59,11 +46,13 @@ def main() -> None:
     parser.add_argument("way", choices=["pip", "uv"])
     way = parser.parse_args().way
     with tempfile.TemporaryDirectory() as scratch:
-        variables, made = environment(way, Path(scratch)), Path(scratch) / ".venv"
-        cpu, wall = taken(["make", f"VENV={made}", f"{made}/.installed"], variables)
-        first, _ = taken([f"{made}/bin/python", "-c", "import scanpy"], variables)
+        os.environ.update(environment(way, Path(scratch)))
+        made = Path(scratch) / ".venv"
+        _, took = command(["make", f"VENV={made}", f"{made}/.installed"], ROOT)
+        _, first = command([f"{made}/bin/python", "-c", "import scanpy"], ROOT)
         size = sum(path.lstat().st_size for path in made.rglob("*")) / 1e6
-    row = {"way": way, "cpu_s": cpu, "wall_s": wall, "first_import_s": first, "mb": size}
+    row = {"way": way, "cpu_s": took["cpu_s"], "wall_s": took["wall_s"]}
+    row |= {"first_import_s": first["cpu_s"], "mb": size}
     print(pd.DataFrame([row]).to_csv(sep="\t", index=False, float_format="%.4g"), end="")
 
 

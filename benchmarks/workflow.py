@@ -24,17 +24,16 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import yaml
+from run import command
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "helpers"), str(ROOT / "workflow" / "src")]
@@ -86,34 +85,9 @@ def make_copy(folder: Path) -> None:
         (folder / name).symlink_to(ROOT / name)
 
 
-class Run(NamedTuple):
-    """Wall seconds, CPU seconds of all processes, and what was printed."""
-
-    wall: float
-    cpu: float
-    text: str
-
-
-def cpu_seconds() -> float:
-    """Return the CPU seconds of all children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def snakemake(folder: Path, *options: str) -> Run:
-    """Run the workflow in ``folder``."""
-    begin, before = time.perf_counter(), cpu_seconds()
-    run = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", *options],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if run.returncode:
-        raise RuntimeError(run.stdout[-3000:])
-    return Run(time.perf_counter() - begin, cpu_seconds() - before, run.stdout)
+def snakemake(folder: Path, *options: str) -> tuple[str, dict[str, float]]:
+    """Run the workflow in ``folder``; return what it printed, and what it took."""
+    return command([sys.executable, "-m", "snakemake", "--cores", "1", *options], folder)
 
 
 def start_seconds(repeats: int = 3) -> float:
@@ -129,9 +103,9 @@ def start_seconds(repeats: int = 3) -> float:
 def measure(what: str, folder: Path, results: str, options: list[str], *, plan_only: bool) -> dict:
     """Run once from nothing; return a row of the table."""
     # What a study needs is planned once it is admitted; so the run has two parts.
-    gate = snakemake(folder, "fetch", "--quiet", "all", *options)
-    plan = snakemake(folder, "--dry-run", "--quiet", "all", *options)
-    per_study = jobs_of(snakemake(folder, "--summary", *options).text)
+    _, gate = snakemake(folder, "fetch", "--quiet", "all", *options)
+    _, plan = snakemake(folder, "--dry-run", "--quiet", "all", *options)
+    per_study = jobs_of(snakemake(folder, "--summary", *options)[0])
     total = per_study.total()
     per_study.pop("", None)
     row = {
@@ -140,13 +114,13 @@ def measure(what: str, folder: Path, results: str, options: list[str], *, plan_o
         "jobs": total,
         "jobs_per_study": sum(per_study.values()) / len(per_study),
         "jobs_per_study_max": max(per_study.values()),
-        "plan_seconds": plan.wall,
+        "plan_seconds": plan["wall_s"],
     }
     if plan_only:
         return row
     before = start_seconds()
-    rest = snakemake(folder, "--quiet", "all", *options)
-    wall = gate.wall + rest.wall
+    _, rest = snakemake(folder, "--quiet", "all", *options)
+    wall = gate["wall_s"] + rest["wall_s"]
     started = (before + start_seconds()) / 2
     times = pd.concat(
         pd.read_csv(path, sep="\t", na_values="-").assign(rule=path.parent.name)
@@ -157,7 +131,7 @@ def measure(what: str, folder: Path, results: str, options: list[str], *, plan_o
     return row | {
         "wall_seconds": wall,
         "seconds_per_study": wall / len(per_study),
-        "cpu_per_study": (gate.cpu + rest.cpu) / len(per_study),
+        "cpu_per_study": (gate["cpu_s"] + rest["cpu_s"]) / len(per_study),
         "job_seconds": inside,
         "overhead": 1 - inside / wall,
         "start_seconds": started,

@@ -161,6 +161,7 @@ def end_after(act: Callable[[], Any]) -> NoReturn:
             status = 1
     except BaseException:
         sys.excepthook(*sys.exc_info())
+    # As Python does before it ends: workers of executors are told to, and threads are waited for.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

@@ -10,6 +10,7 @@ import ssl
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -395,9 +396,9 @@ def test_certificates_are_loaded_once_for_all_files_and_anew_where_others_are_na
     loaded: list[str] = []
     load = ssl.SSLContext.load_verify_locations
 
-    def noted(self: ssl.SSLContext, cafile: str, *rest: object) -> None:
+    def noted(self: ssl.SSLContext, cafile: str, *rest: Any) -> None:
         loaded.append(cafile)
-        load(self, cafile, *rest)  # type: ignore[arg-type]
+        load(self, cafile, *rest)
 
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noted)
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):

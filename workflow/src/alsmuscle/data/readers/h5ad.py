@@ -221,10 +221,9 @@ class _Stored:
         return sparse.vstack(blocks, format="csr")
 
     def _apart(self, positions: Positions) -> bool:
-        """Whether less than half of what lies between the first and the last row is wanted."""
-        if self._format == "csc" or not len(positions):
-            return self._format == "csc"
-        return 2 * len(positions) < int(positions[-1]) + 1 - int(positions[0])
+        """Whether less than half of the rows that would be read are wanted."""
+        every = len(positions) and int(positions[-1]) + 1 - int(positions[0])
+        return 2 * len(positions) < (self.shape[0] if self._format == "csc" else every)
 
     def _blocks(self, wanted: Positions) -> Iterator[tuple[slice, Positions]]:
         """Yield which rows (columns) to read at once, and where the wanted ones are among these.
