@@ -54,6 +54,11 @@ def workbook(sheet: pd.DataFrame) -> bytes:
 
 def triplet(n_barcodes: int, *, seed: int, n_named: int | None = None) -> dict[str, bytes]:
     """Name to content of one sample's three files; ``n_named`` barcodes are listed."""
+    return dict(_triplet(n_barcodes, seed, n_named))
+
+
+@cache
+def _triplet(n_barcodes: int, seed: int, n_named: int | None) -> dict[str, bytes]:
     X, table = sparse.coo_matrix(counts(n_barcodes, seed=seed)), genes()
     cells = "".join(f"{r + 1} {c + 1} {v}\n" for r, c, v in zip(X.row, X.col, X.data, strict=True))
     head = f"%%MatrixMarket matrix coordinate integer general\n{X.shape[0]} {X.shape[1]} {X.nnz}\n"

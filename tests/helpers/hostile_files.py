@@ -12,6 +12,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -132,7 +133,12 @@ def entry(path: Path, **fields: object) -> Path:
 
 def bomb(n_bytes: int, pack: Callable[[bytes], bytes] = gzip.compress) -> bytes:
     """Return so many bytes packed by gzip, bzip2 or xz; streams that follow each other are one."""
-    return pack(b"0\t" * (1 << 19)) * (n_bytes >> 20)
+    return _megabyte(pack) * (n_bytes >> 20)
+
+
+@cache
+def _megabyte(pack: Callable[[bytes], bytes]) -> bytes:
+    return pack(b"0\t" * (1 << 19))
 
 
 def triplet(folder: Path, matrix: str, barcodes: str = "A-1\nC-1\n", features: str = "") -> Path:

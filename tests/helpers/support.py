@@ -132,15 +132,14 @@ class Project:
         change(document)
         path.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
 
-    def snakemake(self, *arguments: str, started: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake; ``started``: with jobs that are programs of their own, as outside tests.
-
-        Else they are forks of a process that has their packages loaded: see :mod:`warm`.
-        """
+    def snakemake(
+        self, *arguments: str, jobs: warm.Jobs = "loaded"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake; ``jobs``: how they come to be, see :func:`warm.run`."""
         give_parsed_code(self.folder)
         environment = {k: v for k, v in os.environ.items() if k != "ALSMUSCLE_MIRROR"}
         words = ["--cores", "2", *arguments]
-        return warm.run(words, folder=self.folder, environment=environment, started=started)
+        return warm.run(words, folder=self.folder, environment=environment, jobs=jobs)
 
     def admit(self) -> subprocess.CompletedProcess[str]:
         """Download and verify all studies, so that the plan behind that is known."""

@@ -7,9 +7,9 @@ is given, and ends as that would. Its jobs are forks of the same kind, each of w
 ``python script.py`` does. Nothing of this project is loaded before the fork, so each run and each
 job takes the code of its own folder.
 
-A job that is a fork has in memory what others load, and the same seed of hashes as they. Tests of
-what a job loads, and the runs of ``test_run.py`` and ``test_demo_cells.py`` beside them, therefore
-start each job as a program (``started``); ``test_killed.py`` starts Snakemake itself so.
+A job that is a fork has in memory what others load, and the same seed of hashes as they. Where a
+test asks what a job loads, the process has loaded only what all jobs do (``light``), or each job is
+a program (``started``); ``test_killed.py`` starts Snakemake itself so.
 """
 
 from __future__ import annotations
@@ -33,19 +33,23 @@ from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 # What a run of this workflow loads of other packages, whatever it is asked for.
 PACKAGES = ("snakemake.cli", "snakemake.report.html_reporter", "snakemake.storage", "jsonschema")
-# What most of its jobs load. Not umap, which the package has compiled in a way of its own.
+# What all of its jobs load, and what only Snakemake does.
+OF_ALL_JOBS = ("pandas", "pyarrow.parquet", "pyarrow.csv", "pyarrow.pandas_compat")
+OF_SNAKEMAKE = "jinja2"
+# What many of its jobs load. Not umap, which the package has compiled in a way of its own.
 OF_JOBS = (
-    *("pandas", "pyarrow.parquet", "pyarrow.csv", "pyarrow.pandas_compat", "anndata", "h5py"),
-    *("scipy.stats", "scipy.sparse.linalg", "scipy.io", "numba", "sklearn.linear_model"),
+    *("anndata", "h5py", "scipy.stats", "scipy.sparse.linalg", "scipy.io", "numba"),
+    "sklearn.linear_model",
     *("pydeseq2.dds", "pydeseq2.ds", "pydeseq2.default_inference", "gseapy.gse"),
     *("statsmodels.nonparametric.smoothers_lowess", "matplotlib.figure", "fontTools.subset"),
     *("matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg", "jinja2"),
     *("openpyxl", "httpx", "tenacity", "defusedxml.ElementTree"),
 )
+Jobs = Literal["loaded", "light", "started"]
 
 
 def run(
@@ -53,17 +57,18 @@ def run(
     *,
     folder: Path,
     environment: Mapping[str, str],
-    started: bool = False,
+    jobs: Jobs = "loaded",
 ) -> subprocess.CompletedProcess[str]:
     """Return what ``python -m snakemake`` with ``arguments`` says, run in ``folder``.
 
-    ``started``: let Snakemake start a Python for each job, as it does by itself.
+    ``jobs``: forks that have :data:`OF_JOBS` loaded; forks without, of which can be told what they
+    load; or programs: Snakemake starts a Python for each, as it does by itself.
     """
     with tempfile.TemporaryDirectory() as place:
         said = [Path(place) / name for name in ("stdout", "stderr")]
         request = {"arguments": list(arguments), "folder": str(folder), "said": [*map(str, said)]}
-        request |= {"environment": _keeping_compiled(environment), "started": started}
-        server = _server()
+        request |= {"environment": _keeping_compiled(environment), "jobs": jobs}
+        server = _server(light=jobs == "light")
         assert server.stdin is not None and server.stdout is not None
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
@@ -77,9 +82,9 @@ def _keeping_compiled(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @cache
-def _server() -> subprocess.Popen[str]:
+def _server(*, light: bool) -> subprocess.Popen[str]:
     server = subprocess.Popen(
-        [sys.executable, __file__],
+        [sys.executable, __file__, *["light"] * light],
         cwd="/",
         env=_keeping_compiled({k: v for k, v in os.environ.items() if k != "PYTHONPATH"}),
         stdin=subprocess.PIPE,
@@ -90,12 +95,13 @@ def _server() -> subprocess.Popen[str]:
     return server
 
 
-def serve() -> None:
+def serve(*, light: bool) -> None:
     """Fork for each line of the input, and say how the fork ended; the input's end is the end."""
-    for name in (*PACKAGES, *OF_JOBS):
+    for name in (*PACKAGES, *OF_ALL_JOBS, *(() if light else OF_JOBS)):
         importlib.import_module(name)
-    # What numba loads and makes as it compiles for the first time.
-    importlib.import_module("numba").njit(lambda value: value)(1)
+    if not light:
+        # What numba loads and makes as it compiles for the first time.
+        importlib.import_module("numba").njit(lambda value: value)(1)
     # It looks for plugins among all packages that there are, once in a process.
     importlib.import_module("snakemake.cli").get_argument_parser()
     assert not any(name.partition(".")[0] == "alsmuscle" for name in sys.modules)
@@ -109,7 +115,7 @@ def serve() -> None:
 
 
 def become_run(
-    arguments: list[str], folder: str, said: list[str], environment: dict[str, str], started: bool
+    arguments: list[str], folder: str, said: list[str], environment: dict[str, str], jobs: Jobs
 ) -> None:
     """Be ``python -m snakemake`` from here on, for an hour at most."""
     signal.alarm(3600)
@@ -118,7 +124,8 @@ def become_run(
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.chdir(folder)
     # How a fork's end is waited for is Linux's way.
-    with nullcontext() if started or sys.platform != "linux" else forked_jobs():
+    started = jobs == "started" or sys.platform != "linux"
+    with nullcontext() if started else forked_jobs(light=jobs == "light"):
         sys.argv = ["snakemake", *arguments]
         _settle(folder, environment)
         runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
@@ -170,7 +177,7 @@ def end_after(act: Callable[[], Any]) -> NoReturn:
 
 
 @contextmanager
-def forked_jobs() -> Iterator[None]:
+def forked_jobs(*, light: bool) -> Iterator[None]:
     """Let the Python scripts of Snakemake be forks of this process as it is now."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("")  # Linux finds a name that no other has
@@ -179,6 +186,9 @@ def forked_jobs() -> Iterator[None]:
     server = os.fork()
     if not server:
         os.close(theirs)
+        for name in [name for name in sys.modules if name.partition(".")[0] == OF_SNAKEMAKE]:
+            if light:
+                del sys.modules[name]
         _serve_jobs(listener, ours)
     os.close(ours)
 
@@ -256,4 +266,4 @@ def _serve_jobs(listener: socket.socket, run: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(light=sys.argv[1:] == ["light"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import get_args
 
 import pytest
 
@@ -23,7 +24,7 @@ rule bad:
 """
 GOOD = """
 import os, pathlib, sys
-loaded = "anndata" in sys.modules
+loaded = sorted({"anndata", "jinja2"} & set(sys.modules))
 import beside
 words = [__name__, __file__, snakemake.rule, sys.argv[0], os.environ["SAID"], beside.WORD, loaded]
 pathlib.Path(snakemake.output[0]).write_text("\\n".join(map(str, words)))
@@ -35,15 +36,15 @@ sys.exit("something went wrong")
 """
 
 
-@pytest.mark.parametrize("started", [False, True])
-def test_a_job_is_the_program_that_it_would_be(tmp_path, started):
+@pytest.mark.parametrize("jobs", get_args(warm.Jobs))
+def test_a_job_is_the_program_that_it_would_be(tmp_path, jobs):
     scripts = {"good.py": GOOD, "bad.py": BAD, "Snakefile": SNAKEFILE}
     for name, text in {**scripts, "modules/beside.py": "WORD = 'found'"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     environment = os.environ | {"SAID": "so", "PYTHONPATH": str(tmp_path / "modules")}
     run = warm.run(
-        ["--cores", "2", "--keep-going"], folder=tmp_path, environment=environment, started=started
+        ["--cores", "2", "--keep-going"], folder=tmp_path, environment=environment, jobs=jobs
     )
     assert run.returncode == 1
     assert "something said" in run.stdout
@@ -52,5 +53,6 @@ def test_a_job_is_the_program_that_it_would_be(tmp_path, started):
     name, file, rule, program, said, word, loaded = (tmp_path / "good.txt").read_text().split("\n")
     assert (name, rule, said, word) == ("__main__", "good", "so", "found")
     assert file == str(tmp_path / "good.py") and "/.snakemake/scripts/" in program
-    assert loaded == str(not started and sys.platform == "linux")
+    with_others = jobs == "loaded" and sys.platform == "linux"
+    assert loaded == str(["anndata", "jinja2"] if with_others else [])
     assert not (tmp_path / "bad.txt").exists()

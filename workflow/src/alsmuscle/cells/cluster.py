@@ -16,7 +16,7 @@ import pandas as pd
 
 from alsmuscle.cells import compiled
 from alsmuscle.cells.components import leading
-from alsmuscle.cells.dispersion import normalised_dispersions
+from alsmuscle.cells.dispersion import moments, normalised_dispersions
 from alsmuscle.core.annotated import AnnData
 from alsmuscle.core.errors import InputError
 
@@ -63,14 +63,20 @@ def log_normalise(counts: csr_matrix, totals: npt.ArrayLike) -> csr_matrix:
     """
     from scipy import sparse
 
+    data = _normalise(counts, totals)
+    np.log1p(data, out=data)
+    return sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape, copy=False)
+
+
+def _normalise(counts: csr_matrix, totals: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return the entries of counts x 10,000 / totals."""
     factor = (TARGET_SUM / np.maximum(np.asarray(totals, dtype=np.float64), 1)).astype(np.float32)
-    data = counts.data.astype(np.float32)
+    data: npt.NDArray[np.float32] = counts.data.astype(np.float32)
     for low in range(0, counts.shape[0], 10_000):  # in place, without an array of factors per entry
         high = min(low + 10_000, counts.shape[0])
         part = slice(counts.indptr[low], counts.indptr[high])
         data[part] *= np.repeat(factor[low:high], np.diff(counts.indptr[low : high + 1]))
-    np.log1p(data, out=data)
-    return sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape, copy=False)
+    return data
 
 
 def sample_variable_genes(cells: AnnData, *, n_top_genes: int) -> pd.DataFrame:
@@ -82,8 +88,8 @@ def sample_variable_genes(cells: AnnData, *, n_top_genes: int) -> pd.DataFrame:
     X = cells.X
     seen = X.getnnz(axis=0) > 0
     seen &= ~cells.var["symbol"].astype(str).str.upper().str.startswith("MT-").to_numpy()
-    log = log_normalise(X, cells.obs["n_counts"])[:, seen]
-    dispersion = normalised_dispersions(log)[1]
+    mean, variance = moments(X.indices, _normalise(X, cells.obs["n_counts"]), X.shape)
+    dispersion = normalised_dispersions(mean[seen], variance[seen])[1]
     ranked = np.sort(dispersion[~np.isnan(dispersion)])[::-1]
     least = ranked[min(n_top_genes, len(ranked)) - 1] if len(ranked) else np.inf
     out = pd.DataFrame({"variable": False, "dispersion": np.nan}, index=cells.var_names)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from alsmuscle.core.types import Floats
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+from alsmuscle.core.types import Floats, Singles
 
 BINS = 20
 
 
-def normalised_dispersions(values: csr_matrix) -> tuple[Floats, Floats]:
+def normalised_dispersions(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
     """Return log means and normalised dispersions of genes (Satija et al. 2015, "Seurat").
 
     The logarithm of variance over mean, less its mean over the genes of a like mean (20 bins of
@@ -24,18 +20,17 @@ def normalised_dispersions(values: csr_matrix) -> tuple[Floats, Floats]:
 
     Parameters
     ----------
-    values
-        Cells x genes, log-normalised, CSR.
+    mean, variance
+        Of genes that are seen, over cells whose counts are scaled to one sum; no logarithms.
 
     Returns
     -------
     means
-        log(1 + mean of the values before the logarithm), per gene.
+        log(1 + mean), per gene.
     normalised
         Missing for a gene that does not vary, or where no gene of the bin does.
     """
-    mean, variance = moments(values.indices, np.expm1(values.data), values.shape)
-    mean[mean == 0] = 1e-12
+    mean = np.maximum(mean, 1e-12)
     ratio = variance / mean
     dispersion = np.log(np.where(ratio == 0, np.nan, ratio))
     log_mean = np.log1p(mean)
@@ -48,14 +43,16 @@ def normalised_dispersions(values: csr_matrix) -> tuple[Floats, Floats]:
     return log_mean, np.asarray((dispersion - centre) / width)
 
 
-def moments(indices: Floats, data: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+def moments(
+    indices: npt.NDArray[np.int32], data: Singles, shape: tuple[int, int]
+) -> tuple[Floats, Floats]:
     """Return mean and variance (n - 1) of the columns of a sparse matrix, in double precision."""
     n, columns = shape
     total, squares = np.zeros(columns), np.zeros(columns)
     for low in range(0, len(data), 1 << 22):  # in parts, for the copies in double precision
         here = slice(low, low + (1 << 22))
-        part = data[here].astype(np.float64)
-        total += np.bincount(indices[here], part, columns)
-        squares += np.bincount(indices[here], part * part, columns)
+        column, part = indices[here].astype(np.intp), data[here].astype(np.float64)
+        total += np.bincount(column, part, columns)
+        squares += np.bincount(column, part * part, columns)
     mean = total / n
     return mean, (squares / n - mean**2) * (n / max(n - 1, 1))

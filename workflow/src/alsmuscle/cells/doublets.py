@@ -17,7 +17,7 @@ import numpy.typing as npt
 from alsmuscle.cells.components import leading
 from alsmuscle.cells.dispersion import moments, normalised_dispersions
 from alsmuscle.cells.nearest import nearest
-from alsmuscle.core.types import Floats
+from alsmuscle.core.types import Bools, Floats, Singles
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -60,8 +60,8 @@ def scrublet(
         raise ValueError(
             f"{observed.shape[1]} genes vary, {n_components} components need more of them"
         )
-    _to_total(observed, 1e6)
-    _to_total(simulated, 1e6)
+    for matrix in (observed, simulated):
+        matrix.data = _scaled(matrix, _factor(_sums(matrix), 1e6))
     scale = 1 / np.sqrt(moments(observed.indices, observed.data, observed.shape)[1])
     for matrix in (observed, simulated):
         matrix.data *= scale[matrix.indices].astype(np.float32)
@@ -84,29 +84,37 @@ def _variable(counts: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
     """Return normalised values and counts of the genes that vary."""
     from scipy import sparse
 
-    seen = np.bincount(counts.indices, minlength=counts.shape[1]) >= LEAST_CELLS
-    part = sparse.csr_matrix(counts[:, seen], dtype=np.float32)
-    normal = part.copy()
-    total = _sums(normal)
-    _to_total(normal, float(np.median(total)))
-    logged = sparse.csr_matrix((np.log1p(normal.data), part.indices, part.indptr), part.shape)
-    mean, dispersion = normalised_dispersions(logged)
-    chosen = (mean > LEAST_MEAN) & (mean < MOST_MEAN)
-    chosen &= np.nan_to_num(dispersion) > LEAST_DISPERSION
-    return normal[:, chosen], part[:, chosen]
+    chosen = np.bincount(counts.indices, minlength=counts.shape[1]) >= LEAST_CELLS
+    total = _sums(counts, chosen)
+    factor = _factor(total, float(np.median(total)))
+    mean, variance = moments(counts.indices, _scaled(counts, factor), counts.shape)
+    log_mean, dispersion = normalised_dispersions(mean[chosen], variance[chosen])
+    varies = (log_mean > LEAST_MEAN) & (log_mean < MOST_MEAN)
+    chosen[chosen] = varies & (np.nan_to_num(dispersion) > LEAST_DISPERSION)
+    raw = sparse.csr_matrix(counts[:, chosen], dtype=np.float32)
+    normal = sparse.csr_matrix((_scaled(raw, factor), raw.indices, raw.indptr), raw.shape)
+    return normal, raw
 
 
-def _sums(matrix: csr_matrix) -> npt.NDArray[np.float32]:
-    """Return the rows' sums, added in double precision."""
-    sums: npt.NDArray[np.float32] = (matrix @ np.ones(matrix.shape[1])).astype(np.float32)
+def _sums(matrix: csr_matrix, columns: Bools | None = None) -> Singles:
+    """Return the rows' sums over some columns, added in double precision."""
+    ones = np.ones(matrix.shape[1]) if columns is None else columns.astype(np.float64)
+    sums: Singles = (matrix @ ones).astype(np.float32)
     return sums
 
 
-def _to_total(matrix: csr_matrix, total: float) -> None:
-    """Scale rows to one sum, in place; a row without counts stays."""
-    factor = _sums(matrix) / np.float32(total)
+def _factor(sums: Singles, total: float) -> Singles:
+    """Return what rows are divided by to have one sum; a row without counts stays."""
+    factor = sums / np.float32(total)
     factor[factor == 0] = 1
-    matrix.data /= np.repeat(factor, np.diff(matrix.indptr))
+    return factor
+
+
+def _scaled(matrix: csr_matrix, factor: Singles) -> Singles:
+    """Return a matrix' entries, divided by the factor of their row."""
+    repeated = np.repeat(factor, np.diff(matrix.indptr))
+    scaled: Singles = np.divide(matrix.data, repeated, out=repeated, casting="unsafe")
+    return scaled
 
 
 def _pairs(n: int, seed: int) -> npt.NDArray[np.int64]:

@@ -31,7 +31,7 @@ def nearest(points: npt.NDArray[np.floating], k: int) -> npt.NDArray[np.int64]:
     # One product gives |y|^2 - 2xy, which orders the points y as their distances from x do.
     left = np.hstack([-2 * centred, np.ones_like(squares)]).astype(np.float32)
     right = np.ascontiguousarray(np.hstack([centred, squares]).astype(np.float32).T)
-    sample = min(n, max(2048, 8 * k))
+    sample = min(n, max(4096, 8 * k))
     # So many of the sample are nearer than the k-th of all points with five standard deviations.
     expected = k * sample / n
     rank = min(sample, k, int(expected + 5 * np.sqrt(expected) + 5))
@@ -56,8 +56,8 @@ def _candidates(
         return first, np.broadcast_to(np.arange(n), first.shape)
     limit = np.partition(first, rank - 1, axis=1)[:, rank - 1 : rank]
     kept: list[tuple[npt.NDArray[Any], ...]] = []
-    for low in range(0, n, COLUMNS):
-        tile = left @ right[:, low : low + COLUMNS]
+    for low in (0, *range(sample, n, COLUMNS)):
+        tile = left @ right[:, low : low + COLUMNS] if low else first
         place = np.flatnonzero(tile <= limit)
         row = place // tile.shape[1]
         kept.append((row, place - row * tile.shape[1] + low, tile.ravel()[place]))

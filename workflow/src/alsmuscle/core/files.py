@@ -6,6 +6,7 @@ Whatever is written goes to a temporary name in the same folder and is renamed w
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -395,9 +396,10 @@ def read_orthologs() -> pd.DataFrame:
 @cache
 def _resource(name: str) -> pd.DataFrame:
     """Read a table of the workflow, once per process."""
-    import pandas as pd
-
-    return pd.read_csv(RESOURCES / name, sep="\t", dtype=str, keep_default_na=False)
+    data = gzip.decompress((RESOURCES / name).read_bytes())
+    frame = _plain_table(data, ())
+    assert frame is not None, f"{name} has quotes or ragged rows"  # it is a file of ours
+    return frame
 
 
 def read_plain(path: str | Path) -> pd.DataFrame:

@@ -99,11 +99,12 @@ def pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
 def _pooled_rows(synthesis: Synthesis, target: str) -> pd.DataFrame:
     rows = synthesis.over_stages.get(target, synthesis.programmes.iloc[:0]).copy()
     rows["group"] = np.where(rows["cell_type"] == TISSUE, WHOLE, PARTS)
+    named = (rows[key].tolist() for key in ("role", "species", "cell_type", "k"))
     rows["label"] = [
-        f"{role_title(row.role)}, {row.species}"
-        + ("" if row.cell_type == "muscle" else f", {row.cell_type}")
-        + f", {studies(row.k)}"
-        for row in rows.itertuples()
+        f"{role_title(role)}, {species}"
+        + ("" if cell_type == TISSUE else f", {cell_type}")
+        + f", {studies(k)}"
+        for role, species, cell_type, k in zip(*named, strict=True)
     ]
     rows["pooled"] = rows["k"] > 1
     kept = ["role", "label", "effect", "ci_low", "ci_high", "pooled"]

@@ -109,7 +109,7 @@ def course(rows: pd.DataFrame, title: str, span: tuple[float, float]) -> Markup:
             "name": str(study),
             "points": [
                 (names.index(r["stage"]), r["effect"], r["ci_low"], r["ci_high"])
-                for r in part.to_dict("records")
+                for r in part[["stage", "effect", "ci_low", "ci_high"]].to_dict("records")
             ],
         }
         for study, part in rows.groupby("study", sort=False)

@@ -32,7 +32,7 @@ class Selection:
             (str(s.card["id"]), str(k.meta["id"])): f"{s.name}: {wording.label(k.meta)}"
             for s, k in data.contrasts()
         }
-        self._rows: dict[tuple[str, str], pd.DataFrame] = {}
+        self._rows: dict[tuple[str, str], dict[tuple[str, str], pd.DataFrame]] = {}
         self._priors: dict[tuple[str, str], Prior | None] = {}
         synthesis = data.synthesis
         if synthesis is None or synthesis.blocks is None or None in (self._rho, self._alpha):
@@ -58,10 +58,9 @@ class Selection:
         for pair, own in rows.groupby(["role", "species"]):
             y, s, _ = pooled.clusters_of(own, self._rho, "effect", "se", "df", "target")
             self._priors[pair] = pooled.learn(y, s)[False]
-        self._rows = {
-            (str(programme), str(block)): own
-            for (programme, block), own in rows.groupby(["programme", "block"], sort=False)
-        }
+        keys = ["programme", "block", "role", "species"]
+        for (programme, block, role, species), own in rows.groupby(keys):
+            self._rows.setdefault((str(programme), str(block)), {})[role, species] = own
 
     def of(self, programme: str, block: str, title: str) -> Markup | None:
         """Return the specification of a block for ``pool.js``; ``None`` where one study is all."""
@@ -77,13 +76,11 @@ class Selection:
         Infinite degrees of freedom are missing, as JSON has no infinity; no prior: each block for
         itself.
         """
-        rows = self._rows.get((programme, block))
-        if rows is None:
-            return []
         order = {role: place for place, role in enumerate(m.ROLES)}
         found: list[dict[str, Any]] = []
+        parts = self._rows.get((programme, block), {})
         for (role, species), own in sorted(
-            rows.groupby(["role", "species"]), key=lambda pair: order.get(pair[0][0], len(order))
+            parts.items(), key=lambda part: order.get(part[0][0], len(order))
         ):
             if own["cluster"].nunique() < 2:
                 continue
