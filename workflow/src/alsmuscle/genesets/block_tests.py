@@ -295,6 +295,7 @@ def _competitive(
     """Mean of the matched sets, standard deviation of their true effects, se and p of the test."""
     centred = np.full_like(score, np.nan)
     mean, tau2 = np.full(len(score), np.nan), np.full(len(score), np.nan)
+    values = np.ascontiguousarray(values)  # else each product makes a copy that is
     n = 0
     for i, key in enumerate(sets.keys):
         if len(sets.rows[i]) == 0:

@@ -102,10 +102,20 @@ def ranked_genes(
         raise InputError(f"{statistic} has infinite values", expected="finite numbers or missing")
     name = table["symbol"] if names is None else table["gene_id"].map(names)
     table["name"] = name.mask(name.isna() | (name.astype(str) == ""), table["gene_id"]).astype(str)
-    table = table.sort_values(["base_mean", "gene_id"], ascending=[False, True], kind="stable")
-    table = table.drop_duplicates("name")
-    table = table.sort_values([statistic, "name"], ascending=[False, True], kind="stable")
+    table = _decreasing(table, "base_mean", "gene_id").drop_duplicates("name")
+    table = _decreasing(table, statistic, "name")
     return table[["gene_id", "name", statistic]].reset_index(drop=True)
+
+
+def _decreasing(table: pd.DataFrame, number: str, text: str) -> pd.DataFrame:
+    """Order rows by a number, the largest first, and those of one number by a text.
+
+    As ``sort_values`` by both does, without sorting the texts of rows whose number is their own.
+    """
+    place = np.zeros(len(table), dtype=np.int64)
+    tied = table[number].duplicated(keep=False).to_numpy()
+    place[tied] = np.unique(table[text].to_numpy()[tied], return_inverse=True)[1]
+    return table.iloc[np.lexsort((place, -table[number].to_numpy()))]
 
 
 def ranking(
