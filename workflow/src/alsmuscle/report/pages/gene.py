@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -85,12 +86,13 @@ def _sets(data: m.ReportData) -> list[tuple[str, str, list[str]]]:
     return found
 
 
+@cache
 def bucket(gene: str) -> int:
     """Return which data script holds a gene; ``genes.js`` computes the same."""
     h = 0
     for char in gene:
-        h = (h * 31 + ord(char)) % 65521
-    return h % BUCKETS
+        h = h * 31 + ord(char)
+    return h % 65521 % BUCKETS
 
 
 Measured = tuple[list[str], list[str], list[str]]
