@@ -39,7 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
         for name, value in census.place(folder / "census").items():
             environment.setenv(name, value)
         threads = ("--max-threads", "1", "--quiet", "all", "--")
-        run = made.snakemake(*DEMO, *threads, *WANTED, jobs="started")
+        run = made.snakemake(*DEMO, *threads, *WANTED, jobs="light")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return made
 
