@@ -8,8 +8,9 @@ is given, and ends as that would. Its jobs are forks of the same kind, each of w
 job takes the code of its own folder.
 
 A job that is a fork has in memory what others load, and the same seed of hashes as they. Where a
-test asks what a job loads, the process has loaded only what all jobs do (``light``), or each job is
-a program (``started``); ``test_killed.py`` starts Snakemake itself so.
+test asks what a job loads, the process has loaded only what all jobs do (``light``). Each job is a
+program (``started``) where ``test_warm.py`` compares, and on systems other than Linux;
+``test_killed.py`` starts Snakemake itself so.
 """
 
 from __future__ import annotations
@@ -186,9 +187,9 @@ def forked_jobs(*, light: bool) -> Iterator[None]:
     server = os.fork()
     if not server:
         os.close(theirs)
-        for name in [name for name in sys.modules if name.partition(".")[0] == OF_SNAKEMAKE]:
-            if light:
-                del sys.modules[name]
+        hidden = OF_SNAKEMAKE if light else None
+        for name in [name for name in sys.modules if name.partition(".")[0] == hidden]:
+            del sys.modules[name]
         _serve_jobs(listener, ours)
     os.close(ours)
 

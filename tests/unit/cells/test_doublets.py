@@ -91,7 +91,7 @@ def test_components_of_some_rows_place_the_others_too() -> None:
 
 
 # The sample holds all points; it tells what is far.
-@pytest.mark.parametrize(("n", "k"), [(500, 15), (5000, 15), (5000, 200)])
+@pytest.mark.parametrize(("n", "k"), [(500, 15), (7000, 15), (7000, 200)])
 def test_neighbours_are_the_nearest(n: int, k: int) -> None:
     from sklearn.neighbors import NearestNeighbors
 
@@ -107,7 +107,7 @@ def test_neighbours_are_the_nearest(n: int, k: int) -> None:
 def test_neighbours_that_the_sample_missed_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from alsmuscle.cells import nearest as module
 
-    points = np.random.default_rng(2).normal(size=(3000, 5))
+    points = np.random.default_rng(2).normal(size=(6000, 5))
     whole = np.sort(nearest(points, 40))
     plain = module._candidates
     # With a rank of 1 in the sample nearly every row has fewer candidates than are asked for.

@@ -215,6 +215,25 @@ def test_ranking_keeps_the_most_expressed_gene_of_a_name():
         pathways.ranking(de.assign(stat=np.inf))
 
 
+def test_ranked_genes_are_those_of_two_sorts_by_number_and_text():
+    rng = np.random.default_rng(5)
+    n = 400
+    de = pd.DataFrame(
+        {
+            "gene_id": rng.permutation([f"e{i}" for i in range(n)]),
+            "symbol": rng.choice([f"S{i}" for i in range(250)], n),
+            "base_mean": rng.choice([np.nan, 0.0, -0.0, *range(1, 30)], n),
+            "stat": rng.choice([np.nan, 0.0, -0.0, *rng.normal(size=60)], n),
+        }
+    )
+    table = de[de["stat"].notna()].rename(columns={"symbol": "name"})
+    for number, text in (("base_mean", "gene_id"), ("stat", "name")):
+        table = table.sort_values([number, text], ascending=[False, True], kind="stable")
+        table = table.drop_duplicates("name")
+    expected = table[["gene_id", "name", "stat"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pathways.ranked_genes(de), expected)
+
+
 # --- GMT -----------------------------------------------------------------------------------------
 
 

@@ -91,8 +91,8 @@ def bucket(gene: str) -> int:
     """Return which data script holds a gene; ``genes.js`` computes the same."""
     h = 0
     for char in gene:
-        h = h * 31 + ord(char)
-    return h % 65521 % BUCKETS
+        h = (h * 31 + ord(char)) % 65521
+    return h % BUCKETS
 
 
 Measured = tuple[list[str], list[str], list[str]]
